@@ -1,0 +1,1 @@
+"""Regulatory sequence models under distribution shift: simulator, models, metrics, experiments."""

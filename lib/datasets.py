@@ -1,0 +1,135 @@
+"""The one container for simulated and real assays.
+
+In: codes ``(n, L)``, a measured activity per row and what is known of its noise and relatives.
+Out: :class:`SequenceDataset`, which splits, fits and evaluations take. Rows never change order; a part
+is an index array into them.
+"""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.sequences import Codes, gc_content, validate_codes
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+
+
+class Truth(NamedTuple):
+    """What the simulator knows of every element; absent for real assays.
+
+    Attributes
+    ----------
+    activity : (n,) float array
+        Noise-free activity f.
+    mean, std : (n,) float arrays
+        Mean and standard deviation of the measurement given the element: the oracle's forecast.
+    """
+
+    activity: FloatArray
+    mean: FloatArray
+    std: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceDataset:
+    """Sequences with measured activity.
+
+    Attributes
+    ----------
+    name : str
+        Value of the column ``data`` in result tables.
+    codes : (n, L) uint8 array
+    activity : (n,) float64 array
+        Measured activity, finite; its unit stands in ``unit``.
+    group : (n,) int64 array
+        Leak group: rows that share one stay on one side of every split.
+    noise_std : (n,) float64 array or None
+        Measured standard deviation of ``activity``.
+    weight : (n,) float64 array or None
+        Positive training weight.
+    features : (n, p) float32 array or None
+        Side features (structural priors).
+    oriented : bool
+        True where the strand carries meaning (promoters): no reverse-complement averaging.
+    metadata : DataFrame with n rows
+        Whatever else is known per element.
+    truth : Truth or None
+    repairs : dict of str to int
+        What the loader mended, and how often.
+    """
+
+    name: str
+    codes: Codes
+    activity: FloatArray
+    group: IndexArray
+    noise_std: FloatArray | None = None
+    weight: FloatArray | None = None
+    features: NDArray[np.float32] | None = None
+    oriented: bool = False
+    unit: str = "log2 RNA/DNA"
+    metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
+    truth: Truth | None = None
+    repairs: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        validate_codes(self.codes)
+        n = len(self.codes)
+        optional = {"noise_std": self.noise_std, "weight": self.weight, "features": self.features}
+        columns = {"activity": self.activity, "group": self.group} | {
+            name: values for name, values in optional.items() if values is not None
+        }
+        for name, values in columns.items():
+            if len(values) != n:
+                raise ValueError(f"{name} has {len(values)} rows, codes has {n}")
+            if not np.isfinite(values).all():
+                row = int(np.argwhere(~np.isfinite(values))[0][0])
+                raise ValueError(f"{name} is not finite in row {row}: {values[row]}")
+        if len(self.metadata.columns) and len(self.metadata) != n:
+            raise ValueError(f"metadata has {len(self.metadata)} rows, codes has {n}")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def gc(self) -> FloatArray:
+        """GC content per element, in [0, 1]."""
+        return gc_content(self.codes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything a fit or an evaluation can see: the data part of a unit's key."""
+        digest = hashlib.sha256(self.name.encode() + bytes([self.oriented]))
+        arrays = [self.codes, self.activity, self.group, self.noise_std, self.weight, self.features]
+        for values in [*arrays, *(self.truth or ())]:
+            if values is None:
+                digest.update(b"absent")
+            else:
+                digest.update(str((values.shape, values.dtype)).encode())
+                digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def take(self, index: IndexArray) -> "SequenceDataset":
+        """The rows ``index``, in that order, as a dataset of its own."""
+
+        def rows(values):  # type: ignore[no-untyped-def]
+            return None if values is None else values[index]
+
+        return replace(
+            self,
+            codes=self.codes[index],
+            activity=self.activity[index],
+            group=self.group[index],
+            noise_std=rows(self.noise_std),
+            weight=rows(self.weight),
+            features=rows(self.features),
+            metadata=self.metadata.iloc[index].reset_index(drop=True)
+            if len(self.metadata.columns)
+            else self.metadata,
+            truth=None if self.truth is None else Truth(*(rows(v) for v in self.truth)),
+        )
