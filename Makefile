@@ -1,0 +1,54 @@
+# Each target sets up .venv first, when pyproject.toml or constraints.txt changed. Python 3.11 or newer, git and make suffice.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+PROFILE ?= quick
+ONLY ?=
+
+.PHONY: setup report test test-slow test-browser book publish bench lint format pairs clean
+
+report: $(READY)
+	$(PY) -m lib.report $(PROFILE) $(ONLY)
+
+test: $(READY)
+	$(PY) -m pytest -q -m "not slow and not browser"
+
+test-slow: $(READY)
+	$(PY) -m pytest -q -m slow
+
+test-browser: $(READY)
+	$(PY) -m pytest -q -m browser tests/book
+
+book: $(READY)
+	$(VENV)/bin/jupyter-book build book/ -n -W --keep-going
+
+publish: $(READY)
+	$(PY) -m lib.report publish $(ONLY)
+
+bench: $(READY)
+	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+
+lint: $(READY)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: $(READY)
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+pairs: $(READY)
+	$(PY) -m jupytext --sync notebooks/*.md
+
+clean:
+	rm -rf runs book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
