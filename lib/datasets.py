@@ -1,8 +1,8 @@
 """The one container for simulated and real assays.
 
 In: codes ``(n, L)``, a measured activity per row and what is known of its noise and relatives.
-Out: :class:`SequenceDataset`, which splits, fits and evaluations take. Rows never change order; a part
-is an index array into them.
+Out: :class:`SequenceDataset`, which splits, fits and evaluations take. Rows never change order; a
+part is an index array into them.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """DNA as integer codes: encoding, strands, GC content and k-mers.
 
-In: strings over ``ACGTN``. Out: ``codes``, an ``(n, L)`` uint8 array with A, C, G, T = 0, 1, 2, 3 and
-N (or padding) = 4. Everything downstream (simulator, models, leak groups) works on codes.
+In: strings over ``ACGTN``. Out: ``codes``, an ``(n, L)`` uint8 array with A, C, G, T = 0, 1, 2, 3
+and N (or padding) = 4. Everything downstream (simulator, models, leak groups) works on codes.
 """
 
 from collections.abc import Sequence
@@ -182,7 +182,9 @@ def kmer_codes(codes: Codes, k: int) -> tuple[NDArray[np.uint64], NDArray[np.boo
     codes = validate_codes(codes)
     length = codes.shape[1]
     if not 1 <= k <= min(31, length):
-        raise ValueError(f"k is {k}; it must lie between 1 and {min(31, length)} for length {length}")
+        raise ValueError(
+            f"k is {k}; it must lie between 1 and {min(31, length)} for length {length}"
+        )
     windows = length - k + 1
     base = np.where(codes == UNKNOWN, 0, codes).astype(np.uint64)
     forward = np.zeros((len(codes), windows), np.uint64)

@@ -1,0 +1,296 @@
+"""Units of work: pure functions whose finished results are stored under their content hash.
+
+In: :class:`Unit`, a module-level function with a JSON-able config and data sets. Out:
+:class:`Result`, named arrays with a JSON-able description. A result is one safetensors file, written
+whole or not at all and verified when read; its key covers the config, the data and the source of
+every module of this package that the function's module imports, without comments and docstrings. So
+a killed run resumes, an edited docstring costs nothing and an edited line recomputes what depends on
+it.
+"""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from tqdm.auto import tqdm
+
+PACKAGE = "lib"
+
+
+class DamagedUnit(UserWarning):
+    """A stored unit failed its check and is computed again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a unit returns: named arrays and a JSON-able description."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One piece of work.
+
+    Attributes
+    ----------
+    function : callable
+        Module-level, pure: ``function(config, **data) -> Result``.
+    config : mapping
+        JSON-able; everything the function depends on but its data.
+    data : mapping of str to object with a ``fingerprint``
+        Data sets, or :class:`Result` of an earlier unit wrapped in :class:`Stored`.
+    modules : tuple of str
+        Further modules whose source counts, such as a user's own network.
+    """
+
+    function: Callable[..., Result]
+    config: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over function, source, config and data, as hex."""
+        parts = {
+            "function": f"{self.function.__module__}:{self.function.__qualname__}",
+            "source": [source_hash(m) for m in (self.function.__module__, *self.modules)],
+            "config": self.config,
+            "data": {name: value.fingerprint for name, value in sorted(self.data.items())},
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A finished unit's result as data of the next: its key is its fingerprint."""
+
+    result: Result
+    fingerprint: str
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        holds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def _imports(tree: ast.Module, module: str) -> Iterator[str]:
+    """Modules of this package that ``tree`` names in import statements, at any depth."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), module)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _source_file(module: str) -> Path | None:
+    if module.split(".")[0] != PACKAGE:
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # a name imported from a module, not a module
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def source_files(module: str) -> dict[str, Path]:
+    """The files of this package that ``module`` consists of: itself and all it imports."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found else _source_file(name)
+        if path is None:
+            continue
+        found[name] = path
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        relative_to = f"{package}.__init__" if path.name == "__init__.py" else name
+        waiting.extend(_imports(ast.parse(path.read_text("utf-8")), relative_to))
+    return found
+
+
+@cache
+def source_hash(module: str) -> str:
+    """SHA-256 of the syntax trees of :func:`source_files`; comments and docstrings do not count.
+
+    A module outside the package (a user's own network) counts by its own file alone.
+    """
+    files = source_files(module)
+    if not files:
+        origin = importlib.import_module(module).__file__
+        files = {module: Path(origin)} if origin is not None else {}
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        tree = _without_docstrings(ast.parse(path.read_text("utf-8")))
+        digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
+    return digest.hexdigest()
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:
+    digest = hashlib.sha256(meta.encode())
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}{values.shape}{values.dtype}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of finished units, safe to share between runs and processes.
+
+    Attributes
+    ----------
+    root : Path
+        Created when the first unit is written.
+    """
+
+    root: Path
+
+    def path(self, key: str) -> Path:
+        """Where the unit ``key`` lies or would lie."""
+        return self.root / key[:2] / f"{key}.safetensors"
+
+    def get(self, key: str) -> Result | None:
+        """The stored result, or None when there is none or it is damaged (then with a warning)."""
+        path = self.path(key)
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as file:
+                header = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if header["checksum"] != _checksum(arrays, header["meta"]):
+                raise ValueError("its checksum does not match")
+            return Result(arrays, json.loads(header["meta"]))
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            warnings.warn(
+                f"stored unit {path.name} is damaged ({error}); it is computed again",
+                DamagedUnit,
+                stacklevel=2,
+            )
+            return None
+
+    def put(self, key: str, result: Result) -> None:
+        """Write a result under a temporary name, then rename it."""
+        meta = json.dumps(result.meta, sort_keys=True)
+        arrays = {name: np.ascontiguousarray(values) for name, values in result.arrays.items()}
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        try:
+            header = {"meta": meta, "checksum": _checksum(arrays, meta)}
+            save_file(arrays, temporary, metadata=header)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def compute(unit: Unit, store: Store) -> Result:
+    """Run one unit and store its result."""
+    result = unit.function(unit.config, **unit.data)
+    store.put(unit.key, result)
+    return result
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_units(
+    units: Sequence[Unit],
+    store: Store,
+    *,
+    workers: int | None = None,
+    executor: str = "local",
+    scheduler: str | None = None,
+    label: str = "units",
+) -> list[Result]:
+    """Results of all units in order; finished ones are read, the others computed and stored.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+    store : Store
+        On a disk that all workers see.
+    workers : int, optional
+        Processes side by side, one thread each; all cores by default.
+    executor : {"local", "dask"}
+    scheduler : str, optional
+        ``tcp://host:port`` of a running Dask scheduler, for ``executor="dask"``.
+    label : str
+        Shown beside the progress bar (on a terminal only).
+
+    Raises
+    ------
+    ValueError
+        For an unknown executor, or ``dask`` without a scheduler.
+    OSError
+        If the scheduler cannot be reached within 15 seconds.
+    """
+    if executor not in ("local", "dask"):
+        raise ValueError(f"executor is {executor!r}; use 'local' or 'dask'")
+    if executor == "dask" and scheduler is None:
+        raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
+    keys = [unit.key for unit in units]
+    results = {key: store.get(key) for key in dict.fromkeys(keys)}
+    missing = {key: unit for key, unit in zip(keys, units, strict=True) if results[key] is None}
+    bar = tqdm(total=len(results), initial=len(results) - len(missing), desc=label, disable=None)
+    finish = _finish_on_dask if executor == "dask" else _finish_locally
+    with bar:
+        for key, result in finish(missing, store, workers, scheduler):
+            results[key] = result
+            bar.update()
+    return [results[key] for key in keys]  # type: ignore[misc]
+
+
+def _keyed(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
+    return key, compute(unit, store)
+
+
+def _finish_locally(
+    missing: Mapping[str, Unit], store: Store, workers: int | None, _: str | None
+) -> Iterator[tuple[str, Result]]:
+    count = min(cores() if workers is None else workers, max(len(missing), 1))
+    jobs = (delayed(_keyed)(key, unit, store) for key, unit in missing.items())
+    parallel = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    yield from parallel(jobs)
+
+
+def _finish_on_dask(
+    missing: Mapping[str, Unit], store: Store, _: int | None, scheduler: str | None
+) -> Iterator[tuple[str, Result]]:
+    if not missing:
+        return
+    from dask.distributed import Client, as_completed
+
+    with Client(scheduler, timeout=15) as client:
+        futures = [
+            client.submit(_keyed, key, unit, store, pure=False) for key, unit in missing.items()
+        ]
+        for future in as_completed(futures):
+            yield future.result()
