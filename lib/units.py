@@ -1,11 +1,11 @@
 """Units of work: pure functions whose finished results are stored under their content hash.
 
 In: :class:`Unit`, a module-level function with a JSON-able config and data sets. Out:
-:class:`Result`, named arrays with a JSON-able description. A result is one safetensors file, written
-whole or not at all and verified when read; its key covers the config, the data and the source of
-every module of this package that the function's module imports, without comments and docstrings. So
-a killed run resumes, an edited docstring costs nothing and an edited line recomputes what depends on
-it.
+:class:`Result`, named arrays with a JSON-able description. A result is one safetensors file,
+written whole or not at all and verified when read; its key covers the config, the data and the
+source of every module of this package that the function's module imports, without comments and
+docstrings. So a killed run resumes, an edited docstring costs nothing and an edited line recomputes
+what depends on it.
 """
 
 import ast

@@ -1,0 +1,1 @@
+"""One module per notebook: a pure function from a frozen config to tables."""

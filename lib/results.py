@@ -1,0 +1,142 @@
+"""Published tables and their manifest: the files that others rely on.
+
+In: tidy rows and tables of other shapes. Out: ``<folder>/<experiment>.csv``,
+``<folder>/<experiment>/<table>.csv`` and one entry of ``<folder>/manifest.json``, each written under
+a temporary name and renamed, so that a kill leaves the old file or the new one.
+"""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+KEYS = (
+    "experiment",
+    "profile",
+    "data",
+    "split",
+    "shift",
+    "family",
+    "severity",
+    "condition",
+    "model",
+    "prior",
+    "uncertainty",
+    "seed",
+    "metric",
+    "by",
+    "bin",
+)
+VALUES = ("value", "lower", "upper", "n", "oracle")
+COLUMNS = (*KEYS, *VALUES)
+
+# What a result depends on besides this package; their versions stand in the manifest.
+LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
+
+
+def tidy(rows: pd.DataFrame) -> pd.DataFrame:
+    """The contract's columns first and in order, others after them; missing ones added empty.
+
+    Raises
+    ------
+    ValueError
+        If two rows share all their keys: the table would not say which holds.
+    """
+    table = rows.copy()
+    for column in COLUMNS:
+        if column not in table:
+            table[column] = None
+    more = [column for column in table.columns if column not in COLUMNS]
+    table = table[[*COLUMNS, *more]]
+    keys = [*KEYS, *(column for column in more if column == "split_seed")]
+    twice = table[keys].astype(str).duplicated()
+    if twice.any():
+        row = table.loc[twice, keys].iloc[0].dropna().to_dict()
+        raise ValueError(f"two rows of the results share their keys: {row}")
+    return table.reset_index(drop=True)
+
+
+def write_atomic(path: Path, content: str) -> None:
+    """Write text under a temporary name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """CSV text with six significant digits: enough to read, few enough to compare runs."""
+    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write(
+    folder: Path,
+    experiment: str,
+    rows: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    entry: Mapping[str, Any],
+) -> None:
+    """Write an experiment's tables and its entry in the manifest.
+
+    Parameters
+    ----------
+    folder : Path
+    experiment : str
+        Name of the notebook without its number.
+    rows : DataFrame
+        Tidy results, see :func:`tidy`.
+    tables : mapping of str to DataFrame
+        Other shapes, under ``<folder>/<experiment>/``.
+    entry : mapping
+        JSON-able; config, seeds, data hashes, source hash, wall time.
+    """
+    write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
+    for name, table in tables.items():
+        write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    manifest[experiment] = dict(entry) | {"versions": versions(), "machine": machine()}
+    write_atomic(path, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def read(folder: Path, experiment: str) -> pd.DataFrame:
+    """The tidy results of an experiment.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was not run into this folder.
+    ValueError
+        If columns of the contract are missing.
+    """
+    path = folder / f"{experiment}.csv"
+    if not path.exists():
+        raise FileNotFoundError(f"no results of {experiment!r} in {folder}; run its notebook first")
+    table = pd.read_csv(path)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"{path} lacks the columns {missing}")
+    return table
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
+    found = {"python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def machine() -> str:
+    """The class of machine: processor family and number of cores, no name."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
