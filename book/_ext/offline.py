@@ -1,0 +1,98 @@
+"""Sphinx extension: the built site loads nothing from outside itself.
+
+In: the installed packages vl-convert-python (Vega) and jupyter-server-mathjax (MathJax 2). Out: their files
+under ``_static`` of the built site, loaded only by pages that hold charts or formulas; script and style
+entries that point at another host are dropped from every page.
+"""
+
+import shutil
+from pathlib import Path
+
+import jupyter_server_mathjax
+import vl_convert
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+MATHJAX_FILES = (  # TeX in, SVG out; the rest of the package (9 MB) is not loaded
+    "MathJax.js",
+    "LICENSE",
+    "extensions/MathEvents.js",
+    "extensions/AssistiveMML.js",
+    "extensions/toMathML.js",
+    "extensions/tex2jax.js",
+    "extensions/TeX/AMSmath.js",
+    "extensions/TeX/AMSsymbols.js",
+    "extensions/TeX/noErrors.js",
+    "extensions/TeX/noUndefined.js",
+    "jax/element",
+    "jax/input/TeX",
+    "jax/output/SVG",
+)
+MATHJAX_OPTIONS = {
+    "jax": ["input/TeX", "output/SVG"],
+    "extensions": ["tex2jax.js", "toMathML.js", "AssistiveMML.js"],
+    "TeX": {"extensions": ["AMSmath.js", "AMSsymbols.js", "noErrors.js", "noUndefined.js"]},
+    "SVG": {"font": "STIX-Web", "useGlobalCache": False, "linebreaks": {"automatic": True}},
+    "tex2jax": {
+        "inlineMath": [["\\(", "\\)"]],
+        "displayMath": [["\\[", "\\]"]],
+        "ignoreClass": "document",
+        "processClass": "math",
+    },
+    "showMathMenu": False,
+    "messageStyle": "none",
+}
+
+
+def write_assets(folder: Path) -> None:
+    """Copy MathJax and write the Vega bundle into ``folder``, unless an earlier build did."""
+    stamp = folder / "versions.txt"
+    versions = f"vl-convert-python {vl_convert.__version__}, MathJax 2.7.9\n"
+    if stamp.is_file() and stamp.read_text("utf-8") == versions:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    source = Path(jupyter_server_mathjax.__file__).parent / "static"
+    for name in MATHJAX_FILES:
+        target = folder / "mathjax" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target)
+        else:
+            shutil.copyfile(source / name, target)
+    # Inside a function, or its top-level names collide with those of Sphinx's own scripts.
+    bundle = f"(function () {{\n{vl_convert.javascript_bundle()}\n}})();\n"
+    (folder / "vega.js").write_text(bundle, "utf-8")
+    stamp.write_text(versions, "utf-8")
+
+
+def use_local_assets(app: Sphinx, config: Config) -> None:
+    """Point Sphinx at the local MathJax and at the folder that holds it."""
+    folder = Path(app.outdir).parent / "offline"
+    write_assets(folder)
+    config.html_static_path.append(str(folder))
+    config.mathjax_path = "mathjax/MathJax.js"
+    config.mathjax2_config = MATHJAX_OPTIONS
+    config.mathjax3_config = None
+    config.myst_update_mathjax = False
+
+
+def _is_foreign(entry: object) -> bool:
+    """Whether a script or style comes from another host, or serves only such a one (Thebe)."""
+    name = str(getattr(entry, "filename", entry) or "")
+    body = str(getattr(entry, "attributes", {}).get("body", ""))
+    return name.startswith(("http:", "https:", "//")) or "thebe" in f"{name} {body}".lower()
+
+
+def trim_page(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Add Vega where the page draws charts, and drop what would be fetched from another host."""
+    if "vegaEmbed" in context.get("body", ""):
+        app.add_js_file("vega.js", loading_method="defer")
+    for key in ("script_files", "css_files"):
+        context[key][:] = [entry for entry in context[key] if not _is_foreign(entry)]
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the two steps: before the builder reads its settings, and after all others."""
+    app.connect("config-inited", use_local_assets, priority=100)
+    app.connect("html-page-context", trim_page, priority=950)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,73 @@
+"""Sphinx extension: numbers in prose come from the result tables.
+
+In: ``results/<experiment>.csv`` beside the book's folder. Out: the role ``result``, used as
+``{result}`mpra_gc_ood data=wtc11 split=test metric=pearson_r ...```: the experiment, then ``column=value`` for as
+many columns as it takes to name one row (``column=`` for an empty one). It becomes the row's value with its
+interval. Naming no row, or several, is a warning, which a strict build turns into an error; a build with
+``results_required`` off (the quick report, whose tables hold less) says "not in this run" instead.
+"""
+
+import csv
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
+
+LOGGER = logging.getLogger(__name__)
+Row = dict[str, str]
+
+
+@cache
+def read_table(path: Path, changed: float) -> list[Row]:
+    """Rows of one table; ``changed`` is the file's modification time and keeps the cache honest."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
+    """The rows whose columns have all the wanted values."""
+    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+
+
+def show(row: Row) -> str:
+    """The value with its interval, to two decimals."""
+    value, lower, upper = (row[column] for column in ("value", "lower", "upper"))
+    if not (lower and upper):
+        return f"{float(value):.2f}"
+    return f"{float(value):.2f} ({float(lower):.2f} to {float(upper):.2f})"
+
+
+class ResultRole(SphinxRole):
+    """The role ``result``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the query by the row it names."""
+        experiment, *filters = self.text.split()
+        wanted = dict(part.split("=", 1) for part in filters)
+        path = Path(self.env.srcdir).parent / "results" / f"{experiment}.csv"
+        if path.is_file():
+            self.env.note_dependency(str(path))
+            rows = find_rows(read_table(path, path.stat().st_mtime), wanted)
+        else:
+            rows = []
+        if len(rows) == 1:
+            return [nodes.inline(text=show(rows[0]), classes=["result"])], []
+        if rows or self.config.results_required:
+            LOGGER.warning(
+                "%d rows of results/%s.csv match %s; one must",
+                len(rows),
+                experiment,
+                " ".join(filters),
+                location=self.get_location(),
+            )
+        return [nodes.emphasis(text="not in this run")], []
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the role and its switch."""
+    app.add_config_value("results_required", True, "env", bool)
+    app.add_role("result", ResultRole())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

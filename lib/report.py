@@ -1,0 +1,221 @@
+"""Runs the notebooks and builds the book: what ``make report`` and ``make publish`` call.
+
+In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the current folder. Out:
+``runs/<profile>/`` with the executed notebooks, their tables and, for the quick profile, the site. ``publish`` runs
+the full profile there and then, alone of all commands, writes ``book/experiments/`` and ``results/``.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import yaml
+
+from lib.results import write_atomic
+
+QUICK_NOTE = "Quick profile: not for conclusions."
+PAGE_LIMIT = 1_500_000  # bytes of a published notebook
+KERNEL = "python3"
+
+
+def listed_notebooks(root: Path) -> list[str]:
+    """Names of the experiments' notebooks, in the order of the table of contents.
+
+    Raises
+    ------
+    ValueError
+        If the contents name a notebook that ``notebooks/`` does not hold.
+    """
+    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
+    files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    names = [name.removeprefix("experiments/") for name in files if name.startswith("experiments/")]
+    for name in names:
+        if not (root / "notebooks" / f"{name}.ipynb").is_file():
+            raise ValueError(f"_toc.yml lists {name}; notebooks/{name}.ipynb does not exist")
+    return names
+
+
+def choose(names: Sequence[str], only: Sequence[str]) -> list[str]:
+    """The notebooks to run: those of ``only``, or all when it is empty.
+
+    Raises
+    ------
+    ValueError
+        If ``only`` holds an unknown name; the known ones are listed.
+    """
+    unknown = sorted(set(only) - set(names))
+    if unknown:
+        raise ValueError(f"no notebook {', '.join(unknown)}; there are {', '.join(names)}")
+    return [name for name in names if not only or name in only]
+
+
+def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
+    """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
+
+    The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``.
+    """
+    import papermill
+
+    # A kernel "python3" of the user's own would come before the one of this environment.
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    target = out / "notebooks" / f"{name}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    papermill.execute_notebook(
+        str(root / "notebooks" / f"{name}.ipynb"),
+        str(target),
+        parameters={"profile": profile, "run_folder": (out / "results").relative_to(root).as_posix()},
+        kernel_name=KERNEL,
+        cwd=str(root),
+        progress_bar=False,
+        start_timeout=300,
+    )
+    strip_run_metadata(target)
+    return time.perf_counter() - start
+
+
+def strip_run_metadata(path: Path) -> None:
+    """Take papermill's paths and clock times out of an executed notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+    nbformat.write(notebook, path)
+
+
+def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
+    """Copy the book's sources to ``target``, with the notebooks of ``executed`` and ``note`` on every page."""
+    shutil.rmtree(target, ignore_errors=True)
+    ignore = shutil.ignore_patterns("_build", "__pycache__", "_config.yml", "_toc.yml")
+    shutil.copytree(root / "book", target, ignore=ignore)
+    shutil.copyfile(root / "_toc.yml", target / "_toc.yml")
+    for notebook in executed.glob("*.ipynb"):
+        (target / "experiments").mkdir(exist_ok=True)
+        shutil.copyfile(notebook, target / "experiments" / notebook.name)
+    config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    config["html"]["announcement"] = note
+    config["sphinx"]["config"]["results_required"] = False
+    (target / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+
+
+def build_book(source: Path) -> Path:
+    """Build the HTML of ``source`` with jupyter-book; returns the front page.
+
+    Raises
+    ------
+    RuntimeError
+        If the build fails; jupyter-book has then printed why.
+    """
+    command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "build", str(source), "-q"], check=False, text=True
+    )
+    page = source / "_build" / "html" / "index.html"
+    if done.returncode != 0 or not page.is_file():
+        raise RuntimeError(f"jupyter-book could not build {source}; its messages stand above")
+    return page
+
+
+def _overall(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of one metric over a whole part: the ensemble's where there is one."""
+    rows = table[(table["metric"] == metric) & table["by"].isna() & (table["model"] == "cnn")]
+    rows = rows[rows["seed"].isna() & (rows["split"] != "random_leaky")]
+    return rows.sort_values("uncertainty", key=lambda column: column != "ensemble", kind="stable")
+
+
+def summary_lines(results: Path) -> list[str]:
+    """One line per experiment and data set: accuracy and coverage in distribution, and the lowest coverage."""
+    lines = []
+    for path in sorted(results.glob("*.csv")):
+        table = pd.read_csv(path)
+        for data, part in table.groupby("data", sort=True):
+            accuracy, coverage = (_overall(part, metric) for metric in ("pearson_r", "picp_90"))
+            inside = [rows[rows["shift"].isna()] for rows in (accuracy, coverage)]
+            shifted = coverage[coverage["shift"].notna()].sort_values("value")
+            if inside[0].empty or inside[1].empty or shifted.empty:
+                continue
+            lowest = shifted.iloc[0]
+            lines.append(
+                f"{path.stem}, {data}: r {inside[0]['value'].iloc[0]:.2f} and 90 % intervals cover "
+                f"{inside[1]['value'].iloc[0]:.2f} in distribution; "
+                f"{lowest['value']:.2f} under {lowest['shift']}"
+            )
+    return lines
+
+
+def report(root: Path, profile: str, only: Sequence[str]) -> None:
+    """Run the notebooks at a small profile, build the site and say where it is."""
+    out = root / "runs" / profile
+    for folder in ("notebooks", "results"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    for name in choose(listed_notebooks(root), only):
+        print(f"{name}: {run_notebook(root, name, profile, out):.0f} s", flush=True)
+    stage_book(root, out / "notebooks", out / "book", QUICK_NOTE)
+    page = build_book(out / "book")
+    print(QUICK_NOTE)
+    print("\n".join(summary_lines(out / "results")[:3]))
+    print(f"Open {page.relative_to(root)}")
+
+
+def publish(root: Path, only: Sequence[str]) -> None:
+    """Run the notebooks at the full profile; what they made replaces the published pages and tables.
+
+    Raises
+    ------
+    ValueError
+        If an executed notebook is too large to publish.
+    """
+    out = root / "runs" / "full"
+    for name in choose(listed_notebooks(root), only):
+        seconds = run_notebook(root, name, "full", out)
+        page = out / "notebooks" / f"{name}.ipynb"
+        if page.stat().st_size > PAGE_LIMIT:
+            raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
+        (root / "book" / "experiments").mkdir(exist_ok=True)
+        shutil.copyfile(page, root / "book" / "experiments" / page.name)
+        publish_tables(out / "results", root / "results", name.split("_", 1)[1])
+        print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
+
+
+def publish_tables(source: Path, target: Path, experiment: str) -> None:
+    """Replace one experiment's tables and its entry in the manifest; the others stay as they are."""
+    target.mkdir(exist_ok=True)
+    shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
+    if (source / experiment).is_dir():
+        shutil.rmtree(target / experiment, ignore_errors=True)
+        shutil.copytree(source / experiment, target / experiment)
+    published = target / "manifest.json"
+    manifest = json.loads(published.read_text("utf-8")) if published.is_file() else {}
+    manifest[experiment] = json.loads((source / "manifest.json").read_text("utf-8"))[experiment]
+    write_atomic(published, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: ``python -m lib.report quick [NAME ...]``."""
+    parser = argparse.ArgumentParser(prog="python -m lib.report", description=__doc__)
+    parser.add_argument("what", choices=["smoke", "quick", "publish"])
+    parser.add_argument("only", nargs="*", metavar="NAME", help="notebooks to run; all by default")
+    choice = parser.parse_args(arguments)
+    root = Path.cwd()
+    try:
+        if choice.what == "publish":
+            publish(root, choice.only)
+        else:
+            report(root, choice.what, choice.only)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
