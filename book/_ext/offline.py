@@ -13,30 +13,30 @@ import vl_convert
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-MATHJAX_FILES = (  # TeX in, SVG out; the rest of the package (9 MB) is not loaded
+MATHJAX_FILES = (  # TeX in, HTML out; the rest of the package (8 MB) is not loaded
     "MathJax.js",
     "LICENSE",
-    "extensions/MathEvents.js",
-    "extensions/AssistiveMML.js",
-    "extensions/toMathML.js",
-    "extensions/tex2jax.js",
-    "extensions/TeX/AMSmath.js",
-    "extensions/TeX/AMSsymbols.js",
-    "extensions/TeX/noErrors.js",
-    "extensions/TeX/noUndefined.js",
+    "config/TeX-AMS-MML_HTMLorMML-full.js",
+    "extensions/a11y/accessibility-menu.js",
+    "fonts",
     "jax/element",
-    "jax/input/TeX",
-    "jax/output/SVG",
+    "jax/output/HTML-CSS",
 )
 MATHJAX_OPTIONS = {
-    "jax": ["input/TeX", "output/SVG"],
-    "extensions": ["tex2jax.js", "toMathML.js", "AssistiveMML.js"],
-    "TeX": {"extensions": ["AMSmath.js", "AMSsymbols.js", "noErrors.js", "noUndefined.js"]},
-    "SVG": {"font": "STIX-Web", "useGlobalCache": False, "linebreaks": {"automatic": True}},
+    "config": ["TeX-AMS-MML_HTMLorMML-full.js"],  # the one configuration in the package
+    "jax": ["input/TeX", "output/HTML-CSS"],
+    "HTML-CSS": {
+        "availableFonts": [],
+        "webFont": "STIX-Web",
+        "imageFont": None,
+        # Its own blank font points at about:blank, which a page opened as a file may not load.
+        "styles": {"@font-face": {"font-family": "MathJax_Blank", "src": "local('serif')"}},
+    },
+    "fast-preview": {"disabled": True},  # would ask for fonts the package does not hold
     "tex2jax": {
         "inlineMath": [["\\(", "\\)"]],
         "displayMath": [["\\[", "\\]"]],
-        "ignoreClass": "document",
+        "ignoreClass": "bd-content",
         "processClass": "math",
     },
     "showMathMenu": False,
