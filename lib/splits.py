@@ -6,6 +6,7 @@ stopping), calibration (recalibration and conformal), test (in distribution) and
 ``shifted``.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -170,6 +171,15 @@ class Split:
 
     def __getitem__(self, part: str) -> IndexArray:
         return self.parts[part]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the parts: the split's share of a unit's key."""
+        digest = hashlib.sha256()
+        for part in sorted(self.parts):
+            digest.update(f"{part}{len(self.parts[part])}".encode())
+            digest.update(self.parts[part].astype(np.int64).tobytes())
+        return digest.hexdigest()
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:

@@ -1,0 +1,52 @@
+"""Fits, forecasts and baselines as stored units (:mod:`lib.units`).
+
+In: a :class:`lib.training.FitConfig`, a data set and a split. Out: results that hold a fitted
+network, or a forecast (arrays ``mean`` and ``std``) for every row of a data set.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.datasets import FloatArray, SequenceDataset
+from lib.splits import Split
+from lib.training import FitConfig, FittedModel, fit, predict
+from lib.units import Result, Stored, Unit
+
+
+def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
+    """Fit one network on the training part, stopped early on the validation part."""
+    train, validation = data.take(split["train"]), data.take(split["validation"])
+    model = fit(
+        train.codes,
+        train.activity,
+        validation=(validation.codes, validation.activity),
+        features=train.features,
+        validation_features=validation.features,
+        weight=train.weight,
+        config=FitConfig(**config),
+    )
+    return Result(*model.to_arrays())
+
+
+def predict_unit(config: Mapping[str, Any], model: Stored, data: SequenceDataset) -> Result:
+    """Forecast every row of a data set."""
+    fitted = FittedModel.from_arrays(model.result.arrays, model.result.meta)
+    mean, std = predict(fitted, data.codes, data.features, **config)
+    return Result({"mean": mean, "std": std})
+
+
+def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
+    """The unit that fits ``config``; a user's own network counts by its source."""
+    modules = (config.model.partition(":")[0],) if ":" in config.model else ()
+    return Unit(fit_unit, config.model_dump(mode="json"), {"data": data, "split": split}, modules)
+
+
+def predicting(fit: Unit, result: Result, data: SequenceDataset) -> Unit:
+    """The unit that forecasts ``data`` by the network of a finished fit."""
+    data_of = {"model": Stored(result, fit.key), "data": data}
+    return Unit(predict_unit, {}, data_of, fit.modules)
+
+
+def forecast(result: Result) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation, (n,) each, that a forecasting unit stored."""
+    return result.arrays["mean"], result.arrays["std"]

@@ -1,0 +1,329 @@
+"""Does a network trained on a real assay stay accurate and calibrated when GC content shifts?
+
+In: :class:`Config`. Out: :class:`Tables`. The arms are those of :mod:`lib.experiments.gc_arms`;
+each is fitted on repeated group-wise splits, and every network stands beside the baselines.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from pydantic import Field, field_validator
+
+from lib import mpra
+from lib.baselines import constant_sigma
+from lib.datasets import FloatArray, SequenceDataset
+from lib.ensembles import combine as combine_members
+from lib.experiments import gc_tables
+from lib.experiments.baseline_fits import BASELINES, baseline_forecast, baselines
+from lib.experiments.config import ExperimentConfig, Names, Numbers, ParameterError, Seeds
+from lib.experiments.fits import fitting, forecast, predicting
+from lib.experiments.gc_arms import ARMS, Arm, build_arms
+from lib.experiments.scoring import Scored, combine, score
+from lib.mpra.table import load_table
+from lib.recalibration import std_scaling
+from lib.simulator import standin
+from lib.training import FitConfig
+from lib.units import Result, Store, cores, run_units, source_hash
+
+DEFAULT_DATA = ("wtc11", "plant_leaf")
+STANDIN = "standin"
+# Of these the rows of single splits are published too; of all others the combined rows only.
+MAIN_METRICS = ("rmse", "pearson_r", "crps", "nll_gaussian", "zms", "picp_90", "mpiw_90")
+
+
+class Config(ExperimentConfig):
+    """Parameters of notebook 02.
+
+    Attributes
+    ----------
+    dataset : str
+        Names of :func:`lib.mpra.names` or ``standin``, comma-separated. ``default`` takes WTC11 and
+        plant leaf, or the stand-in assay where their files cannot be had.
+    table : str or None
+        A file of one's own instead; its columns are named by the parameters after it.
+    arm : tuple of str
+        Out of :data:`lib.experiments.gc_arms.ARMS`, or ``all``.
+    gc_quantile : float in (0, 1)
+        Share of the elements inside a tail split.
+    gc_tilts : tuple of float
+        Shifts of the mean GC of the test part, in its standard deviations.
+    split_seeds : tuple of int
+        Repeats of every split.
+    seeds : tuple of int
+        Fits of one split of the group arm: initialisation and batch order.
+    members : int
+        Of these, how many make the ensemble in each hold-out arm.
+    leak_k : int
+        Length of the shared word that makes two elements relatives.
+    model, epochs, batch_size, learning_rate, beta
+        See :class:`lib.training.FitConfig`.
+    standin_size : int
+        Elements of the stand-in assay.
+    """
+
+    experiment: ClassVar[str] = "mpra_gc_ood"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "dataset": STANDIN,
+            "standin_size": 600,
+            "split_seeds": (0,),
+            "seeds": (0, 1),
+            "members": 1,
+            "epochs": 1,
+            "draws": 100,
+        },
+        "quick": {"split_seeds": (0,), "seeds": (0, 1), "members": 1, "epochs": 6},
+        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4), "members": 2},
+    }
+
+    dataset: str = "default"
+    table: str | None = None
+    sequence_column: str = "sequence"
+    activity_column: str = "activity"
+    noise_column: str | None = None
+    group_column: str | None = None
+    weight_column: str | None = None
+    oriented: bool = False
+    arm: Names = ("all",)
+    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
+    gc_tilts: Numbers = (0.5, 1.0, 1.5)
+    split_seeds: Seeds = (0,)
+    seeds: Seeds = (0, 1)
+    members: int = Field(default=1, ge=1, le=100)
+    leak_k: int = Field(default=20, ge=8, le=31)
+    model: str = "cnn"
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
+    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
+    beta: float = Field(default=FitConfig().beta, ge=0, le=1)
+    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
+
+    @field_validator("arm")
+    @classmethod
+    def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(arm) - {*ARMS, "all"})
+        if unknown:
+            raise ValueError(f"no arm {', '.join(unknown)}; use all, {', '.join(ARMS)}")
+        return ARMS if "all" in arm else arm
+
+    def fit(self, seed: int, both_strands: bool) -> FitConfig:
+        """The configuration of one fit."""
+        return FitConfig(
+            model=self.model,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            beta=self.beta,
+            device=self.device,
+            reverse_complement=both_strands,
+            seed=seed,
+        )
+
+
+class Tables(NamedTuple):
+    """What the experiment finds.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy results, see :mod:`lib.results`.
+    tables : dict of str to DataFrame
+        ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
+    entry : dict
+        For the manifest.
+    standin : bool
+        Whether the stand-in assay took the place of real data.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    entry: dict[str, Any]
+    standin: bool
+
+
+class Fitted(NamedTuple):
+    """An arm with what was fitted on its split; forecasts cover all rows of ``data``."""
+
+    data: SequenceDataset
+    arm: Arm
+    members: list[tuple[FloatArray, FloatArray]]
+    baselines: Result
+
+
+def load_data(config: Config) -> list[SequenceDataset]:
+    """The assays a config names.
+
+    Raises
+    ------
+    ParameterError
+        If ``table`` and ``dataset`` are both given.
+    ValueError
+        For an unknown name or a bad table.
+    lib.mpra.DataUnavailable
+        If a data set asked for by name cannot be had.
+    """
+    if config.table is not None:
+        if config.dataset != "default":
+            raise ParameterError("give either dataset or table, not both")
+        columns = {
+            name: getattr(config, name)
+            for name in config.model_fields_set | set(Config.model_fields)
+            if name.endswith("_column")
+        }
+        return [load_table(config.table, oriented=config.oriented, **columns)]
+    names = tuple(name.strip() for name in config.dataset.split(","))
+    if names == ("default",):
+        names = DEFAULT_DATA if all(map(mpra.available, DEFAULT_DATA)) else (STANDIN,)
+    return [
+        standin(n=config.standin_size, seed=0) if name == STANDIN else mpra.load(name)
+        for name in names
+    ]
+
+
+def _fit_all(config: Config, store: Store, data: list[SequenceDataset]) -> list[Fitted]:
+    arms = [
+        (assay, arm)
+        for assay in data
+        for seed in config.split_seeds
+        for arm in build_arms(assay, config.arm, config.gc_quantile, config.gc_tilts, seed)
+    ]
+    how = {"workers": config.workers, "executor": config.executor, "scheduler": config.scheduler}
+    fits, owners = [], []
+    for index, (assay, arm) in enumerate(arms):
+        seeds = config.seeds if arm.main else config.seeds[: config.members]
+        both = arm.both_strands and not assay.oriented
+        fits += [fitting(config.fit(seed, both), assay, arm.split) for seed in seeds]
+        owners += [index] * len(seeds)
+    fitted = run_units(fits, store, label="fits", **how)
+    forecasts = run_units(
+        [
+            predicting(unit, result, arms[owner][0])
+            for unit, result, owner in zip(fits, fitted, owners, strict=True)
+        ],
+        store,
+        label="forecasts",
+        **how,
+    )
+    simple = run_units(
+        [baselines(assay, arm.split) for assay, arm in arms], store, label="baselines", **how
+    )
+    members: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in arms]
+    for owner, result in zip(owners, forecasts, strict=True):
+        members[owner].append(forecast(result))
+    return [Fitted(*arms[i], members[i], simple[i]) for i in range(len(arms))]
+
+
+Forecasts = Iterator[tuple[dict[str, Any], FloatArray, FloatArray]]
+
+
+def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
+    """Every forecast of an arm, with the keys that tell it apart."""
+    data, arm, members, simple = fitted
+    network = {"model": config.model, "prior": "none"}
+    for seed, (mean, std) in zip(config.seeds, members, strict=False):
+        yield network | {"uncertainty": "single", "seed": seed}, mean, std
+    mean, std = base_forecast(fitted)
+    if len(members) > 1:
+        yield network | {"uncertainty": "ensemble"}, mean, std
+    held = arm.split["calibration"]
+    factor = std_scaling(mean[held], std[held], data.activity[held])
+    yield network | {"uncertainty": "std_scaling"}, mean, factor * std
+    constant = constant_sigma(mean, data.activity, held)
+    yield network | {"uncertainty": "constant_sigma"}, constant.mean, constant.std
+    for name in BASELINES:
+        yield (
+            {"model": name, "prior": "none", "uncertainty": "single"},
+            *baseline_forecast(simple, name),
+        )
+    if arm.main:
+        yield from gc_tables.reference_forecasts(data, held)
+
+
+def base_forecast(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
+    """The ensemble of an arm's fits, or the one fit there is."""
+    if len(fitted.members) == 1:
+        return fitted.members[0]
+    together = combine_members(*(np.stack(values) for values in zip(*fitted.members, strict=True)))
+    return together.mean, together.std
+
+
+def _items(fitted: Fitted, config: Config) -> Iterator[Scored]:
+    data, arm = fitted.data, fitted.arm
+    train = arm.split["train"]
+    climate = (float(data.activity[train].mean()), float(data.activity[train].std()))
+    deciles = gc_tables.gc_deciles(data)
+    base = "ensemble" if len(fitted.members) > 1 else "single"
+    for keys, mean, std in _forecasts(fitted, config):
+        detailed = keys["model"] == config.model and keys["uncertainty"] == base
+        for part in arm.parts:
+            rows = part.rows
+            yield Scored(
+                {
+                    "data": data.name,
+                    "split_seed": arm.split.seed,
+                    **part.keys,
+                    "seed": None,
+                    **keys,
+                },
+                mean[rows],
+                std[rows],
+                data.activity[rows],
+                data.group[rows],
+                len(train),
+                climate,
+                {"gc_decile": deciles[rows]} if detailed else {},
+                None if data.truth is None else (data.truth.mean[rows], data.truth.std[rows]),
+            )
+
+
+def _publishable(scored: pd.DataFrame) -> pd.DataFrame:
+    """Combined rows of everything, rows of single fits and splits for the main metrics."""
+    single = scored[scored["metric"].isin(MAIN_METRICS) & (scored["by"] == "")].dropna(
+        subset="value"
+    )
+    return pd.concat([combine(scored), single.drop(columns=["variance"])], ignore_index=True)
+
+
+def run(config: Config, store: Store) -> Tables:
+    """Fit, forecast, score.
+
+    Parameters
+    ----------
+    config : Config
+    store : Store
+        Where finished fits lie; a killed run resumes from it.
+    """
+    start = time.perf_counter()
+    data = load_data(config)
+    fitted = _fit_all(config, store, data)
+    items = [item for arm in fitted for item in _items(arm, config)]
+    parallel = Parallel(n_jobs=cores() if config.workers is None else config.workers)
+    scored = pd.concat(
+        parallel(delayed(score)(item, config.draws, index) for index, item in enumerate(items)),
+        ignore_index=True,
+    )
+    first = [arm for arm in fitted if arm.arm.split.seed == config.split_seeds[0]]
+    rows = _publishable(scored)
+    rows.insert(0, "profile", config.profile)
+    rows.insert(0, "experiment", config.experiment)
+    tables = {
+        "assays": gc_tables.assays(data, config.draws),
+        "leaks": gc_tables.leaks([(arm.data, arm.arm.split) for arm in first], config.leak_k),
+        "gc_histogram": gc_tables.gc_histogram([(arm.data, arm.arm) for arm in first]),
+        "predicted_measured": gc_tables.predicted_measured(
+            [(arm.data, arm.arm, *base_forecast(arm)) for arm in fitted]
+        ),
+        "contrasts": gc_tables.contrasts(scored),
+    }
+    entry = {
+        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config_hash": config.hash,
+        "data": {assay.name: assay.fingerprint for assay in data},
+        "source": source_hash(__name__),
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))

@@ -1,0 +1,177 @@
+"""From forecasts on the parts of repeated splits to tidy rows with intervals.
+
+In: :class:`Scored`, one model's forecast on one part of one split, with the keys of its rows. Out:
+rows per split and rows combined over splits (bootstrap over groups within a split, Nadeau–Bengio
+correction between splits), and contrasts between two conditions paired by split.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.datasets import FloatArray, IndexArray
+from lib.evaluation import evaluate
+from lib.statistics import combine_splits
+
+# Keys that tell repeats apart; a combined row has them empty.
+REPEATS = ("split_seed", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One forecast to score.
+
+    Attributes
+    ----------
+    keys : mapping of str to value
+        Columns of its rows: ``data, split, shift, … , model, uncertainty, split_seed, seed``.
+    mean, std, target : (n,) float arrays
+    group : (n,) int array
+    n_train : int
+        Elements the model was trained on.
+    climatology : (float, float)
+        Mean and standard deviation of the training targets: the forecast that skill is against.
+    by : mapping of str to (n,) array
+        Labels for conditional rows.
+    oracle : (mean, std) or None
+        The true forecast, where the assay is simulated.
+    """
+
+    keys: Mapping[str, Hashable]
+    mean: FloatArray
+    std: FloatArray
+    target: FloatArray
+    group: IndexArray
+    n_train: int
+    climatology: tuple[float, float]
+    by: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    oracle: tuple[FloatArray, FloatArray] | None = None
+
+
+def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
+    """Rows of one forecast, keys included; the bootstrap is seeded by ``seed`` alone."""
+    table = pd.DataFrame(
+        {"target": item.target, "mean": item.mean, "std": item.std, "group": item.group}
+    )
+    oracle = None
+    if item.oracle is not None:
+        oracle = pd.DataFrame({"mean": item.oracle[0], "std": item.oracle[1]})
+    rows = evaluate(
+        table,
+        climatology=item.climatology,
+        oracle=oracle,
+        draws=draws,
+        rng=np.random.default_rng(seed),
+        by=item.by,
+    )
+    return rows.assign(**item.keys, n_train=item.n_train)
+
+
+def _groups(rows: pd.DataFrame, keys: Sequence[str]) -> Any:
+    return rows.groupby(list(keys), dropna=False, sort=False)
+
+
+def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Average the fits of one split, so that splits are the repeats."""
+    numeric = {
+        "value": "mean",
+        "variance": "mean",
+        "oracle": "mean",
+        "n": "mean",
+        "n_train": "mean",
+    }
+    return _groups(rows, [*keys, "split_seed"]).agg(numeric).reset_index()
+
+
+def combine(rows: pd.DataFrame) -> pd.DataFrame:
+    """Combine the rows of single splits over splits.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of :func:`score`, stacked; ``split_seed`` names the split, ``seed`` the fit within it.
+
+    Returns
+    -------
+    DataFrame
+        One row per key without :data:`REPEATS`; ``n`` is the mean size of the part, ``splits`` the
+        number of splits. For one split the interval is the bootstrap's.
+    """
+    values = {"value", "lower", "upper", "n", "oracle", "variance", "n_train"}
+    keys = [column for column in rows.columns if column not in values | set(REPEATS)]
+    single = rows["split_seed"].nunique() == 1
+    # A correlation with a constant forecast is undefined: no row is better than an empty one.
+    rows = rows[np.isfinite(rows["value"])]
+    combined = []
+    for key, part in _groups(_seed_means(rows, keys), keys):
+        pooled = combine_splits(
+            part["value"], part["variance"], part["n"].mean(), part["n_train"].mean()
+        )
+        combined.append(
+            dict(zip(keys, key, strict=True))
+            | {"value": pooled.value, "lower": pooled.lower, "upper": pooled.upper}
+            | {"n": round(part["n"].mean()), "oracle": part["oracle"].mean(), "splits": len(part)}
+        )
+    table = pd.DataFrame(combined)
+    if single:
+        # With one split the bootstrap's percentiles say more than its variance does.
+        percentiles = _groups(rows, keys).agg({"lower": "mean", "upper": "mean"}).reset_index()
+        table = table.drop(columns=["lower", "upper"]).merge(percentiles, on=keys)
+    return table
+
+
+def contrast(
+    left: pd.DataFrame,
+    right: pd.DataFrame,
+    metrics: Sequence[str],
+    *,
+    scale: str,
+    match: Sequence[str],
+) -> pd.DataFrame:
+    """Difference or ratio of two conditions, paired by split.
+
+    Parameters
+    ----------
+    left, right : DataFrame
+        Overall rows of :func:`score`.
+    metrics : sequence of str
+    scale : {"difference", "ratio"}
+        Ratios are formed and pooled on the log scale.
+    match : sequence of str
+        Keys that both sides share, such as ``data, model, uncertainty``.
+
+    Returns
+    -------
+    DataFrame
+        ``match``, ``metric, scale, value, lower, upper, n, splits``.
+    """
+    keys = [*match, "metric"]
+    sides = [
+        _seed_means(side[side["metric"].isin(metrics) & (side["by"] == "")], keys)
+        for side in (left, right)
+    ]
+    both = sides[0].merge(sides[1], on=[*keys, "split_seed"], suffixes=("", "_right"))
+    if scale == "ratio":
+        effect = np.log(both["value"] / both["value_right"])
+        variance = both["variance"] / both["value"] ** 2
+        variance += both["variance_right"] / both["value_right"] ** 2
+    else:
+        effect = both["value"] - both["value_right"]
+        variance = both["variance"] + both["variance_right"]
+    back: Callable[[float], float] = np.exp if scale == "ratio" else float
+    rows = []
+    for key, part in _groups(both.assign(effect=effect, spread=variance), keys):
+        pooled = combine_splits(
+            part["effect"], part["spread"], part["n"].mean(), part["n_train"].mean()
+        )
+        rows.append(
+            dict(zip(keys, key, strict=True))
+            | {"scale": scale, "value": back(pooled.value)}
+            | {"lower": back(pooled.lower), "upper": back(pooled.upper)}
+            | {"n": round(part["n"].mean()), "splits": len(part)}
+        )
+    return pd.DataFrame(rows)

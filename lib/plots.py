@@ -1,0 +1,256 @@
+"""Charts of the book: one theme, tables in, offline HTML out.
+
+In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive Vega
+chart drawn by the bundle that the book ships, a static SVG for print and for readers without
+scripts, a caption, and the plotted data as CSV. Colours are those of Okabe and Ito (2008), which
+colour-blind readers can tell apart; text takes the page's colour, light or dark.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#7F7F7F",
+)
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
+MOST_ROWS = 5000
+PANEL = {"width": 260, "height": 180}
+
+_TEXT = "currentColor"
+_CONFIG: dict[str, Any] = {
+    "background": None,
+    "font": "sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _TEXT,
+        "titleColor": _TEXT,
+        "tickColor": GREY,
+        "domainColor": GREY,
+        "gridColor": GREY,
+        "gridOpacity": 0.25,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    },
+    "legend": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12, "orient": "top"},
+    "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 13},
+    "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
+    "range": {"category": list(PALETTE)},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A chart with its caption, ready for display.
+
+    Attributes
+    ----------
+    name : str
+        Anchor and file name: letters, digits and hyphens; unique on its page.
+    chart : altair chart
+    data : DataFrame
+        What is plotted, as readers download it.
+    caption : str
+        What to see.
+    """
+
+    name: str
+    chart: Any
+    data: pd.DataFrame
+    caption: str
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").isalnum():
+            raise ValueError(f"figure name {self.name!r}; use letters, digits and hyphens")
+        if len(self.data) > MOST_ROWS:
+            raise ValueError(
+                f"figure {self.name!r} plots {len(self.data)} rows (limit {MOST_ROWS}); aggregate"
+            )
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The Vega-Lite specification, with theme and caption, the same bytes on every run."""
+        alt.data_transformers.disable_max_rows()
+        spec = self.chart.configure().to_dict()
+        spec["config"] = _CONFIG
+        spec["description"] = self.caption
+        return _renamed(spec)
+
+    def _repr_html_(self) -> str:
+        spec = self.spec
+        svg = vl_convert.vegalite_to_svg(json.dumps(spec)).replace(_TEXT, "#333333")
+        image = base64.b64encode(svg.encode()).decode()
+        table = base64.b64encode(
+            self.data.to_csv(index=False, float_format="%.6g").encode()
+        ).decode()
+        # "</" would end the script element inside which the specification stands.
+        script = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
+        caption = html.escape(self.caption)
+        return (
+            f'<figure class="chart" id="{self.name}">'
+            f'<div class="chart-live" id="{self.name}-live" role="img" aria-label="{caption}">'
+            "</div>"
+            f'<img class="chart-print" alt="{caption}" src="data:image/svg+xml;base64,{image}">'
+            f"<figcaption>{caption} "
+            f'<a download="{self.name}.csv" href="data:text/csv;base64,{table}">Data (CSV)</a>'
+            f"</figcaption></figure>"
+            f"<script>document.addEventListener('DOMContentLoaded',function(){{"
+            f"if(window.vegaEmbed)vegaEmbed('#{self.name}-live',{script},"
+            f"{{actions:false,renderer:'svg'}})"
+            f".then(function(){{document.getElementById('{self.name}').classList.add('drawn')}})"
+            f"}});</script>"
+        )
+
+
+def _renamed(spec: dict[str, Any]) -> dict[str, Any]:
+    """Replace Altair's counters and hashes in names: they differ from session to session."""
+    text = json.dumps(spec)
+    names = [*spec.get("datasets", {})]
+    names += [p["name"] for p in _with_key(spec, "name") if str(p["name"]).startswith("view_")]
+    for index, name in enumerate(dict.fromkeys(names)):
+        text = text.replace(json.dumps(name), json.dumps(f"n{index}"))
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
+
+
+def _with_key(node: Any, key: str) -> list[dict[str, Any]]:
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = [item for child in children for item in _with_key(child, key)]
+    return [node, *found] if isinstance(node, dict) and key in node else found
+
+
+def _facetted(chart: Any, facet: str | None, columns: int) -> Any:
+    if facet is None:
+        return chart
+    return chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns).resolve_scale(
+        x="independent", y="independent"
+    )
+
+
+def lines(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    x_title: str,
+    y_title: str,
+    facet: str | None = None,
+    reference: float | None = None,
+    diagonal: bool = False,
+    columns: int = 2,
+) -> Any:
+    """Lines with points and interval bars; one panel per value of ``facet``.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y``, ``colour`` and, where there are intervals, ``lower`` and ``upper``.
+    x, y, colour, facet : str
+        Column names.
+    reference : float, optional
+        Height of a dashed line (a nominal value).
+    diagonal : bool
+        Draw y = x, for reliability.
+    """
+    base = alt.Chart(rows).encode(
+        x=alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(zero=False)),
+        color=alt.Color(f"{colour}:N", title=None, sort=None),
+    )
+    tooltip = [alt.Tooltip(column) for column in rows.columns]
+    height = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(zero=False))
+    layers = [
+        base.mark_line(strokeWidth=2).encode(y=height),
+        base.mark_point(filled=True, size=45).encode(y=height, tooltip=tooltip),
+    ]
+    if {"lower", "upper"} <= set(rows.columns):
+        layers.append(
+            base.mark_rule(opacity=0.6).encode(
+                y=alt.Y("lower:Q", title=y_title, scale=alt.Scale(zero=False)), y2="upper:Q"
+            )
+        )
+    dashed = {"strokeDash": [5, 4], "color": GREY}
+    if reference is not None:
+        layers.append(alt.Chart(rows).mark_rule(**dashed).encode(y=alt.datum(reference)))
+    if diagonal:
+        layers.append(alt.Chart(rows).mark_line(**dashed).encode(x=f"{x}:Q", y=f"{x}:Q"))
+    return _facetted(alt.layer(*layers).properties(**PANEL), facet, columns)
+
+
+def dots(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    x_title: str,
+    order: Sequence[str] | None = None,
+    facet: str | None = None,
+    reference: float | None = None,
+    columns: int = 2,
+) -> Any:
+    """Values with intervals, one line of dots per category of ``y``.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y``, ``colour``, ``lower``, ``upper``.
+    order : sequence of str, optional
+        Categories from top to bottom.
+    reference : float, optional
+        Position of a dashed line.
+    """
+    base = alt.Chart(rows).encode(
+        y=alt.Y(f"{y}:N", title=None, sort=None if order is None else list(order)),
+        yOffset=alt.YOffset(f"{colour}:N", sort=None),
+        color=alt.Color(f"{colour}:N", title=None, sort=None),
+    )
+    wide = alt.Scale(zero=False)
+    layers = [
+        base.mark_rule(strokeWidth=2).encode(
+            x=alt.X("lower:Q", title=x_title, scale=wide), x2="upper:Q"
+        ),
+        base.mark_point(filled=True, size=60, opacity=1).encode(
+            x=alt.X(f"{x}:Q", title=x_title, scale=wide),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        ),
+    ]
+    if reference is not None:
+        layers.append(
+            alt.Chart(rows).mark_rule(strokeDash=[5, 4], color=GREY).encode(x=alt.datum(reference))
+        )
+    groups = rows[y].nunique() * max(rows[colour].nunique(), 1)
+    panel = {"width": PANEL["width"], "height": max(90, 16 * groups)}
+    return _facetted(alt.layer(*layers).properties(**panel), facet, columns)
+
+
+def histogram(
+    rows: pd.DataFrame, *, colour: str, x_title: str, facet: str | None = None, columns: int = 2
+) -> Any:
+    """Overlaid step histograms from bins: columns ``left``, ``right``, ``share`` and ``colour``."""
+    chart = (
+        alt.Chart(rows)
+        .mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
+        .encode(
+            x=alt.X("left:Q", title=x_title, bin="binned", scale=alt.Scale(zero=False)),
+            x2="right:Q",
+            y=alt.Y("share:Q", title="share of elements", stack=None, axis=alt.Axis(format="%")),
+            color=alt.Color(f"{colour}:N", title=None, sort=None),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        )
+    )
+    return _facetted(chart.properties(**PANEL), facet, columns)
