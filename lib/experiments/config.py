@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 Profile = Literal["smoke", "quick", "full"]
 
@@ -39,6 +39,7 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
     BeforeValidator(_from_json_text),
+    AfterValidator(_distinct),
     Field(min_length=1),
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(_from_json_text), Field(min_length=1)]
