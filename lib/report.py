@@ -1,8 +1,9 @@
 """Runs the notebooks and builds the book: what ``make report`` and ``make publish`` call.
 
-In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the current folder. Out:
-``runs/<profile>/`` with the executed notebooks, their tables and, for the quick profile, the site. ``publish`` runs
-the full profile there and then, alone of all commands, writes ``book/experiments/`` and ``results/``.
+In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the
+working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
+quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
+writes ``book/experiments/`` and ``results/``.
 """
 
 import argparse
@@ -61,23 +62,34 @@ def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
     """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
 
     The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``.
+
+    Raises
+    ------
+    RuntimeError
+        If a cell fails; the executed copy then holds the cells up to it.
     """
     import papermill
+    from papermill.exceptions import PapermillExecutionError
 
     # A kernel "python3" of the user's own would come before the one of this environment.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     target = out / "notebooks" / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    papermill.execute_notebook(
-        str(root / "notebooks" / f"{name}.ipynb"),
-        str(target),
-        parameters={"profile": profile, "run_folder": (out / "results").relative_to(root).as_posix()},
-        kernel_name=KERNEL,
-        cwd=str(root),
-        progress_bar=False,
-        start_timeout=300,
-    )
+    folder = (out / "results").relative_to(root).as_posix()  # shown on the page: no machine's path
+    try:
+        papermill.execute_notebook(
+            str(root / "notebooks" / f"{name}.ipynb"),
+            str(target),
+            parameters={"profile": profile, "run_folder": folder},
+            kernel_name=KERNEL,
+            cwd=str(root),
+            progress_bar=False,
+            start_timeout=300,
+            extra_arguments=["--log-level=ERROR"],  # or each kernel warns of its local sockets
+        )
+    except PapermillExecutionError as error:
+        raise RuntimeError(f"{name} failed: {error.ename}: {error.evalue}; see {target}") from None
     strip_run_metadata(target)
     return time.perf_counter() - start
 
@@ -93,7 +105,7 @@ def strip_run_metadata(path: Path) -> None:
 
 
 def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
-    """Copy the book's sources to ``target``, with the notebooks of ``executed`` and ``note`` on every page."""
+    """Copy the book's sources to ``target``, with executed notebooks and a note on every page."""
     shutil.rmtree(target, ignore_errors=True)
     ignore = shutil.ignore_patterns("_build", "__pycache__", "_config.yml", "_toc.yml")
     shutil.copytree(root / "book", target, ignore=ignore)
@@ -133,7 +145,7 @@ def _overall(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def summary_lines(results: Path) -> list[str]:
-    """One line per experiment and data set: accuracy and coverage in distribution, and the lowest coverage."""
+    """One line per experiment and data set: accuracy, coverage and the lowest shifted coverage."""
     lines = []
     for path in sorted(results.glob("*.csv")):
         table = pd.read_csv(path)
@@ -167,7 +179,7 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
 
 
 def publish(root: Path, only: Sequence[str]) -> None:
-    """Run the notebooks at the full profile; what they made replaces the published pages and tables.
+    """Run the notebooks at the full profile and replace the published pages and tables.
 
     Raises
     ------
@@ -187,7 +199,7 @@ def publish(root: Path, only: Sequence[str]) -> None:
 
 
 def publish_tables(source: Path, target: Path, experiment: str) -> None:
-    """Replace one experiment's tables and its entry in the manifest; the others stay as they are."""
+    """Replace one experiment's tables and manifest entry; the others stay as they are."""
     target.mkdir(exist_ok=True)
     shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
     if (source / experiment).is_dir():

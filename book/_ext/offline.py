@@ -1,8 +1,8 @@
 """Sphinx extension: the built site loads nothing from outside itself.
 
-In: the installed packages vl-convert-python (Vega) and jupyter-server-mathjax (MathJax 2). Out: their files
-under ``_static`` of the built site, loaded only by pages that hold charts or formulas; script and style
-entries that point at another host are dropped from every page.
+In: the installed packages vl-convert-python (Vega) and jupyter-server-mathjax (MathJax 2). Out:
+their files under ``_static`` of the built site, loaded only by pages that hold charts or formulas;
+script and style entries that point at another host are dropped from every page.
 """
 
 import shutil

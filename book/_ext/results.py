@@ -1,10 +1,11 @@
 """Sphinx extension: numbers in prose come from the result tables.
 
 In: ``results/<experiment>.csv`` beside the book's folder. Out: the role ``result``, used as
-``{result}`mpra_gc_ood data=wtc11 split=test metric=pearson_r ...```: the experiment, then ``column=value`` for as
-many columns as it takes to name one row (``column=`` for an empty one). It becomes the row's value with its
-interval. Naming no row, or several, is a warning, which a strict build turns into an error; a build with
-``results_required`` off (the quick report, whose tables hold less) says "not in this run" instead.
+``{result}`mpra_gc_ood data=wtc11 split=test metric=pearson_r ...```: the experiment, then
+``column=value`` for as many columns as it takes to name one row (``column=`` for an empty one). It
+becomes the row's value with its interval. Naming no row, or several, is a warning, which a strict
+build turns into an error; a build with ``results_required`` off (the quick report, whose tables
+hold less) says "not in this run" where there is none.
 """
 
 import csv

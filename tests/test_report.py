@@ -1,0 +1,176 @@
+"""The runner of reports, on a small repository of its own."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+
+from lib import report, results
+
+CONTENTS = {
+    "format": "jb-book",
+    "root": "index",
+    "parts": [
+        {"caption": "a", "chapters": [{"file": "data"}]},
+        {
+            "caption": "b",
+            "chapters": [{"file": "experiments/02_two"}, {"file": "experiments/01_one"}],
+        },
+    ],
+}
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "x", "language": "python"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(CONTENTS), "utf-8")
+    config = {"html": {"home_page_in_navbar": False}, "sphinx": {"config": {"language": "en"}}}
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config), "utf-8")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.md").write_text("# Front\n", "utf-8")
+    (tmp_path / "book" / "_config.yml").symlink_to("../_config.yml")
+    for name in ("01_one", "02_two"):
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", "profile = 'quick'", "1 + 1")
+    return tmp_path
+
+
+def test_notebooks_come_in_the_order_of_the_contents(small: Path) -> None:
+    assert report.listed_notebooks(small) == ["02_two", "01_one"]
+
+
+def test_listed_notebook_must_exist(small: Path) -> None:
+    (small / "notebooks" / "01_one.ipynb").unlink()
+    with pytest.raises(ValueError, match=r"notebooks/01_one\.ipynb does not exist"):
+        report.listed_notebooks(small)
+
+
+def test_choose_keeps_the_order_and_names_the_unknown() -> None:
+    names = ["02_two", "01_one"]
+    assert report.choose(names, []) == names
+    assert report.choose(names, ["01_one", "02_two"]) == names
+    assert report.choose(names, ["01_one"]) == ["01_one"]
+    with pytest.raises(ValueError, match="no notebook 03_tree; there are 02_two, 01_one"):
+        report.choose(names, ["03_tree"])
+
+
+def test_run_notebook_injects_profile_and_relative_folder(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    write_notebook(
+        small / "notebooks" / "01_one.ipynb",
+        "profile = 'full'\nrun_folder = None",
+        "import sys\nfrom pathlib import Path",
+        "Path(run_folder).mkdir(parents=True)\nprint(profile, run_folder, sys.prefix)",
+    )
+    seconds = report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
+    assert 0 < seconds < 120
+    path = small / "runs" / "quick" / "notebooks" / "01_one.ipynb"
+    output = nbformat.read(path, as_version=4).cells[-1].outputs[0].text.split()
+    assert output[:2] == ["quick", "runs/quick/results"]
+    assert (small / "runs" / "quick" / "results").is_dir()
+    assert output[2] == sys.prefix
+    text = path.read_text("utf-8").replace(sys.prefix, "")
+    assert str(small) not in text
+    assert "papermill" not in json.loads(text)["metadata"]
+
+
+def test_failing_notebook_raises_with_its_error(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    write_notebook(small / "notebooks" / "01_one.ipynb", "profile = 1", "raise ValueError('seen')")
+    with pytest.raises(RuntimeError, match="01_one failed: ValueError: seen"):
+        report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
+
+
+def test_stage_book_copies_sources_and_marks_every_page(small: Path) -> None:
+    executed = small / "runs" / "quick" / "notebooks"
+    write_notebook(executed / "01_one.ipynb", "1")
+    target = small / "runs" / "quick" / "book"
+    report.stage_book(small, executed, target, "Not for conclusions.")
+    assert (target / "index.md").is_file()
+    assert (target / "experiments" / "01_one.ipynb").is_file()
+    assert not (target / "_config.yml").is_symlink()
+    config = yaml.safe_load((target / "_config.yml").read_text("utf-8"))
+    assert config["html"] == {
+        "home_page_in_navbar": False,
+        "announcement": "Not for conclusions.",
+    }
+    assert config["sphinx"]["config"] == {"language": "en", "results_required": False}
+    assert yaml.safe_load((target / "_toc.yml").read_text("utf-8")) == CONTENTS
+
+
+def test_stage_book_forgets_what_was_there(small: Path) -> None:
+    target = small / "runs" / "quick" / "book"
+    (target / "experiments").mkdir(parents=True)
+    (target / "experiments" / "old.ipynb").write_text("{}", "utf-8")
+    report.stage_book(small, small / "none", target, "note")
+    assert not (target / "experiments").exists()
+
+
+def rows(**columns: object) -> dict[str, object]:
+    """A result row of the five-member ensemble on the test part, with ``columns`` changed."""
+    base = {"experiment": "mpra_gc_ood", "profile": "quick", "data": "wtc11", "split": "gc_high"}
+    base |= {"model": "cnn", "uncertainty": "ensemble", "severity": 0}
+    return base | columns
+
+
+def test_summary_names_accuracy_coverage_and_the_lowest(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        [
+            rows(split="test", metric="pearson_r", value=0.631),
+            rows(split="test", metric="pearson_r", value=0.5, uncertainty="single"),
+            rows(split="test", metric="pearson_r", value=0.4, uncertainty="single", seed=1),
+            rows(split="test", metric="pearson_r", value=0.1, model="gc_ridge"),
+            rows(split="random_leaky", metric="pearson_r", value=0.9),
+            rows(split="test", metric="picp_90", value=0.88),
+            rows(split="test", metric="picp_90", value=0.2, by="gc_decile", bin="1"),
+            rows(shift="gc_high", metric="picp_90", value=0.704),
+            rows(shift="gc_low", metric="picp_90", value=0.8),
+        ]
+    )
+    results.write(tmp_path, "mpra_gc_ood", table, {}, {})
+    assert report.summary_lines(tmp_path) == [
+        "mpra_gc_ood, wtc11: r 0.63 and 90 % intervals cover 0.88 in distribution; "
+        "0.70 under gc_high"
+    ]
+
+
+def test_summary_of_nothing_is_empty(tmp_path: Path) -> None:
+    assert report.summary_lines(tmp_path) == []
+
+
+def test_publish_tables_leaves_other_experiments(tmp_path: Path) -> None:
+    source, target = tmp_path / "run", tmp_path / "results"
+    first = pd.DataFrame([rows(split="test", metric="rmse", value=1.0)])
+    results.write(target, "one", first, {"curve": first}, {"seed": 1})
+    results.write(target, "two", first, {"old": first}, {"seed": 1})
+    results.write(source, "two", first.assign(value=2.0), {"new": first}, {"seed": 2})
+    report.publish_tables(source, target, "two")
+    assert results.read(target, "two")["value"].tolist() == [2.0]
+    assert results.read(target, "one")["value"].tolist() == [1.0]
+    assert [path.name for path in (target / "two").iterdir()] == ["new.csv"]
+    manifest = json.loads((target / "manifest.json").read_text("utf-8"))
+    assert {name: entry["seed"] for name, entry in manifest.items()} == {"one": 1, "two": 2}
+
+
+def test_command_line_explains_a_wrong_name(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small)
+    assert report.main(["quick", "03_tree"]) == 1
+    assert "no notebook 03_tree" in capsys.readouterr().err

@@ -1,0 +1,254 @@
+"""Rules of the repository: what is listed exists, what is stated twice agrees."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+LARGEST_FILE = 1_500_000
+IMPORT_NAMES = {  # import name -> distribution, where they differ
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+    "vl_convert": "vl-convert-python",
+    "jupyter_book": "jupyter-book",
+    "jupyter_server_mathjax": "jupyter-server-mathjax",
+}
+COME_ALONG = {"nbformat", "nbclient", "packaging", "sphinx", "docutils"}  # required by jupyter-book
+
+
+@pytest.fixture(scope="module")
+def tracked(root: Path) -> list[Path]:
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if listing.returncode != 0:
+        pytest.skip("not a git checkout: tracked files are unknown")
+    return [root / name for name in listing.stdout.split("\0") if name and (root / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def project(root: Path) -> dict:
+    return tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pins(root: Path) -> dict[str, str]:
+    lines = (root / "constraints.txt").read_text("utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pair) == 2 for pair in pairs), "constraints.txt holds exact pins only"
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def requirements(project: dict) -> list[Requirement]:
+    table = project["project"]
+    extras = [item for group in table["optional-dependencies"].values() for item in group]
+    return [Requirement(item) for item in [*table["dependencies"], *extras]]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Loader that refuses a key given twice, which YAML silently lets win."""
+
+
+def _unique_mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    twice = {key for key in keys if keys.count(key) > 1}
+    assert not twice, f"keys given twice: {twice} at line {node.start_mark.line + 1}"
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def test_no_duplicate_keys_in_yaml(tracked: list[Path]) -> None:
+    files = [path for path in tracked if path.suffix in {".yml", ".yaml", ".cff"}]
+    assert files
+    for path in files:
+        yaml.load(path.read_text("utf-8"), UniqueKeys)
+
+
+def test_duplicate_key_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="given twice"):
+        yaml.load("a: 1\na: 2\n", UniqueKeys)
+
+
+def listed_pages(root: Path) -> list[str]:
+    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
+    chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
+    return [contents["root"], *chapters]
+
+
+def test_every_listed_page_exists(root: Path) -> None:
+    for name in listed_pages(root):
+        found = [path for path in (root / "book").glob(f"{name}.*") if path.suffix != ".bib"]
+        assert len(found) == 1, f"_toc.yml lists {name}: {found or 'no such page'}"
+
+
+def test_every_page_and_notebook_is_listed(root: Path) -> None:
+    listed = set(listed_pages(root))
+    notebooks = {f"experiments/{path.stem}" for path in (root / "notebooks").glob("*.ipynb")}
+    pages = {path.stem for path in (root / "book").glob("*.md")}
+    published = {f"experiments/{path.stem}" for path in (root / "book/experiments").glob("*")}
+    assert notebooks
+    assert (notebooks | pages | published) - listed == set()
+
+
+def test_config_and_contents_are_links(root: Path) -> None:
+    for name in ("_config.yml", "_toc.yml"):
+        assert (root / "book" / name).read_text("utf-8") == (root / name).read_text("utf-8")
+        if sys.platform != "win32":
+            assert (root / "book" / name).is_symlink()
+
+
+def test_dependencies_are_pinned_within_their_ranges(project: dict, pins: dict[str, str]) -> None:
+    for requirement in requirements(project):
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement.name} is not pinned in constraints.txt"
+        assert Version(pin) in requirement.specifier, f"{requirement} excludes its pin {pin}"
+
+
+def test_pins_are_complete(project: dict, pins: dict[str, str]) -> None:
+    """Whatever the pinned packages require on this platform is pinned too."""
+    waiting, seen = requirements(project), set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, tuple(requirement.extras)) in seen:
+            continue
+        seen.add((name, tuple(requirement.extras)))
+        assert name in pins, f"{name} is required but not pinned"
+        for line in importlib.metadata.requires(name) or []:
+            further = Requirement(line)
+            environments = [{"extra": extra} for extra in ("", *requirement.extras)]
+            if further.marker is None or any(map(further.marker.evaluate, environments)):
+                waiting.append(further)
+
+
+def test_environment_agrees(root: Path, project: dict) -> None:
+    environment = yaml.safe_load((root / "environment.yml").read_text("utf-8"))
+    assert environment["name"] == project["project"]["name"]
+    python, _, pip = environment["dependencies"]
+    version = python.removeprefix("python=")
+    assert pip == {"pip": ["-c constraints.txt", "-e .[dev]"]}
+    assert f">={version}" == project["project"]["requires-python"]
+    assert project["tool"]["mypy"]["python_version"] == version
+    assert project["tool"]["ruff"]["target-version"] == "py" + version.replace(".", "")
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(str(node.module).split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("folder", ["lib", "tests", "book/_ext"])
+def test_imports_are_declared(root: Path, project: dict, folder: str) -> None:
+    declared = {canonicalize_name(requirement.name) for requirement in requirements(project)}
+    for path in sorted((root / folder).rglob("*.py")):
+        foreign = imported(path) - sys.stdlib_module_names - {"lib", "book"} - COME_ALONG
+        for name in foreign:
+            distribution = canonicalize_name(IMPORT_NAMES.get(name, name))
+            assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
+
+
+def test_package_is_tracked_whole(root: Path, tracked: list[Path]) -> None:
+    """Common ignore files drop ``lib/``."""
+    assert root / "lib" / "__init__.py" in tracked
+    ignored = subprocess.run(
+        ["git", "check-ignore", "-q", "lib/__init__.py"], cwd=root, check=False
+    )
+    assert ignored.returncode == 1
+
+
+def test_no_large_files(tracked: list[Path]) -> None:
+    large = {
+        str(path): path.stat().st_size for path in tracked if path.stat().st_size > LARGEST_FILE
+    }
+    assert large == {}
+
+
+def test_nothing_unfinished(root: Path, tracked: list[Path]) -> None:
+    marks = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "Not" + "ImplementedError"]))
+    where = [path for path in tracked if path.suffix in {".py", ".md", ".ipynb", ".yml", ".toml"}]
+    assert [str(path) for path in where if marks.search(text_of(path))] == []
+
+
+def test_no_machine_paths(tracked: list[Path]) -> None:
+    tops = "|".join(["wo" + "rk", "ro" + "ot", "ho" + "me", "Us" + "ers", "tm" + "p"])
+    pattern = re.compile(rf"(?<![\w.$~\]}}>-])/(?:{tops})/\w")
+    found = {str(path): match[0] for path in tracked if (match := pattern.search(text_of(path)))}
+    assert found == {}
+
+
+def make_targets(root: Path) -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text("utf-8"), re.M))
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "book/reproduce.md", "book/index.md", ".ci/run"]
+)
+def test_named_make_targets_exist(root: Path, name: str) -> None:
+    text = (root / name).read_text("utf-8")
+    named = set(re.findall(r"(?:^|`|step \S+ |data )make ([a-z][a-z-]*)", text, re.M))
+    assert named <= make_targets(root)
+
+
+def test_readme_commands_are_those_of_ci(root: Path) -> None:
+    readme = (root / "README.md").read_text("utf-8")
+    first_block = readme.split("```sh\n")[1].split("```")[0].split("\n")
+    commands = [line for line in first_block if line]
+    script = (root / ".ci" / "run").read_text("utf-8")
+    assert commands == ["make report", "make test"]
+    for command in commands:
+        assert re.search(rf"^step \S+ {command}$", script, re.M)
+
+
+def test_make_free_commands_match_the_makefile(root: Path) -> None:
+    readme = (root / "README.md").read_text("utf-8")
+    makefile = (root / "Makefile").read_text("utf-8")
+    for command in (
+        "-m pip install {quiet}-c constraints.txt -e {extras}",
+        "-m lib.report {profile}",
+        '-m pytest -q -m "not slow and not browser"',
+    ):
+        windows = command.format(quiet="", extras=".[dev]", profile="quick")
+        unix = command.format(quiet="-q ", extras="'.[dev]'", profile="$(PROFILE)")
+        assert windows in readme
+        assert unix in makefile
+
+
+def test_citation(root: Path, project: dict) -> None:
+    citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == project["project"]["version"]
+    assert citation["license"] == project["project"]["license"]
+    assert {"message", "title", "authors"} <= set(citation)
+    assert project["project"]["version"] in (root / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_edit_table_names_what_exists(root: Path) -> None:
+    text = (root / "CONTRIBUTING.md").read_text("utf-8")
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    named = [path for line in table for path in re.findall(r"`([\w./-]+(?:/|\.\w+))`", line)]
+    assert len(named) > 10
+    for path in named:
+        assert (root / path).exists(), f"CONTRIBUTING.md names {path}"
