@@ -1,0 +1,92 @@
+"""Subsets: bins of a covariate, which way a metric is good, and the worst group.
+
+In: covariates ``(n,)`` or finished metric values per group. Out: bin labels ``(n,)``, or the name
+of the worst group. What "worst" means is written once, in ``ORIENTATION``.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lib.metrics._check import IntArray, as_count, as_vector
+
+# "lower" or "higher" is better, or the value that is best
+ORIENTATION: dict[str, str | float] = {
+    **dict.fromkeys(("rmse", "mae", "nll_gaussian", "crps_gaussian", "pit_ks", "mace"), "lower"),
+    **dict.fromkeys(("rmsce", "miscal_area", "ence", "uce", "aurc", "e_aurc", "augrc"), "lower"),
+    **dict.fromkeys(("ause", "fpr95", "sharpness"), "lower"),
+    **dict.fromkeys(("pearson_r", "spearman_r", "r2_cod", "r2_pearson", "crps_skill"), "higher"),
+    **dict.fromkeys(("unc_error_spearman", "prr", "naurc", "auroc_ood", "aupr_ood"), "higher"),
+    **dict.fromkeys(("zms", "zms_robust", "zvar", "zve"), 1.0),
+    "bias": 0.0,
+}
+_BY_LEVEL: dict[str, str] = {"picp": "level", "mpiw": "lower", "interval_score": "lower"}
+
+
+def orientation(metric: str) -> str | float | None:
+    """``"lower"`` or ``"higher"`` for what is better, the best value, or None where nothing is.
+
+    Examples
+    --------
+    >>> orientation("rmse"), orientation("picp_90"), orientation("zms"), orientation("sd_target")
+    ('lower', 0.9, 1.0, None)
+    """
+    if metric in ORIENTATION:
+        return ORIENTATION[metric]
+    stem, _, level = metric.rpartition("_")
+    if level.isdigit() and stem in _BY_LEVEL:
+        return float(level) / 100 if _BY_LEVEL[stem] == "level" else _BY_LEVEL[stem]
+    return 0.0 if level.isdigit() and stem == "coverage_gap" else None
+
+
+def worst_group(metric: str, values: Mapping[object, float]) -> object | None:
+    """The group whose value is worst by the metric's orientation; the first one on ties.
+
+    Where a value is best (coverage, ZMS, bias), worst is farthest from it; ratios (best at 1) are
+    compared on the log scale, so that 0.5 is as far as 2. NaN groups are passed over; None where
+    no group has a value or the metric has no orientation.
+
+    Examples
+    --------
+    >>> worst_group("picp_90", {"low": 0.93, "high": 0.7})
+    'high'
+    >>> worst_group("zms", {"low": 0.25, "high": 2.0})
+    'low'
+    """
+    best = orientation(metric)
+    known = {group: value for group, value in values.items() if np.isfinite(value)}
+    if best is None or not known:
+        return None
+
+    def badness(group: object) -> float:
+        value = known[group]
+        if best == "lower":
+            return value
+        if best == "higher":
+            return -value
+        if best == 1.0:
+            return abs(float(np.log(value))) if value > 0 else float("inf")
+        return abs(value - float(best))
+
+    return max(known, key=badness)
+
+
+def quantile_bins(values: ArrayLike, bins: int = 10) -> IntArray:
+    """Bin numbers 0 to ``bins - 1`` by the quantiles of ``values``, ``(n,)``.
+
+    Equal values share a bin, so bins of a covariate with ties differ in size and some may be empty.
+
+    Examples
+    --------
+    >>> quantile_bins([1, 2, 3, 4], bins=2).tolist()
+    [0, 0, 1, 1]
+    >>> quantile_bins([5, 5, 5, 5], bins=2).tolist()
+    [0, 0, 0, 0]
+    """
+    values = as_vector("values", values)
+    count = as_count("bins", bins)
+    if not len(values):
+        return np.empty(0, np.int64)
+    edges = np.quantile(values, np.arange(1, count) / count)
+    return np.searchsorted(edges, values, side="left").astype(np.int64)
