@@ -254,3 +254,29 @@ def histogram(
         )
     )
     return _facetted(chart.properties(**PANEL), facet, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A small table with a caption; whatever its cells hold is shown as text.
+
+    Attributes
+    ----------
+    data : DataFrame
+    caption : str
+    """
+
+    data: pd.DataFrame
+    caption: str
+
+    def _repr_html_(self) -> str:
+        body = self.data.to_html(
+            index=False,
+            escape=True,
+            border=0,
+            na_rep="",
+            float_format=lambda value: f"{value:.3g}",
+            justify="left",
+        )
+        caption = f"<caption>{html.escape(self.caption)}</caption>"
+        return body.replace("<thead>", f"{caption}<thead>", 1)

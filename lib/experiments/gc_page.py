@@ -1,0 +1,310 @@
+"""Text, tables and figures of notebook 02, made from the experiment's tables.
+
+In: :class:`lib.experiments.mpra_gc_ood.Tables`. Out: Markdown, :class:`lib.plots.Table` and
+:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+"""
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from lib.experiments.mpra_gc_ood import Config, Tables
+from lib.plots import Figure, Table, dots, histogram, lines
+
+BANNER = (
+    '<div id="standin-banner" class="admonition warning"><p class="admonition-title">Stand-in '
+    "assay</p><p>The real measurements could not be had here, so this page was run on a simulated "
+    "stand-in. It shows that the code works and says nothing about any real assay. Set "
+    "MPRA_DATA_DIR, or connect to the network, and run it again.</p></div>"
+)
+NAMES = {
+    "wtc11": "WTC11",
+    "plant_leaf": "plant, leaf",
+    "plant_proto": "plant, protoplast",
+    "standin": "stand-in",
+}
+MODELS = {
+    "ensemble": "ensemble",
+    "single": "one network",
+    "kmer_ridge": "6-mer ridge",
+    "gc_ridge": "GC only",
+    "memoriser": "nearest neighbour",
+    "mean": "training mean",
+    "authors_cnn": "the authors' CNN",
+}
+SIDES = {
+    "inside": "inside (in distribution)",
+    "shifted": "shifted",
+    "matched": "same elements, trained on all kinds",
+}
+
+
+def banner(tables: Tables) -> HTML:
+    """A warning where the stand-in took the place of real data, else nothing."""
+    return HTML(BANNER if tables.standin else "")
+
+
+def settings(config: Config) -> Table:
+    """The effective configuration."""
+    content = config.model_dump(mode="json")
+    table = pd.DataFrame({"parameter": list(content), "value": [str(v) for v in content.values()]})
+    return Table(table, f"Effective configuration {config.hash}.")
+
+
+def _combined(tables: Tables) -> pd.DataFrame:
+    rows = tables.rows
+    return rows[rows["split_seed"].isna()]
+
+
+def base_rows(tables: Tables, config: Config) -> pd.DataFrame:
+    """Combined rows of the network as it is best used: the ensemble where there is one."""
+    rows = _combined(tables)
+    rows = rows[rows["model"] == config.model]
+    ensembles = rows[rows["uncertainty"] == "ensemble"]
+    key = ["data", "split", "shift", "condition"]
+    have = set(ensembles[key].itertuples(index=False, name=None))
+    single = rows[rows["uncertainty"] == "single"]
+    alone = [row not in have for row in single[key].itertuples(index=False, name=None)]
+    table = pd.concat([ensembles, single[alone]], ignore_index=True)
+    return table.assign(data=table["data"].map(lambda name: NAMES.get(name, name)))
+
+
+def _pick(rows: pd.DataFrame, **keys: str) -> pd.Series | None:
+    for column, value in keys.items():
+        rows = rows[rows[column] == value]
+    return None if rows.empty else rows.iloc[0]
+
+
+def _interval(row: pd.Series, digits: int = 2) -> str:
+    value, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "lower", "upper"))
+    return f"{value} ({low} to {high})"
+
+
+def answer(tables: Tables, config: Config) -> Markdown:
+    """The answer in a sentence per data set and tail; without verdict outside the full profile."""
+    rows = base_rows(tables, config)
+    overall = rows[rows["by"] == ""]
+    sentences = []
+    if config.profile != "full":
+        sentences.append(f"**{config.profile.capitalize()} profile: not for conclusions.**")
+    for data, part in overall.groupby("data", sort=False):
+        test = {"split": "test", "condition": ""}
+        r = _pick(part, metric="pearson_r", **test)
+        covered = _pick(part, metric="picp_90", **test)
+        if r is not None and covered is not None:
+            sentences.append(
+                f"**{data}.** In distribution the correlation is {_interval(r)} and 90 % "
+                f"intervals cover {_interval(covered)}."
+            )
+        for tail, words in (("gc_high", "richer"), ("gc_low", "poorer")):
+            sides = [
+                _pick(part, metric="picp_90", shift=tail, split=split)
+                for split in ("inside", "shifted", "matched")
+            ]
+            if all(side is not None for side in sides):
+                inside, shifted, matched = (_interval(side) for side in sides if side is not None)
+                sentences.append(
+                    f"On elements {words} in GC than any it was trained on they cover {shifted}, "
+                    f"against {inside} inside the training range and {matched} for the same kind "
+                    "of elements when such were in training."
+                )
+    return Markdown("\n".join(sentences))
+
+
+def assay_table(tables: Tables) -> Table:
+    """What the data sets are."""
+    table = tables.tables["assays"].copy()
+    wide = table.pivot(index="measure", columns="data", values="value")
+    wide = wide.loc[list(dict.fromkeys(table["measure"]))].reset_index()
+    wide.columns.name = None
+    caption = (
+        "The assays. Reliability is the correlation of an element's two orientations; its root is "
+        "the best correlation that a model blind to the strand could reach."
+    )
+    return Table(wide, caption)
+
+
+def leak_table(tables: Tables) -> Table:
+    """What test parts share with training parts, beside the leaky split."""
+    table = tables.tables["leaks"]
+    table = table[table["part"].isin(["test", "shifted"])]
+    chosen = ["elements", "identical", "reverse_complement", "shared_word", "nearest_similarity_95"]
+    wide = table.pivot_table(index=["data", "split", "part"], columns="measure", values="value")
+    caption = (
+        "What the tested parts share with the training part, first split. Shares of elements: with "
+        "an identical sequence or its reverse complement in training, and with any shared word. "
+        "The last split ignores relatives on purpose: its results are a warning."
+    )
+    return Table(wide[chosen].reset_index(), caption)
+
+
+def gc_figure(tables: Tables) -> Figure:
+    """GC of training-like and held-out parts."""
+    table = tables.tables["gc_histogram"]
+    table = table[table["split"].isin(["test", "shifted"]) & (table["shift"] != "species")]
+    table = table[~table["shift"].isin(["gc_tilt"])]
+    label = {"": "test", "gc_high": "held out, high", "gc_low": "held out, low"}
+    table = table.assign(part=table["shift"].map(label).fillna("placebo"))
+    table = table.assign(data=table["data"].map(lambda name: NAMES.get(name, name)))
+    table = table[["data", "part", "left", "right", "share", "count"]].round(5)
+    chart = histogram(table, colour="part", x_title="GC content", facet="data")
+    caption = (
+        "GC content of the parts, first split. The two tails do not meet the range inside; "
+        "the placebo, random groups held out, lies on top of the test part."
+    )
+    return Figure("gc-histogram", chart, table, caption)
+
+
+def _columns(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+    table = rows[[*names, "value", "lower", "upper", "n"]].copy()
+    return table.round({"value": 4, "lower": 4, "upper": 4})
+
+
+def accuracy_figure(tables: Tables, config: Config) -> Figure:
+    """Correlation in distribution, network beside baselines."""
+    rows = _combined(tables)
+    rows = rows[(rows["metric"] == "pearson_r") & (rows["by"] == "") & (rows["condition"] == "")]
+    rows = rows[rows["split"].isin(["test", "random_leaky"])]
+    network = (rows["model"] == config.model) & rows["uncertainty"].isin(["ensemble", "single"])
+    rows = rows[network | (rows["model"] != config.model)]
+    name = rows["uncertainty"].where(rows["model"] == config.model, rows["model"])
+    rows = rows.assign(
+        model=name.map(MODELS).fillna(name),
+        split=rows["split"].map({"test": "relatives apart", "random_leaky": "relatives ignored"}),
+        data=rows["data"].map(lambda value: NAMES.get(value, value)),
+    )
+    table = _columns(rows, "data", "model", "split")
+    chart = dots(
+        table,
+        "value",
+        "model",
+        colour="split",
+        facet="data",
+        x_title="Pearson correlation on the test part",
+        order=list(MODELS.values()),
+    )
+    caption = (
+        "Accuracy in distribution. With relatives of test elements in training (orange) every "
+        "model looks better than it is. Bars are 95 % intervals."
+    )
+    return Figure("accuracy", chart, table, caption)
+
+
+def shift_figure(tables: Tables, config: Config, metric: str, title: str, name: str) -> Figure:
+    """One metric inside, shifted and matched, for every hold-out arm."""
+    rows = base_rows(tables, config)
+    rows = rows[(rows["metric"] == metric) & (rows["by"] == "")]
+    held = rows[rows["split"].isin(SIDES)]
+    arm = held["shift"].where(held["shift"] != "species", "species " + held["condition"])
+    tilt = rows[rows["shift"] == "gc_tilt"].assign(arm="tilt " + rows["condition"])
+    held = pd.concat([held.assign(arm=arm), tilt], ignore_index=True)
+    table = _columns(held.assign(side=held["split"].map(SIDES)), "data", "arm", "side")
+    nominal = 0.9 if metric == "picp_90" else None
+    chart = dots(
+        table, "value", "arm", colour="side", facet="data", x_title=title, reference=nominal
+    )
+    caption = (
+        f"{title[0].upper()}{title[1:]}, inside the training range, under the shift, and for the "
+        "same kind of elements when such were in training. A placebo holds out random groups: its "
+        "three values must agree."
+    )
+    return Figure(name, chart, table, caption)
+
+
+def decile_figure(tables: Tables, config: Config, metric: str, title: str, name: str) -> Figure:
+    """One metric by GC decile of the assay: random groups beside the two tails."""
+    rows = base_rows(tables, config)
+    rows = rows[(rows["metric"] == metric) & (rows["by"] == "gc_decile")]
+    wanted = (rows["split"] == "test") & (rows["condition"] == "")
+    wanted |= (rows["split"] == "shifted") & rows["shift"].isin(["gc_high", "gc_low"])
+    rows = rows[wanted]
+    label = {"": "trained on all GC", "gc_high": "trained below", "gc_low": "trained above"}
+    middle = rows["bin"].str.split("-").map(lambda ends: (float(ends[0]) + float(ends[1])) / 2)
+    table = _columns(
+        rows.assign(gc=middle, trained=rows["shift"].map(label)), "data", "gc", "trained"
+    )
+    chart = lines(
+        table,
+        "gc",
+        "value",
+        colour="trained",
+        facet="data",
+        x_title="GC content (middle of the decile)",
+        y_title=title,
+        reference=0.9 if metric == "picp_90" else None,
+    )
+    caption = (
+        f"{title[0].upper()}{title[1:]} by GC decile of the assay: networks that saw all GC, and "
+        "networks judged beyond the GC they saw."
+    )
+    return Figure(name, chart, table, caption)
+
+
+def reliability_figure(tables: Tables, config: Config) -> Figure:
+    """Nominal against observed coverage."""
+    rows = base_rows(tables, config)
+    rows = rows[rows["metric"].str.fullmatch(r"picp_\d+") & (rows["by"] == "")]
+    test = (rows["split"] == "test") & (rows["condition"] == "")
+    tails = (rows["split"] == "shifted") & rows["shift"].isin(["gc_high", "gc_low", "placebo"])
+    rows = rows[test | tails]
+    rows = rows.assign(
+        nominal=rows["metric"].str.removeprefix("picp_").astype(float) / 100,
+        part=rows["shift"].where(rows["shift"] != "", "in distribution"),
+    )
+    table = _columns(rows, "data", "nominal", "part")
+    chart = lines(
+        table,
+        "nominal",
+        "value",
+        colour="part",
+        facet="data",
+        x_title="nominal coverage",
+        y_title="observed coverage",
+        diagonal=True,
+    )
+    caption = (
+        "Reliability of the intervals. On the dashed line an interval covers what it promises; "
+        "below it the network is too sure of itself."
+    )
+    return Figure("reliability", chart, table, caption)
+
+
+def predicted_figure(tables: Tables) -> Figure:
+    """Mean measured against mean predicted activity, by decile of the prediction."""
+    table = tables.tables["predicted_measured"]
+    parts = table["part"].str.extract(r"^(test$|gc_high|gc_low)")[0]
+    shifted = table["part"].str.endswith("shifted") | (table["part"] == "test")
+    table = table[parts.notna() & shifted].assign(part=parts)
+    table = table.assign(data=table["data"].map(lambda name: NAMES.get(name, name)))
+    half = table["measured_sd"] / table["n"] ** 0.5 * 1.96
+    table = table.assign(lower=table["measured"] - half, upper=table["measured"] + half)
+    table = table[["data", "part", "predicted", "measured", "lower", "upper", "n"]].round(4)
+    chart = lines(
+        table,
+        "predicted",
+        "measured",
+        colour="part",
+        facet="data",
+        x_title="predicted activity (mean of the decile)",
+        y_title="measured activity (mean)",
+        diagonal=True,
+    )
+    caption = (
+        "Predicted against measured activity by decile of the prediction, all splits together, in "
+        "the unit of the assay (log2). Off the dashed line the prediction is biased."
+    )
+    return Figure("predicted-measured", chart, table, caption)
+
+
+def contrast_table(tables: Tables, config: Config) -> Table:
+    """What each shift changes in the network's error and coverage."""
+    table = tables.tables["contrasts"]
+    table = table[(table["model"] == config.model) & table["metric"].isin(["rmse", "picp_90"])]
+    base = "ensemble" if "ensemble" in set(table["uncertainty"]) else "single"
+    table = table[table["uncertainty"].isin([base])]
+    columns = ["data", "shift", "against", "metric", "scale", "value", "lower", "upper", "splits"]
+    caption = (
+        "Paired by split: the shifted part against the part inside, and against the same kind of "
+        "elements judged by networks that saw such in training. RMSE as a ratio (1 is no change), "
+        "coverage of 90 % intervals as a difference (0 is no change)."
+    )
+    return Table(table[columns].sort_values(["data", "metric", "shift"]), caption)
