@@ -1,0 +1,27 @@
+"""A regulatory assay with known truth: worlds, sequences, activity, measurement and graded shifts.
+
+``draw_world`` draws a world, ``simulate`` samples an assay in it, ``Shift`` names a departure from it.
+"""
+
+from lib.simulator.assay import RELIABILITY, Assay, Batch
+from lib.simulator.programs import CELL_TYPES, World, draw_world
+from lib.simulator.sample import assay_codes, planted_sites, simulate
+from lib.simulator.shifts import SEVERITIES, SHIFTS, Shift, dial_table
+from lib.simulator.standin import standin
+
+__all__ = [
+    "CELL_TYPES",
+    "RELIABILITY",
+    "SEVERITIES",
+    "SHIFTS",
+    "Assay",
+    "Batch",
+    "Shift",
+    "World",
+    "assay_codes",
+    "dial_table",
+    "draw_world",
+    "planted_sites",
+    "simulate",
+    "standin",
+]

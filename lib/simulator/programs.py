@@ -1,0 +1,174 @@
+"""Worlds: the regulatory effects of one imagined genome, drawn from a documented law.
+
+In: a world seed and a cell type. Out: :class:`World`, the unit of replication: its sequence law, the
+program of its cell type and the coefficients of the other cell types.
+
+The law. Each motif, pair and the GC term owns a share of the variance of the drive; a coefficient is
+the root of its share times a sign.
+
+* motifs .72 of the variance, split by a Dirichlet law whose concentration is 4 for the cell type's own
+  factors, 2 for the shared ones and the repressors, .15 for those of other cell types;
+* pairs .15, split by a Dirichlet law of concentration 3, synergy with probability .75;
+* GC content .05, positive with probability .8; the rest is covariance. The gain then sets Var f = 1.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.motifs import PWM, jaspar
+from lib.sequences import Codes
+from lib.simulator.activity import Program, calibrate, responses, standardise
+from lib.simulator.anchors import ANCHORS
+from lib.simulator.background import SequenceLaw, draw
+
+FloatArray = NDArray[np.float64]
+
+CELL_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "hepg2_like": ("MA1494.2", "MA0046.3", "MA0148.5", "MA0102.5"),  # HNF4A HNF1A FOXA1 CEBPA
+    "k562_like": ("MA0035.5", "MA0091.2", "MA0841.2"),  # GATA1 TAL1::TCF3 NFE2
+    "stem_like": ("MA0142.1", "MA0141.4", "MA0809.3"),  # Pou5f1::Sox2 ESRRB TEAD4
+}
+SHARED: Final = ("MA0079.5", "MA0039.5", "MA0506.3", "MA0139.2")  # SP1 KLF4 Nrf1 CTCF
+REPRESSORS: Final = ("MA0138.3", "MA0483.2")  # REST Gfi1B
+MOTIFS: Final = (*(i for ids in CELL_TYPES.values() for i in ids), *SHARED, *REPRESSORS)
+
+PAIRS = 4
+MOTIF_SHARE, PAIR_SHARE, GC_SHARE = 0.72, 0.15, 0.05
+SHAPE_SHARE = 0.25  # of a misspecified world
+REFERENCE_SIZE = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One world.
+
+    Attributes
+    ----------
+    seed : int
+    cell_type : str
+    sequence : SequenceLaw
+    program : Program
+        The cell type's, calibrated to the anchored mean and s.d. of activity.
+    coefficients : dict of str to (p,) float array
+        Of every cell type, in the features of ``program``.
+    reference : (r, L) uint8 array
+        In-distribution sequences on which the world was calibrated and severities are measured.
+    features : (r, p) float array
+        Their standardised responses.
+    """
+
+    seed: int
+    cell_type: str
+    sequence: SequenceLaw
+    program: Program
+    coefficients: dict[str, FloatArray]
+    reference: Codes
+    features: FloatArray
+
+    def without_gc_term(self) -> "World":
+        """The same world with activity blind to GC content, calibrated anew."""
+        gc = self.program.feature_names.index("gc")
+        coefficients = {name: values.copy() for name, values in self.coefficients.items()}
+        for values in coefficients.values():
+            values[gc] = 0.0
+        own = self.program.coefficients.copy()
+        own[gc] = 0.0
+        program = recalibrated(replace(self.program, coefficients=own), self.features)
+        return replace(self, program=program, coefficients=coefficients)
+
+
+def draw_world(
+    world_seed: int,
+    cell_type: str = "hepg2_like",
+    *,
+    length: int = ANCHORS["length"],
+    order: int = 1,
+    misspecified: bool = False,
+) -> World:
+    """Draw a world.
+
+    Parameters
+    ----------
+    world_seed : int
+    cell_type : str
+        One of ``CELL_TYPES``.
+    length : int
+        Nucleotides per element.
+    order : int
+        Markov order of the background, 0 to 2.
+    misspecified : bool
+        Add a DNA-shape term that owns a quarter of the variance and that no motif explains.
+
+    Raises
+    ------
+    ValueError
+        If the cell type is unknown or the motifs do not fit the length.
+
+    Examples
+    --------
+    >>> world = draw_world(0)
+    >>> world.cell_type, len(world.program.motifs), len(world.program.pairs)
+    ('hepg2_like', 16, 4)
+    """
+    check_cell_type(cell_type)
+    motifs = jaspar(MOTIFS)
+    rng = np.random.default_rng([world_seed, 0])
+    order_of_pairs = rng.permutation(len(motifs))[: 2 * PAIRS].reshape(PAIRS, 2)
+    pairs = tuple((int(a), int(b)) for a, b in order_of_pairs)
+    sequence = SequenceLaw(length, motifs, pairs, order)
+    gaps = rng.integers(2, 11, PAIRS).astype(np.float64)
+    same = rng.integers(0, 2, PAIRS).astype(np.float64)
+    steps = _draw_steps(rng) if misspecified else None
+    size = len(motifs) + PAIRS + 1 + misspecified
+    blank = Program(
+        motifs, pairs, gaps, same, np.zeros(size), np.zeros(size), np.ones(size), steps=steps
+    )
+    reference = draw(sequence, REFERENCE_SIZE, *np.random.default_rng([world_seed, 1]).spawn(3))
+    raw = responses(reference.codes, blank)
+    blank = replace(blank, centre=raw.mean(axis=0), scale=raw.std(axis=0))
+    features = standardise(raw, blank)
+    general = _draw_general(rng, misspecified)
+    coefficients = {name: np.concatenate([draw_effects(name, rng), general]) for name in CELL_TYPES}
+    program = recalibrated(replace(blank, coefficients=coefficients[cell_type]), features)
+    return World(world_seed, cell_type, sequence, program, coefficients, reference.codes, features)
+
+
+def check_cell_type(cell_type: str) -> None:
+    """Raise ValueError, listing the known ones, if the cell type is unknown."""
+    if cell_type not in CELL_TYPES:
+        raise ValueError(f"cell type {cell_type!r} is unknown; there are {', '.join(CELL_TYPES)}")
+
+
+def draw_effects(cell_type: str, rng: np.random.Generator) -> FloatArray:
+    """Draw the coefficients ``(m,)`` of the motifs from the law of a cell type."""
+    own = CELL_TYPES[cell_type]
+    concentration = [
+        4.0 if motif in own else 2.0 if motif in SHARED + REPRESSORS else 0.15 for motif in MOTIFS
+    ]
+    sign = np.array([-1.0 if motif in REPRESSORS else 1.0 for motif in MOTIFS])
+    return np.asarray(sign * np.sqrt(MOTIF_SHARE * rng.dirichlet(concentration)))
+
+
+def _draw_general(rng: np.random.Generator, misspecified: bool) -> FloatArray:
+    """Coefficients of the pairs, GC and shape: the same in every cell type."""
+    synergy = np.where(rng.random(PAIRS) < 0.75, 1.0, -1.0)
+    pairs = synergy * np.sqrt(PAIR_SHARE * rng.dirichlet(np.full(PAIRS, 3.0)))
+    gc = np.sqrt(GC_SHARE) * (1.0 if rng.random() < 0.8 else -1.0)
+    shape = np.sqrt(SHAPE_SHARE / (1 - SHAPE_SHARE))
+    return np.concatenate([pairs, [gc], [shape] if misspecified else []])
+
+
+def _draw_steps(rng: np.random.Generator) -> FloatArray:
+    """A value per dinucleotide step, equal for a step and its reverse complement, mean 0."""
+    steps = rng.standard_normal((4, 4))
+    steps = steps + steps[::-1, ::-1].T
+    return np.asarray((steps - steps.mean()) / steps.std())
+
+
+def recalibrated(program: Program, features: FloatArray) -> Program:
+    """The program with intercept and gain that give f its anchored mean and s.d. on ``features``."""
+    intercept, gain = calibrate(features @ program.coefficients)
+    return replace(program, intercept=intercept, gain=gain)

@@ -1,0 +1,340 @@
+"""Shifts: named, graded, typed departures from the in-distribution law.
+
+In: a world, an assay and shifts. Out: the :class:`Law` to sample from. A shift maps a law to a law, so shifts
+compose; at severity 0 it returns the law it was given, the same object. Directions (which motif
+takes which effect, which batch errs which way) are drawn from the world's seed, so growing severity
+goes one way.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.motifs import perturb
+from lib.simulator.activity import Program
+from lib.simulator.anchors import ANCHORS
+from lib.simulator.assay import SD, Assay, Batch
+from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
+from lib.simulator.programs import CELL_TYPES, MOTIF_SHARE, World, check_cell_type, recalibrated
+
+FloatArray = NDArray[np.float64]
+
+SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
+ACTIVE = 0.1  # a motif is active where its coefficient is at least this large
+NEW_BATCHES = 4
+NOISE_LIMIT = 0.8  # noise share at severity 1
+
+
+class Law(NamedTuple):
+    """What a sample is drawn from: sequences, activity, measurement."""
+
+    sequence: SequenceLaw
+    program: Program
+    assay: Assay
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A shift at a severity in [0, 1].
+
+    Attributes
+    ----------
+    name : str
+        A key of ``SHIFTS``.
+    severity : float
+    option : str
+        gc: ``natural`` (default), ``neutral`` or ``term_off``, and ``low`` for the natural arm
+        downwards. cell_type: the cell type to move to. Others: empty.
+
+    Raises
+    ------
+    ValueError
+        If the name, the severity or the option is not known.
+    """
+
+    name: str
+    severity: float
+    option: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name not in SHIFTS:
+            raise ValueError(f"shift {self.name!r} is unknown; there are {', '.join(SHIFTS)}")
+        if not 0 <= self.severity <= 1:
+            raise ValueError(f"severity of {self.name} is {self.severity}; it must lie in [0, 1]")
+        options = SHIFTS[self.name].options
+        if self.name == "cell_type" and self.option:
+            check_cell_type(self.option)
+        elif self.option and self.option not in options:
+            raise ValueError(
+                f"option {self.option!r} of {self.name} is unknown; there are {', '.join(options)}"
+            )
+
+    @property
+    def family(self) -> str:
+        """``covariate``, ``concept`` or ``technical``."""
+        return SHIFTS[self.name].family
+
+
+class ShiftKind(NamedTuple):
+    """What is known of a kind of shift.
+
+    Attributes
+    ----------
+    family : str
+    quantity : str
+        What the dial turns, with its unit.
+    dial : callable
+        Severity to quantity, for the anchored assay.
+    unchanged : str
+    transform : callable
+        ``(law, world, shift) -> law`` at severities above 0.
+    options : tuple of str
+    """
+
+    family: str
+    quantity: str
+    dial: Callable[[float], float]
+    unchanged: str
+    transform: Callable[[Law, World, Shift], Law]
+    options: tuple[str, ...] = ()
+
+
+def apply(shift: Shift | Sequence[Shift], world: World, assay: Assay) -> Law:
+    """The law of ``world`` measured by ``assay`` after the shifts, in order."""
+    shifts = (shift,) if isinstance(shift, Shift) else tuple(shift)
+    for one in shifts:
+        world = base_world(world, one)
+    law = Law(world.sequence, world.program, assay)
+    for one in shifts:
+        if one.severity > 0:
+            law = SHIFTS[one.name].transform(law, world, one)
+    return law
+
+
+def base_world(world: World, shift: Shift) -> World:
+    """The world in which severity 0 of a shift is in distribution.
+
+    It is the world itself, except in the arm ``term_off``, where activity is blind to GC content at
+    every severity: train in this world when judging that arm.
+    """
+    return world.without_gc_term() if shift.option == "term_off" else world
+
+
+def dial_table() -> pd.DataFrame:
+    """One row per shift: family, what its dial turns, values at the five severities, what stays."""
+    rows = [
+        {"shift": name, "family": kind.family, "quantity": kind.quantity}
+        | {f"{severity:g}": kind.dial(severity) for severity in SEVERITIES}
+        | {"unchanged": kind.unchanged}
+        for name, kind in SHIFTS.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def gc_weights(gc_law: FloatArray, shifted: SequenceLaw) -> FloatArray:
+    """Density ratio, shifted over in distribution, at each element's background GC.
+
+    Exact for the natural arms: given ``gc_law`` the shifted law of an element is that in distribution.
+
+    Parameters
+    ----------
+    gc_law : (n,) float array
+        Column of the metadata of an in-distribution sample.
+    shifted : SequenceLaw
+        ``apply(shift, world, assay).sequence``.
+    """
+    p = gc_probabilities()
+    grid = np.exp(shifted.gc_tilt * (gc_law - ANCHORS["gc_quantiles"][4]))
+    normaliser = p @ np.exp(shifted.gc_tilt * (GC_GRID - ANCHORS["gc_quantiles"][4]))
+    return np.asarray(grid / normaliser)
+
+
+def _gc(law: Law, world: World, shift: Shift) -> Law:
+    sign = -1.0 if shift.option == "low" else 1.0
+    sequence = world.sequence
+    width = np.mean([pwm.width for pwm in sequence.motifs])
+    planted = sequence.units_mean * (1 + sequence.pair_share) * width / sequence.length
+    sd = world.program.scale[world.program.feature_names.index("gc")]
+    move = sign * _gc_dial(shift.severity) * sd / (1 - planted)
+    tilted = replace(
+        law.sequence,
+        gc_tilt=law.sequence.gc_tilt + gc_tilt_for(move),
+        gc_neutral=shift.option == "neutral",
+    )
+    return law._replace(sequence=tilted)
+
+
+def _motif_density(law: Law, world: World, shift: Shift) -> Law:
+    units = law.sequence.units_mean * _density_dial(shift.severity)
+    return law._replace(sequence=replace(law.sequence, units_mean=units))
+
+
+def _effect_rewiring(law: Law, world: World, shift: Shift) -> Law:
+    """Turn the motif effects towards a fresh draw made uncorrelated with them, at equal variance.
+
+    With motif part m of the drive and the fresh one m', d between cos(a) m + sin(a) m' and m is
+    2 (1 - cos a) Var m / Var u; the mean and the variance of f are restored afterwards.
+    """
+    motifs = len(law.program.motifs)
+    own = law.program.coefficients[:motifs]
+    rng = np.random.default_rng([world.seed, 101])
+    fresh = np.sqrt(MOTIF_SHARE * rng.dirichlet(np.ones(motifs)))
+    fresh *= np.where(world.program.coefficients[:motifs] < 0, -1.0, 1.0)
+    covariance = np.cov(world.features[:, :motifs], rowvar=False)
+    variance = own @ covariance @ own
+    fresh -= own * (own @ covariance @ fresh) / variance
+    fresh *= np.sqrt(variance / (fresh @ covariance @ fresh))
+    angle = np.deg2rad(_rewiring_dial(shift.severity))
+    rewired = law.program.coefficients.copy()
+    rewired[:motifs] = np.cos(angle) * own + np.sin(angle) * fresh
+    program = recalibrated(replace(law.program, coefficients=rewired), world.features)
+    return law._replace(program=program)
+
+
+def _effect_sign_flip(law: Law, world: World, shift: Shift) -> Law:
+    motifs = len(law.program.motifs)
+    active = np.flatnonzero(np.abs(world.program.coefficients[:motifs]) >= ACTIVE)
+    order = np.random.default_rng([world.seed, 102]).permutation(active)
+    flipped = order[: round(_flip_dial(shift.severity) * len(active))]
+    coefficients = law.program.coefficients.copy()
+    coefficients[flipped] *= -1
+    return law._replace(program=replace(law.program, coefficients=coefficients))
+
+
+def _effect_permutation(law: Law, world: World, shift: Shift) -> Law:
+    motifs = len(law.program.motifs)
+    order = np.random.default_rng([world.seed, 103]).permutation(motifs)
+    moved = order[: round(_permutation_dial(shift.severity) * motifs)]
+    coefficients = law.program.coefficients.copy()
+    coefficients[moved] = coefficients[np.roll(moved, 1)]
+    return law._replace(program=replace(law.program, coefficients=coefficients))
+
+
+def _cell_type(law: Law, world: World, shift: Shift) -> Law:
+    others = [name for name in CELL_TYPES if name != world.cell_type]
+    target = world.coefficients[shift.option if shift.option else others[0]]
+    share = shift.severity
+    mixed = (1 - share) * law.program.coefficients + share * target
+    return law._replace(program=replace(law.program, coefficients=mixed))
+
+
+def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
+    motifs = tuple(
+        perturb(pwm, shift.severity, np.random.default_rng([world.seed, 104, i]), sd=PWM_NOISE)
+        for i, pwm in enumerate(law.program.motifs)
+    )
+    return law._replace(program=replace(law.program, motifs=motifs))
+
+
+def _grammar(law: Law, world: World, shift: Shift) -> Law:
+    same = law.program.same_strand
+    program = replace(
+        law.program,
+        gaps=law.program.gaps + _grammar_dial(shift.severity),
+        same_strand=(1 - shift.severity) * same + shift.severity * (1 - same),
+    )
+    return law._replace(program=program)
+
+
+def _depth(law: Law, world: World, shift: Shift) -> Law:
+    fold = law.assay.depth_fold * 2.0 ** _depth_dial(shift.severity)
+    return law._replace(assay=replace(law.assay, depth_fold=fold))
+
+
+def _batch(law: Law, world: World, shift: Shift) -> Law:
+    draws = np.random.default_rng([world.seed, 105]).standard_normal((NEW_BATCHES, 2))
+    gains = np.exp(shift.severity * GAIN_SD * draws[:, 0])
+    offsets = _batch_dial(shift.severity) * SD * draws[:, 1]
+    batches = tuple(
+        Batch(float(gain), float(offset)) for gain, offset in zip(gains, offsets, strict=True)
+    )
+    first = len(law.assay.batches) + law.assay.first_batch
+    return law._replace(assay=replace(law.assay, batches=batches, first_batch=first))
+
+
+def _noise(law: Law, world: World, shift: Shift) -> Law:
+    share = law.assay.noise_share
+    share += shift.severity * max(NOISE_LIMIT - share, 0.0)
+    return law._replace(assay=replace(law.assay, reliability=1 - share))
+
+
+def _gc_amplification(law: Law, world: World, shift: Shift) -> Law:
+    more = law.assay.amplification + _amplification_dial(shift.severity)
+    return law._replace(assay=replace(law.assay, amplification=more))
+
+
+PWM_NOISE = 2.0  # nats, s.d. of the noise on log odds at severity 1
+GAIN_SD = 5 * ANCHORS["batch_log_gain_sd"]  # at severity 1
+
+
+def _linear(top: float, start: float = 0.0) -> Callable[[float], float]:
+    return lambda severity: start + (top - start) * severity
+
+
+_gc_dial = _linear(2.0)
+_density_dial = _linear(2.5, start=1.0)
+_rewiring_dial = _linear(90.0)
+_flip_dial = _linear(0.5)
+_permutation_dial = _linear(1.0)
+_grammar_dial = _linear(10.0)
+_depth_dial = _linear(-4.0)
+_batch_dial = _linear(2 * ANCHORS["batch_offset_sd"])
+_amplification_dial = _linear(0.5)
+
+_X = "the law of sequences and everything measured of f"
+_F = "sequences and their activity f"
+
+SHIFTS: Final[dict[str, ShiftKind]] = {
+    "gc": ShiftKind(
+        "covariate", "mean GC moved, in-distribution s.d.", _gc_dial,
+        "f as a function of sequence; planted sites; support of the GC law; the assay",
+        _gc, ("natural", "neutral", "term_off", "low"),
+    ),
+    "motif_density": ShiftKind(
+        "covariate", "mean number of planted units, fold", _density_dial,
+        "f as a function of sequence; the background; the assay", _motif_density,
+    ),
+    "effect_rewiring": ShiftKind(
+        "concept", "angle between old and new motif effects, degrees", _rewiring_dial,
+        "sequences; mean and variance of f; pairs and GC term up to the gain; the assay",
+        _effect_rewiring,
+    ),
+    "effect_sign_flip": ShiftKind(
+        "concept", "share of active motifs whose effect changes sign", _flip_dial,
+        "sequences; size of every effect; the assay", _effect_sign_flip,
+    ),
+    "effect_permutation": ShiftKind(
+        "concept", "share of motifs that swap effects", _permutation_dial,
+        "sequences; the set of standardised effects; the assay", _effect_permutation,
+    ),
+    "cell_type": ShiftKind(
+        "concept", "weight of the other cell type's motif effects", _linear(1.0),
+        "sequences; motifs; pairs and GC term; the assay", _cell_type,
+    ),
+    "pwm_perturbation": ShiftKind(
+        "concept", "noise on the log odds of binding, nats", _linear(PWM_NOISE),
+        "sequences; effects; the assay", _pwm_perturbation,
+    ),
+    "grammar": ShiftKind(
+        "concept", "preferred gap of pairs moved, nucleotides", _grammar_dial,
+        "sequences; effects; response to single sites; the assay", _grammar,
+    ),
+    "depth": ShiftKind(
+        "technical", "depth, log2 fold", _depth_dial, f"{_F}; mean of the measurement", _depth
+    ),
+    "batch": ShiftKind(
+        "technical", "offset of unseen batches, s.d. of activity", _batch_dial, _F, _batch
+    ),
+    "noise": ShiftKind(
+        "technical", "error share of the measured variance",
+        _linear(NOISE_LIMIT, start=1 - ANCHORS["reliability"]),
+        f"{_F}; mean of the measurement", _noise,
+    ),
+    "gc_amplification": ShiftKind(
+        "technical", "log2 bias per s.d. of GC", _amplification_dial, _F, _gc_amplification
+    ),
+}  # fmt: skip
