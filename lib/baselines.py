@@ -44,8 +44,9 @@ def _part(target: ArrayLike, index: ArrayLike, name: str) -> tuple[IndexArray, F
     values = np.asarray(target, np.float64)
     if rows.ndim != 1 or len(rows) == 0 or not np.issubdtype(rows.dtype, np.integer):
         raise ValueError(f"{name} must be row indices, at least one, got {rows.dtype} {rows.shape}")
-    if rows.min() < 0 or rows.max() >= len(values):
-        raise ValueError(f"{name} holds row {rows.max()}; target has {len(values)} rows")
+    outside = rows[(rows < 0) | (rows >= len(values))]
+    if len(outside):
+        raise ValueError(f"{name} holds row {outside[0]}; target has {len(values)} rows")
     chosen = values[rows]
     if not np.isfinite(chosen).all():
         row = rows[np.argmin(np.isfinite(chosen))]

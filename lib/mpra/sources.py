@@ -203,7 +203,8 @@ def _connect(url: str) -> None:
         try:
             with urlopen(Request(url, method="HEAD"), timeout=CONNECT_TIMEOUT):
                 failure.clear()
-        except HTTPError:
+        except HTTPError as answer:
+            answer.close()
             failure.clear()  # any HTTP answer is a connection
         except (OSError, HTTPException, ValueError) as error:
             failure[0] = str(error)

@@ -78,11 +78,12 @@ def numbers(values: pd.Series, column: str, positive: bool = False) -> FloatArra
     >>> numbers(pd.Series(["1.5", " -2 "]), "activity").tolist()
     [1.5, -2.0]
     """
-    result = np.empty(len(values))
-    for row, value in enumerate(values):
+    cells = values.tolist()
+    result = np.empty(len(cells))
+    for row, value in enumerate(cells):
         try:
             # Python reads 1_000 as a number; a file that says so is damaged.
-            if isinstance(value, bool | np.bool_) or "_" in str(value):
+            if isinstance(value, bool) or "_" in str(value):
                 raise ValueError
             result[row] = float(value)
         except (TypeError, ValueError):
@@ -93,8 +94,7 @@ def numbers(values: pd.Series, column: str, positive: bool = False) -> FloatArra
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ValueError(
-                f"column {column!r} row {row} is {values.iloc[row]!r}, not {what}; "
-                "mend or remove the row"
+                f"column {column!r} row {row} is {cells[row]!r}, not {what}; mend or remove the row"
             )
     return result
 
@@ -102,7 +102,7 @@ def numbers(values: pd.Series, column: str, positive: bool = False) -> FloatArra
 def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]:
     sequences = []
     counts: Counter[str] = Counter()
-    for row, value in enumerate(values):
+    for row, value in enumerate(values.tolist()):
         text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
         if _is_missing(text) or not isinstance(text, str) or not text.strip():
             raise ValueError(f"column {column!r} row {row} is {value!r}, not a sequence")
@@ -198,7 +198,7 @@ def _encode(sequences: list[str], column: str) -> Codes:
 def _given_groups(
     values: pd.Series, column: str, same: IndexArray, repairs: dict[str, int]
 ) -> IndexArray:
-    for row, value in enumerate(values):
+    for row, value in enumerate(values.tolist()):
         if _is_missing(value) or not str(value).strip():
             raise ValueError(f"column {column!r} row {row} is {value!r}; every row needs a group")
     labels, group = np.unique([str(value).strip() for value in values], return_inverse=True)
