@@ -125,15 +125,19 @@ def build_book(source: Path) -> Path:
     Raises
     ------
     RuntimeError
-        If the build fails; jupyter-book has then printed why.
+        If the build fails, with what jupyter-book said.
     """
     command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", command, "build", str(source), "-q"], check=False, text=True
+        [sys.executable, "-c", command, "build", str(source), "-q"],
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     page = source / "_build" / "html" / "index.html"
     if done.returncode != 0 or not page.is_file():
-        raise RuntimeError(f"jupyter-book could not build {source}; its messages stand above")
+        raise RuntimeError(f"jupyter-book could not build {source}:\n{done.stdout}")
     return page
 
 

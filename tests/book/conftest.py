@@ -1,0 +1,39 @@
+"""The sites under test: the published book, built strictly here, and the quick report."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BUILD = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="session")
+def published(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """HTML of the published book, from a copy of its sources, every warning an error."""
+    copy = tmp_path_factory.mktemp("published")
+    shutil.copytree(root / "book", copy / "book", ignore=shutil.ignore_patterns("_build"))
+    if (root / "results").is_dir():
+        shutil.copytree(root / "results", copy / "results")
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, "build", "book", "-n", "-W", "--keep-going"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return copy / "book" / "_build" / "html"
+
+
+@pytest.fixture(scope="session", params=["published", "quick"])
+def site(request: pytest.FixtureRequest, root: Path) -> Path:
+    """HTML folder of each site in turn."""
+    if request.param == "published":
+        return request.getfixturevalue("published")
+    html = root / "runs" / "quick" / "book" / "_build" / "html"
+    if not (html / "index.html").is_file():
+        pytest.skip("no quick report here; make report builds one")
+    return html

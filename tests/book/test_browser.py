@@ -1,0 +1,167 @@
+"""The built book in a real browser, opened as files, with the network blocked."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--window-size=1280,1600",
+)
+MARKS = ".chart-live svg :is(.mark-symbol, .mark-line, .mark-rect, .mark-rule, .mark-area) path"
+PATIENCE = 20.0  # seconds for scripts of one page on a busy machine
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def page_names() -> list[str]:
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
+    return [contents["root"], *chapters]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("Debian's chromium and chromium-driver are not installed")
+    options = Options()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    session = webdriver.Chrome(options=options, service=Service(driver))
+    yield session
+    session.quit()
+
+
+def wait(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def count(browser: webdriver.Chrome, selector: str) -> int:
+    return browser.execute_script("return document.querySelectorAll(arguments[0]).length", selector)
+
+
+def open_page(browser: webdriver.Chrome, site: Path, name: str) -> None:
+    """Open a page and wait for its charts and formulas."""
+    browser.get((site / f"{name}.html").as_uri())
+    wait(
+        lambda: count(browser, "figure.chart") == count(browser, "figure.chart.drawn"),
+        f"{name}: a chart did not draw",
+    )
+    wait(
+        lambda: count(browser, ".math") <= count(browser, ".MathJax, .MathJax_Display .MathJax"),
+        f"{name}: a formula did not render",
+    )
+
+
+def requested(browser: webdriver.Chrome) -> list[str]:
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+
+
+@pytest.mark.parametrize("name", page_names())
+def test_page_loads_alone_and_without_errors(
+    browser: webdriver.Chrome, site: Path, name: str
+) -> None:
+    browser.get_log("browser")
+    browser.get_log("performance")
+    open_page(browser, site, name)
+    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert errors == []
+    outside = [url for url in requested(browser) if url.startswith(("http", "ws", "ftp"))]
+    assert outside == []
+
+
+def test_charts_draw_marks(browser: webdriver.Chrome, site: Path) -> None:
+    open_page(browser, site, "experiments/02_mpra_gc_ood")
+    charts = count(browser, "figure.chart")
+    assert charts >= 1
+    for index in range(charts):
+        marks = browser.execute_script(
+            "return document.querySelectorAll('figure.chart')[arguments[0]]"
+            ".querySelectorAll(arguments[1]).length",
+            index,
+            MARKS,
+        )
+        assert marks > 0, f"chart {index} is empty"
+
+
+def test_print_shows_the_static_picture(browser: webdriver.Chrome, site: Path) -> None:
+    open_page(browser, site, "experiments/02_mpra_gc_ood")
+    shown = "return getComputedStyle(document.querySelector(arguments[0])).display != 'none'"
+    live, still = "figure.chart .chart-live", "figure.chart .chart-print"
+    assert browser.execute_script(shown, live)
+    assert not browser.execute_script(shown, still)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not browser.execute_script(shown, live)
+    assert browser.execute_script(shown, still)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_formulas_render(browser: webdriver.Chrome, site: Path) -> None:
+    open_page(browser, site, "methods")
+    assert count(browser, ".math") > 5
+    assert count(browser, ".MathJax_Error, .merror") == 0
+
+
+@pytest.mark.parametrize("name", page_names())
+def test_narrow_screen_does_not_scroll_sideways(
+    browser: webdriver.Chrome, site: Path, name: str
+) -> None:
+    screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        open_page(browser, site, name)
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width <= 400
+
+
+def test_search_finds_coverage(browser: webdriver.Chrome, site: Path) -> None:
+    browser.get((site / "search.html").as_uri() + "?q=coverage")
+    wait(lambda: count(browser, "#search-results li") >= 2, "search finds nothing")
+    found = browser.execute_script(
+        "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
+    )
+    assert any("glossary" in link for link in found)
+
+
+def test_dark_mode_reaches_charts(browser: webdriver.Chrome, site: Path) -> None:
+    open_page(browser, site, "experiments/02_mpra_gc_ood")
+    colours = []
+    for mode in ("light", "dark"):
+        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", mode)
+        script = (
+            "const t = document.querySelector('.chart-live svg text');"
+            "return getComputedStyle(t).fill"
+        )
+        colours.append(browser.execute_script(script))
+    assert colours[0] != colours[1]
