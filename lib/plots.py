@@ -9,7 +9,7 @@ colour-blind readers can tell apart; text takes the page's colour, light or dark
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +97,8 @@ class Figure:
         table = base64.b64encode(
             self.data.to_csv(index=False, float_format="%.6g").encode()
         ).decode()
-        # "</" would end the script element inside which the specification stands.
-        script = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
+        # A "<" in the data could end the script element that the specification stands in.
+        script = json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
         caption = html.escape(self.caption)
         return (
             f'<figure class="chart" id="{self.name}">'
@@ -139,6 +139,10 @@ def _facetted(chart: Any, facet: str | None, columns: int) -> Any:
     return chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns).resolve_scale(
         x="independent", y="independent"
     )
+
+
+def _dashed(mark: Callable[..., Any]) -> Any:
+    return mark(strokeDash=[5, 4], color=GREY)
 
 
 def lines(
@@ -183,11 +187,10 @@ def lines(
                 y=alt.Y("lower:Q", title=y_title, scale=alt.Scale(zero=False)), y2="upper:Q"
             )
         )
-    dashed = {"strokeDash": [5, 4], "color": GREY}
     if reference is not None:
-        layers.append(alt.Chart(rows).mark_rule(**dashed).encode(y=alt.datum(reference)))
+        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(y=alt.datum(reference)))
     if diagonal:
-        layers.append(alt.Chart(rows).mark_line(**dashed).encode(x=f"{x}:Q", y=f"{x}:Q"))
+        layers.append(_dashed(alt.Chart(rows).mark_line).encode(x=f"{x}:Q", y=f"{x}:Q"))
     return _facetted(alt.layer(*layers).properties(**PANEL), facet, columns)
 
 
@@ -230,9 +233,7 @@ def dots(
         ),
     ]
     if reference is not None:
-        layers.append(
-            alt.Chart(rows).mark_rule(strokeDash=[5, 4], color=GREY).encode(x=alt.datum(reference))
-        )
+        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(x=alt.datum(reference)))
     groups = rows[y].nunique() * max(rows[colour].nunique(), 1)
     panel = {"width": PANEL["width"], "height": max(90, 16 * groups)}
     return _facetted(alt.layer(*layers).properties(**panel), facet, columns)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -221,14 +221,28 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Placement(NamedTuple):
+    """Where units run; results do not depend on it.
+
+    Attributes
+    ----------
+    workers : int or None
+        Processes side by side, one thread each; all cores by default.
+    executor : {"local", "dask"}
+    scheduler : str or None
+        ``tcp://host:port`` of a running Dask scheduler.
+    """
+
+    workers: int | None = None
+    executor: str = "local"
+    scheduler: str | None = None
+
+
+HERE = Placement()
+
+
 def run_units(
-    units: Sequence[Unit],
-    store: Store,
-    *,
-    workers: int | None = None,
-    executor: str = "local",
-    scheduler: str | None = None,
-    label: str = "units",
+    units: Sequence[Unit], store: Store, where: Placement = HERE, label: str = "units"
 ) -> list[Result]:
     """Results of all units in order; finished ones are read, the others computed and stored.
 
@@ -237,11 +251,7 @@ def run_units(
     units : sequence of Unit
     store : Store
         On a disk that all workers see.
-    workers : int, optional
-        Processes side by side, one thread each; all cores by default.
-    executor : {"local", "dask"}
-    scheduler : str, optional
-        ``tcp://host:port`` of a running Dask scheduler, for ``executor="dask"``.
+    where : Placement
     label : str
         Shown beside the progress bar (on a terminal only).
 
@@ -252,20 +262,20 @@ def run_units(
     OSError
         If the scheduler cannot be reached within 15 seconds.
     """
-    if executor not in ("local", "dask"):
-        raise ValueError(f"executor is {executor!r}; use 'local' or 'dask'")
-    if executor == "dask" and scheduler is None:
+    if where.executor not in ("local", "dask"):
+        raise ValueError(f"executor is {where.executor!r}; use 'local' or 'dask'")
+    if where.executor == "dask" and where.scheduler is None:
         raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
     keys = [unit.key for unit in units]
-    results = {key: store.get(key) for key in dict.fromkeys(keys)}
-    missing = {key: unit for key, unit in zip(keys, units, strict=True) if results[key] is None}
-    bar = tqdm(total=len(results), initial=len(results) - len(missing), desc=label, disable=None)
-    finish = _finish_on_dask if executor == "dask" else _finish_locally
-    with bar:
-        for key, result in finish(missing, store, workers, scheduler):
+    found = {key: store.get(key) for key in dict.fromkeys(keys)}
+    results = {key: result for key, result in found.items() if result is not None}
+    missing = {key: unit for key, unit in zip(keys, units, strict=True) if key not in results}
+    finish = _finish_on_dask if where.executor == "dask" else _finish_locally
+    with tqdm(total=len(found), initial=len(results), desc=label, disable=None) as bar:
+        for key, result in finish(missing, store, where):
             results[key] = result
             bar.update()
-    return [results[key] for key in keys]  # type: ignore[misc]
+    return [results[key] for key in keys]
 
 
 def _keyed(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
@@ -273,22 +283,22 @@ def _keyed(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
 
 
 def _finish_locally(
-    missing: Mapping[str, Unit], store: Store, workers: int | None, _: str | None
+    missing: Mapping[str, Unit], store: Store, where: Placement
 ) -> Iterator[tuple[str, Result]]:
-    count = min(cores() if workers is None else workers, max(len(missing), 1))
+    count = min(cores() if where.workers is None else where.workers, max(len(missing), 1))
     jobs = (delayed(_keyed)(key, unit, store) for key, unit in missing.items())
     parallel = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     yield from parallel(jobs)
 
 
 def _finish_on_dask(
-    missing: Mapping[str, Unit], store: Store, _: int | None, scheduler: str | None
+    missing: Mapping[str, Unit], store: Store, where: Placement
 ) -> Iterator[tuple[str, Result]]:
     if not missing:
         return
     from dask.distributed import Client, as_completed
 
-    with Client(scheduler, timeout=15) as client:
+    with Client(where.scheduler, timeout=15) as client:
         futures = [
             client.submit(_keyed, key, unit, store, pure=False) for key, unit in missing.items()
         ]

@@ -6,7 +6,17 @@ import pytest
 
 from lib import units
 from lib.splits import group_split
-from lib.units import DamagedUnit, Result, Store, Stored, Unit, run_units, source_files, source_hash
+from lib.units import (
+    DamagedUnit,
+    Placement,
+    Result,
+    Store,
+    Stored,
+    Unit,
+    run_units,
+    source_files,
+    source_hash,
+)
 
 
 def double(config, data=None):
@@ -31,8 +41,8 @@ def make(tmp_path, sizes=(1, 2, 3)):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
     made, store, log = make(tmp_path)
-    first = run_units(made, store, workers=workers)
-    again = run_units(made[::-1], store, workers=workers)
+    first = run_units(made, store, Placement(workers=workers))
+    again = run_units(made[::-1], store, Placement(workers=workers))
     assert [len(result.arrays["values"]) for result in first] == [1, 2, 3]
     assert [result.meta["n"] for result in again] == [3, 2, 1]
     assert log.read_text() == "xxx"
@@ -40,7 +50,7 @@ def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
 
 def test_a_unit_asked_for_twice_is_computed_once(tmp_path):
     made, store, log = make(tmp_path, sizes=(2, 2))
-    assert len(run_units(made, store, workers=1)) == 2
+    assert len(run_units(made, store, Placement(workers=1))) == 2
     assert log.read_text() == "x"
 
 
@@ -48,21 +58,21 @@ def test_what_was_finished_before_a_failure_is_kept(tmp_path):
     store = Store(tmp_path)
     made = [Unit(fails_at_three, {"n": n}) for n in (1, 2, 3)]
     with pytest.raises(RuntimeError, match="three"):
-        run_units(made, store, workers=1)
+        run_units(made, store, Placement(workers=1))
     assert [store.get(unit.key) is not None for unit in made] == [True, True, False]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_a_damaged_unit_is_computed_again_with_a_warning(tmp_path, damage):
     made, store, log = make(tmp_path, sizes=(50,))
-    run_units(made, store, workers=1)
+    run_units(made, store, Placement(workers=1))
     path = store.path(made[0].key)
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     spoilt = {"truncated": content[:-20], "flipped": content, "empty": b""}[damage]
     path.write_bytes(bytes(spoilt))
     with pytest.warns(DamagedUnit, match="computed again"):
-        result = run_units(made, store, workers=1)[0]
+        result = run_units(made, store, Placement(workers=1))[0]
     assert result.arrays["values"][-1] == 98
     assert log.read_text() == "xx"
 
@@ -130,4 +140,4 @@ def test_every_import_of_the_package_counts():
 )
 def test_unknown_places_to_run_are_refused(tmp_path, arguments, says):
     with pytest.raises(ValueError, match=says):
-        run_units([], Store(tmp_path), **arguments)
+        run_units([], Store(tmp_path), Placement(**arguments))

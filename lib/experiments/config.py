@@ -13,6 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lib.units import Placement
+
 Profile = Literal["smoke", "quick", "full"]
 
 
@@ -135,6 +137,11 @@ class ExperimentConfig(BaseModel):
         """The config as sorted JSON, placement left out."""
         content = self.model_dump(mode="json", exclude=set(self.placement))
         return json.dumps({"experiment": self.experiment} | content, sort_keys=True)
+
+    @property
+    def where(self) -> Placement:
+        """Where its units run."""
+        return Placement(self.workers, self.executor, self.scheduler)
 
     @property
     def folder(self) -> Path:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.baselines import constant_sigma
+from lib.bootstrap import group_bootstrap_weights
 from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.evaluation import MIN_BIN
 from lib.experiments.gc_arms import Arm
@@ -20,7 +21,6 @@ from lib.leakage import leak_report
 from lib.mpra.plant import TISSUES, reference_predictions
 from lib.sequences import reverse_complement
 from lib.splits import Split
-from lib.statistics import group_bootstrap_weights, group_codes
 
 HISTOGRAM_BINS = 25
 CONTRASTED = ("rmse", "crps_gaussian", "nll_gaussian", "zms", "picp_90", "mpiw_90", "pearson_r")
@@ -77,15 +77,13 @@ def reliability(data: SequenceDataset, draws: int) -> dict[str, tuple[float, flo
     forward, reverse = strand_pairs(data)
     if len(forward) < MIN_BIN:
         return {}
-    codes, count = group_codes(data.group[forward])
+    rng = np.random.default_rng(0)
+    drawn, groups = group_bootstrap_weights(data.group[forward], draws, rng)
+    count = groups.n_groups
     a, b = data.activity[forward], data.activity[reverse]
     moments = np.stack([np.ones_like(a), a + b, a * a + b * b, a * b])
-    totals = np.stack([np.bincount(codes, row, minlength=count) for row in moments])
-    rng = np.random.default_rng(0)
-    weights = np.hstack(
-        [np.ones((count, 1)), group_bootstrap_weights(data.group[forward], draws, rng)]
-    )
-    n, total, square, product = totals @ weights
+    totals = np.stack([np.bincount(groups.codes, row, minlength=count) for row in moments])
+    n, total, square, product = totals @ np.column_stack([np.ones(count), drawn.T])
     # Symmetric in the two orientations, since which is called forward carries no meaning.
     r = (product / n - (total / (2 * n)) ** 2) / (square / (2 * n) - (total / (2 * n)) ** 2)
 
@@ -142,7 +140,7 @@ def gc_histogram(arms: Sequence[tuple[SequenceDataset, Arm]]) -> pd.DataFrame:
             counts = np.histogram(data.gc[part.rows], edges)[0]
             table = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": counts})
             table["share"] = table["count"] / len(part.rows)
-            keys = {name: part.keys[name] for name in ("split", "shift", "condition")}
+            keys: dict[str, Any] = {k: part.keys[k] for k in ("split", "shift", "condition")}
             table = table.assign(data=data.name, **keys, part=_label(part.keys))
             tables.append(table[table["count"] >= MIN_BIN])
     return pd.concat(tables, ignore_index=True)
@@ -163,19 +161,15 @@ def predicted_measured(
     for (name, label), tables in pooled.items():
         table = pd.concat(tables, ignore_index=True)
         bins = pd.qcut(table["predicted"], 10, labels=False, duplicates="drop")
-        for _, part in table.groupby(bins):
-            if len(part) >= MIN_BIN:
-                rows_out.append(
-                    {
-                        "data": name,
-                        "part": label,
-                        "predicted": part["predicted"].mean(),
-                        "measured": part["measured"].mean(),
-                        "measured_sd": part["measured"].std(),
-                        "predicted_sd": float(np.sqrt((part["std"] ** 2).mean())),
-                        "n": len(part),
-                    }
-                )
+        for _, decile in table.groupby(bins):
+            if len(decile) >= MIN_BIN:
+                summary = {
+                    "predicted": decile["predicted"].mean(),
+                    "measured": decile["measured"].mean(),
+                    "measured_sd": decile["measured"].std(),
+                    "predicted_sd": float(np.sqrt((decile["std"] ** 2).mean())),
+                }
+                rows_out.append({"data": name, "part": label} | summary | {"n": len(decile)})
     return pd.DataFrame(rows_out)
 
 

@@ -191,25 +191,24 @@ def _fit_all(config: Config, store: Store, data: list[SequenceDataset]) -> list[
         for seed in config.split_seeds
         for arm in build_arms(assay, config.arm, config.gc_quantile, config.gc_tilts, seed)
     ]
-    how = {"workers": config.workers, "executor": config.executor, "scheduler": config.scheduler}
     fits, owners = [], []
     for index, (assay, arm) in enumerate(arms):
         seeds = config.seeds if arm.main else config.seeds[: config.members]
         both = arm.both_strands and not assay.oriented
         fits += [fitting(config.fit(seed, both), assay, arm.split) for seed in seeds]
         owners += [index] * len(seeds)
-    fitted = run_units(fits, store, label="fits", **how)
+    fitted = run_units(fits, store, config.where, "fits")
     forecasts = run_units(
         [
             predicting(unit, result, arms[owner][0])
             for unit, result, owner in zip(fits, fitted, owners, strict=True)
         ],
         store,
-        label="forecasts",
-        **how,
+        config.where,
+        "forecasts",
     )
     simple = run_units(
-        [baselines(assay, arm.split) for assay, arm in arms], store, label="baselines", **how
+        [baselines(assay, arm.split) for assay, arm in arms], store, config.where, "baselines"
     )
     members: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in arms]
     for owner, result in zip(owners, forecasts, strict=True):

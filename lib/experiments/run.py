@@ -1,7 +1,7 @@
 """Runs an experiment from a notebook: fit, score, write the tables.
 
-In: an experiment's module and its config. Out: its tables, written to ``config.folder`` whole or not
-at all. Finished fits lie in ``runs/store`` of the checkout and are shared by all runs.
+In: an experiment's module and its config. Out: its tables, written to ``config.folder`` whole or
+not at all. Finished fits lie in ``runs/store`` of the checkout and are shared by all runs.
 """
 
 import os
@@ -60,4 +60,4 @@ def run_experiment(experiment: Experiment[C, F], config: C) -> F:
     """
     found: Any = experiment.run(config, default_store())
     results.write(config.folder, config.experiment, found.rows, found.tables, found.entry)
-    return found  # type: ignore[no-any-return]
+    return found

@@ -68,7 +68,8 @@ def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
         rng=np.random.default_rng(seed),
         by=item.by,
     )
-    return rows.assign(**item.keys, n_train=item.n_train)
+    keys: dict[str, Any] = dict(item.keys)
+    return rows.assign(**keys, n_train=item.n_train)
 
 
 def _groups(rows: pd.DataFrame, keys: Sequence[str]) -> Any:
@@ -156,7 +157,7 @@ def contrast(
     ]
     both = sides[0].merge(sides[1], on=[*keys, "split_seed"], suffixes=("", "_right"))
     if scale == "ratio":
-        effect = np.log(both["value"] / both["value_right"])
+        effect = np.log(both["value"]) - np.log(both["value_right"])
         variance = both["variance"] / both["value"] ** 2
         variance += both["variance_right"] / both["value_right"] ** 2
     else:

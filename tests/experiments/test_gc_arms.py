@@ -1,0 +1,83 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.datasets import SequenceDataset
+from lib.experiments.gc_arms import ARMS, build_arms
+
+
+def assay(n=900, oriented=False, species=False):
+    rng = np.random.default_rng(0)
+    strong = rng.beta(12, 10, n)[:, None] > rng.random((n, 80))
+    codes = np.where(strong, rng.integers(1, 3, (n, 80)), 3 * rng.integers(0, 2, (n, 80)))
+    metadata = pd.DataFrame({"sp": np.where(np.arange(n) // 2 % 3 == 0, "At", "Zm")})
+    return SequenceDataset(
+        "made",
+        codes.astype(np.uint8),
+        rng.normal(size=n),
+        np.arange(n) // 2,
+        oriented=oriented,
+        metadata=metadata if species else pd.DataFrame(),
+    )
+
+
+def parts(arms):
+    return {
+        (p.keys["split"], p.keys["shift"], p.keys["condition"].split(" ")[0]): (arm, p)
+        for arm in arms
+        for p in arm.parts
+    }
+
+
+def test_no_group_is_on_both_sides_of_any_honest_arm():
+    data = assay(species=True)
+    for arm in build_arms(data, ARMS, 0.8, (0.5, 1.0), 0):
+        seen = set(data.group[arm.split["train"]])
+        for part in arm.parts:
+            shares = bool(seen & set(data.group[part.rows]))
+            assert shares == (part.keys["split"] == "random_leaky")
+
+
+def test_matched_elements_are_of_the_held_out_kind():
+    data = assay()
+    found = parts(build_arms(data, ("tail",), 0.8, (), 0))
+    for tail in ("gc_high", "gc_low"):
+        shifted = found["shifted", tail, "GC"][1].rows
+        arm, matched = found["matched", tail, "GC"]
+        assert set(matched.rows) <= set(shifted)
+        assert not set(matched.rows) & set(arm.split["train"])
+        own, _ = found["shifted", tail, "GC"]
+        assert len(own.split["train"]) == pytest.approx(len(arm.split["train"]), rel=0.03)
+
+
+def test_severity_is_the_measured_shift():
+    data = assay()
+    found = parts(build_arms(data, ("group", "tilt", "tail"), 0.8, (1.0,), 0))
+    assert found["shifted", "gc_tilt", "+1"][1].keys["severity"] == pytest.approx(1.0, abs=0.1)
+    assert found["shifted", "gc_high", "GC"][1].keys["severity"] > 1
+    assert found["shifted", "gc_low", "GC"][1].keys["severity"] < -1
+    assert abs(found["shifted", "placebo", "random"][1].keys["severity"]) < 0.3
+
+
+def test_species_have_a_partner_of_equal_training_size():
+    data = assay(species=True)
+    arms = build_arms(data, ("species",), 0.8, (), 0)
+    found = parts(arms)
+    for species in ("At", "Zm"):
+        held, shifted = found["shifted", "species", species]
+        mixed, matched = found["matched", "species", species]
+        assert (data.metadata["sp"].to_numpy()[shifted.rows] == species).all()
+        assert (data.metadata["sp"].to_numpy()[matched.rows] == species).all()
+        assert len(held.split["train"]) == pytest.approx(len(mixed.split["train"]), rel=0.05)
+
+
+def test_arms_an_assay_does_not_allow_are_left_out():
+    assert build_arms(assay(), ("species",), 0.8, (), 0) == []
+    assert build_arms(assay(oriented=True), ("strand",), 0.8, (), 0) == []
+    assert len(build_arms(assay(), ("strand",), 0.8, (), 0)) == 1
+
+
+def test_keys_tell_all_parts_apart():
+    arms = build_arms(assay(species=True), ARMS, 0.8, (0.5, 1.0, 1.5), 0)
+    keys = [tuple(part.keys.values()) for arm in arms for part in arm.parts]
+    assert len(set(keys)) == len(keys)
