@@ -89,16 +89,22 @@ def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
             extra_arguments=["--log-level=ERROR"],  # or each kernel warns of its local sockets
         )
     except PapermillExecutionError as error:
-        raise RuntimeError(f"{name} failed: {error.ename}: {error.evalue}; see {target}") from None
+        shown = target.relative_to(root)
+        raise RuntimeError(f"{name} failed: {error.ename}: {error.evalue}; see {shown}") from None
     strip_run_metadata(target)
     return time.perf_counter() - start
 
 
 def strip_run_metadata(path: Path) -> None:
-    """Take papermill's paths and clock times out of an executed notebook."""
+    """Take papermill's paths and clock times out of an executed notebook.
+
+    The cell of injected parameters stays out of the page, which shows the effective configuration.
+    """
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = ["injected-parameters", "remove-cell"]
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
     nbformat.write(notebook, path)

@@ -5,6 +5,7 @@ their files under ``_static`` of the built site, loaded only by pages that hold 
 script and style entries that point at another host are dropped from every page.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -83,9 +84,20 @@ def _is_foreign(entry: object) -> bool:
     return name.startswith(("http:", "https:", "//")) or "thebe" in f"{name} {body}".lower()
 
 
+def make_accessible(body: str) -> str:
+    """Mend what keeps keyboard and screen-reader users out.
+
+    What may scroll sideways takes the focus, or the keyboard could not scroll it; the entries of a
+    list of references are list items.
+    """
+    body = re.sub(r'<(table|figure class="chart")(?=[ >])', r'<\1 tabindex="0"', body)
+    return body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def trim_page(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
     """Add Vega where the page draws charts, and drop what would be fetched from another host."""
-    if "vegaEmbed" in context.get("body", ""):
+    context["body"] = make_accessible(context.get("body", ""))
+    if "vegaEmbed" in context["body"]:
         app.add_js_file("vega.js", loading_method="defer")
     for key in ("script_files", "css_files"):
         context[key][:] = [entry for entry in context[key] if not _is_foreign(entry)]
