@@ -147,11 +147,13 @@ def build_book(source: Path) -> Path:
     return page
 
 
-def _overall(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of one metric over a whole part: the ensemble's where there is one."""
-    rows = table[(table["metric"] == metric) & table["by"].isna() & (table["model"] == "cnn")]
-    rows = rows[rows["seed"].isna() & (rows["split"] != "random_leaky")]
-    return rows.sort_values("uncertainty", key=lambda column: column != "ensemble", kind="stable")
+def _best(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of one metric over whole parts: the ensemble's, or where there is none the one fit's."""
+    rows = table[(table["metric"] == metric) & (table["model"] == "cnn") & table["by"].isna()]
+    for repeat in {"seed", "split_seed"} & set(rows.columns):
+        rows = rows[rows[repeat].isna()]
+    rows = rows[rows["uncertainty"].isin(["ensemble", "single"])].sort_values("uncertainty")
+    return rows.drop_duplicates(["split", "shift", "condition"])
 
 
 def summary_lines(results: Path) -> list[str]:
@@ -160,17 +162,19 @@ def summary_lines(results: Path) -> list[str]:
     for path in sorted(results.glob("*.csv")):
         table = pd.read_csv(path)
         for data, part in table.groupby("data", sort=True):
-            accuracy, coverage = (_overall(part, metric) for metric in ("pearson_r", "picp_90"))
-            inside = [rows[rows["shift"].isna()] for rows in (accuracy, coverage)]
-            shifted = coverage[coverage["shift"].notna()].sort_values("value")
-            if inside[0].empty or inside[1].empty or shifted.empty:
-                continue
-            lowest = shifted.iloc[0]
-            lines.append(
-                f"{path.stem}, {data}: r {inside[0]['value'].iloc[0]:.2f} and 90 % intervals cover "
-                f"{inside[1]['value'].iloc[0]:.2f} in distribution; "
-                f"{lowest['value']:.2f} under {lowest['shift']}"
+            accuracy, coverage = _best(part, "pearson_r"), _best(part, "picp_90")
+            r, covered = (
+                rows[(rows["split"] == "test") & rows["shift"].isna() & rows["condition"].isna()]
+                for rows in (accuracy, coverage)
             )
+            shifted = coverage[coverage["shift"].notna() & (coverage["shift"] != "placebo")]
+            shifted = shifted[~shifted["split"].isin(["inside", "matched"])].sort_values("value")
+            if not (r.empty or covered.empty or shifted.empty):
+                lines.append(
+                    f"{path.stem}, {data}: r {r['value'].iloc[0]:.2f} and 90 % intervals cover "
+                    f"{covered['value'].iloc[0]:.2f} in distribution; "
+                    f"{shifted['value'].iloc[0]:.2f} under {shifted['shift'].iloc[0]}"
+                )
     return lines
 
 

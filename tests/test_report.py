@@ -123,24 +123,30 @@ def test_stage_book_forgets_what_was_there(small: Path) -> None:
 
 
 def rows(**columns: object) -> dict[str, object]:
-    """A result row of the five-member ensemble on the test part, with ``columns`` changed."""
-    base = {"experiment": "mpra_gc_ood", "profile": "quick", "data": "wtc11", "split": "gc_high"}
-    base |= {"model": "cnn", "uncertainty": "ensemble", "severity": 0}
+    """A result row of the ensemble on the test part, with ``columns`` changed."""
+    base = {"experiment": "mpra_gc_ood", "profile": "quick", "data": "wtc11", "split": "test"}
+    base |= {"model": "cnn", "uncertainty": "ensemble", "severity": 0, "split_seed": None}
     return base | columns
 
 
 def test_summary_names_accuracy_coverage_and_the_lowest(tmp_path: Path) -> None:
+    high = {"split": "shifted", "shift": "gc_high", "condition": "GC > 0.6", "metric": "picp_90"}
     table = pd.DataFrame(
         [
-            rows(split="test", metric="pearson_r", value=0.631),
-            rows(split="test", metric="pearson_r", value=0.5, uncertainty="single"),
-            rows(split="test", metric="pearson_r", value=0.4, uncertainty="single", seed=1),
-            rows(split="test", metric="pearson_r", value=0.1, model="gc_ridge"),
-            rows(split="random_leaky", metric="pearson_r", value=0.9),
-            rows(split="test", metric="picp_90", value=0.88),
-            rows(split="test", metric="picp_90", value=0.2, by="gc_decile", bin="1"),
-            rows(shift="gc_high", metric="picp_90", value=0.704),
-            rows(shift="gc_low", metric="picp_90", value=0.8),
+            rows(metric="pearson_r", value=0.631),
+            rows(metric="pearson_r", value=0.5, uncertainty="single"),
+            rows(metric="pearson_r", value=0.4, uncertainty="single", seed=1),
+            rows(metric="pearson_r", value=0.45, split_seed=3),
+            rows(metric="pearson_r", value=0.3, condition="one strand"),
+            rows(metric="pearson_r", value=0.1, model="gc_ridge"),
+            rows(metric="pearson_r", value=0.9, split="random_leaky"),
+            rows(metric="picp_90", value=0.88),
+            rows(metric="picp_90", value=0.2, by="gc_decile", bin="1"),
+            rows(**high, value=0.704),
+            rows(**high, value=0.6, uncertainty="single"),
+            rows(**high | {"split": "matched"}, value=0.1),
+            rows(**high | {"shift": "placebo"}, value=0.1),
+            rows(**high | {"shift": "gc_low"}, value=0.8, uncertainty="single"),
         ]
     )
     results.write(tmp_path, "mpra_gc_ood", table, {}, {})
@@ -156,7 +162,7 @@ def test_summary_of_nothing_is_empty(tmp_path: Path) -> None:
 
 def test_publish_tables_leaves_other_experiments(tmp_path: Path) -> None:
     source, target = tmp_path / "run", tmp_path / "results"
-    first = pd.DataFrame([rows(split="test", metric="rmse", value=1.0)])
+    first = pd.DataFrame([rows(metric="rmse", value=1.0)])
     results.write(target, "one", first, {"curve": first}, {"seed": 1})
     results.write(target, "two", first, {"old": first}, {"seed": 1})
     results.write(source, "two", first.assign(value=2.0), {"new": first}, {"seed": 2})

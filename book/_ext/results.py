@@ -2,7 +2,8 @@
 
 In: ``results/<experiment>.csv`` beside the book's folder. Out: the role ``result``, used as
 ``{result}`mpra_gc_ood data=wtc11 split=test metric=pearson_r ...```: the experiment, then
-``column=value`` for as many columns as it takes to name one row (``column=`` for an empty one). It
+``column=value`` for as many columns as it takes to name one row (``column=`` for an empty one).
+Rows of single fits, single splits and bins are left out unless their column is named. The role
 becomes the row's value with its interval. Naming no row, or several, is a warning, which a strict
 build turns into an error; a build with ``results_required`` off (the quick report, whose tables
 hold less) says "not in this run" where there is none.
@@ -19,6 +20,7 @@ from sphinx.util.docutils import SphinxRole
 
 LOGGER = logging.getLogger(__name__)
 Row = dict[str, str]
+USUALLY_EMPTY = ("seed", "split_seed", "by")
 
 
 @cache
@@ -30,6 +32,7 @@ def read_table(path: Path, changed: float) -> list[Row]:
 
 def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
     """The rows whose columns have all the wanted values."""
+    wanted = {key: "" for key in USUALLY_EMPTY if rows and key in rows[0]} | wanted
     return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
 
 

@@ -10,10 +10,11 @@ from sphinx.util.docutils import docutils_namespace
 
 EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
 TABLE = (
-    "data,shift,metric,value,lower,upper\n"
-    "wtc11,,rmse,1.006,0.95,1.1\n"
-    "wtc11,gc_high,rmse,1.5,,\n"
-    "plant_leaf,,rmse,2,1.9,2.1\n"
+    "data,shift,seed,metric,value,lower,upper\n"
+    "wtc11,,,rmse,1.006,0.95,1.1\n"
+    "wtc11,,4,rmse,1.2,,\n"
+    "wtc11,gc_high,,rmse,1.5,,\n"
+    "plant_leaf,,,rmse,2,1.9,2.1\n"
 )
 
 
@@ -58,9 +59,10 @@ def build(
 def test_one_row_is_shown_with_its_interval(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "RMSE {result}`two data=wtc11 shift= metric=rmse` and {result}`two shift=gc_high`."
+    queries = ["data=wtc11 shift= metric=rmse", "shift=gc_high", "seed=4"]
+    text = ", ".join(f"{{result}}`two {query}`" for query in queries)
     page, warnings = build(tmp_path, text, monkeypatch)
-    assert "RMSE 1.01 (0.95 to 1.10) and 1.50." in page
+    assert "1.01 (0.95 to 1.10), 1.50, 1.20" in page
     assert "results/two.csv" not in warnings
 
 
