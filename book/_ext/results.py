@@ -6,10 +6,14 @@ In: ``results/<experiment>.csv`` beside the book's folder. Out: the role ``resul
 Rows of single fits, single splits and bins are left out unless their column is named. The role
 becomes the row's value with its interval. Naming no row, or several, is a warning, which a strict
 build turns into an error; a build with ``results_required`` off (the quick report, whose tables
-hold less) says "not in this run" where there is none.
+hold less) says "not in this run" instead.
+
+The role ``minutes``, used as ``{minutes}`mpra_gc_ood```, becomes the duration of an experiment's
+run, from ``results/manifest.json``.
 """
 
 import csv
+import json
 from functools import cache
 from pathlib import Path
 
@@ -44,34 +48,54 @@ def show(row: Row) -> str:
     return f"{float(value):.2f} ({float(lower):.2f} to {float(upper):.2f})"
 
 
-class ResultRole(SphinxRole):
+class TableRole(SphinxRole):
+    """What the roles share: where the tables lie, and what to do when they lack something."""
+
+    def folder(self) -> Path:
+        """The folder of the result tables, beside the book's."""
+        return Path(self.env.srcdir).parent / "results"
+
+    def absent(self, message: str) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Say that this run does not hold it, and warn where it must."""
+        if self.config.results_required:
+            LOGGER.warning(message, location=self.get_location())
+        return [nodes.emphasis(text="not in this run")], []
+
+
+class ResultRole(TableRole):
     """The role ``result``."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Replace the query by the row it names."""
         experiment, *filters = self.text.split()
         wanted = dict(part.split("=", 1) for part in filters)
-        path = Path(self.env.srcdir).parent / "results" / f"{experiment}.csv"
+        path = self.folder() / f"{experiment}.csv"
+        self.env.note_dependency(str(path))
+        rows = []
         if path.is_file():
-            self.env.note_dependency(str(path))
             rows = find_rows(read_table(path, path.stat().st_mtime), wanted)
-        else:
-            rows = []
         if len(rows) == 1:
             return [nodes.inline(text=show(rows[0]), classes=["result"])], []
-        if rows or self.config.results_required:
-            LOGGER.warning(
-                "%d rows of results/%s.csv match %s; one must",
-                len(rows),
-                experiment,
-                " ".join(filters),
-                location=self.get_location(),
-            )
-        return [nodes.emphasis(text="not in this run")], []
+        query = " ".join(filters)
+        return self.absent(f"{len(rows)} rows of results/{path.name} match {query}; one must")
+
+
+class MinutesRole(TableRole):
+    """The role ``minutes``: how long an experiment's published run took."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the experiment's name by minutes."""
+        path = self.folder() / "manifest.json"
+        self.env.note_dependency(str(path))
+        manifest = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        if self.text in manifest:
+            return [nodes.inline(text=f"{manifest[self.text]['seconds'] / 60:.1f}")], []
+        return self.absent(f"results/manifest.json has no entry {self.text}")
 
 
 def setup(app: Sphinx) -> dict[str, object]:
-    """Register the role and its switch."""
+    """Register the roles and their switch."""
     app.add_config_value("results_required", True, "env", bool)
     app.add_role("result", ResultRole())
+    app.add_role("minutes", MinutesRole())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

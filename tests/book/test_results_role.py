@@ -39,6 +39,7 @@ def build(
     (source / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
     (folder / "results").mkdir()
     (folder / "results" / "two.csv").write_text(TABLE, "utf-8")
+    (folder / "results" / "manifest.json").write_text('{"two": {"seconds": 90}}', "utf-8")
     warnings = io.StringIO()
     settings = {"extensions": ["myst_parser", "results"], "results_required": strict}
     with docutils_namespace():
@@ -83,6 +84,12 @@ def test_a_build_that_may_lack_rows_is_quiet(
     page, warnings = build(tmp_path, "{result}`two data=other`", monkeypatch, strict=False)
     assert "not in this run" in page
     assert "results/two.csv" not in warnings
+
+
+def test_minutes_come_from_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, warnings = build(tmp_path, "{minutes}`two`, {minutes}`three`", monkeypatch)
+    assert "1.5, *not in this run*" in page
+    assert "results/manifest.json has no entry three" in warnings
 
 
 def test_assets_are_written_once_and_mended(tmp_path: Path) -> None:
