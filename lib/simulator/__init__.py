@@ -1,6 +1,7 @@
 """A regulatory assay with known truth: worlds, sequences, activity, measurement and graded shifts.
 
-``draw_world`` draws a world, ``simulate`` samples an assay in it, ``Shift`` names a departure from it.
+``draw_world`` draws a world, ``simulate`` samples an assay in it, ``Shift`` names a departure from
+it.
 """
 
 from lib.simulator.assay import RELIABILITY, Assay, Batch

@@ -1,10 +1,10 @@
 """Activity: what a cell makes of a sequence, noise-free.
 
-In: codes ``(n, L)`` and a :class:`Program`. Out: features ``(n, p)`` and the activity f ``(n,)`` in log2
-RNA/DNA. f depends on the sequence alone, never on what was planted in it, so chance sites count; a
-sequence and its reverse complement are equally active.
+In: codes ``(n, L)`` and a :class:`Program`. Out: features ``(n, p)`` and the activity f ``(n,)`` in
+log2 RNA/DNA. f depends on the sequence alone, never on what was planted in it, so chance sites
+count; a sequence and its reverse complement are equally active.
 
-    occupancy   N_m = sum over both strands and all positions of a / (1 + a)      (lib.motifs)
+    occupancy   N_m = sum over both strands and all positions of a / (1 + a)      (lib.binding)
     response    1 - exp(-N_m), and likewise for each pair of motifs
     drive       u = intercept + gain * sum_j coefficient_j (response_j - centre_j) / scale_j
     activity    f = mean + sd * bound * tanh(u / bound)
@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lib.motifs import PWM, Scanner, _affinities, _table_rows, information_content, occupancy
-from lib.motifs import scanner as make_scanner
+from lib.binding import Scanner, affinities, occupancy, table_rows
+from lib.binding import scanner as make_scanner
+from lib.motifs import PWM, information_content
 from lib.sequences import Codes, gc_content
 from lib.simulator.anchors import ANCHORS
 
@@ -32,13 +33,29 @@ SPACING_SD = 3.0  # nucleotides about a pair's preferred gap
 PAIR_FLOOR = 0.05  # windows bound less often than this take no part in pairs
 REACH = 40  # largest gap, in nucleotides, at which two sites still see each other
 HELIX_STEP = 10  # nucleotides per turn of the helix
+MATCHING_STEPS = 12  # leave an error under 1 %
 BOUND = 4.0  # activity stays within this many s.d. of its mean
 
 
-def potentials(motifs: tuple[PWM, ...]) -> FloatArray:
-    """Log odds (nats) at which each factor binds a site half of the time: its abundance."""
+def default_potentials(motifs: tuple[PWM, ...]) -> FloatArray:
+    """Abundances at which a site drawn from a motif is mostly bound, and few others are."""
     information = [information_content(pwm).sum() * np.log(2) for pwm in motifs]
     return np.maximum(np.array(information) - EASE, LEAST_POTENTIAL)
+
+
+def matched_potentials(
+    motifs: tuple[PWM, ...], start: FloatArray, codes: Codes, target: FloatArray
+) -> FloatArray:
+    """Abundances at which each motif's mean occupancy of ``codes`` is ``target``, both ``(m,)``.
+
+    Occupancy falls at most as fast as exp(-potential), so adding log(occupancy / target) never
+    overshoots.
+    """
+    found = start.copy()
+    for _ in range(MATCHING_STEPS):
+        mean = occupancy(codes, make_scanner(motifs, found)).mean(axis=0)
+        found += np.log(mean / target)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +65,8 @@ class Program:
     Attributes
     ----------
     motifs : tuple of m PWM
+    potentials : (m,) float array
+        Log odds (nats) at which each factor binds half of the time: its abundance.
     pairs : tuple of q (int, int)
         The second motif acts with the first when it lies downstream of it.
     gaps : (q,) float array
@@ -65,6 +84,7 @@ class Program:
     """
 
     motifs: tuple[PWM, ...]
+    potentials: FloatArray
     pairs: tuple[tuple[int, int], ...]
     gaps: FloatArray
     same_strand: FloatArray
@@ -78,7 +98,7 @@ class Program:
     @cached_property
     def scanner(self) -> Scanner:
         """Look-up tables of the motifs."""
-        return make_scanner(self.motifs, potentials(self.motifs))
+        return make_scanner(self.motifs, self.potentials)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -150,7 +170,7 @@ def _shape(codes: Codes, steps: FloatArray) -> FloatArray:
 @njit(nogil=True, cache=True)
 def _bound_windows(rows, tables, windows, forward, reverse, at, strand, p):  # type: ignore[no-untyped-def]
     """Windows of one motif that are bound at least PAIR_FLOOR of the time."""
-    _affinities(rows, tables, windows, forward, reverse)
+    affinities(rows, tables, windows, forward, reverse)
     cutoff = PAIR_FLOOR / (1 - PAIR_FLOOR)
     found = 0
     for i in range(windows):
@@ -179,7 +199,7 @@ def _pair_occupancy(codes, tables, first, widths, bound, pairs, gaps, same_stran
             if bound[element, pairs[pair]].min() < PAIR_FLOOR:
                 continue  # no window of one of the two can reach the floor
             if not scanned:
-                _table_rows(codes[element : element + 1], rows)
+                table_rows(codes[element : element + 1], rows)
                 scanned = True
             for side in range(2):
                 motif = pairs[pair, side]

@@ -4,10 +4,11 @@ In: noise-free activity f ``(n,)``, GC content ``(n,)``, a generator and an :cla
 :class:`Measurement` per element with the mean and s.d. it was drawn with: the oracle's forecast.
 
     mean  =  location + gain_b (f - location) + offset_b + amplification bias(GC)
-    var   =  gain_b^2 s^2 [(1 - share) + share D_0 / D] (1 + linear z + quadratic z^2) / (1 + quadratic)
+    var   =  gain_b^2 s^2 [(1 - share) + share D_0 / D] (1 + linear z + quadratic z^2) / (1 + quad.)
 
-with batch b, depth D, z the activity in s.d. and s^2 set by the reliability. In distribution Var f = 1 (in
-s.d.) and both brackets have mean 1, so two measurements of an element correlate at the reliability.
+with batch b, depth D, z the activity in s.d. and s^2 set by the reliability. In distribution Var f
+= 1 (in s.d.) and both brackets have mean 1, so two measurements of an element correlate at the
+reliability.
 """
 
 from dataclasses import dataclass
@@ -53,11 +54,11 @@ class Assay:
     first_batch : int
         Number of the first batch in the metadata: unseen batches carry numbers of their own.
     amplification : float
-        GC-dependent amplification, log2 units per s.d. of GC: bends RNA against DNA, and costs depth
-        away from the mean GC.
+        GC-dependent amplification, log2 units per s.d. of GC: bends RNA against DNA, and costs
+        depth away from the mean GC.
     mode : str
-        ``gaussian``: normal error, mean and s.d. in closed form. ``counts``: negative-binomial DNA and
-        RNA counts per barcode, activity estimated as log2 RNA/DNA, oracle from replicates.
+        ``gaussian``: normal error, mean and s.d. in closed form. ``counts``: negative-binomial DNA
+        and RNA counts per barcode, activity estimated as log2 RNA/DNA, oracle from replicates.
     barcodes, replicates : int
         Count mode: barcodes per element, RNA replicates.
 
@@ -123,10 +124,8 @@ def measure(
     gc_z : (n,) float array
         GC content in in-distribution s.d. from its in-distribution mean.
 
-    Notes
-    -----
-    Depth, batch and error use the same random numbers whatever the assay's settings (in Gaussian mode),
-    so assays that differ in one setting are compared on the same draw.
+    Notes ----- Depth, batch and error use the same random numbers whatever the assay's settings (in
+    Gaussian mode), so assays that differ in one setting are compared on the same draw.
     """
     n = len(activity)
     log_depth = ANCHORS["depth_log_sd"] * rng.standard_normal(n)
@@ -164,9 +163,9 @@ def barcode_counts(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """DNA counts ``(n, barcodes)`` and RNA counts ``(n, barcodes, replicates)``.
 
-    A barcode has a gamma-distributed copy number about depth / barcodes. DNA is Poisson about it; RNA is
-    Poisson about copy number times 2**mean times a gamma factor of mean 1 per replicate. Both
-    counts are negative binomial and share the copy number, as in an assay.
+    A barcode has a gamma-distributed copy number about depth / barcodes. DNA is Poisson about it;
+    RNA is Poisson about copy number times 2**mean times a gamma factor of mean 1 per replicate.
+    Both counts are negative binomial and share the copy number, as in an assay.
     """
     n, size = len(mean), ANCHORS["barcode_size"]
     shape = (n, assay.barcodes)

@@ -1,19 +1,23 @@
 """Sequences: a Markov background under a law of GC content, with motif sites planted in it.
 
-In: a :class:`SequenceLaw` and generators. Out: codes ``(n, L)``, the background GC each element was drawn
-at ``(n,)`` and the planted sites ``(s, 4)``: element, motif, start (leftmost position), strand.
+In: a :class:`SequenceLaw` and generators. Out: codes ``(n, L)``, the background GC each element was
+drawn at ``(n,)`` and the planted sites ``(s, 4)``: element, motif, start (leftmost position),
+strand.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lib.binding import Scanner
+from lib.binding import scanner as make_scanner
 from lib.motifs import PWM
 from lib.sequences import Codes
+from lib.simulator.activity import default_potentials
 from lib.simulator.anchors import ANCHORS
 
 FloatArray = NDArray[np.float64]
@@ -35,8 +39,8 @@ class SequenceLaw:
     motifs : tuple of m PWM
         What is planted, each motif equally often.
     pairs : tuple of (int, int)
-        Motifs planted together, the second within ``WIDEST_GAP`` nucleotides downstream of the first,
-        in either relative orientation.
+        Motifs planted together, the second within ``WIDEST_GAP`` nucleotides downstream of the
+        first, in either relative orientation.
     order : int
         Letters of context in the background, 0 to 2.
     units_mean : float
@@ -74,6 +78,11 @@ class SequenceLaw:
                 f"{len(self.motifs)} motifs, the widest site or pair {widest} nt, do not fit "
                 f"sequences of {self.length} nt"
             )
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """Look-up tables of the planted motifs, for the GC-neutral arm."""
+        return make_scanner(self.motifs, default_potentials(self.motifs))
 
 
 class Sequences(NamedTuple):
@@ -159,8 +168,8 @@ def draw(
 ) -> Sequences:
     """Draw ``n`` elements.
 
-    Three generators keep the parts apart: a tilt of the GC law moves neither the planted sites nor the
-    random numbers behind the letters, and a change of the sites leaves the background alone.
+    Three generators keep the parts apart: a tilt of the GC law moves neither the planted sites nor
+    the random numbers behind the letters, and a change of the sites leaves the background alone.
     """
     cumulative = np.cumsum(gc_probabilities(0.0 if law.gc_neutral else law.gc_tilt))
     bins = np.searchsorted(cumulative, gc_rng.random(n) * cumulative[-1], side="right")

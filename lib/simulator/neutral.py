@@ -1,14 +1,15 @@
 """The GC-neutral arm: move GC content and leave every motif's occupancy where it was.
 
 In: drawn elements and a tilted law. Out: the same elements with single background letters exchanged
-(A or T for G or C, or back), only where no motif's occupancy changes by more than a tolerance. Planted
-sites keep their letters; so do chance sites, whose load thereby stays that of the untilted law.
+(A or T for G or C, or back), only where no motif's occupancy changes by more than a tolerance.
+Planted sites keep their letters; so do chance sites, whose load thereby stays that of the untilted
+law.
 """
 
 import numpy as np
 from numba import njit
 
-from lib.motifs import CHUNK, Scanner
+from lib.binding import CHUNK, Scanner
 from lib.simulator.background import GC_GRID, Sequences, gc_probabilities
 
 TOLERANCE = 0.004  # expected sites, per exchange and motif

@@ -1,15 +1,17 @@
 """Worlds: the regulatory effects of one imagined genome, drawn from a documented law.
 
-In: a world seed and a cell type. Out: :class:`World`, the unit of replication: its sequence law, the
-program of its cell type and the coefficients of the other cell types.
+In: a world seed and a cell type. Out: :class:`World`, the unit of replication: its sequence law,
+the program of its cell type and the coefficients of the other cell types.
 
-The law. Each motif, pair and the GC term owns a share of the variance of the drive; a coefficient is
-the root of its share times a sign.
+The law. Each motif, pair and the GC term owns a share of the variance of the drive; a coefficient
+is the root of its share times a sign.
 
-* motifs .72 of the variance, split by a Dirichlet law whose concentration is 4 for the cell type's own
+* motifs .72 of the variance, split by a Dirichlet law whose concentration is 4 for the cell type's
+  own
   factors, 2 for the shared ones and the repressors, .15 for those of other cell types;
 * pairs .15, split by a Dirichlet law of concentration 3, synergy with probability .75;
-* GC content .05, positive with probability .8; the rest is covariance. The gain then sets Var f = 1.
+* GC content .05, positive with probability .8; the rest is covariance. The gain then sets Var f =
+  1.
 """
 
 from dataclasses import dataclass, replace
@@ -18,9 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.motifs import PWM, jaspar
+from lib.motifs import jaspar
 from lib.sequences import Codes
-from lib.simulator.activity import Program, calibrate, responses, standardise
+from lib.simulator.activity import Program, calibrate, default_potentials, responses, standardise
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.background import SequenceLaw, draw
 
@@ -38,7 +40,7 @@ MOTIFS: Final = (*(i for ids in CELL_TYPES.values() for i in ids), *SHARED, *REP
 PAIRS = 4
 MOTIF_SHARE, PAIR_SHARE, GC_SHARE = 0.72, 0.15, 0.05
 SHAPE_SHARE = 0.25  # of a misspecified world
-REFERENCE_SIZE = 8192
+REFERENCE_SIZE = 16384
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +125,9 @@ def draw_world(
     same = rng.integers(0, 2, PAIRS).astype(np.float64)
     steps = _draw_steps(rng) if misspecified else None
     size = len(motifs) + PAIRS + 1 + misspecified
-    blank = Program(
-        motifs, pairs, gaps, same, np.zeros(size), np.zeros(size), np.ones(size), steps=steps
-    )
+    zeros, ones = np.zeros(size), np.ones(size)
+    abundance = default_potentials(motifs)
+    blank = Program(motifs, abundance, pairs, gaps, same, zeros, zeros, ones, steps=steps)
     reference = draw(sequence, REFERENCE_SIZE, *np.random.default_rng([world_seed, 1]).spawn(3))
     raw = responses(reference.codes, blank)
     blank = replace(blank, centre=raw.mean(axis=0), scale=raw.std(axis=0))
@@ -169,6 +171,6 @@ def _draw_steps(rng: np.random.Generator) -> FloatArray:
 
 
 def recalibrated(program: Program, features: FloatArray) -> Program:
-    """The program with intercept and gain that give f its anchored mean and s.d. on ``features``."""
+    """The program with the intercept and gain that give f its anchored moments on ``features``."""
     intercept, gain = calibrate(features @ program.coefficients)
     return replace(program, intercept=intercept, gain=gain)

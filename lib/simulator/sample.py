@@ -1,13 +1,13 @@
 """Sampling: elements, activity and measurement in one go.
 
-In: a world, a size, a seed, shifts and an assay. Out: a :class:`SequenceDataset` with its truth. Elements
-are made in blocks of fixed size, each from generators of its own, so the bytes depend neither on the
-number of workers nor on how many elements follow.
+In: a world, a size, a seed, shifts and an assay. Out: a :class:`SequenceDataset` with its truth.
+Elements are made in blocks of fixed size, each from generators of its own, so the bytes depend
+neither on the number of workers nor on how many elements follow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,9 +61,9 @@ def simulate(
     Returns
     -------
     SequenceDataset
-        ``metadata``: n_sites, depth, batch, gc, gc_law (the background's GC the element was drawn at);
-        in count mode also dna and rna (counts, all replicates), and ``noise_std`` is the standard error
-        over replicates. ``truth``: f, and the mean and s.d. of the measurement.
+        ``metadata``: n_sites, depth, batch, gc, gc_law (the background's GC the element was drawn
+        at); in count mode also dna and rna (counts, all replicates), and ``noise_std`` is the
+        standard error over replicates. ``truth``: f, and the mean and s.d. of the measurement.
 
     Raises
     ------
@@ -140,8 +140,8 @@ def planted_sites(
     Returns
     -------
     DataFrame
-        ``element, motif`` (name), ``start`` (leftmost position), ``end``, ``strand`` (+1 or -1), one
-        row per site, ordered by element.
+        ``element, motif`` (name), ``start`` (leftmost position), ``end``, ``strand`` (+1 or -1),
+        one row per site, ordered by element.
     """
     law = apply(shift, world, Assay())
     tables = []
@@ -150,11 +150,30 @@ def planted_sites(
         tables.append(own + np.array([index * BLOCK, 0, 0, 0], np.int32))
     sites = np.concatenate(tables)
     sites = sites[sites[:, 0] < n]
-    table = pd.DataFrame(sites, columns=["element", "motif", "start", "strand"])
-    widths = np.array([pwm.width for pwm in law.sequence.motifs])
-    table.insert(3, "end", table["start"] + widths[sites[:, 1]])
-    names = [pwm.name for pwm in law.sequence.motifs]
-    return table.assign(motif=pd.Categorical.from_codes(sites[:, 1], names))
+    motifs = law.sequence.motifs
+    names = pd.Index([pwm.name for pwm in motifs])
+    return pd.DataFrame(
+        {
+            "element": sites[:, 0],
+            "motif": pd.Categorical.from_codes(sites[:, 1], names),
+            "start": sites[:, 2],
+            "end": sites[:, 2] + np.array([pwm.width for pwm in motifs])[sites[:, 1]],
+            "strand": sites[:, 3],
+        }
+    )
+
+
+def known_truth(data: SequenceDataset) -> Truth:
+    """The truth of a simulated dataset.
+
+    Raises
+    ------
+    ValueError
+        If the dataset has none.
+    """
+    if data.truth is None:
+        raise ValueError(f"dataset {data.name} has no truth; only simulated ones do")
+    return data.truth
 
 
 class _Block(NamedTuple):
@@ -173,7 +192,7 @@ def _sequences(law: Law, generators: list[np.random.Generator]) -> Sequences:
     drawn = draw(law.sequence, BLOCK, *generators[:3])
     if not law.sequence.gc_neutral:
         return drawn
-    return exchange_letters(drawn, law.sequence.gc_tilt, law.program.scanner, generators[4])
+    return exchange_letters(drawn, law.sequence.gc_tilt, law.sequence.scanner, generators[4])
 
 
 def _assay_block(codes: Codes, law: Law, rng: np.random.Generator) -> _Block:
@@ -187,19 +206,24 @@ def _assay_block(codes: Codes, law: Law, rng: np.random.Generator) -> _Block:
 
 def _cut(block: _Block, size: int) -> _Block:
     """The first rows of a whole block: what comes first never depends on what follows."""
-    kept = (None if part is None else part[:size] for part in block.measured)
-    return _Block(block.activity[:size], Measurement(*kept), block.metadata[:size])
+    measured = _each_part([block.measured], lambda parts: parts[0][:size])
+    return _Block(block.activity[:size], measured, block.metadata[:size])
 
 
-def _join(blocks: Sequence[Measurement]) -> Measurement:
-    columns = zip(*blocks, strict=True)
-    return Measurement(*(None if c[0] is None else np.concatenate(c) for c in columns))
+def _each_part(
+    blocks: Sequence[Measurement], function: Callable[[Sequence[Any]], Any]
+) -> Measurement:
+    """Apply a function to each field of some measurements; a field that is None stays so."""
+    fields: Any = (
+        None if parts[0] is None else function(parts) for parts in zip(*blocks, strict=True)
+    )
+    return Measurement(*fields)
 
 
 def _dataset(
     codes: Codes, blocks: list[_Block], features: Sequence[str], name: str
 ) -> SequenceDataset:
-    measured = _join([block.measured for block in blocks])
+    measured = _each_part([block.measured for block in blocks], np.concatenate)
     metadata = pd.concat([block.metadata for block in blocks], ignore_index=True)
     metadata["depth"], metadata["batch"] = measured.depth, measured.batch
     if measured.dna is not None and measured.rna is not None:

@@ -1,9 +1,9 @@
 """Shifts: named, graded, typed departures from the in-distribution law.
 
-In: a world, an assay and shifts. Out: the :class:`Law` to sample from. A shift maps a law to a law, so shifts
-compose; at severity 0 it returns the law it was given, the same object. Directions (which motif
-takes which effect, which batch errs which way) are drawn from the world's seed, so growing severity
-goes one way.
+In: a world, an assay and shifts. Out: the :class:`Law` to sample from. A shift maps a law to a law,
+so shifts compose; at severity 0 it returns the law it was given, the same object. Directions (which
+motif takes which effect, which batch errs which way) are drawn from the world's seed, so growing
+severity goes one way.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lib.binding import occupancy
 from lib.motifs import perturb
-from lib.simulator.activity import Program
+from lib.simulator.activity import Program, matched_potentials
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.assay import SD, Assay, Batch
 from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
@@ -26,6 +27,7 @@ FloatArray = NDArray[np.float64]
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ACTIVE = 0.1  # a motif is active where its coefficient is at least this large
 NEW_BATCHES = 4
+MATCHING_SIZE = 2048  # reference sequences on which mean occupancies are held
 NOISE_LIMIT = 0.8  # noise share at severity 1
 
 
@@ -69,9 +71,8 @@ class Shift:
         if self.name == "cell_type" and self.option:
             check_cell_type(self.option)
         elif self.option and self.option not in options:
-            raise ValueError(
-                f"option {self.option!r} of {self.name} is unknown; there are {', '.join(options)}"
-            )
+            known = ", ".join(options) if options else "none"
+            raise ValueError(f"option {self.option!r} of {self.name} is unknown; it takes {known}")
 
     @property
     def family(self) -> str:
@@ -138,7 +139,8 @@ def dial_table() -> pd.DataFrame:
 def gc_weights(gc_law: FloatArray, shifted: SequenceLaw) -> FloatArray:
     """Density ratio, shifted over in distribution, at each element's background GC.
 
-    Exact for the natural arms: given ``gc_law`` the shifted law of an element is that in distribution.
+    Exact for the natural arms: given ``gc_law`` the shifted law of an element is that in
+    distribution.
 
     Parameters
     ----------
@@ -227,7 +229,10 @@ def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
         perturb(pwm, shift.severity, np.random.default_rng([world.seed, 104, i]), sd=PWM_NOISE)
         for i, pwm in enumerate(law.program.motifs)
     )
-    return law._replace(program=replace(law.program, motifs=motifs))
+    sample = world.reference[:MATCHING_SIZE]
+    target = occupancy(sample, law.program.scanner).mean(axis=0)
+    abundance = matched_potentials(motifs, law.program.potentials, sample, target)
+    return law._replace(program=replace(law.program, motifs=motifs, potentials=abundance))
 
 
 def _grammar(law: Law, world: World, shift: Shift) -> Law:
@@ -247,6 +252,7 @@ def _depth(law: Law, world: World, shift: Shift) -> Law:
 
 def _batch(law: Law, world: World, shift: Shift) -> Law:
     draws = np.random.default_rng([world.seed, 105]).standard_normal((NEW_BATCHES, 2))
+    draws /= np.sqrt((draws**2).mean(axis=0))  # every world errs equally far
     gains = np.exp(shift.severity * GAIN_SD * draws[:, 0])
     offsets = _batch_dial(shift.severity) * SD * draws[:, 1]
     batches = tuple(
@@ -257,6 +263,8 @@ def _batch(law: Law, world: World, shift: Shift) -> Law:
 
 
 def _noise(law: Law, world: World, shift: Shift) -> Law:
+    if law.assay.mode == "counts":
+        raise ValueError("noise acts on the gaussian mode; in count mode take the shift depth")
     share = law.assay.noise_share
     share += shift.severity * max(NOISE_LIMIT - share, 0.0)
     return law._replace(assay=replace(law.assay, reliability=1 - share))
@@ -267,7 +275,7 @@ def _gc_amplification(law: Law, world: World, shift: Shift) -> Law:
     return law._replace(assay=replace(law.assay, amplification=more))
 
 
-PWM_NOISE = 2.0  # nats, s.d. of the noise on log odds at severity 1
+PWM_NOISE = 2.5  # nats, s.d. of the noise on log odds at severity 1
 GAIN_SD = 5 * ANCHORS["batch_log_gain_sd"]  # at severity 1
 
 
@@ -317,7 +325,8 @@ SHIFTS: Final[dict[str, ShiftKind]] = {
     ),
     "pwm_perturbation": ShiftKind(
         "concept", "noise on the log odds of binding, nats", _linear(PWM_NOISE),
-        "sequences; effects; the assay", _pwm_perturbation,
+        "sequences; effects; how many sites each factor binds on average; the assay",
+        _pwm_perturbation,
     ),
     "grammar": ShiftKind(
         "concept", "preferred gap of pairs moved, nucleotides", _grammar_dial,
@@ -327,7 +336,7 @@ SHIFTS: Final[dict[str, ShiftKind]] = {
         "technical", "depth, log2 fold", _depth_dial, f"{_F}; mean of the measurement", _depth
     ),
     "batch": ShiftKind(
-        "technical", "offset of unseen batches, s.d. of activity", _batch_dial, _F, _batch
+        "technical", "r.m.s. offset of unseen batches, s.d. of activity", _batch_dial, _F, _batch
     ),
     "noise": ShiftKind(
         "technical", "error share of the measured variance",

@@ -1,7 +1,7 @@
-"""A stand-in for a real assay, for when none can be had: simulated, with the relatives real libraries hold.
+"""A stand-in for a real assay that cannot be had: simulated, with relatives as real ones hold.
 
-In: a size and a seed. Out: a :class:`SequenceDataset` named ``standin`` in which groups share sequence. Published
-results never come from it.
+In: a size and a seed. Out: a :class:`SequenceDataset` named ``standin`` in which groups share
+sequence. Published results never come from it.
 """
 
 from dataclasses import replace
@@ -38,8 +38,8 @@ def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
     Returns
     -------
     SequenceDataset
-        Of 200 nt in random row order. ``group`` is the parent; ``metadata`` has ``relation`` (parent,
-        reverse_complement, mutant, tile, duplicate) beside the simulator's columns.
+        Of 200 nt in random row order. ``group`` is the parent; ``metadata`` has ``relation``
+        (parent, reverse_complement, mutant, tile, duplicate) beside the simulator's columns.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
     order = rng.permutation(n)
     relation = np.concatenate([np.zeros(parents, np.int64), kind + 1])[order]
     data = assay_codes(world, codes[order], seed, name="standin")
-    names = pd.Categorical.from_codes(relation, ["parent", *RELATIVES])
+    names = pd.Categorical.from_codes(relation, pd.Index(["parent", *RELATIVES]))
     return replace(
         data,
         group=np.concatenate([np.arange(parents), parent])[order],

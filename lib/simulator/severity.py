@@ -1,0 +1,214 @@
+"""Severity as measured, not as dialled.
+
+In: a world and a shift. Out: :class:`Severity`, in units that real shifts share: distance between
+activities at fixed sequence, covariate means in in-distribution s.d., error share of the variance.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import poisson
+
+from lib.sequences import Codes
+from lib.simulator.activity import Program, activity, responses, standardise
+from lib.simulator.assay import Assay
+from lib.simulator.background import MAX_UNITS, SequenceLaw, gc_probabilities
+from lib.simulator.programs import World
+from lib.simulator.sample import known_truth, simulate
+from lib.simulator.shifts import Law, Shift, apply, base_world
+
+FloatArray = NDArray[np.float64]
+
+TOLERANCE = 1e-3  # of severity_for, on the dial
+
+
+class Distance(NamedTuple):
+    """How far a new activity lies from an old one on the same elements, over the old variance.
+
+    ``total`` = E[(new - old)^2] / Var old = ``offset`` + ``gain`` + ``rewiring``: what a shift of
+    the mean explains, what a slope other than 1 of new on old explains, and the rest.
+    """
+
+    total: float
+    offset: float
+    gain: float
+    rewiring: float
+
+
+class Severity(NamedTuple):
+    """A shift in physical units.
+
+    Attributes
+    ----------
+    distance : Distance
+        Between shifted and original activity on in-distribution sequences: d of a concept shift.
+    gc_shift, sites_shift : float
+        Change of the mean GC content, of the mean number of planted sites, in in-distribution s.d.
+    effective_n : float
+        Share of an in-distribution sample left after weighting it to the shifted law of sequences;
+        NaN for the GC-neutral arm, whose density ratio is not known.
+    noise_share : float
+        Error variance over itself plus Var f, in the shifted sample.
+    label_shift : float
+        E[(mean of the measurement - f)^2] / Var f in the shifted sample: batch and amplification.
+    occupancy_shift : (m,) float array
+        Change of each motif's mean response, in in-distribution s.d.
+    activity_shift : float
+        Change of the mean of f in in-distribution s.d.
+    variance_ratio : float
+        Variance of f, shifted over in distribution.
+    """
+
+    distance: Distance
+    gc_shift: float
+    sites_shift: float
+    effective_n: float
+    noise_share: float
+    label_shift: float
+    occupancy_shift: FloatArray
+    activity_shift: float
+    variance_ratio: float
+
+
+# What severity_for aims at, by shift; concept shifts aim at the distance.
+_AIM: Final = {"gc": "gc_shift", "motif_density": "sites_shift", "batch": "label_shift"}
+_AIM_OF_FAMILY: Final = {"technical": "noise_share"}
+
+
+def distance(old: FloatArray, new: FloatArray) -> Distance:
+    """Distance between two activities of the same elements, ``(n,)`` each, and its three parts.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or the old activity is constant.
+
+    Examples
+    --------
+    >>> old = np.array([-1.0, 1.0, -1.0, 1.0])
+    >>> distance(old, 2 * old + 3)
+    Distance(total=10.0, offset=9.0, gain=1.0, rewiring=0.0)
+    """
+    if old.shape != new.shape:
+        raise ValueError(
+            f"old has shape {old.shape}, new {new.shape}; they must be the same elements"
+        )
+    variance = old.var()
+    if not variance > 0:
+        raise ValueError("old is constant; a distance needs an activity that varies")
+    slope = np.mean((old - old.mean()) * (new - new.mean())) / variance
+    offset = (new.mean() - old.mean()) ** 2 / variance
+    gain = (slope - 1) ** 2
+    rest = max(new.var() / variance - slope**2, 0.0)
+    total = np.mean((new - old) ** 2) / variance
+    return Distance(float(total), float(offset), float(gain), float(rest))
+
+
+def measure_severity(
+    world: World, shift: Shift, *, assay: Assay | None = None, n: int = 8192, seed: int = 0
+) -> Severity:
+    """Measure a shift on ``n`` elements in and out of distribution, from one seed."""
+    world, shifted = base_world(world, shift), _law_of(world, shift, assay)
+    before = simulate(world, n, seed, assay=assay)
+    after = simulate(world, n, seed, shift=shift, assay=assay)
+    old, new = known_truth(before), known_truth(after)
+    f, variance = old.activity, old.activity.var()
+    motifs = len(world.program.motifs)
+    load = responses(after.codes, shifted.program) - responses(before.codes, world.program)
+    error = np.mean(new.std**2)
+    sites = before.metadata["n_sites"]
+    return Severity(
+        distance(f, reread(before.codes, shifted.program)),
+        float((after.gc.mean() - before.gc.mean()) / before.gc.std()),
+        float((after.metadata["n_sites"].mean() - sites.mean()) / sites.std()),
+        effective_share(world.sequence, shifted.sequence),
+        float(error / (error + new.activity.var())),
+        float(np.mean((new.mean - new.activity) ** 2) / variance),
+        load.mean(axis=0)[:motifs] / world.program.scale[:motifs],
+        float((new.activity.mean() - f.mean()) / f.std()),
+        float(new.activity.var() / variance),
+    )
+
+
+def severity_for(world: World, name: str, target: float, option: str = "") -> float:
+    """The smallest dial at which a shift's measured severity reaches ``target``.
+
+    Measured is the distance d for concept shifts, the change of the mean in s.d. for covariate ones
+    (its size), the error share for technical ones (for ``batch`` the label shift). The dial is
+    found by bisection within 0.001.
+
+    Raises
+    ------
+    ValueError
+        If the shift does not reach ``target`` within its dial; the largest value is named.
+
+    Examples
+    --------
+    >>> from lib.simulator import draw_world
+    >>> world = draw_world(0)
+    >>> dial = severity_for(world, "effect_rewiring", 0.5)
+    >>> abs(concept_distance(world, Shift("effect_rewiring", dial)).total - 0.5) < 0.01
+    True
+    """
+    top = _measured(world, Shift(name, 1.0, option))
+    if top < target:
+        raise ValueError(f"{name} reaches {top:.3g} in world {world.seed}, not {target:g}")
+    low, high = 0.0, 1.0
+    while high - low > TOLERANCE:
+        middle = (low + high) / 2
+        reached = _measured(world, Shift(name, middle, option)) >= target
+        low, high = (low, middle) if reached else (middle, high)
+    return high
+
+
+def concept_distance(world: World, shift: Shift) -> Distance:
+    """Distance on the world's reference sequences; reads none anew where only effects change."""
+    world, program = base_world(world, shift), _law_of(world, shift).program
+    old = activity(world.features, world.program)
+    if all(
+        getattr(program, part) is getattr(world.program, part)
+        for part in ("motifs", "potentials", "gaps", "same_strand")
+    ):
+        return distance(old, activity(world.features, program))
+    return distance(old, reread(world.reference, program))
+
+
+def reread(codes: Codes, program: Program) -> FloatArray:
+    """Activity f ``(n,)`` of given sequences under a program."""
+    return activity(standardise(responses(codes, program), program), program)
+
+
+def effective_share(original: SequenceLaw, shifted: SequenceLaw) -> float:
+    """Effective size of a sample weighted by the density ratio, as a share: 1 / E[ratio^2]."""
+    if shifted.gc_neutral:
+        return float("nan")
+    gc = _inverse_second_moment(
+        gc_probabilities(original.gc_tilt), gc_probabilities(shifted.gc_tilt)
+    )
+    units = _inverse_second_moment(
+        _unit_probabilities(original.units_mean), _unit_probabilities(shifted.units_mean)
+    )
+    return gc * units
+
+
+def _unit_probabilities(mean: float) -> FloatArray:
+    p = poisson.pmf(np.arange(MAX_UNITS + 1), mean)
+    p[-1] += poisson.sf(MAX_UNITS, mean)
+    return np.asarray(p)
+
+
+def _inverse_second_moment(p: FloatArray, q: FloatArray) -> float:
+    inside = p > 0
+    return float(1 / np.sum(q[inside] ** 2 / p[inside]))
+
+
+def _law_of(world: World, shift: Shift, assay: Assay | None = None) -> Law:
+    return apply(shift, world, Assay() if assay is None else assay)
+
+
+def _measured(world: World, shift: Shift) -> float:
+    if shift.family == "concept":
+        return concept_distance(world, shift).total
+    field = _AIM.get(shift.name, _AIM_OF_FAMILY.get(shift.family, ""))
+    return abs(float(getattr(measure_severity(world, shift), field)))
