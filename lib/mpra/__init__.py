@@ -7,17 +7,17 @@ from verified files (:mod:`lib.mpra.sources`). A table of one's own goes through
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lib.datasets import SequenceDataset
-from lib.mpra import lentimpra, plant, sources, wtc11
+from lib.mpra import genotypes, lentimpra, plant, retina, sources, wtc11
 from lib.mpra.sources import DataUnavailable, HashMismatch
 
 __all__ = ["DataUnavailable", "HashMismatch", "available", "data_hashes", "load", "names"]
 
 
 class _Assay(NamedTuple):
-    load: Callable[[], SequenceDataset]
+    load: Callable[..., SequenceDataset]
     dataset: str
     paths: tuple[str, ...]
 
@@ -33,6 +33,14 @@ _ASSAYS = (
             partial(lentimpra.load, cell), "lentimpra", (lentimpra.averaged_path(cell),)
         )
         for cell in lentimpra.CELLS
+    }
+    | {
+        "retina_libraries": _Assay(retina.load, "retina", retina.paths()),
+        "retina_genotypes": _Assay(
+            genotypes.load_dataset,
+            "retina",
+            (genotypes.MEASUREMENTS_PATH, genotypes.ELEMENTS_PATH),
+        ),
     }
 )
 
@@ -54,8 +62,16 @@ def _assay(name: str) -> _Assay:
     return _ASSAYS[name]
 
 
-def load(name: str) -> SequenceDataset:
+def load(name: str, **options: Any) -> SequenceDataset:
     """Load an assay, downloading its files where they are in no folder yet.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    **options
+        For ``retina_libraries`` those of :func:`lib.mpra.retina.load`, for ``retina_genotypes``
+        those of :func:`lib.mpra.genotypes.load_dataset`; the others have none.
 
     Raises
     ------
@@ -64,11 +80,11 @@ def load(name: str) -> SequenceDataset:
     DataUnavailable
         If a file cannot be had; the message says how to get it.
     """
-    return _assay(name).load()
+    return _assay(name).load(**options)
 
 
 def available(name: str) -> bool:
-    """Whether all files of an assay can be had; downloads them where need be.
+    """Whether all files of an assay, as loaded by default, can be had; downloads them if need be.
 
     Raises
     ------

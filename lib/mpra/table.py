@@ -28,7 +28,8 @@ distinct sequences (of 10 or more)                    ``trim_suffix`` or ``keep_
 empty group label                                     refused
 ====================================================  ==============================================
 
-Group labels and other columns are text to carry along, never to interpret.
+Group labels and other columns are text to carry along, never to interpret. Name a ``group_column``
+for mutants of common parents: words found in many distinct sequences do not link by themselves.
 """
 
 from collections import Counter
