@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 ALPHABET = "ACGTN"
 UNKNOWN = 4  # the code of N
+_BLOCK = 512  # rows packed at once: their 64-bit words stay in the cache
 
 Codes = NDArray[np.uint8]
 
@@ -185,7 +186,16 @@ def kmer_codes(codes: Codes, k: int) -> tuple[NDArray[np.uint64], NDArray[np.boo
         raise ValueError(
             f"k is {k}; it must lie between 1 and {min(31, length)} for length {length}"
         )
-    windows = length - k + 1
+    kmers = np.empty((len(codes), length - k + 1), np.uint64)
+    for start in range(0, len(codes), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        kmers[block] = _packed_kmers(codes[block], k)
+    unknown = np.cumsum(np.pad(codes == UNKNOWN, ((0, 0), (1, 0))), axis=1, dtype=np.int32)
+    return kmers, unknown[:, k:] == unknown[:, :-k]
+
+
+def _packed_kmers(codes: Codes, k: int) -> NDArray[np.uint64]:
+    windows = codes.shape[1] - k + 1
     base = np.where(codes == UNKNOWN, 0, codes).astype(np.uint64)
     forward = np.zeros((len(codes), windows), np.uint64)
     backward = np.zeros((len(codes), windows), np.uint64)
@@ -193,6 +203,4 @@ def kmer_codes(codes: Codes, k: int) -> tuple[NDArray[np.uint64], NDArray[np.boo
         letter = base[:, offset : offset + windows]
         forward = (forward << np.uint64(2)) | letter
         backward |= (np.uint64(3) - letter) << np.uint64(2 * offset)
-    unknown = np.cumsum(np.pad(codes == UNKNOWN, ((0, 0), (1, 0))), axis=1)
-    valid = unknown[:, k:] == unknown[:, :-k]
-    return np.minimum(forward, backward), valid
+    return np.minimum(forward, backward)

@@ -86,6 +86,20 @@ def test_known_parents_are_kept_together_and_joined():
     assert leak_groups(codes, parents=["a", "a", "b", "c"]).tolist() == [0, 0, 1, 0]
 
 
+def test_long_words_group_like_short_ones():
+    """Past 64 bits for word and owner together the sort is another one."""
+    codes = random_codes(40)
+    codes[30:, :40] = codes[:10, 20:]
+    assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()
+    assert len(set(leak_groups(codes, k=31))) == 30
+
+
+def test_sequences_of_unknown_letters_only_stand_alone():
+    codes = np.full((3, 30), 4, np.uint8)
+    codes[1:] = random_codes(2, length=30)
+    assert len(set(leak_groups(codes))) == 3
+
+
 def test_words_with_unknown_letters_do_not_link():
     codes = random_codes(2)
     codes[1] = codes[0]

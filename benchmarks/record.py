@@ -1,0 +1,90 @@
+"""How benchmarks time, compare and record.
+
+In: callables. Out: rows of ``benchmarks/results.json``, a list of objects with the keys
+:data:`KEYS`, names unique. A ratio above 1 means this project is ahead: ours/peer for rates,
+peer/ours for seconds.
+"""
+
+import json
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.results import machine, write_atomic
+
+KEYS = ("name", "unit", "ours", "peer", "peer_name", "ratio", "n", "peak_mib", "exponent")
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def medians(repeats: int, *works: Callable[[], Any]) -> list[tuple[float, float]]:
+    """Median and half the range of each, the calls interleaved so that drift hits all alike."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(repeats):
+        for index, work in enumerate(works):
+            times[index].append(seconds(work))
+    return [(statistics.median(ts), (max(ts) - min(ts)) / 2) for ts in times]
+
+
+def exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
+    """Slope of log time against log size."""
+    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
+
+
+def _measured(queue: Any, work: Callable[[], Any]) -> None:
+    work()
+    scale = 1 if sys.platform == "darwin" else 1024
+    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20)
+
+
+def peak_mib(work: Callable[[], Any]) -> float:
+    """Peak resident memory in MiB of a fresh process that does ``work`` (picklable)."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=_measured, args=(queue, work))
+    child.start()
+    peak = float(queue.get(timeout=1800))
+    child.join()
+    return peak
+
+
+def row(name: str, unit: str, ours: float, n: int, **more: Any) -> dict[str, Any]:
+    """One row; the ratio follows from ``peer`` where there is one."""
+    filled: dict[str, Any] = dict.fromkeys(KEYS) | {
+        "name": name,
+        "unit": unit,
+        "ours": ours,
+        "n": n,
+    }
+    filled |= more
+    if filled["peer"] is not None:
+        rate = ours / filled["peer"]
+        filled["ratio"] = rate if unit.endswith("/s") else 1 / rate
+    return filled | {"machine": machine()}
+
+
+def record(rows: Sequence[dict[str, Any]]) -> None:
+    """Merge rows into the results by name, and print them."""
+    held = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else []
+    merged = {item["name"]: item for item in held} | {item["name"]: item for item in rows}
+    text = json.dumps([_rounded(merged[name]) for name in sorted(merged)], indent=1)
+    write_atomic(RESULTS, text + "\n")
+    for item in rows:
+        print({key: value for key, value in _rounded(item).items() if value is not None})
+
+
+def _rounded(item: dict[str, Any]) -> dict[str, Any]:
+    return {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in item.items()}
