@@ -138,7 +138,7 @@ def design(label: str) -> str:
     Returns
     -------
     str
-        ``genomic``; ``mutant`` (substitutions, all CRX sites or shape mutated); ``chimera`` (of two
+        ``genomic``; ``mutant`` (letters, all CRX sites or shape changed); ``chimera`` (of two
         origins); ``designed`` (moved, inserted, deleted or exchanged sites, by hand); ``control``
         (basal, scrambled, building blocks).
 
@@ -152,7 +152,7 @@ def design(label: str) -> str:
     parts = label.split("_", 2)
     if len(parts) < 3 or parts[2].startswith("scrambled"):
         return "control"
-    base, *edits = parts[2].split(";")
+    base, *edits = parts[2].replace(";HAND_", ";").split(";")
     if not edits and base == "WT":
         return "genomic"
     if all(_SUBSTITUTIONS.fullmatch(edit) for edit in edits):
