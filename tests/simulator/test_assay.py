@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.simulator import RELIABILITY, Assay, Batch
+from lib.simulator.anchors import ANCHORS
+from lib.simulator.assay import (
+    LOCATION,
+    SD,
+    barcode_counts,
+    error_variance,
+    estimate,
+    measure,
+)
+
+N = 60_000
+
+
+def activities(n: int = N, seed: int = 0) -> np.ndarray:
+    return LOCATION + SD * np.random.default_rng(seed).standard_normal(n)
+
+
+def run(assay: Assay, f: np.ndarray | None = None, gc_z: float = 0.0, seed: int = 1):
+    f = activities() if f is None else f
+    return measure(f, np.full(len(f), gc_z), assay, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("reliability", RELIABILITY.values())
+def test_two_measurements_correlate_at_the_reliability(reliability):
+    one, two = (run(Assay(reliability=reliability), seed=s).value for s in (1, 2))
+    assert np.corrcoef(one, two)[0, 1] == pytest.approx(reliability, abs=0.01)
+
+
+def test_default_oracle_correlates_as_anchored():
+    measured = run(Assay())
+    assert RELIABILITY["default"] == 0.744
+    # sqrt(.744) = .8626
+    assert np.corrcoef(measured.value, measured.mean)[0, 1] == pytest.approx(0.8626, abs=0.005)
+
+
+def test_error_variance_by_hand():
+    # at the median depth and z = 1: (.4 + .6 exp(-.75^2 / 2)) (1 + .064 + .169) / 1.169, times
+    # SD^2 (1 / .5 - 1) = SD^2
+    by_depth = 0.4 + 0.6 * np.exp(-0.28125)
+    expected = SD**2 * by_depth * 1.233 / 1.169
+    found = error_variance(np.array([LOCATION + SD]), np.array([2400.0]), Assay(reliability=0.5))
+    assert found == pytest.approx([expected])
+
+
+def test_error_grows_as_depth_falls_and_with_activity_either_way():
+    f, depth = np.full(3, LOCATION), np.array([600.0, 2400.0, 9600.0])
+    assert (np.diff(error_variance(f, depth, Assay())) < 0).all()
+    f = LOCATION + SD * np.array([-2.0, 0.0, 2.0])
+    variance = error_variance(f, np.full(3, 2400.0), Assay())
+    assert variance[1] < variance[0] < variance[2]
+
+
+def test_perfect_reliability_measures_activity():
+    measured = run(Assay(reliability=1.0))
+    assert (measured.std == 0).all()
+    assert (measured.value == measured.mean).all()
+
+
+def test_batches_bend_mean_and_error_alike():
+    assay = Assay(batches=(Batch(2.0, 1.0), Batch(0.5, -1.0)), first_batch=3)
+    plain, bent = run(Assay()), run(assay)
+    assert set(bent.batch) == {3, 4}
+    f = activities()
+    first = bent.batch == 3
+    assert bent.mean[first] == pytest.approx(LOCATION + 2 * (f - LOCATION)[first] + 1)
+    assert bent.mean[~first] == pytest.approx(LOCATION + 0.5 * (f - LOCATION)[~first] - 1)
+    assert bent.std[first] == pytest.approx(2 * plain.std[first])
+    assert first.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_amplification_bends_with_gc_and_costs_depth():
+    assay = Assay(amplification=0.5)
+    # z = 2: .5 SD (2 - (4 - 1) / 2) = .25 SD; depth 2^(-.5 * 4) = 1/4
+    high, plain = run(assay, gc_z=2.0), run(Assay(), gc_z=2.0)
+    assert high.mean == pytest.approx(plain.mean + 0.25 * SD)
+    assert high.depth == pytest.approx(plain.depth / 4)
+
+
+def test_depth_is_lognormal_about_the_anchor():
+    depth = run(Assay(depth_fold=2.0)).depth
+    assert np.median(depth) == pytest.approx(2 * ANCHORS["depth_median"], rel=0.02)
+    assert np.log(depth).std() == pytest.approx(ANCHORS["depth_log_sd"], rel=0.02)
+
+
+class TestCounts:
+    assay = Assay(mode="counts")
+
+    def test_barcode_counts_are_negative_binomial(self):
+        mean, depth = np.full(40_000, 1.0), np.full(40_000, 300.0)
+        dna, rna = barcode_counts(mean, depth, self.assay, np.random.default_rng(0))
+        size = ANCHORS["barcode_size"]
+        # DNA of a barcode: mean 100, variance 100 + 100^2 / size
+        assert dna.mean() == pytest.approx(100, rel=0.01)
+        assert dna.var() == pytest.approx(100 + 100**2 / size, rel=0.03)
+        # RNA: mean 2^1 * 100; copies and bursts each have relative variance 1 / size
+        assert rna.mean() == pytest.approx(200, rel=0.01)
+        relative = (1 + 1 / size) ** 2 - 1
+        assert rna.var() == pytest.approx(200 + 200**2 * relative, rel=0.05)
+
+    def test_estimate_follows_the_log_ratio(self):
+        f = np.linspace(-3, 3, 4000)
+        depth = np.full(4000, 5000.0)
+        value, error = estimate(*barcode_counts(f, depth, self.assay, np.random.default_rng(0)))
+        slope, intercept = np.polyfit(f, value, 1)
+        assert (slope, intercept) == pytest.approx((1, 0), abs=0.1)
+        assert (error > 0).all()
+
+    def test_one_replicate_has_no_standard_error(self):
+        value, error = estimate(np.array([[3]]), np.array([[[7]]]))
+        assert value == pytest.approx([1.0])
+        assert np.isnan(error).all()
+
+    @pytest.mark.slow
+    def test_oracle_from_replicates_is_calibrated(self):
+        for assay in (self.assay, Assay(mode="counts", barcodes=10, replicates=2, depth_fold=0.2)):
+            measured = run(assay)
+            z = (measured.value - measured.mean) / measured.std
+            assert z.mean() == pytest.approx(0, abs=0.02)
+            assert (z**2).mean() == pytest.approx(1, abs=0.03)
+
+    def test_counts_are_kept(self):
+        measured = run(self.assay, f=activities(500))
+        assert measured.dna.shape == (500,)
+        assert measured.rna.shape == (500, 3)
+        assert measured.replicate_std.shape == (500,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reliability": 0.0}, "reliability is 0.0"),
+        ({"reliability": 1.1}, "reliability is 1.1"),
+        ({"reliability": np.nan}, "reliability is nan"),
+        ({"depth_fold": 0.0}, "depth_fold is 0.0"),
+        ({"batches": ()}, "at least one Batch"),
+        ({"batches": (Batch(0.0, 0.0),)}, "positive gain"),
+        ({"mode": "poisson"}, "gaussian, counts"),
+        ({"barcodes": 0}, "at least 1"),
+    ],
+)
+def test_bad_settings_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(Assay(), **change)

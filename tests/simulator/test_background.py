@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.motifs import jaspar
+from lib.sequences import gc_content
+from lib.simulator.anchors import ANCHORS
+from lib.simulator.background import (
+    GC_GRID,
+    MAX_UNITS,
+    SequenceLaw,
+    Sequences,
+    draw,
+    gc_probabilities,
+    gc_tilt_for,
+    transition_thresholds,
+)
+
+MOTIFS = jaspar(["FOXA1", "SP1", "REST"])
+WIDTHS = np.array([pwm.width for pwm in MOTIFS])
+
+
+def sample(law: SequenceLaw, n: int = 4000, seed: int = 0) -> Sequences:
+    return draw(law, n, *np.random.default_rng(seed).spawn(3))
+
+
+def test_gc_quantiles_are_those_of_wtc11(world):
+    gc = gc_content(sample(world.sequence, 20_000).codes)
+    # .05, .25, .5, .75, .95: s.e. of the outer ones about .001, plus the resolution of 1/200
+    assert np.quantile(gc, ANCHORS["gc_levels"][2:7]) == pytest.approx(
+        ANCHORS["gc_quantiles"][2:7], abs=0.01
+    )
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_background_has_the_gc_it_was_drawn_at(order):
+    drawn = sample(SequenceLaw(200, MOTIFS, order=order, units_mean=0.0))
+    assert len(drawn.sites) == 0
+    # 800,000 letters
+    assert gc_content(drawn.codes).mean() == pytest.approx(drawn.gc_law.mean(), abs=0.002)
+    slope = np.polyfit(drawn.gc_law, gc_content(drawn.codes), 1)[0]
+    assert slope == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_background_lacks_cpg_as_the_anchor_says(order):
+    codes = sample(SequenceLaw(200, MOTIFS, order=order, units_mean=0.0)).codes.astype(int)
+    pair = np.bincount((codes[:, :-1] * 4 + codes[:, 1:]).ravel(), minlength=16) / codes[:, 1:].size
+    letter = np.bincount(codes.ravel(), minlength=4) / codes.size
+    odds = pair.reshape(4, 4) / np.outer(letter, letter)
+    assert odds[1, 2] == pytest.approx(ANCHORS["dinucleotide_odds"][1][2], abs=0.1)
+    assert odds[1, 2] < 0.55 < odds[2, 1]
+
+
+def test_order_zero_has_independent_letters():
+    thresholds = transition_thresholds(0)
+    assert thresholds.shape == (len(GC_GRID), 1, 3)
+    # P(A), P(A or C), P(not T) at GC g: (1 - g)/2, 1/2, (1 + g)/2
+    expected = np.stack([(1 - GC_GRID) / 2, np.full_like(GC_GRID, 0.5), (1 + GC_GRID) / 2], axis=1)
+    assert thresholds[:, 0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_tilt_moves_the_mean_as_asked_on_the_same_support():
+    p = gc_probabilities()
+    for move in (-0.1, 0.0, 0.08):
+        q = gc_probabilities(gc_tilt_for(move))
+        assert q @ GC_GRID - p @ GC_GRID == pytest.approx(move, abs=1e-9)
+        assert ((q > 0) == (p > 0)).all()
+
+
+class TestPlanting:
+    law = SequenceLaw(200, MOTIFS, pairs=((0, 1),))
+
+    def test_sites_do_not_overlap_and_lie_inside(self):
+        element, motif, start, _ = sample(self.law).sites.T
+        covered = np.zeros((4000, 200), int)
+        for offset in range(WIDTHS.max()):
+            inside = offset < WIDTHS[motif]
+            np.add.at(covered, (element[inside], start[inside] + offset), 1)
+        assert covered.max() == 1
+        assert (start >= 0).all()
+        assert (start + WIDTHS[motif] <= 200).all()
+
+    def test_sites_hold_letters_of_their_motif_on_their_strand(self):
+        drawn = sample(self.law, 8000)
+        for m, pwm in enumerate(MOTIFS):
+            for strand in (1, -1):
+                sites = drawn.sites[(drawn.sites[:, 1] == m) & (drawn.sites[:, 3] == strand)]
+                at = sites[:, 2, None] + np.arange(pwm.width)
+                letters = drawn.codes[sites[:, 0, None], at]
+                letters = letters if strand > 0 else 3 - letters[:, ::-1]
+                share = np.stack([(letters == letter).mean(axis=0) for letter in range(4)])
+                # s.e. at most .5 / sqrt(2000)
+                assert share == pytest.approx(pwm.probabilities, abs=0.045)
+
+    def test_number_of_units_is_a_capped_poisson(self):
+        law = SequenceLaw(200, MOTIFS, units_mean=1.8)
+        count = np.bincount(sample(law, 20_000).sites[:, 0], minlength=20_000)
+        assert (count == 0).mean() == pytest.approx(np.exp(-1.8), abs=0.01)
+        assert count.max() <= MAX_UNITS
+        assert count.mean() == pytest.approx(1.8, abs=0.03)
+
+    def test_starts_and_strands_are_uniform(self):
+        sites = sample(SequenceLaw(200, MOTIFS[:1], units_mean=0.5), 40_000).sites
+        assert sites[:, 3].mean() == pytest.approx(0, abs=0.03)
+        share = np.histogram(sites[:, 2], bins=8, range=(0, 193))[0] / len(sites)
+        assert share == pytest.approx(np.full(8, 1 / 8), abs=0.01)
+
+    def test_pairs_keep_their_order_and_reach(self):
+        sites = sample(replace(self.law, pair_share=1.0, units_mean=0.7), 8000).sites
+        first, second = sites[0::2], sites[1::2]
+        assert (first[:, 1] == 0).all()
+        assert (second[:, 1] == 1).all()
+        forward = first[:, 3] > 0
+        downstream = second[:, 2] - first[:, 2] - WIDTHS[0]
+        upstream = first[:, 2] - second[:, 2] - WIDTHS[1]
+        gap = np.where(forward, downstream, upstream)
+        assert (gap.min(), gap.max()) == (0, 20)
+        assert (first[:, 3] == second[:, 3]).mean() == pytest.approx(0.5, abs=0.03)
+
+    def test_what_does_not_fit_is_left_out(self):
+        drawn = sample(SequenceLaw(30, MOTIFS, units_mean=5.0))
+        used = np.bincount(drawn.sites[:, 0], WIDTHS[drawn.sites[:, 1]], 4000)
+        assert 20 <= used.max() <= 30
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"order": 3}, "order is 3"),
+        ({"units_mean": -1.0}, "units_mean is -1"),
+        ({"units_mean": np.nan}, "units_mean is nan"),
+        ({"pair_share": 1.5}, "pair_share is 1.5"),
+        ({"length": 19}, "20 nt, do not fit sequences of 19 nt"),
+        ({"length": 30, "pairs": ((0, 1),)}, "37 nt, do not fit sequences of 30 nt"),
+        ({"motifs": ()}, "0 motifs"),
+    ],
+)
+def test_bad_laws_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceLaw(**({"length": 200, "motifs": MOTIFS} | change))

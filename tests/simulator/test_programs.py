@@ -1,0 +1,145 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.binding import scan
+from lib.simulator import CELL_TYPES, World, draw_world, planted_sites, simulate
+from lib.simulator.activity import activity, responses
+from lib.simulator.anchors import ANCHORS
+from lib.simulator.programs import REPRESSORS
+
+
+def explained(features: np.ndarray, target: np.ndarray) -> float:
+    """Share of variance a linear regression explains."""
+    design = np.column_stack([np.ones(len(target)), features])
+    fit = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    return 1 - np.var(target - fit) / np.var(target)
+
+
+def planted_responses(world: World, n: int, seed: int) -> np.ndarray:
+    """Responses to the planted sites alone, as they are bound in the actual sequence."""
+    program = world.program
+    sites = planted_sites(world, n, seed)
+    windows = scan(simulate(world, n, seed).codes, program.motifs, program.potentials - 4)
+    windows["bound"] = 1 / (1 + np.exp(program.potentials[windows["motif"]] - windows["score"]))
+    windows = windows.groupby(["element", "motif", "start"], as_index=False)["bound"].sum()
+    sites = sites.assign(motif=sites["motif"].cat.codes.astype(np.int64))
+    found = sites.merge(windows, how="left", on=["element", "motif", "start"]).fillna({"bound": 0})
+    load = np.zeros((n, len(program.motifs)))
+    np.add.at(load, (found["element"], found["motif"]), found["bound"])
+    return -np.expm1(-load)
+
+
+def test_a_seed_gives_one_world_and_another_gives_another():
+    one, again, other = draw_world(7), draw_world(7), draw_world(8)
+    assert (one.program.coefficients == again.program.coefficients).all()
+    assert (one.reference == again.reference).all()
+    assert (one.program.coefficients != other.program.coefficients).any()
+    assert one.program.pairs == again.program.pairs != other.program.pairs
+
+
+def test_calibration_gives_the_anchored_mean_and_sd(worlds):
+    for world in worlds:
+        f = activity(world.features, world.program)
+        assert f.mean() == pytest.approx(ANCHORS["activity_mean"], abs=1e-9)
+        assert f.std() == pytest.approx(ANCHORS["activity_sd"], abs=1e-9)
+
+
+def test_repressors_repress_and_the_rest_activates(world):
+    names = world.program.feature_names
+    motifs = len(world.program.motifs)
+    for coefficients in world.coefficients.values():
+        negative = {names[i] for i in np.flatnonzero(coefficients[:motifs] < 0)}
+        assert negative == {"REST", "Gfi1B"}
+    assert len(REPRESSORS) == 2
+
+
+def test_own_factors_weigh_more_than_those_of_other_cell_types():
+    own, foreign = [], []
+    for seed in range(6):
+        world = draw_world(seed, "k562_like")
+        share = dict(zip(world.program.feature_names, world.program.coefficients**2, strict=True))
+        own += [share[name] for name in ("GATA1", "TAL1::TCF3", "NFE2")]
+        foreign += [share[name] for name in ("HNF4A", "HNF1A", "ESRRB", "TEAD4")]
+    assert np.mean(own) > 4 * np.mean(foreign)
+
+
+def test_world_without_gc_term_is_blind_to_gc(world):
+    blind = world.without_gc_term()
+    gc = blind.program.feature_names.index("gc")
+    assert blind.program.coefficients[gc] == 0
+    assert world.program.coefficients[gc] != 0
+    assert activity(blind.features, blind.program).std() == pytest.approx(ANCHORS["activity_sd"])
+
+
+def test_misspecified_world_has_a_part_no_occupancy_explains(world):
+    odd = draw_world(1, misspecified=True)
+    assert odd.program.feature_names[-1] == "shape"
+    here, there = (
+        explained(w.features[:, :21], activity(w.features, w.program)) for w in (world, odd)
+    )
+    assert here > 0.98
+    assert 0.6 < there < 0.85
+
+
+def test_unknown_cell_type_lists_the_known():
+    with pytest.raises(ValueError, match="hepg2_like, k562_like, stem_like"):
+        draw_world(0, "hela")
+
+
+def test_motifs_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="do not fit sequences of 30 nt"):
+        draw_world(0, length=30)
+
+
+class TestRealism:
+    """What SCIENCE.md asks of a world: nothing saturates, nothing dominates, planting matters."""
+
+    def test_few_elements_are_saturated(self, worlds):
+        for world in worlds:
+            raw = responses(world.reference, world.program)[:, : len(world.program.motifs)]
+            assert (raw > 0.95).mean(axis=0).max() < 0.2
+
+    def test_some_elements_have_no_planted_site(self, worlds):
+        for world in worlds:
+            none = (simulate(world, 10_000, 1).metadata["n_sites"] == 0).mean()
+            assert 0.1 < none < 0.3
+
+    def test_no_motif_explains_more_than_35_percent(self):
+        for seed in range(10):
+            for cell_type in CELL_TYPES:
+                world = draw_world(seed, cell_type)
+                f = activity(world.features, world.program)
+                motifs = world.features[:, : len(world.program.motifs)].T
+                assert max(np.corrcoef(motif, f)[0, 1] ** 2 for motif in motifs) < 0.35
+
+    def test_planted_sites_explain_half_to_four_fifths(self, worlds):
+        for world in worlds:
+            f = simulate(world, 10_000, 1).truth.activity
+            planted = planted_responses(world, 10_000, 1)
+            motifs = len(world.program.motifs)
+            pairs = responses(simulate(world, 10_000, 1).codes, world.program)[
+                :, motifs : motifs + 4
+            ]
+            assert 0.5 < explained(np.hstack([planted, pairs]), f) < 0.8
+
+    def test_one_site_moves_activity_as_in_the_real_assay(self, world):
+        # Retina: all CRX sites of a peak together, median 0.37 s.d.; here: one planted site
+        sites = planted_sites(world, 4000, 1).drop_duplicates("element")
+        codes = simulate(world, 4000, 1).codes
+        broken = codes.copy()
+        rng = np.random.default_rng(0)
+        for site in sites.itertuples():
+            broken[site.element, site.start : site.end] = rng.permutation(
+                codes[site.element, site.start : site.end]
+            )
+        from lib.simulator.severity import reread
+
+        moved = np.abs(reread(codes, world.program) - reread(broken, world.program))
+        median = np.median(moved[sites["element"]]) / ANCHORS["activity_sd"]
+        assert ANCHORS["site_effect"] / 3 < median < ANCHORS["site_effect"] * 3
+
+    def test_activity_is_skewed_towards_active_elements(self, worlds):
+        for world in worlds:
+            f = pd.Series(activity(world.features, world.program))
+            assert 0 < f.skew() < 1.5

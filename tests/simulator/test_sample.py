@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from lib.binding import scan
+from lib.motifs import log_odds
+from lib.simulator import Assay, Shift, assay_codes, planted_sites, simulate
+from lib.simulator.anchors import ANCHORS
+from lib.simulator.sample import BLOCK, known_truth
+from lib.simulator.severity import reread
+
+
+def test_a_seed_gives_the_same_bytes_whatever_the_workers(world):
+    one = simulate(world, 3 * BLOCK + 7, 1)
+    assert one.fingerprint == simulate(world, 3 * BLOCK + 7, 1, workers=3).fingerprint
+    assert one.fingerprint != simulate(world, 3 * BLOCK + 7, 2).fingerprint
+
+
+def test_the_first_elements_do_not_depend_on_how_many_follow(world):
+    long = simulate(world, 2 * BLOCK + 100, 1)
+    for n in (1, 50, BLOCK, BLOCK + 1):
+        assert simulate(world, n, 1).fingerprint == long.take(np.arange(n)).fingerprint
+
+
+def test_worlds_do_not_share_samples(worlds):
+    codes = [simulate(world, 10, 1).codes for world in worlds]
+    assert (codes[0] != codes[1]).any()
+
+
+def test_no_elements(world):
+    data = simulate(world, 0, 1)
+    assert data.codes.shape == (0, 200)
+    assert len(planted_sites(world, 0, 1)) == 0
+
+
+def test_activity_depends_on_the_sequence_alone(world):
+    data = simulate(world, 1000, 1)
+    assert reread(data.codes, world.program) == pytest.approx(data.truth.activity)
+
+
+def test_columns_agree_with_the_sequences(world):
+    data = simulate(world, 3000, 1)
+    assert data.metadata["gc"].to_numpy() == pytest.approx(data.gc)
+    count = planted_sites(world, 3000, 1)["element"].value_counts()
+    assert data.metadata["n_sites"][count.index].to_numpy() == pytest.approx(count.to_numpy())
+    assert data.metadata["n_sites"].sum() == count.sum()
+
+
+def test_planted_sites_are_recovered_by_scanning(world):
+    n = 2 * BLOCK + 5
+    sites = planted_sites(world, n, 1)
+    motifs = world.sequence.motifs
+    # a threshold nearly every draw from the motif passes: mean less three s.d. of its log odds
+    lowest = []
+    for pwm in motifs:
+        mean = (pwm.probabilities * log_odds(pwm)).sum(axis=0)
+        variance = (pwm.probabilities * log_odds(pwm) ** 2).sum(axis=0) - mean**2
+        lowest.append(mean.sum() - 3 * np.sqrt(variance.sum()))
+    found = scan(simulate(world, n, 1).codes, motifs, np.array(lowest))
+    planted = sites.assign(motif=sites["motif"].cat.codes)[["element", "motif", "start", "strand"]]
+    both = planted.merge(found, how="left")
+    assert both["score"].notna().mean() > 0.97
+    assert (sites["end"] - sites["start"]).to_numpy() == pytest.approx(
+        np.array([motifs[code].width for code in sites["motif"].cat.codes])
+    )
+
+
+def test_depth_can_be_handed_to_the_model(world):
+    plain, informed = simulate(world, 500, 1), simulate(world, 500, 1, features=["depth"])
+    z = np.log(plain.metadata["depth"] / ANCHORS["depth_median"]) / ANCHORS["depth_log_sd"]
+    assert plain.features is None
+    assert informed.features[:, 0] == pytest.approx(z.to_numpy(), abs=1e-6)
+    assert (informed.activity == plain.activity).all()
+
+
+def test_noise_can_be_raised_everywhere_or_at_test_alone(world):
+    noisy = simulate(world, 5000, 1, assay=Assay(reliability=0.2))
+    shifted = simulate(world, 5000, 1, shift=Shift("noise", 1.0))
+    assert noisy.activity == pytest.approx(shifted.activity)
+    error = np.mean(noisy.truth.std**2)
+    assert error / (error + noisy.truth.activity.var()) == pytest.approx(0.8, abs=0.02)
+
+
+def test_count_mode_carries_counts_and_their_error(world):
+    data = simulate(world, 300, 1, assay=Assay(mode="counts"))
+    assert {"dna", "rna"} <= set(data.metadata.columns)
+    assert (data.noise_std > 0).all()
+    assert (data.codes == simulate(world, 300, 1).codes).all()
+
+
+def test_given_sequences_are_measured(world):
+    codes = world.reference[:200]
+    one, two = (assay_codes(world, codes, seed) for seed in (1, 2))
+    assert (one.truth.activity == two.truth.activity).all()
+    assert (one.activity != two.activity).all()
+    wide = np.tile(codes, 2)
+    assert assay_codes(world, wide, 1, shift=Shift("depth", 1.0)).codes.shape == (200, 400)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": -1}, "n is -1"),
+        ({"workers": 0}, "workers 0"),
+        ({"features": ["batch"]}, "batch.*depth"),
+    ],
+)
+def test_bad_requests_are_refused(world, options, message):
+    with pytest.raises(ValueError, match=message):
+        simulate(world, **({"n": 5, "seed": 1} | options))
+
+
+def test_a_real_dataset_has_no_truth(world):
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="has no truth"):
+        known_truth(replace(simulate(world, 5, 1), truth=None))
