@@ -41,6 +41,7 @@ MOTIFS: Final = (*(i for ids in CELL_TYPES.values() for i in ids), *SHARED, *REP
 PAIRS = 4
 MOTIF_SHARE, PAIR_SHARE, GC_SHARE = 0.72, 0.15, 0.05
 SHAPE_SHARE = 0.25  # of a misspecified world
+LARGEST_SHARE = 0.33  # of the drive; that of f, which is bounded, differs a little
 REFERENCE_SIZE = 16384
 
 
@@ -134,7 +135,7 @@ def draw_world(
     blank = replace(blank, centre=raw.mean(axis=0), scale=raw.std(axis=0))
     features = standardise(raw, blank)
     general = _draw_general(rng, misspecified)
-    coefficients = {name: np.concatenate([draw_effects(name, rng), general]) for name in CELL_TYPES}
+    coefficients = {name: _draw_balanced(name, general, features, rng) for name in CELL_TYPES}
     program = recalibrated(replace(blank, coefficients=coefficients[cell_type]), features)
     return World(world_seed, cell_type, sequence, program, coefficients, reference.codes, features)
 
@@ -153,6 +154,19 @@ def draw_effects(cell_type: str, rng: np.random.Generator) -> FloatArray:
     ]
     sign = np.array([-1.0 if motif in REPRESSORS else 1.0 for motif in MOTIFS])
     return np.asarray(sign * np.sqrt(MOTIF_SHARE * rng.dirichlet(concentration)))
+
+
+def _draw_balanced(
+    cell_type: str, general: FloatArray, features: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Draw a program until no motif explains more than ``LARGEST_SHARE`` of its drive."""
+    while True:
+        effects = draw_effects(cell_type, rng)
+        coefficients = np.concatenate([effects, general])
+        drive = features @ coefficients
+        explained = (features[:, : len(effects)].T @ drive / len(drive)) ** 2 / drive.var()
+        if explained.max() <= LARGEST_SHARE:
+            return coefficients
 
 
 def _draw_general(rng: np.random.Generator, misspecified: bool) -> FloatArray:
