@@ -32,7 +32,13 @@ from lib.metrics.moments import (
     overall_columns,
     spearman_column,
 )
-from lib.metrics.resampling import Weighted, binned_metrics, curve_metrics, ordered_metrics
+from lib.metrics.resampling import (
+    Weighted,
+    binned_metrics,
+    curve_metrics,
+    ordered_metrics,
+    selective_metrics,
+)
 
 RESAMPLED_DRAWS = 200  # draws of metrics that need the order of elements, not only sums
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
@@ -126,6 +132,7 @@ def _ordered(forecast: Forecast, groups: GroupCodes) -> list[Weighted]:
         curve_metrics(z, groups.codes, groups.n_groups),
         binned_metrics(z, std, groups.codes, groups.n_groups),
         ordered_metrics(z, groups.codes),
+        selective_metrics((target - mean) ** 2, std, groups.codes),
     ]
 
 
@@ -227,7 +234,8 @@ def evaluate(
         Levels of ``picp_*``, ``mpiw_*``, ``coverage_gap_*``, ``interval_score_*``.
     draws : int
         Bootstrap draws. Metrics that need the order of elements (``mace``, ``rmsce``,
-        ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``, ``zms_robust``) take at most 200;
+        ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``, ``zms_robust``, ``aurc``,
+        ``e_aurc``, ``augrc``, ``prr``, ``naurc``; squared error ranked by std) take at most 200;
         ``spearman_r`` and ``unc_error_spearman`` are linearised (``spearman_column``).
     by : mapping of name to (n,) labels, optional
         Covariates, such as ``{"gc_decile": quantile_bins(gc)}``. Bins of fewer than 10 elements are

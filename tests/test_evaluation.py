@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from lib.evaluation import COLUMNS, evaluate
-from lib.metrics import accuracy, calibration, coverage, scoring
+from lib.metrics import accuracy, calibration, coverage, scoring, selective
 from lib.metrics.groups import quantile_bins
 
 
@@ -49,6 +49,8 @@ def test_values_are_those_of_the_pure_functions(n):
         expected[f"mpiw_{percent}"] = coverage.mpiw(std, level)
         expected[f"coverage_gap_{percent}"] = coverage.coverage_gap(mean, std, target, level)
         expected[f"interval_score_{percent}"] = scoring.interval_score(mean, std, target, level)
+    for name in ("aurc", "e_aurc", "augrc", "prr", "naurc"):
+        expected[name] = getattr(selective, name)((target - mean) ** 2, std)
     assert set(expected) == set(scores.index)
     for name, value in expected.items():
         assert scores[name] == pytest.approx(value, abs=1e-10), name
@@ -66,7 +68,7 @@ def test_bootstrap_equals_repeating_rows():
     table = make(60, group=np.repeat(np.arange(20), 3))
     frame = overall(run(table, draws=2000))
     rng = np.random.default_rng(5)
-    drawn = {"rmse": [], "pearson_r": [], "spearman_r": [], "mae": [], "mace": []}
+    drawn = {"rmse": [], "pearson_r": [], "spearman_r": [], "mae": [], "mace": [], "aurc": []}
     for _ in range(2000):
         rows = (3 * rng.integers(0, 20, 20)[:, None] + np.arange(3)).ravel()
         part = table.iloc[rows]
@@ -76,12 +78,13 @@ def test_bootstrap_equals_repeating_rows():
         drawn["spearman_r"].append(accuracy.spearman_r(mean, target))
         drawn["mae"].append(accuracy.mae(mean, target))
         drawn["mace"].append(calibration.mace(mean, std, target))
+        drawn["aurc"].append(selective.aurc((target - mean) ** 2, std))
     for name in ("rmse", "pearson_r", "mae"):
         low, high = np.percentile(drawn[name], [2.5, 97.5])
         width = high - low
         assert frame.loc[name, "lower"] == pytest.approx(low, abs=0.08 * width), name
         assert frame.loc[name, "upper"] == pytest.approx(high, abs=0.08 * width), name
-    for name in ("spearman_r", "mace"):  # linearised; 200 draws
+    for name in ("spearman_r", "mace", "aurc"):  # linearised; 200 draws
         sd = np.std(drawn[name])
         assert frame.loc[name, "variance"] ** 0.5 == pytest.approx(sd, rel=0.25), name
 

@@ -7,9 +7,9 @@ error: a conditional table may hold empty bins.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from lib.metrics._check import FloatArray, as_points, as_vector
+from lib.metrics._order import ranks
 
 
 def _correlation(left: FloatArray, right: FloatArray) -> float:
@@ -45,7 +45,7 @@ def spearman_r(mean: ArrayLike, target: ArrayLike) -> float:
     1.0
     """
     mean, target = as_points(mean, target)
-    return _correlation(rankdata(mean), rankdata(target))
+    return _correlation(ranks(mean), ranks(target))
 
 
 def rmse(mean: ArrayLike, target: ArrayLike) -> float:

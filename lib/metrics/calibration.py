@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
-from scipy.stats import rankdata
 
 from lib.metrics._check import FloatArray, as_count, as_forecast, as_std
+from lib.metrics._order import ranks, stable_order
 from lib.metrics.accuracy import _correlation
 
 CurveType = Literal["interval", "quantile"]
@@ -161,7 +161,7 @@ def miscal_area(
 def binned_by_std(std: FloatArray, bins: int, least: int = 1) -> list[np.ndarray]:
     """Row numbers of equal-count bins in the order of ``std``, each of at least ``least`` rows."""
     bins = min(as_count("bins", bins), len(std) // least)
-    return np.array_split(np.argsort(std, kind="stable"), bins) if bins else []
+    return np.array_split(stable_order(std), bins) if bins else []
 
 
 def ence(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = 20) -> float:
@@ -313,4 +313,4 @@ def unc_error_spearman(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> fl
     1.0
     """
     mean, std, target = as_forecast(mean, std, target)
-    return _correlation(rankdata(np.abs(target - mean)), rankdata(std))
+    return _correlation(ranks(np.abs(target - mean)), ranks(std))

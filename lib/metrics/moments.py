@@ -28,11 +28,11 @@ def level_name(stem: str, level: float) -> str:
     return f"{stem}_{round(100 * level, 6):g}"
 
 
-def _centred(values: FloatArray) -> FloatArray:
-    """Values minus their mean; exactly 0 throughout for a constant."""
-    if not len(values) or np.ptp(values) == 0:
-        return np.zeros_like(values)
-    return values - values.mean()
+def centre_of(values: FloatArray) -> float:
+    """The mean; for a constant its value, so that deviations are exactly 0."""
+    if not len(values):
+        return 0.0
+    return float(values[0]) if np.ptp(values) == 0 else float(values.mean())
 
 
 def conditional_columns(
@@ -57,11 +57,17 @@ def overall_columns(
     target: FloatArray,
     levels: Sequence[float],
     climatology: tuple[float, float] | None = None,
+    centres: tuple[float, float, float] | None = None,
 ) -> dict[str, FloatArray]:
-    """The columns behind the metrics of a whole part, each ``(n,)``."""
+    """The columns behind the metrics of a whole part, each ``(n,)``.
+
+    ``centres`` of mean, std and target are those of the whole part when this is a chunk of it.
+    """
     error = mean - target
     z = -error / std
-    y, m, s = _centred(target), _centred(mean), _centred(std)
+    if centres is None:
+        centres = centre_of(mean), centre_of(std), centre_of(target)
+    m, s, y = mean - centres[0], std - centres[1], target - centres[2]
     columns = {
         "error": error,
         "abs_error": np.abs(error),

@@ -12,7 +12,9 @@ from scipy import sparse
 from scipy.special import ndtr
 
 from lib.metrics._check import FloatArray, IntArray
+from lib.metrics._order import stable_order
 from lib.metrics.calibration import CHI2_MEDIAN, area_between, binned_by_std
+from lib.metrics.selective import average_ties, relative_gain
 
 Weighted = Callable[[FloatArray], dict[str, FloatArray]]
 _GRID = np.linspace(0, 1, 100)
@@ -93,5 +95,47 @@ def ordered_metrics(z: FloatArray, codes: IntArray) -> Weighted:
         half = mass[-1] / 2
         low, high = (mass >= half).argmax(axis=0), (mass > half).argmax(axis=0)
         return {"pit_ks": distance, "zms_robust": (square[low] + square[high]) / 2 / CHI2_MEDIAN}
+
+    return weighted
+
+
+def selective_metrics(loss: FloatArray, score: FloatArray, codes: IntArray) -> Weighted:
+    """``aurc``, ``e_aurc``, ``augrc``, ``prr``, ``naurc`` as functions of whole-number weights.
+
+    Rows are repeated as often as drawn, so each draw is exactly the metric of the resampled table.
+    """
+    orders = {"model": stable_order(score), "oracle": np.argsort(loss)}
+    sorted_losses = {name: loss[order] for name, order in orders.items()}
+    sorted_codes = {name: codes[order] for name, order in orders.items()}
+    sorted_score = score[orders["model"]]
+    tied = bool(np.any(sorted_score[1:] == sorted_score[:-1]))
+
+    def areas(name: str, weights: IntArray) -> tuple[float, float, float]:
+        times = weights[sorted_codes[name]]
+        ordered = np.repeat(sorted_losses[name], times)
+        if tied and name == "model":
+            ordered = average_ties(np.repeat(sorted_score, times), ordered)
+        cumulative = np.cumsum(ordered)
+        n = len(ordered)
+        risk = float(np.mean(cumulative / np.arange(1, n + 1)))
+        return risk, float(cumulative.sum() / (n * (n + 1))), float(cumulative[-1] / n)
+
+    def weighted(weights: FloatArray) -> dict[str, FloatArray]:
+        counts = weights.astype(np.int64)
+        rows = []
+        for draw in range(counts.shape[1]):
+            risk, generalised, mean = areas("model", counts[:, draw])
+            best, best_generalised, _ = areas("oracle", counts[:, draw])
+            rows.append(
+                (
+                    risk,
+                    risk - best,
+                    generalised,
+                    relative_gain(mean / 2, generalised, best_generalised),
+                    relative_gain(mean, risk, best),
+                )
+            )
+        columns = np.array(rows).T
+        return dict(zip(("aurc", "e_aurc", "augrc", "prr", "naurc"), columns, strict=True))
 
     return weighted

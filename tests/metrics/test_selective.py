@@ -1,0 +1,153 @@
+"""Selective prediction: hand-worked curves, closed forms, benchmark values, ties, edges."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from lib.metrics import selective
+
+
+def uniform_sigma(n=400_000, seed=0):
+    """Squared errors of a calibrated forecast with sigma ~ U(0, 1)."""
+    rng = np.random.default_rng(seed)
+    sigma = rng.uniform(size=n)
+    return (sigma * rng.normal(size=n)) ** 2, sigma
+
+
+def test_curve_by_hand():
+    curve = selective.risk_coverage([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2])
+    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
+    assert curve.risk.tolist() == [1, 0.5, 5 / 3, 3.5]
+    assert selective.aurc([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(
+        (1 + 0.5 + 5 / 3 + 3.5) / 4
+    )
+    # k = 0 .. 4: sums 0, 1, 1, 5, 14, each over 4
+    assert selective.augrc([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(21 / 4 / 5)
+
+
+def test_values_of_public_benchmarks():
+    # Shifts: R-AUC of errors (2, 1) and (0 .. 4) with ties; random order = mean / 2
+    assert selective.augrc([2, 1], [1, 0]) == pytest.approx(2 / 3, abs=1e-12)
+    assert selective.augrc(range(5), [0, 0, 2, 1, 1]) == pytest.approx(0.8, abs=1e-12)
+    errors = np.random.default_rng(0).uniform(size=10)
+    assert selective.augrc(errors, np.zeros(10)) == pytest.approx(errors.mean() / 2, abs=1e-12)
+    # accuracy under rejection, labels 0, 0, 1, 1 ranked by confidence .1, .2, .8, .9
+    accuracy_area = 1 - selective.aurc([1, 1, 0, 0], -np.array([0.1, 0.2, 0.8, 0.9]))
+    assert accuracy_area == pytest.approx(0.7916667, abs=5e-8)
+
+
+def test_uniform_sigma_in_closed_form():
+    loss, sigma = uniform_sigma()
+    # risk(c) = c^2 / 3 when rejecting by sigma: AURC 1/9, AUGRC 1/12; random 1/3 and 1/6
+    assert selective.aurc(loss, sigma) == pytest.approx(1 / 9, abs=2e-3)
+    assert selective.augrc(loss, sigma) == pytest.approx(1 / 12, abs=1e-3)
+    assert selective.aurc(loss, np.zeros(len(loss))) == pytest.approx(1 / 3, abs=3e-3)
+    assert selective.augrc(loss, np.zeros(len(loss))) == pytest.approx(1 / 6, abs=2e-3)
+    assert selective.aurc(loss, loss) == pytest.approx(0.048, abs=1e-3)
+    assert selective.prr(loss, sigma, oracle_score=sigma) == pytest.approx(1, abs=1e-12)
+    assert selective.e_aurc(loss, sigma) == pytest.approx(1 / 9 - 0.048, abs=2e-3)
+    assert selective.ause(loss, sigma) == pytest.approx((1 / 9 - 0.048) * 3, abs=6e-3)
+
+
+def test_ties_are_the_mean_over_their_orders():
+    loss, score = np.array([5.0, 1.0, 3.0, 2.0]), np.array([1.0, 2.0, 2.0, 2.0])
+    orders = [selective.aurc(loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
+    areas = [selective.augrc(loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
+    assert selective.aurc(loss, score) == pytest.approx(np.mean(orders))
+    assert selective.augrc(loss, score) == pytest.approx(np.mean(areas))
+    assert selective.risk_at(loss, score, 0.5) == pytest.approx((5 + 2) / 2)
+
+
+def test_order_of_references():
+    loss, sigma = uniform_sigma(5000)
+    rng = np.random.default_rng(1)
+    noisy = sigma + 0.3 * rng.normal(size=len(sigma))
+    values = [selective.aurc(loss, score) for score in (loss, sigma, noisy, np.zeros(5000), -sigma)]
+    assert values == sorted(values)
+    assert 0 < selective.prr(loss, noisy) < selective.prr(loss, sigma) < 1
+    assert selective.prr(loss, -sigma) < 0
+    assert selective.naurc(loss, loss) == pytest.approx(1)
+
+
+def test_any_rising_score_is_the_same():
+    loss, sigma = uniform_sigma(500)
+    for name in ("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"):
+        metric = getattr(selective, name)
+        assert metric(loss, sigma) == pytest.approx(metric(loss, np.exp(3 * sigma)))
+        scale = 1 if name in ("prr", "naurc", "ause") else 4
+        assert metric(4 * loss, sigma) == pytest.approx(scale * metric(loss, sigma))
+
+
+def test_operating_points():
+    loss, score = [1.0, 2.0, 9.0, 0.0], [1, 2, 3, 4]
+    assert selective.risk_at(loss, score, 0.5) == 1.5
+    assert selective.risk_at(loss, score, 0.51) == 4  # three elements: ceil(2.04)
+    assert selective.risk_at(loss, score, 1) == 3
+    assert selective.coverage_at(loss, score, 1.5) == 0.5
+    assert selective.coverage_at(loss, score, 3) == 1  # the last point: (1 + 2 + 9 + 0) / 4
+    assert selective.coverage_at(loss, score, 0.5) == 0
+
+
+def test_f1_area_by_hand():
+    # acceptable: first and third; kept k: precision 1, 1/2, 2/3; recall 1/2, 1/2, 1
+    f1 = [0, 2 * 0.5 / 1.5, 0.5, 2 * (2 / 3) / (5 / 3)]
+    area = (sum(f1) - f1[-1] / 2) / 4
+    assert selective.f1_auc([0, 5, 1], [1, 2, 3], acceptable=1) == pytest.approx(area)
+    assert np.isnan(selective.f1_auc([5, 6], [1, 2], acceptable=1))
+
+
+def test_reference_curves_are_thinned():
+    loss, sigma = uniform_sigma(5000)
+    table = selective.reference_curves(loss, sigma, true_std=sigma)
+    assert list(table) == ["coverage", "model", "random", "error_oracle", "sigma_oracle"]
+    assert len(table) == 100
+    assert table["coverage"].iloc[-1] == 1
+    last = table.iloc[-1]
+    assert last["model"] == pytest.approx(loss.mean())
+    assert last["error_oracle"] == pytest.approx(loss.mean())
+    assert (table["error_oracle"] <= table["model"] + 1e-12).all()
+    assert len(selective.reference_curves(loss[:3], sigma[:3])) == 3
+
+
+def test_retained_part_and_its_profile():
+    rng = np.random.default_rng(2)
+    activity = rng.normal(size=4000)
+    std = np.exp(activity / 2)  # active elements are noisier
+    target = activity + std * rng.normal(size=4000)
+    full = selective.retained_r2(activity, target, std, 1)
+    half = selective.retained_r2(activity, target, std, 0.5)
+    loss = (target - activity) ** 2
+    assert selective.risk_at(loss, std, 0.5) < 0.5 * loss.mean()
+    assert half != pytest.approx(full, abs=0.02)
+    profile = selective.retained_profile(std, 0.5, {"activity": activity}).iloc[0]
+    kept = activity <= np.median(activity)
+    assert profile["retained"] == pytest.approx(activity[kept].mean(), abs=1e-9)
+    assert profile["difference"] == pytest.approx(-1.6, abs=0.05)  # 2 * .798 for a half normal
+    constant = selective.retained_profile([1, 2], 0.5, {"c": [3, 3]}).iloc[0]
+    assert np.isnan(constant["difference"])
+    empty = selective.retained_profile([1, 2], 1, {"c": [3, 4]}).iloc[0]
+    assert np.isnan(empty["rejected"])
+
+
+@pytest.mark.parametrize("name", ["aurc", "e_aurc", "augrc", "prr", "naurc", "ause"])
+def test_edges(name):
+    metric = getattr(selective, name)
+    assert np.isnan(metric([], []))
+    one = {"aurc": 4.0, "e_aurc": 0.0, "augrc": 2.0, "prr": np.nan, "naurc": np.nan, "ause": 0.0}
+    np.testing.assert_allclose(metric([4.0], [1.0]), one[name])
+    equal = {"aurc": 2, "e_aurc": 0, "augrc": 1, "prr": np.nan, "naurc": np.nan, "ause": 0}
+    np.testing.assert_allclose(metric([2.0] * 3, [1, 2, 3]), equal[name], atol=1e-12)
+    with pytest.raises(ValueError, match="score has 1 rows"):
+        metric([1, 2], [1])
+    with pytest.raises(ValueError, match="loss is nan in row 0"):
+        metric([np.nan], [1])
+
+
+def test_empty_operating_points():
+    assert np.isnan(selective.risk_at([], [], 0.5))
+    assert np.isnan(selective.coverage_at([], [], 0.5))
+    with pytest.raises(ValueError, match=r"coverage is 1.5"):
+        selective.risk_at([1], [1], 1.5)
+    with pytest.raises(ValueError, match="coverage is 0"):
+        selective.retained([1], 0)
