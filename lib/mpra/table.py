@@ -304,8 +304,7 @@ def dataset_from_frame(
     def positive(column: str | None) -> FloatArray | None:
         return None if column is None else numbers(frame[column], column, positive=True)
 
-    used = {sequence_column, activity_column, noise_column, weight_column}
-    rest = [column for column in frame.columns if column not in used]
+    used = [sequence_column, activity_column, noise_column, weight_column]
     return SequenceDataset(
         name=name,
         codes=codes,
@@ -315,7 +314,7 @@ def dataset_from_frame(
         weight=positive(weight_column),
         oriented=oriented,
         unit=unit,
-        metadata=frame[rest].reset_index(drop=True),
+        metadata=frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True),
         repairs=mended,
     )
 

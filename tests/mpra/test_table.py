@@ -56,6 +56,11 @@ def test_all_columns_in_their_places(write_text, random_dna):
     assert (dataset.oriented, dataset.unit, dataset.repairs) == (True, "log2", {})
 
 
+def test_other_columns_may_share_a_name(write_text):
+    dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
+    assert dataset.metadata.values.tolist() == [["a", "b"]]
+
+
 def test_parquet_gives_the_same_data_set(write_text, random_dna):
     frame = frame_of(random_dna(5, 40, 1))
     buffer = io.BytesIO()
