@@ -1,0 +1,53 @@
+"""The settings of one fit."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FitConfig(BaseModel):
+    """Everything a fit depends on but its data; JSON-able, so that it can stand in a unit's key.
+
+    Attributes
+    ----------
+    model : str
+        A name of :data:`lib.models.MODELS`, or ``"package.module:Class"``.
+    model_options : dict
+        Keyword arguments of the network.
+    beta : float
+        0 to 1, see :func:`lib.models.heads.beta_nll`.
+    std_floor : float
+        Smallest standard deviation, in standard deviations of the training target.
+    epochs : int
+        Length of the learning-rate schedule, and the most epochs trained.
+    patience : int
+        Epochs without a better validation likelihood after which training stops.
+    batch_size, learning_rate, weight_decay
+        AdamW; the rate rises over the first 15 % of the steps, then falls along a cosine to 0.
+    reverse_complement : bool
+        Train on a random strand of each element and average both in forecasts.
+    max_shift : int
+        Training elements move by up to so many nt; the gap is filled with N.
+    precision : {"auto", "float32", "bfloat16"}
+        ``auto`` takes bfloat16 where the processor multiplies it natively.
+    device : {"auto", "cpu", "cuda"}
+    seed : int
+        Initialisation, batch order, augmentation and dropout.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: str = "cnn"
+    model_options: dict[str, Any] = {}
+    beta: float = Field(default=0.5, ge=0, le=1)
+    std_floor: float = Field(default=0.05, gt=0)
+    epochs: int = Field(default=20, ge=1)
+    patience: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=8e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    reverse_complement: bool = True
+    max_shift: int = Field(default=10, ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = Field(default=0, ge=0)

@@ -1,0 +1,95 @@
+"""Networks by name: one-hot sequences in, mean and raw standard deviation out.
+
+A network is an ``nn.Module`` made as ``Class(length, n_features, **options)`` whose
+``forward(one_hot, features)`` takes ``(n, 4, L)`` float and ``(n, p)`` float or None, and returns
+``(n, 2)``: the mean and the raw standard deviation of the standardised target
+(:func:`lib.models.heads.positive_std`). ``embed(one_hot) -> (n, d)`` is optional. A user's own is
+named as ``"package.module:Class"``.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib.models.cnn import CNN
+from lib.models.reference import ReferenceCNN
+
+MODELS: Mapping[str, Callable[..., nn.Module]] = {"cnn": CNN, "reference_cnn": ReferenceCNN}
+
+
+def _resolve(name: str) -> Callable[..., nn.Module]:
+    if name in MODELS:
+        return MODELS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(
+            f"model {name!r} is not known; use one of {', '.join(MODELS)}, or your own as "
+            "'package.module:Class'"
+        )
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"model {name!r} cannot be imported: {error}") from error
+
+
+def _probe(network: nn.Module, name: str, length: int, n_features: int) -> None:
+    """Refuse a network that does not answer ``(n, 2)``."""
+    was_training = network.training
+    network.eval()
+    features = torch.zeros(3, n_features) if n_features else None
+    try:
+        with torch.no_grad():
+            output = network(torch.zeros(3, 4, length), features)
+    except Exception as error:
+        raise ValueError(
+            f"model {name!r} fails on 3 sequences of {length} nt and {n_features} side features: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    network.train(was_training)
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if shape != (3, 2):
+        raise ValueError(
+            f"model {name!r} returns {shape} for 3 sequences; forward(one_hot, features) must "
+            "return (n, 2): mean and raw standard deviation"
+        )
+
+
+def build(name: str, length: int, n_features: int = 0, **options: Any) -> nn.Module:
+    """A network by name, freshly initialised from torch's generator.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`MODELS`, or ``"package.module:Class"``.
+    length : int
+        Sequence length L.
+    n_features : int
+        Side features p.
+    **options
+        Keyword arguments of the class.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, unknown options, or a network whose output is not ``(n, 2)``.
+
+    Examples
+    --------
+    >>> network = build("cnn", length=40, channels=8)
+    >>> tuple(network(torch.zeros(5, 4, 40)).shape)
+    (5, 2)
+    """
+    if length < 1:
+        raise ValueError(f"length is {length}; a network needs sequences of at least 1 nt")
+    maker = _resolve(name)
+    try:
+        network = maker(length, n_features, **options)
+    except TypeError as error:
+        raise ValueError(f"model {name!r} does not take options {options}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"model {name!r} makes a {type(network).__name__}, not an nn.Module")
+    _probe(network, name, length, n_features)
+    return network
