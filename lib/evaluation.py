@@ -266,7 +266,8 @@ def evaluate(
     draws = as_count("draws", draws)
     n = len(groups.codes)
     checked_levels = tuple(as_level(level, "levels") for level in levels)
-    bins = {name: _bins(name, labels, n) for name, labels in (by if by is not None else {}).items()}
+    given = {name: _bins(name, labels, n) for name, labels in (by if by is not None else {}).items()}
+    bins = {name: members for name, members in given.items() if members.labels}
     setup = _Setup(groups, checked_levels, climatology, bins)
 
     tables, ordered = _totals(forecast, setup), _ordered(forecast, groups)

@@ -227,3 +227,11 @@ def test_intervals_cover_the_truth():
             hits[name] += frame.loc[name, "lower"] <= value <= frame.loc[name, "upper"]
     for name, count in hits.items():
         assert 0.90 <= count / 400 <= 0.985, name  # .95, s.e. .011, small-sample loss below
+
+
+def test_a_covariate_whose_bins_are_all_small_gives_no_rows():
+    table = pd.DataFrame({"target": np.arange(12.0), "mean": 0.0, "std": 1.0})
+    rows = evaluate(
+        table, rng=np.random.default_rng(0), draws=20, by={"decile": np.arange(12) // 3}
+    )
+    assert set(rows["by"]) == {""}

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.datasets import FloatArray, SequenceDataset
+from lib.fit_config import FitConfig
+from lib.fitted import FittedModel, predict
 from lib.splits import Split
-from lib.training import FitConfig, FittedModel, fit, predict
+from lib.training import fit
 from lib.units import Result, Stored, Unit
 
 

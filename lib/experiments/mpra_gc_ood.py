@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from lib import mpra
 from lib.baselines import constant_sigma
+from lib.conformal import one_per_group
 from lib.datasets import FloatArray, SequenceDataset
 from lib.ensembles import combine as combine_members
 from lib.experiments import gc_tables
@@ -23,10 +24,10 @@ from lib.experiments.config import ExperimentConfig, Names, Numbers, ParameterEr
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.gc_arms import ARMS, Arm, build_arms
 from lib.experiments.scoring import Scored, combine, score
+from lib.fit_config import FitConfig
 from lib.mpra.table import load_table
 from lib.recalibration import std_scaling
 from lib.simulator import standin
-from lib.training import FitConfig
 from lib.units import Result, Store, cores, run_units, source_hash
 
 DEFAULT_DATA = ("wtc11", "plant_leaf")
@@ -229,8 +230,10 @@ def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
     if len(members) > 1:
         yield network | {"uncertainty": "ensemble"}, mean, std
     held = arm.split["calibration"]
-    factor = std_scaling(mean[held], std[held], data.activity[held])
-    yield network | {"uncertainty": "std_scaling"}, mean, factor * std
+    # One element per group: relatives are not independent evidence of the scale.
+    drawn = held[one_per_group(data.group[held], np.random.default_rng(arm.split.seed))]
+    repair = std_scaling(mean[drawn], std[drawn], data.activity[drawn])
+    yield network | {"uncertainty": "std_scaling"}, *repair.apply(mean, std)
     constant = constant_sigma(mean, data.activity, held)
     yield network | {"uncertainty": "constant_sigma"}, constant.mean, constant.std
     for name in BASELINES:

@@ -7,7 +7,7 @@ correction between splits), and contrasts between two conditions paired by split
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,14 @@ from lib.statistics import combine_splits
 
 # Keys that tell repeats apart; a combined row has them empty.
 REPEATS = ("split_seed", "seed")
+
+
+class Interval(NamedTuple):
+    """A value with its interval; NaN ends where there is none."""
+
+    value: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +96,14 @@ def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return _groups(rows, [*keys, "split_seed"]).agg(numeric).reset_index()
 
 
+def _pool(values: pd.Series, variances: pd.Series, part: pd.DataFrame) -> Interval:
+    """Pool over splits; without an interval where the bootstrap has none (too few elements)."""
+    if not np.isfinite(variances).all():
+        return Interval(float(values.mean()), np.nan, np.nan)
+    pooled = combine_splits(values, variances, part["n"].mean(), part["n_train"].mean())
+    return Interval(pooled.value, pooled.lower, pooled.upper)
+
+
 def combine(rows: pd.DataFrame) -> pd.DataFrame:
     """Combine the rows of single splits over splits.
 
@@ -109,9 +125,7 @@ def combine(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[np.isfinite(rows["value"])]
     combined = []
     for key, part in _groups(_seed_means(rows, keys), keys):
-        pooled = combine_splits(
-            part["value"], part["variance"], part["n"].mean(), part["n_train"].mean()
-        )
+        pooled = _pool(part["value"], part["variance"], part)
         combined.append(
             dict(zip(keys, key, strict=True))
             | {"value": pooled.value, "lower": pooled.lower, "upper": pooled.upper}
@@ -166,9 +180,7 @@ def contrast(
     back: Callable[[float], float] = np.exp if scale == "ratio" else float
     rows = []
     for key, part in _groups(both.assign(effect=effect, spread=variance), keys):
-        pooled = combine_splits(
-            part["effect"], part["spread"], part["n"].mean(), part["n_train"].mean()
-        )
+        pooled = _pool(part["effect"], part["spread"], part)
         rows.append(
             dict(zip(keys, key, strict=True))
             | {"scale": scale, "value": back(pooled.value)}
