@@ -4,12 +4,15 @@ In: a world and a shift. Out: :class:`Severity`, in units that real shifts share
 activities at fixed sequence, covariate means in in-distribution s.d., error share of the variance.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
+from lib.datasets import SequenceDataset
 from lib.sequences import Codes
 from lib.simulator.activity import Program, activity, responses, standardise
 from lib.simulator.assay import Assay
@@ -21,6 +24,7 @@ from lib.simulator.shifts import Law, Shift, apply, base_world
 FloatArray = NDArray[np.float64]
 
 TOLERANCE = 1e-3  # of severity_for, on the dial
+RULER_SIZE = 4096  # elements it measures on
 
 
 class Distance(NamedTuple):
@@ -71,11 +75,6 @@ class Severity(NamedTuple):
     variance_ratio: float
 
 
-# What severity_for aims at, by shift; concept shifts aim at the distance.
-_AIM: Final = {"gc": "gc_shift", "motif_density": "sites_shift", "batch": "label_shift"}
-_AIM_OF_FAMILY: Final = {"technical": "noise_share"}
-
-
 def distance(old: FloatArray, new: FloatArray) -> Distance:
     """Distance between two activities of the same elements, ``(n,)`` each, and its three parts.
 
@@ -113,30 +112,28 @@ def measure_severity(
     before = simulate(world, n, seed, assay=assay)
     after = simulate(world, n, seed, shift=shift, assay=assay)
     old, new = known_truth(before), known_truth(after)
-    f, variance = old.activity, old.activity.var()
+    f = old.activity
     motifs = len(world.program.motifs)
     load = responses(after.codes, shifted.program) - responses(before.codes, world.program)
-    error = np.mean(new.std**2)
-    sites = before.metadata["n_sites"]
     return Severity(
         distance(f, reread(before.codes, shifted.program)),
-        float((after.gc.mean() - before.gc.mean()) / before.gc.std()),
-        float((after.metadata["n_sites"].mean() - sites.mean()) / sites.std()),
+        _gc_shift(before, after),
+        _sites_shift(before, after),
         effective_share(world.sequence, shifted.sequence),
-        float(error / (error + new.activity.var())),
-        float(np.mean((new.mean - new.activity) ** 2) / variance),
+        _noise_share(before, after),
+        _label_shift(before, after),
         load.mean(axis=0)[:motifs] / world.program.scale[:motifs],
         float((new.activity.mean() - f.mean()) / f.std()),
-        float(new.activity.var() / variance),
+        float(new.activity.var() / f.var()),
     )
 
 
 def severity_for(world: World, name: str, target: float, option: str = "") -> float:
     """The smallest dial at which a shift's measured severity reaches ``target``.
 
-    Measured is the distance d for concept shifts, the change of the mean in s.d. for covariate ones
-    (its size), the error share for technical ones (for ``batch`` the label shift). The dial is
-    found by bisection within 0.001.
+    Measured is the distance d for concept shifts, the size of the change of the mean in s.d. for
+    covariate ones, and for technical ones the error share, or the label shift for ``batch`` and
+    ``gc_amplification``. The dial is found by bisection within 0.001.
 
     Raises
     ------
@@ -151,14 +148,13 @@ def severity_for(world: World, name: str, target: float, option: str = "") -> fl
     >>> abs(concept_distance(world, Shift("effect_rewiring", dial)).total - 0.5) < 0.01
     True
     """
-    top = _measured(world, Shift(name, 1.0, option))
-    if top < target:
+    measured = _ruler(world, Shift(name, 0.0, option))
+    if (top := measured(1.0)) < target:
         raise ValueError(f"{name} reaches {top:.3g} in world {world.seed}, not {target:g}")
     low, high = 0.0, 1.0
     while high - low > TOLERANCE:
         middle = (low + high) / 2
-        reached = _measured(world, Shift(name, middle, option)) >= target
-        low, high = (low, middle) if reached else (middle, high)
+        low, high = (low, middle) if measured(middle) >= target else (middle, high)
     return high
 
 
@@ -207,8 +203,45 @@ def _law_of(world: World, shift: Shift, assay: Assay | None = None) -> Law:
     return apply(shift, world, Assay() if assay is None else assay)
 
 
-def _measured(world: World, shift: Shift) -> float:
+def _gc_shift(before: SequenceDataset, after: SequenceDataset) -> float:
+    return float((after.gc.mean() - before.gc.mean()) / before.gc.std())
+
+
+def _sites_shift(before: SequenceDataset, after: SequenceDataset) -> float:
+    old, new = before.metadata["n_sites"], after.metadata["n_sites"]
+    return float((new.mean() - old.mean()) / old.std())
+
+
+def _noise_share(before: SequenceDataset, after: SequenceDataset) -> float:
+    truth = known_truth(after)
+    error = np.mean(truth.std**2)
+    return float(error / (error + truth.activity.var()))
+
+
+def _label_shift(before: SequenceDataset, after: SequenceDataset) -> float:
+    truth, variance = known_truth(after), known_truth(before).activity.var()
+    return float(np.mean((truth.mean - truth.activity) ** 2) / variance)
+
+
+# What severity_for aims at; concept shifts aim at the distance.
+_AIMS: Final = {
+    "gc": _gc_shift,
+    "motif_density": _sites_shift,
+    "depth": _noise_share,
+    "noise": _noise_share,
+    "batch": _label_shift,
+    "gc_amplification": _label_shift,
+}
+
+
+def _ruler(world: World, shift: Shift) -> Callable[[float], float]:
+    """Severity on the dial to severity as measured, never negative."""
     if shift.family == "concept":
-        return concept_distance(world, shift).total
-    field = _AIM.get(shift.name, _AIM_OF_FAMILY.get(shift.family, ""))
-    return abs(float(getattr(measure_severity(world, shift), field)))
+        return lambda dial: concept_distance(world, replace(shift, severity=dial)).total
+    before = simulate(base_world(world, shift), RULER_SIZE, 0)
+
+    def measured(dial: float) -> float:
+        after = simulate(world, RULER_SIZE, 0, shift=replace(shift, severity=dial))
+        return abs(_AIMS[shift.name](before, after))
+
+    return measured

@@ -7,6 +7,7 @@ from lib.simulator import CELL_TYPES, World, draw_world, planted_sites, simulate
 from lib.simulator.activity import activity, responses
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.programs import REPRESSORS
+from lib.simulator.severity import reread
 
 
 def explained(features: np.ndarray, target: np.ndarray) -> float:
@@ -106,7 +107,7 @@ class TestRealism:
             assert 0.1 < none < 0.3
 
     def test_no_motif_explains_more_than_35_percent(self):
-        for seed in range(10):
+        for seed in range(4):
             for cell_type in CELL_TYPES:
                 world = draw_world(seed, cell_type)
                 f = activity(world.features, world.program)
@@ -133,8 +134,6 @@ class TestRealism:
             broken[site.element, site.start : site.end] = rng.permutation(
                 codes[site.element, site.start : site.end]
             )
-        from lib.simulator.severity import reread
-
         moved = np.abs(reread(codes, world.program) - reread(broken, world.program))
         median = np.median(moved[sites["element"]]) / ANCHORS["activity_sd"]
         assert ANCHORS["site_effect"] / 3 < median < ANCHORS["site_effect"] * 3

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,7 +112,5 @@ def test_bad_requests_are_refused(world, options, message):
 
 
 def test_a_real_dataset_has_no_truth(world):
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="has no truth"):
         known_truth(replace(simulate(world, 5, 1), truth=None))
