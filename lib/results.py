@@ -1,8 +1,8 @@
 """Published tables and their manifest: the files that others rely on.
 
 In: tidy rows and tables of other shapes. Out: ``<folder>/<experiment>.csv``,
-``<folder>/<experiment>/<table>.csv`` and one entry of ``<folder>/manifest.json``, each written under
-a temporary name and renamed, so that a kill leaves the old file or the new one.
+``<folder>/<experiment>/<table>.csv`` and one entry of ``<folder>/manifest.json``, each written
+under a temporary name and renamed, so that a kill leaves the old file or the new one.
 """
 
 import json
@@ -77,8 +77,8 @@ def write_atomic(path: Path, content: str) -> None:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """CSV text with six significant digits: enough to read, few enough to compare runs."""
-    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    """CSV text with five significant digits: enough to read, few enough to compare runs."""
+    return table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
 
 
 def write(

@@ -30,7 +30,7 @@ def test_write_and_read_back(tmp_path):
     shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
     results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
-    assert results.read(tmp_path, "e")["value"].tolist() == [0.333333, 2.0]
+    assert results.read(tmp_path, "e")["value"].tolist() == [0.33333, 2.0]
     assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]

@@ -1,11 +1,13 @@
 """Fits, forecasts and baselines as stored units (:mod:`lib.units`).
 
 In: a :class:`lib.training.FitConfig`, a data set and a split. Out: results that hold a fitted
-network, or a forecast (arrays ``mean`` and ``std``) for every row of a data set.
+network, or its forecast (arrays ``mean`` and ``std``) of the rows it has not seen.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from lib.datasets import FloatArray, SequenceDataset
 from lib.fit_config import FitConfig
@@ -30,10 +32,16 @@ def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> 
     return Result(*model.to_arrays())
 
 
-def predict_unit(config: Mapping[str, Any], model: Stored, data: SequenceDataset) -> Result:
-    """Forecast every row of a data set."""
+def predict_unit(
+    _: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+) -> Result:
+    """Forecast the rows that the network has not seen; the others are NaN."""
     fitted = FittedModel.from_arrays(model.result.arrays, model.result.meta)
-    mean, std = predict(fitted, data.codes, data.features, **config)
+    seen = np.concatenate([split["train"], split["validation"]])
+    rows = np.setdiff1d(np.arange(len(data)), seen)
+    unseen = data.take(rows)
+    mean, std = np.full((2, len(data)), np.nan)
+    mean[rows], std[rows] = predict(fitted, unseen.codes, unseen.features)
     return Result({"mean": mean, "std": std})
 
 
@@ -43,10 +51,9 @@ def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
     return Unit(fit_unit, config.model_dump(mode="json"), {"data": data, "split": split}, modules)
 
 
-def predicting(fit: Unit, result: Result, data: SequenceDataset) -> Unit:
-    """The unit that forecasts ``data`` by the network of a finished fit."""
-    data_of = {"model": Stored(result, fit.key), "data": data}
-    return Unit(predict_unit, {}, data_of, fit.modules)
+def predicting(fit: Unit, result: Result) -> Unit:
+    """The unit that forecasts the unseen rows of a finished fit's data set."""
+    return Unit(predict_unit, {}, {"model": Stored(result, fit.key), **fit.data}, fit.modules)
 
 
 def forecast(result: Result) -> tuple[FloatArray, FloatArray]:

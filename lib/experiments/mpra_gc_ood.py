@@ -32,8 +32,14 @@ from lib.units import Result, Store, cores, run_units, source_hash
 
 DEFAULT_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
-# Of these the rows of single splits are published too; of all others the combined rows only.
-MAIN_METRICS = ("rmse", "pearson_r", "crps", "nll_gaussian", "zms", "picp_90", "mpiw_90")
+# What is published of each forecast, and of these what is published of every single split too.
+METRICS = (
+    *("rmse", "mae", "bias", "pearson_r", "spearman_r", "r2_cod", "sd_target"),
+    *("crps_gaussian", "crps_skill", "nll_gaussian", "interval_score_90"),
+    *("zms", "zms_robust", "ence", "mace"),
+    *(f"{name}_{level}" for name in ("picp", "mpiw") for level in (50, 80, 90, 95)),
+)
+SPLIT_METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
 
 
 class Config(ExperimentConfig):
@@ -77,7 +83,13 @@ class Config(ExperimentConfig):
             "epochs": 1,
             "draws": 100,
         },
-        "quick": {"split_seeds": (0,), "seeds": (0, 1), "members": 1, "epochs": 6},
+        "quick": {
+            "arm": ("group", "tilt", "tail", "leaky"),
+            "split_seeds": (0,),
+            "seeds": (0, 1),
+            "members": 1,
+            "epochs": 5,
+        },
         "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4), "members": 2},
     }
 
@@ -200,10 +212,7 @@ def _fit_all(config: Config, store: Store, data: list[SequenceDataset]) -> list[
         owners += [index] * len(seeds)
     fitted = run_units(fits, store, config.where, "fits")
     forecasts = run_units(
-        [
-            predicting(unit, result, arms[owner][0])
-            for unit, result, owner in zip(fits, fitted, owners, strict=True)
-        ],
+        [predicting(unit, result) for unit, result in zip(fits, fitted, strict=True)],
         store,
         config.where,
         "forecasts",
@@ -233,9 +242,11 @@ def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
     # One element per group: relatives are not independent evidence of the scale.
     drawn = held[one_per_group(data.group[held], np.random.default_rng(arm.split.seed))]
     repair = std_scaling(mean[drawn], std[drawn], data.activity[drawn])
-    yield network | {"uncertainty": "std_scaling"}, *repair.apply(mean, std)
+    yield network | {"uncertainty": "std_scaling"}, mean, repair.scale * std
     constant = constant_sigma(mean, data.activity, held)
     yield network | {"uncertainty": "constant_sigma"}, constant.mean, constant.std
+    if not arm.both_strands:
+        return  # the baselines of the group arm's split stand there
     for name in BASELINES:
         yield (
             {"model": name, "prior": "none", "uncertainty": "single"},
@@ -246,11 +257,15 @@ def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
 
 
 def base_forecast(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
-    """The ensemble of an arm's fits, or the one fit there is."""
+    """The ensemble of an arm's fits, or the one fit there is; NaN on rows they have seen."""
     if len(fitted.members) == 1:
         return fitted.members[0]
-    together = combine_members(*(np.stack(values) for values in zip(*fitted.members, strict=True)))
-    return together.mean, together.std
+    means, stds = (np.stack(values) for values in zip(*fitted.members, strict=True))
+    unseen = np.isfinite(means).all(axis=0)
+    together = combine_members(means[:, unseen], stds[:, unseen])
+    mean, std = np.full((2, means.shape[1]), np.nan)
+    mean[unseen], std[unseen] = together.mean, together.std
+    return mean, std
 
 
 def _items(fitted: Fitted, config: Config) -> Iterator[Scored]:
@@ -282,12 +297,12 @@ def _items(fitted: Fitted, config: Config) -> Iterator[Scored]:
             )
 
 
-def _publishable(scored: pd.DataFrame) -> pd.DataFrame:
-    """Combined rows of everything, rows of single fits and splits for the main metrics."""
-    single = scored[scored["metric"].isin(MAIN_METRICS) & (scored["by"] == "")].dropna(
-        subset="value"
-    )
-    return pd.concat([combine(scored), single.drop(columns=["variance"])], ignore_index=True)
+def _publishable(scored: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Combined rows of all forecasts; of single splits and fits those of the network."""
+    combined = combine(scored[scored["metric"].isin(METRICS) | (scored["by"] != "")])
+    single = scored[scored["metric"].isin(SPLIT_METRICS) & (scored["by"] == "")]
+    single = single[(single["model"] == model) & single["uncertainty"].isin(["single", "ensemble"])]
+    return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -309,7 +324,7 @@ def run(config: Config, store: Store) -> Tables:
         ignore_index=True,
     )
     first = [arm for arm in fitted if arm.arm.split.seed == config.split_seeds[0]]
-    rows = _publishable(scored)
+    rows = _publishable(scored, config.model)
     rows.insert(0, "profile", config.profile)
     rows.insert(0, "experiment", config.experiment)
     tables = {
