@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from lib.metrics._check import FloatArray, IntArray, as_count, as_labels, as_level
+from lib.metrics._order import factorise
 
 _BLOCK_CELLS = 4_000_000  # groups x draws held at once: 32 MB
 
@@ -34,8 +35,8 @@ def group_codes(groups: ArrayLike) -> GroupCodes:
     ([1, 0, 1], 2)
     """
     labels = as_labels("groups", groups, len(np.asarray(groups)))
-    unique, inverse = np.unique(labels, return_inverse=True)
-    return GroupCodes(inverse.astype(np.int64), len(unique))
+    unique, codes = factorise(labels)
+    return GroupCodes(codes, len(unique))
 
 
 def weight_blocks(

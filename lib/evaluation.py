@@ -25,6 +25,7 @@ from lib.bootstrap import (
     weight_blocks,
 )
 from lib.metrics._check import FloatArray, IntArray, as_count, as_forecast, as_labels, as_level
+from lib.metrics._order import factorise
 from lib.metrics.groups import worst_group
 from lib.metrics.moments import (
     conditional_columns,
@@ -77,7 +78,7 @@ class _Measured(NamedTuple):
 
 
 def _bins(name: str, labels: ArrayLike, n: int) -> _Bins:
-    unique, inverse = np.unique(as_labels(f"by[{name!r}]", labels, n), return_inverse=True)
+    unique, inverse = factorise(as_labels(f"by[{name!r}]", labels, n))
     sizes = np.bincount(inverse, minlength=len(unique))
     kept = sizes >= MIN_BIN
     number = np.where(kept, np.cumsum(kept) - 1, -1)
@@ -266,7 +267,9 @@ def evaluate(
     draws = as_count("draws", draws)
     n = len(groups.codes)
     checked_levels = tuple(as_level(level, "levels") for level in levels)
-    given = {name: _bins(name, labels, n) for name, labels in (by if by is not None else {}).items()}
+    given = {
+        name: _bins(name, labels, n) for name, labels in (by if by is not None else {}).items()
+    }
     bins = {name: members for name, members in given.items() if members.labels}
     setup = _Setup(groups, checked_levels, climatology, bins)
 

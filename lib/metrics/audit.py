@@ -27,7 +27,6 @@ from lib.metrics.selective import (
     area_under_generalised_risk,
     area_under_risk,
     average_ties,
-    reference_curves,
     relative_gain,
 )
 
@@ -123,8 +122,8 @@ def _binned_values(z: FloatArray, std: FloatArray, loss: FloatArray) -> dict[str
     return out
 
 
-def _selective_values(ordered: FloatArray, loss: FloatArray) -> dict[str, float]:
-    best, mean = np.sort(loss), float(loss.mean())
+def _selective_values(ordered: FloatArray, best: FloatArray) -> dict[str, float]:
+    mean = float(best.mean())
     risk, best_risk = area_under_risk(ordered), area_under_risk(best)
     area, best_area = area_under_generalised_risk(ordered), area_under_generalised_risk(best)
     return {
@@ -179,7 +178,22 @@ def all_metrics(
     >>> round(values["nll_gaussian"], 9), round(values["mace"], 9)
     (4.920361109, 0.373333333)
     """
-    mean, std, target = as_forecast(mean, std, target)
+    return _measure(*as_forecast(mean, std, target), levels, climatology).values
+
+
+class _Measured(NamedTuple):
+    values: dict[str, float]
+    ordered: FloatArray  # squared errors from the most certain element on, ties averaged
+    best: FloatArray  # squared errors, ascending
+
+
+def _measure(
+    mean: FloatArray,
+    std: FloatArray,
+    target: FloatArray,
+    levels: Sequence[float],
+    climatology: tuple[float, float] | None,
+) -> _Measured:
     n = len(mean)
     if n == 0:
         raise ValueError("mean has no elements; at least one would do")
@@ -195,10 +209,25 @@ def all_metrics(
     loss = size * size
     sorted_std, sorted_loss = std[order], loss[order]
     out |= _binned_values(z[order], sorted_std, sorted_loss)
-    out |= _selective_values(average_ties(sorted_std, sorted_loss), loss)
+    ordered, best = average_ties(sorted_std, sorted_loss), np.sort(loss)
+    out |= _selective_values(ordered, best)
     out["check_score"] = check_score(mean, std, target)
     out["interval_score_mean"] = interval_score_mean(mean, std, target)
-    return out
+    return _Measured(out, ordered, best)
+
+
+def _curve(ordered: FloatArray, best: FloatArray) -> pd.DataFrame:
+    """As ``reference_curves``, from losses already in order."""
+    n = len(ordered)
+    rows = np.unique(np.linspace(0, n - 1, min(_POINTS, n)).round().astype(np.int64))
+    return pd.DataFrame(
+        {
+            "coverage": (rows + 1) / n,
+            "model": np.cumsum(ordered)[rows] / (rows + 1),
+            "random": best.mean(),
+            "error_oracle": np.cumsum(best)[rows] / (rows + 1),
+        }
+    )
 
 
 def _with_bands(values: dict[str, float], *null: pd.DataFrame) -> pd.DataFrame:
@@ -242,7 +271,7 @@ def audit(
     True
     """
     mean, std, target = as_forecast(mean, std, target)
-    values = all_metrics(mean, std, target, climatology=climatology)
+    measured = _measure(mean, std, target, LEVELS, climatology)
     gaussian = bands.gaussian_band(std, rng, draws=draws, levels=LEVELS)
     shape = bands.residual_band(mean, std, target, rng, draws=draws)
     labels = {"std_decile": quantile_bins(std), "mean_decile": quantile_bins(mean)}
@@ -251,12 +280,12 @@ def audit(
         for name, column in {**labels, **(by if by is not None else {})}.items()
     ]
     return Audit(
-        _with_bands(values, gaussian, shape),
+        _with_bands(measured.values, gaussian, shape),
         diagnosis.pit_histogram(mean, std, target),
         diagnosis.reliability(mean, std, target),
         diagnosis.std_bins(mean, std, target),
         pd.concat(tables, ignore_index=True),
-        reference_curves((target - mean) ** 2, std),
+        _curve(measured.ordered, measured.best),
     )
 
 

@@ -12,6 +12,7 @@ from scipy.stats import binom, chi2
 
 from lib.metrics import _elements
 from lib.metrics._check import FloatArray, as_count, as_forecast, as_labels, as_level
+from lib.metrics._order import factorise
 from lib.metrics.calibration import CurveType, binned_by_std, calibration_curve, pit
 
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
@@ -133,7 +134,7 @@ def coverage_by(
     [1.0, 0.0]
     """
     mean, std, target = as_forecast(mean, std, target)
-    unique, cells = np.unique(as_labels("labels", labels, len(mean)), return_inverse=True)
+    unique, cells = factorise(as_labels("labels", labels, len(mean)))
     z = (target - mean) / std
     columns = [np.ones_like(z), _elements.covered(z, as_level(level)), std, (target - mean) ** 2]
     columns.append(z * z)

@@ -58,7 +58,8 @@ def test_tables():
     assert metrics.loc["rmse", ["band_lower", "shape_upper"]].isna().all()
     assert metrics["value"].notna().sum() >= 45 - 1  # all but crps_skill, which is absent
     assert set(result.coverage["by"]) == {"std_decile", "mean_decile", "species"}
-    assert len(result.curve) == 100
+    curve = selective.reference_curves((target - mean) ** 2, std)
+    pd.testing.assert_frame_equal(result.curve, curve)
     assert len(result.pit) == 20
     assert len(result.std_bins) == 20
     again = audit.audit(mean, std, target, np.random.default_rng(0), by={"species": species})
