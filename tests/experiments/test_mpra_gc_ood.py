@@ -1,0 +1,164 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import mpra, results
+from lib.experiments import gc_page, mpra_gc_ood
+from lib.experiments.config import ParameterError
+from lib.experiments.mpra_gc_ood import Config, load_data, run
+from lib.experiments.run import run_experiment
+from lib.plots import Figure, Table
+from lib.sequences import decode
+from lib.units import Store
+
+RUN = """
+from lib.experiments import mpra_gc_ood
+from lib.experiments.run import run_experiment
+config = mpra_gc_ood.Config.create(profile="smoke", run_folder={folder!r}, workers={workers})
+run_experiment(mpra_gc_ood, config)
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    config = Config.create(profile="smoke", workers=1)
+    return run(config, Store(tmp_path_factory.mktemp("store"))), config
+
+
+def test_every_forecast_stands_on_every_part(found):
+    rows = found[0].rows
+    combined = rows[rows["split_seed"].isna() & (rows["metric"] == "rmse") & (rows["by"] == "")]
+    sides = combined.groupby(["shift", "split"])["model"].agg(set)
+    expected = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
+    assert sides["", "test"] == expected
+    for shift in ("gc_high", "gc_low"):
+        for split in ("inside", "shifted", "matched"):
+            assert sides[shift, split] == expected
+    assert set(combined["uncertainty"]) == {"single", "ensemble", "std_scaling", "constant_sigma"}
+    assert (combined["lower"] <= combined["upper"]).all()
+
+
+def test_rows_keep_the_contract(found, tmp_path):
+    tables, config = found
+    results.write(tmp_path, config.experiment, tables.rows, tables.tables, tables.entry)
+    read = results.read(tmp_path, config.experiment)
+    inside = read[(read["split"] == "test") & read["shift"].isna() & read["condition"].isna()]
+    assert (inside["severity"] == 0).all()
+    assert set(read["data"]) == {"standin"} and set(read["profile"]) == {"smoke"}
+
+
+def test_the_mean_s_error_is_the_spread_of_the_part(found):
+    """An independent truth: RMSE² of a constant is the variance plus the squared bias."""
+    rows = found[0].rows
+    rows = rows[(rows["model"] == "mean") & rows["split_seed"].isna() & (rows["by"] == "")]
+    for _, part in rows.groupby(["split", "shift", "condition"]):
+        value = part.set_index("metric")["value"]
+        variance = value["sd_target"] ** 2 * (1 - 1 / part["n"].iloc[0])  # over n, not n - 1
+        assert value["rmse"] ** 2 == pytest.approx(variance + value["bias"] ** 2, rel=1e-4)
+
+
+def test_the_simulated_assay_shows_its_oracle(found):
+    rows = found[0].rows
+    test = rows[(rows["split"] == "test") & rows["split_seed"].isna() & (rows["metric"] == "rmse")]
+    assert (test["oracle"] < test["value"]).all()
+
+
+def test_page_is_made_of_the_tables(found):
+    tables, config = found
+    assert "standin-banner" in gc_page.banner(tables).data
+    assert "not for conclusions" in gc_page.answer(tables, config).data
+    figures = [
+        gc_page.gc_figure(tables),
+        gc_page.accuracy_figure(tables, config),
+        gc_page.shift_figure(tables, config, "picp_90", "coverage", "coverage"),
+        gc_page.decile_figure(tables, config, "rmse", "error", "rmse-by-gc"),
+        gc_page.reliability_figure(tables, config),
+        gc_page.predicted_figure(tables),
+    ]
+    shown = [gc_page.assay_table(tables), gc_page.leak_table(tables), gc_page.settings(config)]
+    shown.append(gc_page.contrast_table(tables, config))
+    assert all(isinstance(item, Figure | Table) for item in figures + shown)
+    assert all(len(item._repr_html_()) < 300_000 for item in figures + shown)
+
+
+def test_default_data_fall_back_to_the_standin_named_data_do_not(monkeypatch):
+    monkeypatch.setattr(mpra, "available", lambda name: False)
+    assert load_data(Config.create(standin_size=300))[0].name == "standin"
+
+    def unavailable(name):
+        raise mpra.DataUnavailable(f"{name} cannot be had; set MPRA_DATA_DIR")
+
+    monkeypatch.setattr(mpra, "load", unavailable)
+    with pytest.raises(mpra.DataUnavailable, match="set MPRA_DATA_DIR"):
+        load_data(Config.create(dataset="wtc11"))
+
+
+def test_an_assay_of_one_s_own(tmp_path):
+    standin = load_data(Config.create(dataset="standin", standin_size=300))[0]
+    path = tmp_path / "mine.csv"
+    table = pd.DataFrame({"dna": decode(standin.codes), "y": standin.activity})
+    table.assign(g=standin.group).to_csv(path, index=False)
+    named = {"sequence_column": "dna", "activity_column": "y", "group_column": "g"}
+    mine = load_data(Config.create(table=str(path), **named))[0]
+    assert (mine.codes == standin.codes).all() and mine.name == "mine"
+    with pytest.raises(ValueError, match="dna"):
+        load_data(Config.create(table=str(path), activity_column="y"))
+    with pytest.raises(ParameterError, match="either dataset or table"):
+        load_data(Config.create(table=str(path), dataset="wtc11"))
+
+
+def test_bad_data_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHIFT_STORE", str(tmp_path / "store"))
+    path = tmp_path / "mine.csv"
+    path.write_text("sequence,activity\n" + "ACGTACGTAC,nan\n" * 3)
+    config = Config.create(profile="smoke", dataset=None, table=str(path))
+    config = config.model_copy(update={"dataset": "default", "run_folder": str(tmp_path / "out")})
+    with pytest.raises(ValueError, match="row"):
+        run_experiment(mpra_gc_ood, config)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.csv"]
+
+
+@pytest.mark.parametrize("arm", ["sideways", "group,tails"])
+def test_unknown_arms_are_named(arm):
+    with pytest.raises(ParameterError, match=r"no arm .*use all, group, tilt"):
+        Config.create(arm=arm)
+
+
+def _environment(folder):
+    return os.environ | {"SHIFT_STORE": str(folder / "store"), "PYTHONWARNINGS": "ignore"}
+
+
+def _run(folder, workers):
+    code = RUN.format(folder=str(folder / "out"), workers=workers)
+    return subprocess.Popen([sys.executable, "-c", code], env=_environment(folder))
+
+
+def _tables(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted((folder / "out").rglob("*.csv"))
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
+    """Killed at random moments, and run by one worker or two: the tables are the same bytes."""
+    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    started = time.monotonic()
+    assert _run(undisturbed, workers=1).wait(timeout=600) == 0
+    length = time.monotonic() - started
+    for moment in np.random.default_rng(0).uniform(0.2, 0.8, 4):
+        process = _run(killed, workers=1)
+        time.sleep(moment * length)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for path in killed.rglob("*.csv"):
+            assert path.read_bytes() == (undisturbed / path.relative_to(killed)).read_bytes()
+    assert _run(killed, workers=2).wait(timeout=600) == 0
+    assert _tables(killed) == _tables(undisturbed)
