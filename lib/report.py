@@ -22,7 +22,6 @@ import yaml
 
 from lib.results import write_atomic
 
-QUICK_NOTE = "Quick profile: not for conclusions."
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
 KERNEL = "python3"
 
@@ -91,23 +90,29 @@ def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
     except PapermillExecutionError as error:
         shown = target.relative_to(root)
         raise RuntimeError(f"{name} failed: {error.ename}: {error.evalue}; see {shown}") from None
-    strip_run_metadata(target)
+    print(clean_executed(target), file=sys.stderr, end="")
     return time.perf_counter() - start
 
 
-def strip_run_metadata(path: Path) -> None:
-    """Take papermill's paths and clock times out of an executed notebook.
+def clean_executed(path: Path) -> str:
+    """Take what belongs to one run out of an executed notebook; returns what it said on stderr.
 
-    The cell of injected parameters stays out of the page, which shows the effective configuration.
+    Paths, clock times and warnings are the machine's, not the page's. The cell of injected
+    parameters stays out of the page, which shows the effective configuration.
     """
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
+    said = []
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata["tags"] = ["injected-parameters", "remove-cell"]
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            said += [out.text for out in cell.outputs if out.get("name") == "stderr"]
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     nbformat.write(notebook, path)
+    return "".join(said)
 
 
 def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
@@ -185,9 +190,10 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
     for name in choose(listed_notebooks(root), only):
         print(f"{name}: {run_notebook(root, name, profile, out):.0f} s", flush=True)
-    stage_book(root, out / "notebooks", out / "book", QUICK_NOTE)
+    note = f"{profile.capitalize()} profile: not for conclusions."
+    stage_book(root, out / "notebooks", out / "book", note)
     page = build_book(out / "book")
-    print(QUICK_NOTE)
+    print(note)
     print("\n".join(summary_lines(out / "results")[:3]))
     print(f"Open {page.relative_to(root)}")
 

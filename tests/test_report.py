@@ -67,13 +67,13 @@ def test_choose_keeps_the_order_and_names_the_unknown() -> None:
 
 
 def test_run_notebook_injects_profile_and_relative_folder(
-    small: Path, monkeypatch: pytest.MonkeyPatch
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
     write_notebook(
         small / "notebooks" / "01_one.ipynb",
         "profile = 'full'\nrun_folder = None",
-        "import sys\nfrom pathlib import Path",
+        "import sys\nfrom pathlib import Path\nprint('a warning', file=sys.stderr)",
         "Path(run_folder).mkdir(parents=True)\nprint(profile, run_folder, sys.prefix)",
     )
     seconds = report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
@@ -83,8 +83,10 @@ def test_run_notebook_injects_profile_and_relative_folder(
     assert output[:2] == ["quick", "runs/quick/results"]
     assert (small / "runs" / "quick" / "results").is_dir()
     assert output[2] == sys.prefix
+    assert "a warning" in capsys.readouterr().err
     text = path.read_text("utf-8").replace(sys.prefix, "")
     assert str(small) not in text
+    assert "stderr" not in text.replace("file=sys.stderr", "")
     assert "papermill" not in json.loads(text)["metadata"]
 
 

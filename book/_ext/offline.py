@@ -5,7 +5,6 @@ their files under ``_static`` of the built site, loaded only by pages that hold 
 script and style entries that point at another host are dropped from every page.
 """
 
-import re
 import shutil
 from pathlib import Path
 
@@ -87,10 +86,12 @@ def _is_foreign(entry: object) -> bool:
 def make_accessible(body: str) -> str:
     """Mend what keeps keyboard and screen-reader users out.
 
-    What may scroll sideways takes the focus, or the keyboard could not scroll it; the entries of a
-    list of references are list items.
+    Outputs may scroll sideways, so they take the focus, or the keyboard could not scroll them; the
+    entries of a list of references are list items.
     """
-    body = re.sub(r'<(table|figure class="chart")(?=[ >])', r'<\1 tabindex="0"', body)
+    body = body.replace(
+        '<div class="output text_html">', '<div class="output text_html" tabindex="0">'
+    )
     return body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 

@@ -1,0 +1,104 @@
+"""Notebooks as papermill users run them: any parameter, a clear stop for a wrong one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+GC_SHIFT = "02_mpra_gc_ood"
+
+
+@pytest.fixture
+def notebook(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Notebook 02, with fits stored for this test alone and this environment's kernel first."""
+    monkeypatch.setenv("SHIFT_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix) / "share" / "jupyter"))
+    return root / "notebooks" / f"{GC_SHIFT}.ipynb"
+
+
+def run(notebook: Path, out: Path, **parameters: object) -> nbformat.NotebookNode:
+    return papermill.execute_notebook(
+        str(notebook),
+        str(out),
+        parameters=parameters,
+        cwd=str(notebook.parents[1]),
+        kernel_name="python3",
+        progress_bar=False,
+        start_timeout=300,
+        extra_arguments=["--log-level=ERROR"],
+    )
+
+
+def shown(notebook: nbformat.NotebookNode) -> str:
+    """All that the cells' outputs show, as text."""
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    return "\n".join(str(out.get("data", out.get("text", ""))) for out in outputs)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"gc_quantil": 0.9}, "unknown parameter 'gc_quantil'; did you mean 'gc_quantile'"),
+        ({"gc_quantile": 1.5}, "gc_quantile"),
+        ({"seeds": "zero"}, "seeds"),
+        ({"profile": "quik"}, "profile is 'quik'"),
+        ({"dataset": "wtc12"}, "wtc12"),
+    ],
+)
+def test_wrong_parameter_stops_the_notebook(
+    notebook: Path, tmp_path: Path, parameters: dict[str, object], message: str
+) -> None:
+    folder = tmp_path / "tables"
+    with pytest.raises(PapermillExecutionError, match=message):
+        run(notebook, tmp_path / "out.ipynb", **parameters, run_folder=str(folder))
+    assert not folder.exists()
+
+
+def test_smoke_run_of_the_stand_in(notebook: Path, tmp_path: Path) -> None:
+    """The whole pipeline through papermill's command line, a list given as papermill users do."""
+    folder, out = tmp_path / "tables", tmp_path / "out.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), str(out), "-k", "python3"]
+    command += ["-p", "profile", "smoke", "-p", "gc_quantile", "0.7", "-y", "seeds: [3, 4]"]
+    command += ["-p", "run_folder", str(folder), "--no-progress-bar"]
+    done = subprocess.run(
+        command,
+        cwd=notebook.parents[1],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    executed = nbformat.read(out, as_version=4)
+    text = shown(executed)
+    assert 'id="standin-banner"' in text
+    assert "not for conclusions" in text
+    rows = pd.read_csv(folder / "mpra_gc_ood.csv")
+    assert set(rows["data"]) == {"standin"}
+    assert set(rows["profile"]) == {"smoke"}
+    assert {3.0, 4.0} <= set(rows["seed"].dropna())
+    assert {"gc_high", "gc_low", "placebo"} <= set(rows["shift"].dropna())
+    measured = rows[rows["metric"] == "picp_90"]
+    assert measured["value"].between(0, 1).all()
+
+
+@pytest.mark.slow
+def test_a_second_run_gives_the_same_tables(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = []
+    for repeat in ("first", "second"):
+        monkeypatch.setenv("SHIFT_STORE", str(tmp_path / repeat / "store"))
+        folder = tmp_path / repeat / "tables"
+        out = tmp_path / repeat / "out.ipynb"
+        out.parent.mkdir()
+        run(notebook, out, profile="smoke", run_folder=str(folder))
+        tables.append({path.name: path.read_bytes() for path in folder.rglob("*.csv")})
+    assert len(tables[0]) > 1
+    assert tables[0] == tables[1]
