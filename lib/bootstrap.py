@@ -39,6 +39,24 @@ def group_codes(groups: ArrayLike) -> GroupCodes:
     return GroupCodes(codes, len(unique))
 
 
+def merge_groups(groups: GroupCodes, most: int, rng: np.random.Generator) -> GroupCodes:
+    """Groups merged at random into at most ``most`` sets of equal number, each group kept whole.
+
+    A bootstrap over the sets has the same expected variance as one over the groups, at a cost that
+    no longer grows with them: with 2,000 sets the standard error is itself good to 1.6 %.
+
+    Examples
+    --------
+    >>> merged = merge_groups(group_codes([0, 0, 1, 2, 3]), 2, np.random.default_rng(0))
+    >>> merged.n_groups, bool(merged.codes[0] == merged.codes[1])
+    (2, True)
+    """
+    if groups.n_groups <= as_count("most", most):
+        return groups
+    merged = rng.permutation(groups.n_groups) % most
+    return GroupCodes(merged[groups.codes], most)
+
+
 def weight_blocks(
     n_groups: int, draws: int, rng: np.random.Generator, rows: int | None = None
 ) -> Iterator[tuple[int, FloatArray]]:
@@ -108,6 +126,13 @@ def cell_totals(
     return sparse.csr_array((columns[kept].ravel(), (rows, cols)), shape=shape)
 
 
+def _densest(matrix: FloatArray | sparse.csr_array) -> FloatArray | sparse.csr_array:
+    """A sparse matrix as a dense one where the dense product is quicker: above a tenth filled."""
+    if isinstance(matrix, np.ndarray) or 10 * matrix.nnz <= matrix.shape[0] * matrix.shape[1]:
+        return matrix
+    return matrix.toarray()
+
+
 def bootstrap_totals(
     totals: Sequence[FloatArray | sparse.csr_array],
     n_groups: int,
@@ -115,6 +140,7 @@ def bootstrap_totals(
     rng: np.random.Generator,
 ) -> list[FloatArray]:
     """Resampled sums ``(K, draws)`` of each matrix ``(K, n_groups)``; all share the weights."""
+    totals = [_densest(matrix) for matrix in totals]
     out = [np.empty((matrix.shape[0], draws)) for matrix in totals]
     for start, weights in weight_blocks(n_groups, draws, rng):
         for result, matrix in zip(out, totals, strict=True):

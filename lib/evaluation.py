@@ -21,6 +21,7 @@ from lib.bootstrap import (
     draw_variance,
     group_codes,
     group_totals,
+    merge_groups,
     percentile_interval,
     weight_blocks,
 )
@@ -41,7 +42,10 @@ from lib.metrics.resampling import (
     selective_metrics,
 )
 
+MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap
 RESAMPLED_DRAWS = 200  # draws of metrics that need the order of elements, not only sums
+FEWER_DRAWS = 100  # the same above MANY_ROWS
+MANY_ROWS = 5000
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
 BINNED_LEVEL = 0.9
 COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
@@ -121,11 +125,6 @@ def _measure(tables: _Totals, sums: Sequence[FloatArray], setup: _Setup) -> _Mea
     return _Measured(overall, binned)
 
 
-def _point(tables: _Totals, setup: _Setup) -> _Measured:
-    ones = np.ones((setup.groups.n_groups, 1))
-    return _measure(tables, [matrix @ ones for matrix in [tables.overall, *tables.binned]], setup)
-
-
 def _ordered(forecast: Forecast, groups: GroupCodes) -> list[Weighted]:
     mean, std, target = forecast
     z = (target - mean) / std
@@ -139,6 +138,14 @@ def _ordered(forecast: Forecast, groups: GroupCodes) -> list[Weighted]:
 
 def _apply(parts: Sequence[Weighted], weights: FloatArray) -> Values:
     return {name: values for part in parts for name, values in part(weights).items()}
+
+
+def _point(tables: _Totals, ordered: Sequence[Weighted], setup: _Setup) -> _Measured:
+    ones = np.ones((setup.groups.n_groups, 1))
+    sums = [matrix @ ones for matrix in [tables.overall, *tables.binned]]
+    measured = _measure(tables, sums, setup)
+    measured.overall.update(_apply(ordered, ones))
+    return measured
 
 
 def _resample(
@@ -234,10 +241,11 @@ def evaluate(
     levels : sequence of float
         Levels of ``picp_*``, ``mpiw_*``, ``coverage_gap_*``, ``interval_score_*``.
     draws : int
-        Bootstrap draws. Metrics that need the order of elements (``mace``, ``rmsce``,
-        ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``, ``zms_robust``, ``aurc``,
-        ``e_aurc``, ``augrc``, ``prr``, ``naurc``; squared error ranked by std) take at most 200;
-        ``spearman_r`` and ``unc_error_spearman`` are linearised (``spearman_column``).
+        Bootstrap draws. More than 2,000 groups are first merged at random into 2,000 sets. Metrics
+        that need the order of elements (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``,
+        ``zve``, ``pit_ks``, ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr``, ``naurc``;
+        squared error ranked by std) take at most 200, above 5,000 rows at most 100; ``spearman_r``
+        and ``unc_error_spearman`` are linearised (``spearman_column``).
     by : mapping of name to (n,) labels, optional
         Covariates, such as ``{"gc_decile": quantile_bins(gc)}``. Bins of fewer than 10 elements are
         dropped.
@@ -263,46 +271,39 @@ def evaluate(
     >>> float(scores.loc["mae", "value"]) == 2 / 3, int(scores.loc["mae", "n"])
     (True, 3)
     """
-    forecast, groups = _read(predictions)
+    forecast, given_groups = _read(predictions)
     draws = as_count("draws", draws)
-    n = len(groups.codes)
+    n = len(given_groups.codes)
+    groups = merge_groups(given_groups, MOST_GROUPS, rng)
     checked_levels = tuple(as_level(level, "levels") for level in levels)
-    given = {
-        name: _bins(name, labels, n) for name, labels in (by if by is not None else {}).items()
-    }
+    given = {} if by is None else {name: _bins(name, labels, n) for name, labels in by.items()}
     bins = {name: members for name, members in given.items() if members.labels}
     setup = _Setup(groups, checked_levels, climatology, bins)
 
     tables, ordered = _totals(forecast, setup), _ordered(forecast, groups)
-    ones = np.ones((groups.n_groups, 1))
-    point = _point(tables, setup)
-    point.overall.update(_apply(ordered, ones))
+    point = _point(tables, ordered, setup)
     sums = bootstrap_totals([tables.overall, *tables.binned], groups.n_groups, draws, rng)
+    few = min(draws, RESAMPLED_DRAWS if n <= MANY_ROWS else FEWER_DRAWS)
     drawn = _measure(tables, sums, setup)
-    resampled = _resample(ordered, groups, min(draws, RESAMPLED_DRAWS), rng)
-
+    resampled = _resample(ordered, groups, few, rng)
     truth = None
     if oracle is not None:
-        true_forecast = _oracle(oracle, forecast[2])
-        truth = _point(_totals(true_forecast, setup), setup)
-        truth.overall.update(_apply(_ordered(true_forecast, groups), ones))
+        best = _oracle(oracle, forecast[2])
+        truth = _point(_totals(best, setup), _ordered(best, groups), setup)
+    return _assemble(point, drawn, resampled, truth, setup)
 
-    fast = [name for name in point.overall if name not in resampled]
-    frames = [
-        _frame(
-            {name: point.overall[name] for name in names},
-            values,
-            None if truth is None else truth.overall,
-            "",
-            [""],
-            np.array([n]),
-        )
-        for names, values in ((fast, drawn.overall), (list(resampled), resampled))
-    ]
-    for name, members in bins.items():
+
+def _assemble(
+    point: _Measured, drawn: _Measured, resampled: Values, truth: _Measured | None, setup: _Setup
+) -> pd.DataFrame:
+    known = None if truth is None else truth.overall
+    whole = np.array([len(setup.groups.codes)])
+    frames = []
+    for draws in ({k: v for k, v in drawn.overall.items() if k not in resampled}, resampled):
+        values = {name: point.overall[name] for name in draws}
+        frames.append(_frame(values, draws, known, "", [""], whole))
+    for name, bins in setup.bins.items():
         known = None if truth is None else truth.binned[name]
-        rows = _frame(
-            point.binned[name], drawn.binned[name], known, name, members.labels, members.sizes
-        )
+        rows = _frame(point.binned[name], drawn.binned[name], known, name, bins.labels, bins.sizes)
         frames += [rows, _worst_rows(rows)]
     return pd.concat(frames, ignore_index=True)[COLUMNS]

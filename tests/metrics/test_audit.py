@@ -49,6 +49,36 @@ def test_equals_the_single_functions(n, digits):
         assert values[name] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
 
 
+# what a change of unit by a factor does to each metric; the rest stays as it is
+SCALED = {"rmse", "mae", "bias", "sd_target", "crps_gaussian", "sharpness"}
+SCALED |= {"check_score", "interval_score_mean"}
+SQUARED = {"uce", "aurc", "e_aurc", "augrc"}
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(3.0, 0.0), (0.01, 5.0), (1.0, -1e4)])
+def test_change_of_unit(factor, offset):
+    mean, std, target = sample(500)
+    before = audit.all_metrics(mean, std, target)
+    after = audit.all_metrics(factor * mean + offset, factor * std, factor * target + offset)
+    for name, value in before.items():
+        if name == "nll_gaussian":
+            expected = value + np.log(factor)
+        elif name in SCALED or name.startswith(("mpiw", "interval_score")):
+            expected = factor * value
+        else:
+            expected = factor**2 * value if name in SQUARED else value
+        assert after[name] == pytest.approx(expected, rel=1e-7, abs=1e-9), name
+
+
+def test_order_of_rows_does_not_matter():
+    mean, std, target = sample(300)
+    std = np.round(std, 6)
+    shuffled = np.random.default_rng(1).permutation(300)
+    before = audit.all_metrics(mean, std, target)
+    after = audit.all_metrics(mean[shuffled], std[shuffled], target[shuffled])
+    assert after == pytest.approx(before, rel=1e-9)
+
+
 def test_tables():
     mean, std, target = sample(3000)
     species = np.arange(3000) % 3
@@ -93,7 +123,7 @@ def test_audit_of_100k_is_quick():
     forecast = sample(100_000)
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         audit.audit(*forecast, np.random.default_rng(0))
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 2

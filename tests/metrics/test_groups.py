@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.metrics.groups import orientation, quantile_bins, worst_group
+from lib.metrics.groups import id_ood_gap, orientation, quantile_bins, worst_group
 
 
 def test_orientation_of_levels():
@@ -47,3 +47,23 @@ def test_bins_are_even_and_ties_stay_together():
     assert quantile_bins([7.0], 4).tolist() == [0]
     with pytest.raises(ValueError, match="bins is 0"):
         quantile_bins([1, 2], 0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "inside", "outside", "expected"),
+    [
+        ("rmse", 2.0, 3.0, (1.0, 0.5)),
+        ("pearson_r", 0.8, 0.6, (0.2, 0.25)),
+        ("crps_skill", -0.5, 0.5, (-1.0, -2.0)),
+        ("bias", -0.1, 0.3, (0.2, 2.0)),
+        ("picp_90", 0.9, 0.7, (0.2, np.nan)),
+        ("zms", 1.5, 0.5, (0.0, 0.0)),
+    ],
+)
+def test_gap(metric, inside, outside, expected):
+    assert id_ood_gap(metric, inside, outside) == pytest.approx(expected, nan_ok=True)
+
+
+def test_gap_needs_an_orientation():
+    with pytest.raises(ValueError, match="'sd_target' has no orientation"):
+        id_ood_gap("sd_target", 1, 2)

@@ -65,6 +65,25 @@ def test_uncertainty_toolbox_calibration(kind):
         assert calibration.miscal_area(*forecast, kind) == pytest.approx(area, abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [
+        (0.5, (0.19429, 0.21753, 0.19625)),
+        (2.0, (0.20692, 0.23003, 0.20901)),
+        (1.0, (0.00862, 0.01040, 0.00865)),
+    ],
+)
+def test_uncertainty_toolbox_printed_example(factor, expected):
+    uct = peer("uncertainty_toolbox")
+    np.random.seed(11)  # the peer draws from the global state
+    mean, std, target, _ = uct.synthetic_sine_heteroscedastic(650)
+    seen = [
+        metric(mean, factor * std, target)
+        for metric in (calibration.mace, calibration.rmsce, calibration.miscal_area)
+    ]
+    assert seen == pytest.approx(expected, abs=6e-6)  # five digits are printed
+
+
 def test_isotonic_recalibration_agrees_up_to_their_grid():
     uct = peer("uncertainty_toolbox")
     rng = np.random.default_rng(3)
