@@ -1,8 +1,9 @@
 """The settings of one fit."""
 
+import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class FitConfig(BaseModel):
@@ -51,3 +52,12 @@ class FitConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=0, ge=0)
+
+    @field_validator("model_options")
+    @classmethod
+    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """As JSON would give them back, so that a stored config equals the one that was given."""
+        try:
+            return json.loads(json.dumps(options, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"model_options must be plain values (JSON): {error}") from error

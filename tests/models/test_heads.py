@@ -1,0 +1,61 @@
+"""The loss and the head against arithmetic by hand."""
+
+import math
+
+import pytest
+import torch
+
+from lib.models.heads import GaussianHead, SequenceNetwork, beta_nll, positive_std
+
+
+def _gradients(beta: float) -> tuple[float, float]:
+    """Gradients of the loss in mean and std at mean 1, std 2, target 4."""
+    mean = torch.tensor([1.0], requires_grad=True)
+    std = torch.tensor([2.0], requires_grad=True)
+    beta_nll(mean, std, torch.tensor([4.0]), beta).backward()
+    assert mean.grad is not None and std.grad is not None
+    return mean.grad.item(), std.grad.item()
+
+
+def test_beta_zero_is_the_likelihood() -> None:
+    # ½ ((4-1)/2)² + log 2 = 9/8 + log 2
+    loss = beta_nll(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0]), 0.0)
+    assert loss.item() == pytest.approx(9 / 8 + math.log(2))
+    # d/dmean = -(4-1)/4; d/dstd = -(4-1)²/8 + 1/2
+    assert _gradients(0.0) == pytest.approx((-3 / 4, -9 / 8 + 1 / 2))
+
+
+def test_beta_one_has_the_gradient_of_the_squared_error() -> None:
+    # Times std² = 4, which itself has no gradient: -(4-1), the gradient of ½ (4-1)².
+    assert _gradients(1.0) == pytest.approx((-3.0, 4 * (-9 / 8 + 1 / 2)))
+
+
+def test_beta_one_half_multiplies_by_the_standard_deviation() -> None:
+    assert _gradients(0.5) == pytest.approx((-3 / 2, 2 * (-9 / 8 + 1 / 2)))
+
+
+def test_weights_average() -> None:
+    zero, one = torch.zeros(2), torch.ones(2)
+    target = torch.tensor([0.0, 2.0])  # terms: 0 and ½·4 = 2
+    assert beta_nll(zero, one, target, 0.0).item() == pytest.approx(1.0)
+    weight = torch.tensor([3.0, 1.0])  # (3·0 + 1·2) / 4
+    assert beta_nll(zero, one, target, 0.0, weight).item() == pytest.approx(0.5)
+
+
+def test_std_has_a_floor_and_grows_without_bound() -> None:
+    raw = torch.tensor([-1e4, 0.0, 1e4])
+    assert positive_std(raw, 0.1).tolist() == pytest.approx([0.1, 0.1 + math.log(2), 1e4], rel=1e-4)
+
+
+def test_head_takes_features_beside_the_embedding() -> None:
+    head = GaussianHead(3, 2, hidden=4, dropout=0.0)
+    embedding = torch.zeros(5, 3)
+    first = head(embedding, torch.zeros(5, 2))
+    second = head(embedding, torch.ones(5, 2))
+    assert first.shape == (5, 2)
+    assert not torch.equal(first, second)
+
+
+def test_a_network_must_embed() -> None:
+    with pytest.raises(TypeError, match="no embed"):
+        SequenceNetwork().embed(torch.zeros(1, 4, 8))

@@ -1,0 +1,116 @@
+"""Every network by name: shapes, gradients, side features, and what the registry refuses."""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from lib.models import MODELS, build
+
+
+class Linear(nn.Module):
+    """A user's own network: one weight per base and position."""
+
+    def __init__(self, length: int, n_features: int = 0, *, scale: float = 1.0) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4 * length + n_features, 2)
+        self.scale = scale
+
+    def forward(self, one_hot: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        flat = one_hot.flatten(1)
+        flat = flat if features is None else torch.cat([flat, features], 1)
+        return self.scale * self.layer(flat)
+
+
+class OnlyMean(Linear):
+    """Forgets the standard deviation."""
+
+    def forward(self, one_hot: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        return super().forward(one_hot, features)[:, 0]
+
+
+class Fails(Linear):
+    """Cannot take any input."""
+
+    def forward(self, one_hot: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        raise RuntimeError("too short")
+
+
+@pytest.fixture
+def here(monkeypatch) -> str:
+    """An importable name for this file."""
+    monkeypatch.setitem(sys.modules, "users_networks", sys.modules[__name__])
+    return "users_networks"
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("length", [1, 20, 170, 200])
+def test_shapes(name: str, length: int) -> None:
+    network = build(name, length).eval()
+    assert network(torch.rand(3, 4, length)).shape == (3, 2)
+    embedding = network.embed(torch.rand(3, 4, length))
+    assert embedding.ndim == 2 and len(embedding) == 3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    torch.manual_seed(0)
+    network = build(name, 64, n_features=2, dropout=0.0)
+    network(torch.rand(8, 4, 64), torch.rand(8, 2)).square().sum().backward()
+    for parameter, value in network.named_parameters():
+        assert value.grad is not None and value.grad.abs().sum() > 0, parameter
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_features_and_rows(name: str) -> None:
+    torch.manual_seed(0)
+    network = build(name, 64, n_features=2).eval()
+    one_hot, features = torch.rand(4, 4, 64), torch.rand(4, 2)
+    whole = network(one_hot, features)
+    torch.testing.assert_close(network(one_hot[1:2], features[1:2]), whole[1:2])
+    assert not torch.equal(network(one_hot, features + 1), whole)
+
+
+def test_length_of_memory_does_not_matter() -> None:
+    network = build("cnn", 30, channels=8).eval()
+    one_hot = torch.rand(2, 4, 30)
+    laid_out = one_hot.transpose(1, 2).contiguous().transpose(1, 2)
+    torch.testing.assert_close(network(one_hot), network(laid_out))
+
+
+def test_initialisation_follows_the_seed() -> None:
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(build("cnn", 30).trunk[0].weight)
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+def test_own_network(here: str) -> None:
+    network = build(f"{here}:Linear", 10, 3, scale=2.0)
+    assert network(torch.rand(5, 4, 10), torch.rand(5, 3)).shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("cnm", {}, "'cnm' is not known; use one of cnn, "),
+        ("no_such_package:Net", {}, "cannot be imported"),
+        ("lib.models:Net", {}, "cannot be imported"),
+        ("cnn", {"chanels": 3}, "does not take options.*chanels"),
+        ("cnn", {"kernels": (3, 3), "pools": (2,)}, "2 kernels but 1 pools"),
+        ("builtins:dict", {}, "does not take|not an nn.Module"),
+        ("users_networks:OnlyMean", {}, r"returns \(3,\).*must return \(n, 2\)"),
+        ("users_networks:Fails", {}, "fails on 3 sequences of 10 nt.*too short"),
+    ],
+)
+def test_refused(here: str, name: str, options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build(name, 10, **options)
+
+
+def test_no_positions() -> None:
+    with pytest.raises(ValueError, match="length is 0"):
+        build("cnn", 0)
