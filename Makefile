@@ -40,7 +40,7 @@ format: $(READY)
 	$(PY) -m ruff check --fix .
 
 pairs: $(READY)
-	$(PY) -m jupytext --sync notebooks/*.md
+	$(PY) -m jupytext --update --to ipynb notebooks/*.md
 
 clean:
 	rm -rf runs book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,7 +22,8 @@ IMPORT_NAMES = {  # import name -> distribution, where they differ
     "jupyter_book": "jupyter-book",
     "jupyter_server_mathjax": "jupyter-server-mathjax",
 }
-COME_ALONG = {"nbformat", "nbclient", "packaging", "sphinx", "docutils"}  # required by jupyter-book
+# Parts of jupyter-book and ipykernel.
+COME_ALONG = {"nbformat", "nbclient", "packaging", "sphinx", "docutils", "IPython"}
 
 
 @pytest.fixture(scope="module")

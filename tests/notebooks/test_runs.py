@@ -46,8 +46,6 @@ def shown(notebook: nbformat.NotebookNode) -> str:
     [
         ({"gc_quantil": 0.9}, "unknown parameter 'gc_quantil'; did you mean 'gc_quantile'"),
         ({"gc_quantile": 1.5}, "gc_quantile"),
-        ({"seeds": "zero"}, "seeds"),
-        ({"profile": "quik"}, "profile is 'quik'"),
         ({"dataset": "wtc12"}, "wtc12"),
     ],
 )
