@@ -55,16 +55,19 @@ def _combined(tables: Tables) -> pd.DataFrame:
     return rows[rows["split_seed"].isna()]
 
 
+def _best_use(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Rows of the ensemble, and of the one network where an arm has no more."""
+    ensembles = rows[rows["uncertainty"] == "ensemble"]
+    have = set(ensembles[keys].itertuples(index=False, name=None))
+    single = rows[rows["uncertainty"] == "single"]
+    alone = [row not in have for row in single[keys].itertuples(index=False, name=None)]
+    return pd.concat([ensembles, single[alone]], ignore_index=True)
+
+
 def base_rows(tables: Tables, config: Config) -> pd.DataFrame:
     """Combined rows of the network as it is best used: the ensemble where there is one."""
     rows = _combined(tables)
-    rows = rows[rows["model"] == config.model]
-    ensembles = rows[rows["uncertainty"] == "ensemble"]
-    key = ["data", "split", "shift", "condition"]
-    have = set(ensembles[key].itertuples(index=False, name=None))
-    single = rows[rows["uncertainty"] == "single"]
-    alone = [row not in have for row in single[key].itertuples(index=False, name=None)]
-    table = pd.concat([ensembles, single[alone]], ignore_index=True)
+    table = _best_use(rows[rows["model"] == config.model], ["data", "split", "shift", "condition"])
     return table.assign(data=table["data"].map(lambda name: NAMES.get(name, name)))
 
 
@@ -299,8 +302,7 @@ def contrast_table(tables: Tables, config: Config) -> Table:
     """What each shift changes in the network's error and coverage."""
     table = tables.tables["contrasts"]
     table = table[(table["model"] == config.model) & table["metric"].isin(["rmse", "picp_90"])]
-    base = "ensemble" if "ensemble" in set(table["uncertainty"]) else "single"
-    table = table[table["uncertainty"].isin([base])]
+    table = _best_use(table, ["data", "shift", "against"])
     columns = ["data", "shift", "against", "metric", "scale", "value", "lower", "upper", "splits"]
     caption = (
         "Paired by split: the shifted part against the part inside, and against the same kind of "

@@ -90,7 +90,7 @@ class Config(ExperimentConfig):
             "members": 1,
             "epochs": 5,
         },
-        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4), "members": 2},
+        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4), "members": 1},
     }
 
     dataset: str = "default"
