@@ -12,175 +12,107 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from lib.bootstrap import (
     GroupCodes,
-    bootstrap_totals,
-    cell_totals,
     draw_variance,
     group_codes,
-    group_totals,
     merge_groups,
     percentile_interval,
-    weight_blocks,
 )
 from lib.metrics._check import FloatArray, IntArray, as_count, as_forecast, as_labels, as_level
 from lib.metrics._order import factorise
 from lib.metrics.groups import worst_group
-from lib.metrics.moments import (
-    conditional_columns,
-    metrics_from_means,
-    overall_columns,
-    spearman_column,
-)
-from lib.metrics.resampling import (
-    Weighted,
-    binned_metrics,
-    curve_metrics,
-    ordered_metrics,
-    selective_metrics,
-)
+from lib.resampled import Bins, Forecast, Measured, Setup, Values, measure_draws, measure_point
 
 MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap
-RESAMPLED_DRAWS = 200  # draws of metrics that need the order of elements, not only sums
-FEWER_DRAWS = 100  # the same above MANY_ROWS
-MANY_ROWS = 5000
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
-BINNED_LEVEL = 0.9
 COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
 
-Forecast = tuple[FloatArray, FloatArray, FloatArray]
-Values = dict[str, FloatArray]
 
-
-class _Bins(NamedTuple):
-    labels: list[str]
-    cells: IntArray  # (n,), -1 where the bin is too small
-    sizes: IntArray
-
-
-class _Setup(NamedTuple):
-    groups: GroupCodes
-    levels: tuple[float, ...]
-    climatology: tuple[float, float] | None
-    bins: dict[str, _Bins]
-
-
-class _Totals(NamedTuple):
-    """Sums per group of the whole part and of the bins of each covariate; column 0 counts rows."""
-
-    names: list[str]
-    overall: FloatArray
-    binned_names: list[str]
-    binned: list[sparse.csr_array]
-
-
-class _Measured(NamedTuple):
-    overall: Values  # metric -> (draws,)
-    binned: dict[str, Values]  # covariate -> metric -> (n_bins, draws)
-
-
-def _bins(name: str, labels: ArrayLike, n: int) -> _Bins:
+def _bins(name: str, labels: ArrayLike, n: int) -> Bins:
     unique, inverse = factorise(as_labels(f"by[{name!r}]", labels, n))
     sizes = np.bincount(inverse, minlength=len(unique))
     kept = sizes >= MIN_BIN
     number = np.where(kept, np.cumsum(kept) - 1, -1)
-    return _Bins([str(label) for label in unique[kept]], number[inverse], sizes[kept])
+    return Bins([str(label) for label in unique[kept]], number[inverse], sizes[kept])
 
 
-def _totals(forecast: Forecast, setup: _Setup) -> _Totals:
-    mean, std, target = forecast
-    columns = overall_columns(*forecast, setup.levels, setup.climatology)
-    columns["spearman"] = spearman_column(mean, target)
-    columns["unc_error"] = spearman_column(np.abs(target - mean), std)
-    stacked = np.column_stack([np.ones(len(mean)), *columns.values()])
-    overall = group_totals(stacked, setup.groups)
-    binned: list[sparse.csr_array] = []
-    inner = conditional_columns(*forecast, BINNED_LEVEL)
-    stacked = np.column_stack([np.ones(len(mean)), *inner.values()])
-    for bins in setup.bins.values():
-        binned.append(cell_totals(stacked, bins.cells, len(bins.labels), setup.groups))
-    return _Totals(list(columns), overall, list(inner), binned)
+def _set_up(
+    groups: GroupCodes,
+    levels: Sequence[float],
+    climatology: tuple[float, float] | None,
+    by: Mapping[str, ArrayLike] | None,
+    rng: np.random.Generator,
+) -> Setup:
+    n = len(groups.codes)
+    checked = tuple(as_level(level, "levels") for level in levels)
+    given = {} if by is None else {name: _bins(name, labels, n) for name, labels in by.items()}
+    bins = {name: members for name, members in given.items() if members.labels}
+    return Setup(merge_groups(groups, MOST_GROUPS, rng), checked, climatology, bins)
 
 
-def _means(names: Sequence[str], totals: FloatArray) -> Values:
-    """Sums ``(K + 1, ...)``, the count first, as named means; NaN where nothing counts."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return dict(zip(names, totals[1:] / totals[0], strict=True))
+class _Part(NamedTuple):
+    """Metrics of one covariate's bins (or of the whole part) that share a number of draws."""
+
+    by: str
+    bins: list[str]
+    n: IntArray
+    names: list[str]
+    values: FloatArray  # (metrics, bins)
+    draws: FloatArray  # (metrics, bins, draws)
+
+    def subtract(self, other: "_Part") -> "_Part":
+        with np.errstate(invalid="ignore"):
+            return self._replace(values=self.values - other.values, draws=self.draws - other.draws)
+
+    def divide(self, other: "_Part") -> "_Part":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._replace(values=self.values / other.values, draws=self.draws / other.draws)
 
 
-def _measure(tables: _Totals, sums: Sequence[FloatArray], setup: _Setup) -> _Measured:
-    """Metrics from the sums ``(K, draws)`` of each table in ``tables``."""
-    n = len(setup.groups.codes)
-    means = _means(tables.names, sums[0])
-    overall = metrics_from_means(means, setup.levels, n)
-    overall["spearman_r"] = np.clip(means["spearman"], -1, 1)
-    overall["unc_error_spearman"] = np.clip(means["unc_error"], -1, 1)
-    binned = {}
-    for (name, bins), total in zip(setup.bins.items(), sums[1:], strict=True):
-        cube = total.reshape(len(bins.labels), len(tables.binned_names) + 1, -1).swapaxes(0, 1)
-        means = _means(tables.binned_names, cube)
-        binned[name] = metrics_from_means(means, (BINNED_LEVEL,), n)
-    return _Measured(overall, binned)
+def _part(by: str, bins: list[str], n: IntArray, point: Values, drawn: Values) -> _Part:
+    names = list(drawn)
+    values = np.stack([point[name].reshape(len(bins)) for name in names])
+    draws = np.stack([drawn[name].reshape(len(bins), -1) for name in names])
+    return _Part(by, bins, n, names, values, draws)
 
 
-def _ordered(forecast: Forecast, groups: GroupCodes) -> list[Weighted]:
-    mean, std, target = forecast
-    z = (target - mean) / std
-    return [
-        curve_metrics(z, groups.codes, groups.n_groups),
-        binned_metrics(z, std, groups.codes, groups.n_groups),
-        ordered_metrics(z, groups.codes),
-        selective_metrics((target - mean) ** 2, std, groups.codes),
-    ]
+def _parts(point: Measured, drawn: Measured, setup: Setup) -> list[_Part]:
+    whole = np.array([len(setup.groups.codes)])
+    by_count: dict[int, Values] = {}
+    for name, values in drawn.overall.items():
+        by_count.setdefault(values.shape[-1], {})[name] = values
+    parts = [_part("", [""], whole, point.overall, values) for values in by_count.values()]
+    for name, bins in setup.bins.items():
+        parts.append(_part(name, bins.labels, bins.sizes, point.binned[name], drawn.binned[name]))
+    return parts
 
 
-def _apply(parts: Sequence[Weighted], weights: FloatArray) -> Values:
-    return {name: values for part in parts for name, values in part(weights).items()}
-
-
-def _point(tables: _Totals, ordered: Sequence[Weighted], setup: _Setup) -> _Measured:
-    ones = np.ones((setup.groups.n_groups, 1))
-    sums = [matrix @ ones for matrix in [tables.overall, *tables.binned]]
-    measured = _measure(tables, sums, setup)
-    measured.overall.update(_apply(ordered, ones))
-    return measured
-
-
-def _resample(
-    parts: Sequence[Weighted], groups: GroupCodes, draws: int, rng: np.random.Generator
-) -> Values:
-    blocks = weight_blocks(groups.n_groups, draws, rng, rows=len(groups.codes))
-    drawn = [_apply(parts, weights) for _, weights in blocks]
-    return {name: np.concatenate([block[name] for block in drawn]) for name in drawn[0]}
-
-
-def _frame(
-    point: Values, drawn: Values, oracle: Values | None, by: str, bins: Sequence[str], n: IntArray
-) -> pd.DataFrame:
-    """Rows of one covariate: metrics x bins; values are ``(bins, 1)``, draws ``(bins, draws)``."""
-    names = list(point)
-    stacked = np.stack([drawn[name] for name in names])
-    lower, upper = percentile_interval(stacked)
-    known = None if oracle is None else np.stack([oracle[name] for name in names]).ravel()
+def _frame(part: _Part, truth: Measured | None) -> pd.DataFrame:
+    lower, upper = percentile_interval(part.draws)
+    oracle = np.full(part.values.shape, np.nan)
+    if truth is not None:
+        known = truth.binned[part.by] if part.by else truth.overall
+        oracle = np.stack([known[name].reshape(len(part.bins)) for name in part.names])
     return pd.DataFrame(
         {
-            "metric": np.repeat(np.array(names, dtype=object), len(bins)),
-            "by": by,
-            "bin": np.tile(np.array(bins, dtype=object), len(names)),
-            "value": np.stack([point[name] for name in names]).ravel(),
+            "metric": np.repeat(np.array(part.names, dtype=object), len(part.bins)),
+            "by": part.by,
+            "bin": np.tile(np.array(part.bins, dtype=object), len(part.names)),
+            "value": part.values.ravel(),
             "lower": lower.ravel(),
             "upper": upper.ravel(),
-            "n": np.tile(n, len(names)),
-            "oracle": np.nan if known is None else known,
-            "variance": draw_variance(stacked).ravel(),
+            "n": np.tile(part.n, len(part.names)),
+            "oracle": oracle.ravel(),
+            "variance": draw_variance(part.draws).ravel(),
         }
     )
 
 
 def _worst_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The worst bin of each metric again, as ``worst_group_<metric>``."""
+    """The worst bin of each metric again, as ``worst_group_<metric>``; none for a whole part."""
+    rows = rows[rows["by"] != ""]
     found = []
     for metric, part in rows.groupby("metric", sort=False):
         worst = worst_group(str(metric), dict(zip(part.index, part["value"], strict=True)))
@@ -271,39 +203,79 @@ def evaluate(
     >>> float(scores.loc["mae", "value"]) == 2 / 3, int(scores.loc["mae", "n"])
     (True, 3)
     """
-    forecast, given_groups = _read(predictions)
-    draws = as_count("draws", draws)
-    n = len(given_groups.codes)
-    groups = merge_groups(given_groups, MOST_GROUPS, rng)
-    checked_levels = tuple(as_level(level, "levels") for level in levels)
-    given = {} if by is None else {name: _bins(name, labels, n) for name, labels in by.items()}
-    bins = {name: members for name, members in given.items() if members.labels}
-    setup = _Setup(groups, checked_levels, climatology, bins)
-
-    tables, ordered = _totals(forecast, setup), _ordered(forecast, groups)
-    point = _point(tables, ordered, setup)
-    sums = bootstrap_totals([tables.overall, *tables.binned], groups.n_groups, draws, rng)
-    few = min(draws, RESAMPLED_DRAWS if n <= MANY_ROWS else FEWER_DRAWS)
-    drawn = _measure(tables, sums, setup)
-    resampled = _resample(ordered, groups, few, rng)
+    forecast, groups = _read(predictions)
+    setup = _set_up(groups, levels, climatology, by, rng)
+    point, drawn = measure_draws(forecast, setup, as_count("draws", draws), rng)
     truth = None
     if oracle is not None:
         best = _oracle(oracle, forecast[2])
-        truth = _point(_totals(best, setup), _ordered(best, groups), setup)
-    return _assemble(point, drawn, resampled, truth, setup)
+        truth = measure_point(best, setup)
+    frames = [_frame(part, truth) for part in _parts(point, drawn, setup)]
+    rows = pd.concat([piece for frame in frames for piece in (frame, _worst_rows(frame))])
+    return rows.reset_index(drop=True)[COLUMNS]
 
 
-def _assemble(
-    point: _Measured, drawn: _Measured, resampled: Values, truth: _Measured | None, setup: _Setup
+def compare(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    climatology: tuple[float, float] | None = None,
+    levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
+    draws: int = 1000,
+    by: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
-    known = None if truth is None else truth.overall
-    whole = np.array([len(setup.groups.codes)])
+    """Differences and ratios of two models' metrics on the same elements, resampled together.
+
+    Both models see the same resampled groups, so what they share cancels: the interval is that of
+    the difference, not of two independent values. Pool the differences of several splits with
+    ``lib.statistics.combine_splits``.
+
+    Parameters
+    ----------
+    first, second : DataFrame with n rows
+        As for ``evaluate``, with equal ``target`` and, where given, equal ``group``.
+    rng, climatology, levels, draws, by
+        As for ``evaluate``.
+
+    Returns
+    -------
+    DataFrame
+        ``metric, by, bin, value, lower, upper, n, variance`` of first minus second and ``ratio,
+        ratio_lower, ratio_upper`` of first over second (meant for metrics above 0).
+
+    Raises
+    ------
+    ValueError
+        Tables that are not of the same elements, or what ``evaluate`` refuses.
+
+    Examples
+    --------
+    >>> truth = np.arange(40.0)
+    >>> near = pd.DataFrame({"target": truth, "mean": truth + 1, "std": 1.0})
+    >>> far = near.assign(mean=truth + 2)
+    >>> table = compare(far, near, rng=np.random.default_rng(0), draws=50).set_index("metric")
+    >>> float(table.loc["rmse", "value"]), float(table.loc["rmse", "ratio"])
+    (1.0, 2.0)
+    """
+    (forecast, groups), (other, other_groups) = _read(first), _read(second)
+    if not np.array_equal(forecast[2], other[2]):
+        raise ValueError("first and second differ in target; the same elements in order would do")
+    if not np.array_equal(groups.codes, other_groups.codes):
+        raise ValueError("first and second differ in group; the same groups would do")
+    setup = _set_up(groups, levels, climatology, by, rng)
+    seed = int(rng.integers(2**63))
+    runs = [
+        measure_draws(each, setup, as_count("draws", draws), np.random.default_rng(seed))
+        for each in (forecast, other)
+    ]
     frames = []
-    for draws in ({k: v for k, v in drawn.overall.items() if k not in resampled}, resampled):
-        values = {name: point.overall[name] for name in draws}
-        frames.append(_frame(values, draws, known, "", [""], whole))
-    for name, bins in setup.bins.items():
-        known = None if truth is None else truth.binned[name]
-        rows = _frame(point.binned[name], drawn.binned[name], known, name, bins.labels, bins.sizes)
-        frames += [rows, _worst_rows(rows)]
-    return pd.concat(frames, ignore_index=True)[COLUMNS]
+    pairs = (_parts(*run, setup) for run in runs)
+    for left, right in zip(*pairs, strict=True):
+        frame, ratio = _frame(left.subtract(right), None), _frame(left.divide(right), None)
+        for column in ("value", "lower", "upper"):
+            frame["ratio" if column == "value" else f"ratio_{column}"] = ratio[column]
+        frames.append(frame)
+    columns = [name for name in COLUMNS if name != "oracle"]
+    columns += ["ratio", "ratio_lower", "ratio_upper"]
+    return pd.concat(frames, ignore_index=True)[columns]

@@ -24,6 +24,7 @@ __all__ = [
     "group_bootstrap_weights",
     "holm",
     "intersection_union",
+    "margin_p",
     "paired_contrast",
     "percentile_interval",
     "scaled_margin",
@@ -252,6 +253,40 @@ def decide(
         return Decision("undecided", "")
     absent = near <= sign * null
     return Decision("contradicted", "absent" if absent else "present but below margin")
+
+
+def margin_p(
+    value: float,
+    lower: float,
+    upper: float,
+    df: float,
+    margin: float,
+    direction: Literal["greater", "less"],
+    level: float = 0.95,
+) -> float:
+    """p-value of a claim of superiority beyond a margin, on the scale of a two-sided test.
+
+    Read off a t interval (``paired_contrast``, ``combine_splits``): at most 1 - level exactly where
+    ``decide`` says *supported*. It is what ``holm`` takes for "any of" a family. 1 where the value
+    falls short of the margin.
+
+    Examples
+    --------
+    >>> contrast = paired_contrast([1.0, 2.0, 3.0, 2.0])
+    >>> p = margin_p(*contrast[:3], contrast.df, margin=0.5, direction="greater")
+    >>> (p <= 0.05) == (decide(*contrast[1:3], 0.5, "greater").verdict == "supported")
+    True
+    """
+    if direction not in ("greater", "less"):
+        raise ValueError(f"direction is {direction!r}; 'greater' or 'less' would do")
+    beyond = (value - margin) * (1 if direction == "greater" else -1)
+    half = (upper - lower) / 2
+    if np.isnan([value, half, margin]).any() or half < 0:
+        raise ValueError(f"({value}, {lower}, {upper}) with margin {margin} is no interval")
+    if beyond <= 0 or half == float("inf"):
+        return 1.0
+    error = half / float(student_t.ppf((1 + as_level(level)) / 2, df))
+    return float(2 * student_t.sf(beyond / error, df)) if error > 0 else 0.0
 
 
 def scaled_margin(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.evaluation import COLUMNS, evaluate
+from lib.evaluation import COLUMNS, compare, evaluate
 from lib.metrics import accuracy, calibration, coverage, scoring, selective
 from lib.metrics.groups import quantile_bins
 
@@ -225,6 +225,43 @@ def test_speed_of_one_call():
         run(table, draws=1000, by=deciles, oracle=table[["mean", "std"]])
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.3  # 0.08 s on an idle core
+
+
+def test_compare_by_hand():
+    first = make(60, group=np.arange(60) // 2)
+    second = first.assign(mean=0.0, std=1.0)
+    bins = {"half": np.arange(60) // 30}
+    table = compare(first, second, rng=np.random.default_rng(0), draws=200, by=bins)
+    one, two = run(first, by=bins), run(second, by=bins)
+    keys = ["metric", "by", "bin"]
+    wanted = ~one["metric"].str.startswith("worst_group")
+    merged = one[wanted].merge(two, on=keys, suffixes=("_1", "_2")).merge(table, on=keys)
+    assert len(merged) == len(table) == wanted.sum()
+    np.testing.assert_allclose(merged["value"], merged["value_1"] - merged["value_2"], atol=1e-12)
+    rmse = merged[(merged["metric"] == "rmse") & (merged["by"] == "")].iloc[0]
+    assert rmse["ratio"] == pytest.approx(rmse["value_1"] / rmse["value_2"])
+    assert rmse["ratio_lower"] < rmse["ratio"] < rmse["ratio_upper"]
+
+
+def test_compare_cancels_what_is_shared():
+    first = make(400)
+    second = first.assign(mean=first["mean"] + 0.05)
+    paired = compare(first, second, rng=np.random.default_rng(0), draws=400)
+    alone = overall(run(first, draws=400))
+    row = paired.set_index("metric").loc["rmse"]
+    assert row["variance"] < 0.05 * alone.loc["rmse", "variance"]
+    same = compare(first, first, rng=np.random.default_rng(0), draws=50)
+    known = same["value"].notna()
+    assert (same.loc[known, ["value", "lower", "upper", "variance"]] == 0).all().all()
+
+
+def test_compare_refuses_other_elements():
+    first = make(20)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="differ in target"):
+        compare(first, make(20, seed=1), rng=rng)
+    with pytest.raises(ValueError, match="differ in group"):
+        compare(first, first.assign(group=np.arange(20) // 2), rng=rng)
 
 
 @pytest.mark.slow
