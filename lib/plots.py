@@ -46,7 +46,13 @@ _CONFIG: dict[str, Any] = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
-    "legend": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12, "orient": "top"},
+    "legend": {
+        "labelColor": _TEXT,
+        "titleColor": _TEXT,
+        "labelFontSize": 12,
+        "labelLimit": 0,
+        "orient": "top",
+    },
     "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 13},
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
@@ -234,8 +240,8 @@ def dots(
     ]
     if reference is not None:
         layers.append(_dashed(alt.Chart(rows).mark_rule).encode(x=alt.datum(reference)))
-    groups = rows[y].nunique() * max(rows[colour].nunique(), 1)
-    panel = {"width": PANEL["width"], "height": max(90, 16 * groups)}
+    # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
+    panel = {"width": PANEL["width"], "height": alt.Step(12, **{"for": "offset"})}
     return _facetted(alt.layer(*layers).properties(**panel), facet, columns)
 
 
@@ -279,5 +285,5 @@ class Table:
             float_format=lambda value: f"{value:.3g}",
             justify="left",
         )
-        caption = f"<caption>{html.escape(self.caption)}</caption>"
-        return body.replace("<thead>", f"{caption}<thead>", 1)
+        caption = html.escape(self.caption)
+        return f'<figure class="table"><figcaption>{caption}</figcaption>{body}</figure>'

@@ -27,7 +27,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 PACKAGE = "lib"
 

@@ -74,4 +74,4 @@ def test_too_many_rows_are_refused():
 
 def test_table_cells_are_text():
     page = Table(pd.DataFrame({"a": ["<b>x</b>"], "v": [0.123456]}), "A & B")._repr_html_()
-    assert "&lt;b&gt;x" in page and "0.123" in page and "<caption>A &amp; B</caption>" in page
+    assert "&lt;b&gt;x" in page and "0.123" in page and "<figcaption>A &amp; B</figcaption>" in page

@@ -31,10 +31,23 @@ MODELS = {
     "mean": "training mean",
     "authors_cnn": "the authors' CNN",
 }
-SIDES = {
-    "inside": "inside (in distribution)",
-    "shifted": "shifted",
-    "matched": "same elements, trained on all kinds",
+SIDES = {"inside": "inside", "shifted": "shifted", "matched": "matched"}
+SHIFTS = {
+    "gc_high": "GC above",
+    "gc_low": "GC below",
+    "placebo": "placebo",
+    "gc_tilt": "tilt",
+    "species": "without",
+}
+MEASURES = {
+    "elements": "elements",
+    "length": "length (nt)",
+    "leak_groups": "leak groups",
+    "largest_group": "largest group",
+    "sd_activity": "SD of activity (log2)",
+    "r_gc_activity": "correlation of GC and activity",
+    "reliability": "reliability",
+    "best_pearson_r": "best correlation",
 }
 
 
@@ -113,12 +126,19 @@ def answer(tables: Tables, config: Config) -> Markdown:
     return Markdown("\n".join(sentences))
 
 
+def _measure(name: str) -> str:
+    """How a reader calls a measure of an assay."""
+    if name.startswith("gc_"):
+        return f"GC, {int(name[3:])} % quantile"
+    return MEASURES.get(name, name.replace("_", " "))
+
+
 def assay_table(tables: Tables) -> Table:
     """What the data sets are."""
     table = tables.tables["assays"].copy()
     wide = table.pivot(index="measure", columns="data", values="value")
-    wide = wide.loc[list(dict.fromkeys(table["measure"]))].reset_index()
-    wide.columns.name = None
+    wide = wide.loc[list(dict.fromkeys(table["measure"]))]
+    wide = wide.rename(index=_measure, columns=NAMES).rename_axis(None, axis=1).reset_index()
     caption = (
         "The assays. Reliability is the correlation of an element's two orientations; its root is "
         "the best correlation that a model blind to the strand could reach."
@@ -137,7 +157,8 @@ def leak_table(tables: Tables) -> Table:
         "an identical sequence or its reverse complement in training, and with any shared word. "
         "The last split ignores relatives on purpose: its results are a warning."
     )
-    return Table(wide[chosen].reset_index(), caption)
+    wide = wide[chosen].rename_axis(None, axis=1).reset_index().replace({"data": NAMES})
+    return Table(wide.rename(columns=lambda name: name.replace("_", " ")), caption)
 
 
 def gc_figure(tables: Tables) -> Figure:
@@ -192,23 +213,37 @@ def accuracy_figure(tables: Tables, config: Config) -> Figure:
     return Figure("accuracy", chart, table, caption)
 
 
+def _reading_order(column: pd.Series) -> pd.Series:
+    """Arms and sides in the order of :data:`SHIFTS` and :data:`SIDES`; others as they come."""
+    order = [*SIDES.values(), *SHIFTS.values()]
+    ranks = {name: rank for rank, name in enumerate(order)}
+    return column.map(lambda name: ranks.get(name, ranks.get(name.split(" ")[0], -1)))
+
+
 def shift_figure(tables: Tables, config: Config, metric: str, title: str, name: str) -> Figure:
     """One metric inside, shifted and matched, for every hold-out arm."""
     rows = base_rows(tables, config)
     rows = rows[(rows["metric"] == metric) & (rows["by"] == "")]
-    held = rows[rows["split"].isin(SIDES)]
-    arm = held["shift"].where(held["shift"] != "species", "species " + held["condition"])
-    tilt = rows[rows["shift"] == "gc_tilt"].assign(arm="tilt " + rows["condition"])
-    held = pd.concat([held.assign(arm=arm), tilt], ignore_index=True)
-    table = _columns(held.assign(side=held["split"].map(SIDES)), "data", "arm", "side")
+    rows = rows[rows["split"].isin(SIDES)]
+    exact = rows["shift"].isin(["gc_tilt", "species"])
+    arm = rows["shift"].map(SHIFTS) + (" " + rows["condition"]).where(exact, "")
+    table = _columns(rows.assign(arm=arm, side=rows["split"].map(SIDES)), "data", "arm", "side")
+    table = table.sort_values(["data", "arm", "side"], key=_reading_order, kind="stable")
     nominal = 0.9 if metric == "picp_90" else None
     chart = dots(
-        table, "value", "arm", colour="side", facet="data", x_title=title, reference=nominal
+        table,
+        "value",
+        "arm",
+        colour="side",
+        facet="data",
+        x_title=title,
+        order=list(dict.fromkeys(table["arm"])),
+        reference=nominal,
     )
     caption = (
-        f"{title[0].upper()}{title[1:]}, inside the training range, under the shift, and for the "
-        "same kind of elements when such were in training. A placebo holds out random groups: its "
-        "three values must agree."
+        f"{title[0].upper()}{title[1:]}. Inside: elements like those of training. Shifted: the "
+        "kind held out. Matched: the held-out kind, judged by a network that was trained on all kinds. "
+        "A placebo holds out random groups, so its two values must agree. Bars are 95 % intervals."
     )
     return Figure(name, chart, table, caption)
 
@@ -309,4 +344,5 @@ def contrast_table(tables: Tables, config: Config) -> Table:
         "elements judged by networks that saw such in training. RMSE as a ratio (1 is no change), "
         "coverage of 90 % intervals as a difference (0 is no change)."
     )
-    return Table(table[columns].sort_values(["data", "metric", "shift"]), caption)
+    table = table[columns].sort_values(["data", "metric", "shift"]).replace({"data": NAMES})
+    return Table(table, caption)
