@@ -9,10 +9,11 @@ law.
 import numpy as np
 from numba import njit
 
-from lib.binding import CHUNK, Scanner
+from lib.binding import CHUNK, ROWS, Scanner, table_rows
 from lib.simulator.background import GC_GRID, Sequences, gc_probabilities
 
 TOLERANCE = 0.004  # expected sites, per exchange and motif
+FAINT = 1e-5  # affinity below which a window is passed over
 
 
 def exchange_letters(
@@ -48,43 +49,52 @@ def exchange_letters(
 
 
 @njit(nogil=True, cache=True)
-def _local_occupancy(row, low, high, tables, first, widths, out):  # type: ignore[no-untyped-def]
-    """Occupancy of every motif summed over the windows that cover positions low to high - 1."""
-    length = len(row)
+def _local_occupancy(rows, at, tables, first, widths, out):  # type: ignore[no-untyped-def]
+    """Occupancy of every motif summed over the windows that cover a position."""
+    length = len(rows)
     for motif in range(len(widths)):
-        total = 0.0
-        width = widths[motif]
-        for start in range(max(0, low - width + 1), min(high, length - width + 1)):
+        total, width = 0.0, widths[motif]
+        for start in range(max(0, at - width + 1), min(at, length - width) + 1):
             forward, reverse = 1.0, 1.0
-            for table in range(first[motif], first[motif + 1]):
-                index = 0
-                for i in range(CHUNK):
-                    at = start + (table - first[motif]) * CHUNK + i
-                    index = index * 5 + (row[at] if at < length else 4)
-                forward *= tables[table, index, 0]
-                reverse *= tables[table, index, 1]
-            total += forward / (1 + forward) + reverse / (1 + reverse)
+            for chunk in range(first[motif + 1] - first[motif]):
+                row = rows[start + chunk * CHUNK]
+                forward *= tables[first[motif] + chunk, row, 0]
+                reverse *= tables[first[motif] + chunk, row, 1]
+            if forward + reverse > FAINT:
+                total += forward / (1 + forward) + reverse / (1 + reverse)
         out[motif] = total
+
+
+@njit(nogil=True, cache=True)
+def _put(codes, rows, at, letter):  # type: ignore[no-untyped-def]
+    """Write a letter and correct the table rows of the five-letter words that hold it."""
+    step, weight = int(letter) - int(codes[at]), ROWS // 5
+    for start in range(at, max(at - CHUNK, -1), -1):
+        rows[start] += step * weight
+        weight //= 5
+    codes[at] = letter
 
 
 @njit(nogil=True, cache=True)
 def _exchange(codes, fixed, goal, order, rng, tables, first, widths):  # type: ignore[no-untyped-def]
     before, after = np.empty(len(widths)), np.empty(len(widths))
+    rows = np.empty((1, codes.shape[1]), np.int16)
     for element in range(len(codes)):
-        row = codes[element]
+        own = codes[element]
+        table_rows(codes[element : element + 1], rows)
         left, to_strong = abs(goal[element]), goal[element] > 0
         for at in order[element]:
             if left == 0:
                 break
-            old = row[at]
+            old = own[at]
             strong = old == 1 or old == 2
             if fixed[element, at] or strong == to_strong:
                 continue
-            _local_occupancy(row, at, at + 1, tables, first, widths, before)
+            _local_occupancy(rows[0], at, tables, first, widths, before)
             pick = rng.random() < 0.5
-            row[at] = (1 if pick else 2) if to_strong else (0 if pick else 3)
-            _local_occupancy(row, at, at + 1, tables, first, widths, after)
+            _put(own, rows[0], at, (1 if pick else 2) if to_strong else (0 if pick else 3))
+            _local_occupancy(rows[0], at, tables, first, widths, after)
             if np.abs(after - before).max() > TOLERANCE:
-                row[at] = old
+                _put(own, rows[0], at, old)
             else:
                 left -= 1

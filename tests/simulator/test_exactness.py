@@ -19,11 +19,11 @@ COVERAGE_TOLERANCE = 0.003
     [
         ((), Assay()),
         ((), Assay(reliability=0.2)),
-        (Shift("gc", 1.0, "neutral"), Assay()),
+        (Shift("gc", 1.0), Assay()),
         ((Shift("effect_rewiring", 1.0), Shift("batch", 1.0), Shift("depth", 1.0)), Assay()),
         ((Shift("gc_amplification", 1.0), Shift("noise", 0.5)), Assay()),
     ],
-    ids=["in distribution", "noisy", "gc neutral", "rewired, batched, shallow", "amplified"],
+    ids=["in distribution", "noisy", "gc", "rewired, batched, shallow", "amplified"],
 )
 def test_the_oracle_is_calibrated(world, shift, assay):
     data = simulate(world, DRAWS, 11, shift=shift, assay=assay)
