@@ -54,9 +54,10 @@ def factorise(labels: NDArray) -> tuple[NDArray, IntArray]:
     if labels.dtype.kind in "iu" and len(labels):
         low, high = int(labels.min()), int(labels.max())
         if high - low <= 2 * len(labels):
-            shifted = labels.astype(np.int64) - low
+            wide = labels if labels.dtype.kind == "u" else labels.astype(np.int64)
+            shifted = (wide - wide.min()).astype(np.int64)
             present = np.bincount(shifted) > 0
             number = np.cumsum(present) - 1
-            return np.flatnonzero(present) + low, number[shifted]
+            return np.flatnonzero(present).astype(wide.dtype) + wide.min(), number[shifted]
     distinct, codes = np.unique(labels, return_inverse=True)
     return distinct, codes.astype(np.int64)

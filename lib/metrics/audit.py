@@ -2,8 +2,7 @@
 
 In: ``mean``, ``std``, ``target``, vectors ``(n,)``, or a Parquet file of them. Out: all metrics as
 one dict, or an ``Audit`` with metrics, curves, bins and null bands. Sums go through chunks that fit
-the cache; whatever needs an order is sorted once. Memory: eight vectors of n at the peak (640 MB
-for ten million elements).
+the cache; whatever needs an order is sorted once. Memory: about 150 bytes per element at the peak.
 """
 
 from collections.abc import Mapping, Sequence
