@@ -242,8 +242,9 @@ def shift_figure(tables: Tables, config: Config, metric: str, title: str, name: 
     )
     caption = (
         f"{title[0].upper()}{title[1:]}. Inside: elements like those of training. Shifted: the "
-        "kind held out. Matched: the held-out kind, judged by a network that was trained on all kinds. "
-        "A placebo holds out random groups, so its two values must agree. Bars are 95 % intervals."
+        "kind held out. Matched: the held-out kind, judged by a network that was trained on all "
+        "kinds. A placebo holds out random groups, so its two values must agree. Bars are 95 % "
+        "intervals."
     )
     return Figure(name, chart, table, caption)
 
