@@ -7,8 +7,11 @@ so that adding an axis of height one makes it channels-last without a copy.
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import convert_conv2d_weight_memory_format
@@ -65,6 +68,11 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)
+
+
+def as_tensor(values: NDArray[Any]) -> Tensor:
+    """A tensor on the CPU; shares memory unless the array is read-only, as mapped ones are."""
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 def channels_last(network: nn.Module) -> nn.Module:

@@ -27,8 +27,9 @@ class FitConfig(BaseModel):
         AdamW; the rate rises over the first 15 % of the steps, then falls along a cosine to 0.
     reverse_complement : bool
         Train on a random strand of each element and average both in forecasts.
-    max_shift : int
-        Training elements move by up to so many nt; the gap is filled with N.
+    max_shift : int or None
+        Training elements move by up to so many nt; the gap is filled with N. None takes 10, or 3
+        for oriented elements, whose parts stand at fixed places.
     precision : {"auto", "float32", "bfloat16"}
         ``auto`` takes bfloat16 where the processor multiplies it natively.
     device : {"auto", "cpu", "cuda"}
@@ -48,10 +49,17 @@ class FitConfig(BaseModel):
     learning_rate: float = Field(default=8e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     reverse_complement: bool = True
-    max_shift: int = Field(default=10, ge=0)
+    max_shift: int | None = Field(default=None, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def shift(self) -> int:
+        """``max_shift`` with its default filled in."""
+        if self.max_shift is not None:
+            return self.max_shift
+        return 10 if self.reverse_complement else 3
 
     @field_validator("model_options")
     @classmethod

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from lib.batches import (
+    as_tensor,
     autocast,
     channels_last,
     one_hot,
@@ -71,7 +72,7 @@ class FittedModel:
         """The torch module, in evaluation mode, on the CPU."""
         options = self.config.model_options
         module = build(self.config.model, self.length, len(self.feature_mean), **options)
-        module.load_state_dict({name: torch.from_numpy(v) for name, v in self.state.items()})
+        module.load_state_dict({name: as_tensor(v) for name, v in self.state.items()})
         return channels_last(module).eval()
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -205,7 +206,7 @@ def _forecasts(
     _check(model, codes, features)
     config, place = model.config, pick_device(device)
     strands = config.reverse_complement if average_strands is None else average_strands
-    rows = torch.from_numpy(np.ascontiguousarray(codes))
+    rows = as_tensor(codes)
     side = scaled_features(features, model.feature_mean, model.feature_std)
     found = []
     with one_thread(seed):
@@ -336,8 +337,7 @@ def embed(
             raise ValueError(f"model {model.config.model!r} offers no embed(one_hot) -> (n, d)")
         found = []
         for start in range(0, len(codes), batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + batch_size]))
-            batch = batch.to(place)  # (b, L)
+            batch = as_tensor(codes[start : start + batch_size]).to(place)  # (b, L)
             views = [batch] + [reverse_complement(batch)] * model.config.reverse_complement
             with autocast(place, dtype):
                 both = [network.embed(one_hot(v, dtype)).float() for v in views]  # type: ignore[operator]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from lib.batches import (
+    as_tensor,
     augment,
     autocast,
     channels_last,
@@ -136,8 +137,7 @@ def _part(
 ) -> _Part:
     standard = ((target - scales.target_mean) / scales.target_std).astype(np.float32)
     side = scaled_features(features, scales.feature_mean, scales.feature_std)
-    rows = torch.from_numpy(np.ascontiguousarray(codes))
-    return _Part(rows, torch.from_numpy(standard), side, weight)
+    return _Part(as_tensor(codes), torch.from_numpy(standard), side, weight)
 
 
 def _optimiser(
@@ -208,7 +208,7 @@ class _Loop:
                 self.train.codes[index],
                 self.generator,
                 strands=self.config.reverse_complement,
-                max_shift=self.config.max_shift,
+                max_shift=self.config.shift,
             )
             others = [None if v is None else v[index].to(self.device) for v in self.train[1:]]
             yield _Part(codes.to(self.device), *others)  # type: ignore[arg-type]

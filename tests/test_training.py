@@ -143,6 +143,14 @@ def test_early_stopping_keeps_the_best_state(toy) -> None:
     assert standard_nll == pytest.approx(min(nll), abs=1e-3)
 
 
+def test_read_only_arrays_are_taken(toy, fitted) -> None:
+    frozen = toy[0].copy(), toy[1].copy()
+    for values in frozen:
+        values.flags.writeable = False
+    assert _same(fit(*frozen, config=_config()), fitted)
+    assert np.isfinite(predict(fitted, frozen[0])).all()
+
+
 def test_weight_zero_is_absence() -> None:
     codes, target = _toy(200, 6)
     spoilt = np.concatenate([target[:100], target[100:] + 50])
@@ -263,6 +271,12 @@ def test_forecasts_refuse_what_does_not_fit(toy, fitted) -> None:
 def test_config_refuses(bad) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         FitConfig(**bad)
+
+
+def test_shift_follows_orientation() -> None:
+    assert FitConfig().shift == 10
+    assert FitConfig(reverse_complement=False).shift == 3
+    assert FitConfig(max_shift=0).shift == 0
 
 
 def test_config_is_frozen_and_json_able() -> None:

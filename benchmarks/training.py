@@ -1,0 +1,154 @@
+"""Training and prediction: this project's engine against plain PyTorch loops of the same network.
+
+Reference CNN, 200 nt, batch 256, 8,192 sequences. The engine runs one fit per core on one thread
+and augments each batch (random strand, random shift); the plain loop keeps its input as float32
+one-hot and uses two threads, which is the best it can do.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from record import medians, peak_mib, record, row
+from torch import nn
+
+from lib import sequences
+from lib.training import FitConfig, FittedModel, fit, predict
+
+LENGTH = 200
+SIZE = 8_192
+BATCH = 256
+MANY = 1_000_000
+REPEATS = 5
+Data = tuple[NDArray[np.uint8], NDArray[np.float64]]
+
+
+def data(n: int) -> Data:
+    """Random sequences whose activity is their GC content and noise."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (n, LENGTH), dtype=np.uint8)
+    return codes, sequences.gc_content(codes) + rng.normal(0, 0.01, n)
+
+
+def config(model: str = "reference_cnn", seed: int = 0, epochs: int = 1) -> FitConfig:
+    """The engine as it is used, with the batch of the comparison."""
+    return FitConfig(
+        model=model, batch_size=BATCH, epochs=epochs, seed=seed, learning_rate=1e-3, device="cpu"
+    )
+
+
+def plain_network() -> nn.Module:
+    """The reference CNN as one would write it with Conv1d."""
+
+    def stage(inputs: int, kernel: int) -> list[nn.Module]:
+        convolution = nn.Conv1d(inputs, 64, kernel, padding="same", bias=False)
+        return [convolution, nn.BatchNorm1d(64), nn.ReLU()]
+
+    return nn.Sequential(
+        *stage(4, 15), nn.MaxPool1d(4), *stage(64, 7), nn.MaxPool1d(4), *stage(64, 7),
+        nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(64, 64), nn.ReLU(),
+        nn.Dropout(0.2), nn.Linear(64, 2),
+    )  # fmt: skip
+
+
+def plain_training(one_hot: torch.Tensor, target: torch.Tensor, fits: int = 1) -> None:
+    """``fits`` epochs, one after another, on two threads."""
+    torch.set_num_threads(2)
+    for _ in range(fits):
+        network = plain_network()
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+        loss = nn.GaussianNLLLoss()
+        for index in torch.randperm(len(one_hot)).split(BATCH):
+            output = network(one_hot[index])
+            optimiser.zero_grad()
+            loss(output[:, 0], target[index], nn.functional.softplus(output[:, 1])).backward()
+            optimiser.step()
+
+
+def plain_prediction(network: nn.Module, one_hot: torch.Tensor) -> None:
+    """Both strands on two threads."""
+    torch.set_num_threads(2)
+    with torch.inference_mode():
+        for batch in one_hot.split(512):
+            (network(batch) + network(batch.flip(1, 2))) / 2
+
+
+def engine(model: str, given: Data, seed: int = 0) -> FittedModel:
+    """One epoch of one fit."""
+    return fit(*given, config=config(model, seed))
+
+
+def million() -> None:
+    """One epoch on a million sequences, for its memory and time."""
+    engine("reference_cnn", data(MANY))
+
+
+def training_rows(given: Data, workers: Parallel) -> list[dict]:
+    """One fit, four fits on two cores, and the network of the book."""
+    one_hot = torch.from_numpy(sequences.one_hot(given[0]))
+    target = torch.from_numpy(given[1].astype(np.float32))
+    members = [delayed(engine)("reference_cnn", given, seed) for seed in range(4)]
+    works = {
+        "plain": partial(plain_training, one_hot, target),
+        "plain4": partial(plain_training, one_hot, target, 4),
+        "reference_cnn": partial(engine, "reference_cnn", given),
+        "ensemble": partial(workers, members),
+        "cnn": partial(engine, "cnn", given),
+    }
+    workers(members)
+    times = dict(zip(works, medians(REPEATS, *works.values()), strict=True))
+    plain, plain4 = SIZE / times["plain"][0], 4 * SIZE / times["plain4"][0]
+    peer = "plain Conv1d loop, float32, 2 threads"
+    return [
+        row(
+            "train_cnn", "seq/s", SIZE / times["reference_cnn"][0], SIZE,
+            peer=plain, peer_name=peer, spread=times["reference_cnn"][1],
+        ),
+        row(
+            "train_cnn_ensemble", "seq/s", 4 * SIZE / times["ensemble"][0], 4 * SIZE,
+            peer=plain4, peer_name=peer, spread=times["ensemble"][1],
+        ),
+        row("train_book_cnn", "seq/s", SIZE / times["cnn"][0], SIZE, spread=times["cnn"][1]),
+    ]  # fmt: skip
+
+
+def prediction_rows(given: Data) -> list[dict]:
+    """Forecasts with both strands averaged."""
+    model = engine("reference_cnn", given)
+    one_hot = torch.from_numpy(sequences.one_hot(given[0]))
+    network = plain_network().eval()
+    ours, theirs = medians(
+        REPEATS, partial(predict, model, given[0]), partial(plain_prediction, network, one_hot)
+    )
+    return [
+        row(
+            "predict_cnn", "seq/s", SIZE / ours[0], SIZE, peer=SIZE / theirs[0],
+            peer_name="plain Conv1d loop, float32, 2 threads, both strands", spread=ours[1],
+        )
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Measure and record."""
+    given = data(SIZE)
+    with Parallel(n_jobs=2) as workers:
+        rows = training_rows(given, workers)
+    rows += prediction_rows(given)
+    large = data(MANY)
+    (small_time, _), (large_time, spread) = medians(
+        1, partial(engine, "reference_cnn", given), partial(engine, "reference_cnn", large)
+    )
+    del large
+    rows.append(
+        row(
+            "train_cnn_1m", "seq/s", MANY / large_time, MANY, peak_mib=peak_mib(million),
+            exponent=float(np.log(large_time / small_time) / np.log(MANY / SIZE)), spread=spread,
+        )
+    )  # fmt: skip
+    record(rows)
+
+
+if __name__ == "__main__":
+    main()
