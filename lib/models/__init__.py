@@ -14,10 +14,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from lib.models.bilstm import BiLSTM
 from lib.models.cnn import CNN
 from lib.models.reference import ReferenceCNN
+from lib.models.transformer import Transformer
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = {"cnn": CNN, "reference_cnn": ReferenceCNN}
+MODELS: Mapping[str, Callable[..., nn.Module]] = {
+    "cnn": CNN,
+    "bilstm": BiLSTM,
+    "transformer": Transformer,
+    "reference_cnn": ReferenceCNN,
+}
 
 
 def _resolve(name: str) -> Callable[..., nn.Module]:

@@ -27,6 +27,32 @@ class Residual(nn.Module):
         return self.activation(x + self.norm(self.convolution(x)))  # (n, channels, 1, L)
 
 
+def residual_trunk(
+    channels: int, stem: int, kernels: Sequence[int], pools: Sequence[int]
+) -> nn.Sequential:
+    """Stem, then residual convolutions with max-pooling between them; see :class:`CNN`.
+
+    Maps ``(n, 4, 1, L)`` to ``(n, channels, 1, L / product of pools)``.
+
+    Raises
+    ------
+    ValueError
+        If there is not one pool per kernel.
+    """
+    if len(kernels) != len(pools):
+        raise ValueError(f"{len(kernels)} kernels but {len(pools)} pools; give one pool each")
+    layers: list[nn.Module] = [
+        nn.Conv2d(4, channels, (1, stem), padding="same", bias=False),
+        nn.BatchNorm2d(channels),
+        nn.SiLU(),
+    ]
+    for kernel, pool in zip(kernels, pools, strict=True):
+        layers.append(Residual(channels, kernel))
+        if pool > 1:
+            layers.append(nn.MaxPool2d((1, pool), ceil_mode=True))
+    return nn.Sequential(*layers)
+
+
 class CNN(SequenceNetwork):
     """Stem, residual convolutions with pooling by two between them, mean and maximum over L.
 
@@ -61,18 +87,7 @@ class CNN(SequenceNetwork):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
-        if len(kernels) != len(pools):
-            raise ValueError(f"{len(kernels)} kernels but {len(pools)} pools; give one pool each")
-        layers: list[nn.Module] = [
-            nn.Conv2d(4, channels, (1, stem), padding="same", bias=False),
-            nn.BatchNorm2d(channels),
-            nn.SiLU(),
-        ]
-        for kernel, pool in zip(kernels, pools, strict=True):
-            layers.append(Residual(channels, kernel))
-            if pool > 1:
-                layers.append(nn.MaxPool2d((1, pool), ceil_mode=True))
-        self.trunk = nn.Sequential(*layers)
+        self.trunk = residual_trunk(channels, stem, kernels, pools)
         self.head = GaussianHead(2 * channels, n_features, hidden, dropout)
 
     def embed(self, one_hot: Tensor) -> Tensor:
