@@ -66,7 +66,7 @@ class Config(ExperimentConfig):
         Of these, how many make the ensemble in each hold-out arm.
     leak_k : int
         Length of the shared word that makes two elements relatives.
-    model, epochs, batch_size, learning_rate, beta
+    model, epochs, batch_size, learning_rate, beta, max_shift
         See :class:`lib.training.FitConfig`.
     standin_size : int
         Elements of the stand-in assay.
@@ -113,6 +113,7 @@ class Config(ExperimentConfig):
     batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
     learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
+    max_shift: int = Field(default=10, ge=0, le=100)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @field_validator("arm")
@@ -131,6 +132,7 @@ class Config(ExperimentConfig):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             beta=self.beta,
+            max_shift=self.max_shift,
             device=self.device,
             reverse_complement=both_strands,
             seed=seed,
