@@ -1,4 +1,4 @@
-"""The role that puts numbers of the tables into prose, and the copying of assets."""
+"""The book's extensions: numbers of the tables in prose, local assets, accessible outputs."""
 
 import importlib.util
 from pathlib import Path
@@ -106,3 +106,9 @@ def test_assets_are_written_once_and_mended(tmp_path: Path) -> None:
     (folder / "stale.js").write_text("", "utf-8")
     offline.write_assets(folder)
     assert not (folder / "stale.js").exists()
+
+
+def test_outputs_take_the_focus_and_references_are_a_list() -> None:
+    body = '<div class="output text_html"><p role="doc-biblioentry"></p></div>'
+    mended = '<div class="output text_html" tabindex="0"><p role="listitem"></p></div>'
+    assert load("offline").make_accessible(body) == mended
