@@ -26,6 +26,7 @@ from lib.batches import (
 )
 from lib.fit_config import FitConfig
 from lib.fitted import (
+    BATCH,
     FittedModel,
     FloatArray,
     check_features,
@@ -174,7 +175,7 @@ def _validate(
         part.features,
         config,
         strands=config.reverse_complement,
-        batch_size=512,
+        batch_size=BATCH,
         device=device,
     ).double()  # (n, 2)
     mean, std = output[:, 0], output[:, 1]
