@@ -76,7 +76,7 @@ def metric_rows() -> list[dict]:
     ((ours, spread),) = medians(9, partial(all_metrics, *data[n]))
     more = {"spread": spread, "exponent": exponent(SIZES, times)}
     if find_spec("uncertainty_toolbox") is None:
-        print(f"{PEER} is not installed (extra 'peers'): no ratio")
+        print(f"{PEER} is not installed (benchmarks/peers.txt lists it): no ratio")
         return [row("metrics_100k", "s", ours, n, **more)]
     rows = []
     for name, groups, label in (

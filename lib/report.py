@@ -204,7 +204,7 @@ def publish(root: Path, only: Sequence[str]) -> None:
     Raises
     ------
     ValueError
-        If an executed notebook is too large to publish.
+        If an executed notebook is too large to publish, or ran on the stand-in assay.
     """
     out = root / "runs" / "full"
     for name in choose(listed_notebooks(root), only):
@@ -212,10 +212,26 @@ def publish(root: Path, only: Sequence[str]) -> None:
         page = out / "notebooks" / f"{name}.ipynb"
         if page.stat().st_size > PAGE_LIMIT:
             raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
+        refuse_standin(out / "results" / f"{name.split('_', 1)[1]}.csv")
         (root / "book" / "experiments").mkdir(exist_ok=True)
         shutil.copyfile(page, root / "book" / "experiments" / page.name)
         publish_tables(out / "results", root / "results", name.split("_", 1)[1])
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
+
+
+def refuse_standin(table: Path) -> None:
+    """Published results never come from the stand-in assay.
+
+    Raises
+    ------
+    ValueError
+        If the table holds rows of it.
+    """
+    if "standin" in set(pd.read_csv(table, usecols=["data"])["data"]):
+        raise ValueError(
+            f"{table.name} holds results of the stand-in assay; set MPRA_DATA_DIR, or connect to "
+            "the network, and publish again"
+        )
 
 
 def publish_tables(source: Path, target: Path, experiment: str) -> None:

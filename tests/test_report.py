@@ -182,3 +182,12 @@ def test_command_line_explains_a_wrong_name(
     monkeypatch.chdir(small)
     assert report.main(["quick", "03_tree"]) == 1
     assert "no notebook 03_tree" in capsys.readouterr().err
+
+
+def test_results_of_the_standin_are_never_published(tmp_path: Path) -> None:
+    table = tmp_path / "e.csv"
+    table.write_text("data,value\nwtc11,1\nstandin,2\n")
+    with pytest.raises(ValueError, match="stand-in"):
+        report.refuse_standin(table)
+    table.write_text("data,value\nwtc11,1\n")
+    report.refuse_standin(table)
