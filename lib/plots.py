@@ -28,11 +28,12 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
 )
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
 MOST_ROWS = 5000
-PANEL = {"width": 260, "height": 180}
+PANEL = {"width": 215, "height": 180}
 
 _TEXT = "currentColor"
 _CONFIG: dict[str, Any] = {
     "background": None,
+    "aria": False,  # the element around the chart carries the label
     "font": "sans-serif",
     "view": {"stroke": None},
     "axis": {
@@ -263,6 +264,11 @@ def histogram(
     return _facetted(chart.properties(**PANEL), facet, columns)
 
 
+def _plain_number(value: float) -> str:
+    """Three significant digits, whole numbers in full."""
+    return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """A small table with a caption; whatever its cells hold is shown as text.
@@ -282,7 +288,7 @@ class Table:
             escape=True,
             border=0,
             na_rep="",
-            float_format=lambda value: f"{value:.3g}",
+            float_format=_plain_number,
             justify="left",
         )
         caption = html.escape(self.caption)

@@ -209,6 +209,11 @@ class Store:
             raise
 
 
+def missing_units(units: Sequence[Unit], store: Store) -> int:
+    """How many of the units are not in the store yet."""
+    return sum(not store.path(key).exists() for key in {unit.key for unit in units})
+
+
 def compute(unit: Unit, store: Store) -> Result:
     """Run one unit and store its result."""
     result = unit.function(unit.config, **unit.data)

@@ -41,7 +41,9 @@ def make(tmp_path, sizes=(1, 2, 3)):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
     made, store, log = make(tmp_path)
+    assert missing_units(made, store) == 3
     first = run_units(made, store, Placement(workers=workers))
+    assert missing_units(made, store) == 0
     again = run_units(made[::-1], store, Placement(workers=workers))
     assert [len(result.arrays["values"]) for result in first] == [1, 2, 3]
     assert [result.meta["n"] for result in again] == [3, 2, 1]

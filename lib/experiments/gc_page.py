@@ -4,6 +4,8 @@ In: :class:`lib.experiments.mpra_gc_ood.Tables`. Out: Markdown, :class:`lib.plot
 :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
 """
 
+import re
+
 import pandas as pd
 from IPython.display import HTML, Markdown
 
@@ -32,6 +34,8 @@ MODELS = {
     "authors_cnn": "the authors' CNN",
 }
 SIDES = {"inside": "inside", "shifted": "shifted", "matched": "matched"}
+LEAK_SPLITS = ("group", "gc_high", "gc_low", "placebo", "random_leaky")
+TAILS = {"gc_high": "richer", "gc_low": "poorer"}
 SHIFTS = {
     "gc_high": "GC above",
     "gc_low": "GC below",
@@ -96,34 +100,41 @@ def _interval(row: pd.Series, digits: int = 2) -> str:
 
 
 def answer(tables: Tables, config: Config) -> Markdown:
-    """The answer in a sentence per data set and tail; without verdict outside the full profile."""
+    """The answer in a sentence per data set and tail."""
     rows = base_rows(tables, config)
     overall = rows[rows["by"] == ""]
-    sentences = []
+    lines_out = []
     if config.profile != "full":
-        sentences.append(f"**{config.profile.capitalize()} profile: not for conclusions.**")
+        lines_out.append(f"**{config.profile.capitalize()} profile: not for conclusions.**\n")
     for data, part in overall.groupby("data", sort=False):
         test = {"split": "test", "condition": ""}
         r = _pick(part, metric="pearson_r", **test)
         covered = _pick(part, metric="picp_90", **test)
         if r is not None and covered is not None:
-            sentences.append(
-                f"**{data}.** In distribution the correlation is {_interval(r)} and 90 % "
-                f"intervals cover {_interval(covered)}."
+            lines_out.append(
+                f"- **{data}**, in distribution: the correlation of predicted and measured "
+                f"activity is {_interval(r)}, and 90 % intervals cover {_interval(covered)}."
             )
-        for tail, words in (("gc_high", "richer"), ("gc_low", "poorer")):
-            sides = [
-                _pick(part, metric="picp_90", shift=tail, split=split)
-                for split in ("inside", "shifted", "matched")
-            ]
-            if all(side is not None for side in sides):
-                inside, shifted, matched = (_interval(side) for side in sides if side is not None)
-                sentences.append(
-                    f"On elements {words} in GC than any it was trained on they cover {shifted}, "
-                    f"against {inside} inside the training range and {matched} for the same kind "
-                    "of elements when such were in training."
-                )
-    return Markdown("\n".join(sentences))
+        lines_out += [_tail_sentence(str(data), part, tail) for tail in TAILS]
+    return Markdown("\n".join(line for line in lines_out if line))
+
+
+def _tail_sentence(data: str, rows: pd.DataFrame, tail: str) -> str:
+    """Coverage and error beyond a GC tail, beside the same inside and matched."""
+    sides = [
+        _pick(rows, metric=metric, shift=tail, split=split)
+        for metric in ("picp_90", "rmse")
+        for split in ("shifted", "inside", "matched")
+    ]
+    if any(side is None for side in sides):
+        return ""
+    text = [_interval(side) for side in sides if side is not None]
+    return (
+        f"- **{data}**, {TAILS[tail]} in GC than anything in training: they cover {text[0]}, "
+        f"against {text[1]} inside the training range and {text[2]} for the same kind of elements "
+        "when such were in training. "
+        f"The error is {text[3]}, against {text[4]} and {text[5]}."
+    )
 
 
 def _measure(name: str) -> str:
@@ -149,13 +160,14 @@ def assay_table(tables: Tables) -> Table:
 def leak_table(tables: Tables) -> Table:
     """What test parts share with training parts, beside the leaky split."""
     table = tables.tables["leaks"]
-    table = table[table["part"].isin(["test", "shifted"])]
+    table = table[table["part"].isin(["test", "shifted"]) & table["split"].isin(LEAK_SPLITS)]
     chosen = ["elements", "identical", "reverse_complement", "shared_word", "nearest_similarity_95"]
     wide = table.pivot_table(index=["data", "split", "part"], columns="measure", values="value")
     caption = (
         "What the tested parts share with the training part, first split. Shares of elements: with "
-        "an identical sequence or its reverse complement in training, and with any shared word. "
-        "The last split ignores relatives on purpose: its results are a warning."
+        "an identical sequence or its reverse complement in training, and with any shared word "
+        "(repeats and words of many elements make no relatives, so a few remain). The last split "
+        "ignores relatives on purpose: its results are a warning."
     )
     wide = wide[chosen].rename_axis(None, axis=1).reset_index().replace({"data": NAMES})
     return Table(wide.rename(columns=lambda name: name.replace("_", " ")), caption)
@@ -255,7 +267,8 @@ def decile_figure(tables: Tables, config: Config, metric: str, title: str, name:
     rows = rows[(rows["metric"] == metric) & (rows["by"] == "gc_decile")]
     wanted = (rows["split"] == "test") & (rows["condition"] == "")
     wanted |= (rows["split"] == "shifted") & rows["shift"].isin(["gc_high", "gc_low"])
-    rows = rows[wanted]
+    # A decile that only some splits hold at all would compare different splits.
+    rows = rows[wanted & (rows["splits"] == rows["splits"].max())]
     label = {"": "trained on all GC", "gc_high": "trained below", "gc_low": "trained above"}
     middle = rows["bin"].str.split("-").map(lambda ends: (float(ends[0]) + float(ends[1])) / 2)
     table = _columns(
@@ -339,11 +352,23 @@ def contrast_table(tables: Tables, config: Config) -> Table:
     table = tables.tables["contrasts"]
     table = table[(table["model"] == config.model) & table["metric"].isin(["rmse", "picp_90"])]
     table = _best_use(table, ["data", "shift", "against"])
-    columns = ["data", "shift", "against", "metric", "scale", "value", "lower", "upper", "splits"]
+    table = table.assign(
+        data=table["data"].map(lambda name: NAMES.get(name, name)),
+        shift=table["shift"].str.replace(r"^(gc_tilt|species|placebo) ", _shift_word, regex=True),
+        text=[_interval(row) for _, row in table.iterrows()],
+        metric=table["metric"].map({"rmse": "RMSE, ratio", "picp_90": "coverage, difference"}),
+    )
+    table["shift"] = table["shift"].str.replace("gc_high ", "").str.replace("gc_low ", "")
+    keys = ["data", "shift", "against"]
+    wide = table.pivot(index=keys, columns="metric", values="text")
+    wide = wide.rename_axis(None, axis=1).reset_index()
     caption = (
         "Paired by split: the shifted part against the part inside, and against the same kind of "
         "elements judged by networks that saw such in training. RMSE as a ratio (1 is no change), "
         "coverage of 90 % intervals as a difference (0 is no change)."
     )
-    table = table[columns].sort_values(["data", "metric", "shift"]).replace({"data": NAMES})
-    return Table(table, caption)
+    return Table(wide, caption)
+
+
+def _shift_word(match: re.Match[str]) -> str:
+    return f"{SHIFTS[match[1]]} "

@@ -28,7 +28,7 @@ from lib.fit_config import FitConfig
 from lib.mpra.table import load_table
 from lib.recalibration import std_scaling
 from lib.simulator import standin
-from lib.units import Result, Store, cores, run_units, source_hash
+from lib.units import Result, Store, cores, missing_units, run_units, source_hash
 
 DEFAULT_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
@@ -199,7 +199,10 @@ def load_data(config: Config) -> list[SequenceDataset]:
     ]
 
 
-def _fit_all(config: Config, store: Store, data: list[SequenceDataset]) -> list[Fitted]:
+def _fit_all(
+    config: Config, store: Store, data: list[SequenceDataset]
+) -> tuple[list[Fitted], dict[str, int]]:
+    """Every arm with its forecasts, and how many fits there are and were computed now."""
     arms = [
         (assay, arm)
         for assay in data
@@ -212,6 +215,7 @@ def _fit_all(config: Config, store: Store, data: list[SequenceDataset]) -> list[
         both = arm.both_strands and not assay.oriented
         fits += [fitting(config.fit(seed, both), assay, arm.split) for seed in seeds]
         owners += [index] * len(seeds)
+    missing = missing_units(fits, store)
     fitted = run_units(fits, store, config.where, "fits")
     forecasts = run_units(
         [predicting(unit, result) for unit, result in zip(fits, fitted, strict=True)],
@@ -225,7 +229,8 @@ def _fit_all(config: Config, store: Store, data: list[SequenceDataset]) -> list[
     members: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in arms]
     for owner, result in zip(owners, forecasts, strict=True):
         members[owner].append(forecast(result))
-    return [Fitted(*arms[i], members[i], simple[i]) for i in range(len(arms))]
+    counts = {"fits": len(fits), "fits_computed": missing}
+    return [Fitted(*arms[i], members[i], simple[i]) for i in range(len(arms))], counts
 
 
 Forecasts = Iterator[tuple[dict[str, Any], FloatArray, FloatArray]]
@@ -318,7 +323,7 @@ def run(config: Config, store: Store) -> Tables:
     """
     start = time.perf_counter()
     data = load_data(config)
-    fitted = _fit_all(config, store, data)
+    fitted, counts = _fit_all(config, store, data)
     items = [item for arm in fitted for item in _items(arm, config)]
     parallel = Parallel(n_jobs=cores() if config.workers is None else config.workers)
     scored = pd.concat(
@@ -343,6 +348,7 @@ def run(config: Config, store: Store) -> Tables:
         "config_hash": config.hash,
         "data": {assay.name: assay.fingerprint for assay in data},
         "source": source_hash(__name__),
+        # Of this run: fits that an earlier one had stored cost nothing here.
         "seconds": round(time.perf_counter() - start, 1),
-    }
+    } | counts
     return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))

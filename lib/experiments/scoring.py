@@ -19,6 +19,8 @@ from lib.statistics import combine_splits
 
 # Keys that tell repeats apart; a combined row has them empty.
 REPEATS = ("split_seed", "seed")
+# Numbers of a row that are averaged over repeats; the measured severity differs between splits.
+_AVERAGED = ("value", "variance", "oracle", "n", "n_train", "severity")
 
 
 class Interval(NamedTuple):
@@ -86,13 +88,7 @@ def _groups(rows: pd.DataFrame, keys: Sequence[str]) -> Any:
 
 def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Average the fits of one split, so that splits are the repeats."""
-    numeric = {
-        "value": "mean",
-        "variance": "mean",
-        "oracle": "mean",
-        "n": "mean",
-        "n_train": "mean",
-    }
+    numeric = dict.fromkeys([name for name in _AVERAGED if name in rows], "mean")
     return _groups(rows, [*keys, "split_seed"]).agg(numeric).reset_index()
 
 
@@ -118,19 +114,19 @@ def combine(rows: pd.DataFrame) -> pd.DataFrame:
         One row per key without :data:`REPEATS`; ``n`` is the mean size of the part, ``splits`` the
         number of splits. For one split the interval is the bootstrap's.
     """
-    values = {"value", "lower", "upper", "n", "oracle", "variance", "n_train"}
-    keys = [column for column in rows.columns if column not in values | set(REPEATS)]
+    values = {*_AVERAGED, "lower", "upper", *REPEATS}
+    keys = [column for column in rows.columns if column not in values]
     single = rows["split_seed"].nunique() == 1
     # A correlation with a constant forecast is undefined: no row is better than an empty one.
     rows = rows[np.isfinite(rows["value"])]
     combined = []
     for key, part in _groups(_seed_means(rows, keys), keys):
         pooled = _pool(part["value"], part["variance"], part)
-        combined.append(
-            dict(zip(keys, key, strict=True))
-            | {"value": pooled.value, "lower": pooled.lower, "upper": pooled.upper}
-            | {"n": round(part["n"].mean()), "oracle": part["oracle"].mean(), "splits": len(part)}
-        )
+        row = dict(zip(keys, key, strict=True)) | pooled._asdict()
+        row |= {"n": round(part["n"].mean()), "oracle": part["oracle"].mean(), "splits": len(part)}
+        if "severity" in part:
+            row["severity"] = round(part["severity"].mean(), 4)
+        combined.append(row)
     table = pd.DataFrame(combined)
     if single:
         # With one split the bootstrap's percentiles say more than its variance does.

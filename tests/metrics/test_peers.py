@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def peer(name):
-    return pytest.importorskip(name, reason=f"{name} is not installed; benchmarks/peers.txt lists it")
+    return pytest.importorskip(
+        name, reason=f"{name} is not installed; benchmarks/peers.txt lists it"
+    )
 
 
 def cases(seed, least=2):
