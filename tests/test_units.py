@@ -13,6 +13,7 @@ from lib.units import (
     Store,
     Stored,
     Unit,
+    missing_units,
     run_units,
     source_files,
     source_hash,

@@ -80,6 +80,14 @@ class ResultRole(TableRole):
         return self.absent(f"{len(rows)} rows of results/{path.name} match {query}; one must")
 
 
+def show_duration(entry: dict) -> str:
+    """Minutes of a run, and how many of its fits it found finished in the store."""
+    minutes = f"{entry['seconds'] / 60:.1f}"
+    if "fits" not in entry:
+        return minutes
+    return f"{minutes}, with {entry['fits_computed']} of {entry['fits']} fits computed in this run"
+
+
 class MinutesRole(TableRole):
     """The role ``minutes``: how long an experiment's published run took."""
 
@@ -89,7 +97,7 @@ class MinutesRole(TableRole):
         self.env.note_dependency(str(path))
         manifest = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         if self.text in manifest:
-            return [nodes.inline(text=f"{manifest[self.text]['seconds'] / 60:.1f}")], []
+            return [nodes.inline(text=show_duration(manifest[self.text]))], []
         return self.absent(f"results/manifest.json has no entry {self.text}")
 
 
