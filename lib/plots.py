@@ -28,7 +28,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
 )
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
 MOST_ROWS = 5000
-PANEL = {"width": 215, "height": 180}
+PANEL = {"width": 200, "height": 180}
 
 _TEXT = "currentColor"
 _CONFIG: dict[str, Any] = {

@@ -34,6 +34,12 @@ MODELS = {
     "authors_cnn": "the authors' CNN",
 }
 SIDES = {"inside": "inside", "shifted": "shifted", "matched": "matched"}
+PARTS = {
+    "": "in distribution",
+    "gc_high": "GC above training",
+    "gc_low": "GC below training",
+    "placebo": "placebo",
+}
 LEAK_SPLITS = ("group", "gc_high", "gc_low", "placebo", "random_leaky")
 TAILS = {"gc_high": "richer", "gc_low": "poorer"}
 SHIFTS = {
@@ -300,7 +306,7 @@ def reliability_figure(tables: Tables, config: Config) -> Figure:
     rows = rows[test | tails]
     rows = rows.assign(
         nominal=rows["metric"].str.removeprefix("picp_").astype(float) / 100,
-        part=rows["shift"].where(rows["shift"] != "", "in distribution"),
+        part=rows["shift"].map(PARTS),
     )
     table = _columns(rows, "data", "nominal", "part")
     chart = lines(
@@ -325,7 +331,7 @@ def predicted_figure(tables: Tables) -> Figure:
     table = tables.tables["predicted_measured"]
     parts = table["part"].str.extract(r"^(test$|gc_high|gc_low)")[0]
     shifted = table["part"].str.endswith("shifted") | (table["part"] == "test")
-    table = table[parts.notna() & shifted].assign(part=parts)
+    table = table[parts.notna() & shifted].assign(part=parts.replace("test", "").map(PARTS))
     table = table.assign(data=table["data"].map(lambda name: NAMES.get(name, name)))
     half = table["measured_sd"] / table["n"] ** 0.5 * 1.96
     table = table.assign(lower=table["measured"] - half, upper=table["measured"] + half)
@@ -368,6 +374,42 @@ def contrast_table(tables: Tables, config: Config) -> Table:
         "coverage of 90 % intervals as a difference (0 is no change)."
     )
     return Table(wide, caption)
+
+
+SCORES = {
+    "rmse": "RMSE",
+    "crps_gaussian": "CRPS",
+    "crps_skill": "CRPS skill",
+    "nll_gaussian": "NLL",
+    "zms": "ZMS",
+    "picp_50": "coverage, 50 %",
+    "picp_80": "80 %",
+    "picp_90": "90 %",
+    "picp_95": "95 %",
+    "mpiw_90": "width, 90 %",
+    "pearson_r": "Pearson r",
+    "spearman_r": "Spearman r",
+    "sd_target": "SD of y",
+}
+
+
+def score_table(tables: Tables, config: Config) -> Table:
+    """Every score in distribution and at both GC tails."""
+    rows = base_rows(tables, config)
+    rows = rows[(rows["by"] == "") & rows["metric"].isin(SCORES)]
+    test = (rows["split"] == "test") & (rows["condition"] == "")
+    rows = rows[test | rows["shift"].isin(TAILS)]
+    part = rows["shift"].map(SHIFTS).fillna("all GC") + ", " + rows["split"]
+    cells = rows.assign(
+        part=part, text=[_interval(row) for _, row in rows.iterrows()], metric=rows["metric"]
+    )
+    wide = cells.pivot(index=["data", "part", "n"], columns="metric", values="text")
+    wide = wide[[name for name in SCORES if name in wide]].rename(columns=SCORES)
+    caption = (
+        "Scores with their 95 % intervals, in the unit of the assay where they have one. A tail "
+        "narrows or widens the spread of y (last column) and moves every correlation with it."
+    )
+    return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
 
 
 def _shift_word(match: re.Match[str]) -> str:

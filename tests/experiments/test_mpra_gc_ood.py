@@ -83,6 +83,7 @@ def test_page_is_made_of_the_tables(found):
     ]
     shown = [gc_page.assay_table(tables), gc_page.leak_table(tables), gc_page.settings(config)]
     shown.append(gc_page.contrast_table(tables, config))
+    shown.append(gc_page.score_table(tables, config))
     assert all(isinstance(item, Figure | Table) for item in figures + shown)
     assert all(len(item._repr_html_()) < 300_000 for item in figures + shown)
 
