@@ -26,7 +26,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-import pooch
+from platformdirs import user_cache_dir
 
 UPSTREAM = "https://raw.githubusercontent.com"
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -183,7 +183,7 @@ def _folder(variable: str) -> Path | None:
 def cache_dir() -> Path:
     """Folder of downloaded files: ``MPRA_CACHE_DIR``, else the user's cache."""
     chosen = _folder("MPRA_CACHE_DIR")
-    return Path(pooch.os_cache("regulatory-shift-companion")) if chosen is None else chosen
+    return Path(user_cache_dir("regulatory-shift-companion")) if chosen is None else chosen
 
 
 def _unavailable(pin: Pin, why: str) -> DataUnavailable:
@@ -236,6 +236,9 @@ def _download(pin: Pin, target: Path) -> Path:
         ) from None
     part = Path(name)
     try:
+        # Imported here: in a notebook the import warns of a progress bar that is never shown.
+        import pooch
+
         fetch_to = pooch.HTTPDownloader(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
         try:
             fetch_to(pin.url, str(part), None)
