@@ -1,0 +1,87 @@
+"""Units on a Dask cluster: a scheduler and two workers on loopback, as a user would start them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lib.experiments.baseline_fits import baselines
+from lib.simulator import standin
+from lib.splits import group_split
+from lib.units import Placement, Store, missing_units, run_units
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Address of a scheduler with two single-threaded workers, and the workers' processes."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    dask = [sys.executable, "-m", "dask"]
+    port = address.rsplit(":", 1)[1]
+    quiet = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    local = ["--host", "127.0.0.1", "--no-dashboard"]
+    started = [subprocess.Popen([*dask, "scheduler", *local, "--port", port], **quiet)]
+    worker = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]
+    started += [subprocess.Popen([*worker, "--no-nanny"], **quiet) for _ in range(2)]
+    yield address, started[1:]
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def units(seeds):
+    data = standin(n=400, seed=0)
+    return [baselines(data, group_split(data.group, seed)) for seed in seeds]
+
+
+@pytest.mark.slow
+def test_dask_computes_the_same_bytes_as_local_processes(tmp_path, cluster):
+    address, _ = cluster
+    made = units(range(6))
+    far, near = Store(tmp_path / "far"), Store(tmp_path / "near")
+    run_units(made, far, Placement(executor="dask", scheduler=address))
+    run_units(made, near, Placement(workers=1))
+    for unit in made:
+        here, there = near.get(unit.key), far.get(unit.key)
+        assert set(here.arrays) == set(there.arrays) and here.meta == there.meta
+        for name, values in here.arrays.items():
+            assert values.tobytes() == there.arrays[name].tobytes()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_unit_only(tmp_path, cluster):
+    address, workers = cluster
+    made, store = units(range(24)), Store(tmp_path / "store")
+    code = f"""
+import sys
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from pathlib import Path
+from test_dask import units
+from lib.units import Placement, Store, run_units
+run_units(units(range(24)), Store(Path({str(tmp_path / "store")!r})),
+          Placement(executor="dask", scheduler={address!r}))
+"""
+    run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], cwd=os.getcwd())
+    while missing_units(made, store) > 20 and run.poll() is None:
+        time.sleep(0.05)
+    workers[0].send_signal(signal.SIGKILL)
+    assert run.wait(timeout=120) == 0
+    assert missing_units(made, store) == 0
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_not_there_is_an_error_within_15_seconds(tmp_path):
+    start = time.monotonic()
+    where = Placement(executor="dask", scheduler=f"tcp://127.0.0.1:{free_port()}")
+    with pytest.raises(OSError, match="Timed out|127"):
+        run_units(units([0]), Store(tmp_path), where)
+    assert time.monotonic() - start < 20
