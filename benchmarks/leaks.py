@@ -11,7 +11,7 @@ from lib.splits import leak_groups
 K = 20
 LENGTH = 200
 SIZES = (12_500, 25_000, 50_000, 100_000)
-BRUTE_FORCE_SIZE = 2_000
+BRUTE_FORCE_SIZE = 1_000
 
 
 def library(n: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def main() -> None:
                 peak_mib=peak_mib(partial(grouped, SIZES[-1])),
             ),
             row(
-                "leak_groups_2k",
+                "leak_groups_1k",
                 "s",
                 fast,
                 BRUTE_FORCE_SIZE,
