@@ -114,6 +114,37 @@ def _best_ridge(
     return min(candidates, key=lambda candidate: candidate.std[0])
 
 
+def feature_ridge(
+    features: FloatArray,
+    target: ArrayLike,
+    train: ArrayLike,
+    validation: ArrayLike,
+    penalties: Sequence[float] = PENALTIES,
+) -> BaselinePrediction:
+    """Ridge regression on given features, such as a simulated world's true occupancies.
+
+    Parameters
+    ----------
+    features : (n, p) float array
+        Standardised on the training part before the penalty applies.
+    target, train, validation, penalties
+        As for :func:`kmer_ridge`.
+
+    Returns
+    -------
+    BaselinePrediction
+
+    Raises
+    ------
+    ValueError
+        For bad parts or penalties.
+    """
+    rows, _ = _part(target, train, "train")
+    spread = features[rows].std(axis=0)
+    standard = (features - features[rows].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return _best_ridge(standard, target, train, validation, penalties)
+
+
 def gc_ridge(
     codes: Codes,
     target: ArrayLike,

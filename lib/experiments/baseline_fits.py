@@ -1,41 +1,64 @@
-"""The baselines of every real experiment as one stored unit.
+"""The baselines of an experiment as one stored unit.
 
-In: a data set and a split. Out: a forecast of every row by each of :data:`BASELINES`. Apart from
+In: a data set and a split. Out: a forecast of every row by each baseline. Apart from
 :mod:`lib.experiments.fits` so that a change here leaves fitted networks valid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib.baselines import BaselinePrediction, gc_ridge, kmer_ridge, memoriser, training_mean
-from lib.datasets import FloatArray, SequenceDataset
+from lib.baselines import (
+    BaselinePrediction,
+    feature_ridge,
+    gc_ridge,
+    kmer_ridge,
+    memoriser,
+    training_mean,
+)
+from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.splits import Split
 from lib.units import Result, Unit
 
 BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
+# Of a simulated assay: its data sets carry the true occupancies as features.
+SIMULATED_BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
+
+Maker = Callable[[SequenceDataset, IndexArray, IndexArray], BaselinePrediction]
 
 
-def baseline_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
-    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each."""
-    parts = (split["train"], split["validation"])
-    made: dict[str, BaselinePrediction] = {
-        "mean": training_mean(data.activity, split["train"]),
-        "gc_ridge": gc_ridge(data.codes, data.activity, *parts),
-        "kmer_ridge": kmer_ridge(data.codes, data.activity, *parts, oriented=data.oriented),
-        "memoriser": memoriser(data.codes, data.activity, *parts, oriented=data.oriented),
-    }
-    return Result(
-        {
-            f"{name}.{kind}": getattr(made[name], kind)
-            for name in BASELINES
-            for kind in ("mean", "std")
-        }
-    )
+def _occupancy_linear(
+    data: SequenceDataset, train: IndexArray, validation: IndexArray
+) -> BaselinePrediction:
+    if data.features is None:
+        raise ValueError("occupancy_linear needs a data set with occupancies as features")
+    return feature_ridge(data.features.astype(float), data.activity, train, validation)
 
 
-def baselines(data: SequenceDataset, split: Split) -> Unit:
-    """The unit that fits all baselines on a split."""
-    return Unit(baseline_unit, {}, {"data": data, "split": split})
+_MAKERS: Mapping[str, Maker] = {
+    "mean": lambda data, train, _: training_mean(data.activity, train),
+    "gc_ridge": lambda data, *parts: gc_ridge(data.codes, data.activity, *parts),
+    "kmer_ridge": lambda data, *parts: kmer_ridge(
+        data.codes, data.activity, *parts, oriented=data.oriented
+    ),
+    "memoriser": lambda data, *parts: memoriser(
+        data.codes, data.activity, *parts, oriented=data.oriented
+    ),
+    "occupancy_linear": _occupancy_linear,
+}
+
+
+def baseline_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
+    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each, for each of ``names``."""
+    arrays = {}
+    for name in config["names"]:
+        made = _MAKERS[name](data, split["train"], split["validation"])
+        arrays |= {f"{name}.mean": made.mean, f"{name}.std": made.std}
+    return Result(arrays)
+
+
+def baselines(data: SequenceDataset, split: Split, names: tuple[str, ...] = BASELINES) -> Unit:
+    """The unit that fits baselines on a split."""
+    return Unit(baseline_unit, {"names": list(names)}, {"data": data, "split": split})
 
 
 def baseline_forecast(result: Result, name: str) -> tuple[FloatArray, FloatArray]:

@@ -8,34 +8,45 @@ named as ``"package.module:Class"``.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from lib.models.bilstm import BiLSTM
-from lib.models.cnn import CNN
-from lib.models.reference import ReferenceCNN
-from lib.models.transformer import Transformer
-
-MODELS: Mapping[str, Callable[..., nn.Module]] = {
-    "cnn": CNN,
-    "bilstm": BiLSTM,
-    "transformer": Transformer,
-    "reference_cnn": ReferenceCNN,
+# By name, not by import: a unit that fits one network does not depend on the source of the others.
+MODELS: Mapping[str, str] = {
+    "cnn": "lib.models.cnn:CNN",
+    "bilstm": "lib.models.bilstm:BiLSTM",
+    "transformer": "lib.models.transformer:Transformer",
+    "reference_cnn": "lib.models.reference:ReferenceCNN",
 }
 
 
-def _resolve(name: str) -> Callable[..., nn.Module]:
-    if name in MODELS:
-        return MODELS[name]
-    module, colon, attribute = name.partition(":")
+def model_path(name: str) -> tuple[str, str]:
+    """Module and class of a network.
+
+    Raises
+    ------
+    ValueError
+        For a name that is neither known nor ``"package.module:Class"``.
+
+    Examples
+    --------
+    >>> model_path("cnn")
+    ('lib.models.cnn', 'CNN')
+    """
+    module, colon, attribute = MODELS.get(name, name).partition(":")
     if not colon:
         raise ValueError(
             f"model {name!r} is not known; use one of {', '.join(MODELS)}, or your own as "
             "'package.module:Class'"
         )
+    return module, attribute
+
+
+def _resolve(name: str) -> Any:
+    module, attribute = model_path(name)
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

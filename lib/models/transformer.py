@@ -1,6 +1,6 @@
 """A transformer on the convolutional stem of :mod:`lib.models.cnn`.
 
-The stem pools by four, so that 200 nt become 50 tokens. Blocks are pre-norm with rotary positions:
+The stem pools by eight, so that 200 nt become 25 tokens. Blocks are pre-norm with rotary positions:
 attention sees how far apart two tokens are, not where they stand. A learnt query pools the tokens.
 """
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lib.models.cnn import residual_trunk
 from lib.models.heads import GaussianHead, SequenceNetwork
@@ -56,7 +55,10 @@ class Block(nn.Module):
         """``(n, T, width)`` to the same shape."""
         qkv = self.to_qkv(self.norm_attention(x))  # (n, T, 3 · width)
         qkv = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, n, heads, T, d)
-        seen = F.scaled_dot_product_attention(rotate(qkv[0]), rotate(qkv[1]), qkv[2])
+        query, key, value = rotate(qkv[0]), rotate(qkv[1]), qkv[2]  # (n, heads, T, d)
+        # Written out: torch's fused attention is many times slower on a CPU for so few tokens.
+        score = query @ key.transpose(2, 3) * query.shape[3] ** -0.5  # (n, heads, T, T)
+        seen = score.softmax(3).to(value.dtype) @ value  # (n, heads, T, d)
         seen = seen.transpose(1, 2).flatten(2)  # (n, T, width)
         x = x + self.from_attention(seen)  # (n, T, width)
         return x + self.mlp(self.norm_mlp(x))  # (n, T, width)
@@ -89,7 +91,7 @@ class Transformer(SequenceNetwork):
         channels: int = 32,
         stem: int = 9,
         kernels: Sequence[int] = (9, 9, 9),
-        pools: Sequence[int] = (1, 2, 2),
+        pools: Sequence[int] = (1, 2, 4),
         width: int = 96,
         heads: int = 4,
         depth: int = 2,
