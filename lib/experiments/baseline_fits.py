@@ -34,22 +34,30 @@ def _occupancy_linear(
     return feature_ridge(data.features.astype(float), data.activity, train, validation)
 
 
+def _kmer_ridge(
+    data: SequenceDataset, train: IndexArray, validation: IndexArray
+) -> BaselinePrediction:
+    return kmer_ridge(data.codes, data.activity, train, validation, oriented=data.oriented)
+
+
+def _memoriser(
+    data: SequenceDataset, train: IndexArray, validation: IndexArray
+) -> BaselinePrediction:
+    return memoriser(data.codes, data.activity, train, validation, oriented=data.oriented)
+
+
 _MAKERS: Mapping[str, Maker] = {
     "mean": lambda data, train, _: training_mean(data.activity, train),
     "gc_ridge": lambda data, *parts: gc_ridge(data.codes, data.activity, *parts),
-    "kmer_ridge": lambda data, *parts: kmer_ridge(
-        data.codes, data.activity, *parts, oriented=data.oriented
-    ),
-    "memoriser": lambda data, *parts: memoriser(
-        data.codes, data.activity, *parts, oriented=data.oriented
-    ),
+    "kmer_ridge": _kmer_ridge,
+    "memoriser": _memoriser,
     "occupancy_linear": _occupancy_linear,
 }
 
 
 def baseline_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
     """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each, for each of ``names``."""
-    arrays = {}
+    arrays: dict[str, FloatArray] = {}
     for name in config["names"]:
         made = _MAKERS[name](data, split["train"], split["validation"])
         arrays |= {f"{name}.mean": made.mean, f"{name}.std": made.std}
