@@ -83,6 +83,37 @@ def constant_sigma(mean: ArrayLike, target: ArrayLike, validation: ArrayLike) ->
     return BaselinePrediction(predicted, np.full(len(predicted), error))
 
 
+def sigma_regression(
+    mean: ArrayLike, gc: ArrayLike, target: ArrayLike, validation: ArrayLike
+) -> BaselinePrediction:
+    """Any mean with a standard deviation linear in GC content and in the mean itself.
+
+    Absolute errors are regressed by least squares and scaled by sqrt(pi / 2), which makes a
+    Gaussian's mean absolute error its standard deviation; a tenth of their mean is the floor.
+
+    Parameters
+    ----------
+    mean, gc : (n,) arrays
+    target : (n,) array
+        Read on ``validation`` only.
+    validation : int array
+        At least 4 rows.
+
+    Raises
+    ------
+    ValueError
+        For bad rows, or errors that are all 0.
+    """
+    rows, observed = _part(target, validation, "validation")
+    predicted = np.asarray(mean, np.float64)
+    design = np.column_stack([np.ones(len(predicted)), np.asarray(gc, np.float64), predicted])
+    error = np.abs(predicted[rows] - observed) * np.sqrt(np.pi / 2)
+    if len(rows) < 4 or not error.mean() > 0:
+        raise ValueError(f"{len(rows)} validation rows with mean error {error.mean()}; 4 would do")
+    slopes = np.linalg.lstsq(design[rows], error, rcond=None)[0]
+    return BaselinePrediction(predicted, np.maximum(design @ slopes, 0.1 * error.mean()))
+
+
 def training_mean(target: ArrayLike, train: ArrayLike) -> BaselinePrediction:
     """The training part's mean and standard deviation for every row.
 

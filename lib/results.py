@@ -54,7 +54,7 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
             table[column] = None
     more = [column for column in table.columns if column not in COLUMNS]
     table = table[[*COLUMNS, *more]]
-    keys = [*KEYS, *(column for column in more if column == "split_seed")]
+    keys = [*KEYS, *(column for column in more if column in ("split_seed", "n_train"))]
     twice = table[keys].astype(str).duplicated()
     if twice.any():
         row = table.loc[twice, keys].iloc[0].dropna().to_dict()
