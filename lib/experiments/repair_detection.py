@@ -1,0 +1,90 @@
+"""Is a shift seen without labels? Two-sample tests and scores per element, on sequences alone.
+
+In: :class:`Seen`, what is known of elements before anything is measured. Out: values by ``detector``
+and ``quantity``: ``statistic`` and ``p`` of a test, ``auroc`` of a score. Targets never enter, so a
+shift that leaves sequences as they are leaves every value as it is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.datasets import FloatArray, IndexArray
+from lib.detection import (
+    auroc_ood,
+    centre_distance,
+    domain_classifier_test,
+    knn_distance,
+    mean_distance_test,
+    mmd_test,
+)
+
+NEIGHBOURS = 10
+
+
+class Seen(NamedTuple):
+    """What is seen of n elements: GC content, embedding ``(n, d)``, predicted std, group."""
+
+    gc: FloatArray
+    embedding: NDArray[np.float32]
+    std: FloatArray
+    group: IndexArray
+
+    def take(self, rows: IndexArray) -> "Seen":
+        """The rows ``rows``, in that order."""
+        return Seen(*(values[rows] for values in self))
+
+
+def _halves(n: int, most: int, rng: np.random.Generator) -> tuple[IndexArray, IndexArray]:
+    order = rng.permutation(n)
+    size = min(n // 2, most)
+    return np.sort(order[:size]), np.sort(order[size : 2 * size])
+
+
+def detect(held: Seen, new: Seen, most: int, permutations: int, seed: int) -> pd.DataFrame:
+    """Tests of held against new elements, and how well scores tell the two apart.
+
+    Parameters
+    ----------
+    held : Seen
+        In-distribution elements, one per group: a half is the reference of tests and scores, the
+        other the in-distribution side of ``auroc``.
+    new : Seen
+        Of groups that ``held`` does not have.
+    most : int
+        Elements of each part that are used.
+    permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``detector, quantity, value, n``.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = _halves(len(held.gc), most, rng)
+    size = min(len(new.gc), most)
+    asked = new.take(np.sort(rng.choice(len(new.gc), size, replace=False)))
+    reference, inside = held.take(first), held.take(second)
+    groups = (reference.group, asked.group)
+    tests = {
+        "classifier on GC": (domain_classifier_test, reference.gc, asked.gc),
+        "classifier on embedding": (domain_classifier_test, reference.embedding, asked.embedding),
+        "MMD of embedding": (mmd_test, reference.embedding, asked.embedding),
+        "mean embedding": (mean_distance_test, reference.embedding, asked.embedding),
+    }
+    rows: list[tuple[str, str, float]] = []
+    for name, (test, left, right) in tests.items():
+        found = test(left, right, rng, groups=groups, permutations=permutations)
+        rows += [(name, "statistic", found.statistic), (name, "p", found.p)]
+    near = min(NEIGHBOURS, len(reference.gc))
+    scores = {
+        "GC distance": [centre_distance(reference.gc, side.gc) for side in (inside, asked)],
+        "embedding distance": [
+            knn_distance(reference.embedding, side.embedding, near) for side in (inside, asked)
+        ],
+        "predicted std": [inside.std, asked.std],
+    }
+    rows += [(name, "auroc", auroc_ood(*sides)) for name, sides in scores.items()]
+    return pd.DataFrame(rows, columns=["detector", "quantity", "value"]).assign(n=size)

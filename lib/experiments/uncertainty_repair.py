@@ -1,0 +1,279 @@
+"""Which repair of the uncertainty works under which shift?
+
+In: :class:`Config`. Out: :class:`Tables`. Networks of notebook 01 (one per simulated world, trained
+in distribution) and of notebook 02 (the GC arms of real assays) are repaired after training, from
+calibration elements in distribution or from a few labels of the shifted condition, and judged under
+every shift. Without labels, tests and scores on the sequences try to see the shift.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import pandas as pd
+from pydantic import Field, field_validator
+
+from lib.experiments import repair_tables
+from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
+from lib.experiments.fits import fitting, tuned
+from lib.experiments.mpra_gc_ood import STANDIN, load_data
+from lib.experiments.mpra_gc_ood import Config as GCConfig
+from lib.experiments.repair_assays import fit_arms, judge_all
+from lib.experiments.repair_worlds import Settings, read, repairing
+from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.fit_config import FitConfig
+from lib.simulator import SHIFTS
+from lib.simulator.anchors import digest
+from lib.units import Store, missing_units, run_units, source_hash
+
+JUDGED_SHIFTS = (
+    *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
+    *("batch", "depth", "noise"),
+)
+REWIRING = Condition("effect_rewiring", distance=0.5)
+
+
+class Config(ExperimentConfig):
+    """Parameters of notebook 06.
+
+    Attributes
+    ----------
+    shifts : tuple of str
+        Names of :data:`lib.simulator.SHIFTS`.
+    severities : tuple of float
+        Points of each shift's dial, above 0 and at most 1.
+    model : str
+        Network of the simulated worlds and of the assays.
+    world_seeds : tuple of int
+        Simulated worlds.
+    n_train, n_validation, n_calibration, n_test : int
+        Simulated elements per part.
+    epochs : int
+    dataset, gc_quantile, gc_tilts, split_seeds
+        As for :class:`lib.experiments.mpra_gc_ood.Config`.
+    standin_size : int
+        Elements of the stand-in assay.
+    gc_bins : int
+        Bins of the Mondrian repair.
+    labels : tuple of int
+        Sizes of the labelled sample of a shifted condition.
+    label_draws : int
+        Such samples per size.
+    tolerance : float
+        How far from nominal coverage still counts as restored.
+    detection_size : int
+        Elements per side of a test.
+    permutations : int
+    """
+
+    experiment: ClassVar[str] = "uncertainty_repair"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "shifts": ("gc", "effect_rewiring", "batch"),
+            "severities": (1.0,),
+            "world_seeds": (0,),
+            "n_train": 600,
+            "n_validation": 200,
+            "n_calibration": 200,
+            "n_test": 600,
+            "epochs": 1,
+            "dataset": STANDIN,
+            "standin_size": 600,
+            "split_seeds": (0,),
+            "gc_bins": 5,
+            "labels": (10, 20, 50),
+            "label_draws": 3,
+            "detection_size": 50,
+            "permutations": 100,
+            "draws": 100,
+        },
+        "quick": {
+            "severities": (0.5, 1.0),
+            "world_seeds": (0, 1, 2),
+            "n_train": 4000,
+            "n_validation": 500,
+            "n_calibration": 500,
+            "n_test": 2000,
+            "epochs": 5,
+            "split_seeds": (0,),
+            "gc_bins": 5,
+            "label_draws": 5,
+            "detection_size": 200,
+            "permutations": 200,
+            "draws": 200,
+        },
+        "full": {"split_seeds": (0, 1, 2, 3, 4)},
+    }
+
+    shifts: Names = JUDGED_SHIFTS
+    severities: Numbers = (0.25, 0.5, 0.75, 1.0)
+    model: str = "cnn"
+    world_seeds: Seeds = tuple(range(10))
+    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
+    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
+    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
+    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    dataset: str = "default"
+    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
+    gc_tilts: Numbers = (0.5, 1.0, 1.5)
+    split_seeds: Seeds = (0,)
+    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
+    gc_bins: int = Field(default=10, ge=2, le=100)
+    labels: tuple[int, ...] = (10, 20, 50, 100, 200, 500, 1000)
+    label_draws: int = Field(default=20, ge=1, le=10_000)
+    tolerance: float = Field(default=0.03, gt=0, lt=0.5)
+    detection_size: int = Field(default=1000, ge=20, le=100_000)
+    permutations: int = Field(default=500, ge=20, le=100_000)
+
+    @field_validator("shifts")
+    @classmethod
+    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(shifts) - set(SHIFTS))
+        if unknown:
+            raise ValueError(f"no shift {', '.join(unknown)}; use {', '.join(SHIFTS)}")
+        return shifts
+
+    @field_validator("severities")
+    @classmethod
+    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
+        outside = [value for value in severities if not 0 < value <= 1]
+        if outside:
+            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
+        return tuple(sorted(set(severities)))
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _from_text(cls, labels: Any) -> Any:
+        return labels.strip("()[] ").split(",") if isinstance(labels, str) else labels
+
+    @field_validator("labels")
+    @classmethod
+    def _enough(cls, labels: tuple[int, ...]) -> tuple[int, ...]:
+        if not labels or min(labels) < 10:
+            raise ValueError("a 90 % conformal interval needs 9 labels; give sizes of at least 10")
+        return tuple(sorted(set(labels)))
+
+    @property
+    def parts(self) -> Sizes:
+        """Simulated elements per part."""
+        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
+
+    @property
+    def settings(self) -> Settings:
+        """What every part is judged with."""
+        return Settings(
+            self.gc_bins,
+            self.labels,
+            self.label_draws,
+            self.tolerance,
+            self.detection_size,
+            self.permutations,
+        )
+
+    @property
+    def assays(self) -> GCConfig:
+        """The settings under which notebook 02 fits the same arms."""
+        return GCConfig.create(
+            profile=self.profile,
+            dataset=self.dataset,
+            gc_quantile=self.gc_quantile,
+            gc_tilts=self.gc_tilts,
+            split_seeds=self.split_seeds,
+            model=self.model,
+            epochs=self.epochs,
+            standin_size=self.standin_size,
+            device=self.device,
+            workers=self.workers,
+            executor=self.executor,
+            scheduler=self.scheduler,
+        )
+
+
+class Tables(NamedTuple):
+    """What the experiment finds.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy results, see :mod:`lib.results`; ``variant`` tells apart repairs of one name.
+    tables : dict of str to DataFrame
+        ``weighted``, ``concept``, ``label_budget``, ``detection``.
+    entry : dict
+        For the manifest.
+    standin : bool
+        Whether the stand-in assay took the place of real data.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    entry: dict[str, Any]
+    standin: bool
+
+
+def conditions(config: Config) -> list[Condition]:
+    """In distribution, every shift at every severity, and rewiring at its fixed distance."""
+    found = [Condition()]
+    found += [Condition(name, severity) for name in config.shifts for severity in config.severities]
+    if REWIRING.shift in config.shifts:
+        found.append(REWIRING)
+    return found
+
+
+def _worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Values and detection of all worlds, and how many fits there are and were computed now."""
+    arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
+    fits = []
+    for arm in arms:
+        data, split = training_data(arm, config.parts)
+        settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
+        fits.append(fitting(settings, data, split))
+    missing = missing_units(fits, store)
+    fitted = run_units(fits, store, config.where, "fits of worlds")
+    asked = conditions(config)
+    jobs = [
+        repairing(arm, asked, config.parts, config.settings, unit, result)
+        for arm, unit, result in zip(arms, fits, fitted, strict=True)
+    ]
+    judged = run_units(jobs, store, config.where, "repaired worlds")
+    found = [read(result, asked, arm.world_seed) for arm, result in zip(arms, judged, strict=True)]
+    values, detection = (
+        pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)
+    )
+    return values, detection, {"fits": len(fits), "fits_computed": missing}
+
+
+def run(config: Config, store: Store) -> Tables:
+    """Fit, repair, judge.
+
+    Parameters
+    ----------
+    config : Config
+    store : Store
+        Where finished fits lie; those of notebooks 01 and 02 are reused.
+    """
+    start = time.perf_counter()
+    data = load_data(config.assays)
+    worlds, seen_worlds, world_fits = _worlds(config, store)
+    fitted, assay_fits = fit_arms(config.assays, data, store)
+    splits, seen_splits = judge_all(fitted, config.settings, config.draws, config.workers)
+    rows = repair_tables.combined(worlds, splits)
+    rows.insert(0, "profile", config.profile)
+    rows.insert(0, "experiment", config.experiment)
+    rows = rows.assign(model=config.model, prior="none")
+    tables = {
+        "weighted": repair_tables.weighted(worlds),
+        "concept": repair_tables.concept(worlds),
+        "label_budget": repair_tables.label_budget(rows, config.tolerance),
+        "detection": repair_tables.detection(seen_worlds, seen_splits),
+    }
+    entry = {
+        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config_hash": config.hash,
+        "data": {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data},
+        "source": source_hash(__name__),
+        # Of this run: fits that an earlier one had stored cost nothing here.
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    entry |= {name: world_fits[name] + assay_fits[name] for name in world_fits}
+    return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))
