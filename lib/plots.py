@@ -246,6 +246,42 @@ def dots(
     return _facetted(alt.layer(*layers).properties(**panel), facet, columns)
 
 
+def scatter(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    x_title: str,
+    y_title: str,
+    reference: float | None = None,
+) -> Any:
+    """One point per row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y`` and ``colour``.
+    reference : float, optional
+        Height of a dashed line.
+    """
+    wide = alt.Scale(zero=False)
+    points = (
+        alt.Chart(rows)
+        .mark_point(filled=True, size=50, opacity=0.8)
+        .encode(
+            x=alt.X(f"{x}:Q", title=x_title, scale=wide),
+            y=alt.Y(f"{y}:Q", title=y_title, scale=wide),
+            color=alt.Color(f"{colour}:N", title=None, sort=None),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        )
+    )
+    layers = [points]
+    if reference is not None:
+        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(y=alt.datum(reference)))
+    return alt.layer(*layers).properties(width=1.5 * PANEL["width"], height=PANEL["height"])
+
+
 def histogram(
     rows: pd.DataFrame, *, colour: str, x_title: str, facet: str | None = None, columns: int = 2
 ) -> Any:
@@ -262,6 +298,57 @@ def histogram(
         )
     )
     return _facetted(chart.properties(**PANEL), facet, columns)
+
+
+def heat_map(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    value: str,
+    *,
+    x_title: str,
+    title: str,
+    domain: tuple[float, float],
+    middle: float,
+    facet: str,
+    columns: int = 3,
+) -> Any:
+    """Cells coloured about a middle value, their numbers written in them; one panel per facet.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per cell.
+    x, y, value, facet : str
+        Column names; ``x`` and ``y`` are ordinal, in the order of the rows.
+    title : str
+        Of the colour scale.
+    domain : (float, float)
+        Values of the end colours; what lies beyond takes the end colour.
+    middle : float
+        Value of the neutral colour.
+    """
+    scale = alt.Scale(
+        domain=[domain[0], middle, domain[1]],
+        range=[VERMILION, "#F2F2F2", BLUE],
+        clamp=True,
+    )
+    colour = alt.Color(f"{value}:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
+    panels = []
+    # Panels side by side rather than facets: those cannot size their cells one by one.
+    for name in dict.fromkeys(rows[facet]):
+        base = alt.Chart(rows[rows[facet] == name]).encode(
+            x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y(f"{y}:N", title=None, sort=None),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        )
+        cells = base.mark_rect().encode(color=colour)
+        text = base.mark_text(fontSize=11, color="#222222").encode(
+            text=alt.Text(f"{value}:Q", format=".2f")
+        )
+        size = {"width": alt.Step(38), "height": alt.Step(22), "title": name}
+        panels.append(alt.layer(cells, text).properties(**size))
+    return alt.concat(*panels, columns=columns)
 
 
 def _plain_number(value: float) -> str:

@@ -8,10 +8,12 @@ import pytest
 import lib.mpra as mpra
 from lib.baselines import (
     constant_sigma,
+    feature_ridge,
     gc_ridge,
     kmer_counts,
     kmer_ridge,
     memoriser,
+    sigma_regression,
     training_mean,
 )
 from lib.sequences import encode, gc_content, reverse_complement
@@ -178,3 +180,28 @@ def test_real_wtc11_order_of_the_baselines():
     assert correlation(kmer_ridge(*parts), data.activity, test) == pytest.approx(0.47, abs=0.08)
     assert correlation(memoriser(*parts), data.activity, test) == pytest.approx(0.22, abs=0.08)
     assert abs(correlation(gc_ridge(*parts), data.activity, test)) < 0.17
+
+
+def test_feature_ridge_finds_a_linear_law_whatever_the_units():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, 3)) * [1.0, 1e3, 1e-3]
+    target = features @ [1.0, 2e-3, 3e3] + 5
+    made = feature_ridge(features, target, np.arange(300), np.arange(300, 350), penalties=(1e-6,))
+    assert np.allclose(made.mean, target, atol=1e-3)
+
+
+def test_sigma_regression_finds_a_linear_scale():
+    rng = np.random.default_rng(0)
+    n = 40_000
+    mean, gc = rng.normal(size=n), rng.uniform(0.3, 0.7, n)
+    sigma = 0.2 + gc + 0.1 * mean
+    target = mean + np.maximum(sigma, 0.05) * rng.normal(size=n)
+    made = sigma_regression(mean, gc, target, np.arange(n // 2))
+    inside = sigma > 0.2
+    assert np.abs(made.std - sigma)[inside].max() < 0.05
+    assert (made.std > 0).all() and np.array_equal(made.mean, mean)
+
+
+def test_sigma_regression_refuses_rows_without_error():
+    with pytest.raises(ValueError, match="4 would do"):
+        sigma_regression(np.zeros(9), np.zeros(9), np.zeros(9), np.arange(9))

@@ -10,14 +10,9 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from lib.experiments.mpra_gc_ood import Config, Tables
+from lib.experiments.page import interval, profile_note, standin_banner
 from lib.plots import Figure, Table, dots, histogram, lines
 
-BANNER = (
-    '<div id="standin-banner" class="admonition warning"><p class="admonition-title">Stand-in '
-    "assay</p><p>The real measurements could not be had here, so this page was run on a simulated "
-    "stand-in. It shows that the code works and says nothing about any real assay. Set "
-    "MPRA_DATA_DIR, or connect to the network, and run it again.</p></div>"
-)
 NAMES = {
     "wtc11": "WTC11",
     "plant_leaf": "plant, leaf",
@@ -63,14 +58,7 @@ MEASURES = {
 
 def banner(tables: Tables) -> HTML:
     """A warning where the stand-in took the place of real data, else nothing."""
-    return HTML(BANNER if tables.standin else "")
-
-
-def settings(config: Config) -> Table:
-    """The effective configuration."""
-    content = config.model_dump(mode="json")
-    table = pd.DataFrame({"parameter": list(content), "value": [str(v) for v in content.values()]})
-    return Table(table, f"Effective configuration {config.hash}.")
+    return standin_banner(tables.standin)
 
 
 def _combined(tables: Tables) -> pd.DataFrame:
@@ -100,18 +88,11 @@ def _pick(rows: pd.DataFrame, **keys: str) -> pd.Series | None:
     return None if rows.empty else rows.iloc[0]
 
 
-def _interval(row: pd.Series, digits: int = 2) -> str:
-    value, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "lower", "upper"))
-    return f"{value} ({low} to {high})"
-
-
 def answer(tables: Tables, config: Config) -> Markdown:
     """The answer in a sentence per data set and tail."""
     rows = base_rows(tables, config)
     overall = rows[rows["by"] == ""]
-    lines_out = []
-    if config.profile != "full":
-        lines_out.append(f"**{config.profile.capitalize()} profile: not for conclusions.**\n")
+    lines_out = [profile_note(config.profile)]
     for data, part in overall.groupby("data", sort=False):
         test = {"split": "test", "condition": ""}
         r = _pick(part, metric="pearson_r", **test)
@@ -119,7 +100,7 @@ def answer(tables: Tables, config: Config) -> Markdown:
         if r is not None and covered is not None:
             lines_out.append(
                 f"- **{data}**, in distribution: the correlation of predicted and measured "
-                f"activity is {_interval(r)}, and 90 % intervals cover {_interval(covered)}."
+                f"activity is {interval(r)}, and 90 % intervals cover {interval(covered)}."
             )
         lines_out += [_tail_sentence(str(data), part, tail) for tail in TAILS]
     return Markdown("\n".join(line for line in lines_out if line))
@@ -134,7 +115,7 @@ def _tail_sentence(data: str, rows: pd.DataFrame, tail: str) -> str:
     ]
     if any(side is None for side in sides):
         return ""
-    text = [_interval(side) for side in sides if side is not None]
+    text = [interval(side) for side in sides if side is not None]
     return (
         f"- **{data}**, {TAILS[tail]} in GC than anything in training: they cover {text[0]}, "
         f"against {text[1]} inside the training range and {text[2]} for the same kind of elements "
@@ -361,7 +342,7 @@ def contrast_table(tables: Tables, config: Config) -> Table:
     table = table.assign(
         data=table["data"].map(lambda name: NAMES.get(name, name)),
         shift=table["shift"].str.replace(r"^(gc_tilt|species|placebo) ", _shift_word, regex=True),
-        text=[_interval(row) for _, row in table.iterrows()],
+        text=[interval(row) for _, row in table.iterrows()],
         metric=table["metric"].map({"rmse": "RMSE, ratio", "picp_90": "coverage, difference"}),
     )
     table["shift"] = table["shift"].str.replace("gc_high ", "").str.replace("gc_low ", "")
@@ -401,7 +382,7 @@ def score_table(tables: Tables, config: Config) -> Table:
     rows = rows[test | rows["shift"].isin(TAILS)]
     part = rows["shift"].map(SHIFTS).fillna("all GC") + ", " + rows["split"]
     cells = rows.assign(
-        part=part, text=[_interval(row) for _, row in rows.iterrows()], metric=rows["metric"]
+        part=part, text=[interval(row) for _, row in rows.iterrows()], metric=rows["metric"]
     )
     wide = cells.pivot(index=["data", "part", "n"], columns="metric", values="text")
     wide = wide[[name for name in SCORES if name in wide]].rename(columns=SCORES)

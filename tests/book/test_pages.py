@@ -14,10 +14,12 @@ KEY_STRINGS = {
     "index": ["independent reconstruction", "not endorsed by the author", "2601.14969"],
     "data": ["lentiMPRA", "STARR-seq", "MPRA_DATA_DIR"],
     "methods": ["aleatoric", "Pearson and Spearman", "bootstrap"],
+    "claims": ["margin", "all parts hold", "True by construction", "C1", "C12"],
     "reproduce": ["make report", "make test", "papermill"],
     "limitations": ["abstract"],
     "glossary": ["distribution shift", "coverage", "leak group"],
     "references": ["Strictly proper scoring rules", "Not checked"],
+    "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
     "experiments/02_mpra_gc_ood": ["coverage", "GC"],
 }
 

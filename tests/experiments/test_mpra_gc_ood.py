@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lib import mpra, results
-from lib.experiments import gc_page, mpra_gc_ood
+from lib.experiments import gc_page, mpra_gc_ood, page
 from lib.experiments.config import ParameterError
 from lib.experiments.mpra_gc_ood import Config, load_data, run
 from lib.experiments.run import run_experiment
@@ -81,7 +81,7 @@ def test_page_is_made_of_the_tables(found):
         gc_page.reliability_figure(tables, config),
         gc_page.predicted_figure(tables),
     ]
-    shown = [gc_page.assay_table(tables), gc_page.leak_table(tables), gc_page.settings(config)]
+    shown = [gc_page.assay_table(tables), gc_page.leak_table(tables), page.settings(config)]
     shown.append(gc_page.contrast_table(tables, config))
     shown.append(gc_page.score_table(tables, config))
     assert all(isinstance(item, Figure | Table) for item in figures + shown)

@@ -1,0 +1,258 @@
+"""Notebook 01: what is trained and judged, the tables it writes and the effects it derives."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_1samp
+
+from lib import results
+from lib.experiments import page, sim_page, sim_page_real, sim_page_tables, simulation_shifts
+from lib.experiments.config import ParameterError
+from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data
+from lib.experiments.sim_effects import beyond_gc, hidden_effects
+from lib.experiments.sim_tables import intervals
+from lib.experiments.simulation_shifts import Config, plan, run
+from lib.logos import Drawing
+from lib.plots import Figure, Table
+from lib.units import Store
+
+test_data.__test__ = False  # type: ignore[attr-defined]
+SIZES = Sizes(300, 100, 100, 400)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Config.create(
+        profile="smoke",
+        shifts=["gc", "effect_rewiring", "noise", "batch"],
+        n_train=300,
+        sizes=[150],
+        workers=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def found(config, store):
+    return run(config, store)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"shifts": ["gcc"]}, "no shift gcc; use all, gc, "),
+        ({"models": ["resnet"]}, "no model resnet"),
+        ({"severities": [0.0, 1.0]}, "0 is not in"),
+        ({"severities": [1.5]}, "1.5 is not in"),
+        ({"matched": ["nois"]}, "no shift nois"),
+        ({"n_train": 3}, "n_train"),
+        ({"world_seeds": [1, 1]}, "distinct"),
+        ({"shift": ["gc"]}, "did you mean 'shifts'"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, named):
+    with pytest.raises(ParameterError, match=named):
+        Config.create(profile="smoke", **parameters)
+
+
+def test_one_shift_alone_needs_no_network_of_another():
+    arms = plan(Config.create(profile="full", shifts=["gc"]))
+    shifts = {condition.shift for _, conditions in arms for condition in conditions}
+    assert shifts == {"", "gc"}
+    assert {arm.law.shift for arm, _ in arms} == {"", "gc"}
+
+
+def test_the_full_profile_keeps_its_promises():
+    config = Config.create(profile="full")
+    arms = [arm for arm, _ in plan(config)]
+    plain = [arm for arm in arms if arm.law == Condition() and arm.size == config.n_train]
+    worlds = pd.Series([arm.model for arm in plain]).value_counts()
+    assert worlds["cnn"] >= 10 and worlds["bilstm"] >= 5 and worlds["transformer"] >= 5
+    assert config.n_train >= 30_000 and config.n_test >= 10_000
+    assert len(config.severities) >= 4 and config.epochs >= 20
+    # C5 speaks of at least 30 networks trained in distribution.
+    assert sum(arm.law == Condition() for arm in arms) >= 30
+    assert len(arms) == len(set(arms))
+
+
+def test_parts_are_disjoint_draws_and_small_samples_nest():
+    data, split = training_data(Arm(0, "cnn", 300), SIZES)
+    small = training_data(Arm(0, "cnn", 100), SIZES)[1]
+    assert set(small["train"]) < set(split["train"])
+    assert np.array_equal(small["validation"], split["validation"])
+    rows = np.concatenate([split[name] for name in ("train", "validation", "calibration")])
+    assert np.array_equal(np.sort(rows), np.arange(len(data)))
+    test = test_data(0, Condition(), 400)
+    seen = {row.tobytes() for row in data.codes}
+    assert not any(row.tobytes() in seen for row in test.codes)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Condition("effect_rewiring", distance=0.5),
+        Condition("cell_type", 1.0),
+        Condition("pwm_perturbation", 1.0),
+        Condition("batch", 1.0),
+        Condition("noise", 1.0),
+    ],
+)
+def test_concept_and_technical_shifts_leave_the_sequences(condition):
+    home, away = test_data(0, Condition(), 300), test_data(0, condition, 300)
+    assert np.array_equal(home.codes, away.codes)
+    assert not np.array_equal(home.activity, away.activity)
+    assert not condition.moves_sequences
+
+
+def test_covariate_shifts_move_the_sequences():
+    home, away = test_data(0, Condition(), 300), test_data(0, Condition("gc", 1.0), 300)
+    assert not np.array_equal(home.codes, away.codes)
+
+
+def test_every_condition_stands_once_beside_its_oracle(found):
+    rows = found.rows
+    means = rows[rows["seed"].isna() & (rows["metric"] == "rmse")]
+    cnn = means[(means["model"] == "cnn") & (means["uncertainty"] == "single")]
+    full = cnn[cnn["n_train"] == 300]
+    keys = ["split", "shift", "severity", "condition"]
+    assert not full.duplicated(keys).any()
+    assert set(full["split"]) == {"test", "shifted", "matched"}
+    assert {"", "low", "neutral", "term_off"} <= set(full["condition"])
+    # 600 elements: a network may beat the truth by chance only where it is as good.
+    assert (means["oracle"] < means["value"] * 1.05).all()
+    home = cnn[(cnn["split"] == "test") & (cnn["condition"] == "")]
+    assert (home["severity"] == 0).all() and set(home["n_train"]) == {150, 300}
+
+
+def test_a_shift_of_labels_alone_leaves_width_and_error_against_f(found):
+    rows = found.rows
+    rows = rows[rows["seed"].isna() & (rows["model"] == "cnn") & (rows["n_train"] == 300)]
+    rows = rows[rows["uncertainty"] == "single"]
+    home = rows[(rows["split"] == "test") & (rows["condition"] == "")].set_index("metric")["value"]
+    noise = rows[(rows["shift"] == "noise") & (rows["split"] == "shifted")]
+    noise = noise.set_index("metric")["value"]
+    assert noise["mpiw_90"] == home["mpiw_90"]
+    assert noise["rmse_f"] == pytest.approx(home["rmse_f"])
+    assert noise["rmse"] > home["rmse"]
+
+
+def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
+    rows = found.rows
+    rows = rows[rows["seed"].isna() & (rows["model"] == "cnn") & (rows["n_train"] == 300)]
+    rows = rows[(rows["uncertainty"] == "single") & (rows["split"] == "shifted")]
+    for _, part in rows.groupby(["shift", "severity", "condition"]):
+        value = part.set_index("metric")["value"]
+        parts = value["zms_aleatoric"] + value["zms_bias"] + value["zms_missing"]
+        assert value["zms"] == pytest.approx(1 + parts, rel=0.15)
+        oracle = part.set_index("metric")["oracle"]
+        assert oracle["zms_aleatoric"] == 0 and oracle["zms"] == pytest.approx(1, abs=0.15)
+
+
+def test_effects_are_those_of_the_worlds(found):
+    rows = found.rows
+    worlds = rows[rows["seed"].notna() & (rows["n_train"] == 300) & (rows["model"] == "cnn")]
+    rmse = worlds[worlds["metric"] == "rmse"]
+    home = rmse[(rmse["split"] == "test") & (rmse["condition"] == "")].set_index("seed")["value"]
+    rewired = rmse[rmse["condition"] == "d=0.5"].set_index("seed")["value"]
+    effects = found.tables["effects"]
+    effect = effects[(effects["effect"] == "rmse_ratio") & (effects["condition"] == "d=0.5")]
+    assert effect["value"].iloc[0] == pytest.approx(np.exp(np.log(rewired / home).mean()))
+    assert effect["n"].iloc[0] == 2
+
+
+def test_rewiring_reaches_its_distance(found):
+    table = found.tables["severities"]
+    at = table[table["condition"] == "d=0.5"]
+    assert at["distance"].iloc[0] == pytest.approx(0.5, abs=0.03)
+    assert at["gc_shift"].iloc[0] == 0
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(found, config, store):
+    again = run(config, store)
+    assert again.entry["fits_computed"] == 0 and found.entry["fits_computed"] > 0
+    pd.testing.assert_frame_equal(again.rows, found.rows)
+    for name, table in found.tables.items():
+        pd.testing.assert_frame_equal(again.tables[name], table)
+
+
+def test_rows_keep_the_contract(found, config, tmp_path):
+    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
+    read = results.read(tmp_path, config.experiment)
+    assert set(read["data"]) == {"simulation"} and set(read["profile"]) == {"smoke"}
+    assert set(read["family"].dropna()) == {"covariate", "concept", "technical"}
+
+
+def test_page_is_made_of_the_tables(found, config):
+    assert "not for conclusions" in sim_page.answer(found, config).data
+    shown = [
+        sim_page.coverage_map(found, config),
+        sim_page.error_map(found, config),
+        *(sim_page.dose_figure(found, config, family) for family in sim_page.FAMILIES),
+        sim_page.accuracy_figure(found, config),
+        sim_page.architecture_figure(found, config),
+        sim_page.treatment_figure(found, config),
+        sim_page.conditional_figure(found, config, "gc_decile", "GC", "by-gc"),
+        sim_page.hidden_figure(found),
+        sim_page_tables.zms_table(found, config),
+        sim_page_tables.score_table(found, config),
+        sim_page_tables.matched_table(found, config),
+        sim_page_tables.noise_arithmetic(found, config),
+        sim_page_tables.dial_page(found),
+        sim_page_tables.severity_table(found, config),
+        sim_page_real.realism_table(found),
+        sim_page_real.activity_figure(found),
+        sim_page_real.variance_figure(found),
+        sim_page_real.learning_figure(found),
+        sim_page_real.network_learning_figure(found, config),
+        sim_page_real.perturbed_logos(config),
+        page.settings(config),
+    ]
+    assert all(isinstance(item, Figure | Table | Drawing) for item in shown)
+    assert all(len(item._repr_html_()) < 400_000 for item in shown)
+
+
+def test_intervals_are_student_s():
+    values = np.array([1.0, 2.0, 4.0, 3.5])
+    table = pd.DataFrame({"key": "a", "value": values})
+    row = intervals(table, ["key"]).iloc[0]
+    for level, ending in ((0.95, ""), (0.9, "_90")):
+        expected = ttest_1samp(values, 0).confidence_interval(level)
+        assert (row[f"lower{ending}"], row[f"upper{ending}"]) == pytest.approx(tuple(expected))
+    assert np.isnan(intervals(table.head(1), ["key"])["lower"].iloc[0])
+
+
+def test_drop_beyond_gc_by_hand():
+    gc_ratio, gc_drop = np.array([1.0, 1.2, 1.4]), np.array([0.0, 0.1, 0.3])
+    assert beyond_gc(1.3, 0.5, gc_ratio, gc_drop) == (pytest.approx(0.5 - 0.2), False)
+    assert beyond_gc(1.8, 0.5, gc_ratio, gc_drop) == (pytest.approx(0.5 - 0.6), True)
+    # A shift that lowers the error has no excess to be equal to.
+    assert beyond_gc(1.5, 0.5, np.array([0.9, 0.8]), np.array([0.05, 0.02])) == (0.45, True)
+
+
+def _fits(nll, drop, picp=0.9):
+    worlds = np.repeat(np.arange(len(nll) // 3), 3)
+    return pd.DataFrame({"world": worlds, "nll": nll, "picp_90": picp, "drop": drop})
+
+
+def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
+    rng = np.random.default_rng(0)
+    nll = rng.normal(size=60)
+    told, untold = (
+        pd.DataFrame(hidden_effects(_fits(nll, drop), 200)).set_index("effect")
+        for drop in (0.3 + 0.05 * nll, 0.3 + 0.05 * rng.normal(size=60))
+    )
+    assert told.loc["explained_share", "value"] == pytest.approx(1)
+    assert untold.loc["explained_share", "value"] < 0.2
+    assert untold.loc["hidden_share", "value"] == 1
+    # All 60 of 60: the exact 95 % interval starts at .025 ** (1 / 60).
+    assert untold.loc["hidden_share", "lower"] == pytest.approx(0.025 ** (1 / 60))
+    spoilt = pd.DataFrame(hidden_effects(_fits(nll, np.full(60, 0.3), picp=0.8), 200))
+    assert spoilt.set_index("effect").loc["hidden_share", "value"] == 0
+
+
+def test_the_notebook_s_module_is_the_experiment():
+    assert simulation_shifts.Config.experiment == "simulation_shifts"
