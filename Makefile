@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PROFILE ?= quick
 ONLY ?=
 
-.PHONY: setup report test test-slow test-browser book publish bench lint format pairs clean
+.PHONY: setup report test test-slow test-browser book publish claims bench lint format pairs clean
 
 report: $(READY)
 	$(PY) -m lib.report $(PROFILE) $(ONLY)
@@ -26,6 +26,9 @@ book: $(READY)
 
 publish: $(READY)
 	$(PY) -m lib.report publish $(ONLY)
+
+claims: $(READY)
+	$(PY) -m lib.claims
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done

@@ -163,7 +163,7 @@ def _judge_row(
         lower=lower,
         upper=upper,
         level=0.9 if narrow else 0.95,
-        n=round(_number(row, "splits", "n")),
+        n=round(_number(row, "splits", "worlds", "n")),
         verdict=decision.verdict,
         half=half.verdict,
         double=double.verdict,

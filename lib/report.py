@@ -3,7 +3,7 @@
 In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the
 working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
 quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
-writes ``book/experiments/`` and ``results/``.
+writes ``book/experiments/`` and ``results/``, and judges the claims anew.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import nbformat
 import pandas as pd
 import yaml
 
+from lib import claims
 from lib.results import write_atomic
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
@@ -199,12 +200,13 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
 
 
 def publish(root: Path, only: Sequence[str]) -> None:
-    """Run the notebooks at the full profile and replace the published pages and tables.
+    """Run the notebooks at the full profile, replace the published pages and tables, and judge.
 
     Raises
     ------
     ValueError
-        If an executed notebook is too large to publish, or ran on the stand-in assay.
+        If an executed notebook is too large to publish, or ran on the stand-in assay; if a claim
+        finds no row in the published tables, which are in place then.
     """
     out = root / "runs" / "full"
     for name in choose(listed_notebooks(root), only):
@@ -217,6 +219,7 @@ def publish(root: Path, only: Sequence[str]) -> None:
         shutil.copyfile(page, root / "book" / "experiments" / page.name)
         publish_tables(out / "results", root / "results", name.split("_", 1)[1])
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
+    claims.write(root)
 
 
 def refuse_standin(table: Path) -> None:

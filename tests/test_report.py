@@ -176,6 +176,27 @@ def test_publish_tables_leaves_other_experiments(tmp_path: Path) -> None:
     assert {name: entry["seed"] for name, entry in manifest.items()} == {"one": 1, "two": 2}
 
 
+def test_publishing_judges_the_claims_anew(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(root: Path, name: str, profile: str, out: Path) -> float:
+        write_notebook(out / "notebooks" / f"{name}.ipynb", "1")
+        table = pd.DataFrame(
+            [rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)]
+        )
+        entry = {"config": {"profile": profile}}
+        results.write(out / "results", name.split("_", 1)[1], table, {}, entry)
+        return 1.0
+
+    monkeypatch.setattr(report, "run_notebook", run)
+    part = {"name": "r", "where": {"metric": "r"}, "direction": "greater", "margin": 1}
+    ledger = {"claims": [{"id": "C1", "statement": "a", "table": "one", "parts": [part]}]}
+    (small / "claims.yaml").write_text(yaml.safe_dump(ledger), "utf-8")
+    report.publish(small, ["02_two"])
+    published = small / "results" / "claims.csv"
+    assert len(published.read_text("utf-8").splitlines()) == 1  # its table is not there yet
+    report.publish(small, ["01_one"])
+    assert published.read_text("utf-8").splitlines()[1].startswith("C1,a,supported,2,1.5,2.5,9,")
+
+
 def test_command_line_explains_a_wrong_name(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

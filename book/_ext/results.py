@@ -10,17 +10,25 @@ hold less) says "not in this run" instead.
 
 The role ``minutes``, used as ``{minutes}`mpra_gc_ood```, becomes the duration of an experiment's
 run, from ``results/manifest.json``.
+
+The directive ``verdicts`` becomes the table of all claims, from ``results/claims.csv`` and, for
+those without a verdict yet, ``results/claims/not_judged.csv``. With a claim as its argument
+(``{verdicts} C3``) it becomes that claim's statement and verdict, and the table of its contrasts
+from ``results/claims/parts.csv``. The page needs a heading for each claim, whose anchor is the
+claim's name in small letters. Verdicts need published runs, so the quick report says only that.
 """
 
 import csv
 import json
+import re
 from functools import cache
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxRole
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 LOGGER = logging.getLogger(__name__)
 Row = dict[str, str]
@@ -101,9 +109,138 @@ class MinutesRole(TableRole):
         return self.absent(f"results/manifest.json has no entry {self.text}")
 
 
+def text(content: str) -> list[nodes.Node]:
+    """Plain text in the shape of a table's cell."""
+    return [nodes.Text(content)]
+
+
+def make_table(header: list[str], rows: list[list[list[nodes.Node]]]) -> nodes.table:
+    """A table of cells that hold inline nodes."""
+
+    def line(cells: list[list[nodes.Node]]) -> nodes.row:
+        return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells))
+
+    group = nodes.tgroup("", cols=len(header))
+    group += [nodes.colspec(colwidth=30) for _ in header]
+    group += nodes.thead("", line([text(name) for name in header]))
+    group += nodes.tbody("", *(line(row) for row in rows))
+    return nodes.table("", group, classes=["verdicts", "colwidths-auto"])
+
+
+def show_effect(row: Row) -> str:
+    """The effect with its interval, to three decimals: margins are close by."""
+    value, lower, upper = (float(row[column]) for column in ("effect", "lower", "upper"))
+    return f"{value:.3f} ({lower:.3f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{upper:.3f})"
+
+
+def show_others(row: Row) -> str:
+    """The verdicts at half and at twice the margin."""
+    return f"{row['verdict_half']} / {row['verdict_double']}"
+
+
+def show_verdict(row: Row) -> list[nodes.Node]:
+    """The verdict, and how it came about where that needs saying."""
+    verdict = row["verdict"]
+    classes = ["verdict", f"verdict-{verdict}"]
+    note = f" ({row['note']})" if row["note"] else ""
+    return [nodes.strong("", verdict, classes=classes), nodes.Text(note)]
+
+
+def claim_order(row: Row) -> tuple[str, int]:
+    """C2 before C10."""
+    number = re.sub(r"\D", "", row["id"])
+    return row["id"].rstrip("0123456789"), int(number or 0)
+
+
+class VerdictsDirective(SphinxDirective):
+    """The directive ``verdicts``."""
+
+    optional_arguments = 1
+    files = ("claims.csv", "claims/parts.csv", "claims/not_judged.csv")
+
+    def run(self) -> list[nodes.Node]:
+        """The table of all claims, or one claim with its contrasts."""
+        folder = Path(self.env.srcdir).parent / "results"
+        tables = []
+        for name in self.files:
+            path = folder / name
+            self.env.note_dependency(str(path))
+            if not path.is_file():
+                return self.absent(f"results/{name} does not exist; make claims writes it")
+            tables.append(read_table(path, path.stat().st_mtime))
+        judged, parts, waiting = tables
+        if not self.arguments:
+            return [self.overview(judged, parts, waiting)]
+        claim = self.arguments[0]
+        found = [row for row in [*judged, *waiting] if row["id"] == claim]
+        if len(found) != 1:
+            return self.absent(f"{len(found)} rows of results/claims.csv are of {claim}; one must")
+        return self.one_claim(found[0], [row for row in parts if row["id"] == claim])
+
+    def absent(self, message: str) -> list[nodes.Node]:
+        """Say that this run holds no verdict, and warn where it must."""
+        if self.config.results_required:
+            LOGGER.warning(message, location=self.get_location())
+        said = "No verdict in this run: only published full runs are judged."
+        return [nodes.paragraph("", "", nodes.emphasis(text=said))]
+
+    def link(self, evidence: str) -> list[nodes.Node]:
+        """The page of the evidence by its title, or what the table says where it has no page."""
+        page = evidence.split(", ")[0].removesuffix(".html")
+        if page not in self.env.found_docs:
+            return text(evidence)
+        reference = addnodes.pending_xref(
+            "", nodes.inline(text=page), refdomain="std", reftype="doc", reftarget=f"/{page}"
+        )
+        reference.attributes |= {"refdoc": self.env.docname, "refexplicit": False, "refwarn": True}
+        return [reference]
+
+    def overview(self, judged: list[Row], parts: list[Row], waiting: list[Row]) -> nodes.table:
+        """All claims, in their order; a claim's own note is left to its section."""
+        header = ["claim", "statement", "verdict", "effect", "n", "margin", "at half / at twice"]
+        notes = {(row["id"], row["part"]): row["note"] for row in parts}
+        lines = []
+        for row in sorted([*judged, *waiting], key=claim_order):
+            anchor = nodes.reference("", row["id"], refuri=f"#{row['id'].lower()}", internal=True)
+            cells = [[anchor], text(row["statement"])]
+            if "reason" in row:
+                cells += [text(f"not judged yet: {row['reason']}"), *(text("–") for _ in range(5))]
+            else:
+                note = notes.get((row["id"], row["part"]), "")
+                cells += [show_verdict(row | {"note": note}), text(show_effect(row))]
+                cells += [text(row["n"]), text(row["margin"]), text(show_others(row))]
+                cells.append(self.link(row["evidence"]))
+            lines.append(cells)
+        return make_table([*header, "evidence"], lines)
+
+    def one_claim(self, claim: Row, parts: list[Row]) -> list[nodes.Node]:
+        """Statement, verdict and what decided it, then the contrasts."""
+        statement = nodes.paragraph("", "", nodes.Text(f"“{claim['statement']}.”"))
+        if "reason" in claim:
+            return [statement, nodes.paragraph("", f"Not judged yet: {claim['reason']}.")]
+        decided = text(f" Decided by: {claim['part']}. Evidence: ")
+        ending = [*self.link(claim["evidence"]), nodes.Text(".")]
+        verdict = nodes.paragraph("", "", *show_verdict(claim), nodes.Text("."), *decided, *ending)
+        header = ["contrast", "effect", "interval", "n", "margin", "verdict", "at half / at twice"]
+        lines = [
+            [
+                text(row["part"] + (", secondary" if row["secondary"] == "True" else "")),
+                text(show_effect(row)),
+                text(f"{100 * float(row['level']):.0f} %"),
+                *(text(row[column]) for column in ("n", "margin")),
+                show_verdict(row),
+                text(show_others(row)),
+                text(row["table"]),
+            ]
+            for row in parts
+        ]
+        return [statement, verdict, make_table([*header, "table"], lines)]
+
+
 def setup(app: Sphinx) -> dict[str, object]:
-    """Register the roles and their switch."""
+    """Register the roles, the directive and their switch."""
     app.add_config_value("results_required", True, "env", bool)
     app.add_role("result", ResultRole())
     app.add_role("minutes", MinutesRole())
+    app.add_directive("verdicts", VerdictsDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -16,6 +16,25 @@ TABLE = (
     "wtc11,gc_high,,rmse,1.5,,\n"
     "plant_leaf,,,rmse,2,1.9,2.1\n"
 )
+VERDICTS = {
+    "claims.csv": (
+        "id,statement,verdict,effect,lower,upper,n,margin,evidence,verdict_half,verdict_double,"
+        "part,note\n"
+        "C10,It rejects well,contradicted,0.9,0.88,0.9214,10,< 0.85,results/e.csv,supported,"
+        "undecided,risk,present but below margin; a remark\n"
+        'C1,It is accurate,supported,1.5,1.4,1.6,5,> 1.25,"other.html, results/e.csv",supported,'
+        "supported,ratio (cnn),\n"
+    ),
+    "claims/parts.csv": (
+        "id,part,secondary,verdict,effect,lower,upper,level,n,margin,verdict_half,verdict_double,"
+        "table,row,note\n"
+        "C1,ratio (cnn),False,supported,1.5,1.4,1.6,0.95,5,> 1.25,supported,supported,e,,\n"
+        "C1,twin,True,undecided,0.9,0.84,0.94,0.9,7,0.85 to 0.95,undecided,supported,e,,\n"
+        "C10,risk,False,contradicted,0.9,0.88,0.92,0.95,10,< 0.85,supported,undecided,e,,"
+        "present but below margin\n"
+    ),
+    "claims/not_judged.csv": "id,statement,reason\nC2,It stays so,no contrast set yet\n",
+}
 
 
 def load(name: str) -> ModuleType:
@@ -28,16 +47,23 @@ def load(name: str) -> ModuleType:
 
 
 def build(
-    folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, strict: bool = True
+    folder: Path,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    strict: bool = True,
+    more: dict[str, str] | None = None,
 ) -> tuple[str, str]:
-    """Build one page; returns its text and the warnings."""
+    """Build one page beside another, with ``more`` tables; returns its text and the warnings."""
     import io
 
     monkeypatch.syspath_prepend(str(EXTENSIONS))
     source = folder / "book"
-    source.mkdir()
+    source.mkdir(parents=True)
     (source / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
-    (folder / "results").mkdir()
+    (source / "other.md").write_text("---\norphan: true\n---\n# Evidence in full\n", "utf-8")
+    (folder / "results" / "claims").mkdir(parents=True)
+    for name, content in (more or {}).items():
+        (folder / "results" / name).write_text(content, "utf-8")
     (folder / "results" / "two.csv").write_text(TABLE, "utf-8")
     (folder / "results" / "manifest.json").write_text('{"two": {"seconds": 90}}', "utf-8")
     warnings = io.StringIO()
@@ -90,6 +116,69 @@ def test_minutes_come_from_the_manifest(tmp_path: Path, monkeypatch: pytest.Monk
     page, warnings = build(tmp_path, "{minutes}`two`, {minutes}`three`", monkeypatch)
     assert "1.5, *not in this run*" in page
     assert "results/manifest.json has no entry three" in warnings
+
+
+def cells(page: str) -> list[list[str]]:
+    """Rows of a page's tables, each cell's lines joined."""
+    rows: list[list[str]] = []
+    for line in page.splitlines():
+        if line.startswith(("+", "|=")):
+            rows.append([])
+        elif line.startswith("|"):
+            parts = [part.strip() for part in line.replace("\u00a0", " ").strip("|").split("|")]
+            rows[-1] = [
+                f"{a} {b}".strip()
+                for a, b in zip(rows[-1] or [""] * len(parts), parts, strict=True)
+            ]
+    return [row for row in rows if row]
+
+
+def test_verdicts_of_all_claims_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, warnings = build(tmp_path, "```{verdicts}\n```", monkeypatch, more=VERDICTS)
+    _, first, second, tenth = cells(page)
+    assert first == [
+        *("C1", "It is accurate", "**supported**", "1.500 (1.400 to 1.600)", "5", "> 1.25"),
+        *("supported / supported", "Evidence in full"),
+    ]
+    assert second[:4] == ["C2", "It stays so", "not judged yet: no contrast set yet", "–"]
+    assert tenth[2:4] == [
+        "**contradicted** (present but below margin)",
+        "0.900 (0.880 to 0.921)",
+    ]
+    assert tenth[6:] == ["supported / undecided", "results/e.csv"]
+    assert "results/" not in warnings
+
+
+def test_verdict_of_one_claim_with_its_contrasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "```{verdicts} C1\n```\n\n```{verdicts} C2\n```"
+    page, _ = build(tmp_path, text, monkeypatch, more=VERDICTS)
+    assert "“It is accurate.”" in page
+    assert "**supported**. Decided by: ratio (cnn). Evidence: Evidence in full." in page
+    assert "Not judged yet: no contrast set yet." in page
+    _, ratio, twin = cells(page)
+    assert ratio[:3] == ["ratio (cnn)", "1.500 (1.400 to 1.600)", "95 %"]
+    assert twin == [
+        *("twin, secondary", "0.900 (0.840 to 0.940)", "90 %", "7", "0.85 to 0.95"),
+        *("**undecided**", "undecided / supported", "e"),
+    ]
+
+
+def test_missing_verdicts_warn_in_a_published_build_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "No verdict in this run"
+    unknown, no_files, quick = (tmp_path / name for name in ("unknown", "none", "quick"))
+    page, warnings = build(unknown, "```{verdicts} C9\n```", monkeypatch, more=VERDICTS)
+    assert said in page
+    assert "0 rows of results/claims.csv are of C9; one must" in warnings
+    page, warnings = build(no_files, "```{verdicts}\n```", monkeypatch)
+    assert said in page
+    assert "results/claims.csv does not exist; make claims writes it" in warnings
+    page, warnings = build(quick, "```{verdicts}\n```", monkeypatch, strict=False)
+    assert said in page
+    assert "results/" not in warnings
 
 
 def test_assets_are_written_once_and_mended(tmp_path: Path) -> None:
