@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import numpy as np
 import pandas as pd
 
 from lib.claims_file import Cell, Claim, Part, margin_text, read_claims
@@ -126,7 +127,7 @@ def pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[str, str]:
     usual: dict[str, Cell] = {key: None for key in USUALLY_EMPTY if key in table}
     rows = table
     for column, value in (usual | dict(where)).items():
-        rows = rows[[_matches(cell, value) for cell in rows[column]]]
+        rows = rows[np.array([_matches(cell, value) for cell in rows[column]], dtype=bool)]
     if len(rows) != 1:
         raise ValueError(f"has {len(rows)} rows that match; exactly one must")
     return cast(dict[str, str], rows.iloc[0].to_dict())

@@ -183,6 +183,7 @@ def test_claims_without_contrast_or_table_wait(results: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ({"effect": "nothing", "shift": "gc", "model": "cnn"}, "has 0 rows that match"),
         ({"effect": "nothing"}, "has 0 rows that match; exactly one must (effect=nothing)"),
         ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match"),
         ({"effect": "cover", "shift": "gc", "severity": 0.2501}, "has 0 rows that match"),
