@@ -1,11 +1,12 @@
 """Is a shift seen without labels? Two-sample tests and scores per element, on sequences alone.
 
-In: :class:`Seen`, what is known of elements before anything is measured. Out: values by ``detector``
-and ``quantity``: ``statistic`` and ``p`` of a test, ``auroc`` of a score. Targets never enter, so a
-shift that leaves sequences as they are leaves every value as it is.
+In: :class:`Seen`, what is known of elements before anything is measured. Out: values by
+``detector`` and ``quantity``: ``statistic`` and ``p`` of a test, ``auroc`` of a score. Targets
+never enter, so a shift that leaves sequences as they are leaves every value as it is.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from lib.datasets import FloatArray, IndexArray
 from lib.detection import (
+    ShiftTest,
     auroc_ood,
     centre_distance,
     domain_classifier_test,
@@ -22,6 +24,7 @@ from lib.detection import (
 )
 
 NEIGHBOURS = 10
+Test = Callable[..., ShiftTest]
 
 
 class Seen(NamedTuple):
@@ -34,7 +37,7 @@ class Seen(NamedTuple):
 
     def take(self, rows: IndexArray) -> "Seen":
         """The rows ``rows``, in that order."""
-        return Seen(*(values[rows] for values in self))
+        return Seen(self.gc[rows], self.embedding[rows], self.std[rows], self.group[rows])
 
 
 def _halves(n: int, most: int, rng: np.random.Generator) -> tuple[IndexArray, IndexArray]:
@@ -68,15 +71,16 @@ def detect(held: Seen, new: Seen, most: int, permutations: int, seed: int) -> pd
     asked = new.take(np.sort(rng.choice(len(new.gc), size, replace=False)))
     reference, inside = held.take(first), held.take(second)
     groups = (reference.group, asked.group)
-    tests = {
-        "classifier on GC": (domain_classifier_test, reference.gc, asked.gc),
-        "classifier on embedding": (domain_classifier_test, reference.embedding, asked.embedding),
-        "MMD of embedding": (mmd_test, reference.embedding, asked.embedding),
-        "mean embedding": (mean_distance_test, reference.embedding, asked.embedding),
+    gc, embedding = (reference.gc, asked.gc), (reference.embedding, asked.embedding)
+    tests: dict[str, tuple[Test, tuple[NDArray[Any], NDArray[Any]]]] = {
+        "classifier on GC": (domain_classifier_test, gc),
+        "classifier on embedding": (domain_classifier_test, embedding),
+        "MMD of embedding": (mmd_test, embedding),
+        "mean embedding": (mean_distance_test, embedding),
     }
     rows: list[tuple[str, str, float]] = []
-    for name, (test, left, right) in tests.items():
-        found = test(left, right, rng, groups=groups, permutations=permutations)
+    for name, (test, sides) in tests.items():
+        found = test(*sides, rng, groups=groups, permutations=permutations)
         rows += [(name, "statistic", found.statistic), (name, "p", found.p)]
     near = min(NEIGHBOURS, len(reference.gc))
     scores = {
@@ -86,5 +90,5 @@ def detect(held: Seen, new: Seen, most: int, permutations: int, seed: int) -> pd
         ],
         "predicted std": [inside.std, asked.std],
     }
-    rows += [(name, "auroc", auroc_ood(*sides)) for name, sides in scores.items()]
+    rows += [(name, "auroc", auroc_ood(*pair)) for name, pair in scores.items()]
     return pd.DataFrame(rows, columns=["detector", "quantity", "value"]).assign(n=size)

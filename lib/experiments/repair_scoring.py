@@ -56,7 +56,8 @@ class Part(NamedTuple):
 
     def take(self, rows: IndexArray) -> "Part":
         """The rows ``rows``, in that order."""
-        return Part(*(values[rows] for values in self))
+        mean, std, target, gc, group = self
+        return Part(mean[rows], std[rows], target[rows], gc[rows], group[rows])
 
     @property
     def labelled(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -153,7 +154,7 @@ def elements(interval: Interval, target: FloatArray, level: float) -> tuple[Floa
 
     Examples
     --------
-    >>> found = elements(Interval(np.array([0.0, 0.0]), np.array([1.0, 1.0])), np.array([1, 3]), 0.9)
+    >>> found = elements(Interval(np.zeros(2), np.ones(2)), np.array([1.0, 3.0]), 0.9)
     >>> [values.round(9).tolist() for values in found]  # a miss by 2 costs 20 * 2
     [[1.0, 0.0], [1.0, 1.0], [1.0, 41.0]]
     """

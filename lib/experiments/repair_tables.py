@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from lib.experiments.repair_scoring import ESTIMATED, KNOWN, LEVEL, LEVELS
 from lib.experiments.repair_worlds import CLOSED, FROM_WEIGHTS
 from lib.experiments.scoring import combine
+from lib.experiments.sim_tables import intervals
 from lib.statistics import decide, paired_contrast
 
 UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under rewiring
@@ -27,21 +27,11 @@ _VALUE = ["metric", "by", "bin"]
 
 
 def over_worlds(values: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Mean over worlds with its 95 % t interval; empty ends for one world.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"k": "a", "value": [1.0, 2.0, 3.0], "n": 10})
-    >>> over_worlds(table, ["k"])[["value", "upper"]].round(3).values.tolist()  # 2 + 4.303 / √3
-    [[2.0, 4.484]]
-    """
+    """Mean over worlds with its 95 % t interval, and the mean of what else is a number."""
     numeric = [name for name in ("severity", "oracle", "n") if name in values and name not in keys]
-    groups = values.groupby(list(keys), sort=False, dropna=False)
-    table = groups[[*numeric, "value"]].mean()
-    count, spread = groups["value"].count(), groups["value"].std(ddof=1)
-    half = student_t.ppf(0.975, (count - 1).where(count > 1)) * spread / count**0.5
-    table["lower"], table["upper"] = table["value"] - half, table["value"] + half
-    return table.assign(n=table["n"].round().astype(int), worlds=count).reset_index()
+    means = values.groupby(list(keys), sort=False, dropna=False)[numeric].mean().reset_index()
+    table = intervals(values, keys).drop(columns=["lower_90", "upper_90"])
+    return table.merge(means.round({"n": 0}).astype({"n": int}), on=list(keys))
 
 
 def _joined(condition: pd.Series, variant: pd.Series) -> pd.Series:
@@ -171,32 +161,34 @@ def enough(labels: Sequence[int], restored: Sequence[bool]) -> float:
 
 
 def _budget(part: pd.DataFrame, method: str, tolerance: float) -> dict[str, Any] | None:
+    """What k labels do to one condition; None where no size of sample could be drawn."""
     own = part[(part["uncertainty"] == method) & part["variant"].str.startswith("k=")]
-    wide = own.assign(k=own["variant"].str[2:].astype(int)).pivot_table(
-        index="k", columns="metric", values=["value", "oracle"]
-    )
-    if wide.empty:
+    if own.empty:
         return None
-    value = wide["value"]
-    before = part[part["uncertainty"] == "single"].set_index("metric")
-    start = float(before.loc["picp_90", "value"])
-    last = value.index.max()
-    score = before.loc["interval_score_90"]
-    on_average = (value["picp_90"] - LEVEL).abs() <= tolerance
-    in_most = value["within_tolerance"] >= MOST_DRAWS
-    fine = abs(start - LEVEL) <= tolerance
+    value: dict[tuple[str, int], float] = {
+        (str(metric), int(str(variant)[2:])): float(found)
+        for metric, variant, found in zip(own["metric"], own["variant"], own["value"], strict=True)
+    }
+    sizes = sorted({k for _, k in value})
+    single = part[part["uncertainty"] == "single"]
+    before: dict[str, float] = dict(zip(single["metric"], single["value"], strict=True))
+    score = single["metric"] == "interval_score_90"
+    restored = [abs(value["picp_90", k] - LEVEL) <= tolerance for k in sizes]
+    mostly = [value["within_tolerance", k] >= MOST_DRAWS for k in sizes]
+    fine = abs(before["picp_90"] - LEVEL) <= tolerance
+    last = sizes[-1]
     return {
         "uncertainty": method,
-        "coverage_before": start,
-        "on_average": 0.0 if fine else enough(value.index, on_average),
-        "in_most_draws": enough(value.index, in_most),
-        "most_labels": int(last),
-        "coverage_after": float(value.loc[last, "picp_90"]),
-        "width_before": float(before.loc["mpiw_90", "value"]),
-        "width_after": float(value.loc[last, "mpiw_90"]),
-        "score_before": float(score["value"]),
-        "score_after": float(value.loc[last, "interval_score_90"]),
-        "score_oracle": float(score["oracle"]),
+        "coverage_before": before["picp_90"],
+        "on_average": 0.0 if fine else enough(sizes, restored),
+        "in_most_draws": enough(sizes, mostly),
+        "most_labels": last,
+        "coverage_after": value["picp_90", last],
+        "width_before": before["mpiw_90"],
+        "width_after": value["mpiw_90", last],
+        "score_before": before["interval_score_90"],
+        "score_after": value["interval_score_90", last],
+        "score_oracle": float(single.loc[score, "oracle"].mean()),
     }
 
 
