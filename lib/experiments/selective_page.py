@@ -110,7 +110,7 @@ def _home_sentence(found: Tables, data: str) -> str:
     trivial = _effects(found, "risk_over_trivial", **here).dropna(subset="value")
     if ratio is None or trivial.empty:
         return ""
-    worst = trivial.loc[trivial["value"].idxmax()]
+    worst = trivial.sort_values("value").iloc[-1]
     text = (
         f"- **{_name(data)}**, in distribution: the half of the elements with the smaller "
         f"predicted std has {interval(ratio)} times the risk of all. That is {interval(worst)} "

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
 from lib.experiments.selective_measures import LOGS, Judged
-from lib.experiments.selective_scores import STD
 from lib.metrics._check import as_level, as_vector
 from lib.statistics import combine_splits, paired_contrast
 
@@ -220,14 +219,10 @@ def all_tables(judged: Sequence[Judged]) -> tuple[pd.DataFrame, dict[str, pd.Dat
     """Tidy rows, and the tables ``effects``, ``audit``, ``curves`` and ``rejected``."""
     points = pd.concat([part.points for part in judged], ignore_index=True)
     table = pooled(points)
+    lines = [part.curves[part.curves["split"] != "inside"] for part in judged]
     return tidy_rows(table), {
         "effects": effects(table, points),
         "audit": audit(table),
-        "curves": _averaged([part.curves for part in judged], ["target", "curve", "coverage"]),
+        "curves": _averaged(lines, ["target", "curve", "coverage"]),
         "rejected": _averaged([part.rejected for part in judged], ["score", "column"]),
     }
-
-
-def std_rows(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Tidy rows of one metric of ranking by the forecast's own std."""
-    return rows[(rows["metric"] == metric) & (rows["bin"] == STD)]

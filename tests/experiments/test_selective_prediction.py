@@ -7,8 +7,14 @@ import yaml
 from scipy import stats
 
 from lib import results
+from lib.experiments import (
+    mpra_gc_ood,
+    selective_page,
+    selective_tables,
+    simulation_shifts,
+)
 from lib.experiments import selective_measures as measures
-from lib.experiments import selective_page, selective_tables
+from lib.experiments import selective_prediction as chosen
 from lib.experiments.selective_measures import Part, Rule, judge, make_rules
 from lib.experiments.selective_prediction import Config, run, world_arms
 from lib.experiments.selective_scores import scored
@@ -294,7 +300,20 @@ def test_claims_find_their_rows(found, root):
         assert len(picked) and picked.is_unique, piece["name"]
 
 
-def test_full_profile_meets_the_floor_and_the_fits_of_notebook_01():
+@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
+def test_fits_are_those_of_notebooks_01_and_02(profile):
+    """Otherwise a run after these two would train everything once more."""
+    own, worlds = (module.Config.create(profile=profile) for module in (chosen, simulation_shifts))
+    assays = mpra_gc_ood.Config.create(profile=profile)
+    assert own.parts == worlds.parts and own.epochs == worlds.epochs
+    assert set(own.world_seeds) <= set(worlds.world_seeds)
+    assert own.noise_worlds <= worlds.noise_worlds
+    assert own.assays.fit(0, True) == assays.fit(0, True)
+    for name in ("seeds", "split_seeds", "members", "gc_quantile", "standin_size"):
+        assert getattr(own.assays, name) == getattr(assays, name)
+
+
+def test_full_profile_meets_the_floor():
     config = Config.create(profile="full")
     arms = world_arms(config)
     assert config.parts == Sizes(30_000, 3_000, 3_000, 10_000)
