@@ -141,7 +141,11 @@ def _tail(own: pd.DataFrame) -> str:
     """Coverage in one tail, unrepaired and repaired; empty where a part of it is missing."""
     covered = own[own["metric"] == "picp_90"]
     sizes = own.loc[own["uncertainty"] == "few_shot", "variant"].str[2:].astype(int)
-    named = {"single": ("", "unrepaired"), "std_scaling": ("", "with std scaling")}
+    named = {
+        "single": ("", "unrepaired"),
+        "std_scaling": ("", "with std scaling"),
+        "weighted_cp": (ESTIMATED, "weighted by an estimated ratio"),
+    }
     if len(sizes):
         named["few_shot"] = (f"k={sizes.max()}", f"with {sizes.max()} labels")
     texts = [
@@ -151,9 +155,12 @@ def _tail(own: pd.DataFrame) -> str:
             (covered["uncertainty"] == name) & (covered["variant"] == variant)
         ].iterrows()
     ]
-    given_up = own.loc[(own["metric"] == "infinite_90") & (own["variant"] == ESTIMATED), "value"]
-    if len(given_up):
-        texts.append(f"weights give up on {given_up.mean():.0%} of the elements")
+    weights = own[own["variant"] == ESTIMATED].groupby("metric")["value"].mean()
+    if {"infinite_90", "n_eff"} <= set(weights.index):
+        texts.append(
+            f"the weights leave an effective {weights['n_eff']:.0f} calibration elements and make "
+            f"{weights['infinite_90']:.0%} of the intervals infinite"
+        )
     return ", ".join(texts)
 
 
