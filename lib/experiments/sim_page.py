@@ -4,7 +4,6 @@ In: :class:`lib.experiments.simulation_shifts.Tables`. Out: Markdown and
 :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
 """
 
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
@@ -247,8 +246,7 @@ def architecture_figure(found: Tables, config: Config) -> Figure:
     rows = full(found, config)
     rows = rows[(rows["metric"] == "picp_90") & (rows["uncertainty"] == "single")]
     rows = rows[rows["model"].isin(config.models) & rows["split"].isin(["test", "shifted"])]
-    at_top = (rows["severity"] == max(config.severities)) & rows["condition"].isin(["", "low"])
-    at_top &= ~rows["condition"].str.startswith("d=")
+    at_top = (rows["severity"] == max(config.severities)) & (rows["condition"] == "")
     home = (rows["split"] == "test") & (rows["condition"] == "")
     rows = rows[at_top | home]
     name = name_of(rows).where(rows["split"] == "shifted", "in distribution")

@@ -103,7 +103,7 @@ class Config(ExperimentConfig):
     models: Names = ("cnn", "bilstm", "transformer")
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
-    matched: tuple[str, ...] = ("gc", "motif_density", "effect_rewiring", "pwm_perturbation")
+    matched: tuple[str, ...] = ("gc", "motif_density", "pwm_perturbation")
     matched_worlds: int = Field(default=3, ge=0)
     noise_worlds: int = Field(default=10, ge=0)
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
@@ -196,11 +196,14 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     everywhere = [Condition(), *shifted]
     # A small sample's network answers for what needs no other sequences than the ID test sample.
     still = [condition for condition in everywhere if not condition.moves_sequences]
-    arms = [
-        (Arm(world, model, config.n_train), everywhere)
-        for model in config.models
-        for world in (worlds if model == MAIN_MODEL else worlds[: config.other_worlds])
-    ]
+    natural = [condition for condition in everywhere if not condition.option]
+    arms = []
+    for model in config.models:
+        main = model == MAIN_MODEL
+        arms += [
+            (Arm(world, model, config.n_train), everywhere if main else natural)
+            for world in (worlds if main else worlds[: config.other_worlds])
+        ]
     if MAIN_MODEL not in config.models:
         return arms
     arms += [(Arm(world, MAIN_MODEL, n), still) for n in config.sizes for world in worlds]
@@ -237,13 +240,7 @@ def judge_all(config: Config, store: Store) -> tuple[list[Judged], list[Judged],
         judging(arm, conditions, config.parts, unit, result)
         for (arm, conditions), unit, result in zip(arms, units, fits, strict=True)
     ]
-    # Baselines read sequences one by one: the arms of the gc shift that differ only in kind of
-    # background are left to the networks.
-    plain = [
-        condition
-        for condition in [Condition(), *shifted_conditions(config)]
-        if condition.option == ""
-    ]
+    plain = [c for c in [Condition(), *shifted_conditions(config)] if not c.option]
     simple = [(Arm(world, "baselines", config.n_train), plain) for world in config.world_seeds]
     jobs += [judging_baselines(arm, conditions, config.parts) for arm, conditions in simple]
     results = run_units(jobs, store, config.where, "judged")
