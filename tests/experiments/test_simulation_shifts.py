@@ -256,3 +256,21 @@ def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
 
 def test_the_notebook_s_module_is_the_experiment():
     assert simulation_shifts.Config.experiment == "simulation_shifts"
+
+
+def test_no_published_network_beats_the_oracle(root):
+    """The true mean and s.d. are the best forecast there is, up to the sample's noise."""
+    rows = results.read(root / "results", "simulation_shifts")
+    means = rows[rows["seed"].isna() & rows["upper"].notna()]
+    for metric in ("rmse", "crps_gaussian", "nll_gaussian", "rmse_f"):
+        part = means[means["metric"] == metric]
+        assert len(part) and (part["upper"] >= part["oracle"]).all()
+
+
+def test_published_worlds_are_as_many_as_promised(root):
+    rows = results.read(root / "results", "simulation_shifts")
+    home = rows[(rows["split"] == "test") & rows["condition"].isna() & (rows["metric"] == "rmse")]
+    home = home[home["seed"].isna() & (home["n_train"] == home["n_train"].max())]
+    worlds = home[home["uncertainty"] == "single"].set_index("model")["worlds"]
+    assert worlds["cnn"] >= 10 and min(worlds["bilstm"], worlds["transformer"]) >= 5
+    assert set(rows["profile"]) == {"full"}
