@@ -103,7 +103,7 @@ class Config(ExperimentConfig):
     models: Names = ("cnn", "bilstm", "transformer")
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
-    matched: tuple[str, ...] = ("gc", "motif_density", "pwm_perturbation")
+    matched: tuple[str, ...] = ("gc", "motif_density")
     matched_worlds: int = Field(default=3, ge=0)
     noise_worlds: int = Field(default=10, ge=0)
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
