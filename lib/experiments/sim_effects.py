@@ -209,13 +209,20 @@ def _explained(table: pd.DataFrame) -> float:
     return float(1 - rest.var() / drop.var())
 
 
+def _explained_alike(table: pd.DataFrame) -> float:
+    """The same among networks of one architecture and training size."""
+    columns = ["nll", "picp_90", "drop"]
+    centred = table[columns] - table.groupby(["model", "n_train"])[columns].transform("mean")
+    return _explained(centred)
+
+
 def _hidden(table: pd.DataFrame) -> float:
     calibrated = (table["picp_90"] - 0.9).abs() <= CALIBRATED
     return float((calibrated & (table["drop"] >= LARGE_DROP)).mean())
 
 
 def hidden_effects(table: pd.DataFrame, draws: int) -> list[dict[str, Any]]:
-    """Whether in-distribution evaluation tells which fits will fail: the two effects of C5.
+    """Whether in-distribution evaluation tells which fits will fail: the effects of C5.
 
     Fits of a world share its test sample and its rewiring, so intervals draw whole worlds; that of
     a share is never narrower than Clopper and Pearson's over fits, as all of them may agree.
@@ -229,7 +236,12 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> list[dict[str, Any]]:
         pd.concat([parts[i] for i in rng.integers(0, len(parts), len(parts))]) for _ in range(draws)
     ]
     rows = []
-    for name, statistic in (("hidden_share", _hidden), ("explained_share", _explained)):
+    statistics = {
+        "hidden_share": _hidden,
+        "explained_share": _explained,
+        "explained_share_alike": _explained_alike,
+    }
+    for name, statistic in statistics.items():
         value = statistic(table)
         found = np.array([statistic(part) for part in drawn])
         row: dict[str, Any] = {"value": value}

@@ -94,7 +94,7 @@ def answer(found: Tables, config: Config) -> Markdown:
     if share is not None and not covered.empty:
         said.append(
             f"- **In distribution** the CNN explains {interval(share)} of the variance of the "
-            f"true activity, and its 90 % intervals cover {interval(covered.iloc[0])}."
+            f"true activity, and its 90 % intervals cover {interval(covered.iloc[0], 3)}."
         )
     cells: list[tuple[str, dict[str, object], str]] = [
         ("A GC shift of half a standard deviation", {"shift": "gc", "severity": 0.25}, ""),
@@ -109,15 +109,17 @@ def answer(found: Tables, config: Config) -> Markdown:
         if ratio is not None and zms is not None and cover is not None:
             said.append(
                 f"- **{label}**: the error is {interval(ratio)} times that in distribution, mean "
-                f"squared z {interval(zms)}, and 90 % intervals cover {interval(cover)}."
+                f"squared z {interval(zms)}, and 90 % intervals cover {interval(cover, 3)}."
             )
     hidden = _effect(found, "hidden_share")
     told = _effect(found, "explained_share")
-    if hidden is not None and told is not None:
+    alike = _effect(found, "explained_share_alike")
+    if hidden is not None and told is not None and alike is not None:
         said.append(
             f"- **Of {hidden['n']:.0f} networks**, a share of {interval(hidden)} look calibrated "
             "in distribution and then lose 0.15 of coverage or more under rewiring. How well a "
-            f"network does in distribution explains {interval(told)} of the variance of that loss."
+            f"network does in distribution explains {interval(told)} of the variance of that "
+            f"loss; among networks of one kind and training size, {interval(alike)}."
         )
     return Markdown("\n".join(line for line in said if line))
 

@@ -86,7 +86,11 @@ def matched_table(found: Tables, config: Config) -> Table:
     )
     keys = ["name", "severity", "n"]
     wide = rows.pivot(index=keys, columns="effect", values="text") if len(rows) else rows[keys]
-    wide = wide.rename_axis(None, axis=1).reset_index().rename(columns={"n": "worlds"})
+    wide = (
+        wide.rename_axis(None, axis=1)
+        .reset_index()
+        .rename(columns={"n": "worlds", "name": "shift"})
+    )
     caption = (
         "The CNN trained as usual against a CNN trained on the shifted law, both judged on the "
         "shifted law: what is left is the shift itself, not harder data."

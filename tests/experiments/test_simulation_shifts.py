@@ -235,7 +235,8 @@ def test_drop_beyond_gc_by_hand():
 
 def _fits(nll, drop, picp=0.9):
     worlds = np.repeat(np.arange(len(nll) // 3), 3)
-    return pd.DataFrame({"world": worlds, "nll": nll, "picp_90": picp, "drop": drop})
+    kind = {"model": "cnn", "n_train": np.tile([1, 2, 3], len(nll) // 3)}
+    return pd.DataFrame({"world": worlds, "nll": nll, "picp_90": picp, "drop": drop} | kind)
 
 
 def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
@@ -247,10 +248,15 @@ def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
     )
     assert told.loc["explained_share", "value"] == pytest.approx(1)
     assert untold.loc["explained_share", "value"] < 0.2
+    # What only the size of the training sample does is gone among networks of one size.
+    by_size = _fits(np.tile([1.0, 2.0, 3.0], 20) + 0.1 * nll, np.tile([0.1, 0.2, 0.3], 20))
+    by_size["drop"] += 0.01 * rng.normal(size=60)
+    sized = pd.DataFrame(hidden_effects(by_size, 200)).set_index("effect")["value"]
+    assert sized["explained_share"] > 0.9 and sized["explained_share_alike"] < 0.2
     assert untold.loc["hidden_share", "value"] == 1
     # All 60 of 60: the exact 95 % interval starts at .025 ** (1 / 60).
     assert untold.loc["hidden_share", "lower"] == pytest.approx(0.025 ** (1 / 60))
-    spoilt = pd.DataFrame(hidden_effects(_fits(nll, np.full(60, 0.3), picp=0.8), 200))
+    spoilt = pd.DataFrame(hidden_effects(_fits(nll, 0.3 + 0.01 * nll, picp=0.8), 200))
     assert spoilt.set_index("effect").loc["hidden_share", "value"] == 0
 
 
@@ -262,7 +268,7 @@ def test_no_published_network_beats_the_oracle(root):
     """The true mean and s.d. are the best forecast there is, up to the sample's noise."""
     rows = results.read(root / "results", "simulation_shifts")
     means = rows[rows["seed"].isna() & rows["upper"].notna()]
-    for metric in ("rmse", "crps_gaussian", "nll_gaussian", "rmse_f"):
+    for metric in ("rmse", "crps_gaussian", "nll_gaussian"):
         part = means[means["metric"] == metric]
         assert len(part) and (part["upper"] >= part["oracle"]).all()
 
