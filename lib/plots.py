@@ -53,6 +53,7 @@ _CONFIG: dict[str, Any] = {
         "labelFontSize": 12,
         "labelLimit": 0,
         "orient": "top",
+        "columns": 3,  # more would run off a narrow page
     },
     "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 13},
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},

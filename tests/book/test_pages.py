@@ -21,8 +21,8 @@ KEY_STRINGS = {
     "references": ["Strictly proper scoring rules", "Not checked"],
     "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
     "experiments/02_mpra_gc_ood": ["coverage", "GC"],
-    "experiments/04_selective_prediction": ["risk", "sigma oracle", "True by construction"],
-    "experiments/06_uncertainty_repair": ["effective", "label budget", "conformal"],
+    "experiments/04_selective_prediction": ["risk", "set aside", "True by construction"],
+    "experiments/06_uncertainty_repair": ["calibration elements", "Statement 1", "conformal"],
 }
 
 
