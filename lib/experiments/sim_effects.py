@@ -206,7 +206,8 @@ def _explained(table: pd.DataFrame) -> float:
     design = np.column_stack([np.ones(len(table)), table["nll"], table["picp_90"]])
     drop = table["drop"].to_numpy()
     rest = drop - design @ np.linalg.lstsq(design, drop, rcond=None)[0]
-    return float(1 - rest.var() / drop.var())
+    # A draw may hold one world alone, again and again: there is nothing to explain then.
+    return float(1 - rest.var() / drop.var()) if drop.var() > 0 else float("nan")
 
 
 def _explained_alike(table: pd.DataFrame) -> float:
