@@ -20,14 +20,12 @@ from lib.experiments.sim_units import DECILES, METRICS, SEVERITY_FIELDS, TREATME
 KEYS = ("data", "split", "shift", "family", "severity", "condition", "model", "uncertainty")
 CONDITION = ("split", "shift", "severity", "condition")
 # What is published of treated forecasts, of baselines and smaller samples, and of every world.
-TREATED_METRICS = (
-    *("picp_50", "picp_80", "picp_90", "picp_95", "mpiw_90", "zms", "zms_robust", "ence"),
-    *("crps_gaussian", "nll_gaussian", "interval_score_90"),
-)
+TREATED_METRICS = ("picp_50", "picp_80", "picp_90", "picp_95", "mpiw_90", "zms", "crps_gaussian")
 FEW_METRICS = (
     *("rmse", "rmse_f", "r2_f", "pearson_r", "crps_gaussian", "nll_gaussian", "zms"),
     *("picp_90", "mpiw_90"),
 )
+WORLD_METRICS = ("rmse", "zms", "picp_90")
 # The severity of each kind of shift in physical units.
 MEASURED = {
     "gc": "gc_shift",
@@ -117,14 +115,14 @@ def _published(values: pd.DataFrame, n_train: int, main: str) -> pd.DataFrame:
 
 
 def combined(values: pd.DataFrame, measured: pd.DataFrame, n_train: int, main: str) -> pd.DataFrame:
-    """Tidy rows: means over worlds, and the main metrics of each world's full-size networks."""
+    """Tidy rows: means over worlds, and three metrics of the main network in each world."""
     published = _published(values, n_train, main)
     keys = [*KEYS, "n_train", "metric"]
     rows = intervals(published, keys)
     means = published.groupby(keys, sort=False, dropna=False)[["oracle", "dial", "n"]].mean()
     rows = rows.merge(means.reset_index(), on=keys)
-    network = ~values["model"].isin(SIMULATED_BASELINES) & (values["uncertainty"] == "single")
-    single = values[network & values["metric"].isin(FEW_METRICS) & (values["n_train"] == n_train)]
+    network = (values["model"] == main) & (values["uncertainty"] == "single")
+    single = values[network & values["metric"].isin(WORLD_METRICS) & (values["n_train"] == n_train)]
     table = pd.concat([rows, single], ignore_index=True)
     severity = severity_means(measured)[["shift", "severity", "condition", "measured"]]
     table = table.merge(severity, on=["shift", "severity", "condition"], how="left")
