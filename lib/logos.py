@@ -42,7 +42,7 @@ class Drawing:
         image = base64.b64encode(self.svg.encode()).decode()
         caption = html.escape(self.caption)
         return (
-            f'<figure class="chart drawing" id="{self.name}">'
+            f'<figure class="drawing" id="{self.name}">'
             f'<img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
