@@ -106,7 +106,7 @@ def intervals(table: pd.DataFrame, keys: Sequence[str], value: str = "value") ->
 
 
 def _published(values: pd.DataFrame, n_train: int, main: str) -> pd.DataFrame:
-    full = (values["n_train"] == n_train) & values["model"].isin(set(values["model"]))
+    full = values["n_train"] == n_train
     network = ~values["model"].isin(SIMULATED_BASELINES)
     own = values["uncertainty"] == "single"
     few = values["metric"].isin(FEW_METRICS)

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from lib import results
-from lib.experiments import page, sim_page, sim_page_real, sim_page_tables, simulation_shifts
+from lib.experiments import page, sim_page, sim_page_real, sim_page_tables
 from lib.experiments.config import ParameterError
 from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data
 from lib.experiments.sim_effects import beyond_gc, hidden_effects
@@ -267,10 +267,6 @@ def test_a_draw_of_one_world_alone_explains_nothing():
     assert np.isfinite(
         rows.loc[["hidden_share", "explained_share"], ["lower", "upper"]].to_numpy()
     ).all()
-
-
-def test_the_notebook_s_module_is_the_experiment():
-    assert simulation_shifts.Config.experiment == "simulation_shifts"
 
 
 def test_no_published_network_beats_the_oracle(root):
