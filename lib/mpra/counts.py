@@ -222,8 +222,10 @@ def _reference(
     return ratio[instead].mean(axis=0), "fallback"
 
 
-def _keep(counts: BarcodeCounts, thresholds: Thresholds) -> tuple[NDArray, NDArray]:
-    """Barcodes with enough DNA, and those of them with steady RNA."""
+def passing(
+    counts: BarcodeCounts, thresholds: Thresholds
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Barcodes with enough DNA, and those of them with steady RNA too; (m,) each."""
     enough = counts.dna >= max(thresholds.min_dna_counts, 1)
     centre = counts.rna.mean(axis=1) + _CV_OFFSET
     steady = counts.rna.std(axis=1, ddof=1) / centre <= thresholds.max_rna_cv
@@ -252,7 +254,7 @@ def activities(
     ValueError
         If no barcode passes the thresholds, or there is no reference.
     """
-    enough, kept = _keep(counts, thresholds)
+    enough, kept = passing(counts, thresholds)
     if not kept.any():
         raise ValueError(f"no barcode of {len(kept)} passes {thresholds}")
     dna, rna, label = counts.dna[kept], counts.rna[kept], counts.label[kept]
