@@ -5,13 +5,14 @@ and coverage against y_B after each line of the ladder, and the share of the los
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib.metrics import _elements
-from lib.metrics._check import FloatArray, as_level, as_std, as_vector
+from lib.metrics._check import FloatArray, IntArray, as_level, as_std, as_vector
 from lib.metrics.moments import level_name
 from lib.paired_moments import (
     DRAWS,
@@ -118,38 +119,39 @@ def _scores(
     anchors = moments(assay, assay.anchors, weights) if assay.anchors.any() else None
     lines = ladder_lines(elements, anchors)
     none = np.zeros(len(weights))
-    rows = weights[:, assay.groups.codes[own]]
-    yield "reference", _score(assay.activity_a[own], mean, std, lines["raw"], none, rows, level)
+    codes = assay.groups.codes[own]
+    scored = partial(_score, mean=mean, std=std, weights=weights, codes=codes, level=level)
+    yield "reference", scored(assay.activity_a[own], lines["raw"], none)
     target = assay.activity_b[own]
     for rung, line in lines.items():
-        yield rung, _score(target, mean, std, line, none, rows, level)
+        yield rung, scored(target, line, none)
     line = lines["oracle_affine"]
     grown = np.maximum(elements.noise_b - line.slope**2 * elements.noise_a, 0)
-    yield "oracle_affine_noise", _score(target, mean, std, line, grown, rows, level)
+    yield "oracle_affine_noise", scored(target, line, grown)
 
 
 def _score(
     target: FloatArray,
-    mean: FloatArray,
-    std: FloatArray,
     line: Line,
     added: FloatArray,
-    rows: FloatArray,
+    *,
+    mean: FloatArray,
+    std: FloatArray,
+    weights: FloatArray,
+    codes: IntArray,
     level: float,
 ) -> dict[str, FloatArray]:
-    """Weighted scores of the forecast after a line per draw; ``rows`` is ``(draws, n)``."""
+    """Scores under weights ``(draws, n_groups)`` after a line and an added variance per draw."""
     out: dict[str, list[FloatArray]] = {level_name("picp", level): [], "zms": [], "rmse": []}
     size = max(1, _BLOCK_CELLS // len(mean))
-    for start in range(0, len(rows), size):
+    for start in range(0, len(weights), size):
         part = slice(start, start + size)
-        weight, count = rows[part], rows[part].sum(axis=1)
-        slope = line.slope[part, None]
+        rows = weights[part][:, codes]
+        count, slope = rows.sum(axis=1), line.slope[part, None]
         error = target - line.intercept[part, None] - slope * mean
-        variance = (slope * std) ** 2 + added[part, None]
-        z = error / np.sqrt(variance)
-        known = np.isfinite(slope[:, 0])
-        inside = np.sum(weight * _elements.covered(z, level), axis=1) / count
-        out[level_name("picp", level)].append(np.where(known, inside, np.nan))
-        out["zms"].append(np.sum(weight * z**2, axis=1) / count)
-        out["rmse"].append(np.sqrt(np.sum(weight * error**2, axis=1) / count))
+        z = error / np.sqrt((slope * std) ** 2 + added[part, None])
+        inside = np.sum(rows * _elements.covered(z, level), axis=1) / count
+        out[level_name("picp", level)].append(np.where(np.isfinite(slope[:, 0]), inside, np.nan))
+        out["zms"].append(np.sum(rows * z**2, axis=1) / count)
+        out["rmse"].append(np.sqrt(np.sum(rows * error**2, axis=1) / count))
     return {metric: np.concatenate(blocks) for metric, blocks in out.items()}
