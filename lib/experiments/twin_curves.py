@@ -129,7 +129,9 @@ def _signal(rows: pd.DataFrame, share: float) -> float:
 def _text(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of text with empty strings for missing values, so that they can be compared."""
     columns = [name for name in ("shift", "condition", "by", "bin") if name in table]
-    return table.assign(**{name: table[name].fillna("").astype(str) for name in columns})
+    return table.assign(
+        **{name: table[name].astype(object).fillna("").astype(str) for name in columns}
+    )
 
 
 def _primary(rows: pd.DataFrame) -> pd.DataFrame:

@@ -222,9 +222,10 @@ def seal(severities: pd.DataFrame, curves: Curves) -> pd.DataFrame:
     DataFrame
         ``shift, condition, metric, axis, family, twin, severity, unit, forecast, lower, upper,
         std, beyond``. ``axis`` is ``signal``: severities over Var f, as they come. With
-        ``signal_over_predicted`` rows with axis ``predicted`` follow, for distances and noise: the
-        same added mean square over the variance that the network predicts. A weak network has wide
-        intervals and loses less at one distance. Metrics without a curve are left out.
+        ``signal_over_predicted`` rows with axis ``predicted`` follow: distances and noise read at
+        the same added mean square over the variance that the network predicts, for a weak network
+        has wide intervals and loses less at one distance; other severities as they come. Metrics
+        without a curve are left out.
 
     Raises
     ------
@@ -258,9 +259,12 @@ def _sealed(row: Mapping[Any, Any], metric: str, curves: Curves) -> Iterator[dic
     )
     main = curves[TWINS[row["shift"]][0], metric] if row["shift"] in TWINS else None
     doses = {"signal": dose}
-    signal = float(row.get("signal_over_predicted", np.nan))
-    if main is not None and main.unit in (DISTANCE, NOISE) and np.isfinite(signal):
-        doses["predicted"] = _rescaled(dose, main, signal)
+    if main is not None and "signal_over_predicted" in row:
+        signal = float(row["signal_over_predicted"])
+        if main.unit not in (DISTANCE, NOISE):
+            doses["predicted"] = dose
+        elif np.isfinite(signal):
+            doses["predicted"] = _rescaled(dose, main, signal)
     for axis, dose in doses.items():
         found = forecast(
             curves,
