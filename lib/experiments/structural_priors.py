@@ -1,0 +1,392 @@
+"""Do structural priors help a network, in distribution and under shift, more than a placebo does?
+
+In: :class:`Config`. Out: :class:`Tables`. In simulated worlds a small CNN is given motif-derived
+features, in three ways, beside placebos of the same width; on real assays a CNN is given GC
+content. Worlds and splits pair every prior with its placebo.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import pandas as pd
+from pydantic import Field, field_validator
+
+from lib import mpra
+from lib.experiments import prior_effects
+from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
+from lib.experiments.prior_assays import (
+    STANDIN,
+    AssayArm,
+    assay_arms,
+    fitting_assay,
+    load_assay,
+    score_arms,
+)
+from lib.experiments.prior_sets import PRIORS
+from lib.experiments.prior_worlds import (
+    MAIN_MODEL,
+    OPTIONS,
+    PriorArm,
+    fitting_arm,
+    judging_arm,
+    judging_linear,
+)
+from lib.experiments.sim_arms import Condition, Sizes
+from lib.experiments.sim_tables import intervals
+from lib.simulator import SHIFTS
+from lib.simulator.anchors import digest
+from lib.units import Store, Unit, missing_units, run_units, source_hash
+
+DEFAULT_DATA = ("wtc11", "plant_leaf", "retina_libraries")
+TAIL_DATA = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out
+# The five shifts of C7 at the severity at which it is judged.
+PRIMARY = (
+    Condition("gc", 0.5),
+    Condition("motif_density", 0.5),
+    Condition("pwm_perturbation", 0.5),
+    Condition("cell_type", 0.5),
+    Condition("effect_rewiring", distance=0.5),
+)
+# In every world; the other priors in the first few.
+CORE_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")
+FEW_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")
+COMPARED = ("none", "motif_decoy", "permuted")  # noise ladder and learning curves
+LINEAR_PRIORS = ("motif_true", "motif_decoy", "gc", "kmer")
+
+
+class Config(ExperimentConfig):
+    """Parameters of notebook 03.
+
+    Attributes
+    ----------
+    priors : tuple of str
+        Names of :data:`lib.experiments.prior_sets.PRIORS`, or ``all``.
+    shifts : tuple of str
+        Names of :data:`lib.simulator.SHIFTS`, or ``all``.
+    severities : tuple of float
+        Points of each shift's dial.
+    models : tuple of str
+        ``reference_cnn`` for the whole grid, the others for :data:`FEW_PRIORS`.
+    world_seeds : tuple of int
+        Worlds of :data:`CORE_PRIORS`.
+    other_worlds : int
+        Of these, how many for everything else.
+    n_train, n_validation, n_calibration, n_test : int
+        Elements per part of a world.
+    other_train : int
+        Training elements of the other architectures.
+    sizes : tuple of int
+        Smaller training samples, for the learning curve.
+    noise : tuple of float
+        Severities of ``noise`` at which networks are trained too; C8 is judged at 1.
+    epochs, assay_epochs : int
+        Of a network in a world and on an assay.
+    dataset : str
+        Assays, comma-separated; ``default`` takes WTC11, plant leaf and the retina libraries, or
+        the stand-in assay where their files cannot be had.
+    assay_priors, held_out_priors : tuple of str
+        On the group arm; on the arms that hold a GC tail or a species out.
+    split_seeds : tuple of int
+    gc_quantile : float
+    gc_tilts : tuple of float
+    standin_size : int
+    """
+
+    experiment: ClassVar[str] = "structural_priors"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "priors": ("none", "motif_decoy", "permuted", "gc"),
+            "shifts": ("gc", "effect_rewiring"),
+            "severities": (0.5,),
+            "models": (MAIN_MODEL,),
+            "world_seeds": (0, 1),
+            "other_worlds": 1,
+            "n_train": 400,
+            "n_validation": 100,
+            "n_calibration": 100,
+            "n_test": 300,
+            "other_train": 200,
+            "sizes": (),
+            "noise": (1.0,),
+            "epochs": 1,
+            "dataset": STANDIN,
+            "assay_epochs": 1,
+            "standin_size": 600,
+            "split_seeds": (0,),
+            "draws": 100,
+        },
+        "quick": {
+            "priors": ("none", "motif_true", "motif_decoy", "permuted", "gc"),
+            "severities": (0.5,),
+            "models": (MAIN_MODEL,),
+            "world_seeds": (0, 1, 2),
+            "other_worlds": 1,
+            "n_train": 2000,
+            "n_validation": 300,
+            "n_calibration": 300,
+            "n_test": 1000,
+            "sizes": (),
+            "noise": (1.0,),
+            "epochs": 4,
+            "dataset": "quick",
+            "assay_epochs": 3,
+            "standin_size": 1500,
+            "assay_priors": ("none", "gc", "permuted"),
+            "split_seeds": (0,),
+            "draws": 200,
+        },
+        "full": {},
+    }
+
+    priors: Names = ("all",)
+    shifts: Names = ("all",)
+    severities: Numbers = (0.5, 1.0)
+    models: Names = (MAIN_MODEL, "bilstm", "transformer")
+    world_seeds: Seeds = tuple(range(10))
+    other_worlds: int = Field(default=5, ge=1)
+    n_train: int = Field(default=8_000, ge=100, le=1_000_000)
+    n_validation: int = Field(default=1_000, ge=50, le=1_000_000)
+    n_calibration: int = Field(default=1_000, ge=50, le=1_000_000)
+    n_test: int = Field(default=4_000, ge=200, le=1_000_000)
+    other_train: int = Field(default=4_000, ge=100, le=1_000_000)
+    sizes: tuple[int, ...] = (500, 2_000)
+    noise: tuple[float, ...] = (0.5, 1.0)
+    epochs: int = Field(default=15, ge=1, le=10_000)
+    dataset: str = "default"
+    assay_priors: Names = ("none", "gc", "permuted", "gc_windowed", "kmer")
+    held_out_priors: Names = ("gc", "permuted")
+    assay_epochs: int = Field(default=20, ge=1, le=10_000)
+    split_seeds: Seeds = (0, 1, 2, 3, 4)
+    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
+    gc_tilts: Numbers = (-0.5, 0.5, 1.0)
+    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
+
+    @field_validator("priors", "assay_priors", "held_out_priors")
+    @classmethod
+    def _known_priors(cls, priors: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("prior", priors, PRIORS)
+
+    @field_validator("shifts")
+    @classmethod
+    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("shift", shifts, tuple(SHIFTS))
+
+    @field_validator("models")
+    @classmethod
+    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("model", models, tuple(OPTIONS))
+
+    @field_validator("severities")
+    @classmethod
+    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
+        outside = [value for value in severities if not 0 < value <= 1]
+        if outside:
+            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
+        return tuple(sorted(set(severities)))
+
+    @property
+    def parts(self) -> Sizes:
+        """Elements per part of a world."""
+        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
+
+
+def _known(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = sorted(set(given) - {*known, "all"})
+    if unknown:
+        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
+    return known if "all" in given else given
+
+
+class Tables(NamedTuple):
+    """What the experiment finds.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy results, see :mod:`lib.results`; column ``entry`` says how a prior enters.
+    tables : dict of str to DataFrame
+        ``effects`` (contrasts over worlds) and ``assay_effects`` (over splits).
+    entry : dict
+        For the manifest.
+    standin : bool
+        Whether the stand-in assay took the place of real data.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    entry: dict[str, Any]
+    standin: bool
+
+
+def all_conditions(config: Config) -> list[Condition]:
+    """In distribution, every shift at every severity, GC downwards, and the five of C7."""
+    found = [Condition()]
+    found += [Condition(name, s) for name in config.shifts for s in config.severities]
+    if "gc" in config.shifts:
+        found += [Condition("gc", s, "low") for s in config.severities]
+    primary = [condition for condition in PRIMARY if condition.shift in config.shifts]
+    return list(dict.fromkeys([*found, *primary]))
+
+
+def few_conditions(config: Config) -> list[Condition]:
+    """In distribution and the five shifts of C7."""
+    return [Condition(), *(at for at in PRIMARY if at.shift in config.shifts)]
+
+
+def plan(config: Config) -> list[tuple[PriorArm, list[Condition]]]:
+    """Every network of the simulated worlds, with the conditions it is judged under."""
+    every, few = all_conditions(config), few_conditions(config)
+    worlds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
+    size = config.n_train
+
+    def chosen(priors: Sequence[str]) -> Iterator[str]:
+        return (prior for prior in priors if prior in config.priors)
+
+    arms: list[tuple[PriorArm, list[Condition]]] = []
+    if MAIN_MODEL in config.models:
+        for prior in config.priors:
+            own = worlds if prior in CORE_PRIORS else some
+            arms += [(PriorArm(w, MAIN_MODEL, size, prior), every) for w in own]
+        for prior in chosen(COMPARED):
+            arms += [(PriorArm(w, MAIN_MODEL, n, prior), few) for n in config.sizes for w in worlds]
+            for noise in config.noise:
+                own = worlds if noise == 1 else some
+                law = [Condition("noise", noise)]
+                arms += [(PriorArm(w, MAIN_MODEL, size, prior, noise=noise), law) for w in own]
+        for prior in chosen(FEW_PRIORS):
+            arms += [
+                (PriorArm(w, MAIN_MODEL, size, prior, misspecified=True), few)
+                for w in some
+                if prior != "gc"
+            ]
+            for entry in ("residual", "filters"):
+                if prior != "none" and not (entry == "filters" and prior == "gc"):
+                    arms += [(PriorArm(w, MAIN_MODEL, size, prior, entry), few) for w in some]
+    for model in config.models:
+        if model != MAIN_MODEL:
+            arms += [
+                (PriorArm(w, model, config.other_train, prior), few)
+                for prior in chosen(FEW_PRIORS)
+                for w in some
+            ]
+    return arms
+
+
+def linear_plan(config: Config) -> list[tuple[PriorArm, list[Condition]]]:
+    """Linear models of a prior's features alone."""
+    return [
+        (PriorArm(world, "prior_only", config.n_train, prior), few_conditions(config))
+        for prior in LINEAR_PRIORS
+        if prior in config.priors
+        for world in config.world_seeds
+    ]
+
+
+def assay_names(config: Config) -> tuple[str, ...]:
+    """The assays a config names; the stand-in where the default ones cannot be had."""
+    if config.dataset not in ("default", "quick"):
+        return tuple(name.strip() for name in config.dataset.split(","))
+    wanted = DEFAULT_DATA if config.dataset == "default" else DEFAULT_DATA[:1]
+    return wanted if all(map(mpra.available, wanted)) else (STANDIN,)
+
+
+def assay_plan(config: Config) -> list[AssayArm]:
+    """Every network on an assay."""
+    found = []
+    for name in assay_names(config):
+        data = load_assay(name, config.standin_size)
+        kinds = ("group", "tilt", "tail", "species") if name in TAIL_DATA else ("group", "tilt")
+        priors = config.assay_priors if name in TAIL_DATA else config.assay_priors[:3]
+        for seed in config.split_seeds:
+            found += assay_arms(
+                data,
+                kinds,
+                priors,
+                config.held_out_priors,
+                config.gc_quantile,
+                config.gc_tilts,
+                seed,
+            )
+    return found
+
+
+def units(config: Config) -> list[Unit]:
+    """Every fit of the experiment; none needs another's result."""
+    found = [
+        fitting_arm(arm, config.parts, config.epochs, config.device)
+        for arm, _ in sorted(plan(config), key=lambda job: job[0].world_seed)
+    ]
+    return found + [
+        fitting_assay(arm, config.assay_epochs, config.device) for arm in assay_plan(config)
+    ]
+
+
+def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Every metric of every network and linear model in every world, and how many fits were run."""
+    # World by world, so that a worker that holds a world's samples judges all of its networks.
+    jobs = sorted(plan(config), key=lambda job: job[0].world_seed)
+    fits = [fitting_arm(arm, config.parts, config.epochs, config.device) for arm, _ in jobs]
+    missing = missing_units(fits, store)
+    fitted = run_units(fits, store, config.where, "fits")
+    judged = [
+        judging_arm(arm, conditions, config.parts, unit, result)
+        for (arm, conditions), unit, result in zip(jobs, fits, fitted, strict=True)
+    ]
+    linear = linear_plan(config)
+    judged += [judging_linear(arm, conditions, config.parts) for arm, conditions in linear]
+    results = run_units(judged, store, config.where, "judged")
+    values = prior_effects.long_values([*jobs, *linear], results, config.n_test)
+    return values, {"fits": len(fits), "fits_computed": missing}
+
+
+def world_rows(values: pd.DataFrame) -> pd.DataFrame:
+    """Means over worlds with their intervals, as tidy rows."""
+    published = values[values["metric"].isin(prior_effects.PUBLISHED)]
+    numbers = ("severity", "value", "oracle", "n", "seed")
+    keys = [name for name in published.columns if name not in numbers]
+    rows = intervals(published, keys)
+    means = published.groupby(keys, sort=False, dropna=False)[["severity", "oracle", "n"]].mean()
+    rows = rows.merge(means.reset_index(), on=keys)
+    rows["n"], rows["severity"] = rows["n"].astype(int), rows["severity"].round(4)
+    return rows.drop(columns=["lower_90", "upper_90"]).assign(uncertainty="single")
+
+
+def run(config: Config, store: Store) -> Tables:
+    """Fit, forecast, score.
+
+    Parameters
+    ----------
+    config : Config
+    store : Store
+        Where finished units lie; a killed run resumes from it.
+    """
+    start = time.perf_counter()
+    values, counts = judge_worlds(config, store)
+    arms = assay_plan(config)
+    fits = [fitting_assay(arm, config.assay_epochs, config.device) for arm in arms]
+    missing = missing_units(fits, store)
+    assay_rows, assay_effects = score_arms(arms, fits, store, config.where, config.draws)
+    rows = pd.concat([world_rows(values), assay_rows], ignore_index=True)
+    rows.insert(0, "profile", config.profile)
+    rows.insert(0, "experiment", config.experiment)
+    rows["seed"] = None
+    for column in ("by", "bin"):
+        rows[column] = ""
+    cells = [prior_effects.cell_name(at) for at in PRIMARY if at.shift in config.shifts]
+    tables = {
+        "effects": prior_effects.effects(values, config.n_train, cells),
+        "assay_effects": assay_effects,
+    }
+    names = {arm.data.name: arm.data.fingerprint for arm in arms}
+    entry = {
+        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config_hash": config.hash,
+        "data": {"anchors": digest()} | names,
+        "source": source_hash(__name__),
+        # Of this run: units that an earlier one had stored cost nothing here.
+        "seconds": round(time.perf_counter() - start, 1),
+        "fits": counts["fits"] + len(fits),
+        "fits_computed": counts["fits_computed"] + missing,
+    }
+    return Tables(rows, tables, entry, STANDIN in names)
