@@ -12,6 +12,7 @@ promoters that both measured), and the arms of :mod:`lib.experiments.gc_arms` as
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from lib.datasets import IndexArray, SequenceDataset
 from lib.experiments.fits import fitting
 from lib.experiments.gc_arms import Arm, build_arms
-from lib.experiments.real_assays import Assays, activity_at_depth
+from lib.experiments.real_assays import Assays, activity_at_depth, shared_rows
 from lib.experiments.tuning import tuned
 from lib.fit_config import FitConfig
 from lib.mpra.genotypes import GenotypeAssay
@@ -31,6 +32,10 @@ MODEL = "cnn"
 RATES = {"retina": 8e-3}  # chosen on validation parts of one split; others as FitConfig has it
 TRAINED_FACTOR = 1 / 16  # of the reads, in the network trained on thinned labels
 POOLS = (("WT", "Rhom"), ("WT", "Ehet"))
+ARMS = (
+    *("retina", "origin", "batch", "design", "weighted", "depth"),
+    *("genotype", "pooled", "plant", "gc"),
+)
 GC_ARMS = ("group", "tilt", "tail", "placebo", "species")
 PROMOTER, GENOTYPE = "rho", "WT"  # what the networks of the genotype shift are trained on
 
@@ -44,15 +49,18 @@ class Plan(NamedTuple):
     seeds : tuple of int
         Members of the retina ensemble.
     epochs : int
-    rows : int or None
-        At most so many training rows per network; None takes all.
+    arms : tuple of str
+        Out of :data:`ARMS`.
+    targets : tuple of str
+        Networks of the arm ``genotype``, such as ``rho WT``; empty for all of them.
     device : str
     """
 
     split_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
     epochs: int
-    rows: int | None = None
+    arms: tuple[str, ...]
+    targets: tuple[str, ...] = ()
     device: str = "auto"
 
 
@@ -108,15 +116,6 @@ def retina_split(group: IndexArray, library: NDArray, first: Sequence[str], seed
     seed : int
     """
     return restricted(group_split(group, seed), "retina", np.isin(library, first))
-
-
-def fewer(split: Split, most: int | None) -> Split:
-    """At most ``most`` training rows, the same ones whenever the parts are the same."""
-    train = split["train"]
-    if most is None or len(train) <= most:
-        return split
-    drawn = np.random.default_rng(split.seed).choice(train, most, replace=False)
-    return Split(split.name, split.seed, dict(split.parts) | {"train": np.sort(drawn)})
 
 
 def noise_weight(noise_std: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -209,12 +208,6 @@ def _pooled(data: Sequence[SequenceDataset]) -> SequenceDataset:
     )
 
 
-def shared_rows(data: SequenceDataset, other: SequenceDataset) -> NDArray[np.bool_]:
-    """Rows whose sequence the other data set holds as well."""
-    known = {row.tobytes() for row in other.codes}
-    return np.array([row.tobytes() in known for row in data.codes], bool)
-
-
 def _plant_networks(assays: Assays, plan: Plan) -> Iterator[Network]:
     for tissue, data in assays.plant.items():
         (other,) = (each for name, each in assays.plant.items() if name != tissue)
@@ -236,15 +229,21 @@ def _network(
         reverse_complement=not data.oriented,
         **settings,
     )
-    return Network(arm, condition, data, fewer(split, plan.rows), config)
+    return Network(arm, condition, data, split, config)
 
 
 def networks(assays: Assays, plan: Plan) -> list[Network]:
-    """All networks on the retina libraries, the genotypes and the plant promoters."""
+    """The wanted networks on the retina libraries, the genotypes and the plant promoters."""
+    every = chain(
+        _retina_networks(assays, plan),
+        _genotype_networks(assays, plan),
+        _plant_networks(assays, plan),
+    )
     return [
-        *_retina_networks(assays, plan),
-        *_genotype_networks(assays, plan),
-        *_plant_networks(assays, plan),
+        network
+        for network in every
+        if network.arm in plan.arms
+        and (network.arm != "genotype" or not plan.targets or network.condition in plan.targets)
     ]
 
 

@@ -4,22 +4,28 @@ In: nothing but where the files lie. Out: :class:`Assays`: the retina libraries 
 counts, the genotypes on both promoters and the plant promoters in both tissues.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lib import mpra
-from lib.datasets import FloatArray, SequenceDataset
+from lib.datasets import FloatArray, IndexArray, SequenceDataset
+from lib.motifs import PWM, read_meme
 from lib.mpra import genotypes, plant, retina
 from lib.mpra.counts import BarcodeCounts, ElementActivities, Thresholds, activities, passing, thin
 from lib.mpra.genotypes import GenotypeAssay
+from lib.mpra.sources import fetch
 
 FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
 SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
+NOISY = ("9a", "9b")
+MOTIFS_PATH = "Library_Details/photoreceptorAndEnrichedMotifs.meme"
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
+Depths = Mapping[tuple[float, str], FloatArray]
 
 
 class Assays(NamedTuple):
@@ -38,6 +44,8 @@ class Assays(NamedTuple):
     genotypes : mapping of promoter to GenotypeAssay
         The same elements in the same order.
     plant : mapping of tissue to SequenceDataset
+    motifs : tuple of PWM
+        Of the factors at work in the retina.
     first, noisy : tuples of str
         Libraries to train on, and the noisy ones.
     standin : bool
@@ -50,6 +58,7 @@ class Assays(NamedTuple):
     fallback: tuple[str, ...]
     genotypes: Mapping[str, GenotypeAssay]
     plant: Mapping[str, SequenceDataset]
+    motifs: tuple[PWM, ...]
     first: tuple[str, ...]
     noisy: tuple[str, ...]
     standin: bool
@@ -60,8 +69,8 @@ def available() -> bool:
     return all(map(mpra.available, NEEDED))
 
 
-def load_real() -> Assays:
-    """Read the real assays.
+def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
+    """Read the real assays; of the retina libraries only some, where that is enough.
 
     Raises
     ------
@@ -69,16 +78,63 @@ def load_real() -> Assays:
         If a file cannot be had; the message says how to get it.
     """
     return Assays(
-        retina=retina.load(retina.LIBRARIES),
-        counts={library: retina.library_counts(library) for library in retina.LIBRARIES},
+        retina=retina.load(libraries),
+        counts={library: retina.library_counts(library) for library in libraries},
         thresholds=retina.default_thresholds(),
         fallback=retina.scrambled_labels(),
         genotypes={name: genotypes.load(name) for name in genotypes.PROMOTERS},
         plant={tissue: plant.load(tissue) for tissue in plant.TISSUES},
-        first=retina.FIRST_LIBRARIES,
-        noisy=("9a", "9b"),
+        motifs=read_meme(fetch("retina", MOTIFS_PATH)),
+        first=tuple(name for name in libraries if name in retina.FIRST_LIBRARIES),
+        noisy=tuple(name for name in libraries if name in NOISY),
         standin=False,
     )
+
+
+def subsample(assays: Assays, most: int, seed: int = 0) -> Assays:
+    """Whole leak groups at random, at most about ``most`` elements of each assay.
+
+    Promoters that both tissues measured all stay: they are what the tissues are compared on.
+    """
+    rng = np.random.default_rng(seed)
+
+    def some(group: IndexArray, always: NDArray[np.bool_] | None = None) -> IndexArray:
+        labels, sizes = np.unique(group, return_counts=True)
+        order = rng.permutation(len(labels))
+        kept = labels[order[np.cumsum(sizes[order]) <= most]]
+        chosen = np.isin(group, kept)
+        return np.flatnonzero(chosen if always is None else chosen | always)
+
+    genotype = some(next(iter(assays.genotypes.values())).group)
+    first, second = assays.plant.values()
+    shared = {name: shared_rows(*pair) for name, pair in zip(
+        assays.plant, ((first, second), (second, first)), strict=True
+    )}  # fmt: skip
+    return assays._replace(
+        retina=assays.retina.take(some(assays.retina.group)),
+        genotypes={
+            name: replace(
+                assay,
+                codes=assay.codes[genotype],
+                activity=assay.activity[genotype],
+                censored=assay.censored[genotype],
+                se_observations=assay.se_observations[genotype],
+                se_barcodes=assay.se_barcodes[genotype],
+                group=assay.group[genotype],
+                metadata=assay.metadata.iloc[genotype].reset_index(drop=True),
+            )
+            for name, assay in assays.genotypes.items()
+        },
+        plant={
+            name: data.take(some(data.group, shared[name])) for name, data in assays.plant.items()
+        },
+    )
+
+
+def shared_rows(data: SequenceDataset, other: SequenceDataset) -> NDArray[np.bool_]:
+    """Rows whose sequence the other data set holds as well."""
+    known = {row.tobytes() for row in other.codes}
+    return np.array([row.tobytes() in known for row in data.codes], bool)
 
 
 def thinned(
@@ -113,12 +169,43 @@ def thinned(
     chosen = BarcodeCounts(
         counts.label[kept], counts.dna[kept], counts.rna[kept], counts.replicates
     )
+    # The reference stays what it is at full depth: a change of it would move all elements alike.
+    basal = activities(counts, thresholds, fallback).reference == "basal"
     lowered = replace(
         thresholds,
         min_dna_counts=max(1, round(thresholds.min_dna_counts * fractions[0])),
         max_rna_cv=np.inf,
+        min_basal_median=0.0 if basal else np.inf,
     )
     return activities(thin(chosen, *fractions, rng), lowered, fallback)
+
+
+def shared_labels(assays: Assays) -> pd.DataFrame:
+    """Every measured label of every library, controls and chimeras included.
+
+    Returns
+    -------
+    DataFrame
+        ``library, label, origin, activity, noise_std``; the reference itself is left out.
+    """
+    frames = []
+    for library, counts in assays.counts.items():
+        frame = activities(counts, assays.thresholds, assays.fallback).frame
+        reference = frame["label"].str.startswith(assays.thresholds.basal_key)
+        frames.append(frame[~reference].assign(library=library))
+    table = pd.concat(frames, ignore_index=True)
+    table["origin"] = table["label"].map(retina.origin)
+    return table[["library", "label", "origin", "activity", "noise_std"]]
+
+
+def barcode_std(table: pd.DataFrame) -> FloatArray:
+    """Standard error of log2 activity from the spread between an element's barcodes, (n,).
+
+    It holds what replicates of one barcode share, such as errors of its DNA count. NaN for an
+    element with one barcode.
+    """
+    cv = table["barcode_cv"].to_numpy(float)
+    return np.asarray(np.sqrt(np.log1p(cv**2 / table["n_barcodes"].to_numpy())) / np.log(2))
 
 
 def fractions_of(factor: float, side: str) -> tuple[float, float]:
@@ -149,3 +236,42 @@ def activity_at_depth(assays: Assays, factor: float, side: str, seed: int = 0) -
         again = pd.Series(measured["activity"].to_numpy(), index=measured["label"])
         found[rows] = again.reindex(table["label"].iloc[rows]).to_numpy()
     return found
+
+
+def labels_at_depths(assays: Assays) -> dict[tuple[float, str], FloatArray]:
+    """:func:`activity_at_depth` at every factor, of both sides and of either."""
+    return {
+        (factor, side): activity_at_depth(assays, factor, side)
+        for factor in FACTORS
+        for side in SIDES
+    }
+
+
+def at_depth_of(assays: Assays, library: str, seed: int = 0) -> FloatArray:
+    """Labels of the other libraries re-measured at the depth per barcode of a noisy one.
+
+    Returns
+    -------
+    (n,) float array
+        NaN in the noisy libraries, and where no barcode is left.
+    """
+    table = assays.retina.metadata
+    wanted = depth_per_barcode(assays.counts[library], assays.thresholds)
+    found = np.full(len(table), np.nan)
+    for index, (name, counts) in enumerate(assays.counts.items()):
+        if name in assays.noisy:
+            continue
+        here = depth_per_barcode(counts, assays.thresholds)
+        fractions = tuple(min(1.0, w / h) for w, h in zip(wanted, here, strict=True))
+        rng = np.random.default_rng([seed, index, len(library), ord(library[-1])])
+        measured = thinned(counts, assays.thresholds, fractions, rng, assays.fallback).frame  # type: ignore[arg-type]
+        rows = np.flatnonzero((table["library"] == name).to_numpy())
+        again = pd.Series(measured["activity"].to_numpy(), index=measured["label"])
+        found[rows] = again.reindex(table["label"].iloc[rows]).to_numpy()
+    return found
+
+
+def depth_per_barcode(counts: BarcodeCounts, thresholds: Thresholds) -> tuple[float, float]:
+    """Median DNA and RNA counts of a kept barcode; RNA summed over replicates."""
+    kept = passing(counts, thresholds)[1]
+    return float(np.median(counts.dna[kept])), float(np.median(counts.rna[kept].sum(axis=1)))
