@@ -224,6 +224,14 @@ def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) 
     ------
     ValueError
         Numbers of rows that differ or do not exist, and as :func:`paired_assay` says.
+
+    Examples
+    --------
+    >>> base, exact = np.arange(10.0), np.zeros(20)
+    >>> a = np.concatenate([3 * base, base])  # the sites are worth 2 * base
+    >>> pair = paired_assay(a, a - 5, exact, exact, np.tile(base, 2))
+    >>> site_differences(pair, np.arange(10), np.arange(10, 20)).activity_a.tolist()[:4]
+    [0.0, 2.0, 4.0, 6.0]
     """
     n = len(assay.activity_a)
     first, second = np.asarray(intact), np.asarray(mutated)
@@ -259,6 +267,15 @@ def control_noise_factor(
     ------
     ValueError
         If there are no anchors, or none has a standard error above 0.
+
+    Examples
+    --------
+    >>> x, u, v = np.indices((2, 2, 2)).reshape(3, 8) * 2.0 - 1  # uncorrelated, variance 1
+    >>> a, b = np.tile(2 * x + u, 6), np.tile(2 * x + v, 6)
+    >>> error = np.full(48, 0.5)  # of errors of 1
+    >>> pair = paired_assay(a, b, error, error, np.arange(48), np.arange(48) < 24)
+    >>> round(control_noise_factor(pair, np.random.default_rng(0), draws=9).value, 12)
+    4.0
     """
     if not assay.anchors.any():
         raise ValueError("assay has no anchors; at least 10 controls would do")
@@ -279,6 +296,14 @@ def decomposition_table(decomposition: Decomposition) -> pd.DataFrame:
     Quantities: ``total``, ``share_<part>``, ``distance``, ``distance_<part>``, ``intercept``,
     ``slope``, ``reliability_a``, ``reliability_b``, ``pearson_r``, ``pearson_r_deattenuated``,
     ``closed_<rung>``.
+
+    Examples
+    --------
+    >>> a, exact = np.tile([-1.0, 1.0], 10), np.zeros(20)
+    >>> found = decompose(paired_assay(a, a + 2, exact, exact, range(20)), np.random.default_rng(0))
+    >>> table = decomposition_table(found).set_index("quantity")["value"]
+    >>> table[["total", "share_offset", "closed_oracle_affine"]].tolist()
+    [4.0, 1.0, 1.0]
     """
     own = decomposition
     named = {"total": own.total}

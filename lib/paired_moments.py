@@ -83,6 +83,13 @@ def paired_assay(
     ValueError
         Lengths that differ, values not finite, a negative standard error, a missing group, fewer
         than 10 elements or groups beside the anchors, 1 to 9 anchors, constant activity.
+
+    Examples
+    --------
+    >>> a = np.arange(10.0)
+    >>> pair = paired_assay(a, a + 1, np.full(10, 0.1), np.full(10, 0.2), groups=a)
+    >>> pair.groups.n_groups, int(pair.anchors.sum())
+    (10, 0)
     """
     a = as_vector("activity_a", activity_a)
     n = len(a)

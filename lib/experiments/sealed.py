@@ -43,6 +43,14 @@ def score_sealed(sealed: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
     ------
     ValueError
         Missing columns, a row given twice, values not finite, nothing in common.
+
+    Examples
+    --------
+    >>> row = {"shift": "batch", "condition": "3", "metric": "coverage_drop"}
+    >>> own = {"axis": "signal", "forecast": 0.2, "lower": 0.16, "upper": 0.24, "std": 0.02}
+    >>> scored = score_sealed(pd.DataFrame([row | own]), pd.DataFrame([row | {"value": 0.22}]))
+    >>> bool(scored["inside"][0]), bool(scored["crps"][0] < scored["crps_no_change"][0])
+    (True, True)
     """
     require(sealed, (*KEYS, "forecast", "lower", "upper", "std"), "sealed")
     require(observed, ("shift", "condition", "metric", "value"), "observed")

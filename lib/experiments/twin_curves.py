@@ -35,7 +35,13 @@ _POOLED = {"crps_ratio": "crps_gaussian", "aurc_ratio": "aurc"}
 
 
 def no_change(metric: str) -> float:
-    """The value of a metric where nothing changes: 0 for a drop, 1 for a ratio."""
+    """The value of a metric where nothing changes: 0 for a drop, 1 for a ratio.
+
+    Examples
+    --------
+    >>> no_change("coverage_drop"), no_change("zms_ratio")
+    (0.0, 1.0)
+    """
     return 0.0 if metric.endswith("_drop") else 1.0
 
 
@@ -67,7 +73,15 @@ class Curve(NamedTuple):
     signal: float
 
     def at(self, severity: float) -> tuple[float, float, bool]:
-        """Mean, s.d. of a world and whether the severity lies beyond the last dose."""
+        """Mean, s.d. of a world and whether the severity lies beyond the last dose.
+
+        Examples
+        --------
+        >>> dose, drop = np.array([0.0, 1.0]), np.array([0.0, 0.2])
+        >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10, 2.0)
+        >>> curve.at(0.5), curve.at(3.0)
+        ((0.1, 0.01, False), (0.2, 0.02, True))
+        """
         mean = float(np.interp(severity, self.dose, self.mean))
         beyond = self.shift != "none" and severity > self.dose[-1]
         return mean, float(np.interp(severity, self.dose, self.std)), bool(beyond)
@@ -124,6 +138,45 @@ def _signal(rows: pd.DataFrame, share: float) -> float:
     home = rows[(rows["split"] == "test") & rows["seed"].isna()].set_index("metric")["value"]
     predicted = float(home["mpiw_90"]) / (2 * half_width(0.9))
     return share * float(home["sd_target"]) ** 2 / predicted**2
+
+
+def curve_table(curves: Curves) -> pd.DataFrame:
+    """Curves as rows, for figures and published tables.
+
+    Returns
+    -------
+    DataFrame
+        ``shift, metric, unit, severity, value, lower, upper, worlds``: mean over worlds and its
+        95 % t interval. Shifts without a dose are left out.
+
+    Examples
+    --------
+    >>> dose, drop = np.array([0.0, 1.0]), np.array([0.0, 0.2])
+    >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10, 2.0)
+    >>> curve_table({("batch", "coverage_drop"): curve})["value"].tolist()
+    [0.0, 0.2]
+    """
+    parts = []
+    for curve in curves.values():
+        if curve.shift == "none":
+            continue
+        reach = float(student_t.ppf((1 + LEVEL) / 2, curve.worlds - 1))
+        half = reach * curve.std / curve.worlds**0.5
+        parts.append(
+            pd.DataFrame(
+                {
+                    "shift": curve.shift,
+                    "metric": curve.metric,
+                    "unit": curve.unit,
+                    "severity": curve.dose,
+                    "value": curve.mean,
+                    "lower": curve.mean - half,
+                    "upper": curve.mean + half,
+                    "worlds": curve.worlds,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def _text(table: pd.DataFrame) -> pd.DataFrame:

@@ -131,6 +131,14 @@ def forecast(
     ------
     ValueError
         Unknown shift, a severity that is not finite, a part that is missing, no such curve.
+
+    Examples
+    --------
+    >>> dose, drop = np.array([0.0, 1.0]), np.array([0.0, 0.2])
+    >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10, 2.0)
+    >>> found = forecast({("batch", "coverage_drop"): curve}, "batch", 0.5)
+    >>> found.mean, found.beyond
+    (0.1, False)
     """
     if shift not in TWINS:
         raise ValueError(f"shift {shift!r} has no simulated twin; there are {', '.join(TWINS)}")
@@ -231,6 +239,14 @@ def seal(severities: pd.DataFrame, curves: Curves) -> pd.DataFrame:
     ------
     ValueError
         Missing columns, a shift and condition given twice, and as :func:`forecast` says.
+
+    Examples
+    --------
+    >>> dose, drop = np.array([0.0, 1.0]), np.array([0.0, 0.2])
+    >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10, 2.0)
+    >>> severities = pd.DataFrame({"shift": ["batch"], "condition": ["3"], "severity": [0.5]})
+    >>> seal(severities, {("batch", "coverage_drop"): curve})["forecast"].tolist()
+    [0.1]
     """
     require(severities, ("shift", "condition", "severity"), "severities")
     rows = [

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm, t
 
-from lib.experiments.twin_curves import read_curves
+from lib.experiments.twin_curves import curve_table, read_curves
 from lib.experiments.twins import (
     FAMILIES,
     TWINS,
@@ -302,3 +302,11 @@ def test_published_tables_hold_every_twin(root: Path):
             assert len(own.dose) >= 5, (shift, metric)
             assert (np.diff(own.dose) > 0).all(), (shift, metric)
     assert set(FAMILIES) == set(TWINS)
+
+
+def test_curve_table_gives_the_interval_of_the_mean():
+    table = curve_table(CURVES)
+    own = table[(table["shift"] == "batch") & (table["severity"] == 1)].iloc[0]
+    half = T * 0.03 / WORLDS**0.5
+    assert (own["lower"], own["upper"]) == pytest.approx((0.4 - half, 0.4 + half))
+    assert "none" not in set(table["shift"])
