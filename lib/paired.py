@@ -138,7 +138,8 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     Notes
     -----
     Offset and gain are squares of signed quantities: their intervals are those of the root,
-    squared, and reach 0 where the root's interval holds it. The others are percentile intervals.
+    squared, and reach 0 where the root's interval holds it. Those of the rewiring and of the whole
+    distance are corrected for the median bias of the draws; the others are percentile intervals.
 
     Examples
     --------
@@ -162,14 +163,14 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
         shares = Shares(
             _squared(offset / np.sqrt(total)),
             _squared(gain / np.sqrt(total)),
-            estimate(own.rest / total),
+            estimate(own.rest / total, corrected=True),
             estimate(noise / total),
         )
         distances = Distances(
-            estimate(distance / own.signal_a),
+            estimate(distance / own.signal_a, corrected=True),
             _squared(offset / np.sqrt(own.signal_a)),
             _squared(own.slope - 1),
-            estimate(own.rest / own.signal_a),
+            estimate(own.rest / own.signal_a, corrected=True),
         )
     some = distances.total.lower > 0
     lines = ladder_lines(own, anchors)

@@ -211,7 +211,15 @@ def _through_means(own: Moments, slope: FloatArray) -> Line:
     return Line(own.mean_b - slope * own.mean_a, slope)
 
 
-def estimate(values: FloatArray) -> Estimate:
-    """The first value, with the percentile interval of the others."""
-    lower, upper = percentile_interval(values[1:])
-    return Estimate(float(values[0]), float(lower), float(upper))
+def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
+    """The first value, with the percentile interval of the others.
+
+    ``corrected`` moves the interval by twice the median bias of the draws: once for the bias of the
+    value, once for that of the draws about it. Variances left over after others were taken out are
+    biased downwards in small samples.
+    """
+    value, draws = float(values[0]), values[1:]
+    lower, upper = percentile_interval(draws)
+    known = draws[np.isfinite(draws)]
+    bias = float(np.median(known)) - value if corrected and len(known) else 0.0
+    return Estimate(value, float(lower) - 2 * bias, float(upper) - 2 * bias)

@@ -13,6 +13,7 @@ from lib.paired import (
     paired_assay,
     site_differences,
 )
+from lib.paired_moments import estimate
 from lib.simulator import Assay, Batch, Shift, draw_world, simulate
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import distance
@@ -158,6 +159,14 @@ def test_table_holds_every_quantity_once():
     assert table.loc["distance", "upper"] == found.distance.total.upper
     assert table.loc["closed_oracle_affine", "value"] == found.ladder["oracle_affine"].value
     assert (table["n"] == N).all()
+
+
+def test_correction_of_the_median_bias_by_hand():
+    # draws .6 to 1.0 about .8 under a value of 1: up by twice .2
+    values = np.concatenate([[1.0], np.linspace(0.6, 1.0, 41), [np.nan]])
+    plain, corrected = estimate(values), estimate(values, corrected=True)
+    assert tuple(plain) == pytest.approx((1, 0.61, 0.99))
+    assert tuple(corrected) == pytest.approx((1, 1.01, 1.39))
 
 
 @pytest.mark.parametrize(
