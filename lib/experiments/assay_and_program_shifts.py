@@ -240,12 +240,21 @@ def seal(config: Config) -> pd.DataFrame:
     return twins.seal(severe.severities, _curves())
 
 
-def _sealed(config: Config, severities: pd.DataFrame, standin: bool) -> pd.DataFrame:
-    """The committed forecasts in the full profile; below it they are made on the spot."""
+def _forecasts(
+    config: Config, severities: pd.DataFrame, fitted: list[Fitted], standin: bool
+) -> pd.DataFrame:
+    """The simulator's forecasts on both axes.
+
+    Those on the axis ``signal`` are the sealed ones in the full profile; below it, and on the axis
+    ``predicted``, which needs the networks' own variance in distribution, they are made here.
+    """
+    known = real_tables.with_quality(severities, real_scoring.qualities(fitted))
+    made = twins.seal(known, _curves())
     path = sealed_path()
-    if config.profile == "full" and not standin and path.exists():
-        return pd.read_csv(path, dtype={"condition": str, "shift": str})
-    return twins.seal(severities, _curves())
+    if config.profile != "full" or standin or not path.exists():
+        return made
+    sealed = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
+    return pd.concat([sealed, made[made["axis"] != "signal"]], ignore_index=True)
 
 
 def _judge(
@@ -318,11 +327,11 @@ def run(config: Config, store: Store) -> Tables:
     depths = real_assays.labels_at_depths(assays)
     arms = [] if assays.standin else gc_networks(config)
     severe = measure_severities(config, assays, depths, arms)
-    sealed = _sealed(config, severe.severities, assays.standin)
     networks = [*real_arms.networks(assays, config.plan), *(network for network, _ in arms)]
     missing = missing_units([network.unit for network in networks], store)
     elements = assays.genotypes[real_arms.PROMOTER].dataset(real_arms.GENOTYPE)
     fitted = real_scoring.fit_all(networks, elements, store, config.where)
+    sealed = _forecasts(config, severe.severities, fitted, assays.standin)
     scored, noise, ladder, repaired = judge_all(assays, depths, arms, fitted, config)
     scored = real_tables.with_severity(scored, severe.severities)
     effects = real_tables.effects(scored)
@@ -334,7 +343,7 @@ def run(config: Config, store: Store) -> Tables:
         "depth": severe.depth,
         "depth_check": real_depth.depth_check(assays),
         "noise_libraries": real_depth.noise_libraries(assays),
-        SEALED: sealed,
+        SEALED: sealed[sealed["axis"] == "signal"],
         "effects": effects,
         "ladder": real_tables.ladder(ladder),
         "noise": real_tables.noise(noise),

@@ -215,3 +215,29 @@ def score_item(item: Scored, draws: int, seed: int) -> pd.DataFrame:
         variance=np.nan,
     )
     return pd.concat([rows, kept], ignore_index=True)
+
+
+def signal_over_predicted(fitted: Fitted) -> float:
+    """Var f over the mean variance that a network predicts, on its calibration part.
+
+    Both in distribution: how good it is before any shift. The measured error is taken out of the
+    labels' variance where it is known.
+    """
+    data, rows = fitted.network.data, fitted.calibration
+    error = None
+    if data.noise_std is not None:
+        error = data.noise_std[rows]
+    elif "se_barcodes" in data.metadata:
+        error = data.metadata["se_barcodes"].to_numpy(float)[rows]
+    noise = 0.0 if error is None else float(np.mean(error**2))
+    signal = float(data.activity[rows].var()) - noise
+    return signal / float(np.mean(fitted.own.std[rows] ** 2))
+
+
+def qualities(fitted: Sequence[Fitted]) -> dict[tuple[str, str], float]:
+    """:func:`signal_over_predicted` by arm and condition, mean over splits."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for each in fitted:
+        key = (each.network.arm, each.network.condition)
+        found.setdefault(key, []).append(signal_over_predicted(each))
+    return {key: float(np.mean(values)) for key, values in found.items()}

@@ -108,11 +108,14 @@ def _genotypes(world: World, n: int, seed: int) -> dict[str, GenotypeAssay]:
         ]
         truths = [sample.truth for sample in samples if sample.truth is not None]
         error = np.stack([truth.std for truth in truths], axis=1)
+        # Samples of one seed share their errors, measurements of two genotypes do not.
+        rng = np.random.default_rng([seed, 7, len(found)])
+        activity = np.stack([truth.mean for truth in truths], axis=1)
         found[promoter] = GenotypeAssay(
             promoter=promoter,
             genotypes=GENOTYPES,
             codes=samples[0].codes,
-            activity=np.stack([sample.activity for sample in samples], axis=1),
+            activity=activity + error * rng.normal(size=error.shape),
             censored=np.zeros((n, len(GENOTYPES)), bool),
             se_observations=error,
             se_barcodes=error,

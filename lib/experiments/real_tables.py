@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.experiments.real_arms import MODEL
+from lib.experiments.real_arms import GENOTYPE, MODEL, PROMOTER
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_measures import over_splits
 from lib.experiments.real_parts import reference_of
@@ -124,6 +124,24 @@ def observed(effects: pd.DataFrame) -> pd.DataFrame:
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def with_quality(severities: pd.DataFrame, qualities: dict[tuple[str, str], float]) -> pd.DataFrame:
+    """Severities with ``signal_over_predicted`` of the network that each shift is judged by."""
+    home = ("genotype", f"{PROMOTER} {GENOTYPE}")
+
+    def network(shift: str, condition: str) -> tuple[str, str]:
+        if shift in ("genotype", "promoter"):
+            return home
+        if shift == "assay":
+            return "plant", condition.split(" ")[0]
+        return ("batch", condition) if shift == "batch" else ("retina", "")
+
+    known = [
+        qualities.get(network(shift, condition), np.nan)
+        for shift, condition in zip(severities["shift"], severities["condition"], strict=True)
+    ]
+    return severities.assign(signal_over_predicted=known)
 
 
 def twin_rows(sealed: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:

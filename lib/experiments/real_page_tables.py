@@ -1,0 +1,395 @@
+"""Figures and tables of notebook 05 on what lies behind a shift: parts, noise, repairs.
+
+In: :class:`lib.experiments.assay_and_program_shifts.Tables`. Out: Table and Figure; no number is
+typed here.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib.experiments.assay_and_program_shifts import Config, Tables
+from lib.experiments.page import interval
+from lib.experiments.real_mitigation import TOLERANCE
+from lib.experiments.real_page import (
+    DATA,
+    SHIFTS,
+    labelled,
+    order_of,
+    plain_conditions,
+    shown,
+)
+from lib.experiments.real_parts import LIBRARIES
+from lib.plots import Figure, Table, dots, lines
+
+PARTS = {"offset": "offset", "gain": "gain", "rewiring": "rewiring", "noise": "noise"}
+RUNGS = {
+    "reference": "no shift",
+    "raw": "raw",
+    "anchor_offset": "offset from scrambled",
+    "anchor_affine": "line from scrambled",
+    "matched_moments": "mean and s.d. matched",
+    "oracle_affine": "best line",
+    "oracle_affine_noise": "best line, noise added",
+}
+REPAIRS = {
+    "single": "none",
+    "std_scaling": "std scaled in distribution",
+    "weighted_cp": "conformal, weighted by GC",
+    "centring": "centred",
+    "anchored": "line from shared controls",
+    "few_shot": "few labels, line and std",
+    "norm_cp": "few labels, conformal",
+    "pooled": "trained on two genotypes",
+}
+MODELS = {
+    "cnn": "network",
+    "kmer_ridge": "6-mer ridge",
+    "gc_ridge": "GC only",
+    "memoriser": "nearest neighbour",
+    "mean": "training mean",
+}
+ELEMENTS = {
+    "all": "all elements",
+    "scrambled": "scrambled elements",
+    "controlled": "errors scaled by the scrambled",
+    "site_pairs": "intact minus mutated",
+}
+QUANTITIES = {
+    "reliability": "reliability",
+    "pearson_r": "r",
+    "pearson_r_ceiling": "highest r",
+    "pearson_r_deattenuated": "r, noise taken out",
+    "noise_share": "noise in squared error",
+    "variance_ratio": "predicted over measured noise",
+    "share_below": "elements below it",
+}
+
+
+def decomposition_figure(tables: Tables) -> Figure:
+    """Shares of the squared difference between two conditions."""
+    table = tables.tables["decomposition"]
+    table = table[(table["elements"] == "all") & table["quantity"].str.startswith("share_")]
+    table = table[table["shift"].isin(["genotype", "promoter", "assay", "batch"])]
+    part = table["quantity"].str.removeprefix("share_").map(PARTS)
+    rows = table.assign(what=labelled(table), part=part)
+    rows = rows[["what", "part", "value", "lower", "upper", "n"]].round(4)
+    chart = dots(
+        rows,
+        "value",
+        "what",
+        colour="part",
+        x_title="share of the mean squared difference",
+        order=order_of(table),
+        reference=0,
+    )
+    caption = (
+        "What lies between wild type on rho and each genotype or promoter, between two tissues, "
+        "and between one library and the others: offset, gain, rewiring and measured noise. Only "
+        "rewiring is a change of program. Errors of the plant assay are not published, so that "
+        "its rewiring holds its noise too. Bars are 95 % intervals over leak groups."
+    )
+    return Figure("decomposition", chart, rows, caption)
+
+
+def control_table(tables: Tables) -> Table:
+    """Rewiring over Var f of all elements, of the controls, and with errors scaled by them."""
+    table = tables.tables["decomposition"]
+    kinds = ["all", "scrambled", "controlled"]
+    own = table[
+        table["shift"].isin(["genotype", "promoter"])
+        & table["elements"].isin(kinds)
+        & table["quantity"].isin(["distance_rewiring", "noise_factor"])
+    ]
+    factor = own["quantity"] == "noise_factor"
+    column = own["elements"].map(ELEMENTS).where(~factor, "factor on the error variance")
+    cells = own.assign(
+        shift=labelled(own), column=column, text=[interval(row) for _, row in own.iterrows()]
+    )
+    wide = cells.pivot(index="shift", columns="column", values="text").reindex(order_of(own))
+    wide = wide[[name for name in [*ELEMENTS.values(), "factor on the error variance"]
+                 if name in wide]]  # fmt: skip
+    caption = (
+        "Rewiring, over the variance of the noise-free activity in wild type. Scrambled elements "
+        "have no program to rewire: what they show is error that the published standard errors "
+        "miss, over a small variance of their own. Scaling the errors until the scrambled show "
+        "none gives a lower bound on rewiring."
+    )
+    return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
+
+
+def site_figure(tables: Tables) -> Figure:
+    """Slope and deattenuated correlation of a site's effect between conditions."""
+    table = tables.tables["site_pairs"]
+    names = {
+        "slope": "slope on wild type",
+        "pearson_r_deattenuated": "correlation, noise taken out",
+    }
+    table = table[table["quantity"].isin(names)]
+    rows = table.assign(what=labelled(table), measure=table["quantity"].map(names))
+    rows = rows[["what", "measure", "value", "lower", "upper", "n"]].round(4)
+    chart = dots(
+        rows,
+        "value",
+        "what",
+        colour="measure",
+        x_title="effect of the CRX sites, beside wild type on rho",
+        order=order_of(table),
+        reference=1,
+    )
+    caption = (
+        "What mutating all CRX sites of a peak does, in each condition against wild type on rho. "
+        "At 1 the sites do the same; a slope below 1 says they do less, a correlation below 1 "
+        "that they do it elsewhere. Offsets of a condition cancel here. Bars are 95 % intervals "
+        "over peaks."
+    )
+    return Figure("site-pairs", chart, rows, caption)
+
+
+def ladder_figure(tables: Tables) -> Figure:
+    """Coverage of 90 % intervals after each correction."""
+    table = tables.tables["ladder"]
+    if table.empty:
+        return Figure("ladder", empty_chart(), pd.DataFrame(), "No paired shift was judged.")
+    rows = table[(table["metric"] == "picp_90") & table["rung"].isin(RUNGS)]
+    source = np.where(rows["condition"].str.contains(LIBRARIES), LIBRARIES, "same assay")
+    rows = rows.assign(source=source, condition=rows["condition"].str.split(",").str[0])
+    rows = rows[(rows["shift"] == "genotype") | (rows["condition"] == "hsp68")]
+    rows = rows.assign(what=labelled(rows), rung=rows["rung"].map(RUNGS))
+    order = order_of(rows)
+    rows = rows[["what", "source", "rung", "value", "lower", "upper", "n"]].round(4)
+    chart = dots(
+        rows,
+        "value",
+        "what",
+        colour="rung",
+        facet="source",
+        x_title="coverage of 90 % intervals",
+        order=order,
+        reference=0.9,
+    )
+    caption = (
+        "Coverage of a network trained on wild type, step by step: raw, moved by what the "
+        "scrambled elements say, with mean and spread matched, with the best possible line, and "
+        "with the growth of the measured noise added. What is then still missing is rewiring, or "
+        "errors of the network that it made visible. Bars are 95 % intervals."
+    )
+    return Figure("ladder", chart, rows, caption)
+
+
+def empty_chart() -> object:
+    return dots(
+        pd.DataFrame({"value": [], "what": [], "colour": [], "lower": [], "upper": []}),
+        "value",
+        "what",
+        colour="colour",
+        x_title="",
+    )
+
+
+def noise_table(tables: Tables) -> Table:
+    """Measured noise: what it explains, and whether the forecast allows for it."""
+    table = tables.tables["noise"]
+    table = table[table["quantity"].isin(QUANTITIES) & table["split"].isin(["test", "shifted"])]
+    condition = table["condition"].astype(str)
+    table = table[~condition.str.contains("trained on")]
+    where = labelled(table).where(table["shift"] != "", "in distribution: " + condition)
+    cells = table.assign(
+        data=table["data"].map(DATA).fillna(table["data"]),
+        what=where.str.removesuffix(": "),
+        quantity=table["quantity"].map(QUANTITIES),
+        text=[interval(row) for _, row in table.iterrows()],
+    )
+    wide = cells.pivot_table(
+        index=["data", "what", "errors"], columns="quantity", values="text", aggfunc="first",
+        sort=False,
+    )  # fmt: skip
+    wide = wide[[name for name in QUANTITIES.values() if name in wide]]
+    caption = (
+        "Measured noise. Reliability is the share of the variance that is no noise, and its root "
+        "the highest r that a perfect model could reach; r with the noise taken out may pass 1. "
+        "Predicted over measured noise: at least 1 where the predicted aleatoric variance allows "
+        "for the measured one. Errors come from replicates (a lower bound: they share barcodes) "
+        "or from the spread between barcodes."
+    )
+    return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
+
+
+def depth_table(tables: Tables) -> Table:
+    """Variance that thinning adds, measured and by the delta method."""
+    table = tables.tables["depth_check"]
+    text = pd.DataFrame(
+        {
+            "reads kept": [f"1/{round(1 / factor)}" for factor in table["factor"]],
+            "of": table["side"].map({"joint": "DNA and RNA", "dna": "DNA", "rna": "RNA"}),
+            "added, measured": table["measured"].map("{:.4f}".format),
+            "delta method": table["delta"].map("{:.4f}".format),
+            "ratio": table["ratio"].map("{:.3f}".format),
+            "elements": table["n"],
+            "dropped": table["dropped"],
+        }
+    )
+    caption = (
+        "Thinned counts against theory: variance of log2 RNA/DNA that fewer reads add, over "
+        "elements that keep enough counts at every depth; the others are dropped and counted. A "
+        "ratio near 1 says that thinning does what 1/RNA + 1/DNA says."
+    )
+    return Table(text, caption)
+
+
+def noise_library_table(tables: Tables) -> Table:
+    """The noisy libraries beside others thinned to their depth."""
+    table = tables.tables["noise_libraries"]
+    wide = table.pivot(index="measure", columns=["library", "state"], values="value")
+    wide.columns = [f"{library}, {state}" for library, state in wide.columns]
+    caption = (
+        "The noisy libraries beside the others, as they are and with as few reads per barcode. "
+        "What thinning reproduces is depth; the rest of a noisy library's error is not. The "
+        "filter on the spread between replicates is off here."
+    )
+    return Table(wide.reset_index(), caption)
+
+
+def mitigation_figure(tables: Tables, config: Config) -> Figure:
+    """Coverage after each repair, and how wide the intervals then are."""
+    table = shown(tables.tables["mitigation"])
+    table = plain_conditions(table)
+    largest = max(config.labels)
+    variant = table["variant"].astype(str)
+    budget = variant.str.startswith("k=")
+    few = min(config.labels)
+    wanted = ~budget | variant.isin([f"k={few}", f"k={largest}"])
+    table = table[wanted & (table["metric"] == "picp_90")]
+    table = table[table["shift"].isin(["genotype", "promoter", "assay", "batch", "noise"])]
+    repair = table["uncertainty"].map(REPAIRS)
+    suffix = ", " + table["variant"].astype(str).str.replace("k=", "") + " labels"
+    repair = repair + suffix.where(table["variant"].astype(str).str.startswith("k="), "")
+    rows = table.assign(what=labelled(table), repair=repair)
+    order = order_of(table)
+    rows = rows[["what", "repair", "value", "lower", "upper", "n"]].round(4)
+    rows = rows[rows["repair"].notna()]
+    chart = dots(
+        rows,
+        "value",
+        "what",
+        colour="repair",
+        x_title="coverage of 90 % intervals",
+        order=order,
+        reference=0.9,
+    )
+    caption = (
+        "Coverage under a shift after each repair, for networks of the same assay. On the dashed "
+        "line the intervals hold what they promise. Repairs without labels of the new condition "
+        "cannot know a change of program; a line and a scale from a few labels can undo gain, "
+        "offset and noise. Bars are 95 % intervals."
+    )
+    return Figure("mitigation", chart, rows, caption)
+
+
+def budget_figure(tables: Tables) -> Figure:
+    """Share of label draws that restore coverage, by the number of labels."""
+    table = plain_conditions(shown(tables.tables["mitigation"]))
+    whole = tables.tables["mitigation"]
+    big = whole[whole["condition"].astype(str).str.contains(LIBRARIES)]
+    table = pd.concat([table[~table["shift"].isin(["genotype", "promoter"])], big])
+    table = table[(table["metric"] == "within_tolerance") & (table["uncertainty"] == "few_shot")]
+    table = table.assign(condition=table["condition"].str.replace(f", {LIBRARIES}", ""))
+    rows = table.assign(
+        labels=table["variant"].str.removeprefix("k=").astype(int),
+        what=labelled(table),
+        kind=table["shift"].map(SHIFTS),
+    )
+    rows = rows.sort_values(["kind", "what", "labels"])
+    rows = rows[["kind", "what", "labels", "value", "n"]].round(4)
+    chart = lines(
+        rows,
+        "labels",
+        "value",
+        colour="what",
+        facet="kind",
+        x_title="labelled elements of the new condition",
+        y_title="share of draws within tolerance",
+    )
+    caption = (
+        "Label budget: how many labelled elements of the new condition restore coverage to "
+        f"within {TOLERANCE:g} of nominal, with a line and a scale fitted to them. A curve that "
+        "stays low marks a shift that labels alone do not repair at that budget."
+    )
+    return Figure("label-budget", chart, rows, caption)
+
+
+def pooled_table(tables: Tables) -> Table:
+    """Networks trained on two genotypes, judged on others."""
+    table = tables.tables["mitigation"]
+    pooled = table[table["uncertainty"] == "pooled"]
+    alone = table[
+        (table["uncertainty"] == "single")
+        & (table["shift"] == "genotype")
+        & table["condition"].isin(pooled["condition"])
+    ].assign(variant="WT")
+    rows = pd.concat([alone, pooled])
+    rows = rows[rows["metric"].isin(["picp_90", "mpiw_90"])]
+    cells = rows.assign(
+        text=[interval(row) for _, row in rows.iterrows()],
+        metric=rows["metric"].map({"picp_90": "coverage", "mpiw_90": "width"}),
+    )
+    wide = cells.pivot(index=["condition", "variant"], columns="metric", values="text")
+    wide = wide.rename_axis(None, axis=1).reset_index()
+    wide = wide.rename(columns={"condition": "judged on", "variant": "trained on"})
+    caption = (
+        "A network trained on wild type and one mutant, asked about another mutant, beside one "
+        "trained on wild type alone: 90 % intervals."
+    )
+    return Table(wide, caption)
+
+
+def matched_table(tables: Tables) -> Table:
+    """Each shift against networks that were trained on the shifted law."""
+    table = tables.tables["effects"]
+    table = table[(table["model"] == "cnn") & (table["uncertainty"] == "single")]
+    table = table[table["metric"].isin(["rmse", "picp_90"])]
+    names = {"reference": "against no shift", "matched": "against trained on it"}
+    cells = table.assign(
+        what=labelled(table),
+        text=[interval(row) for _, row in table.iterrows()],
+        column=table["metric"].map({"rmse": "RMSE ratio", "picp_90": "coverage"})
+        + ", "
+        + table["against"].map(names),
+    )
+    wide = cells.pivot_table(index="what", columns="column", values="text", aggfunc="first")
+    wide = wide.reindex(order_of(table)).rename_axis("shift").rename_axis(None, axis=1)
+    caption = (
+        "Paired by split: the shifted part against the same kind of measurement without the "
+        "shift, and against a network trained on the shifted law and judged on the same labels, "
+        "where there is one. Errors as ratios (1 is no change), coverage as a difference (0 is no "
+        "change). Against the second, harder data and a wrong network come apart."
+    )
+    return Table(wide.reset_index(), caption)
+
+
+def accuracy_figure(tables: Tables) -> Figure:
+    """Correlation in distribution, networks beside baselines."""
+    rows = tables.rows
+    rows = rows[
+        (rows["metric"] == "pearson_r") & (rows["split"] == "test") & rows["split_seed"].isna()
+    ]
+    rows = rows[rows["uncertainty"].isin(["ensemble", "single"])]
+    ensemble = rows["uncertainty"] == "ensemble"
+    model = rows["model"].map(MODELS).where(~ensemble, "ensemble")
+    data = rows["data"].map(DATA).fillna(rows["data"])
+    what = (data + ", " + rows["condition"].astype(str)).str.removesuffix(", ")
+    rows = rows.assign(what=what, model=model)
+    rows = rows[["what", "model", "value", "lower", "upper", "n"]].round(4)
+    chart = dots(
+        rows,
+        "value",
+        "what",
+        colour="model",
+        x_title="Pearson correlation on the test part",
+        order=list(dict.fromkeys(rows["what"])),
+    )
+    caption = (
+        "Accuracy in distribution: what the networks of this page know before any shift. Groups "
+        "of the retina libraries join origins that share a word; by origin alone such relatives "
+        "may lie on both sides. Bars are 95 % intervals."
+    )
+    return Figure("accuracy", chart, rows, caption)
