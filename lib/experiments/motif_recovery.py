@@ -1,0 +1,346 @@
+"""Do networks find the sites that made the activity, and do their scores warn of failure?
+
+In: :class:`Config`. Out: :class:`Tables`. The networks are those of the experiments on simulated
+shifts and on GC shift; nothing is trained that those have trained before.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import pandas as pd
+from pydantic import Field, field_validator
+
+from lib import mpra
+from lib.datasets import SequenceDataset
+from lib.experiments import mpra_gc_ood, simulation_shifts
+from lib.experiments.config import ExperimentConfig, Names, Seeds
+from lib.experiments.fits import fitting
+from lib.experiments.gc_arms import build_arms
+from lib.experiments.recovery_assays import (
+    Motifs,
+    known_motifs,
+    looking,
+    members_agreeing,
+    motif_rows,
+)
+from lib.experiments.recovery_tables import (
+    agreements,
+    areas,
+    effects,
+    pooled_motifs,
+    probes,
+    tidy,
+)
+from lib.experiments.recovery_worlds import (
+    EXAMPLES,
+    MEASURES,
+    SIGNS,
+    agreeing,
+    example_table,
+    finding_sites,
+    probing,
+)
+from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.experiments.tuning import tuned
+from lib.fit_config import FitConfig
+from lib.models import MODELS
+from lib.motifs import PWM
+from lib.simulator import SHIFTS, standin
+from lib.simulator.anchors import digest
+from lib.splits import Split
+from lib.units import Result, Store, Unit, missing_units, run_units, source_hash
+
+MAIN_MODEL = simulation_shifts.MAIN_MODEL
+DEFAULT_DATA, STANDIN = mpra_gc_ood.DEFAULT_DATA, mpra_gc_ood.STANDIN
+BEST_AREA = 0.6  # what the best score should reach in distribution
+
+
+class Config(ExperimentConfig):
+    """Parameters of notebook 07.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names of :data:`lib.models.MODELS`.
+    world_seeds : tuple of int
+        Worlds of the CNN.
+    other_worlds : int
+        Of these, how many for each other architecture.
+    shifts : tuple of str
+        Names of :data:`lib.simulator.SHIFTS`, or ``all``, at their highest severity.
+    n_train, n_validation, n_calibration, epochs
+        Of the networks, as in notebook 01.
+    n_elements : int
+        Elements whose positions are scored.
+    n_probe : int
+        Elements that a linear probe is fitted on.
+    n_agreement : int
+        Elements on which networks are compared.
+    dataset : str
+        Assays, comma-separated; ``default`` takes WTC11 and plant leaf, or the stand-in.
+    split_seeds, seeds, assay_epochs
+        Of the networks, as in notebook 02.
+    standin_size : int
+    """
+
+    experiment: ClassVar[str] = "motif_recovery"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "models": (MAIN_MODEL,),
+            "world_seeds": (0, 1),
+            "other_worlds": 1,
+            "shifts": ("gc", "effect_rewiring"),
+            "n_train": 600,
+            "n_validation": 200,
+            "n_calibration": 200,
+            "epochs": 1,
+            "n_elements": 12,
+            "n_probe": 200,
+            "n_agreement": 50,
+            "dataset": STANDIN,
+            "standin_size": 600,
+            "split_seeds": (0,),
+            "seeds": (0, 1),
+            "assay_epochs": 1,
+            "draws": 100,
+        },
+        "quick": {
+            "models": (MAIN_MODEL,),
+            "world_seeds": (0, 1, 2),
+            "other_worlds": 1,
+            "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
+            "n_train": 4000,
+            "n_validation": 500,
+            "n_calibration": 500,
+            "epochs": 5,
+            "n_elements": 16,
+            "n_probe": 1000,
+            "n_agreement": 300,
+            "split_seeds": (0,),
+            "seeds": (0, 1),
+            "assay_epochs": 5,
+            "draws": 200,
+        },
+        "full": {},
+    }
+
+    models: Names = ("cnn", "bilstm", "transformer")
+    world_seeds: Seeds = tuple(range(10))
+    other_worlds: int = Field(default=5, ge=1)
+    shifts: Names = ("all",)
+    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
+    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
+    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    n_elements: int = Field(default=128, ge=EXAMPLES, le=100_000)
+    n_probe: int = Field(default=3_000, ge=100, le=100_000)
+    n_agreement: int = Field(default=2_000, ge=20, le=100_000)
+    dataset: str = "default"
+    split_seeds: Seeds = (0, 1, 2, 3, 4)
+    seeds: Seeds = (0, 1, 2, 3, 4)
+    assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
+
+    @field_validator("shifts")
+    @classmethod
+    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("shift", shifts, tuple(SHIFTS))
+
+    @field_validator("models")
+    @classmethod
+    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("model", models, tuple(MODELS))
+
+    @property
+    def parts(self) -> Sizes:
+        """Elements per part of a world; nothing here is judged on a test part of that size."""
+        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_elements)
+
+
+def _known(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = sorted(set(given) - {*known, "all"})
+    if unknown:
+        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
+    return known if "all" in given else given
+
+
+class Tables(NamedTuple):
+    """What the experiment finds.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy results, see :mod:`lib.results`: areas by method in the column ``method``, probes by
+        motif, agreement between networks.
+    tables : dict of str to DataFrame
+        ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated elements,
+        position by position), ``known_motifs`` (assays).
+    entry : dict
+        For the manifest.
+    standin : bool
+        Whether the stand-in assay took the place of real data.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    entry: dict[str, Any]
+    standin: bool
+
+
+def conditions(config: Config) -> list[Condition]:
+    """In distribution and every shift at its highest severity, GC both ways."""
+    found = [Condition(), *(Condition(name, 1.0) for name in config.shifts)]
+    return [*found, Condition("gc", 1.0, "low")] if "gc" in config.shifts else found
+
+
+def world_arms(config: Config) -> list[Arm]:
+    """The networks of the simulated worlds."""
+    return [
+        Arm(world, model, config.n_train)
+        for model in config.models
+        for world in config.world_seeds[: None if model == MAIN_MODEL else config.other_worlds]
+    ]
+
+
+def fit_worlds(config: Config) -> list[Unit]:
+    """The units that fit them: those of notebook 01."""
+    return [
+        fitting(
+            tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed),
+            *training_data(arm, config.parts),
+        )
+        for arm in world_arms(config)
+    ]
+
+
+def load_data(config: Config) -> list[SequenceDataset]:
+    """The assays that a config names."""
+    names = tuple(name.strip() for name in config.dataset.split(","))
+    if names == ("default",):
+        names = DEFAULT_DATA if all(map(mpra.available, DEFAULT_DATA)) else (STANDIN,)
+    return [
+        standin(n=config.standin_size, seed=0) if name == STANDIN else mpra.load(name)
+        for name in names
+    ]
+
+
+def fit_assay(config: Config, data: SequenceDataset, split_seed: int) -> tuple[Split, list[Unit]]:
+    """The group split of a seed and the units that fit its ensemble: those of notebook 02."""
+    given = mpra_gc_ood.Config.create(
+        profile="full", epochs=config.assay_epochs, device=config.device
+    )
+    (arm,) = build_arms(data, ("group",), given.gc_quantile, (), split_seed)
+    both = arm.both_strands and not data.oriented
+    return arm.split, [fitting(given.fit(s, both), data, arm.split) for s in config.seeds]
+
+
+def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Every measure in every world, the examples, and how many fits there are and were run."""
+    arms, fits, at = world_arms(config), fit_worlds(config), conditions(config)
+    missing = missing_units(fits, store)
+    fitted = run_units(fits, store, config.where, "fits")
+    jobs = list(zip(arms, fits, fitted, strict=True))
+    sites = run_units(
+        [finding_sites(arm, at, config.n_elements, unit, found) for arm, unit, found in jobs],
+        store,
+        config.where,
+        "sites",
+    )
+    probed = run_units(
+        [probing(arm, config.n_probe, unit, found) for arm, unit, found in jobs],
+        store,
+        config.where,
+        "probes",
+    )
+    by_world: dict[int, dict[str, tuple[Unit, Result]]] = {}
+    for arm, unit, result in jobs:
+        by_world.setdefault(arm.world_seed, {})[arm.model] = (unit, result)
+    several = {world: found for world, found in by_world.items() if len(found) > 1}
+    agreed = run_units(
+        [agreeing(world, at, config.n_agreement, found) for world, found in several.items()],
+        store,
+        config.where,
+        "agreement",
+    )
+    values = [areas(arms, at, sites), probes(arms, probed)]
+    if several:
+        values.append(agreements(list(several), at, agreed))
+    first = next(place for place, arm in enumerate(arms) if arm.model == config.models[0])
+    examples = example_table(
+        arms[first].world_seed, config.n_elements, sites[first].arrays["examples"]
+    )
+    counts = {"fits": len(fits), "fits_computed": missing}
+    return pd.concat(values, ignore_index=True), examples, counts
+
+
+def judge_assays(
+    config: Config, store: Store, data: Sequence[SequenceDataset]
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Known motifs pooled over splits, agreement within ensembles, and how many fits."""
+    jobs = [(assay, *fit_assay(config, assay, s)) for assay in data for s in config.split_seeds]
+    fits = [unit for _, _, units in jobs for unit in units]
+    missing = missing_units(fits, store)
+    done = iter(run_units(fits, store, config.where, "assay fits"))
+    fitted = [[(unit, next(done)) for unit in units] for _, _, units in jobs]
+    sets: dict[str, tuple[PWM, ...]] = {assay.name: known_motifs(assay.name) for assay in data}
+    looked = run_units(
+        [
+            looking(assay, split, *members[0], Motifs(sets[assay.name]), config.draws)
+            for (assay, split, _), members in zip(jobs, fitted, strict=True)
+        ],
+        store,
+        config.where,
+        "known motifs",
+    )
+    tables = [
+        motif_rows(assay.name, sets[assay.name], split.seed, result)
+        for (assay, split, _), result in zip(jobs, looked, strict=True)
+    ]
+    pairs = [job for job in zip(jobs, fitted, strict=True) if len(job[1]) > 1]
+    agreed = run_units(
+        [members_agreeing(assay, split, members) for (assay, split, _), members in pairs],
+        store,
+        config.where,
+        "agreement",
+    )
+    rows = [
+        {"data": assay.name, "split": "test", "split_seed": split.seed, "model": MAIN_MODEL}
+        | {"method": "gradient_input", "metric": metric, "value": float(value)}
+        | {"n": len(split["test"]), "n_train": len(split["train"])}
+        for ((assay, split, _), _), result in zip(pairs, agreed, strict=True)
+        for metric, value in zip(SIGNS, result.arrays["values"], strict=True)
+    ]
+    share = {assay.name: (len(split["test"]), len(split["train"])) for assay, split, _ in jobs}
+    pooled = pooled_motifs(pd.concat(tables, ignore_index=True), share)
+    counts = {"fits": len(fits), "fits_computed": missing}
+    return pooled, pd.DataFrame(rows), counts
+
+
+def run(config: Config, store: Store) -> Tables:
+    """Score finished networks.
+
+    Parameters
+    ----------
+    config : Config
+    store : Store
+        Where finished units lie; a killed run resumes from it.
+    """
+    start = time.perf_counter()
+    values, examples, counts = judge_worlds(config, store)
+    data = load_data(config)
+    motifs, agreed, assay_counts = judge_assays(config, store, data)
+    sizes = dict.fromkeys(MEASURES, config.n_elements) | {"r2_probe": config.n_probe}
+    rows = tidy(values, agreed, sizes | dict.fromkeys(SIGNS, config.n_agreement))
+    rows.insert(0, "profile", config.profile)
+    rows.insert(0, "experiment", config.experiment)
+    tables = {"effects": effects(values), "examples": examples, "known_motifs": motifs}
+    entry = {
+        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config_hash": config.hash,
+        "data": {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data},
+        "source": source_hash(__name__),
+        # Of this run: units that an earlier one had stored cost nothing here.
+        "seconds": round(time.perf_counter() - start, 1),
+    } | {name: counts[name] + assay_counts[name] for name in counts}
+    return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))

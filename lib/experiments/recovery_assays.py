@@ -1,0 +1,154 @@
+"""Do networks of real assays look at known motifs, and do they agree on where they look?
+
+In: finished networks of an assay's splits. Out: aggregates over test parts. The control of a motif
+is the same matrix with its positions in random order: as much information, no biology.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from lib.attribution import BoolArray, cover, gradient_input
+from lib.binding import scan, score_threshold
+from lib.bootstrap import bootstrap_totals, draw_variance, group_codes, group_totals
+from lib.datasets import FloatArray, SequenceDataset
+from lib.experiments.recovery_worlds import SIGNS, warning_signs
+from lib.fitted import FittedModel
+from lib.motifs import PWM, jaspar, make_pwm, read_meme
+from lib.mpra.sources import fetch
+from lib.simulator.programs import MOTIFS
+from lib.splits import Split
+from lib.units import Result, Stored, Unit
+
+SITE_P_VALUE: Final = 1e-3  # core-promoter elements are short: few windows reach 1e-4
+SHUFFLES: Final = 5
+LEAST_SITES: Final = 10  # below it nothing is printed
+SETS: Final[Mapping[str, tuple[str, str]]] = {
+    "plant_leaf": ("plant", "data/misc/CPEs.meme"),
+    "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
+}
+
+
+def known_motifs(data: str) -> tuple[PWM, ...]:
+    """Motifs known to matter in an assay; those of the simulator where nobody published any."""
+    if data in SETS:
+        return read_meme(fetch(*SETS[data]))
+    return jaspar(MOTIFS)
+
+
+@dataclass(frozen=True, eq=False)
+class Motifs:
+    """Motifs as data of a unit."""
+
+    pwms: tuple[PWM, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names and digits of the matrices."""
+        return repr([(pwm.name, pwm.probabilities.tolist()) for pwm in self.pwms])
+
+
+def shuffled(pwm: PWM, rng: np.random.Generator) -> PWM:
+    """The motif with its positions in random order."""
+    order = rng.permutation(pwm.width)
+    return make_pwm(pwm.name, pwm.probabilities[:, order])
+
+
+def _hits(data: SequenceDataset, pwm: PWM) -> BoolArray:
+    """Positions in windows that reach the threshold; forward strand alone where it matters."""
+    hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
+    if data.oriented:
+        hits = hits[hits["strand"] > 0]
+    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + pwm.width)
+
+
+def enrichment(
+    scores: FloatArray, hits: BoolArray, control: BoolArray, group: Any, draws: int
+) -> tuple[float, float]:
+    """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
+
+    Parameters
+    ----------
+    scores : (n, L) float array
+    hits, control : (n, L) arrays
+        Positions, or how often each counts.
+    group : (n,) labels
+        Resampled by the bootstrap.
+    draws : int
+    """
+    size = np.abs(scores)
+    columns = np.stack(
+        [(size * hits).sum(1), hits.sum(1), (size * control).sum(1), control.sum(1)], axis=1
+    ).astype(float)
+    groups = group_codes(group)
+    totals = group_totals(columns, groups)
+    (drawn,) = bootstrap_totals([totals], groups.n_groups, draws, np.random.default_rng(0))
+
+    def log_ratio(sums: FloatArray) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
+
+    return float(log_ratio(columns.sum(axis=0))), float(draw_variance(log_ratio(drawn)))
+
+
+def known_unit(
+    config: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split, motifs: Motifs
+) -> Result:
+    """Enrichment of each known motif on a test part: ``values`` (motifs, 3).
+
+    Log ratio, its variance over groups, and the number of elements with a hit. NaN below
+    :data:`LEAST_SITES` of them.
+    """
+    network = FittedModel.from_arrays(model.result.arrays, model.result.meta)
+    test = data.take(split["test"])
+    scores = gradient_input(network, test.codes)
+    rng = np.random.default_rng(0)
+    values = np.full((len(motifs.pwms), 3), np.nan)
+    for place, pwm in enumerate(motifs.pwms):
+        hits = _hits(test, pwm)
+        controls = [_hits(test, shuffled(pwm, rng)) for _ in range(SHUFFLES)]
+        control = np.sum(controls, axis=0)
+        values[place, 2] = found = hits.any(axis=1).sum()
+        if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
+            values[place, :2] = enrichment(scores, hits, control, test.group, config["draws"])
+    return Result({"values": values})
+
+
+def members_unit(
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, **models: Stored
+) -> Result:
+    """:data:`lib.experiments.recovery_worlds.SIGNS` of an ensemble on its test part."""
+    networks = [
+        FittedModel.from_arrays(model.result.arrays, model.result.meta)
+        for _, model in sorted(models.items())
+    ]
+    test = data.take(split["test"])
+    found = warning_signs(networks, test.codes, test.activity)
+    return Result({"values": np.array([found[name] for name in SIGNS])})
+
+
+def looking(
+    data: SequenceDataset, split: Split, fit: Unit, result: Result, motifs: Motifs, draws: int
+) -> Unit:
+    """The unit that scores a finished network against known motifs."""
+    given = {"model": Stored(result, fit.key), "data": data, "split": split, "motifs": motifs}
+    return Unit(known_unit, {"draws": draws}, given, fit.modules)
+
+
+def members_agreeing(
+    data: SequenceDataset, split: Split, fits: Sequence[tuple[Unit, Result]]
+) -> Unit:
+    """The unit that compares the members of an ensemble."""
+    models = {f"member_{i:02d}": Stored(result, unit.key) for i, (unit, result) in enumerate(fits)}
+    given: dict[str, Any] = {"data": data, "split": split, **models}
+    return Unit(members_unit, {}, given, fits[0][0].modules)
+
+
+def motif_rows(data: str, motifs: Sequence[PWM], split_seed: int, result: Result) -> pd.DataFrame:
+    """One row per motif of one split."""
+    table = pd.DataFrame(result.arrays["values"], columns=["value", "variance", "n"])
+    names = [pwm.name for pwm in motifs]
+    return table.assign(data=data, motif=names, split_seed=split_seed)
