@@ -57,6 +57,12 @@ SIMULATED_SHIFTS = {
     "gc_low": "GC, downwards",
     "none": "none",
 }
+AXES = {
+    "distance": ("distance over Var f", "distance over the variance of activity"),
+    "noise": ("noise share", "share of noise in the variance of labels"),
+    "gc": ("mean GC, in-distribution s.d.", "shift of the mean GC (s.d.)"),
+    "sites": ("mean sites, in-distribution s.d.", "shift of the mean number of motif sites (s.d.)"),
+}
 # Points of the figures: of many conditions of one kind, those that span them.
 _HIDDEN = (" dna", " rna")
 
@@ -96,16 +102,17 @@ def _twins(tables: Tables, metric: str, axis: str = SIGNAL) -> pd.DataFrame:
     return table[(table["metric"] == metric) & (table["axis"] == axis)]
 
 
-def _forecast_sentence(tables: Tables) -> str:
+def _forecast_sentence(tables: Tables, sealed: str) -> str:
     order = tables.tables["order"]
     row = order[
         (order["metric"] == "coverage_drop") & (order["axis"] == SIGNAL) & (order["left_out"] == "")
     ].iloc[0]
     return (
-        f"- **Forecasts.** The simulator's sealed forecasts of the loss of coverage miss by a CRPS "
-        f"of {row['crps']:.3f} over {row['n']:.0f} conditions, against {row['crps_no_change']:.3f} "
-        f"for saying that nothing changes and {row['crps_climatology']:.3f} for saying the same of "
-        f"every shift; {100 * row['inside']:.0f} % of their 95 % intervals hold what happened."
+        f"- **Forecasts.** The simulator's {sealed}forecasts of the loss of coverage miss by a "
+        f"CRPS of {row['crps']:.3f} over {row['n']:.0f} conditions, against "
+        f"{row['crps_no_change']:.3f} for saying that nothing changes and "
+        f"{row['crps_climatology']:.3f} for saying the same of every shift; "
+        f"{100 * row['inside']:.0f} % of their 95 % intervals hold what happened."
     )
 
 
@@ -118,35 +125,46 @@ def _order_sentence(tables: Tables) -> str:
     known = parts["spearman_r"].dropna()
     ends = f" ({known.min():.2f} to {known.max():.2f} with a family left out)" if len(known) else ""
     return (
-        f"- **Order.** Over {whole['shifts']:.0f} kinds of shift the forecast and the real loss of "
-        f"coverage rank alike with a correlation of {whole['spearman_r']:.2f}{ends}. This describes "
-        "these shifts; they are too few and too different to test anything."
+        f"- **Order.** Over {whole['shifts']:.0f} kinds of shift the forecast and the real loss "
+        f"of coverage rank alike with a correlation of {whole['spearman_r']:.2f}{ends}. This "
+        "describes these shifts; they are too few and too different to test anything."
     )
 
 
 def _worst_sentence(tables: Tables) -> str:
     table = shown(_twins(tables, "coverage_drop"))
-    gap = (table["observed"] - table["forecast"]).abs()
-    row = table.loc[gap.idxmax()]
+    gap = (table["observed"] - table["forecast"]).abs().to_numpy()
+    row = table.iloc[int(np.argmax(gap))]
     return (
-        f"- **Where the simulator is most wrong**: {label(row['shift'], row['condition'])}. It said "
-        f"a loss of {row['forecast']:.2f} ({row['lower']:.2f} to {row['upper']:.2f}); the real one "
-        f"is {row['observed']:.2f} ({row['observed_lower']:.2f} to {row['observed_upper']:.2f})."
+        f"- **Where the simulator is most wrong**: {label(row['shift'], row['condition'])}. It "
+        f"said a loss of {row['forecast']:.2f} ({row['lower']:.2f} to {row['upper']:.2f}); the "
+        f"real one is {row['observed']:.2f} ({row['observed_lower']:.2f} to "
+        f"{row['observed_upper']:.2f})."
     )
 
 
 def _decomposition_sentence(tables: Tables) -> str:
     table = tables.tables["decomposition"]
-    genotypes = table[(table["shift"] == "genotype") & (table["elements"] == "all")]
-    wide = genotypes.pivot(index="condition", columns="quantity", values="value")
-    if wide.empty:
+    own = table[table["shift"] == "genotype"]
+    every = own[own["elements"] == "all"].pivot(
+        index="condition", columns="quantity", values="value"
+    )
+    if every.empty:
         return ""
-    share = wide["distance_rewiring"] / wide["distance"]
-    least, most = share.idxmin(), share.idxmax()
+    share = (every["distance_rewiring"] / every["distance"]).sort_values()
+    ends = list(share.items())
+    text = (
+        "- **Program or measurement?** Between wild type and mutant retinas, rewiring is "
+        f"{100 * ends[0][1]:.0f} % ({ends[0][0]}) to {100 * ends[-1][1]:.0f} % ({ends[-1][0]}) of "
+        "the noise-free distance; gain and offset are the rest."
+    )
+    factor = own[own["quantity"] == "noise_factor"]["value"]
+    if factor.empty:
+        return text
     return (
-        f"- **Program or measurement?** Between wild type and mutant retinas, rewiring is "
-        f"{100 * share[least]:.0f} % ({least}) to {100 * share[most]:.0f} % ({most}) of the "
-        "noise-free distance; gain and offset are the rest."
+        f"{text} Scrambled elements, which have no program, would show none if the variance of "
+        f"errors were {factor.min():.1f} to {factor.max():.1f} times the published one: some of "
+        "what counts as rewiring is error."
     )
 
 
@@ -175,7 +193,7 @@ def answer(tables: Tables, config: Config) -> Markdown:
     """The answer, a sentence per question."""
     sentences = [
         profile_note(config.profile),
-        _forecast_sentence(tables),
+        _forecast_sentence(tables, "sealed " if config.profile == "full" else ""),
         _order_sentence(tables),
         _worst_sentence(tables),
         _decomposition_sentence(tables),
@@ -184,7 +202,7 @@ def answer(tables: Tables, config: Config) -> Markdown:
     return Markdown("\n".join(sentence for sentence in sentences if sentence))
 
 
-def twin_figure(tables: Tables, metric: str, name: str) -> Figure:
+def twin_figure(tables: Tables, metric: str) -> Figure:
     """Each real shift beside what the simulator said that it would do."""
     table = shown(_twins(tables, metric))
     simulated = table[["shift", "condition", "family", "forecast", "lower", "upper"]]
@@ -215,36 +233,38 @@ def twin_figure(tables: Tables, metric: str, name: str) -> Figure:
         "cells do not behave as the simulator says. The dashed line is no change; bars are 95 % "
         "intervals."
     )
-    return Figure(name, chart, shown_rows, caption)
+    return Figure(f"twins-{metric.replace('_', '-')}", chart, shown_rows, caption)
 
 
-def dose_figure(tables: Tables, metric: str, name: str) -> Figure:
-    """Simulated dose-response curves with the real shifts on the same axes."""
+def dose_figure(tables: Tables, metric: str, axis: str) -> Figure:
+    """Simulated dose-response curves with the real shifts on the same axis.
+
+    ``axis`` is a key of :data:`AXES`.
+    """
+    unit, title = AXES[axis]
     table = tables.tables["dose_response"]
-    table = shown(table[(table["metric"] == metric) & (table["unit"] != "none")])
+    table = shown(table[(table["metric"] == metric) & (table["unit"] == unit)])
     series = table["shift"].map(SIMULATED_SHIFTS).radd(f"{SIMULATED}, ")
     real = table["kind"] == "real"
     series = series.where(~real, table["shift"].map(SHIFTS).radd(f"{REAL}, "))
     rows = table.assign(series=series, condition=table["condition"].astype(str))
-    rows = rows.sort_values(["unit", "kind", "series", "severity"])
-    rows = rows[["unit", "series", "condition", "severity", "value", "lower", "upper"]].round(4)
+    rows = rows.sort_values(["kind", "series", "severity"])
+    rows = rows[["series", "condition", "severity", "value", "lower", "upper"]].round(4)
     chart = lines(
         rows,
         "severity",
         "value",
         colour="series",
-        facet="unit",
-        x_title="severity as measured",
+        x_title=title,
         y_title=CHANGES[metric],
         reference=0 if metric == "coverage_drop" else 1,
     )
     caption = (
-        f"{CHANGES[metric].capitalize()} against the severity of the shift, simulated and real on "
-        "one axis per unit. Where a real line lies off the simulated one, the same dose does "
-        "something else on real cells. Bars: 95 % range of simulated worlds, 95 % intervals of "
-        "real shifts."
+        f"{CHANGES[metric].capitalize()} against the {title}, simulated and real. Where a real "
+        "line lies off the simulated ones, the same dose does something else on real cells. Bars: "
+        "95 % range of simulated worlds, 95 % intervals of real shifts."
     )
-    return Figure(name, chart, rows, caption)
+    return Figure(f"dose-{axis}", chart, rows, caption)
 
 
 def twin_table(tables: Tables) -> Table:

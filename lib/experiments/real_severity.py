@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.binding import scan, score_threshold
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
+from lib.datasets import IndexArray, SequenceDataset
 from lib.experiments.gc_arms import Arm
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, Network, quantified
 from lib.experiments.real_assays import Assays, Depths, barcode_std, shared_labels, shared_rows
@@ -120,8 +120,13 @@ def library_pair(
     own = labels[labels["library"] == library].set_index("label")
     joint = both.join(own, how="inner")
     known = joint["noise_std"] if known_error else 0 * joint["noise_std"]
-    columns = [joint["theirs"], joint["activity"], joint["error"], known]
-    return paired_assay(*columns, pd.factorize(joint["origin"])[0])
+    return paired_assay(
+        joint["theirs"],
+        joint["activity"],
+        joint["error"],
+        known,
+        pd.factorize(joint["origin"])[0],
+    )
 
 
 def batch_pair(assays: Assays, library: str, without: Collection[str] = ()) -> PairedAssay:
@@ -150,8 +155,16 @@ def control_pairs(assays: Assays) -> Iterator[Keyed]:
     """The scrambled elements alone, as elements: what no program can have rewired."""
     for keys, pair in genotype_pairs(assays):
         rows = pair.anchors
-        alone = [values[rows] for values in pair[:4]]
-        yield keys, paired_assay(*alone, pair.groups.codes[rows])
+        yield (
+            keys,
+            paired_assay(
+                pair.activity_a[rows],
+                pair.activity_b[rows],
+                pair.std_a[rows],
+                pair.std_b[rows],
+                pair.groups.codes[rows],
+            ),
+        )
 
 
 def site_pairs(assays: Assays) -> Iterator[Keyed]:
@@ -321,25 +334,15 @@ def severities(
     DataFrame
         ``shift, condition, severity, lower, upper, n, distance_rewiring, baseline``.
     """
-    rows: list[dict[str, Any]] = []
     own = decomposition[decomposition["elements"] == "all"]
-    for (shift, condition), part in own.groupby(["shift", "condition"], sort=False):
-        by = part.set_index("quantity")
-        row: dict[str, Any] = {"shift": shift, "condition": condition}
-        if shift == "noise":
-            r = by.loc["pearson_r_deattenuated"]
-            row |= {"severity": _one_minus_square(r["value"]), "n": int(r["n"])}
-            row |= {"lower": _one_minus_square(r["upper"]), "upper": _one_minus_square(r["lower"])}
-        else:
-            distance = by.loc["distance"]
-            row |= {"severity": distance["value"], "n": int(distance["n"])}
-            row |= {"lower": distance["lower"], "upper": distance["upper"]}
-            row["distance_rewiring"] = by.loc["distance_rewiring", "value"]
-        rows.append(row)
-    for share in shares.itertuples():
-        condition = depth_condition(share.factor, share.side)
-        row = {"shift": "depth", "condition": condition, "severity": share.noise_share}
-        rows.append(row | {"n": share.kept})
+    rows = [
+        {"shift": shift, "condition": condition} | _paired_severity(str(shift), part)
+        for (shift, condition), part in own.groupby(["shift", "condition"], sort=False)
+    ]
+    for share in shares.to_dict("records"):
+        condition = depth_condition(share["factor"], share["side"])
+        row = {"shift": "depth", "condition": condition, "severity": share["noise_share"]}
+        rows.append(row | {"n": share["kept"]})
     rows += _design_rows(assays)
     table = pd.concat([pd.DataFrame(rows), gc], ignore_index=True)
     noisy = table["shift"].isin(["depth", "noise"])
@@ -348,5 +351,16 @@ def severities(
     return table[[*order, "distance_rewiring", "baseline"]]
 
 
-def _one_minus_square(r: FloatArray | float) -> float:
-    return float(np.clip(1 - np.square(r), 0, 1))
+def _paired_severity(shift: str, part: pd.DataFrame) -> dict[str, Any]:
+    """Distance, or for a noisy library the share of its variance that is not the others' signal."""
+    by = part.set_index("quantity")
+    if shift == "noise":
+        ends = by.loc["pearson_r_deattenuated", ["value", "upper", "lower"]].to_numpy(float)
+        severity = np.clip(1 - ends**2, 0, 1)
+        rewiring = np.nan
+    else:
+        severity = by.loc["distance", ["value", "lower", "upper"]].to_numpy(float)
+        rewiring = float(by["value"]["distance_rewiring"])
+    names = ("severity", "lower", "upper")
+    found: dict[str, Any] = dict(zip(names, map(float, severity), strict=True))
+    return found | {"n": int(part["n"].iloc[0]), "distance_rewiring": rewiring}

@@ -99,7 +99,7 @@ def _genotypes(world: World, n: int, seed: int) -> dict[str, GenotypeAssay]:
     kinds = np.array(["wildtype", "allCrxSites"])[np.arange(n) % 2]
     kinds[: max(12, n // 20)] = "scrambled"
     peak = np.array([f"peak{index // 2}" for index in range(n)], object)
-    found = {}
+    found: dict[str, GenotypeAssay] = {}
     for promoter in PROMOTERS:
         other = (Shift("cell_type", 0.5),) if promoter != PROMOTERS[0] else ()
         samples = [
