@@ -331,7 +331,11 @@ def run(config: Config, store: Store) -> Tables:
     data = load_data(config)
     motifs, agreed, assay_counts = judge_assays(config, store, data)
     sizes = dict.fromkeys(MEASURES, config.n_elements) | {"r2_probe": config.n_probe}
-    rows = tidy(values, agreed, sizes | dict.fromkeys(SIGNS, config.n_agreement))
+    rows = tidy(
+        values,
+        agreed,
+        sizes | {"r2_probe_untrained": config.n_probe} | dict.fromkeys(SIGNS, config.n_agreement),
+    )
     rows.insert(0, "profile", config.profile)
     rows.insert(0, "experiment", config.experiment)
     tables = {"effects": effects(values), "examples": examples, "known_motifs": motifs}

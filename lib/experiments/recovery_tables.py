@@ -138,8 +138,13 @@ def tidy(values: pd.DataFrame, agreed: pd.DataFrame, sizes: Mapping[str, int]) -
     keys = ["data", "split", "shift", "family", "severity", "condition", "model"]
     keys += ["method", "metric", "bin"]
     rows = intervals(values, keys).drop(columns=["lower_90", "upper_90"])
-    rows["by"] = np.where(rows["bin"] != "", "motif", "")
+    untrained = rows["method"] == "probe_untrained"
+    rows["metric"] = rows["metric"].where(~untrained, "r2_probe_untrained")
+    area = rows["metric"].isin(MEASURES)
+    rows["by"] = np.where(area, "method", np.where(rows["bin"] != "", "motif", ""))
+    rows["bin"] = rows["method"].where(area, rows["bin"])
     rows["n"] = rows["metric"].map(sizes).astype(int)
+    rows = rows.drop(columns="method")
     real = []
     for (data, metric), part in agreed.groupby(["data", "metric"], sort=False):
         given = part[["n", "n_train"]].mean()
@@ -148,7 +153,7 @@ def tidy(values: pd.DataFrame, agreed: pd.DataFrame, sizes: Mapping[str, int]) -
         if len(part) == 1:
             ends |= {"lower": np.nan, "upper": np.nan}
         keys_of = {"data": data, "split": "test", "shift": "", "family": "", "condition": ""}
-        keys_of |= {"model": "cnn", "method": "gradient_input", "metric": metric}
+        keys_of |= {"model": "cnn", "metric": metric, "by": "", "bin": ""}
         real.append(keys_of | ends | {"n": round(given["n"]), "splits": len(part)})
     table = pd.concat([rows, pd.DataFrame(real)], ignore_index=True)
     return table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
@@ -371,8 +372,9 @@ def run(config: Config, store: Store) -> Tables:
     rows.insert(0, "profile", config.profile)
     rows.insert(0, "experiment", config.experiment)
     rows["seed"] = None
-    for column in ("by", "bin"):
-        rows[column] = ""
+    # A prior beside the embedding is the usual row; another way in is named like a bin.
+    usual = rows["entry"] == "late"
+    rows["by"], rows["bin"] = np.where(usual, "", "entry"), rows["entry"].where(~usual, "")
     cells = [prior_effects.cell_name(at) for at in PRIMARY if at.shift in config.shifts]
     tables = {
         "effects": prior_effects.effects(values, config.n_train, cells),
