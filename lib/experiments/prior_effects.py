@@ -203,12 +203,14 @@ def noise_effects(
 
     for model, own in rows.groupby("model", sort=False):
         noisy = own[(own["split"] == "matched") & (own["severity"] == 1)]
-        if not {"motif_decoy", "permuted"} <= set(noisy["prior"]):
+        if "motif_decoy" not in set(noisy["prior"]):
             continue
         shifted = [own[(own["cell"] == cell) & (own["split"] == "shifted")] for cell in cells]
         if not shifted or any(part.empty for part in shifted):
             continue
         for against in AGAINST:
+            if against not in set(noisy["prior"]):
+                continue
             at_noise = gain(noisy, "motif_decoy", against)
             gains = [gain(part, "motif_decoy", against) for part in shifted]
             genomic = pd.concat(gains, axis=1).mean(axis=1, skipna=False)

@@ -54,7 +54,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 ENTRIES: Final = ("late", "residual", "filters")
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted and whose width is matched
-FEWEST_STEPS, MOST_EPOCHS = 1000, 100  # small samples are trained for more epochs
+FEWEST_STEPS, MOST_EPOCHS = 1000, 100
 HIDDEN = 64  # of the head, see lib.models.heads
 
 
@@ -160,19 +160,24 @@ def training_sample(arm: PriorArm, sizes: Sizes) -> tuple[SequenceDataset, Split
     return data, Split(split.name, split.seed, parts)
 
 
-def arm_settings(arm: PriorArm, epochs: int, device: str) -> FitConfig:
-    """The settings of an arm's fit; small samples get epochs for :data:`FEWEST_STEPS` steps."""
+def arm_settings(arm: PriorArm, sizes: Sizes, epochs: int, device: str) -> FitConfig:
+    """The settings of an arm's fit.
+
+    A small sample is trained for more epochs: until :data:`FEWEST_STEPS` steps are done, or as many
+    as the whole sample takes.
+    """
     options = dict(OPTIONS.get(arm.model, {}))
     if arm.prior == "width_matched":
         wide = len(SCORES) * len(motif_set(PLACEBO_OF, world_of(arm.world_seed)))
         network: Any = build(arm.model, 200, **options)
         options["hidden"] = matched_hidden(network.head.layers[1].in_features, wide, HIDDEN)
-    steps = max(1, arm.size // FitConfig().batch_size)
-    longer = min(MOST_EPOCHS, -(-FEWEST_STEPS // steps))
+    batch = FitConfig().batch_size
+    fewest = min(FEWEST_STEPS, epochs * (sizes.train // batch))
+    longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
     return tuned(
         arm.model,
         model_options=options,
-        epochs=max(epochs, longer) if epochs > 1 else epochs,
+        epochs=max(epochs, longer),
         device=device,
         seed=arm.world_seed,
     )
@@ -217,7 +222,7 @@ def offsets(
 def fitting_arm(arm: PriorArm, sizes: Sizes, epochs: int, device: str) -> Unit:
     """The unit that fits an arm."""
     data, split = training_sample(arm, sizes)
-    settings = arm_settings(arm, epochs, device)
+    settings = arm_settings(arm, sizes, epochs, device)
     if arm.entry == "filters":
         return fitting_from(settings, data, split, _filters(arm))
     if arm.entry == "residual":

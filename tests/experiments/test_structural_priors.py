@@ -1,0 +1,379 @@
+"""Notebook 03: priors and placebos by name, what is planned, effects worked by hand, one run."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import ttest_1samp
+
+from lib import results
+from lib.experiments import prior_page, prior_page_assays
+from lib.experiments.config import ParameterError
+from lib.experiments.prior_assays import AssayArm, arm_data, assay_arms, paired, pooled
+from lib.experiments.prior_effects import (
+    cell_name,
+    line_effects,
+    line_residual,
+    noise_effects,
+    prior_effects,
+)
+from lib.experiments.prior_sets import (
+    RELATED,
+    RELEASE,
+    decoy_set,
+    motif_set,
+    prior_features,
+    release_ids,
+    unrelated_set,
+)
+from lib.experiments.prior_worlds import (
+    PriorArm,
+    arm_features,
+    arm_settings,
+    fitting_arm,
+    offsets,
+    training_sample,
+)
+from lib.experiments.scoring import Scored
+from lib.experiments.sim_arms import Condition, Sizes
+from lib.experiments.structural_priors import (
+    PRIMARY,
+    Config,
+    all_conditions,
+    plan,
+    run,
+    units,
+)
+from lib.models import build
+from lib.motifs import RELEASE as GENERATOR_RELEASE
+from lib.plots import Figure, Table
+from lib.priors import check_motifs
+from lib.simulator import draw_world, standin
+from lib.simulator.activity import responses
+from lib.simulator.programs import MOTIFS
+from lib.units import Store
+
+SIZES = Sizes(300, 60, 60, 200)
+PLACEBO_WIDTH = 3 * 4 * len(MOTIFS)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Config.create(profile="smoke", n_train=200, n_test=200, workers=1)
+
+
+@pytest.fixture(scope="module")
+def found(config, tmp_path_factory):
+    return run(config, Store(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def world():
+    return draw_world(0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"priors": ["motif"]}, "no prior motif; use all, none, motif_true"),
+        ({"held_out_priors": ["gcc"]}, "no prior gcc"),
+        ({"shifts": ["gcc"]}, "no shift gcc"),
+        ({"models": ["cnn"]}, "no model cnn"),
+        ({"severities": [0.0]}, "0 is not in"),
+        ({"prior": ["gc"]}, "did you mean 'priors'"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, named):
+    with pytest.raises(ParameterError, match=named):
+        Config.create(profile="smoke", **parameters)
+
+
+def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator(world):
+    motifs = decoy_set()
+    assert len(motifs) == 4 * len(MOTIFS) and RELEASE != GENERATOR_RELEASE
+    assert set(RELATED) <= set(release_ids(("vertebrates",)))
+    check_motifs([*motifs, *world.program.motifs], 200)  # no matrix twice, true ones included
+    assert len(unrelated_set()) == len(motifs)
+    check_motifs([*unrelated_set(), *motifs], 200)
+
+
+def test_stand_ins_follow_what_they_stand_for(world):
+    codes = world.reference[:2000]
+    stand_ins = prior_features("motif_decoy", codes, world)[:, 0 : 4 * len(MOTIFS) : 4]
+    true = responses(codes, world.program)[:, : len(MOTIFS)]
+    own = [np.corrcoef(stand_ins[:, i], true[:, i])[0, 1] for i in range(len(MOTIFS))]
+    unrelated = prior_features("motif_unrelated", codes, world)[:, : len(MOTIFS)]
+    others = [np.corrcoef(unrelated[:, i], true[:, i])[0, 1] for i in range(len(MOTIFS))]
+    assert np.median(own) > 0.3 > np.median(np.abs(others))
+
+
+def test_features_are_named_and_checked(world):
+    codes = world.reference[:50]
+    assert prior_features("kmer", codes).shape == (50, 136)
+    assert prior_features("motif_true", codes, world).shape == (50, len(MOTIFS))
+    with pytest.raises(ValueError, match="prior motif_decoy needs a simulated world"):
+        prior_features("motif_decoy", codes)
+    with pytest.raises(ValueError, match="prior 'permuted' has no features of its own"):
+        prior_features("permuted", codes, world)
+    with pytest.raises(ValueError, match="prior gc is constant"):
+        prior_features("gc", np.repeat(codes[:1], 5, axis=0))
+    with pytest.raises(ValueError, match="prior 'gc' has no motifs"):
+        motif_set("gc", world)
+
+
+def test_placebos_have_the_width_and_the_values_of_the_prior():
+    own = arm_features(PriorArm(0, "reference_cnn", 300, "motif_decoy"), None, SIZES)
+    permuted = arm_features(PriorArm(0, "reference_cnn", 300, "permuted"), None, SIZES)
+    drawn = arm_features(PriorArm(0, "reference_cnn", 300, "random"), None, SIZES)
+    assert own.shape == permuted.shape == drawn.shape == (420, PLACEBO_WIDTH)
+    for part in (slice(0, 300), slice(300, 360), slice(360, 420)):
+        assert np.array_equal(np.sort(own[part], axis=0), np.sort(permuted[part], axis=0))
+        assert not np.array_equal(own[part], permuted[part])
+    here = Condition("gc", 1.0)
+    test, other = (
+        arm_features(PriorArm(0, "reference_cnn", 300, prior), here, SIZES)
+        for prior in ("motif_decoy", "permuted")
+    )
+    assert np.array_equal(np.sort(test, axis=0), np.sort(other, axis=0))
+
+
+def test_a_wider_head_has_as_many_parameters_as_one_with_the_prior():
+    counts = []
+    for prior, features in (("width_matched", 0), ("none", PLACEBO_WIDTH)):
+        settings = arm_settings(PriorArm(0, "reference_cnn", 300, prior), SIZES, 2, "cpu")
+        network = build(settings.model, 200, features, **settings.model_options)
+        counts.append(sum(p.numel() for p in network.parameters()))
+    assert abs(counts[0] - counts[1]) < 0.005 * counts[1]
+
+
+def test_small_samples_are_trained_for_more_epochs():
+    full = Sizes(8000, 60, 60, 200)
+    epochs = [
+        arm_settings(PriorArm(0, "reference_cnn", n, "none"), full, 15, "cpu").epochs
+        for n in (8000, 2000, 500)
+    ]
+    assert epochs == [15, 33, 100]  # 1,000 steps of 64: 31 an epoch; 7 an epoch would need 143
+    few = arm_settings(PriorArm(0, "reference_cnn", 2000, "none"), full, 1, "cpu")
+    assert few.epochs == 5  # one epoch of the whole sample has 125 steps, and 4 * 31 are too few
+
+
+def test_filters_start_from_the_motifs_of_the_prior():
+    units_of = {
+        prior: fitting_arm(PriorArm(0, "reference_cnn", 300, prior, "filters"), SIZES, 1, "cpu")
+        for prior in ("motif_true", "motif_decoy", "permuted")
+    }
+    weights = {name: unit.data["filters"].weight for name, unit in units_of.items()}
+    network = build("reference_cnn", 200, channels=32)
+    wanted = network.state_dict()["trunk.0.weight"].shape
+    assert all(torch.Size(weight.shape) == wanted for weight in weights.values())
+    assert len({unit.key for unit in units_of.values()}) == 3
+    # Placebo filters hold the letters of the decoy set in another order: the same norm.
+    norms = [np.linalg.norm(weight.reshape(32, -1), axis=1) for weight in weights.values()]
+    assert norms[1] == pytest.approx(norms[2], rel=1e-5)
+
+
+def test_the_residual_is_what_a_linear_model_leaves():
+    arm = PriorArm(0, "reference_cnn", 300, "motif_true", "residual")
+    own, moved = offsets(arm, [Condition(), Condition("gc", 1.0), Condition("noise", 1.0)], SIZES)
+    data, split = training_sample(arm, SIZES)
+    assert set(moved) == {Condition(), Condition("gc", 1.0)}  # noise moves no sequence
+    assert len(own) == len(data) and all(len(mean) == SIZES.test for mean in moved.values())
+    rows = split["train"]
+    left = data.activity[rows] - own[rows]
+    assert left.var() < 0.9 * data.activity[rows].var()
+    assert abs(np.corrcoef(left, own[rows])[0, 1]) < 0.5
+
+
+def test_the_full_profile_keeps_its_promises():
+    config = Config.create(profile="full")
+    arms = [arm for arm, _ in plan(config)]
+    assert len(arms) == len(set(arms))
+    grid = [a for a in arms if a.model == "reference_cnn" and a.entry == "late" and not a.noise]
+    full = [a for a in grid if a.size == config.n_train and not a.misspecified]
+    worlds = pd.Series([a.prior for a in full]).value_counts()
+    for prior in ("none", "motif_decoy", "permuted"):
+        assert worlds[prior] >= 10
+        noisy = [a for a in arms if a.noise == 1 and a.prior == prior]
+        assert len(noisy) >= 10  # C8
+        sizes = {a.size for a in grid if a.prior == prior}
+        assert min(sizes) <= 500 and len(sizes) >= 3  # a line needs three points
+    assert worlds.min() >= 5 and config.n_train <= 20_000
+    assert {a.model for a in arms} == {"reference_cnn", "bilstm", "transformer"}
+    assert {a.entry for a in arms} == {"late", "residual", "filters"}
+    assert set(PRIMARY) <= set(all_conditions(config))
+    assert len(config.split_seeds) >= 5 and config.assay_epochs >= 20
+
+
+def test_every_fit_is_planned_once(config):
+    keys = [unit.key for unit in units(config)]
+    assert len(keys) == len(set(keys))
+
+
+def values_by_hand(priors, worlds=(0, 1, 2), **more):
+    """RMSE against f by prior in some worlds, the other metrics alike."""
+    rows = [
+        {"prior": prior, "seed": world, "metric": metric, "value": value, "severity": 0.0}
+        for prior, errors in priors.items()
+        for world, value in zip(worlds, errors, strict=True)
+        for metric in ("rmse_f", "rmse", "crps_gaussian", "picp_90")
+    ]
+    keys = {"data": "simulation", "model": "net", "entry": "late", "n_train": 100}
+    keys |= {"split": "test", "shift": "", "family": "", "condition": "", "cell": ""}
+    return pd.DataFrame(rows).assign(**keys | more)
+
+
+def test_ratios_are_geometric_means_with_t_intervals_of_logs():
+    values = values_by_hand({"permuted": [1.0, 2.0, 4.0], "motif_decoy": [0.5, 1.6, 3.6]})
+    table = pd.DataFrame(prior_effects(values))
+    row = table[(table["effect"] == "rmse_f_ratio") & (table["prior"] == "motif_decoy")].iloc[0]
+    logs = np.log([0.5, 0.8, 0.9])
+    assert row["value"] == pytest.approx(np.exp(logs.mean()))
+    interval = ttest_1samp(logs, 0).confidence_interval(0.95)
+    assert (row["lower"], row["upper"]) == pytest.approx(
+        (np.exp(interval.low), np.exp(interval.high))
+    )
+    closed = table[table["effect"] == "share_closed"].iloc[0]
+    assert closed["value"] == pytest.approx(np.mean([0.75, 0.36, 0.19]))
+    assert (table["against"] == "permuted").all()  # no network without a prior is here
+
+
+def test_a_point_on_the_line_of_no_prior_is_no_more_robust():
+    assert line_residual(np.log([1.0, 2.0]), np.log([3.0, 6.0]), 0.0, np.log(3.0)) == 0
+    assert np.isnan(line_residual(np.array([1.0]), np.array([1.0]), 0.0, 0.0))
+
+
+def test_robustness_beyond_accuracy_is_measured_from_the_line():
+    # Without a prior the shifted error is three times that in distribution, at three sizes.
+    frames = []
+    for size, error in ((100, 1.0), (50, 2.0), (25, 4.0)):
+        for cell, factor in (("", 1.0), ("gc 0.5", 3.0)):
+            more = {"n_train": size, "cell": cell, "split": "shifted" if cell else "test"}
+            frames.append(values_by_hand({"none": [error * factor] * 3}, **more))
+    # The prior halves the error in distribution, and that under shift to a quarter.
+    for cell, value in (("", 0.5), ("gc 0.5", 0.75)):
+        more = {"cell": cell, "split": "shifted" if cell else "test"}
+        frames.append(values_by_hand({"motif_decoy": [value] * 3}, **more))
+    table = pd.DataFrame(line_effects(pd.concat(frames), 100))
+    assert len(table) == 1
+    assert table["value"].iloc[0] == pytest.approx(0.75 / 1.5)
+
+
+def test_gains_at_noise_and_under_shifts_are_shares_of_squared_error():
+    def cell(ratio, **more):
+        return values_by_hand({"permuted": [2.0] * 3, "motif_decoy": [2.0 * ratio] * 3}, **more)
+
+    values = pd.concat(
+        [
+            cell(0.5, split="shifted", cell="gc 0.5"),
+            cell(1.0, split="shifted", cell="cell_type 0.5"),
+            cell(0.5**0.5, split="matched", cell="noise 1", severity=1.0),
+        ]
+    )
+    table = pd.DataFrame(noise_effects(values, 100, ["gc 0.5", "cell_type 0.5"]))
+    effect = table.set_index("effect")["value"]
+    assert effect["gain_at_noise"] == pytest.approx(0.5)  # 1 - 1/2
+    assert effect["gain_under_shifts"] == pytest.approx((0.75 + 0) / 2)
+    assert effect["gain_at_noise_beyond_half"] == pytest.approx(0.5 - 0.375 / 2)
+
+
+def test_cells_have_names():
+    names = [cell_name(at) for at in (Condition(), *PRIMARY, Condition("gc", 1.0, "low"))]
+    assert names[0] == "" and "effect_rewiring d=0.5" in names and names[-1] == "gc low 1"
+
+
+@pytest.fixture(scope="module")
+def assay():
+    return standin(n=600, seed=0)
+
+
+def test_each_split_of_an_assay_has_every_prior_and_its_placebo(assay):
+    arms = assay_arms(
+        assay, ("group", "tilt", "tail"), ("none", "gc", "permuted"), ("gc", "permuted"), 0.8,
+        (0.5,), 0,
+    )  # fmt: skip
+    by_split = pd.DataFrame(
+        [{"split": a.split.name, "prior": a.prior, "entry": a.entry} for a in arms]
+    )
+    assert set(by_split["split"]) == {"group", "gc_high", "gc_low"}
+    for _, part in by_split[by_split["split"] != "group"].groupby("split"):
+        assert set(part["prior"]) == {"gc", "permuted"}
+    group = by_split[by_split["split"] == "group"]
+    assert set(group["entry"]) == {"late", "residual", "residualised"}
+
+
+def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(assay):
+    (arm, *_) = assay_arms(assay, ("group",), ("permuted",), (), 0.8, (), 0)
+    data, offset = arm_data(arm)
+    assert np.array_equal(data.activity, assay.activity) and not offset.any()
+    for rows in arm.split.parts.values():
+        assert np.sort(data.features[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
+    train = arm.split["train"]
+    assert abs(np.corrcoef(data.features[train, 0], assay.gc[train])[0, 1]) < 0.2
+
+
+def test_a_residualised_target_has_lost_its_gc(assay):
+    (arm, *_) = assay_arms(assay, ("group",), ("gc",), (), 0.8, (), 0)
+    data, offset = arm_data(AssayArm(assay, arm.split, arm.parts, "gc", "residual"))
+    assert data.features is None
+    assert data.activity + offset == pytest.approx(assay.activity)
+    train = arm.split["train"]
+    assert abs(np.corrcoef(data.activity[train], assay.gc[train])[0, 1]) < 0.02
+
+
+def test_a_paired_contrast_is_the_log_of_the_ratio_and_pools_over_splits():
+    rng = np.random.default_rng(0)
+    target = rng.standard_normal(400)
+    noise = rng.standard_normal(400)
+    keys = {"data": "a", "split": "test", "shift": "", "condition": ""}
+
+    def scored(size, split_seed):
+        return Scored(
+            keys | {"split_seed": split_seed}, target + size * noise, np.ones(400), target,
+            np.arange(400), 1000, (0.0, 1.0),
+        )  # fmt: skip
+
+    tables = [paired(scored(0.5, s), scored(1.0, s), 200, 0) for s in (0, 1)]
+    rmse = tables[0].set_index("metric").loc["rmse"]
+    assert rmse["value"] == pytest.approx(np.log(0.5))
+    assert rmse["variance"] < 1e-8  # one error is a multiple of the other in every draw
+    labels = {"prior": "gc", "against": "permuted", "entry": "late"}
+    both = pooled(pd.concat([table.assign(**labels) for table in tables]))
+    row = both.set_index("metric").loc["rmse"]
+    assert row["value"] == pytest.approx(0.5) and row["splits"] == 2
+    assert row["lower"] <= row["lower_90"] <= row["value"] <= row["upper_90"] <= row["upper"]
+
+
+def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(found, config, tmp_path):
+    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
+    table = results.tidy(found.rows)
+    assert {"simulation", "simulation_misspecified", "standin"} == set(table["data"])
+    assert found.standin
+    effects = found.tables["effects"]
+    late = effects[(effects["entry"] == "late") & (effects["effect"] == "rmse_f_ratio")]
+    assert {("motif_decoy", "permuted"), ("motif_decoy", "none"), ("permuted", "none")} <= set(
+        zip(late["prior"], late["against"], strict=True)
+    )
+    networks = table[(table["data"] == "simulation") & (table["metric"] == "rmse_f")]
+    assert (networks["oracle"] == 0).all()  # the oracle's mean is f where no batch moves it
+
+
+def test_the_page_draws_from_the_tables(found, config):
+    text = prior_page.answer(found, config).data
+    assert "not for conclusions" in text and "permuted features" in text
+    shown = [
+        prior_page.prior_figure(found, config),
+        prior_page.linear_table(found, config),
+        prior_page.shift_map(found, config),
+        prior_page.line_table(found, config),
+        prior_page.noise_figure(found, config),
+        prior_page.learning_figure(found, config),
+        prior_page.entry_figure(found, config),
+        prior_page.misspecified_table(found),
+        prior_page_assays.assay_figure(found, "crps_gaussian"),
+        prior_page_assays.control_table(found),
+    ]
+    for item in shown:
+        assert isinstance(item, (Figure, Table)) and item.caption in item._repr_html_()
+    figures = [item for item in shown if isinstance(item, Figure)]
+    assert all(len(figure.data) for figure in figures)
+    assert len({figure.name for figure in figures}) == len(figures)
