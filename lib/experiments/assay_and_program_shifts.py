@@ -19,6 +19,7 @@ from pydantic import Field, field_validator
 from lib import mpra, results
 from lib.experiments import (
     real_arms,
+    real_asked,
     real_assays,
     real_depth,
     real_measures,
@@ -258,7 +259,12 @@ def _forecasts(
 
 
 def _judge(
-    assays: Assays, fitted: Fitted, asked: list[Asked], config: Config, seed: int
+    assays: Assays,
+    fitted: Fitted,
+    asked: list[Asked],
+    lines: list[real_mitigation.Line | None],
+    config: Config,
+    seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Scores, noise, ladder and repairs of one network."""
     scored = [
@@ -270,8 +276,8 @@ def _judge(
     noise = [row for part in asked for row in real_measures.noise_rows(fitted, part, draws)]
     ladder = real_measures.ladder_tables(assays, fitted, asked, draws)
     repaired = [
-        real_mitigation.repairs(assays, fitted, part, config.labels, config.repeats, draws)
-        for part in asked
+        real_mitigation.repairs(fitted, part, line, config.labels, config.repeats, draws)
+        for part, line in zip(asked, lines, strict=True)
         if real_mitigation.worth_repairing(part)
     ]
     return (
@@ -299,15 +305,16 @@ def judge_all(
         if arm is not None:
             asked = list(real_parts.gc_parts(network, arm))
         else:
-            asked = real_parts.asked_of(assays, network, depths, shallow)
+            asked = real_asked.asked_of(assays, network, depths, shallow)
         asked = [part for part in asked if len(np.unique(part.group)) >= FEWEST_GROUPS]
         if asked:
-            jobs.append((each, asked))
+            lines = [real_mitigation.anchor_line(assays, each, part) for part in asked]
+            jobs.append((each, asked, lines))
+    light = assays._replace(counts={})  # workers get a copy each
     parallel = Parallel(n_jobs=cores() if config.workers is None else config.workers)
     found = list(
         parallel(
-            delayed(_judge)(assays, each, asked, config, 1000 * index)
-            for index, (each, asked) in enumerate(jobs)
+            delayed(_judge)(light, *job, config, 1000 * index) for index, job in enumerate(jobs)
         )
     )
     return [pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)]

@@ -14,7 +14,7 @@ import pandas as pd
 from lib.datasets import FloatArray, IndexArray
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, quantified
 from lib.experiments.real_assays import Assays, barcode_std
-from lib.experiments.real_parts import LIBRARIES, Asked
+from lib.experiments.real_parts import LIBRARIES, Asked, is_choice
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_severity import CONTROL, genotype_pair
 from lib.measured_noise import aleatoric_check, noise_account
@@ -153,6 +153,7 @@ def ladder_tables(
         if part.split == "shifted"
         and part.shift in ("genotype", "promoter")
         and "trained on" not in part.condition
+        and not is_choice(part.condition)
     ]
     if not parts:
         return []

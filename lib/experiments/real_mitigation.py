@@ -16,7 +16,7 @@ import pandas as pd
 from lib.conformal import Interval
 from lib.datasets import FloatArray
 from lib.experiments.real_assays import Assays
-from lib.experiments.real_parts import Asked
+from lib.experiments.real_parts import Asked, is_choice
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_severity import batch_pair, genotype_pairs
 from lib.experiments.repair_scoring import (
@@ -41,9 +41,10 @@ SHOWN = ("single", "std_scaling", "weighted_cp", "centring", "anchored", "few_sh
 METRICS = ("picp_90", "mpiw_90", "interval_score_90", "within_tolerance")
 TOLERANCE = 0.03  # of coverage, within which it counts as restored
 GC_BINS = 5
+Line = tuple[float, float]  # intercept and slope
 
 
-def _line(pair: PairedAssay, anchors: bool) -> tuple[float, float] | None:
+def _line(pair: PairedAssay, anchors: bool) -> Line | None:
     """Intercept and slope from a reference condition into another; None where they cannot be had.
 
     Parameters
@@ -60,12 +61,14 @@ def _line(pair: PairedAssay, anchors: bool) -> tuple[float, float] | None:
     return found if np.isfinite(found).all() and found[1] > 0 else None
 
 
-def anchor_line(assays: Assays, fitted: Fitted, asked: Asked) -> tuple[float, float] | None:
+def anchor_line(assays: Assays, fitted: Fitted, asked: Asked) -> Line | None:
     """The line of a part's condition on the old one, from labels it shares with it.
 
     A batch: labels of other origins than those judged. A genotype or promoter: the scrambled
     elements.
     """
+    if not worth_repairing(asked):
+        return None
     if asked.shift == "batch":
         table = fitted.network.data.metadata
         judged = set(table["origin"].iloc[asked.rows])
@@ -82,7 +85,7 @@ def _gaussian(name: str, mean: FloatArray, std: FloatArray) -> Repaired:
     return Repaired(name, "", lambda level: Interval(*gaussian_interval(mean, std, level)))
 
 
-def _moved(part: Part, line: tuple[float, float] | None, fitted: Fitted) -> Iterator[Repaired]:
+def _moved(part: Part, line: Line | None, fitted: Fitted) -> Iterator[Repaired]:
     """Repairs of the mean; the std is first scaled as the calibration part in distribution asks."""
     std = fitted.scale * part.std
     shift = part.target.mean() - part.mean.mean()
@@ -93,9 +96,9 @@ def _moved(part: Part, line: tuple[float, float] | None, fitted: Fitted) -> Iter
 
 
 def repairs(
-    assays: Assays,
     fitted: Fitted,
     asked: Asked,
+    line: Line | None,
     labels: Sequence[int],
     repeats: int,
     draws: int,
@@ -104,9 +107,10 @@ def repairs(
 
     Parameters
     ----------
-    assays : Assays
     fitted : Fitted
     asked : Asked
+    line : (float, float) or None
+        Of :func:`anchor_line`.
     labels : sequence of int
         Sizes of the label budget.
     repeats : int
@@ -130,7 +134,6 @@ def repairs(
         data.group[held_rows],
     )
     part = Part(found.mean[asked.rows], found.std[asked.rows], asked.target, asked.gc, asked.group)
-    line = anchor_line(assays, fitted, asked)
     every = chain(calibrated(held, part, GC_BINS), _moved(part, line, fitted))
     wanted = (repair for repair in every if repair.uncertainty in SHOWN)
     columns, single = calibrated_columns(wanted, part, gc_bins(held, part, GC_BINS)[1])
@@ -147,4 +150,5 @@ def repairs(
 def worth_repairing(asked: Asked) -> bool:
     """Whether a part goes through the repairs: shifted, and of a promoter only the wild type."""
     plain = asked.shift != "promoter" or " " not in asked.condition.split(",")[0]
-    return asked.split == "shifted" and asked.shift in REPAIRED and plain
+    wanted = asked.split == "shifted" and asked.shift in REPAIRED
+    return wanted and plain and not is_choice(asked.condition)

@@ -17,7 +17,7 @@ from lib.experiments.real_page import (
     plain_conditions,
     shown,
 )
-from lib.experiments.real_parts import LIBRARIES
+from lib.experiments.real_parts import CENSORED, LIBRARIES, SENSITIVITIES, is_choice
 from lib.experiments.repair_scoring import ESTIMATED
 from lib.experiments.repair_tables import MOST_DRAWS
 from lib.plots import Figure, Table, dots
@@ -53,17 +53,9 @@ BUDGETS = (20, 50)  # the figure draws the second of the budgets there are
 ELEMENTS = {
     "all": "all elements",
     "scrambled": "scrambled elements",
+    "observations": "smaller errors",
     "controlled": "errors scaled by the scrambled",
     "site_pairs": "intact minus mutated",
-}
-QUANTITIES = {
-    "reliability": "reliability",
-    "pearson_r": "r",
-    "pearson_r_ceiling": "highest r",
-    "pearson_r_deattenuated": "r, noise taken out",
-    "noise_share": "noise in squared error",
-    "variance_ratio": "predicted over measured noise",
-    "share_below": "elements below it",
 }
 
 
@@ -96,7 +88,7 @@ def decomposition_figure(tables: Tables) -> Figure:
 def control_table(tables: Tables) -> Table:
     """Rewiring over Var f of all elements, of the controls, and with errors scaled by them."""
     table = tables.tables["decomposition"]
-    kinds = ["all", "scrambled", "controlled"]
+    kinds = ["all", "observations", "scrambled", "controlled"]
     own = table[
         table["shift"].isin(["genotype", "promoter"])
         & table["elements"].isin(kinds)
@@ -111,7 +103,8 @@ def control_table(tables: Tables) -> Table:
     wide = wide[[name for name in [*ELEMENTS.values(), "factor on the error variance"]
                  if name in wide]]  # fmt: skip
     caption = (
-        "Rewiring, over the variance of the noise-free activity in wild type. Scrambled elements "
+        "Rewiring, over the variance of the noise-free activity in wild type, with errors as if "
+        "barcodes, or (smaller) all observations were independent. Scrambled elements "
         "have no program to rewire: what they show is error that the published standard errors "
         "miss, over a small variance of their own. Scaling the errors until the scrambled show "
         "none gives a lower bound on rewiring."
@@ -186,69 +179,6 @@ def empty_chart() -> object:
         colour="colour",
         x_title="",
     )
-
-
-def noise_table(tables: Tables) -> Table:
-    """Measured noise: what it explains, and whether the forecast allows for it."""
-    table = tables.tables["noise"]
-    table = table[table["quantity"].isin(QUANTITIES) & table["split"].isin(["test", "shifted"])]
-    condition = table["condition"].astype(str)
-    table = table[~condition.str.contains("trained on")]
-    where = labelled(table).where(table["shift"] != "", "in distribution: " + condition)
-    cells = table.assign(
-        data=table["data"].map(DATA).fillna(table["data"]),
-        what=where.str.removesuffix(": "),
-        quantity=table["quantity"].map(QUANTITIES),
-        text=[interval(row) for _, row in table.iterrows()],
-    )
-    wide = cells.pivot_table(
-        index=["data", "what", "errors"], columns="quantity", values="text", aggfunc="first",
-        sort=False,
-    )  # fmt: skip
-    wide = wide[[name for name in QUANTITIES.values() if name in wide]]
-    caption = (
-        "Measured noise. Reliability is the share of the variance that is no noise, and its root "
-        "the highest r that a perfect model could reach; r with the noise taken out may pass 1. "
-        "Predicted over measured noise: at least 1 where the predicted aleatoric variance allows "
-        "for the measured one. Errors come from replicates (a lower bound: they share barcodes) "
-        "or from the spread between barcodes."
-    )
-    return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
-
-
-def depth_table(tables: Tables) -> Table:
-    """Variance that thinning adds, measured and by the delta method."""
-    table = tables.tables["depth_check"]
-    text = pd.DataFrame(
-        {
-            "reads kept": [f"1/{round(1 / factor)}" for factor in table["factor"]],
-            "of": table["side"].map({"joint": "DNA and RNA", "dna": "DNA", "rna": "RNA"}),
-            "added, measured": table["measured"].map("{:.4f}".format),
-            "delta method": table["delta"].map("{:.4f}".format),
-            "ratio": table["ratio"].map("{:.3f}".format),
-            "elements": table["n"],
-            "dropped": table["dropped"],
-        }
-    )
-    caption = (
-        "Thinned counts against theory: variance of log2 RNA/DNA that fewer reads add, over "
-        "elements that keep enough counts at every depth; the others are dropped and counted. A "
-        "ratio near 1 says that thinning does what 1/RNA + 1/DNA says."
-    )
-    return Table(text, caption)
-
-
-def noise_library_table(tables: Tables) -> Table:
-    """The noisy libraries beside others thinned to their depth."""
-    table = tables.tables["noise_libraries"]
-    wide = table.pivot(index="measure", columns=["library", "state"], values="value")
-    wide.columns = pd.Index([", ".join(name) for name in wide.columns])
-    caption = (
-        "The noisy libraries beside the others, as they are and with as few reads per barcode. "
-        "What thinning reproduces is depth; the rest of a noisy library's error is not. The "
-        "filter on the spread between replicates is off here."
-    )
-    return Table(wide.reset_index(), caption)
 
 
 def mitigation_figure(tables: Tables, config: Config) -> Figure:
@@ -340,6 +270,7 @@ def matched_table(tables: Tables) -> Table:
     table = tables.tables["effects"]
     table = table[(table["model"] == "cnn") & (table["uncertainty"] == "single")]
     table = table[table["metric"].isin(["rmse", "picp_90"])]
+    table = table[~table["condition"].map(is_choice)]
     names = {"reference": "against no shift", "matched": "against trained on it"}
     cells = table.assign(
         what=labelled(table),
@@ -357,6 +288,29 @@ def matched_table(tables: Tables) -> Table:
         "change). Against the second, harder data and a wrong network come apart."
     )
     return Table(wide.reset_index(), caption)
+
+
+def sensitivity_table(tables: Tables) -> Table:
+    """Loss of coverage under other choices of the offset, and with censored elements."""
+    table = tables.tables["effects"]
+    own = (table["model"] == "cnn") & (table["uncertainty"] == "single")
+    table = table[own & (table["metric"] == "picp_90") & (table["against"] == "reference")]
+    table = table[table["shift"].isin(["genotype", "promoter"])]
+    name = table["condition"].str.split(", ", n=1, expand=True)
+    choice = name[1].fillna("main") if 1 in name else pd.Series("main", index=table.index)
+    shown_choices = ["main", *SENSITIVITIES, LIBRARIES, f"{CENSORED}, {LIBRARIES}"]
+    table = table.assign(condition=name[0], choice=choice)
+    table = table[table["choice"].isin(shown_choices)]
+    text = [interval(row) for _, row in table.iterrows()]
+    cells = table.assign(what=labelled(table), text=text)
+    wide = cells.pivot(index="what", columns="choice", values="text").reindex(order_of(table))
+    wide = wide[[choice for choice in shown_choices if choice in wide]]
+    caption = (
+        "Change of coverage under other choices: a quarter and four times the ε that is added to "
+        "every mean, networks of the libraries instead of the same assay, and with elements whose "
+        "mean was zero at their limit of detection."
+    )
+    return Table(wide.rename_axis("shift").rename_axis(None, axis=1).reset_index(), caption)
 
 
 def accuracy_figure(tables: Tables) -> Figure:

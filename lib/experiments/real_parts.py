@@ -17,12 +17,9 @@ from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.experiments import twins
 from lib.experiments.gc_arms import Arm
 from lib.experiments.real_arms import (
-    GENOTYPE,
-    PROMOTER,
     TRAINED_FACTOR,
     Network,
     batch_library,
-    quantified,
     retina_split,
 )
 from lib.experiments.real_assays import Assays, Depths, shared_rows
@@ -30,13 +27,13 @@ from lib.experiments.real_severity import (
     depth_condition,
     gc_condition,
     same_rows,
-    target_name,
 )
-from lib.mpra.genotypes import related_rows
 from lib.splits import gc_tilt
 
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
 LIBRARIES = "from the libraries"
+CENSORED = "with censored"
+SENSITIVITIES = {"ε / 4": 0.25, "4 ε": 4.0}  # of the offset added to every mean
 FAMILIES = twins.FAMILIES | {"": ""}
 
 
@@ -89,12 +86,20 @@ class Asked(NamedTuple):
         }
 
 
+def is_choice(condition: str) -> bool:
+    """Whether a part is there to show what a choice changes, such as the offset."""
+    return CENSORED in condition or any(name in condition for name in SENSITIVITIES)
+
+
 def reference_of(split: str, shift: str, condition: str) -> tuple[str, str, str]:
     """What a shifted part is compared with: split, shift and condition of another part."""
     if LIBRARIES in condition:
         return "test", "", LIBRARIES
+    plain, _, choice = condition.partition(", ")
+    if choice in SENSITIVITIES:
+        return "test", "", choice
     if ", trained on" in condition:
-        return "shifted", shift, condition.split(",")[0]
+        return "shifted", shift, plain
     if shift in ("batch", "assay", "species", "gc_high", "gc_low") or (
         shift == "placebo" and not condition.startswith("retina")
     ):
@@ -237,75 +242,6 @@ def variant_parts(assays: Assays, network: Network, depths: Depths) -> Iterator[
         yield make("matched", "depth", condition, rows, activity)
 
 
-def unrelated_elements(assays: Assays, network: Network) -> IndexArray:
-    """Elements of the genotypes without a relative among those a network has learned from.
-
-    Training, validation and calibration part all count.
-    """
-    assay, data, split = assays.genotypes[PROMOTER], assays.retina, network.split
-    seen = np.concatenate([split[part] for part in ("train", "validation", "calibration")])
-    related = related_rows(
-        assay.codes,
-        assay.metadata["peak"].to_numpy(str),
-        data.codes[seen],
-        data.metadata["origin"].to_numpy(str)[seen],
-    )
-    return np.intersect1d(np.flatnonzero(~related), quantified(assays))
-
-
-def foreign_parts(assays: Assays, network: Network) -> Iterator[Asked]:
-    """Parts of the main network on the genotypes' elements: another experiment, other labels."""
-    rows = unrelated_elements(assays, network)
-    for promoter, assay in assays.genotypes.items():
-        for genotype in assay.genotypes if promoter == PROMOTER else (GENOTYPE,):
-            column = assay.column(genotype)
-            same = (promoter, genotype) == (PROMOTER, GENOTYPE)
-            shift, condition = ("", "") if same else target_name(promoter, genotype)
-            data = assay.dataset(genotype)
-            yield Asked(
-                "test" if same else "shifted",
-                shift,
-                f"{condition}, {LIBRARIES}".removeprefix(", "),
-                network.arm,
-                network.condition,
-                rows,
-                assay.activity[rows, column],
-                assay.group[rows],
-                data.gc[rows],
-                assay.se_barcodes[rows, column],
-                data.name,
-                foreign=True,
-            )
-
-
-def genotype_parts(assays: Assays, network: Network, every_row: IndexArray) -> Iterator[Asked]:
-    """Parts of a network trained on one genotype, or on two, of the genotypes' elements.
-
-    The one on wild type and rho is asked about all others; the others only about their own law.
-    """
-    data, test = network.data, network.split["test"]
-    test = test[test < len(every_row)]  # pooled data repeat the elements
-    make = Maker(data, network)
-    home = f"{PROMOTER} {GENOTYPE}"
-    for promoter, assay in assays.genotypes.items():
-        for genotype in assay.genotypes:
-            own = f"{promoter} {genotype}"
-            target = np.resize(assay.activity[every_row, assay.column(genotype)], len(data))
-            error = assay.se_barcodes[every_row[test], assay.column(genotype)]
-            shift, condition = target_name(promoter, genotype)
-            if network.condition == home:
-                names = ("test", "", "") if own == home else ("shifted", shift, condition)
-            elif network.condition == own:
-                names = ("matched", shift, condition)
-            elif network.arm == "pooled" and promoter == PROMOTER:
-                if genotype in network.condition.split(" + "):
-                    continue
-                names = ("shifted", shift, f"{condition}, trained on {network.condition}")
-            else:
-                continue
-            yield make(*names, test, target)._replace(noise=error)
-
-
 def plant_parts(assays: Assays, network: Network) -> Iterator[Asked]:
     """Parts of a tissue's network: shared promoters under both tissues' labels."""
     data, tissue = network.data, network.condition
@@ -345,23 +281,3 @@ def _like_in_gc(
     except ValueError:
         return None
     return rows[tilted.rows]
-
-
-def asked_of(
-    assays: Assays,
-    network: Network,
-    depths: Depths,
-    shallow: Mapping[str, FloatArray],
-    first_member: bool = True,
-) -> list[Asked]:
-    """All parts of one network on the retina libraries, the genotypes or the plants."""
-    if not first_member:
-        return []
-    if network.arm == "retina":
-        own = retina_parts(assays, network, depths, shallow)
-        return [*own, *foreign_parts(assays, network)]
-    if network.arm in ("genotype", "pooled"):
-        return list(genotype_parts(assays, network, quantified(assays)))
-    if network.arm == "plant":
-        return list(plant_parts(assays, network))
-    return list(variant_parts(assays, network, depths))

@@ -32,6 +32,8 @@ from lib.paired import (
 
 SITE_P = 1e-4  # of a motif site by chance in one window
 CONTROL = "scrambled"
+# Whether barcodes or observations count as independent: the larger and the smaller error.
+BARCODES, OBSERVATIONS = "barcodes", "observations"
 Keyed = tuple[dict[str, Any], PairedAssay]
 
 
@@ -48,21 +50,25 @@ def target_name(promoter: str, genotype: str) -> tuple[str, str]:
 
 
 def genotype_pair(
-    first: GenotypeAssay, second: GenotypeAssay, genotype: str, rows: IndexArray
+    first: GenotypeAssay,
+    second: GenotypeAssay,
+    genotype: str,
+    rows: IndexArray,
+    errors: str = BARCODES,
 ) -> PairedAssay:
     """Wild type on one promoter beside a genotype on another; scrambled elements are anchors."""
     old, new = first.column(GENOTYPE), second.column(genotype)
     return paired_assay(
         first.activity[rows, old],
         second.activity[rows, new],
-        first.se_barcodes[rows, old],
-        second.se_barcodes[rows, new],
+        getattr(first, f"se_{errors}")[rows, old],
+        getattr(second, f"se_{errors}")[rows, new],
         first.group[rows],
         (first.metadata["variant_type"] == CONTROL).to_numpy()[rows],
     )
 
 
-def genotype_pairs(assays: Assays) -> Iterator[Keyed]:
+def genotype_pairs(assays: Assays, errors: str = BARCODES) -> Iterator[Keyed]:
     """Wild type on rho beside the other genotypes, and beside each genotype on hsp68."""
     rows = quantified(assays)
     first = assays.genotypes[PROMOTER]
@@ -71,7 +77,7 @@ def genotype_pairs(assays: Assays) -> Iterator[Keyed]:
             if (promoter, genotype) != (PROMOTER, GENOTYPE):
                 shift, condition = target_name(promoter, genotype)
                 keys = {"shift": shift, "condition": condition}
-                yield keys, genotype_pair(first, assay, genotype, rows)
+                yield keys, genotype_pair(first, assay, genotype, rows, errors)
 
 
 def plant_pairs(assays: Assays) -> Iterator[Keyed]:
@@ -193,8 +199,8 @@ def decompositions(assays: Assays, draws: int) -> tuple[pd.DataFrame, pd.DataFra
     -------
     decomposition, site_pairs : DataFrame
         ``shift, condition, elements, quantity, value, lower, upper, n``. ``elements`` is ``all``,
-        ``scrambled``, ``site_pairs``, or ``controlled``: with errors so large that the scrambled
-        elements show no rewiring.
+        ``scrambled``, ``site_pairs``, ``observations`` (all, with the smaller error) or
+        ``controlled`` (all, with errors so large that the scrambled elements show no rewiring).
     """
     tables, sites = [], []
     pairs = [*genotype_pairs(assays), *plant_pairs(assays), *batch_pairs(assays)]
@@ -203,6 +209,9 @@ def decompositions(assays: Assays, draws: int) -> tuple[pd.DataFrame, pd.DataFra
         if pair.anchors.any():
             tables += _controlled(keys, pair, draws)
     for keys, _, found in _decomposed(control_pairs(assays), CONTROL, draws):
+        tables.append(decomposition_table(found).assign(**keys))
+    smaller = genotype_pairs(assays, OBSERVATIONS)
+    for keys, _, found in _decomposed(smaller, OBSERVATIONS, draws):
         tables.append(decomposition_table(found).assign(**keys))
     for keys, _, found in _decomposed(noise_pairs(assays), "all", draws):
         tables.append(decomposition_table(found).assign(**keys))

@@ -11,9 +11,11 @@ from lib import results
 from lib.experiments import assay_and_program_shifts as shifts
 from lib.experiments import (
     real_arms,
+    real_asked,
     real_assays,
     real_depth,
     real_page,
+    real_page_noise,
     real_page_tables,
     real_parts,
     real_severity,
@@ -25,6 +27,7 @@ from lib.mpra.counts import BarcodeCounts, Thresholds, activities
 from lib.splits import Split
 from lib.units import Store
 
+LIBRARY_TEST = ("test", "", "from the libraries")
 REAL_SHIFTS = {
     *("gc_tilt", "gc_high", "gc_low", "genotype", "promoter", "assay", "species", "batch"),
     *("design", "depth", "noise", "placebo"),
@@ -81,7 +84,7 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(
     shallow = {name: real_assays.at_depth_of(assays, name) for name in assays.noisy}
     arms = set()
     for network in real_arms.networks(assays, plan):
-        for asked in real_parts.asked_of(assays, network, depths, shallow):
+        for asked in real_asked.asked_of(assays, network, depths, shallow):
             if not asked.foreign:
                 _assert_unseen(network, asked)
                 arms.add(network.arm)
@@ -94,12 +97,12 @@ def test_a_planted_relative_of_training_is_no_element_to_ask_about(
 ) -> None:
     plan = real_arms.Plan((0,), (0,), 1, ("retina",))
     (network,) = real_arms.networks(assays, plan)
-    before = real_parts.unrelated_elements(assays, network)
+    before = real_asked.unrelated_elements(assays, network)
     codes = assays.genotypes["rho"].codes.copy()
     row = before[0]
     codes[row, :40] = assays.retina.codes[network.split["train"][0], :40]
     planted = {name: replace(each, codes=codes) for name, each in assays.genotypes.items()}
-    after = real_parts.unrelated_elements(assays._replace(genotypes=planted), network)
+    after = real_asked.unrelated_elements(assays._replace(genotypes=planted), network)
     assert row not in after
     assert len(after) >= len(before) - 2
 
@@ -167,12 +170,26 @@ def test_labels_shared_between_libraries_are_the_others_mean_and_its_error() -> 
     assert pair.std_b == pytest.approx(0.1)
 
 
+def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: real_assays.Assays) -> None:
+    """Mean 3 over BASAL 1 with ε = 1 is log2(4 / 2); with 4 ε it is log2(7 / 5)."""
+    assay = assays.genotypes["rho"]
+    made = replace(assay, activity=np.ones((3, 6)), basal=np.ones(6), epsilon=1.0)
+    assert real_asked.at_offset(made, "WT", 1.0) == pytest.approx(np.ones(3))
+    assert real_asked.at_offset(made, "WT", 4.0) == pytest.approx(np.log2(np.full(3, 7 / 5)))
+
+
 @pytest.mark.parametrize(
     ("shift", "condition", "expected"),
     [
         ("genotype", "Ehom", ("test", "", "")),
         ("genotype", "Ehom, from the libraries", ("test", "", "from the libraries")),
         ("genotype", "Ehom, trained on WT + Rhom", ("shifted", "genotype", "Ehom")),
+        ("genotype", "Ehom, 4 ε", ("test", "", "4 ε")),
+        (
+            "promoter",
+            "hsp68, with censored, from the libraries",
+            ("test", "", "from the libraries"),
+        ),
         ("batch", "3", ("inside", "batch", "3")),
         ("design", "mutant", ("inside", "design", "genomic")),
         ("placebo", "wtc11", ("inside", "placebo", "wtc11")),
@@ -262,10 +279,10 @@ def test_the_page_shows_every_figure_and_table(found: shifts.Tables, config: shi
         kinds = set(real_page.dose_figure(found, "coverage_drop", axis).data["series"])
         assert any(name.startswith("real") for name in kinds)
         assert any(name.startswith("simulated") for name in kinds)
-    page = real_page_tables
-    makers = (page.decomposition_figure, page.site_figure, page.ladder_figure, page.noise_table,
-              page.control_table, page.depth_table, page.noise_library_table, page.budget_table,
-              page.matched_table, page.accuracy_figure)  # fmt: skip
+    page, noise = real_page_tables, real_page_noise
+    makers = (page.decomposition_figure, page.site_figure, page.ladder_figure, page.control_table,
+              page.budget_table, page.matched_table, page.accuracy_figure, page.sensitivity_table,
+              noise.noise_table, noise.depth_table, noise.noise_library_table)  # fmt: skip
     for make in makers:
         made = make(found)
         assert len(made.data), make.__name__
