@@ -104,7 +104,7 @@ def offset_parts(assays: Assays, network: Network, every_row: IndexArray) -> Ite
                 target = at_offset(assay, genotype, factor)[every_row]
                 split = "test" if same else "shifted"
                 label = f"{condition}, {name}".removeprefix(", ")
-                yield make(split, shift, label, test, target)._replace(noise=None)
+                yield make(split, shift, label, test, target)
 
 
 def genotype_parts(assays: Assays, network: Network, every_row: IndexArray) -> Iterator[Asked]:

@@ -4,6 +4,9 @@ In: :class:`lib.experiments.assay_and_program_shifts.Tables`. Out: Markdown, Tab
 number is typed here: all come from the tables.
 """
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -11,6 +14,7 @@ from IPython.display import HTML, Markdown
 from lib.experiments.assay_and_program_shifts import Config, Tables
 from lib.experiments.page import interval, profile_note, standin_banner
 from lib.experiments.real_parts import LIBRARIES
+from lib.experiments.real_tables import observed
 from lib.plots import Figure, Table, dots, lines
 
 REAL, SIMULATED = "real", "simulated"
@@ -269,14 +273,17 @@ def dose_figure(tables: Tables, metric: str, axis: str) -> Figure:
 
 def twin_table(tables: Tables) -> Table:
     """One row per real shift: what happened, and in brackets what was forecast."""
+    keys = ["shift", "condition", "metric"]
+    forecast = tables.tables["twins"]
+    forecast = forecast[forecast["axis"] == SIGNAL][[*keys, "forecast", "lower", "upper"]]
+    real = observed(tables.tables["effects"])[[*keys, "value"]]
+    both = real.merge(forecast, on=keys, how="left")
+    both = both[~both["condition"].astype(str).str.contains(", ")]
     cells = {}
-    for metric in CHANGES:
-        table = _twins(tables, metric)
-        text = [
-            f"{row.observed:.2f} [{row.forecast:.2f}]{'' if row.inside else ' *'}"
-            for row in table.assign(inside=_inside(table)).itertuples()
-        ]
-        cells[CHANGES[metric]] = pd.Series(text, index=labelled(table))
+    for metric, title in CHANGES.items():
+        table = both[both["metric"] == metric]
+        text = [_cell(row) for row in table.to_dict("records")]
+        cells[title] = pd.Series(text, index=labelled(table))
     wide = pd.DataFrame(cells).reindex(order_of(_twins(tables, "coverage_drop")))
     severity = _twins(tables, "coverage_drop")
     by = pd.Series(
@@ -286,15 +293,21 @@ def twin_table(tables: Tables) -> Table:
     wide.insert(0, "severity", by.reindex(wide.index))
     caption = (
         "Every real shift beside its simulated twin: real change [forecast]. A star marks a change "
-        "outside the forecast's 95 % interval; beyond: more severe than the simulator goes. "
+        "outside the forecast's 95 % interval; without brackets the simulation has no curve; "
+        "beyond: more severe than the simulator goes. "
         "Severity: distance over Var f for genotype, promoter, assay and library; shift of the "
         "mean in standard deviations for GC, species and design; noise share for reads and noise."
     )
     return Table(wide.rename_axis("shift").reset_index(), caption)
 
 
-def _inside(table: pd.DataFrame) -> pd.Series:
-    return table["observed"].between(table["lower"], table["upper"])
+def _cell(row: Mapping[Hashable, Any]) -> str:
+    """Real change [forecast], with a star where the forecast's interval does not hold it."""
+    text = f"{row['value']:.2f}"
+    if not np.isfinite(row["forecast"]):
+        return text
+    star = "" if row["lower"] <= row["value"] <= row["upper"] else " *"
+    return f"{text} [{row['forecast']:.2f}]{star}"
 
 
 def order_table(tables: Tables) -> Table:

@@ -10,6 +10,7 @@ from lib.experiments.page import interval
 from lib.experiments.real_page import DATA, labelled
 from lib.plots import Table
 
+UNTOUCHED = ("gc_tilt", "placebo")  # shifts that leave the noise as it is
 QUANTITIES = {
     "reliability": "reliability",
     "pearson_r": "r",
@@ -26,7 +27,7 @@ def noise_table(tables: Tables) -> Table:
     table = tables.tables["noise"]
     table = table[table["quantity"].isin(QUANTITIES) & table["split"].isin(["test", "shifted"])]
     condition = table["condition"].astype(str)
-    table = table[~condition.str.contains("trained on")]
+    table = table[~condition.str.contains("trained on") & ~table["shift"].isin(UNTOUCHED)]
     where = labelled(table).where(table["shift"] != "", "in distribution: " + condition)
     cells = table.assign(
         data=table["data"].map(DATA).fillna(table["data"]),

@@ -33,6 +33,7 @@ from lib.splits import gc_tilt
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
 LIBRARIES = "from the libraries"
 CENSORED = "with censored"
+ALIKE = ("like in prediction and GC", "GC matched")  # inside parts resampled to be like a shifted
 SENSITIVITIES = {"ε / 4": 0.25, "4 ε": 4.0}  # of the offset added to every mean
 FAMILIES = twins.FAMILIES | {"": ""}
 
@@ -126,7 +127,9 @@ class Maker:
     ) -> Asked:
         """A part of ``rows``; their own labels unless ``target`` (per row of the data) is given."""
         own = self.data
-        noise = None if own.noise_std is None else own.noise_std[rows]
+        # The measured error is that of the data's own labels.
+        known = own.noise_std is not None and target is None
+        noise = own.noise_std[rows] if known and own.noise_std is not None else None
         values = own.activity if target is None else target
         return Asked(
             split,
@@ -229,7 +232,7 @@ def variant_parts(assays: Assays, network: Network, depths: Depths) -> Iterator[
         left, name = test[library[test] == network.condition], network.condition
         inside = test[library[test] != network.condition]
         yield make("inside", "batch", name, inside)
-        yield make("inside", "batch", f"{name}, like in prediction and GC", inside, like=left)
+        yield make("inside", "batch", f"{name}, {ALIKE[0]}", inside, like=left)
         yield make("shifted", "batch", name, left)
     elif arm == "design":
         yield make("inside", "design", "genomic", test[design[test] == "genomic"])
@@ -268,7 +271,7 @@ def gc_parts(network: Network, arm: Arm) -> Iterator[Asked]:
         if keys["shift"] == "species" and keys["split"] == "shifted":
             like = _like_in_gc(data, arm.split["test"], part.rows, arm.split.seed)
             if like is not None:
-                yield make("inside", "species", f"{condition}, GC matched", like)
+                yield make("inside", "species", f"{condition}, {ALIKE[1]}", like)
 
 
 def _like_in_gc(

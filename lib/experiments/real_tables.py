@@ -13,7 +13,7 @@ import pandas as pd
 from lib.experiments.real_arms import GENOTYPE, MODEL, PROMOTER
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_measures import over_splits
-from lib.experiments.real_parts import reference_of
+from lib.experiments.real_parts import ALIKE, reference_of
 from lib.experiments.scoring import combine, contrast
 from lib.experiments.twin_curves import Curves
 
@@ -64,6 +64,9 @@ def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame,
             "reference": (data, *reference_of(split, shift, condition)),
             "matched": (data, "matched", shift, condition),
         }
+        for suffix in ALIKE:
+            key = (data, "inside", shift, f"{condition}, {suffix}")
+            against |= {"alike": key} if key in parts else {}
         if shift == "assay":  # the trained-on-target network is one of the other tissue
             against["matched"] = (_other_tissue(data), "matched", shift, condition)
         for name, key in against.items():
@@ -84,7 +87,9 @@ def effects(scored: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``shift, condition, family, against, data, model, uncertainty, metric, scale, value, lower,
         upper, n, splits``. ``against`` is ``reference`` (the same kind of measurement without the
-        shift) or ``matched`` (a network trained on the shifted law, on the same labels).
+        shift), ``alike`` (the same, resampled to be like the shifted part in GC content, and for a
+        library in prediction too) or ``matched`` (a network trained on the shifted law, on the same
+        labels).
     """
     tables = []
     for keys, left, right in _sides(scored):
