@@ -1,6 +1,7 @@
 """Sequence logos as static pictures, drawn by logomaker.
 
-In: probabilities per position. Out: SVG, and :class:`Drawing`, which a notebook displays.
+In: probabilities, or scores, per position. Out: SVG, and :class:`Drawing`, which a notebook
+displays.
 """
 
 import base64
@@ -9,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import logomaker
 import matplotlib as mpl
@@ -20,6 +22,9 @@ from numpy.typing import NDArray
 from lib.plots import BLUE, GREEN, ORANGE, VERMILION
 
 FloatArray = NDArray[np.float64]
+
+_STYLE: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
+_COLOURS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,7 @@ def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
         Probabilities of A, C, G, T per position.
     """
     columns = max(len(row) for row in rows)
-    with mpl.rc_context({"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}):
+    with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(2.4 * columns, 1.1 * len(rows)), layout="constrained")
         axes = canvas.subplots(len(rows), columns, squeeze=False)
         for place, row in enumerate(rows):
@@ -67,12 +72,42 @@ def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
                     from_type="probability",
                     to_type="information",
                 )
-                colours = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
-                logomaker.Logo(bits, ax=axis, color_scheme=colours, show_spines=False)
+                logomaker.Logo(bits, ax=axis, color_scheme=_COLOURS, show_spines=False)
                 axis.set_title(title, fontsize=8)
                 axis.set(ylim=(0, 2), xticks=[], yticks=[0, 2], ylabel="bits")
-        file = io.StringIO()
-        canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        return _svg(canvas)
+
+
+Span = tuple[int, int, str]
+
+
+def score_logos(rows: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str:
+    """Letters as high as their scores, one row per title, with named stretches shaded, as SVG.
+
+    Parameters
+    ----------
+    rows : sequence of (title, (L, 4) array, spans)
+        Scores of A, C, G, T per position, in one unit for all rows of one length; negative ones
+        hang. Spans are (start, end, name), half-open.
+    """
+    with mpl.rc_context(_STYLE):
+        canvas = Canvas(figsize=(10, 1.3 * len(rows)), layout="constrained")
+        axes = canvas.subplots(len(rows), 1, squeeze=False)[:, 0]
+        for axis, (title, scores, spans) in zip(axes, rows, strict=True):
+            table = pd.DataFrame(scores, columns=list("ACGT"))
+            logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
+            top = axis.get_ylim()[1]
+            for start, end, name in spans:
+                axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
+                axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=6)
+            axis.set_title(title, fontsize=8, loc="left")
+            axis.set(xticks=[])
+        return _svg(canvas)
+
+
+def _svg(canvas: Canvas) -> str:
+    file = io.StringIO()
+    canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.
     return re.sub(
         r'(?<= d=")[^"]*',
