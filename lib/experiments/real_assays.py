@@ -24,6 +24,7 @@ FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
 SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
 NOISY = ("9a", "9b")
 MOTIFS_PATH = "Library_Details/photoreceptorAndEnrichedMotifs.meme"
+SCRAMBLED_PATH = "Data/Sequences/Fasta/scrambled.fasta"
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
 Depths = Mapping[tuple[float, str], FloatArray]
 
@@ -69,6 +70,11 @@ def available() -> bool:
     return all(map(mpra.available, NEEDED))
 
 
+def _scrambled_labels() -> tuple[str, ...]:
+    path = fetch("retina", SCRAMBLED_PATH)
+    return tuple(retina.parse_fasta(path.read_text(encoding="utf-8"), str(path)))
+
+
 def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
     """Read the real assays; of the retina libraries only some, where that is enough.
 
@@ -81,7 +87,7 @@ def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
         retina=retina.load(libraries),
         counts={library: retina.library_counts(library) for library in libraries},
         thresholds=retina.default_thresholds(),
-        fallback=retina.scrambled_labels(),
+        fallback=_scrambled_labels(),
         genotypes={name: genotypes.load(name) for name in genotypes.PROMOTERS},
         plant={tissue: plant.load(tissue) for tissue in plant.TISSUES},
         motifs=read_meme(fetch("retina", MOTIFS_PATH)),
