@@ -291,7 +291,8 @@ def matched_table(tables: Tables) -> Table:
         "shift; against elements without the shift resampled to be like it in GC content, and for "
         "a library left out in predicted activity too; and against a network trained on the "
         "shifted law and judged on the same labels, where there is one. Errors as ratios (1 is no "
-        "change), coverage as a difference (0 is no change). Against the last, harder data and a wrong network come apart."
+        "change), coverage as a difference (0 is no change). Against the last, harder data and a "
+        "wrong network come apart."
     )
     return Table(wide.reset_index(), caption)
 
