@@ -94,8 +94,9 @@ def score_logos(rows: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str:
         canvas = Canvas(figsize=(10, 1.3 * len(rows)), layout="constrained")
         axes = canvas.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axis, (title, scores, spans) in zip(axes, rows, strict=True):
-            table = pd.DataFrame(scores, columns=list("ACGT"))
-            logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
+            if np.any(scores):  # logomaker has no height for letters that are all 0
+                table = pd.DataFrame(scores, columns=list("ACGT"))
+                logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
             top = axis.get_ylim()[1]
             for start, end, name in spans:
                 axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)

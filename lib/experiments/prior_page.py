@@ -29,7 +29,7 @@ PRIORS = {
     "random": "random (placebo)",
     "width_matched": "wider head (placebo)",
 }
-ENTRIES = {"late": "beside the embedding", "residual": "linear first", "filters": "as filters"}
+ENTRIES = {"late": "late", "residual": "linear first", "filters": "as filters"}
 MODELS = {"reference_cnn": "small CNN", "bilstm": "BiLSTM", "transformer": "transformer"}
 MODELS |= {"prior_only": "linear model of the prior alone"}
 
@@ -223,7 +223,7 @@ def entry_figure(found: Tables, config: Config) -> Figure:
         reference=1.0,
     )
     caption = (
-        "Three ways into the small CNN, and features beside the embedding of other networks: error "
+        "Three ways into the small CNN (late: beside the embedding), and features beside the embedding of other networks: error "
         "in distribution over that of the same network with permuted features (of filters: motifs "
         "with positions and letters in random order)."
     )

@@ -60,7 +60,8 @@ def _home_sentence(found: Tables, config: Config) -> str:
     return (
         f"- **In distribution**, the scores of {METHODS[best['method']]} find the planted sites "
         f"that act with an area under the precision–recall curve of {interval(best)}, where "
-        f"random scores have {interval(base.iloc[0])}: it {reached} the {BEST_AREA:g} that was hoped for."
+        f"random scores have {interval(base.iloc[0])}: it {reached} the {BEST_AREA:g} that was "
+        "hoped for."
     )
 
 
@@ -138,7 +139,7 @@ def area_figure(found: Tables) -> Figure:
     rows = rows[rows["split"] == "test"].assign(method=lambda table: table["bin"].map(METHODS))
     chance = chance[(chance["split"] == "test") & (chance["bin"] == DRAWN[0])]
     rows = pd.concat([rows, chance.assign(method="random scores")])
-    table = rows.assign(network=rows["model"].map(MODEL_NAMES))
+    table = rows.assign(network=rows["model"].map(lambda name: MODEL_NAMES.get(name, name)))
     table = table[["network", "method", "value", "lower", "upper", "worlds"]].round(4)
     chart = dots(
         table,
@@ -211,7 +212,7 @@ def probe_table(found: Tables) -> Table:
     """Probes of motifs that act and of those that hardly do."""
     rows = pd.concat([_effects(found, "r2_probe"), _effects(found, "r2_probe_gain")])
     rows = rows.assign(
-        network=rows["model"].map(MODEL_NAMES),
+        network=rows["model"].map(lambda name: MODEL_NAMES.get(name, name)),
         motifs=rows["condition"].map(KINDS),
         column=rows["effect"].map({"r2_probe": "R²", "r2_probe_gain": "of it by training"}),
         text=[interval(row) for _, row in rows.iterrows()],

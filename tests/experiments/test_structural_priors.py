@@ -1,5 +1,7 @@
 """Notebook 03: priors and placebos by name, what is planned, effects worked by hand, one run."""
 
+import html
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -373,7 +375,7 @@ def test_the_page_draws_from_the_tables(found, config):
         prior_page_assays.control_table(found),
     ]
     for item in shown:
-        assert isinstance(item, (Figure, Table)) and item.caption in item._repr_html_()
+        assert isinstance(item, (Figure, Table)) and html.escape(item.caption) in item._repr_html_()
     figures = [item for item in shown if isinstance(item, Figure)]
     assert all(len(figure.data) for figure in figures)
     assert len({figure.name for figure in figures}) == len(figures)

@@ -1,0 +1,227 @@
+"""Notebook 07: sites by hand, perfect and random scores, probes, known motifs, one run."""
+
+import html
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import results
+from lib.attribution import auprc_sites
+from lib.experiments import recovery_page, simulation_shifts
+from lib.experiments.config import ParameterError
+from lib.experiments.fits import fitting
+from lib.experiments.motif_recovery import Config, conditions, fit_assay, fit_worlds, run
+from lib.experiments.recovery_assays import (
+    Motifs,
+    enrichment,
+    known_motifs,
+    motif_rows,
+    shuffled,
+)
+from lib.experiments.recovery_tables import effects, pooled_motifs
+from lib.experiments.recovery_worlds import active_motifs, probe, true_sites, untrained
+from lib.experiments.sim_arms import TEST_SEED, Arm, Condition, training_data, world_of
+from lib.experiments.tuning import tuned
+from lib.fit_config import FitConfig
+from lib.fitted import embed
+from lib.logos import Drawing
+from lib.motifs import information_content, jaspar
+from lib.plots import Figure, Table
+from lib.simulator import planted_sites, standin
+from lib.training import fit
+from lib.units import Result, Store
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Config.create(profile="smoke", models=["cnn", "reference_cnn"], n_train=200, workers=1)
+
+
+@pytest.fixture(scope="module")
+def found(config, tmp_path_factory):
+    return run(config, Store(tmp_path_factory.mktemp("store")))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"models": ["resnet"]}, "no model resnet"),
+        ({"shifts": ["gcc"]}, "no shift gcc"),
+        ({"n_elements": 1}, "n_elements"),
+        ({"world": [1]}, "did you mean 'world_seeds'"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, named):
+    with pytest.raises(ParameterError, match=named):
+        Config.create(profile="smoke", **parameters)
+
+
+def test_sites_are_those_planted_whose_motif_acts():
+    n = 40
+    truth = true_sites(0, Condition(), n)
+    program = world_of(0).program
+    active = {
+        pwm.name for pwm, acts in zip(program.motifs, active_motifs(program), strict=True) if acts
+    }
+    assert 0 < len(active) < len(program.motifs)
+    expected = np.zeros(truth.codes.shape, bool)
+    idle = expected.copy()
+    for site in planted_sites(world_of(0), n, TEST_SEED).itertuples():
+        (expected if site.motif in active else idle)[site.element, site.start : site.end] = True
+    assert np.array_equal(truth.sites, expected)
+    assert not (truth.sites & truth.masked).any()
+    assert truth.masked[idle & ~expected].all()
+
+
+def test_rewiring_changes_which_sites_act_and_no_sequence():
+    home, away = (true_sites(0, Condition(*at), 40) for at in ((), ("effect_rewiring", 1.0)))
+    assert np.array_equal(home.codes, away.codes)
+    assert not np.array_equal(home.sites, away.sites)
+
+
+def test_a_perfect_score_reaches_one_and_a_random_one_the_base():
+    truth = true_sites(0, Condition(), 40)
+    perfect = truth.sites + 0.5 * truth.masked  # what is masked may score high
+    assert auprc_sites(perfect, truth.sites, truth.masked)[0] == pytest.approx(1.0)
+    random = np.random.default_rng(0).standard_normal(truth.sites.shape)
+    area, base = auprc_sites(random, truth.sites, truth.masked)
+    assert area == pytest.approx(base, abs=0.03)
+
+
+def test_a_probe_finds_what_is_linear_and_nothing_else():
+    rng = np.random.default_rng(1)
+    embedding = rng.standard_normal((900, 5))
+    occupancy = np.stack([embedding @ np.arange(5.0), rng.standard_normal(900)], axis=1)
+    parts = np.split(np.arange(900), [500, 600])
+    known, unknown = probe(embedding, occupancy, parts)
+    # The least penalty, 30 against 500 rows, leaves (30 / 530)² of the variance.
+    assert known == pytest.approx(1 - (30 / 530) ** 2, abs=0.005)
+    assert abs(unknown) < 0.15
+
+
+def test_an_untrained_network_is_the_one_that_training_started_from():
+    rng = np.random.default_rng(2)
+    codes = rng.integers(0, 4, (64, 40)).astype(np.uint8)
+    settings = FitConfig(epochs=1, learning_rate=1e-12, batch_size=32, precision="float32")
+    model = fit(codes, (codes == 2).mean(axis=1), config=settings)
+    first = untrained(model).state["trunk.0.weight"]
+    assert first == pytest.approx(model.state["trunk.0.weight"], abs=1e-6)
+    assert embed(untrained(model), codes).shape == embed(model, codes).shape
+
+
+def test_shuffled_motifs_have_as_much_information():
+    (pwm,) = jaspar(["SP1"])
+    other = shuffled(pwm, np.random.default_rng(0))
+    assert information_content(other).sum() == pytest.approx(information_content(pwm).sum())
+    assert not np.allclose(other.probabilities, pwm.probabilities)
+
+
+def test_enrichment_by_hand():
+    scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
+    hits = np.array([[True, True, False, False]] * 30)
+    value, variance = enrichment(scores, hits, ~hits, np.arange(30), 100)
+    assert value == pytest.approx(np.log(2))
+    assert variance == pytest.approx(0)  # all elements are alike
+
+
+def test_motifs_pool_over_splits_as_ratios():
+    (pwm,) = jaspar(["SP1"])
+    values = [Result({"values": np.array([[np.log(v), 0.01, 50.0]])}) for v in (2.0, 8.0)]
+    table = pd.concat([motif_rows("wtc11", [pwm], s, r) for s, r in enumerate(values)])
+    row = pooled_motifs(table, {"wtc11": (100, 700)}).iloc[0]
+    assert row["value"] == pytest.approx(4.0)  # the geometric mean
+    assert row["lower"] < 4 < row["upper"] and row["n"] == 50
+
+
+def test_a_motif_with_few_sites_is_left_out():
+    (pwm,) = jaspar(["SP1"])
+    table = motif_rows("wtc11", [pwm], 0, Result({"values": np.array([[np.nan, np.nan, 3.0]])}))
+    assert pooled_motifs(table, {"wtc11": (100, 700)}).empty
+
+
+def test_motifs_are_told_apart_by_their_digits():
+    sp1, nfe2 = jaspar(["SP1", "NFE2"])
+    renamed = nfe2._replace(name="SP1")
+    assert Motifs((sp1,)).fingerprint != Motifs((renamed,)).fingerprint
+    assert known_motifs("wtc11")[0].name == "HNF4A"
+
+
+def test_networks_are_those_of_the_experiment_on_shifts():
+    config = Config.create(profile="smoke", world_seeds=[0], n_train=600)
+    given = simulation_shifts.Config.create(profile="smoke", world_seeds=[0])
+    arm = Arm(0, "cnn", given.n_train)
+    unit = fitting(
+        tuned("cnn", epochs=given.epochs, device=given.device, seed=0),
+        *training_data(arm, given.parts),
+    )
+    assert [fitted.key for fitted in fit_worlds(config)] == [unit.key]
+
+
+def test_the_full_profile_asks_for_no_network_of_its_own():
+    full, given = (each.create(profile="full") for each in (Config, simulation_shifts.Config))
+    for name in ("n_train", "n_validation", "n_calibration", "epochs", "world_seeds"):
+        assert getattr(full, name) == getattr(given, name)
+    assert set(full.models) <= set(given.models) and full.other_worlds <= given.other_worlds
+    assert {at.shift for at in conditions(full)} == {"", *given.shifts}
+
+
+def test_an_ensemble_has_a_member_per_seed(config):
+    split, units = fit_assay(config, standin(n=600, seed=0), 0)
+    assert split.name == "group" and len({unit.key for unit in units}) == len(config.seeds)
+
+
+def test_area_changes_are_paired_within_worlds():
+    rows = [
+        {"model": "cnn", "method": "m", "shift": shift, "condition": "", "seed": world}
+        | {"metric": metric, "value": value}
+        for shift, areas in (("", (0.5, 0.7)), ("gc", (0.4, 0.5)))
+        for world, area in enumerate(areas)
+        for metric, value in (("auprc_sites", area), ("auprc_base", 0.1))
+    ]
+    probes = [
+        {"model": "cnn", "shift": "", "condition": "acting", "seed": world, "metric": "r2_probe"}
+        | {"method": method, "value": value + 0.1 * world}
+        for method, value in (("probe", 0.6), ("probe_untrained", 0.2))
+        for world in (0, 1)
+    ]
+    table = effects(pd.DataFrame(rows + probes)).set_index(["effect", "shift"])["value"]
+    assert table["auprc_change", "gc"] == pytest.approx(-0.15)
+    assert table["auprc_above_base", ""] == pytest.approx(0.5)
+    assert table["r2_probe_gain", ""] == pytest.approx(0.4)
+
+
+def test_rows_are_tidy_and_every_method_stands_beside_chance(found, config, tmp_path):
+    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
+    table = results.tidy(found.rows)
+    areas = table[table["by"] == "method"]
+    assert set(areas["metric"]) == {"auprc_sites", "auprc_base"}
+    assert set(areas["bin"]) == {"gradient_input", "integrated_gradients", "mutagenesis"}
+    values = areas.groupby("metric")["value"]
+    assert (values.min() > 0).all() and (values.max() < 1).all()
+    assert found.standin and "standin" in set(table["data"])
+
+
+def test_agreement_stays_where_the_sequences_do(found):
+    rows = found.rows
+    agreed = rows[(rows["metric"] == "agreement") & (rows["data"] == "simulation")]
+    by_shift = agreed.set_index("shift")["value"]
+    assert by_shift["effect_rewiring"] == pytest.approx(by_shift[""])
+    assert by_shift["gc"].iloc[0] != pytest.approx(by_shift[""])
+
+
+def test_the_page_draws_from_the_tables(found, config):
+    text = recovery_page.answer(found, config).data
+    assert "not for conclusions" in text and "random scores" in text
+    shown = [
+        recovery_page.area_figure(found),
+        recovery_page.shift_figure(found, config),
+        recovery_page.probe_figure(found, config),
+        recovery_page.probe_table(found),
+        recovery_page.agreement_table(found),
+        recovery_page.known_figure(found),
+        recovery_page.score_drawing(found),
+    ]
+    for item in shown:
+        assert isinstance(item, (Drawing, Figure, Table))
+        assert html.escape(item.caption) in item._repr_html_()
