@@ -176,6 +176,8 @@ def _variants(
         for seed, (mean, std) in enumerate(zip(found.means, found.stds, strict=True)):
             yield network | {"uncertainty": "single", "seed": seed}, mean, std
     yield network | {"uncertainty": base}, found.mean, found.std
+    if fitted.network.arm == "gc":
+        return  # notebook 02 has the rest
     yield network | {"uncertainty": "std_scaling"}, found.mean, fitted.scale * found.std
     constant = np.full(len(found.mean), fitted.sigma)
     yield network | {"uncertainty": "constant_sigma"}, found.mean, constant

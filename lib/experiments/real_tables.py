@@ -13,7 +13,7 @@ import pandas as pd
 from lib.experiments.real_arms import GENOTYPE, MODEL, PROMOTER
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_measures import over_splits
-from lib.experiments.real_parts import ALIKE, reference_of
+from lib.experiments.real_parts import ALIKE, is_choice, reference_of
 from lib.experiments.scoring import combine, contrast
 from lib.experiments.twin_curves import Curves
 
@@ -27,7 +27,8 @@ OBSERVED = {
     "crps_ratio": ("crps_gaussian", "ratio", 1.0),
     "aurc_ratio": ("aurc", "ratio", 1.0),
 }
-SPLIT_METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
+SHORT = ("rmse", "crps_gaussian", "crps_skill", "zms", "picp_90", "mpiw_90", "pearson_r", "aurc")
+SPLIT_METRICS = ("rmse", "picp_90")  # of single splits
 _PART = ["data", "split", "shift", "family", "condition"]
 
 
@@ -43,13 +44,17 @@ def with_severity(scored: pd.DataFrame, severities: pd.DataFrame) -> pd.DataFram
 
 
 def publishable(scored: pd.DataFrame) -> pd.DataFrame:
-    """Rows combined over splits; of single splits those of the network's main metrics."""
+    """Rows combined over splits; of single splits those of the network's main metrics.
+
+    Baselines, repaired forecasts and parts that show what a choice changes keep :data:`SHORT`.
+    """
     keyed = scored.assign(severity=scored["severity"].round(4))
-    combined = combine(keyed[keyed["by"] == ""])
-    chosen = keyed["metric"].isin(SPLIT_METRICS) & (keyed["model"] == MODEL)
-    chosen &= keyed["uncertainty"].isin(["single", "ensemble"]) & keyed["seed"].isna()
+    base = (keyed["model"] == MODEL) & keyed["uncertainty"].isin(["single", "ensemble"])
+    extra = keyed["condition"].map(is_choice) | keyed["condition"].str.contains("trained on")
+    kept = (base & ~extra) | keyed["metric"].isin(SHORT)
+    combined = combine(keyed[kept & (keyed["by"] == "")])
+    chosen = base & ~extra & keyed["metric"].isin(SPLIT_METRICS) & keyed["seed"].isna()
     single = keyed[chosen].drop(columns=["variance", "n_train"])
-    # The severity was measured once for all splits.
     return pd.concat([combined, single], ignore_index=True)
 
 
