@@ -20,6 +20,7 @@ from lib.experiments.real_severity import CONTROL, genotype_pair
 from lib.measured_noise import aleatoric_check, noise_account
 from lib.paired import Estimate
 from lib.paired_ladder import forecast_ladder
+from lib.paired_moments import FEWEST
 from lib.statistics import combine_splits
 
 MOST_DRAWS = 300  # of intervals of each split; splits are pooled after
@@ -75,6 +76,8 @@ def noise_rows(fitted: Fitted, asked: Asked, draws: int) -> Iterator[dict[str, A
     for source, error in _errors(fitted, asked):
         known = np.isfinite(error)
         rows, group = asked.rows[known], asked.group[known]
+        if len(np.unique(group)) < FEWEST:
+            continue
         account = noise_account(
             found.mean[rows],
             asked.target[known],
