@@ -12,7 +12,7 @@ from lib.experiments.prior_effects import cell_name
 from lib.experiments.prior_page_assays import AGAINST, assay_sentences, first, listed
 from lib.experiments.prior_worlds import MAIN_MODEL
 from lib.experiments.sim_page import FAMILIES, SHIFT_NAMES
-from lib.experiments.structural_priors import PRIMARY, Config, Tables
+from lib.experiments.structural_priors import LINEAR_MODEL, PRIMARY, Config, Tables
 from lib.plots import Figure, Table, dots, heat_map, lines
 
 PRIORS = {
@@ -31,7 +31,7 @@ PRIORS = {
 }
 ENTRIES = {"late": "late", "residual": "linear first", "filters": "as filters"}
 MODELS = {"reference_cnn": "small CNN", "bilstm": "BiLSTM", "transformer": "transformer"}
-MODELS |= {"prior_only": "linear model of the prior alone"}
+MODELS |= {LINEAR_MODEL: "linear model of the prior alone"}
 
 
 def _effects(found: Tables, effect: str, **keys: object) -> pd.DataFrame:
@@ -223,9 +223,9 @@ def entry_figure(found: Tables, config: Config) -> Figure:
         reference=1.0,
     )
     caption = (
-        "Three ways into the small CNN (late: beside the embedding), and features beside the embedding of other networks: error "
-        "in distribution over that of the same network with permuted features (of filters: motifs "
-        "with positions and letters in random order)."
+        "Three ways into the small CNN (late: beside the embedding), and the late way into other "
+        "networks: error in distribution over that of the same network with permuted features (of "
+        "filters: motifs with positions and letters in random order)."
     )
     return Figure("ways-in", chart, table, caption)
 
@@ -307,9 +307,10 @@ def linear_table(found: Tables, config: Config) -> Table:
     rows = found.rows
     rows = rows[(rows["metric"] == "r2_f") & (rows["split"] == "test")]
     rows = rows[(rows["data"] == "simulation") & (rows["n_train"] == config.n_train)]
-    rows = rows[(rows["entry"] == "late") & rows["model"].isin([MAIN_MODEL, "prior_only"])]
+    rows = rows[(rows["entry"] == "late") & rows["model"].isin([MAIN_MODEL, LINEAR_MODEL])]
+    given = rows["bin"].where(rows["model"] == LINEAR_MODEL, rows["prior"])
     rows = rows.assign(
-        prior=rows["prior"].map(PRIORS),
+        prior=given.map(PRIORS),
         model=rows["model"].map(MODELS),
         text=[interval(row, 3) for _, row in rows.iterrows()],
     )

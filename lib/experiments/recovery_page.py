@@ -22,7 +22,7 @@ METHODS = {
     "gradient_input": "gradient × input",
 }
 DRAWN = ("mutagenesis", "integrated_gradients")
-FAINT = 0.05  # letters lower than this share of the highest are left out of a drawing
+FAINT = 0.1  # letters lower than this share of the highest are left out of a drawing
 KINDS = {"acting": "motifs that act", "idle": "motifs that hardly act"}
 SIGNS = {
     "agreement": "agreement of scores",

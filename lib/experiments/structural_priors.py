@@ -53,6 +53,7 @@ PRIMARY = (
 CORE_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")
 FEW_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")
 COMPARED = ("none", "motif_decoy", "permuted")  # noise ladder and learning curves
+LINEAR_MODEL = "feature_ridge"
 LINEAR_PRIORS = ("motif_true", "motif_decoy", "gc", "kmer")
 
 
@@ -119,19 +120,20 @@ class Config(ExperimentConfig):
         },
         "quick": {
             "priors": ("none", "motif_true", "motif_decoy", "permuted", "gc"),
+            "shifts": ("gc", "motif_density", "pwm_perturbation", "cell_type", "effect_rewiring"),
             "severities": (0.5,),
             "models": (MAIN_MODEL,),
             "world_seeds": (0, 1, 2),
             "other_worlds": 1,
-            "n_train": 2000,
-            "n_validation": 300,
-            "n_calibration": 300,
-            "n_test": 1000,
+            "n_train": 1200,
+            "n_validation": 200,
+            "n_calibration": 200,
+            "n_test": 600,
             "sizes": (),
             "noise": (1.0,),
-            "epochs": 4,
+            "epochs": 3,
             "dataset": "quick",
-            "assay_epochs": 3,
+            "assay_epochs": 2,
             "standin_size": 1500,
             "assay_priors": ("none", "gc", "permuted"),
             "split_seeds": (0,),
@@ -277,7 +279,7 @@ def plan(config: Config) -> list[tuple[PriorArm, list[Condition]]]:
 def linear_plan(config: Config) -> list[tuple[PriorArm, list[Condition]]]:
     """Linear models of a prior's features alone."""
     return [
-        (PriorArm(world, "prior_only", config.n_train, prior), few_conditions(config))
+        (PriorArm(world, LINEAR_MODEL, config.n_train, prior), few_conditions(config))
         for prior in LINEAR_PRIORS
         if prior in config.priors
         for world in config.world_seeds
@@ -375,6 +377,9 @@ def run(config: Config, store: Store) -> Tables:
     # A prior beside the embedding is the usual row; another way in is named like a bin.
     usual = rows["entry"] == "late"
     rows["by"], rows["bin"] = np.where(usual, "", "entry"), rows["entry"].where(~usual, "")
+    linear = rows["model"] == LINEAR_MODEL
+    rows.loc[linear, "by"], rows.loc[linear, "bin"] = "features", rows.loc[linear, "prior"]
+    rows.loc[linear, "prior"] = "prior_only"
     cells = [prior_effects.cell_name(at) for at in PRIMARY if at.shift in config.shifts]
     tables = {
         "effects": prior_effects.effects(values, config.n_train, cells),
