@@ -28,8 +28,8 @@ from lib.units import Placement, Result, Store, run_units
 WITH_BASELINES = ("retina", "batch", "design", "plant")
 HALF = 0.5  # coverage at which the R2 of retained elements is taken
 METRICS = (
-    *("rmse", "mae", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),
-    *("nll_gaussian", "zms", "zms_robust", "aurc", "e_aurc"),
+    *("rmse", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),
+    *("nll_gaussian", "zms", "zms_robust", "aurc"),
     *("picp_50", "picp_80", "picp_90", "picp_95", "mpiw_90"),
 )
 R2_KEPT = "r2_50"

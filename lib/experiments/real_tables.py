@@ -28,7 +28,7 @@ OBSERVED = {
     "aurc_ratio": ("aurc", "ratio", 1.0),
 }
 SHORT = ("rmse", "crps_gaussian", "crps_skill", "zms", "picp_90", "mpiw_90", "pearson_r", "aurc")
-SPLIT_METRICS = ("rmse", "picp_90")  # of single splits
+SPLIT_METRICS = ("picp_90",)  # of single splits
 _PART = ["data", "split", "shift", "family", "condition"]
 
 
