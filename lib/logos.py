@@ -81,19 +81,24 @@ def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
 Span = tuple[int, int, str]
 
 
-def score_logos(rows: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str:
-    """Letters as high as their scores, one row per title, with named stretches shaded, as SVG.
+def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:
+    """Letters as high as their scores, with named stretches shaded, as SVG.
 
     Parameters
     ----------
-    rows : sequence of (title, (L, 4) array, spans)
-        Scores of A, C, G, T per position, in one unit for all rows of one length; negative ones
-        hang. Spans are (start, end, name), half-open.
+    panels : sequence of (title, (L, 4) array, spans)
+        Scores of A, C, G, T per position; negative ones hang. Spans are (start, end, name),
+        half-open.
+    columns : int
+        Panels side by side.
     """
+    count = -(-len(panels) // columns)
     with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=(10, 1.3 * len(rows)), layout="constrained")
-        axes = canvas.subplots(len(rows), 1, squeeze=False)[:, 0]
-        for axis, (title, scores, spans) in zip(axes, rows, strict=True):
+        canvas = Canvas(figsize=(10, 1.3 * count), layout="constrained")
+        axes = canvas.subplots(count, columns, squeeze=False).ravel()
+        for axis in axes[len(panels) :]:
+            axis.set_axis_off()
+        for axis, (title, scores, spans) in zip(axes, panels, strict=False):
             if np.any(scores):  # logomaker has no height for letters that are all 0
                 table = pd.DataFrame(scores, columns=list("ACGT"))
                 logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)

@@ -17,12 +17,14 @@ from lib.experiments import mpra_gc_ood, simulation_shifts
 from lib.experiments.config import ExperimentConfig, Names, Seeds
 from lib.experiments.fits import fitting
 from lib.experiments.gc_arms import build_arms
+from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
 from lib.experiments.recovery_assays import (
     Motifs,
     known_motifs,
     looking,
     members_agreeing,
     motif_rows,
+    profile_rows,
 )
 from lib.experiments.recovery_tables import (
     agreements,
@@ -46,13 +48,16 @@ from lib.experiments.tuning import tuned
 from lib.fit_config import FitConfig
 from lib.models import MODELS
 from lib.motifs import PWM
-from lib.simulator import SHIFTS, standin
+from lib.simulator import SHIFTS
 from lib.simulator.anchors import digest
 from lib.splits import Split
 from lib.units import Result, Store, Unit, missing_units, run_units, source_hash
 
 MAIN_MODEL = simulation_shifts.MAIN_MODEL
-DEFAULT_DATA, STANDIN = mpra_gc_ood.DEFAULT_DATA, mpra_gc_ood.STANDIN
+STANDIN = mpra_gc_ood.STANDIN
+# Of the retina libraries the networks without a prior of the experiment on priors are read.
+RETINA = "retina_libraries"
+DEFAULT_DATA = (*mpra_gc_ood.DEFAULT_DATA, RETINA)
 BEST_AREA = 0.6  # what the best score should reach in distribution
 
 
@@ -78,9 +83,10 @@ class Config(ExperimentConfig):
     n_agreement : int
         Elements on which networks are compared.
     dataset : str
-        Assays, comma-separated; ``default`` takes WTC11 and plant leaf, or the stand-in.
+        Assays, comma-separated; ``default`` takes WTC11, plant leaf and the retina libraries, or
+        the stand-in.
     split_seeds, seeds, assay_epochs
-        Of the networks, as in notebook 02.
+        Of the networks, as in notebook 02; of the retina libraries, those of notebook 03.
     standin_size : int
     """
 
@@ -117,6 +123,7 @@ class Config(ExperimentConfig):
             "n_elements": 16,
             "n_probe": 1000,
             "n_agreement": 300,
+            "dataset": "quick",
             "split_seeds": (0,),
             "seeds": (0, 1),
             "assay_epochs": 5,
@@ -175,7 +182,7 @@ class Tables(NamedTuple):
         motif, agreement between networks.
     tables : dict of str to DataFrame
         ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated elements,
-        position by position), ``known_motifs`` (assays).
+        position by position), ``known_motifs`` and ``known_profiles`` (assays).
     entry : dict
         For the manifest.
     standin : bool
@@ -217,20 +224,21 @@ def fit_worlds(config: Config) -> list[Unit]:
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays that a config names."""
     names = tuple(name.strip() for name in config.dataset.split(","))
-    if names == ("default",):
-        names = DEFAULT_DATA if all(map(mpra.available, DEFAULT_DATA)) else (STANDIN,)
-    return [
-        standin(n=config.standin_size, seed=0) if name == STANDIN else mpra.load(name)
-        for name in names
-    ]
+    if names in (("default",), ("quick",)):
+        names = DEFAULT_DATA if names == ("default",) else mpra_gc_ood.DEFAULT_DATA
+        names = names if all(map(mpra.available, names)) else (STANDIN,)
+    return [load_assay(name, config.standin_size) for name in names]
 
 
 def fit_assay(config: Config, data: SequenceDataset, split_seed: int) -> tuple[Split, list[Unit]]:
-    """The group split of a seed and the units that fit its ensemble: those of notebook 02."""
+    """The group split of a seed and the units that fit its networks: those of notebook 02 or 03."""
     given = mpra_gc_ood.Config.create(
         profile="full", epochs=config.assay_epochs, device=config.device
     )
     (arm,) = build_arms(data, ("group",), given.gc_quantile, (), split_seed)
+    if data.name == RETINA:
+        plain = AssayArm(data, arm.split, arm.parts, "none")
+        return arm.split, [fitting_assay(plain, config.assay_epochs, config.device)]
     both = arm.both_strands and not data.oriented
     return arm.split, [fitting(given.fit(s, both), data, arm.split) for s in config.seeds]
 
@@ -276,7 +284,7 @@ def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFra
 
 def judge_assays(
     config: Config, store: Store, data: Sequence[SequenceDataset]
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, dict[str, int]]:
     """Known motifs pooled over splits, agreement within ensembles, and how many fits."""
     jobs = [(assay, *fit_assay(config, assay, s)) for assay in data for s in config.split_seeds]
     fits = [unit for _, _, units in jobs for unit in units]
@@ -312,9 +320,20 @@ def judge_assays(
         for metric, value in zip(SIGNS, result.arrays["values"], strict=True)
     ]
     share = {assay.name: (len(split["test"]), len(split["train"])) for assay, split, _ in jobs}
-    pooled = pooled_motifs(pd.concat(tables, ignore_index=True), share)
+    shown = [
+        profile_rows(
+            assay.name,
+            sets[assay.name],
+            [found for (own, _, _), found in zip(jobs, looked, strict=True) if own is assay],
+        )
+        for assay in data
+    ]
+    known = {
+        "known_motifs": pooled_motifs(pd.concat(tables, ignore_index=True), share),
+        "known_profiles": pd.concat(shown, ignore_index=True),
+    }
     counts = {"fits": len(fits), "fits_computed": missing}
-    return pooled, pd.DataFrame(rows), counts
+    return known, pd.DataFrame(rows), counts
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -329,7 +348,7 @@ def run(config: Config, store: Store) -> Tables:
     start = time.perf_counter()
     values, examples, counts = judge_worlds(config, store)
     data = load_data(config)
-    motifs, agreed, assay_counts = judge_assays(config, store, data)
+    known, agreed, assay_counts = judge_assays(config, store, data)
     sizes = dict.fromkeys(MEASURES, config.n_elements) | {"r2_probe": config.n_probe}
     rows = tidy(
         values,
@@ -338,7 +357,7 @@ def run(config: Config, store: Store) -> Tables:
     )
     rows.insert(0, "profile", config.profile)
     rows.insert(0, "experiment", config.experiment)
-    tables = {"effects": effects(values), "examples": examples, "known_motifs": motifs}
+    tables = {"effects": effects(values), "examples": examples} | known
     entry = {
         "config": config.model_dump(mode="json", exclude=set(config.placement)),
         "config_hash": config.hash,

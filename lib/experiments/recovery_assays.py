@@ -19,6 +19,7 @@ from lib.experiments.recovery_worlds import SIGNS, warning_signs
 from lib.fitted import FittedModel
 from lib.motifs import PWM, jaspar, make_pwm, read_meme
 from lib.mpra.sources import fetch
+from lib.sequences import Codes
 from lib.simulator.programs import MOTIFS
 from lib.splits import Split
 from lib.units import Result, Stored, Unit
@@ -57,12 +58,40 @@ def shuffled(pwm: PWM, rng: np.random.Generator) -> PWM:
     return make_pwm(pwm.name, pwm.probabilities[:, order])
 
 
-def _hits(data: SequenceDataset, pwm: PWM) -> BoolArray:
-    """Positions in windows that reach the threshold; forward strand alone where it matters."""
+def _hits(data: SequenceDataset, pwm: PWM) -> pd.DataFrame:
+    """Windows that reach the threshold; those of the forward strand alone where it matters."""
     hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
-    if data.oriented:
-        hits = hits[hits["strand"] > 0]
-    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + pwm.width)
+    return hits[hits["strand"] > 0] if data.oriented else hits
+
+
+def _covered(data: SequenceDataset, hits: pd.DataFrame, width: int) -> BoolArray:
+    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + width)
+
+
+def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: int) -> FloatArray:
+    """Mean score of each letter at each position of a motif, over its hits, ``(4, width)``.
+
+    Hits on the reverse strand are turned round. What rests on fewer than :data:`LEAST_SITES` hits
+    is 0, so that no value is one element's.
+
+    Parameters
+    ----------
+    scores : (n, L) float array
+    codes : (n, L) uint8 array
+    hits : DataFrame
+        ``element, start, strand``; no window with an N.
+    width : int
+    """
+    place = hits["start"].to_numpy()[:, None] + np.arange(width)  # (hits, width)
+    element = hits["element"].to_numpy()[:, None]
+    letter, value = codes[element, place].astype(np.int64), scores[element, place]
+    turned = hits["strand"].to_numpy() < 0
+    letter[turned], value[turned] = 3 - letter[turned, ::-1], value[turned, ::-1]
+    total, count = np.zeros((2, 4, width))
+    position = np.broadcast_to(np.arange(width), letter.shape)
+    np.add.at(total, (letter, position), value)
+    np.add.at(count, (letter, position), 1)
+    return np.where(count >= LEAST_SITES, total / max(len(hits), 1), 0.0)
 
 
 def enrichment(
@@ -97,24 +126,28 @@ def enrichment(
 def known_unit(
     config: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split, motifs: Motifs
 ) -> Result:
-    """Enrichment of each known motif on a test part: ``values`` (motifs, 3).
+    """Enrichment of each known motif on a test part, and its mean scores.
 
-    Log ratio, its variance over groups, and the number of elements with a hit. NaN below
-    :data:`LEAST_SITES` of them.
+    Arrays: ``values`` (motifs, 3), the log ratio, its variance over groups and the number of
+    elements with a hit, NaN below :data:`LEAST_SITES` of them; ``profiles`` (motifs, 4, widest).
     """
     network = FittedModel.from_arrays(model.result.arrays, model.result.meta)
     test = data.take(split["test"])
     scores = gradient_input(network, test.codes)
     rng = np.random.default_rng(0)
+    widest = max(pwm.width for pwm in motifs.pwms)
     values = np.full((len(motifs.pwms), 3), np.nan)
+    profiles = np.full((len(motifs.pwms), 4, widest), np.nan)
     for place, pwm in enumerate(motifs.pwms):
         hits = _hits(test, pwm)
-        controls = [_hits(test, shuffled(pwm, rng)) for _ in range(SHUFFLES)]
-        control = np.sum(controls, axis=0)
-        values[place, 2] = found = hits.any(axis=1).sum()
+        own = _covered(test, hits, pwm.width)
+        controls = [shuffled(pwm, rng) for _ in range(SHUFFLES)]
+        control = np.sum([_covered(test, _hits(test, c), c.width) for c in controls], axis=0)
+        values[place, 2] = found = own.any(axis=1).sum()
         if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
-            values[place, :2] = enrichment(scores, hits, control, test.group, config["draws"])
-    return Result({"values": values})
+            values[place, :2] = enrichment(scores, own, control, test.group, config["draws"])
+            profiles[place, :, : pwm.width] = site_profile(scores, test.codes, hits, pwm.width)
+    return Result({"values": values, "profiles": profiles})
 
 
 def members_unit(
@@ -152,3 +185,17 @@ def motif_rows(data: str, motifs: Sequence[PWM], split_seed: int, result: Result
     table = pd.DataFrame(result.arrays["values"], columns=["value", "variance", "n"])
     names = [pwm.name for pwm in motifs]
     return table.assign(data=data, motif=names, split_seed=split_seed)
+
+
+def profile_rows(data: str, motifs: Sequence[PWM], results: Sequence[Result]) -> pd.DataFrame:
+    """Mean scores of each letter at each position of each motif, over splits that show it."""
+    stacked = np.stack([result.arrays["profiles"] for result in results])
+    rows = []
+    for place, pwm in enumerate(motifs):
+        own = stacked[:, place, :, : pwm.width]
+        known = own[np.isfinite(own).all(axis=(1, 2))]
+        if len(known):
+            table = pd.DataFrame(known.mean(axis=0).T, columns=list("ACGT"))
+            table.insert(0, "position", np.arange(pwm.width))
+            rows.append(table.assign(data=data, motif=pwm.name, splits=len(known)))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments import gc_page
 from lib.experiments.motif_recovery import BEST_AREA, Config, Tables
 from lib.experiments.page import interval, profile_note
-from lib.experiments.prior_page_assays import first, listed
+from lib.experiments.prior_page_assays import DATA, first, listed
 from lib.experiments.sim_page import MODEL_NAMES, OPTION_NAMES, SHIFT_NAMES
 from lib.logos import Drawing, Span, score_logos
 from lib.plots import Figure, Table, dots
@@ -107,7 +106,7 @@ def _agreement_sentence(found: Tables) -> str:
         )
         if scores is None or spread is None:
             continue
-        name = {"simulation": "simulation"} | gc_page.NAMES
+        name = {"simulation": "simulation"} | DATA
         said.append(
             f"{name.get(str(data), str(data))}: {interval(scores)} beside {interval(spread)}"
         )
@@ -231,7 +230,7 @@ def agreement_table(found: Tables) -> Table:
     """Agreement between networks, and what disagreement says of the error."""
     rows = found.rows
     rows = rows[rows["metric"].isin(list(SIGNS)) & (rows["by"] == "")]
-    names = {"simulation": "simulation"} | gc_page.NAMES
+    names = {"simulation": "simulation"} | DATA
     rows = rows.assign(
         data=rows["data"].map(lambda name: names.get(name, name)),
         part=_shift_names(rows.assign(shift=rows["shift"].fillna(""))),
@@ -254,7 +253,7 @@ def agreement_table(found: Tables) -> Table:
 def known_figure(found: Tables) -> Figure:
     """Scores at known motifs over those at the same motifs with positions shuffled."""
     rows = found.tables["known_motifs"]
-    table = rows.assign(data=rows["data"].map(lambda name: gc_page.NAMES.get(name, name)))
+    table = rows.assign(data=rows["data"].map(lambda name: DATA.get(name, name)))
     table = table[["data", "motif", "value", "lower", "upper", "n", "splits"]].round(4)
     table = table.sort_values(["data", "value"], ascending=[True, False])
     chart = dots(
@@ -302,3 +301,20 @@ def score_drawing(found: Tables) -> Drawing:
         "the faintest are left out."
     )
     return Drawing("scores-beside-sites", score_logos(rows), caption)
+
+
+def known_drawing(found: Tables, most: int = 3) -> Drawing:
+    """Known motifs with the mean scores at their matches, those first that are looked at most."""
+    known, profiles = found.tables["known_motifs"], found.tables["known_profiles"]
+    rows: list[tuple[str, np.ndarray, list[Span]]] = []
+    for data, part in known.sort_values("value", ascending=False).groupby("data", sort=False):
+        for motif in part["motif"].head(most):
+            own = profiles[(profiles["data"] == data) & (profiles["motif"] == motif)]
+            name = DATA.get(str(data), str(data))
+            rows.append((f"{name}: {motif}", own[list("ACGT")].to_numpy(float), []))
+    caption = (
+        "Mean score of each letter over the matches of a known motif, for the motifs of each assay "
+        "that its network looks at most. A letter that is not in the picture is rare there, or "
+        "moves nothing."
+    )
+    return Drawing("scores-at-known-motifs", score_logos(rows, columns=most), caption)

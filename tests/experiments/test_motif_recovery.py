@@ -18,6 +18,7 @@ from lib.experiments.recovery_assays import (
     known_motifs,
     motif_rows,
     shuffled,
+    site_profile,
 )
 from lib.experiments.recovery_tables import effects, pooled_motifs
 from lib.experiments.recovery_worlds import active_motifs, probe, true_sites, untrained
@@ -125,6 +126,19 @@ def test_enrichment_by_hand():
     assert variance == pytest.approx(0)  # all elements are alike
 
 
+def test_a_profile_turns_hits_round_and_leaves_rare_letters_out():
+    # Twelve elements ACG, whose motif lies forward; twelve CGT, the same on the other strand; and
+    # one with a T in the middle, too rare to be shown.
+    codes = np.array([[0, 1, 2]] * 12 + [[1, 2, 3]] * 12 + [[0, 3, 2]], np.uint8)
+    scores = np.array([[1.0, 2.0, 3.0]] * 12 + [[3.0, 2.0, 1.0]] * 12 + [[1.0, 9.0, 3.0]])
+    strand = [1] * 12 + [-1] * 12 + [1]
+    hits = pd.DataFrame({"element": range(25), "start": 0, "strand": strand})
+    found = site_profile(scores, codes, hits, 3)
+    expected = np.zeros((4, 3))
+    expected[[0, 1, 2], [0, 1, 2]] = [25 / 25 * 1.0, 24 / 25 * 2.0, 25 / 25 * 3.0]
+    assert found == pytest.approx(expected)
+
+
 def test_motifs_pool_over_splits_as_ratios():
     (pwm,) = jaspar(["SP1"])
     values = [Result({"values": np.array([[np.log(v), 0.01, 50.0]])}) for v in (2.0, 8.0)]
@@ -221,6 +235,7 @@ def test_the_page_draws_from_the_tables(found, config):
         recovery_page.agreement_table(found),
         recovery_page.known_figure(found),
         recovery_page.score_drawing(found),
+        recovery_page.known_drawing(found),
     ]
     for item in shown:
         assert isinstance(item, (Drawing, Figure, Table))
