@@ -151,7 +151,7 @@ class Config(ExperimentConfig):
     n_train: int = Field(default=8_000, ge=100, le=1_000_000)
     n_validation: int = Field(default=1_000, ge=50, le=1_000_000)
     n_calibration: int = Field(default=1_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=4_000, ge=200, le=1_000_000)
+    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
     other_train: int = Field(default=4_000, ge=100, le=1_000_000)
     sizes: tuple[int, ...] = (500, 2_000)
     noise: tuple[float, ...] = (0.5, 1.0)

@@ -199,7 +199,7 @@ def test_the_full_profile_keeps_its_promises():
         assert len(noisy) >= 10  # C8
         sizes = {a.size for a in grid if a.prior == prior}
         assert min(sizes) <= 500 and len(sizes) >= 3  # a line needs three points
-    assert worlds.min() >= 5 and config.n_train <= 20_000
+    assert worlds.min() >= 5 and config.n_train <= 20_000 and config.n_test >= 10_000
     assert {a.model for a in arms} == {"reference_cnn", "bilstm", "transformer"}
     assert {a.entry for a in arms} == {"late", "residual", "filters"}
     assert set(PRIMARY) <= set(all_conditions(config))
