@@ -65,6 +65,8 @@ def _home_sentence(found: Tables, config: Config) -> str:
         f"activity to {interval(placebo, 3)} times that of a network with permuted features, and "
         f"to {interval(plain, 3)} times that of one without any."
     )
+    if max(placebo["upper"], plain["upper"]) >= 1:
+        text += " An interval that reaches one includes no gain at all."
     own = first(
         _main(found, config, "rmse_f_ratio", split="test", prior="permuted", against="none")
     )

@@ -36,6 +36,12 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
+def _named(home: pd.Series, tails: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """The part in distribution and the tails with their names in a sentence."""
+    ends = [(f"in the {SIDES[row['shift']]}", row) for _, row in tails.iterrows()]
+    return [("in distribution", home), *ends]
+
+
 def assay_sentences(found: Tables) -> list[str]:
     """What GC content does on each assay, in a sentence each."""
     rows = found.tables["assay_effects"]
@@ -52,7 +58,9 @@ def assay_sentences(found: Tables) -> list[str]:
             f"{interval(home, 3)} times that with permuted GC content in distribution"
         )
         ends = [f"{interval(row, 3)} in the {SIDES[row['shift']]}" for _, row in tails.iterrows()]
-        said.append(text + (f", {listed(ends)}." if ends else "."))
+        text += f", {listed(ends)}." if ends else "."
+        none = [name for name, row in _named(home, tails) if row["lower"] <= 1 <= row["upper"]]
+        said.append(text + (f" No effect is within the interval {listed(none)}." if none else ""))
     return said
 
 
