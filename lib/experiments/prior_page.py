@@ -66,7 +66,7 @@ def _home_sentence(found: Tables, config: Config) -> str:
         f"to {interval(plain, 3)} times that of one without any."
     )
     if max(placebo["upper"], plain["upper"]) >= 1:
-        text += " An interval that reaches one includes no gain at all."
+        text += " Where the interval reaches one, there may be no gain at all."
     own = first(
         _main(found, config, "rmse_f_ratio", split="test", prior="permuted", against="none")
     )
@@ -94,7 +94,7 @@ def _shift_sentence(found: Tables, config: Config) -> str:
     unclear = [_spoken(row["cell"]) for _, row in rows.iterrows() if row["upper"] >= 1]
     text = f"- **Under shift** the same ratio is, by shift: {listed(said)}."
     if unclear:
-        text += f" Under {listed(unclear)} its interval holds no gain, or none that is certain."
+        text += f" Under {listed(unclear)} the interval reaches one: no gain is certain there."
     line = _main(found, config, "rmse_f_over_line", prior="motif_decoy")
     if not line.empty:
         beyond = [_spoken(row["cell"]) for _, row in line.iterrows() if row["upper"] < 1]

@@ -60,7 +60,9 @@ def assay_sentences(found: Tables) -> list[str]:
         ends = [f"{interval(row, 3)} in the {SIDES[row['shift']]}" for _, row in tails.iterrows()]
         text += f", {listed(ends)}." if ends else "."
         none = [name for name, row in _named(home, tails) if row["lower"] <= 1 <= row["upper"]]
-        said.append(text + (f" No effect is within the interval {listed(none)}." if none else ""))
+        said.append(
+            text + (f" The interval holds one, which is no effect, {listed(none)}." if none else "")
+        )
     return said
 
 
