@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 from record import exponent, medians, peak_mib, record, row
 
+from lib.relatives import leak_groups
 from lib.sequences import decode, reverse_complement
-from lib.splits import leak_groups
 
 K = 20
 LENGTH = 200

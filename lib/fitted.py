@@ -161,6 +161,14 @@ def _check(model: FittedModel, codes: Codes, features: NDArray[Any] | None) -> N
     check_features(features, len(codes), len(model.feature_mean), "features")
 
 
+def _check_head(model: FittedModel, interval: bool) -> None:
+    level = model.config.interval_level
+    if interval and level is None:
+        raise ValueError("the model has a Gaussian head (interval_level is None); use predict")
+    if not interval and level is not None:
+        raise ValueError(f"the model forecasts {level:.0%} intervals only; use predict_interval")
+
+
 def forward_batches(
     network: nn.Module,
     codes: Tensor,
@@ -171,7 +179,10 @@ def forward_batches(
     batch_size: int,
     device: torch.device,
 ) -> Tensor:
-    """Standardised mean and std ``(n, 2)`` float32; the network is already on ``device``."""
+    """Standardised mean and std (or centre and half-width), ``(n, 2)`` float32.
+
+    The network is already on ``device``.
+    """
     dtype = pick_dtype(config.precision, device)
     found = []
     with torch.inference_mode():
@@ -181,13 +192,16 @@ def forward_batches(
             if features is not None:
                 side = features[start : start + batch_size].to(device)  # (b, p)
             views = [batch, reverse_complement(batch)] if strands else [batch]
-            means, variances = [], []
+            means, scales = [], []
             for view in views:
                 with autocast(device, dtype):
                     output = network(one_hot(view, dtype), side).float()  # (b, 2)
                 means.append(output[:, 0])
-                variances.append(positive_std(output[:, 1], config.std_floor) ** 2)
-            std = torch.stack(variances).mean(0).sqrt()  # (b,)
+                scales.append(positive_std(output[:, 1], config.std_floor))
+            scale = torch.stack(scales)  # (strands, b)
+            # Variances are averaged; of an interval the ends are.
+            gaussian = config.interval_level is None
+            std = (scale**2).mean(0).sqrt() if gaussian else scale.mean(0)  # (b,)
             found.append(torch.stack([torch.stack(means).mean(0), std], 1).cpu())  # (b, 2)
     return torch.cat(found) if found else torch.zeros(0, 2)  # (n, 2)
 
@@ -266,8 +280,9 @@ def predict(
     Raises
     ------
     ValueError
-        If length, features or codes do not fit the model.
+        If length, features or codes do not fit the model, or it forecasts intervals only.
     """
+    _check_head(model, interval=False)
     if mc_dropout_samples:
         means, stds = predict_dropout(
             model,
@@ -284,6 +299,36 @@ def predict(
         model, codes, features, average_strands, batch_size, device, samples=0, seed=seed
     )
     return found[0]
+
+
+def predict_interval(
+    model: FittedModel,
+    codes: Codes,
+    features: NDArray[Any] | None = None,
+    *,
+    average_strands: bool | None = None,
+    batch_size: int = BATCH,
+    device: str = "auto",
+) -> tuple[FloatArray, FloatArray]:
+    """Ends of the central interval of a network trained with ``interval_level``.
+
+    Parameters are those of :func:`predict`; strands are averaged end by end.
+
+    Returns
+    -------
+    lower, upper : (n,) float64 arrays
+        In the unit of the activity; uncalibrated, see :func:`lib.conformal.cqr`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`predict`, or if the model has a Gaussian head.
+    """
+    _check_head(model, interval=True)
+    ((centre, half_width),) = _forecasts(
+        model, codes, features, average_strands, batch_size, device, samples=0, seed=0
+    )
+    return centre - half_width, centre + half_width
 
 
 def predict_dropout(
@@ -308,6 +353,7 @@ def predict_dropout(
     ValueError
         If ``samples`` is under 1, or as for :func:`predict`.
     """
+    _check_head(model, interval=False)
     if samples < 1:
         raise ValueError(f"samples is {samples}; at least 1 is needed")
     drawn = _forecasts(model, codes, features, average_strands, batch_size, device, samples, seed)

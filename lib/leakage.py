@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lib.datasets import FloatArray, IndexArray
+from lib.relatives import sequence_ids
 from lib.sequences import Codes, kmer_codes
-from lib.splits import Split, sequence_ids
+from lib.splits import Split
 
 SIMILARITY_K = 12
 

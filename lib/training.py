@@ -6,7 +6,7 @@ class, whatever else runs. Codes stay uint8; one-hot input exists for one batch 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,10 +34,11 @@ from lib.fitted import (
     forward_batches,
     predict,
     predict_dropout,
+    predict_interval,
     scaled_features,
 )
 from lib.models import build
-from lib.models.heads import beta_nll, positive_std
+from lib.models.heads import beta_nll, pinball, positive_std
 from lib.sequences import Codes, validate_codes
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "fit",
     "predict",
     "predict_dropout",
+    "predict_interval",
 ]
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
@@ -83,6 +85,7 @@ class _Part(NamedTuple):
     target: Tensor  # (n,)
     features: Tensor | None  # (n, p)
     weight: Tensor | None  # (n,)
+    target_std: Tensor | None  # (n,), where the target is itself a forecast
 
 
 class _Scales(NamedTuple):
@@ -118,6 +121,15 @@ def _check_weight(weight: ArrayLike | None, n: int) -> Tensor | None:
     return torch.from_numpy((values / values.mean()).astype(np.float32))
 
 
+def _check_target_std(target_std: ArrayLike | None, n: int) -> FloatArray | None:
+    if target_std is None:
+        return None
+    values = np.asarray(target_std, np.float64)
+    if values.shape != (n,) or not (np.isfinite(values) & (values >= 0)).all():
+        raise ValueError(f"target_std must be {n} finite numbers of at least 0")
+    return values
+
+
 def _scales(target: FloatArray, features: NDArray[Any] | None) -> _Scales:
     if not target.std() > 0:
         raise ValueError(f"the training target is constant ({target[0]}); nothing can be learnt")
@@ -133,12 +145,16 @@ def _part(
     codes: Codes,
     target: FloatArray,
     features: NDArray[Any] | None,
-    weight: Tensor | None,
     scales: _Scales,
+    weight: Tensor | None = None,
+    target_std: FloatArray | None = None,
 ) -> _Part:
     standard = ((target - scales.target_mean) / scales.target_std).astype(np.float32)
     side = scaled_features(features, scales.feature_mean, scales.feature_std)
-    return _Part(as_tensor(codes), torch.from_numpy(standard), side, weight)
+    spread = None
+    if target_std is not None:
+        spread = torch.from_numpy((target_std / scales.target_std).astype(np.float32))
+    return _Part(as_tensor(codes), torch.from_numpy(standard), side, weight, spread)
 
 
 def _optimiser(
@@ -179,18 +195,43 @@ def _validate(
         device=device,
     ).double()  # (n, 2)
     mean, std = output[:, 0], output[:, 1]
-    nll = beta_nll(mean, std, part.target.double(), beta=0.0)
-    stacked = torch.stack([mean, part.target.double()])  # (2, n)
-    return {"nll": float(nll), "pearson_r": float(torch.corrcoef(stacked)[0, 1])}
+    target = part.target.double()
+    if config.interval_level is None:
+        loss = {"nll": float(beta_nll(mean, std, target, beta=0.0))}
+    else:
+        loss = {"pinball": float(pinball(mean, std, target, config.interval_level))}
+    stacked = torch.stack([mean, target])  # (2, n)
+    return loss | {"pearson_r": float(torch.corrcoef(stacked)[0, 1])}
+
+
+def _load(network: nn.Module, state: Mapping[str, NDArray[Any]]) -> None:
+    """Overwrite some parameters or buffers."""
+    own = network.state_dict()
+    for name, values in state.items():
+        wanted = tuple(own[name].shape) if name in own else "absent"
+        if wanted != np.shape(values) or not np.isfinite(values).all():
+            raise ValueError(
+                f"initial_state[{name!r}] has shape {np.shape(values)} and must be finite; in the "
+                f"network it is {wanted}"
+            )
+    given = {name: torch.from_numpy(np.array(v)) for name, v in state.items()}
+    network.load_state_dict(given, strict=False)
 
 
 class _Loop:
     """The state of one fit while it runs."""
 
-    def __init__(self, train: _Part, config: FitConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        train: _Part,
+        config: FitConfig,
+        device: torch.device,
+        initial_state: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         self.train, self.config, self.device = train, config, device
         p = 0 if train.features is None else train.features.shape[1]
         network = build(config.model, train.codes.shape[1], p, **config.model_options)
+        _load(network, initial_state or {})
         self.network = channels_last(network.to(device))
         self.batch = min(config.batch_size, len(train.codes))
         self.per_epoch = len(train.codes) // self.batch
@@ -218,8 +259,7 @@ class _Loop:
         with autocast(self.device, self.dtype):
             output = self.network(one_hot(batch.codes, self.dtype), batch.features)  # (b, 2)
         output = output.float()
-        std = positive_std(output[:, 1], self.config.std_floor)  # (b,)
-        loss = beta_nll(output[:, 0], std, batch.target, self.config.beta, batch.weight)
+        loss = self._loss(output[:, 0], positive_std(output[:, 1], self.config.std_floor), batch)
         value = float(loss.detach())
         if math.isfinite(value):
             self.optimiser.zero_grad()
@@ -229,6 +269,13 @@ class _Loop:
             self.schedule.step()
             self.step += 1
         return value
+
+    def _loss(self, mean: Tensor, std: Tensor, batch: _Part) -> Tensor:
+        level = self.config.interval_level
+        if level is not None:
+            return pinball(mean, std, batch.target, level, batch.weight)
+        beta = self.config.beta
+        return beta_nll(mean, std, batch.target, beta, batch.weight, batch.target_std)
 
     def epoch(self) -> float:
         """Mean loss over one epoch; ends early on a loss that is not finite, and returns that."""
@@ -251,6 +298,8 @@ def fit(
     features: NDArray[Any] | None = None,
     validation_features: NDArray[Any] | None = None,
     weight: ArrayLike | None = None,
+    target_std: ArrayLike | None = None,
+    initial_state: Mapping[str, NDArray[Any]] | None = None,
     progress: Progress | None = None,
 ) -> FittedModel:
     """Fit one network.
@@ -262,12 +311,19 @@ def fit(
         Activity, in its own unit; standardised on this part.
     config : FitConfig
     validation : (codes, target), optional
-        Elements unrelated to the training part. Training stops when their likelihood no longer
-        improves, and the best state is kept; without them the last state is.
+        Elements unrelated to the training part. Training stops when their likelihood (pinball loss
+        with ``interval_level``) no longer improves, and the best state is kept; without them the
+        last state is.
     features, validation_features : (n, p) arrays, optional
         Side features; standardised on the training part.
     weight : (n,) array, optional
         Weights of the training elements, at least 0.
+    target_std : (n,) array, optional
+        Where the targets are another model's forecasts: their standard deviations, which the
+        network learns together with the means (:func:`lib.models.heads.beta_nll`).
+    initial_state : mapping of str to array, optional
+        Parameters or buffers, by their names in the network's state, to start from; the others are
+        drawn from ``config.seed``.
     progress : callable, optional
         Called after every epoch with its record (see :attr:`FittedModel.history`).
 
@@ -275,7 +331,7 @@ def fit(
     ------
     ValueError
         For arrays that do not fit each other, values that are not finite, a constant target, an
-        unknown or unsuitable model.
+        unknown or unsuitable model, ``target_std`` with ``interval_level``.
     NonFiniteLoss
         When training diverges.
 
@@ -292,7 +348,10 @@ def fit(
     p = 0 if features is None else np.shape(features)[-1]
     values = _check_part("training", codes, target, features, p)
     scales = _scales(values, features)
-    train = _part(codes, values, features, _check_weight(weight, len(codes)), scales)
+    spread = _check_target_std(target_std, len(codes))
+    if spread is not None and config.interval_level is not None:
+        raise ValueError("target_std belongs to the Gaussian head; leave interval_level at None")
+    train = _part(codes, values, features, scales, _check_weight(weight, len(codes)), spread)
     held = None
     if validation is not None:
         held_values = _check_part("validation", *validation, validation_features, p)
@@ -301,9 +360,9 @@ def fit(
                 f"validation codes have length {validation[0].shape[1]}, training codes "
                 f"{codes.shape[1]}"
             )
-        held = _part(validation[0], held_values, validation_features, None, scales)
+        held = _part(validation[0], held_values, validation_features, scales)
     with one_thread(config.seed):
-        loop = _Loop(train, config, pick_device(config.device))
+        loop = _Loop(train, config, pick_device(config.device), initial_state)
         return _run(loop, held, scales, progress)
 
 
@@ -312,8 +371,9 @@ def _run(
 ) -> FittedModel:
     """Epochs until the schedule ends or patience does."""
     config = loop.config
+    criterion = "nll" if config.interval_level is None else "pinball"
     history: list[dict[str, float]] = []
-    best, best_epoch, best_nll = _snapshot(loop.network), 0, math.inf
+    best, best_epoch, lowest = _snapshot(loop.network), 0, math.inf
 
     def fitted() -> FittedModel:
         length = loop.train.codes.shape[1]
@@ -329,9 +389,9 @@ def _run(
         history.append(record)
         if progress is not None:
             progress(record)
-        nll = record.get("nll", -math.inf)
-        if held is None or nll < best_nll:
-            best, best_epoch, best_nll = _snapshot(loop.network), epoch, nll
+        value = record.get(criterion, -math.inf)
+        if held is None or value < lowest:
+            best, best_epoch, lowest = _snapshot(loop.network), epoch, value
         elif epoch - best_epoch >= config.patience:
             break
     return fitted()

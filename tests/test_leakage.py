@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from lib.leakage import leak_report, nearest_similarity
+from lib.relatives import leak_groups
 from lib.sequences import reverse_complement
-from lib.splits import PARTS, Split, group_split, leak_groups, random_leaky_split
+from lib.splits import PARTS, Split, group_split, random_leaky_split
 
 
 def random_codes(n, length=60, seed=0):

@@ -16,6 +16,7 @@ from lib.training import (
     fit,
     predict,
     predict_dropout,
+    predict_interval,
 )
 
 SMALL = {"channels": 8, "kernels": (5, 5), "pools": (2, 2), "hidden": 8}
@@ -213,6 +214,48 @@ def test_embeddings(toy, fitted) -> None:
     np.testing.assert_allclose(found, other, rtol=1e-5)
 
 
+def test_an_interval_head_covers_at_its_level() -> None:
+    options = SMALL | {"channels": 16, "kernels": (7, 5), "dropout": 0.1}
+    config = _config(model_options=options, epochs=15, interval_level=0.8)
+    model = fit(*_toy(1500, 1), validation=_toy(300, 2), config=config)
+    codes, target = _toy(1000, 3)
+    lower, upper = predict_interval(model, codes)
+    assert (lower < upper).all()
+    assert ((lower <= target) & (target <= upper)).mean() == pytest.approx(0.8, abs=0.08)
+    # Half of the elements lie 2 above the rest, in noise of 0.3: 80 % of all spans more than 2.
+    assert (upper - lower).mean() < 1.5
+    assert model.history[model.best_epoch - 1]["pinball"] == min(
+        record["pinball"] for record in model.history
+    )
+    lower_again, upper_again = predict_interval(
+        FittedModel.from_arrays(*model.to_arrays()), sequences.reverse_complement(codes)
+    )
+    assert np.allclose(lower_again, lower, atol=1e-5) and np.allclose(upper_again, upper, atol=1e-5)
+
+
+def test_a_head_answers_only_what_it_was_trained_for(toy, fitted) -> None:
+    interval = fit(*toy, config=_config(interval_level=0.9, epochs=1))
+    with pytest.raises(ValueError, match="Gaussian head"):
+        predict_interval(fitted, toy[0])
+    for ask in (predict, lambda *given: predict_dropout(*given, samples=2)):
+        with pytest.raises(ValueError, match="90% intervals only"):
+            ask(interval, toy[0])
+
+
+def test_a_state_to_start_from(toy, fitted) -> None:
+    """Without a step that changes anything, the fit returns what it was given."""
+    stem = {"trunk.0.weight": fitted.state["trunk.0.weight"]}
+    config = _config(learning_rate=1e-30, epochs=1, weight_decay=0, seed=5)
+    found = fit(*toy, config=config, initial_state=stem)
+    other = fit(*toy, config=config)
+    name = "trunk.0.weight"
+    assert np.array_equal(found.state[name], stem[name])
+    assert not np.array_equal(other.state[name], stem[name])
+    assert all(
+        np.array_equal(found.state[key], other.state[key]) for key in found.state if "head" in key
+    )
+
+
 def test_divergence_stops_with_the_last_good_state(toy) -> None:
     with pytest.raises(NonFiniteLoss, match=r"at step \d+ .*'learning_rate': 1e\+30") as caught:
         fit(*toy, config=_config(epochs=5, learning_rate=1e30, precision="float32"))
@@ -246,6 +289,14 @@ def test_unknown_letters_are_allowed(toy, fitted) -> None:
         ({"validation": (np.zeros((5, 9), np.uint8), np.arange(5))}, "length 9"),
         ({"validation": (np.zeros((1, 40), np.uint8), np.arange(1))}, "validation has 1 rows"),
         ({"config": FitConfig(model="cnm")}, "not known"),
+        ({"target_std": np.ones(3)}, "target_std must be"),
+        ({"target_std": np.full(160, np.inf)}, "target_std must be"),
+        ({"target_std": np.ones(160), "config": _config(interval_level=0.9)}, "Gaussian head"),
+        (
+            {"initial_state": {"trunk.0.weight": np.zeros(3)}},
+            r"in the network it is \(8, 4, 1, 9\)",
+        ),
+        ({"initial_state": {"stem": np.zeros(3)}}, "in the network it is absent"),
     ],
 )
 def test_bad_input(toy, changes, words) -> None:

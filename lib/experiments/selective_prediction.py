@@ -16,7 +16,7 @@ from pydantic import Field
 from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.experiments import mpra_gc_ood
 from lib.experiments.config import ExperimentConfig, Numbers, Seeds
-from lib.experiments.fits import fitting, forecast, predicting, tuned
+from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.gc_arms import Arm as SplitArm
 from lib.experiments.gc_arms import build_arms
 from lib.experiments.selective_measures import Judged, Part, judge, make_rules
@@ -24,6 +24,7 @@ from lib.experiments.selective_scores import Forecast, distancing, reference_row
 from lib.experiments.selective_tables import all_tables
 from lib.experiments.selective_units import judged_tables, judging
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.experiments.tuning import tuned
 from lib.fit_config import FitConfig
 from lib.simulator.anchors import digest
 from lib.units import Result, Store, Unit, cores, missing_units, run_units, source_hash

@@ -16,9 +16,10 @@ from pydantic import Field, field_validator
 
 from lib.experiments import sim_effects, sim_real, sim_tables
 from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
-from lib.experiments.fits import fitting, tuned
+from lib.experiments.fits import fitting
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
 from lib.experiments.sim_units import judging, judging_baselines, measuring
+from lib.experiments.tuning import tuned
 from lib.fit_config import FitConfig
 from lib.models import MODELS
 from lib.simulator import SHIFTS, dial_table

@@ -15,12 +15,13 @@ from pydantic import Field, field_validator
 
 from lib.experiments import repair_tables
 from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
-from lib.experiments.fits import fitting, tuned
+from lib.experiments.fits import fitting
 from lib.experiments.mpra_gc_ood import STANDIN, load_data
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repair_assays import fit_arms, judge_all
 from lib.experiments.repair_worlds import Settings, read, repairing
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.experiments.tuning import tuned
 from lib.fit_config import FitConfig
 from lib.simulator import SHIFTS
 from lib.simulator.anchors import digest

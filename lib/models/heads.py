@@ -1,8 +1,9 @@
-"""The Gaussian head that all networks share, its loss, and the base class that carries it.
+"""The head that all networks share, its losses, and the base class that carries it.
 
 In: a pooled embedding ``(n, d)`` and optional side features ``(n, p)``. Out: ``(n, 2)``, the mean
 and the raw standard deviation of the standardised target; :func:`positive_std` makes the latter a
-standard deviation.
+standard deviation. Trained with :func:`pinball` the same two numbers are the centre of an interval
+and its raw half-width.
 """
 
 import torch
@@ -29,8 +30,17 @@ def positive_std(raw: Tensor, floor: float) -> Tensor:
     return F.softplus(raw) + floor
 
 
+def _average(terms: Tensor, weight: Tensor | None) -> Tensor:
+    return terms.mean() if weight is None else (terms * weight).sum() / weight.sum()
+
+
 def beta_nll(
-    mean: Tensor, std: Tensor, target: Tensor, beta: float, weight: Tensor | None = None
+    mean: Tensor,
+    std: Tensor,
+    target: Tensor,
+    beta: float,
+    weight: Tensor | None = None,
+    target_std: Tensor | None = None,
 ) -> Tensor:
     """Gaussian negative log-likelihood, each term weighted by its variance to the power ``beta``.
 
@@ -45,6 +55,9 @@ def beta_nll(
         0 to 1.
     weight : (n,) tensor, optional
         Weights of the elements; their sum divides.
+    target_std : (n,) tensor, optional
+        The target is a Gaussian forecast with mean ``target`` and this standard deviation, and the
+        loss its expectation: smallest, at ``beta=0``, where both forecasts agree.
 
     Returns
     -------
@@ -63,8 +76,47 @@ def beta_nll(
     probabilistic neural networks", equation 3.
     """
     terms = 0.5 * ((target - mean) / std) ** 2 + torch.log(std)  # (n,)
-    terms = terms * std.detach() ** (2 * beta)  # (n,)
-    return terms.mean() if weight is None else (terms * weight).sum() / weight.sum()
+    if target_std is not None:
+        terms = terms + 0.5 * (target_std / std) ** 2
+    return _average(terms * std.detach() ** (2 * beta), weight)
+
+
+def pinball(
+    centre: Tensor, half_width: Tensor, target: Tensor, level: float, weight: Tensor | None = None
+) -> Tensor:
+    """Pinball losses of both ends of a central interval, added up.
+
+    Parameters
+    ----------
+    centre, half_width, target : (n,) tensors
+        The ends are ``centre ± half_width``, so they cannot cross.
+    level : float
+        Coverage aimed at: the ends are the quantiles ``(1 ± level) / 2``.
+    weight : (n,) tensor, optional
+        Weights of the elements; their sum divides.
+
+    Returns
+    -------
+    Scalar tensor
+        ``(1 - level) / 2`` times the interval score.
+
+    Examples
+    --------
+    >>> zero, one = torch.zeros(1), torch.ones(1)
+    >>> float(pinball(zero, one, target=3 * one, level=0.5))  # 0.25 · (2 + 4 · 2)
+    2.5
+
+    References
+    ----------
+    Koenker and Bassett 1978, "Regression quantiles"; for conformal use Romano et al. 2019,
+    "Conformalized quantile regression".
+    """
+    tail = (1 - level) / 2
+    over_lower = target - (centre - half_width)  # (n,)
+    over_upper = target - (centre + half_width)  # (n,)
+    lower = torch.maximum(tail * over_lower, (tail - 1) * over_lower)
+    upper = torch.maximum((1 - tail) * over_upper, -tail * over_upper)
+    return _average(lower + upper, weight)
 
 
 class GaussianHead(nn.Module):

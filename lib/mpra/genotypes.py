@@ -18,8 +18,8 @@ from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.mpra.reading import read_table, require_columns
 from lib.mpra.sources import fetch
 from lib.mpra.table import numbers
+from lib.relatives import leak_groups
 from lib.sequences import Codes, encode
-from lib.splits import leak_groups
 
 MEASUREMENTS_PATH = "Data/Downloaded/retinopathy_data.parquet"
 ELEMENTS_PATH = "Library_Details/library_metadata.tsv"

@@ -16,8 +16,8 @@ from lib.datasets import SequenceDataset
 from lib.mpra.reading import read_table
 from lib.mpra.sources import fetch
 from lib.mpra.table import dataset_from_frame
+from lib.relatives import sequence_ids
 from lib.sequences import canonical
-from lib.splits import sequence_ids
 
 CELLS = ("HepG2", "K562", "WTC11")
 PREFIX = "AGGACCGGATCAACT"

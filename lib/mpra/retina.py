@@ -7,7 +7,7 @@ column ``reference`` says which). Libraries are batches: one element may stand i
 
 Relatives: the label's part before the first ``_`` is the genomic origin, and mutants and designs of
 one origin are relatives. Origins that share a 20-mer are joined by the rule of
-:func:`lib.splits.leak_groups`. Both labellings stand in ``metadata``. Chimeras hold DNA of two
+:func:`lib.relatives.leak_groups`. Both labellings stand in ``metadata``. Chimeras hold DNA of two
 origins and chain half of all elements into one group that no split can keep whole; they are left
 out unless asked for.
 """
@@ -30,8 +30,8 @@ from lib.mpra.counts import (
     read_counts,
 )
 from lib.mpra.sources import all_pins, fetch
+from lib.relatives import leak_groups
 from lib.sequences import encode
-from lib.splits import leak_groups
 
 LIBRARIES = ("1", "2", "3", "4", "5", "6", "7", "9a", "9b")
 FIRST_LIBRARIES = ("1", "2", "3", "4", "5")

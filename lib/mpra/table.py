@@ -43,8 +43,8 @@ from scipy.sparse.csgraph import connected_components
 
 from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.mpra.reading import read_table, require_columns
+from lib.relatives import leak_groups, sequence_ids
 from lib.sequences import UNKNOWN, Codes, encode
-from lib.splits import leak_groups, sequence_ids
 
 ADAPTER_LENGTH = 10  # nt; two random sequences share so long an end once in a million
 ADAPTER_SHARE = 0.9

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from lib.models.heads import GaussianHead, SequenceNetwork, beta_nll, positive_std
+from lib.metrics.scoring import interval_score
+from lib.models.heads import GaussianHead, SequenceNetwork, beta_nll, pinball, positive_std
 
 
 def _gradients(beta: float) -> tuple[float, float]:
@@ -40,6 +41,42 @@ def test_weights_average() -> None:
     assert beta_nll(zero, one, target, 0.0).item() == pytest.approx(1.0)
     weight = torch.tensor([3.0, 1.0])  # (3·0 + 1·2) / 4
     assert beta_nll(zero, one, target, 0.0, weight).item() == pytest.approx(0.5)
+
+
+def test_a_forecast_as_target_is_its_expected_likelihood() -> None:
+    # Over y ~ N(4, 3²): E ½ ((y - 1)/2)² + log 2 = ½ (3² + 3²)/4 + log 2
+    given = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0])
+    loss = beta_nll(*given, beta=0.0, target_std=torch.tensor([3.0]))
+    assert loss.item() == pytest.approx(18 / 8 + math.log(2))
+
+
+def test_a_forecast_as_target_is_best_met_by_itself() -> None:
+    mean = torch.tensor([1.0], requires_grad=True)
+    std = torch.tensor([2.0], requires_grad=True)
+    beta_nll(mean, std, mean.detach(), 0.0, target_std=std.detach()).backward()
+    assert mean.grad is not None and std.grad is not None
+    assert (mean.grad.item(), std.grad.item()) == pytest.approx((0, 0))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_pinball_is_a_share_of_the_interval_score(level: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    centre, target = torch.randn(2, 500, generator=draw, dtype=torch.float64)
+    half = torch.rand(500, generator=draw, dtype=torch.float64)
+    # interval_score takes a Gaussian: its std is that of an interval of this half-width.
+    quantile = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((1 + level) / 2).double())
+    score = interval_score(centre.numpy(), (half / quantile).numpy(), target.numpy(), level)
+    found = pinball(centre, half, target, level).item()
+    assert found == pytest.approx((1 - level) / 2 * score, rel=1e-6)
+
+
+def test_pinball_is_least_at_the_quantiles() -> None:
+    target = torch.linspace(0, 1, 10_001, dtype=torch.float64)
+    centre = torch.tensor(0.5, dtype=torch.float64).requires_grad_()
+    half = torch.tensor(0.4, dtype=torch.float64).requires_grad_()
+    pinball(centre, half, target, level=0.8).backward()
+    assert centre.grad is not None and half.grad is not None
+    assert (centre.grad.item(), half.grad.item()) == pytest.approx((0, 0), abs=1e-3)
 
 
 def test_std_has_a_floor_and_grows_without_bound() -> None:
