@@ -21,6 +21,7 @@ from lib.experiments import (
     real_arms,
     real_asked,
     real_assays,
+    real_censored,
     real_depth,
     real_measures,
     real_mitigation,
@@ -149,8 +150,8 @@ class Tables(NamedTuple):
         Tidy results, see :mod:`lib.results`.
     tables : dict of str to DataFrame
         ``severities``, ``sealed``, ``twins``, ``scores``, ``order``, ``dose_response``,
-        ``effects``, ``decomposition``, ``site_pairs``, ``ladder``, ``noise``, ``depth_check``,
-        ``depth``, ``noise_libraries``, ``mitigation``.
+        ``effects``, ``decomposition``, ``site_pairs``, ``censored``, ``ladder``, ``noise``,
+        ``depth_check``, ``depth``, ``noise_libraries``, ``mitigation``.
     entry : dict
         For the manifest.
     standin : bool
@@ -347,6 +348,7 @@ def run(config: Config, store: Store) -> Tables:
         "severities": severe.severities,
         "decomposition": severe.decomposition,
         "site_pairs": severe.site_pairs,
+        "censored": real_censored.censored_lines(assays, config.draws),
         "depth": severe.depth,
         "depth_check": real_depth.depth_check(assays),
         "noise_libraries": real_depth.noise_libraries(assays),

@@ -3,8 +3,8 @@
 In: fitted networks and their shifted parts. Out: coverage, width and interval score per split by
 repair, in the form of :func:`lib.experiments.repair_scoring.averages`. ``centring`` moves the
 forecast so that its mean is that of the new measurements; ``anchored`` maps it by the line through
-labels that the new condition shares with the old one; ``few_shot`` and ``norm_cp`` with ``k=``
-learn from so many labelled elements.
+labels that the new condition shares with the old one; ``few_shot`` (line and std), ``std_scaling``
+(std alone) and ``norm_cp`` with ``k=`` learn from so many labelled elements.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,16 +20,19 @@ from lib.experiments.real_parts import Asked, is_choice
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_severity import batch_pair, genotype_pairs
 from lib.experiments.repair_scoring import (
+    LEVEL,
     Part,
     Repaired,
     averages,
     calibrated,
     calibrated_columns,
+    from_labels,
     gc_bins,
     labelled_columns,
 )
 from lib.metrics.coverage import interval as gaussian_interval
 from lib.paired_moments import PairedAssay, ladder_lines, moments
+from lib.recalibration import std_scaling
 
 REPAIRED = frozenset(
     {
@@ -95,6 +98,13 @@ def _moved(part: Part, line: Line | None, fitted: Fitted) -> Iterator[Repaired]:
         yield _gaussian("anchored", intercept + slope * part.mean, slope * std)
 
 
+def _from_labels(known: Part, rest: Part) -> Iterator[tuple[str, Interval]]:
+    """As :func:`from_labels`, and the std alone scaled."""
+    yield from from_labels(known, rest)
+    std = std_scaling(*known.labelled).scale * rest.std
+    yield "std_scaling", Interval(*gaussian_interval(rest.mean, std, LEVEL))
+
+
 def repairs(
     fitted: Fitted,
     asked: Asked,
@@ -140,7 +150,7 @@ def repairs(
     seed = fitted.network.split.seed
     rng = np.random.default_rng([seed, 3])
     rows = [np.arange(len(asked.rows))]
-    labelled = labelled_columns(part, rows, labels, repeats, TOLERANCE, rng)
+    labelled = labelled_columns(part, rows, labels, repeats, TOLERANCE, rng, _from_labels)
     table = averages(columns | labelled[0], single | labelled[1], part.group, draws, seed)
     table = table[table["metric"].isin(METRICS) & (table["by"] == "")]
     train = len(fitted.network.split["train"])

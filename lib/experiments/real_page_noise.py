@@ -1,4 +1,4 @@
-"""Tables of notebook 05 on depth and measured noise.
+"""Tables of notebook 05 on depth, measured noise and limits of detection.
 
 In: :class:`lib.experiments.assay_and_program_shifts.Tables`. Out: Table; no number is typed here.
 """
@@ -83,3 +83,27 @@ def noise_library_table(tables: Tables) -> Table:
         "filter on the spread between replicates is off here."
     )
     return Table(wide.reset_index(), caption)
+
+
+def censored_table(tables: Tables) -> Table:
+    """Lines on wild type with and without the elements at their limit of detection."""
+    table = tables.tables["censored"]
+    names = {"slope": "slope", "std": "residual s.d."}
+    cells = table.assign(
+        what=labelled(table),
+        text=[interval(row) for _, row in table.iterrows()],
+        column=table["quantity"].map(names) + ", " + table["treatment"],
+    )
+    counts = table.groupby(["shift", "condition"], sort=False)["censored"].max()
+    wide = cells.pivot_table(
+        index=["shift", "condition", "what"], columns="column", values="text", aggfunc="first",
+        sort=False,
+    ).rename_axis(None, axis=1)  # fmt: skip
+    wide["at the limit"] = [counts[key[:2]] for key in wide.index]
+    wide = wide.reset_index("what").rename(columns={"what": "against wild type on rho"})
+    caption = (
+        "Elements with a mean of zero are censored, not missing: their activity lies at or below a "
+        "limit. Least squares over the elements that are quantified everywhere beside a censored "
+        "regression over all of them, both on measured wild type, whose own noise flattens both."
+    )
+    return Table(wide.reset_index(drop=True), caption)

@@ -48,6 +48,7 @@ MODELS = {
     "memoriser": "nearest neighbour",
     "mean": "training mean",
 }
+FITTED = {"few_shot": "line and std", "std_scaling": "std"}  # to labels of the new condition
 FREE = ("single", "centring", "anchored")  # repairs without labels of the judged elements
 BUDGETS = (20, 50)  # the figure draws the second of the budgets there are
 ELEMENTS = {
@@ -218,14 +219,16 @@ def mitigation_figure(tables: Tables, config: Config) -> Figure:
 def budget_table(tables: Tables) -> Table:
     """Share of label draws that restore coverage, by the number of labels."""
     table = shown(tables.tables["mitigation"])
-    few = table["uncertainty"] == "few_shot"
+    few = table["uncertainty"].isin(FITTED)
     pooled = table["condition"].astype(str).str.contains("trained on")
     table = table[(table["metric"] == "within_tolerance") & few & ~pooled]
     table = table.assign(
         what=labelled(table),
+        fitted=table["uncertainty"].map(FITTED),
         labels=table["variant"].str.removeprefix("k=").astype(int),
     )
-    wide = table.pivot(index="what", columns="labels", values="value").reindex(order_of(table))
+    wide = table.pivot(index=["what", "fitted"], columns="labels", values="value")
+    wide = wide.reindex(order_of(table), level="what")
     text = wide.map(lambda share: "" if np.isnan(share) else f"{share:.0%}")
     enough = (wide >= MOST_DRAWS).idxmax(axis=1).where((wide >= MOST_DRAWS).any(axis=1))
     text["labels needed"] = [
@@ -233,12 +236,12 @@ def budget_table(tables: Tables) -> Table:
     ]
     caption = (
         "Label budget: the share of draws of so many labelled elements of the new condition, with "
-        "which a line and a scale fitted to them restore coverage to within "
+        "which a line and a scale fitted to them, or a scale alone, restore coverage to within "
         f"{TOLERANCE:g} of nominal; and the number that does in {MOST_DRAWS:.0%} of draws. Where "
         "few elements are judged, coverage itself is too noisy to come that close."
     )
     text.columns = [str(name) for name in text.columns]
-    return Table(text.rename_axis("shift").reset_index(), caption)
+    return Table(text.rename_axis(["shift", "fitted"]).reset_index(), caption)
 
 
 def pooled_table(tables: Tables) -> Table:

@@ -210,7 +210,7 @@ def oracle_values(truth: tuple[FloatArray, FloatArray], asked: Part) -> dict[str
     return {metric: float(values.mean()) for metric, values in _columns(repair, asked)}
 
 
-def _from_labels(known: Part, rest: Part) -> Iterator[tuple[str, Interval]]:
+def from_labels(known: Part, rest: Part) -> Iterator[tuple[str, Interval]]:
     """Repairs learned from labels of the asked part itself."""
     mean, std = few_shot(*known.labelled).apply(rest.mean, rest.std)
     yield "few_shot", Interval(*gaussian_interval(mean, std, LEVEL))
@@ -224,6 +224,7 @@ def labelled_columns(
     repeats: int,
     tolerance: float,
     rng: np.random.Generator,
+    repairs: Callable[[Part, Part], Iterator[tuple[str, Interval]]] = from_labels,
 ) -> tuple[Columns, dict[Key, float]]:
     """Repairs from k labels of the asked part: mean per element over draws it was judged in.
 
@@ -238,6 +239,8 @@ def labelled_columns(
     repeats : int
         Draws of labels; a larger k adds to the elements of a smaller one.
     tolerance : float
+    repairs : callable
+        Named intervals of the elements to judge, from the labelled ones.
 
     Returns
     -------
@@ -255,7 +258,7 @@ def labelled_columns(
                 drawn = order[:k]
                 rest = np.flatnonzero(~np.isin(own.group, own.group[drawn]))
                 judged = own.take(rest)
-                for name, interval in _from_labels(own.take(drawn), judged):
+                for name, interval in repairs(own.take(drawn), judged):
                     found = elements(interval, judged.target, LEVEL)
                     total = sums.setdefault((name, k), np.zeros((4, len(asked.mean))))
                     total[:, rows[rest]] += [*found, np.ones(len(rest))]
