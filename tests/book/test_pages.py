@@ -22,6 +22,7 @@ KEY_STRINGS = {
     "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
     "experiments/02_mpra_gc_ood": ["coverage", "GC"],
     "experiments/04_selective_prediction": ["risk", "set aside", "True by construction"],
+    "experiments/05_assay_and_program_shifts": ["forecast", "rewiring", "Scrambled elements"],
     "experiments/06_uncertainty_repair": ["calibration elements", "Statement 1", "conformal"],
 }
 
