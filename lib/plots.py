@@ -243,7 +243,8 @@ def dots(
     if reference is not None:
         layers.append(_dashed(alt.Chart(rows).mark_rule).encode(x=alt.datum(reference)))
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
-    panel = {"width": PANEL["width"], "height": alt.Step(12, **{"for": "offset"})}
+    width = PANEL["width"] * (1.5 if facet is None else 1)
+    panel = {"width": width, "height": alt.Step(12, **{"for": "offset"})}
     return _facetted(alt.layer(*layers).properties(**panel), facet, columns)
 
 

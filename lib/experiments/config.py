@@ -153,6 +153,20 @@ class ExperimentConfig(BaseModel):
         return repository_root() / "runs" / "custom" / self.hash
 
 
+def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """The given names, or all known ones for ``all``.
+
+    Raises
+    ------
+    ValueError
+        Naming what is not known, and what is.
+    """
+    unknown = sorted(set(given) - {*known, "all"})
+    if unknown:
+        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
+    return known if "all" in given else given
+
+
 def repository_root() -> Path:
     """The checkout this package lies in, or the working directory when installed elsewhere."""
     root = Path(__file__).resolve().parents[2]

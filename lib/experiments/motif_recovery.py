@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from lib import mpra
 from lib.datasets import SequenceDataset
 from lib.experiments import mpra_gc_ood, simulation_shifts
-from lib.experiments.config import ExperimentConfig, Names, Seeds
+from lib.experiments.config import ExperimentConfig, Names, Seeds, known_names
 from lib.experiments.fits import fitting
 from lib.experiments.gc_arms import build_arms
 from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
@@ -152,24 +152,17 @@ class Config(ExperimentConfig):
     @field_validator("shifts")
     @classmethod
     def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("shift", shifts, tuple(SHIFTS))
+        return known_names("shift", shifts, tuple(SHIFTS))
 
     @field_validator("models")
     @classmethod
     def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("model", models, tuple(MODELS))
+        return known_names("model", models, tuple(MODELS))
 
     @property
     def parts(self) -> Sizes:
         """Elements per part of a world; nothing here is judged on a test part of that size."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_elements)
-
-
-def _known(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = sorted(set(given) - {*known, "all"})
-    if unknown:
-        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
-    return known if "all" in given else given
 
 
 class Tables(NamedTuple):

@@ -15,6 +15,7 @@ from lib.experiments.assay_and_program_shifts import Config, Tables
 from lib.experiments.page import interval, profile_note, standin_banner
 from lib.experiments.real_parts import LIBRARIES
 from lib.experiments.real_tables import observed
+from lib.mpra.genotypes import GENOTYPES
 from lib.plots import Figure, Table, dots, lines
 
 REAL, SIMULATED = "real", "simulated"
@@ -94,10 +95,17 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return table[~table["condition"].astype(str).str.endswith(_HIDDEN)]
 
 
+def _ladder(condition: str) -> int:
+    """Place of a condition's genotype on the ladder; -1 where it names none."""
+    words = condition.replace(",", "").split()
+    return next((GENOTYPES.index(word) for word in words if word in GENOTYPES), -1)
+
+
 def order_of(table: pd.DataFrame) -> list[str]:
-    """Labels in the order of :data:`SHIFTS`, each once."""
+    """Labels in the order of :data:`SHIFTS`, genotypes in that of the ladder, each once."""
     rank = {name: index for index, name in enumerate(SHIFTS)}
-    ordered = table.sort_values("shift", key=lambda s: s.map(rank), kind="stable")
+    place = table["shift"].map(rank) * len(GENOTYPES) + table["condition"].astype(str).map(_ladder)
+    ordered = table.loc[place.sort_values(kind="stable").index]
     return list(dict.fromkeys(labelled(ordered)))
 
 

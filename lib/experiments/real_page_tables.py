@@ -274,7 +274,8 @@ def matched_table(tables: Tables) -> Table:
     table = tables.tables["effects"]
     table = table[(table["model"] == "cnn") & (table["uncertainty"] == "single")]
     table = table[table["metric"].isin(["rmse", "picp_90"])]
-    table = table[~table["condition"].map(is_choice)]
+    pooled = table["condition"].astype(str).str.contains("trained on")
+    table = table[~table["condition"].map(is_choice) & ~pooled]
     names = {
         "reference": "against no shift",
         "alike": "against alike, no shift",

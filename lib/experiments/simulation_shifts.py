@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from lib.experiments import sim_effects, sim_real, sim_tables
-from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
+from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds, known_names
 from lib.experiments.fits import fitting
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
 from lib.experiments.sim_units import judging, judging_baselines, measuring
@@ -117,17 +117,17 @@ class Config(ExperimentConfig):
     @field_validator("shifts")
     @classmethod
     def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("shift", shifts, tuple(SHIFTS))
+        return known_names("shift", shifts, tuple(SHIFTS))
 
     @field_validator("models")
     @classmethod
     def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("model", models, tuple(MODELS))
+        return known_names("model", models, tuple(MODELS))
 
     @field_validator("matched")
     @classmethod
     def _known_matched(cls, matched: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("shift", matched, tuple(SHIFTS)) if matched else ()
+        return known_names("shift", matched, tuple(SHIFTS)) if matched else ()
 
     @field_validator("severities")
     @classmethod
@@ -141,13 +141,6 @@ class Config(ExperimentConfig):
     def parts(self) -> Sizes:
         """Elements per part."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
-
-
-def _known(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = sorted(set(given) - {*known, "all"})
-    if unknown:
-        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
-    return known if "all" in given else given
 
 
 class Tables(NamedTuple):

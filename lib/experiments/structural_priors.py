@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from lib import mpra
 from lib.experiments import prior_effects
-from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
+from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds, known_names
 from lib.experiments.prior_assays import (
     STANDIN,
     AssayArm,
@@ -168,17 +168,17 @@ class Config(ExperimentConfig):
     @field_validator("priors", "assay_priors", "held_out_priors")
     @classmethod
     def _known_priors(cls, priors: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("prior", priors, PRIORS)
+        return known_names("prior", priors, PRIORS)
 
     @field_validator("shifts")
     @classmethod
     def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("shift", shifts, tuple(SHIFTS))
+        return known_names("shift", shifts, tuple(SHIFTS))
 
     @field_validator("models")
     @classmethod
     def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("model", models, tuple(OPTIONS))
+        return known_names("model", models, tuple(OPTIONS))
 
     @field_validator("severities")
     @classmethod
@@ -192,13 +192,6 @@ class Config(ExperimentConfig):
     def parts(self) -> Sizes:
         """Elements per part of a world."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
-
-
-def _known(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = sorted(set(given) - {*known, "all"})
-    if unknown:
-        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
-    return known if "all" in given else given
 
 
 class Tables(NamedTuple):
