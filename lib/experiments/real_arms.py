@@ -7,7 +7,8 @@ Arms: ``retina`` (libraries to train on, groups joined), ``origin`` (the same, g
 alone), ``batch`` (without one library), ``design`` (genomic elements alone), ``weighted`` (elements
 weigh by their measured noise), ``depth`` (labels measured again from thinned counts), ``genotype``
 (one genotype on one promoter), ``pooled`` (two genotypes), ``plant`` (one tissue without the
-promoters that both measured), and the arms of :mod:`lib.experiments.gc_arms` as ``gc``.
+promoters that both measured), ``noise`` (a noisy library alone), and the arms of
+:mod:`lib.experiments.gc_arms` as ``gc``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ TRAINED_FACTOR = 1 / 16  # of the reads, in the network trained on thinned label
 POOLS = (("WT", "Rhom"), ("WT", "Ehet"))
 ARMS = (
     *("retina", "origin", "batch", "design", "weighted", "depth"),
-    *("genotype", "pooled", "plant", "gc"),
+    *("genotype", "pooled", "plant", "noise", "gc"),
 )
 GC_ARMS = ("group", "tilt", "tail", "placebo", "species")
 PROMOTER, GENOTYPE = "rho", "WT"  # what the networks of the genotype shift are trained on
@@ -216,6 +217,16 @@ def _plant_networks(assays: Assays, plan: Plan) -> Iterator[Network]:
             yield _network("plant", tissue, data, split, plan)
 
 
+def _noisy_networks(assays: Assays, plan: Plan) -> Iterator[Network]:
+    data = assays.retina
+    library = data.metadata["library"].to_numpy(str)
+    for seed in plan.split_seeds:
+        split = group_split(data.group, seed)
+        for name in assays.noisy:
+            alone = restricted(split, f"library_{name}", library == name)
+            yield _network("noise", name, data, alone, plan)
+
+
 def _network(
     arm: str, condition: str, data: SequenceDataset, split: Split, plan: Plan, member: int = 0
 ) -> Network:
@@ -237,6 +248,7 @@ def networks(assays: Assays, plan: Plan) -> list[Network]:
         _retina_networks(assays, plan),
         _genotype_networks(assays, plan),
         _plant_networks(assays, plan),
+        _noisy_networks(assays, plan),
     )
     return [
         network

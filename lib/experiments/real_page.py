@@ -95,6 +95,10 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return table[~table["condition"].astype(str).str.endswith(_HIDDEN)]
 
 
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
 def _ladder(condition: str) -> int:
     """Place of a condition's genotype on the ladder; -1 where it names none."""
     words = condition.replace(",", "").split()
@@ -240,7 +244,7 @@ def twin_figure(tables: Tables, metric: str) -> Figure:
         reference=0 if metric == "coverage_drop" else 1,
     )
     caption = (
-        f"{CHANGES[metric].capitalize()} of one network under each real shift, and the simulator's "
+        f"{_capital(CHANGES[metric])} of one network under each real shift, and the simulator's "
         "sealed forecast at the severity that was measured. Points that lie apart are where real "
         "cells do not behave as the simulator says. The dashed line is no change; bars are 95 % "
         "intervals."
@@ -272,7 +276,7 @@ def dose_figure(tables: Tables, metric: str, axis: str) -> Figure:
         reference=0 if metric == "coverage_drop" else 1,
     )
     caption = (
-        f"{CHANGES[metric].capitalize()} against the {title}, simulated and real. Where a real "
+        f"{_capital(CHANGES[metric])} against the {title}, simulated and real. Where a real "
         "line lies off the simulated ones, the same dose does something else on real cells. Bars: "
         "95 % range of simulated worlds, 95 % intervals of real shifts."
     )

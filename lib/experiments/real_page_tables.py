@@ -292,11 +292,11 @@ def matched_table(tables: Tables) -> Table:
     wide = wide.reindex(order_of(table)).rename_axis("shift").rename_axis(None, axis=1)
     caption = (
         "Paired by split: the shifted part against the same kind of measurement without the "
-        "shift; against elements without the shift resampled to be like it in GC content, and for "
-        "a library left out in predicted activity too; and against a network trained on the "
-        "shifted law and judged on the same labels, where there is one. Errors as ratios (1 is no "
-        "change), coverage as a difference (0 is no change). Against the last, harder data and a "
-        "wrong network come apart."
+        "shift; against elements without the shift that are alike: resampled to its GC content, "
+        "for a library left out to its predicted activity too, for a noisy library measured at "
+        "its depth; and against a network trained on the shifted law and judged on the same "
+        "labels, where there is one. Errors as ratios (1 is no change), coverage as a difference "
+        "(0 is no change). Against the last, harder data and a wrong network come apart."
     )
     return Table(wide.reset_index(), caption)
 

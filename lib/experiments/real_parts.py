@@ -33,7 +33,8 @@ from lib.splits import gc_tilt
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
 LIBRARIES = "from the libraries"
 CENSORED = "with censored"
-ALIKE = ("like in prediction and GC", "GC matched")  # inside parts resampled to be like a shifted
+# Inside parts made like a shifted one: two are resampled, the labels of one are measured again.
+ALIKE = ("like in prediction and GC", "GC matched", "others at its depth")
 SENSITIVITIES = {"ε / 4": 0.25, "4 ε": 4.0}  # of the offset added to every mean
 FAMILIES = twins.FAMILIES | {"": ""}
 
@@ -210,7 +211,7 @@ def retina_parts(
     for name in assays.noisy:
         yield make("shifted", "noise", name, every[library[every] == name])
         left = every[np.isfinite(shallow[name][every])]
-        yield make("matched", "noise", name, left, shallow[name])
+        yield make("inside", "noise", f"{name}, {ALIKE[2]}", left, shallow[name])
     for condition, tilted in retina_tilts(data, test, split.seed):
         yield make("shifted", "gc_tilt", condition, test[tilted.rows])
     groups = np.unique(data.group[test])
@@ -246,6 +247,10 @@ def variant_parts(assays: Assays, network: Network, depths: Depths) -> Iterator[
         rows = test[np.isfinite(activity[test])]
         condition = depth_condition(TRAINED_FACTOR, "joint")
         yield make("matched", "depth", condition, rows, activity)
+    elif arm == "noise":
+        yield make(
+            "matched", "noise", network.condition, every[library[every] == network.condition]
+        )
 
 
 def plant_parts(assays: Assays, network: Network) -> Iterator[Asked]:

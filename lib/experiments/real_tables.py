@@ -93,8 +93,8 @@ def effects(scored: pd.DataFrame) -> pd.DataFrame:
         ``shift, condition, family, against, data, model, uncertainty, metric, scale, value, lower,
         upper, n, splits``. ``against`` is ``reference`` (the same kind of measurement without the
         shift), ``alike`` (the same, resampled to be like the shifted part in GC content, and for a
-        library in prediction too) or ``matched`` (a network trained on the shifted law, on the same
-        labels).
+        library in prediction too; for a noisy library the others thinned to its depth) or
+        ``matched`` (a network trained on the shifted law, on the same labels).
     """
     tables = []
     for keys, left, right in _sides(scored):
