@@ -64,9 +64,7 @@ def count(browser: webdriver.Chrome, selector: str) -> int:
     return browser.execute_script("return document.querySelectorAll(arguments[0]).length", selector)
 
 
-def open_page(browser: webdriver.Chrome, site: Path, name: str) -> None:
-    """Open a page and wait for its charts and formulas."""
-    browser.get((site / f"{name}.html").as_uri())
+def _wait_until_drawn(browser: webdriver.Chrome, name: str) -> None:
     wait(
         lambda: count(browser, "figure.chart") == count(browser, "figure.chart.drawn"),
         f"{name}: a chart did not draw",
@@ -75,6 +73,18 @@ def open_page(browser: webdriver.Chrome, site: Path, name: str) -> None:
         lambda: count(browser, ".math") <= count(browser, ".MathJax, .MathJax_Display .MathJax"),
         f"{name}: a formula did not render",
     )
+
+
+def open_page(browser: webdriver.Chrome, site: Path, name: str) -> None:
+    """Open a page and wait for its charts and formulas."""
+    address = (site / f"{name}.html").as_uri()
+    browser.get(address)
+    try:
+        _wait_until_drawn(browser, name)
+    except AssertionError:
+        # Headless chromium now and then stops giving a page time; a page at fault fails again.
+        browser.get(address)
+        _wait_until_drawn(browser, name)
 
 
 def requested(browser: webdriver.Chrome) -> list[str]:
