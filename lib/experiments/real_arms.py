@@ -29,7 +29,6 @@ from lib.splits import PARTS, Split, group_split, leave_one_out_split
 from lib.units import Unit
 
 MODEL = "cnn"
-RETINA_RATE = 8e-3  # chosen on the validation part of one split
 TRAINED_FACTOR = 1 / 16  # of the reads, in the network trained on thinned labels
 POOLS = (("WT", "Rhom"), ("WT", "Ehet"))
 ARMS = (
@@ -230,14 +229,12 @@ def _noisy_networks(assays: Assays, plan: Plan) -> Iterator[Network]:
 def _network(
     arm: str, condition: str, data: SequenceDataset, split: Split, plan: Plan, member: int = 0
 ) -> Network:
-    own = data.name == "retina_libraries"
     config = FitConfig(
         model=MODEL,
         epochs=plan.epochs,
         seed=member,
         device=plan.device,
         reverse_complement=not data.oriented,
-        learning_rate=RETINA_RATE if own else FitConfig().learning_rate,
     )
     return Network(arm, condition, data, split, config)
 
