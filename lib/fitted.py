@@ -111,7 +111,7 @@ class FittedModel:
     def save(self, path: str | Path) -> None:
         """Write one safetensors file."""
         arrays, meta = self.to_arrays()
-        contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        contiguous = {name: np.asarray(values, order="C") for name, values in arrays.items()}
         save_file(contiguous, path, metadata={"meta": json.dumps(meta, sort_keys=True)})
 
     @classmethod

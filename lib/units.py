@@ -17,6 +17,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -150,7 +151,7 @@ def source_hash(module: str) -> str:
 def _checksum(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:
     digest = hashlib.sha256(meta.encode())
     for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
+        values = np.asarray(arrays[name], order="C")
         digest.update(f"{name}{values.shape}{values.dtype}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
@@ -193,16 +194,32 @@ class Store:
             return None
 
     def put(self, key: str, result: Result) -> None:
-        """Write a result under a temporary name, then rename it."""
+        """Write a result under a temporary name, then rename it.
+
+        Raises
+        ------
+        OSError
+            If the store cannot be written; units finished before stay.
+        """
         meta = json.dumps(result.meta, sort_keys=True)
-        arrays = {name: np.ascontiguousarray(values) for name, values in result.arrays.items()}
-        path = self.path(key)
+        # Not ascontiguousarray, which gives a scalar an axis.
+        arrays = {name: np.asarray(values, order="C") for name, values in result.arrays.items()}
+        header = {"meta": meta, "checksum": _checksum(arrays, meta)}
+        try:
+            self._write(self.path(key), arrays, header)
+        except (OSError, SafetensorError) as error:
+            raise OSError(
+                f"cannot write to the unit store {self.root} ({error}); make room there, or name "
+                "another folder by SHIFT_STORE; units finished before stay"
+            ) from error
+
+    @staticmethod
+    def _write(path: Path, arrays: Mapping[str, NDArray[Any]], header: Mapping[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         os.close(handle)
         try:
-            header = {"meta": meta, "checksum": _checksum(arrays, meta)}
-            save_file(arrays, temporary, metadata=header)
+            save_file(dict(arrays), temporary, metadata=dict(header))
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -265,7 +282,8 @@ def run_units(
     ValueError
         For an unknown executor, or ``dask`` without a scheduler.
     OSError
-        If the scheduler cannot be reached within 15 seconds.
+        If the scheduler cannot be reached within 15 seconds, or is lost later; or if the store
+        cannot be written.
     """
     if where.executor not in ("local", "dask"):
         raise ValueError(f"executor is {where.executor!r}; use 'local' or 'dask'")
@@ -307,5 +325,11 @@ def _finish_on_dask(
         futures = [
             client.submit(_keyed, key, unit, store, pure=False) for key, unit in missing.items()
         ]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except CancelledError as error:
+            raise ConnectionError(
+                f"lost the Dask scheduler {where.scheduler}; finished units are stored: start a "
+                "scheduler and run again to go on from there"
+            ) from error

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -23,7 +24,7 @@ def free_port():
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Address of a scheduler with two single-threaded workers, and the workers' processes."""
+    """Address of a scheduler with two single-threaded workers, and their processes."""
     address = f"tcp://127.0.0.1:{free_port()}"
     dask = [sys.executable, "-m", "dask"]
     port = address.rsplit(":", 1)[1]
@@ -32,7 +33,7 @@ def cluster(tmp_path):
     started = [subprocess.Popen([*dask, "scheduler", *local, "--port", port], **quiet)]
     worker = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]
     started += [subprocess.Popen([*worker, "--no-nanny"], **quiet) for _ in range(2)]
-    yield address, started[1:]
+    yield address, started
     for process in started:
         process.kill()
         process.wait()
@@ -59,7 +60,7 @@ def test_dask_computes_the_same_bytes_as_local_processes(tmp_path, cluster):
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_unit_only(tmp_path, cluster):
-    address, workers = cluster
+    address, (_, *workers) = cluster
     made, store = units(range(24)), Store(tmp_path / "store")
     code = f"""
 import sys
@@ -76,6 +77,24 @@ run_units(units(range(24)), Store(Path({str(tmp_path / "store")!r})),
     workers[0].send_signal(signal.SIGKILL)
     assert run.wait(timeout=120) == 0
     assert missing_units(made, store) == 0
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_is_an_error_and_finished_units_stay(tmp_path, cluster):
+    address, (scheduler, *_) = cluster
+    made, store = units(range(24)), Store(tmp_path / "store")
+
+    def lose():
+        while missing_units(made, store) > 20:
+            time.sleep(0.05)
+        scheduler.send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=lose)
+    killer.start()
+    with pytest.raises(ConnectionError, match="lost the Dask scheduler tcp"):
+        run_units(made, store, Placement(executor="dask", scheduler=address))
+    killer.join()
+    assert missing_units(made, store) <= 20
 
 
 @pytest.mark.slow

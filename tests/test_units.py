@@ -92,6 +92,18 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_scalars_keep_their_shape(tmp_path):
+    store = Store(tmp_path)
+    store.put("ab" * 32, Result({"steps": np.array(7)}, {}))
+    assert store.get("ab" * 32).arrays["steps"].shape == ()
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "store").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=r"unit store .*store.*SHIFT_STORE"):
+        Store(tmp_path / "store").put("ab" * 32, Result({"x": np.zeros(2)}, {}))
+
+
 def test_key_follows_config_data_and_earlier_units():
     split, other = group_split(np.arange(60), 0), group_split(np.arange(60), 1)
     result = Stored(Result({}), "key of the fit")
