@@ -46,6 +46,9 @@ Seeds = Annotated[
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(_from_json_text), Field(min_length=1)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_from_json_text), Field(min_length=1)]
+# These may be empty.
+AnyNames = Annotated[tuple[str, ...], BeforeValidator(_from_json_text)]
+AnyNumbers = Annotated[tuple[float, ...], BeforeValidator(_from_json_text)]
 
 
 class ExperimentConfig(BaseModel):
@@ -99,7 +102,7 @@ class ExperimentConfig(BaseModel):
             raise ParameterError("; ".join(_unknown(name, known) for name in unknown))
         given = {name: value for name, value in parameters.items() if value is not None}
         profile = given.get("profile", cls.model_fields["profile"].default)
-        if profile not in cls.presets:
+        if not isinstance(profile, str) or profile not in cls.presets:
             raise ParameterError(f"profile is {profile!r}; use one of {sorted(cls.presets)}")
         try:
             return cls(**{**cls.presets[profile], **given})

@@ -25,6 +25,8 @@ MODELS = {
     "kmer_ridge": "6-mer ridge",
     "gc_ridge": "GC only",
     "memoriser": "nearest neighbour",
+    "bilstm": "one BiLSTM",
+    "transformer": "one transformer",
     "mean": "training mean",
     "authors_cnn": "the authors' CNN",
 }
@@ -61,7 +63,8 @@ def banner(tables: Tables) -> HTML:
     return standin_banner(tables.standin)
 
 
-def _combined(tables: Tables) -> pd.DataFrame:
+def combined(tables: Tables) -> pd.DataFrame:
+    """Rows over all splits."""
     rows = tables.rows
     return rows[rows["split_seed"].isna()]
 
@@ -77,7 +80,7 @@ def _best_use(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def base_rows(tables: Tables, config: Config) -> pd.DataFrame:
     """Combined rows of the network as it is best used: the ensemble where there is one."""
-    rows = _combined(tables)
+    rows = combined(tables)
     table = _best_use(rows[rows["model"] == config.model], ["data", "split", "shift", "condition"])
     return table.assign(data=table["data"].map(lambda name: NAMES.get(name, name)))
 
@@ -184,7 +187,7 @@ def _columns(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 def accuracy_figure(tables: Tables, config: Config) -> Figure:
     """Correlation in distribution, network beside baselines."""
-    rows = _combined(tables)
+    rows = combined(tables)
     rows = rows[(rows["metric"] == "pearson_r") & (rows["by"] == "") & (rows["condition"] == "")]
     rows = rows[rows["split"].isin(["test", "random_leaky"])]
     network = (rows["model"] == config.model) & rows["uncertainty"].isin(["ensemble", "single"])

@@ -17,18 +17,26 @@ from lib import mpra
 from lib.baselines import constant_sigma
 from lib.conformal import one_per_group
 from lib.datasets import FloatArray, SequenceDataset
-from lib.ensembles import combine as combine_members
 from lib.experiments import gc_tables
-from lib.experiments.baseline_fits import BASELINES, baseline_forecast, baselines
-from lib.experiments.config import ExperimentConfig, Names, Numbers, ParameterError, Seeds
-from lib.experiments.fits import fitting, forecast, predicting
-from lib.experiments.gc_arms import ARMS, Arm, build_arms
+from lib.experiments.baseline_fits import BASELINES, baseline_forecast
+from lib.experiments.config import (
+    AnyNames,
+    AnyNumbers,
+    ExperimentConfig,
+    Names,
+    Numbers,
+    ParameterError,
+    Seeds,
+)
+from lib.experiments.gc_arms import ARMS, build_arms
+from lib.experiments.gc_fits import Fitted, Plan, base_forecast, fit_all
+from lib.experiments.gc_variants import Variants
 from lib.experiments.scoring import Scored, combine, score
 from lib.fit_config import FitConfig
 from lib.mpra.table import load_table
 from lib.recalibration import std_scaling
 from lib.simulator import standin
-from lib.units import Result, Store, cores, missing_units, run_units, source_hash
+from lib.units import Store, cores, source_hash
 
 DEFAULT_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
@@ -68,6 +76,14 @@ class Config(ExperimentConfig):
         Length of the shared word that makes two elements relatives.
     model, epochs, batch_size, learning_rate, beta, max_shift
         See :class:`lib.training.FitConfig`.
+    other_models : tuple of str
+        Architectures fitted beside ``model`` on the group and the tail arms, once per split.
+    other_betas : tuple of float
+        Values of ``beta`` fitted beside the own one on the group arm, once per split.
+    dropout_samples : int
+        Passes with dropout of the first fit of the group arm; 0 for none.
+    distilled : bool
+        Whether one network learns the forecast of the group arm's ensemble.
     standin_size : int
         Elements of the stand-in assay.
     """
@@ -81,6 +97,10 @@ class Config(ExperimentConfig):
             "seeds": (0, 1),
             "members": 1,
             "epochs": 1,
+            "other_models": ("bilstm",),
+            "other_betas": (1.0,),
+            "dropout_samples": 2,
+            "distilled": True,
             "draws": 100,
         },
         "quick": {
@@ -90,7 +110,15 @@ class Config(ExperimentConfig):
             "members": 1,
             "epochs": 5,
         },
-        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4), "members": 1},
+        "full": {
+            "split_seeds": (0, 1, 2, 3, 4),
+            "seeds": (0, 1, 2, 3, 4),
+            "members": 1,
+            "other_models": ("bilstm", "transformer"),
+            "other_betas": (0.0, 1.0),
+            "dropout_samples": 30,
+            "distilled": True,
+        },
     }
 
     dataset: str = "default"
@@ -114,6 +142,10 @@ class Config(ExperimentConfig):
     learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
+    other_models: AnyNames = ()
+    other_betas: AnyNumbers = ()
+    dropout_samples: int = Field(default=0, ge=0, le=1000)
+    distilled: bool = False
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @field_validator("arm")
@@ -123,6 +155,19 @@ class Config(ExperimentConfig):
         if unknown:
             raise ValueError(f"no arm {', '.join(unknown)}; use all, {', '.join(ARMS)}")
         return ARMS if "all" in arm else arm
+
+    @field_validator("other_betas")
+    @classmethod
+    def _beta_range(cls, betas: tuple[float, ...]) -> tuple[float, ...]:
+        outside = [beta for beta in betas if not 0 <= beta <= 1]
+        if outside:
+            raise ValueError(f"beta {outside[0]:g} is not in [0, 1]")
+        return betas
+
+    @property
+    def variants(self) -> Variants:
+        """What stands beside the network of an arm."""
+        return Variants(self.other_models, self.other_betas, self.dropout_samples, self.distilled)
 
     def fit(self, seed: int, both_strands: bool) -> FitConfig:
         """The configuration of one fit."""
@@ -158,15 +203,6 @@ class Tables(NamedTuple):
     tables: dict[str, pd.DataFrame]
     entry: dict[str, Any]
     standin: bool
-
-
-class Fitted(NamedTuple):
-    """An arm with what was fitted on its split; forecasts cover all rows of ``data``."""
-
-    data: SequenceDataset
-    arm: Arm
-    members: list[tuple[FloatArray, FloatArray]]
-    baselines: Result
 
 
 def load_data(config: Config) -> list[SequenceDataset]:
@@ -209,28 +245,8 @@ def _fit_all(
         for seed in config.split_seeds
         for arm in build_arms(assay, config.arm, config.gc_quantile, config.gc_tilts, seed)
     ]
-    fits, owners = [], []
-    for index, (assay, arm) in enumerate(arms):
-        seeds = config.seeds if arm.main else config.seeds[: config.members]
-        both = arm.both_strands and not assay.oriented
-        fits += [fitting(config.fit(seed, both), assay, arm.split) for seed in seeds]
-        owners += [index] * len(seeds)
-    missing = missing_units(fits, store)
-    fitted = run_units(fits, store, config.where, "fits")
-    forecasts = run_units(
-        [predicting(unit, result) for unit, result in zip(fits, fitted, strict=True)],
-        store,
-        config.where,
-        "forecasts",
-    )
-    simple = run_units(
-        [baselines(assay, arm.split) for assay, arm in arms], store, config.where, "baselines"
-    )
-    members: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in arms]
-    for owner, result in zip(owners, forecasts, strict=True):
-        members[owner].append(forecast(result))
-    counts = {"fits": len(fits), "fits_computed": missing}
-    return [Fitted(*arms[i], members[i], simple[i]) for i in range(len(arms))], counts
+    plan = Plan(config.fit, config.seeds, config.members, config.variants)
+    return fit_all(arms, plan, store, config.where)
 
 
 Forecasts = Iterator[tuple[dict[str, Any], FloatArray, FloatArray]]
@@ -238,7 +254,7 @@ Forecasts = Iterator[tuple[dict[str, Any], FloatArray, FloatArray]]
 
 def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
     """Every forecast of an arm, with the keys that tell it apart."""
-    data, arm, members, simple = fitted
+    data, arm, members, others, simple = fitted
     network = {"model": config.model, "prior": "none"}
     for seed, (mean, std) in zip(config.seeds, members, strict=False):
         yield network | {"uncertainty": "single", "seed": seed}, mean, std
@@ -252,6 +268,8 @@ def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
     yield network | {"uncertainty": "std_scaling"}, mean, repair.scale * std
     constant = constant_sigma(mean, data.activity, held)
     yield network | {"uncertainty": "constant_sigma"}, constant.mean, constant.std
+    for keys, mean, std in others:
+        yield {"prior": "none", **keys}, mean, std
     if not arm.both_strands:
         return  # the baselines of the group arm's split stand there
     for name in BASELINES:
@@ -261,18 +279,6 @@ def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
         )
     if arm.main:
         yield from gc_tables.reference_forecasts(data, held)
-
-
-def base_forecast(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
-    """The ensemble of an arm's fits, or the one fit there is; NaN on rows they have seen."""
-    if len(fitted.members) == 1:
-        return fitted.members[0]
-    means, stds = (np.stack(values) for values in zip(*fitted.members, strict=True))
-    unseen = np.isfinite(means).all(axis=0)
-    together = combine_members(means[:, unseen], stds[:, unseen])
-    mean, std = np.full((2, means.shape[1]), np.nan)
-    mean[unseen], std[unseen] = together.mean, together.std
-    return mean, std
 
 
 def _items(fitted: Fitted, config: Config) -> Iterator[Scored]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lib import mpra, results
-from lib.experiments import gc_page, mpra_gc_ood, page
+from lib.experiments import gc_page, gc_page_variants, mpra_gc_ood, page
 from lib.experiments.config import ParameterError
 from lib.experiments.mpra_gc_ood import Config, load_data, run
 from lib.experiments.run import run_experiment
@@ -36,12 +36,29 @@ def test_every_forecast_stands_on_every_part(found):
     combined = rows[rows["split_seed"].isna() & (rows["metric"] == "rmse") & (rows["by"] == "")]
     sides = combined.groupby(["shift", "split"])["model"].agg(set)
     expected = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
-    assert sides["", "test"] == expected
+    assert sides["", "test"] == expected | {"bilstm"}
     for shift in ("gc_high", "gc_low"):
-        for split in ("inside", "shifted", "matched"):
-            assert sides[shift, split] == expected
-    assert set(combined["uncertainty"]) == {"single", "ensemble", "std_scaling", "constant_sigma"}
+        for split in ("inside", "shifted"):
+            assert sides[shift, split] == expected | {"bilstm"}
+        assert sides[shift, "matched"] == expected
+    group = combined[(combined["split"] == "test") & (combined["model"] == "cnn")]
+    assert set(group.loc[group["condition"] == "", "uncertainty"]) == {
+        *("single", "ensemble", "std_scaling", "constant_sigma"),
+        *("beta_1", "mc_dropout", "distilled"),
+    }
     assert (combined["lower"] <= combined["upper"]).all()
+
+
+def test_other_losses_and_students_are_other_forecasts(found):
+    rows = found[0].rows
+    test = rows[(rows["split"] == "test") & (rows["model"] == "cnn") & (rows["by"] == "")]
+    test = test[(test["condition"] == "") & (test["metric"] == "rmse") & test["split_seed"].isna()]
+    assert test["value"].nunique() == len(test) - 2  # two repairs keep the ensemble's mean
+
+
+def test_a_beta_outside_its_range_is_refused():
+    with pytest.raises(ParameterError, match="beta 2 is not in"):
+        Config.create(profile="smoke", other_betas=[0.5, 2])
 
 
 def test_rows_keep_the_contract(found, tmp_path):
@@ -80,10 +97,12 @@ def test_page_is_made_of_the_tables(found):
         gc_page.decile_figure(tables, config, "rmse", "error", "rmse-by-gc"),
         gc_page.reliability_figure(tables, config),
         gc_page.predicted_figure(tables),
+        gc_page_variants.architecture_figure(tables, config, "rmse", "error", "architectures"),
     ]
     shown = [gc_page.assay_table(tables), gc_page.leak_table(tables), page.settings(config)]
     shown.append(gc_page.contrast_table(tables, config))
     shown.append(gc_page.score_table(tables, config))
+    shown.append(gc_page_variants.uncertainty_table(tables, config))
     assert all(isinstance(item, Figure | Table) for item in figures + shown)
     assert all(len(item._repr_html_()) < 300_000 for item in figures + shown)
 
