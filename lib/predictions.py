@@ -9,6 +9,7 @@ import gzip
 import os
 import tempfile
 import warnings
+import zlib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,12 +17,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import ArrayLike
+from pyarrow import parquet
 
 REQUIRED = ("id", "target", "mean", "std")
 OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "gc", "sequence", "split", "shift")
 NUMERIC = ("target", "mean", "std", "std_aleatoric", "std_epistemic", "gc")
 SEPARATORS = (",", "\t", ";")
+# What pandas, gzip and Arrow raise of damaged files.
+UNREADABLE = (
+    *(ValueError, OSError, EOFError, zlib.error),
+    *(pa.ArrowException, pd.errors.ParserWarning),
+)
 
 _Rule = tuple[Callable[[np.ndarray], np.ndarray], str]
 _RULES: Mapping[str, _Rule] = {
@@ -169,6 +177,12 @@ def _read_text(path: Path) -> pd.DataFrame:
     return table.rename(columns=lambda name: str(name).strip())
 
 
+def _read_parquet(path: Path) -> pd.DataFrame:
+    # Without the metadata that pandas writes beside the data: damaged, it breaks pandas itself.
+    frame: pd.DataFrame = parquet.read_table(path).to_pandas(ignore_metadata=True)
+    return frame
+
+
 def read(path: str | Path, *, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read and validate a CSV, TSV (also gzipped) or Parquet table.
 
@@ -190,12 +204,12 @@ def read(path: str | Path, *, rename: Mapping[str, str] | None = None) -> pd.Dat
     """
     path = Path(path)
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+        table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
     except FileNotFoundError:
         raise
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty") from None
-    except (ValueError, OSError, EOFError, pd.errors.ParserWarning) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
     if rename is not None:
         absent = [name for name in rename if name not in table]

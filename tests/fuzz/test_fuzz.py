@@ -1,0 +1,96 @@
+"""Every input ends in a result that holds or in a documented error; so does the fuzzer notice."""
+
+import time
+
+import pytest
+
+from . import fuzzer
+from .readers import READERS, Case
+
+CASES = 400  # per reader; the recorded run on the book's page has ten times as many
+
+
+def ends(monkeypatch, call, holds=lambda result: None, known=()):
+    """What the fuzzer says of a reader made for this test."""
+    case = Case(call, (ValueError,), ("row",), holds, known)
+    monkeypatch.setattr(fuzzer, "READERS", {"made": lambda folder, rng: case})
+    return fuzzer.run_case("made", 0, 0)
+
+
+def raising(error):
+    def call():
+        raise error
+
+    return call
+
+
+def wrong(result):
+    raise AssertionError("it does not hold")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS)
+def test_every_case_ends_in_a_result_or_a_documented_error(reader) -> None:
+    outcomes = [fuzzer.run_case(reader, case, seed=2026) for case in range(CASES)]
+    assert [o for o in outcomes if o.kind == "bad"] == []
+    kinds = {outcome.kind for outcome in outcomes}
+    assert {"result", "error"} <= kinds  # else the damage is too gross, or there is none
+
+
+def test_equal_seeds_give_equal_cases_and_others_differ() -> None:
+    first, again = (fuzzer.fuzz(20, seed=1) for _ in range(2))
+    assert [o._replace(seconds=0.0, message="") for o in first] == [
+        o._replace(seconds=0.0, message="") for o in again
+    ]
+    assert [o.message for o in fuzzer.fuzz(20, seed=2)] != [o.message for o in first]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("row 3 is no number"), "error"),
+        (ValueError("math domain error"), "bad"),
+        (KeyError("row"), "bad"),
+        (RecursionError("row"), "bad"),
+    ],
+)
+def test_only_documented_errors_that_name_something_pass(monkeypatch, error, kind) -> None:
+    assert ends(monkeypatch, raising(error)).kind == kind
+
+
+def test_known_errors_are_counted_apart(monkeypatch) -> None:
+    outcome = ends(monkeypatch, raising(KeyError("row")), known=("KeyError",))
+    assert outcome.kind == "known"
+
+
+def test_a_result_that_does_not_hold_is_noticed(monkeypatch) -> None:
+    assert ends(monkeypatch, dict, holds=wrong).kind == "bad"
+
+
+def test_a_hang_is_noticed_even_where_exceptions_are_swallowed(monkeypatch) -> None:
+    def stubborn():
+        try:
+            time.sleep(5)
+        except Exception:
+            return {}
+
+    monkeypatch.setattr(fuzzer, "PATIENCE", 0.1)
+    outcome = ends(monkeypatch, stubborn)
+    assert outcome.kind == "bad" and outcome.seconds < 4
+    assert "over 0.1 s" in outcome.message
+
+
+def test_a_file_left_behind_is_noticed(monkeypatch) -> None:
+    def made(folder, rng):
+        return Case(lambda: (folder / "part").touch(), (), (), lambda result: None)
+
+    monkeypatch.setattr(fuzzer, "READERS", {"made": made})
+    assert fuzzer.run_case("made", 0, 0).message == "files were left behind"
+
+
+def test_counts_add_up(monkeypatch) -> None:
+    table = fuzzer.counts(fuzzer.fuzz(25, seed=3)).set_index("input")
+    assert list(table.index) == [*READERS, "all"]
+    assert (table["cases"].drop("all") == 5).all() and table.loc["all", "cases"] == 25
+    ends_in = table[["results", "errors", "known", "other_ends"]].sum(axis=1)
+    assert (ends_in == table["cases"]).all()

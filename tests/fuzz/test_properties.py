@@ -1,0 +1,85 @@
+"""What is written is read back, whatever names and numbers it holds."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib import predictions
+from lib.motifs import read_meme
+from lib.mpra.table import load_table
+from lib.sequences import decode
+
+from .readers import EXPERIMENTS
+
+# Text as a table can hold it: no control characters, nothing that UTF-8 cannot say.
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1)
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
+POSITIVE = st.floats(min_value=1e-300, max_value=1e300)
+
+
+@settings(max_examples=60)
+@given(
+    ids=st.lists(CELLS.filter(lambda s: s == s.strip()), min_size=1, max_size=6, unique=True),
+    numbers=st.data(),
+    ending=st.sampled_from((".csv", ".tsv", ".csv.gz", ".parquet")),
+)
+def test_forecasts_are_read_back_whatever_their_names(ids, numbers, ending) -> None:
+    n = len(ids)
+    target, mean = (numbers.draw(st.lists(FINITE, min_size=n, max_size=n)) for _ in range(2))
+    std = numbers.draw(st.lists(POSITIVE, min_size=n, max_size=n))
+    table = predictions.make(ids, target, mean, std, group=np.array(ids, object))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"table{ending}"
+        predictions.write(table, path)
+        read = predictions.read(path)
+    assert read["id"].tolist() == ids and read["group"].tolist() == ids
+    for column, values in (("target", target), ("mean", mean), ("std", std)):
+        np.testing.assert_allclose(read[column], values, rtol=1e-15, atol=0)
+
+
+@settings(max_examples=60)
+@given(notes=st.lists(CELLS, min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
+def test_other_columns_of_a_measured_table_are_carried_not_interpreted(notes, seed) -> None:
+    rng = np.random.default_rng(seed)
+    dna = decode(rng.integers(0, 4, (len(notes), 30), dtype=np.uint8))
+    activity = rng.normal(size=len(notes))
+    frame = pd.DataFrame({"sequence": dna, "activity": activity, "note": notes})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.tsv"
+        frame.to_csv(path, sep="\t", index=False)
+        data = load_table(path)
+    assert decode(data.codes) == dna and data.metadata["note"].tolist() == notes
+    np.testing.assert_allclose(data.activity, activity, rtol=1e-15)
+
+
+@settings(max_examples=60)
+@given(
+    columns=st.lists(st.lists(st.floats(0.001, 1), min_size=4, max_size=4), min_size=1, max_size=8),
+    name=st.text(st.characters(codec="ascii", exclude_categories=("Cc", "Zs")), min_size=1),
+)
+def test_motifs_are_read_back_from_a_minimal_meme_file(columns, name) -> None:
+    matrix = np.array(columns) / np.sum(columns, axis=1, keepdims=True)
+    rows = "\n".join(" ".join(f"{p:.12f}" for p in row) for row in matrix)
+    head = f"MEME version 4\n\nALPHABET= ACGT\n\nMOTIF {name}\n"
+    text = f"{head}letter-probability matrix: alength= 4 w= {len(matrix)}\n{rows}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "motif.meme"
+        path.write_text(text, "utf-8")
+        (motif,) = read_meme(path)
+    assert motif.name == name
+    np.testing.assert_allclose(motif.probabilities, matrix.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
+@pytest.mark.parametrize("kind", EXPERIMENTS, ids=lambda kind: kind.experiment)
+def test_a_config_is_made_again_from_its_own_values(kind, profile) -> None:
+    config = kind.create(profile=profile)
+    again = kind.create(**config.model_dump(mode="json", exclude_none=True))
+    assert again == config and again.hash == config.hash
+    moved = kind.create(**config.model_dump(exclude_none=True) | {"run_folder": "x", "workers": 3})
+    assert moved.hash == config.hash
