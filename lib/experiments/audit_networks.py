@@ -1,0 +1,126 @@
+"""Networks of notebook 02 as forecasts to audit: its own, or others trained in the same way.
+
+In: :class:`lib.experiments.mpra_gc_ood.Config`. Out: :class:`lib.experiments.audit_table.Forecasts`
+per data set and split: calibration part, test part, and the test part tilted in GC. Fits and
+forecasts are the stored units of notebook 02, and so is the seed of every bootstrap: where nothing
+else is asked for, the audit gives the numbers of that notebook.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib import predictions
+from lib.datasets import SequenceDataset
+from lib.ensembles import combine
+from lib.experiments import mpra_gc_ood
+from lib.experiments.audit_table import Forecasts, prepare
+from lib.experiments.gc_fits import Fitted, base_forecast
+from lib.experiments.gc_tables import gc_deciles
+from lib.experiments.scoring import Scored
+from lib.units import Store
+
+# A label in a table of the audit for what notebook 02 keys by shift and condition.
+TILT = "gc_tilt"
+
+
+def shift_name(shift: str, condition: str) -> str:
+    """The audit's name of a part of notebook 02.
+
+    Examples
+    --------
+    >>> shift_name("", ""), shift_name("gc_tilt", "+0.5 SD")
+    ('', 'gc_tilt +0.5 SD')
+    """
+    return f"{shift} {condition}".strip()
+
+
+def _piece(
+    data: SequenceDataset,
+    rows: np.ndarray,
+    forecast: tuple[np.ndarray, np.ndarray],
+    parts: dict[str, np.ndarray],
+    **more: str,
+) -> pd.DataFrame:
+    columns = {
+        "id": [f"{row}.{copy}" for copy, row in enumerate(rows)],  # a tilt repeats rows
+        "target": data.activity[rows],
+        "mean": forecast[0][rows],
+        "std": forecast[1][rows],
+        "group": data.group[rows],
+        "gc": data.gc[rows],
+        "gc_decile": gc_deciles(data)[rows],
+    }
+    columns |= {name: values[rows] for name, values in parts.items()}
+    return pd.DataFrame(columns).assign(**more)
+
+
+def _uncertainty_parts(fitted: Fitted) -> dict[str, np.ndarray]:
+    """Aleatoric and epistemic standard deviation of an ensemble; NaN where a member saw the row."""
+    if len(fitted.members) < 2:
+        return {}
+    means, stds = (np.stack(values) for values in zip(*fitted.members, strict=True))
+    unseen = np.isfinite(means).all(axis=0)
+    together = combine(means[:, unseen], stds[:, unseen])
+    found = {}
+    for name in ("std_aleatoric", "std_epistemic"):
+        found[name] = np.full(means.shape[1], np.nan)
+        found[name][unseen] = getattr(together, name)
+    return found
+
+
+def _forecasts(fitted: Fitted, items: list[tuple[int, Scored]], model: str) -> Forecasts:
+    """The group arm of one split; ``items`` are its parts with the seeds of their bootstrap."""
+    data, split = fitted.data, fitted.arm.split
+    forecast = base_forecast(fitted)
+    own = _uncertainty_parts(fitted)
+    held = split["calibration"]
+    pieces = [_piece(data, held, forecast, own, split="calibration", shift="")]
+    seeds = {}
+    for part, (seed, item) in zip(fitted.arm.parts, items, strict=True):
+        shift = shift_name(str(item.keys["shift"]), str(item.keys["condition"]))
+        named = {"split": str(item.keys["split"]), "shift": shift}
+        pieces.append(_piece(data, part.rows, forecast, own, **named))
+        seeds[shift] = seed
+    table = predictions.validate(pd.concat(pieces, ignore_index=True), data.name)
+    first = items[0][1]
+    return prepare(
+        table,
+        data.name,
+        by=("gc_decile",),
+        model=model,
+        uncertainty="ensemble" if len(fitted.members) > 1 else "single",
+        split_seed=split.seed,
+        n_train=first.n_train,
+        climatology=first.climatology,
+        seeds=seeds,
+    )
+
+
+def forecasts(
+    config: mpra_gc_ood.Config, store: Store
+) -> tuple[list[SequenceDataset], list[Forecasts], dict[str, int]]:
+    """Forecasts of every group split of ``config``; networks not yet stored are fitted.
+
+    Returns
+    -------
+    data : list of SequenceDataset
+    forecasts : list of Forecasts
+        By data set, then by split.
+    counts : dict of str to int
+        ``fits`` and, of these, ``fits_computed`` now.
+    """
+    data = mpra_gc_ood.load_data(config)
+    fitted, counts = mpra_gc_ood._fit_all(config, store, data)
+    found, seed = [], 0
+    for arm in fitted:
+        items = list(enumerate(mpra_gc_ood._items(arm, config), start=seed))
+        seed += len(items)
+        if arm.arm.main:
+            base = "ensemble" if len(arm.members) > 1 else "single"
+            wanted = [
+                (number, item)
+                for number, item in items
+                if item.keys["model"] == config.model and item.keys["uncertainty"] == base
+            ]
+            found.append(_forecasts(arm, wanted, config.model))
+    return data, found, counts

@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import predictions
+from lib.experiments.audit_table import group_numbers, prepare
+
+
+def table(n=40, **columns):
+    rng = np.random.default_rng(0)
+    base = {"id": [f"e{i}" for i in range(n)], "target": rng.normal(size=n)}
+    base |= {"mean": rng.normal(size=n), "std": 1 + rng.random(n)}
+    return predictions.validate(pd.DataFrame(base | columns))
+
+
+def test_parts_are_dealt_by_split_and_shift():
+    split = ["train"] * 5 + ["calibration"] * 10 + ["test"] * 15 + [""] * 10
+    shift = [""] * 30 + ["heat"] * 10
+    found = prepare(table(split=split, shift=shift), "mine")
+    assert [(p.split, p.shift, p.name, len(p.rows)) for p in found.parts] == [
+        ("test", "", "in distribution", 15),
+        ("shifted", "heat", "heat", 10),
+    ]
+    assert found.calibration.tolist() == list(range(5, 15))
+    assert any("5 rows of split train are left out" in note for note in found.notes)
+
+
+def test_missing_labels_are_in_distribution():
+    shift = pd.Series([None] * 30 + ["heat"] * 10)
+    found = prepare(table(shift=shift), "mine")
+    assert [(p.split, p.shift, len(p.rows)) for p in found.parts] == [
+        ("test", "", 30),
+        ("shifted", "heat", 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"split": ["train"] * 40}, "no rows are left to judge"),
+        ({"shift": [f"s{i}" for i in range(40)]}, "shift has 40 labels; at most 30"),
+        ({"group": ["a"] * 39 + [""]}, "group is missing in row 39"),
+        ({"kind": [f"k{i}" for i in range(40)]}, "kind has 40 labels"),
+    ],
+)
+def test_bad_labels_give_one_error(columns, message):
+    by = ("kind",) if "kind" in columns else ()
+    with pytest.raises(ValueError, match=message):
+        prepare(table(**columns), "mine", by)
+
+
+def test_labels_that_look_alike_become_one_part():
+    found = prepare(table(shift=["a\nb"] * 10 + ["a b"] * 30), "mine")
+    assert [len(part.rows) for part in found.parts] == [40]
+
+
+def test_groups_keep_their_numbers_through_text():
+    assert group_numbers(pd.Series([30, 4, 30])).tolist() == [30, 4, 30]
+    assert group_numbers(pd.Series(["30", "4", "30"])).tolist() == [30, 4, 30]
+    assert group_numbers(pd.Series(["1", "01"])).tolist() == [1, 0]  # two groups stay two
+    assert group_numbers(pd.Series(["b", "a", "b"])).tolist() == [1, 0, 1]
+
+
+def test_gc_and_groups_come_from_sequences():
+    word, other = "ACGTTGCAAGCTATCGGATC", "TTTTAGGCATCCTAGACTGA"
+    revcomp = word[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    sequence = [word, revcomp, other.lower()] * 2
+    found = prepare(table(6, sequence=sequence), "mine")
+    assert found.table["gc"].tolist() == [0.5, 0.5, 0.4] * 2
+    group = found.table["group"].to_numpy()
+    assert group[0] == group[1] != group[2] and found.grouped
+    assert "gc_decile" in found.by and "group_size" in found.by
+
+
+def test_without_groups_the_page_says_so():
+    found = prepare(table(), "mine")
+    assert not found.grouped and "group_size" not in found.by
+    assert any("column group" in note for note in found.notes)
+
+
+def test_covariates_of_one_s_own():
+    kind = ["=x", "y"] * 20
+    found = prepare(table(kind=kind, size=np.arange(40.0)), "mine", ("kind", "size"))
+    assert found.labels["kind"] == ["'=x", "y"]
+    assert np.bincount(found.by["size"]).tolist() == [4] * 10  # 40 numbers: deciles
