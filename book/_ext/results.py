@@ -11,20 +11,29 @@ hold less) says "not in this run" instead.
 The role ``minutes``, used as ``{minutes}`mpra_gc_ood```, becomes the duration of an experiment's
 run, from ``results/manifest.json``.
 
+The role ``verdict``, used as ``{verdict}`C3```, becomes the verdict's word, and the role ``effect``
+the effect of the contrast that decides, with its interval; for a claim without a verdict they
+become "not judged yet" and a dash.
+
 The directive ``verdicts`` becomes the table of all claims, from ``results/claims.csv`` and, for
-those without a verdict yet, ``results/claims/not_judged.csv``. With a claim as its argument
-(``{verdicts} C3``) it becomes that claim's statement and verdict, and the table of its contrasts
-from ``results/claims/parts.csv``. The page needs a heading for each claim, whose anchor is the
-claim's name in small letters. Verdicts need published runs, so the quick report says only that.
+those without a verdict yet, ``results/claims/not_judged.csv``; with its option ``short``, what fits
+a front page. With a claim as its argument (``{verdicts} C3``) it becomes that claim's statement and
+verdict, and the table of its contrasts from ``results/claims/parts.csv``, folded where it is long.
+The page ``claims`` needs a heading for each claim, whose anchor is the claim's name in small
+letters. Verdicts need published runs, so the quick report says only that.
 """
 
 import csv
+import html
 import json
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -32,6 +41,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 LOGGER = logging.getLogger(__name__)
 Row = dict[str, str]
+MOST_OPEN = 9  # contrasts of a claim that stand unfolded
 USUALLY_EMPTY = ("seed", "split_seed", "by")
 
 
@@ -109,13 +119,62 @@ class MinutesRole(TableRole):
         return self.absent(f"results/manifest.json has no entry {self.text}")
 
 
+class ClaimRole(TableRole):
+    """What the roles ``verdict`` and ``effect`` share: the row of a claim."""
+
+    def row(self) -> Row | None:
+        """The claim's row; None where it waits for its tables.
+
+        Raises
+        ------
+        LookupError
+            If neither table of verdicts names the claim.
+        """
+        found = []
+        for name in ("claims.csv", "claims/not_judged.csv"):
+            path = self.folder() / name
+            self.env.note_dependency(str(path))
+            if path.is_file():
+                rows = read_table(path, path.stat().st_mtime)
+                found += [row for row in rows if row["id"] == self.text]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} rows of results/claims.csv are of {self.text}")
+        return found[0] if "verdict" in found[0] else None
+
+
+class VerdictRole(ClaimRole):
+    """The role ``verdict``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the claim by its verdict's word."""
+        try:
+            row = self.row()
+        except LookupError as error:
+            return self.absent(str(error))
+        if row is None:
+            return [nodes.emphasis(text="not judged yet")], []
+        return [verdict_word(row["verdict"])], []
+
+
+class EffectRole(ClaimRole):
+    """The role ``effect``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the claim by the effect that decides it."""
+        try:
+            row = self.row()
+        except LookupError as error:
+            return self.absent(str(error))
+        return [nodes.inline(text=show_effect(row) if row else "–", classes=["result"])], []
+
+
 def text(content: str) -> list[nodes.Node]:
     """Plain text in the shape of a table's cell."""
     return [nodes.Text(content)]
 
 
-def make_table(header: list[str], rows: list[list[list[nodes.Node]]]) -> nodes.table:
-    """A table of cells that hold inline nodes."""
+def make_table(header: list[str], rows: list[list[list[nodes.Node]]], kind: str) -> nodes.table:
+    """A table of cells that hold inline nodes; ``kind`` is a class for the style sheet."""
 
     def line(cells: list[list[nodes.Node]]) -> nodes.row:
         return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells))
@@ -124,7 +183,15 @@ def make_table(header: list[str], rows: list[list[list[nodes.Node]]]) -> nodes.t
     group += [nodes.colspec(colwidth=30) for _ in header]
     group += nodes.thead("", line([text(name) for name in header]))
     group += nodes.tbody("", *(line(row) for row in rows))
-    return nodes.table("", group, classes=["verdicts", "colwidths-auto"])
+    return nodes.table("", group, classes=["verdicts", kind, "colwidths-auto"])
+
+
+def folded(summary: str, content: nodes.Node) -> list[nodes.Node]:
+    """Content that a reader opens by its summary."""
+    start = f'<details class="folded"><summary>{html.escape(summary)}</summary>'
+    ends = (start, "</details>")
+    before, after = (nodes.raw("", end, format="html") for end in ends)
+    return [before, content, after]
 
 
 def show_effect(row: Row) -> str:
@@ -138,12 +205,15 @@ def show_others(row: Row) -> str:
     return f"{row['verdict_half']} / {row['verdict_double']}"
 
 
+def verdict_word(verdict: str) -> nodes.strong:
+    """The word, which the style sheet colours."""
+    return nodes.strong("", verdict, classes=["verdict", f"verdict-{verdict}"])
+
+
 def show_verdict(row: Row) -> list[nodes.Node]:
     """The verdict, and how it came about where that needs saying."""
-    verdict = row["verdict"]
-    classes = ["verdict", f"verdict-{verdict}"]
     note = f" ({row['note']})" if row["note"] else ""
-    return [nodes.strong("", verdict, classes=classes), nodes.Text(note)]
+    return [verdict_word(row["verdict"]), nodes.Text(note)]
 
 
 def claim_order(row: Row) -> tuple[str, int]:
@@ -156,6 +226,7 @@ class VerdictsDirective(SphinxDirective):
     """The directive ``verdicts``."""
 
     optional_arguments = 1
+    option_spec: ClassVar = {"short": directives.flag}
     files = ("claims.csv", "claims/parts.csv", "claims/not_judged.csv")
 
     def run(self) -> list[nodes.Node]:
@@ -170,7 +241,8 @@ class VerdictsDirective(SphinxDirective):
             tables.append(read_table(path, path.stat().st_mtime))
         judged, parts, waiting = tables
         if not self.arguments:
-            return [self.overview(judged, parts, waiting)]
+            short = "short" in self.options
+            return [self.overview(judged, parts, waiting, short)]
         claim = self.arguments[0]
         found = [row for row in [*judged, *waiting] if row["id"] == claim]
         if len(found) != 1:
@@ -195,46 +267,67 @@ class VerdictsDirective(SphinxDirective):
         reference.attributes |= {"refdoc": self.env.docname, "refexplicit": False, "refwarn": True}
         return [reference]
 
-    def overview(self, judged: list[Row], parts: list[Row], waiting: list[Row]) -> nodes.table:
+    def anchor(self, claim: str) -> nodes.reference:
+        """A link to the claim's section, from whichever page."""
+        page = "" if self.env.docname == "claims" else "claims.html"
+        return nodes.reference("", claim, refuri=f"{page}#{claim.lower()}", internal=True)
+
+    def overview(
+        self, judged: list[Row], parts: list[Row], waiting: list[Row], short: bool
+    ) -> nodes.table:
         """All claims, in their order; a claim's own note is left to its section."""
-        header = ["claim", "statement", "verdict", "effect", "n", "margin", "at half / at twice"]
+        header = ["claim", "statement", "verdict", "effect, interval, n", "margin"]
         notes = {(row["id"], row["part"]): row["note"] for row in parts}
         lines = []
         for row in sorted([*judged, *waiting], key=claim_order):
-            anchor = nodes.reference("", row["id"], refuri=f"#{row['id'].lower()}", internal=True)
-            cells = [[anchor], text(row["statement"])]
+            cells = [[self.anchor(row["id"])], text(row["statement"])]
             if "reason" in row:
-                cells += [text(f"not judged yet: {row['reason']}"), *(text("–") for _ in range(5))]
+                said = "not judged yet" if short else f"not judged yet: {row['reason']}"
+                cells += [text(said), *(text("–") for _ in range(2 if short else 3))]
+                lines.append(cells)
+                continue
+            if short:
+                cells.append([verdict_word(row["verdict"])])
             else:
                 note = notes.get((row["id"], row["part"]), "")
-                cells += [show_verdict(row | {"note": note}), text(show_effect(row))]
-                cells += [text(row["n"]), text(row["margin"]), text(show_others(row))]
-                cells.append(self.link(row["evidence"]))
-            lines.append(cells)
-        return make_table([*header, "evidence"], lines)
+                cells.append(show_verdict(row | {"note": note}))
+                cells[1] += [nodes.Text(". "), *self.link(row["evidence"])]
+            cells += [text(f"{show_effect(row)}, n = {row['n']}"), text(row["margin"])]
+            lines.append(cells if short else [*cells, text(show_others(row))])
+        if short:
+            return make_table(header, lines, "short")
+        return make_table([*header, "at half / at twice"], lines, "all")
 
     def one_claim(self, claim: Row, parts: list[Row]) -> list[nodes.Node]:
         """Statement, verdict and what decided it, then the contrasts."""
         statement = nodes.paragraph("", "", nodes.Text(f"“{claim['statement']}.”"))
         if "reason" in claim:
             return [statement, nodes.paragraph("", f"Not judged yet: {claim['reason']}.")]
-        decided = text(f" Decided by: {claim['part']}. Evidence: ")
+        figures = f"{show_effect(claim)}, n = {claim['n']}, margin {claim['margin']}"
+        decided = text(f" Decided by: {claim['part']}: {figures}. Evidence: ")
         ending = [*self.link(claim["evidence"]), nodes.Text(".")]
         verdict = nodes.paragraph("", "", *show_verdict(claim), nodes.Text("."), *decided, *ending)
-        header = ["contrast", "effect", "interval", "n", "margin", "verdict", "at half / at twice"]
-        lines = [
-            [
-                text(row["part"] + (", secondary" if row["secondary"] == "True" else "")),
-                text(show_effect(row)),
-                text(f"{100 * float(row['level']):.0f} %"),
-                *(text(row[column]) for column in ("n", "margin")),
-                show_verdict(row),
-                text(show_others(row)),
-                text(row["table"]),
-            ]
-            for row in parts
-        ]
-        return [statement, verdict, make_table([*header, "table"], lines)]
+        table = self.contrasts(parts)
+        if len(parts) <= MOST_OPEN:
+            return [statement, verdict, table]
+        counts = Counter(row["verdict"] for row in parts if row["secondary"] != "True")
+        said = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+        secondary = len(parts) - sum(counts.values())
+        said += f"; {secondary} secondary" if secondary else ""
+        return [statement, verdict, *folded(f"All {len(parts)} contrasts: {said}", table)]
+
+    def contrasts(self, parts: list[Row]) -> nodes.table:
+        """A claim's contrasts, those that carry no weight marked."""
+        header = ["contrast", "effect, interval, n", "margin", "verdict", "at half / at twice"]
+        lines = []
+        for row in parts:
+            name = row["part"] + (", secondary" if row["secondary"] == "True" else "")
+            source = nodes.inline(text=f" {row['table']}.csv", classes=["source"])
+            level = f"{100 * float(row['level']):.0f} %, n = {row['n']}"
+            cells = [[nodes.Text(name), source], text(f"{show_effect(row)}, {level}")]
+            cells += [text(row["margin"]), show_verdict(row), text(show_others(row))]
+            lines.append(cells)
+        return make_table(header, lines, "contrasts")
 
 
 def setup(app: Sphinx) -> dict[str, object]:
@@ -242,5 +335,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_config_value("results_required", True, "env", bool)
     app.add_role("result", ResultRole())
     app.add_role("minutes", MinutesRole())
+    app.add_role("verdict", VerdictRole())
+    app.add_role("effect", EffectRole())
     app.add_directive("verdicts", VerdictsDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

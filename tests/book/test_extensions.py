@@ -137,16 +137,35 @@ def test_verdicts_of_all_claims_in_order(tmp_path: Path, monkeypatch: pytest.Mon
     page, warnings = build(tmp_path, "```{verdicts}\n```", monkeypatch, more=VERDICTS)
     _, first, second, tenth = cells(page)
     assert first == [
-        *("C1", "It is accurate", "**supported**", "1.500 (1.400 to 1.600)", "5", "> 1.25"),
-        *("supported / supported", "Evidence in full"),
+        *("C1", "It is accurate. Evidence in full", "**supported**"),
+        *("1.500 (1.400 to 1.600), n = 5", "> 1.25", "supported / supported"),
     ]
-    assert second[:4] == ["C2", "It stays so", "not judged yet: no contrast set yet", "–"]
-    assert tenth[2:4] == [
+    assert second == ["C2", "It stays so", "not judged yet: no contrast set yet", "–", "–", "–"]
+    assert tenth[1:4] == [
+        "It rejects well. results/e.csv",
         "**contradicted** (present but below margin)",
-        "0.900 (0.880 to 0.921)",
+        "0.900 (0.880 to 0.921), n = 10",
     ]
-    assert tenth[6:] == ["supported / undecided", "results/e.csv"]
+    assert tenth[5] == "supported / undecided"
     assert "results/" not in warnings
+
+
+def test_short_table_of_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, _ = build(tmp_path, "```{verdicts}\n:short:\n```", monkeypatch, more=VERDICTS)
+    _, first, second, tenth = cells(page)
+    assert first == [
+        *("C1", "It is accurate", "**supported**", "1.500 (1.400 to 1.600), n = 5", "> 1.25"),
+    ]
+    assert second == ["C2", "It stays so", "not judged yet", "–", "–"]
+    assert tenth[2] == "**contradicted**"
+
+
+def test_words_and_effects_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in ("C10", "C2", "C9"))
+    page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
+    said = " ".join(page.replace("\u00a0", " ").split())
+    assert "**contradicted** 0.900 (0.880 to 0.921), *not judged yet* –, *not in this" in said
+    assert warnings.count("0 rows of results/claims.csv are of C9") == 2
 
 
 def test_verdict_of_one_claim_with_its_contrasts(
@@ -154,15 +173,25 @@ def test_verdict_of_one_claim_with_its_contrasts(
 ) -> None:
     text = "```{verdicts} C1\n```\n\n```{verdicts} C2\n```"
     page, _ = build(tmp_path, text, monkeypatch, more=VERDICTS)
-    assert "“It is accurate.”" in page
-    assert "**supported**. Decided by: ratio (cnn). Evidence: Evidence in full." in page
-    assert "Not judged yet: no contrast set yet." in page
+    said = " ".join(page.replace("\u00a0", " ").split())
+    assert "“It is accurate.”" in said
+    assert (
+        "**supported**. Decided by: ratio (cnn): 1.500 (1.400 to 1.600), n = 5, margin > 1.25. "
+        "Evidence: Evidence in full."
+    ) in said
+    assert "Not judged yet: no contrast set yet." in said
     _, ratio, twin = cells(page)
-    assert ratio[:3] == ["ratio (cnn)", "1.500 (1.400 to 1.600)", "95 %"]
+    assert ratio[:3] == ["ratio (cnn) e.csv", "1.500 (1.400 to 1.600), 95 %, n = 5", "> 1.25"]
     assert twin == [
-        *("twin, secondary", "0.900 (0.840 to 0.940)", "90 %", "7", "0.85 to 0.95"),
-        *("**undecided**", "undecided / supported", "e"),
+        *("twin, secondary e.csv", "0.900 (0.840 to 0.940), 90 %, n = 7", "0.85 to 0.95"),
+        *("**undecided**", "undecided / supported"),
     ]
+
+
+def test_long_lists_of_contrasts_are_folded() -> None:
+    start, _, end = load("results").folded("12 < 13", None)
+    assert start.astext() == '<details class="folded"><summary>12 &lt; 13</summary>'
+    assert end.astext() == "</details>"
 
 
 def test_missing_verdicts_warn_in_a_published_build_alone(

@@ -11,7 +11,7 @@ import yaml
 LARGEST_PAGE = 1_500_000
 LARGEST_SITE = 25_000_000
 KEY_STRINGS = {
-    "index": ["independent reconstruction", "not endorsed by the author", "2601.14969"],
+    "index": ["independent reconstruction", "not endorsed by the author", "five sentences"],
     "data": ["lentiMPRA", "STARR-seq", "MPRA_DATA_DIR"],
     "methods": ["aleatoric", "Pearson and Spearman", "bootstrap"],
     "claims": ["margin", "all parts hold", "True by construction", "C1", "C12"],
