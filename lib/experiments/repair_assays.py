@@ -19,7 +19,9 @@ from lib.experiments.gc_arms import Arm, build_arms
 from lib.experiments.gc_arms import Part as ArmPart
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repair_detection import Seen, detect
+from lib.experiments.repair_quantiles import QuantileNetwork, quantile_columns
 from lib.experiments.repair_scoring import (
+    LEVEL,
     Part,
     averages,
     calibrated,
@@ -36,13 +38,17 @@ JUDGED = ("test", "shifted")
 
 
 class Fitted(NamedTuple):
-    """An arm with its one network and that network's forecast of the assay's unseen rows."""
+    """An arm with its one network and that network's forecast of the assay's unseen rows.
+
+    ``quantiles`` is the network with two quantiles, on the group arm.
+    """
 
     data: SequenceDataset
     arm: Arm
     model: Result
     mean: FloatArray
     std: FloatArray
+    quantiles: Result | None = None
 
 
 def fit_arms(
@@ -55,21 +61,24 @@ def fit_arms(
         for seed in config.split_seeds
         for arm in build_arms(assay, ARMS, config.gc_quantile, config.gc_tilts, seed)
     ]
-    units = [
-        fitting(
-            config.fit(config.seeds[0], arm.both_strands and not assay.oriented), assay, arm.split
-        )
-        for assay, arm in arms
-    ]
-    missing = missing_units(units, store)
-    models = run_units(units, store, config.where, "fits of assays")
-    asked = [predicting(unit, model) for unit, model in zip(units, models, strict=True)]
+    units, pairs = [], {}
+    for index, (assay, arm) in enumerate(arms):
+        settings = config.fit(config.seeds[0], arm.both_strands and not assay.oriented)
+        units.append(fitting(settings, assay, arm.split))
+        if arm.main:
+            ends = settings.model_copy(update={"interval_level": LEVEL})
+            pairs[index] = fitting(ends, assay, arm.split)
+    jobs = [*units, *pairs.values()]
+    missing = missing_units(jobs, store)
+    models = run_units(jobs, store, config.where, "fits of assays")
+    quantiles = dict(zip(pairs, models[len(units) :], strict=True))
+    asked = [predicting(unit, model) for unit, model in zip(units, models, strict=False)]
     found = run_units(asked, store, config.where, "forecasts")
     fitted = [
-        Fitted(assay, arm, model, *forecast(result))
-        for (assay, arm), model, result in zip(arms, models, found, strict=True)
+        Fitted(assay, arm, models[index], *forecast(result), quantiles.get(index))
+        for index, ((assay, arm), result) in enumerate(zip(arms, found, strict=True))
     ]
-    return fitted, {"fits": len(units), "fits_computed": missing}
+    return fitted, {"fits": len(jobs), "fits_computed": missing}
 
 
 def _seen(fitted: Fitted, rows: IndexArray, most: int, rng: np.random.Generator) -> Seen:
@@ -115,6 +124,10 @@ def judge(fitted: Fitted, settings: Settings, draws: int) -> tuple[pd.DataFrame,
         asked = _part(fitted, part.rows)
         repairs = calibrated(held, asked, settings.gc_bins, relatives=relatives)
         columns, single = calibrated_columns(repairs, asked, gc_bins(held, asked, DECILES)[1])
+        if fitted.quantiles is not None:
+            pair = QuantileNetwork(fitted.quantiles)
+            ends = [pair.ends(fitted.data.take(rows)) for rows in (drawn, part.rows)]
+            columns |= quantile_columns(ends[0], held.target, ends[1], asked.target)
         labelled = labelled_columns(
             asked,
             [np.arange(len(part.rows))],

@@ -9,6 +9,8 @@ import pandas as pd
 
 from lib.experiments.gc_page import NAMES as ASSAYS
 from lib.experiments.page import interval
+from lib.experiments.repair_quantiles import RAW
+from lib.experiments.repair_quantiles import REPAIRED as CQR
 from lib.experiments.repair_scoring import ESTIMATED, KNOWN, LEVEL
 from lib.experiments.sim_page import SHIFT_NAMES
 from lib.experiments.uncertainty_repair import Config, Tables
@@ -24,6 +26,8 @@ REPAIRS = {
     ("weighted_cp", KNOWN): "weighted, known ratio",
     ("weighted_cp", ESTIMATED): "weighted, estimated ratio",
     ("group_cp", ""): "group-wise conformal",
+    (RAW, ""): "two quantiles, no repair",
+    (CQR, ""): "two quantiles, conformal",
 }
 SHIFTS = SHIFT_NAMES | {
     "": "in distribution",
@@ -71,6 +75,18 @@ GUARANTEES = (
         "calibration part with its relatives",
         "groups exchangeable, elements exchangeable within a group",
         "coverage at least nominal for an element of a new group",
+    ),
+    (
+        "two quantiles, no repair",
+        "a network trained for the two ends",
+        "the network's own quantiles are right",
+        "none",
+    ),
+    (
+        "two quantiles, conformal",
+        "the same and the calibration part",
+        "elements exchangeable with the calibration part",
+        "marginal coverage at least nominal; widths follow the two quantiles",
     ),
     (
         "k labels: gain, offset, scale",

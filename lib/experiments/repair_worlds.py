@@ -16,9 +16,11 @@ from scipy.special import ndtr, ndtri
 from lib.conformal import conformal_quantile
 from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.experiments.repair_detection import Seen, detect
+from lib.experiments.repair_quantiles import QuantileNetwork, quantile_columns
 from lib.experiments.repair_scoring import (
     KNOWN,
     LEVEL,
+    Columns,
     Key,
     Part,
     Weights,
@@ -155,7 +157,7 @@ class Settings(NamedTuple):
 
 def _judge(
     condition: Condition, seed: int, held: tuple[Part, SequenceDataset], test: SequenceDataset,
-    asked: Part, home: SequenceDataset, settings: Settings,
+    asked: Part, home: SequenceDataset, settings: Settings, more: Columns,
 ) -> pd.DataFrame:  # fmt: skip
     part, data = held
     truth = known_truth(test)
@@ -181,13 +183,15 @@ def _judge(
     if known is not None:
         own = known[1] / (known[0].sum() + known[1])
         single[Key("weighted_cp", KNOWN, FROM_WEIGHTS)] = float(own.mean())
-    table = averages(columns | from_labels[0], single | from_labels[1])
+    table = averages(columns | more | from_labels[0], single | from_labels[1])
     oracle = oracle_values((truth.mean, truth.std), asked)
     whole = table["by"] == ""
     return table.assign(oracle=table["metric"].map(oracle).where(whole).astype(float))
 
 
-def repair_unit(config: Mapping[str, Any], model: Stored) -> Result:
+def repair_unit(
+    config: Mapping[str, Any], model: Stored, quantiles: Stored | None = None
+) -> Result:
     """Every condition of a world: values, their oracle values, and detection."""
     arm, conditions, sizes, settings = _read(config)
     seed = arm.world_seed
@@ -197,11 +201,16 @@ def repair_unit(config: Mapping[str, Any], model: Stored) -> Result:
     held = network.part(calibration)
     seen = network.seen(calibration, held, 2 * settings.detection_size)
     home = test_data(seed, Condition(), sizes.test)
+    pair = None if quantiles is None else QuantileNetwork(quantiles.result)
     values, detection = [], []
     for index, condition in enumerate(conditions):
         test = test_data(seed, condition, sizes.test)
         asked = network.part(test)
-        table = _judge(condition, seed, (held, calibration), test, asked, home, settings)
+        more: Columns = {}
+        if pair is not None:
+            ends = pair.ends(calibration), pair.ends(test)
+            more = quantile_columns(ends[0], held.target, ends[1], asked.target)
+        table = _judge(condition, seed, (held, calibration), test, asked, home, settings, more)
         values.append(table.drop(columns=["lower", "upper", "variance"]).assign(condition=index))
         found = network.detect(seen, test, asked, settings.permutations, seed)
         same = bool(np.array_equal(test.codes, home.codes))
@@ -269,12 +278,19 @@ def repairing(
     settings: Settings,
     fit: Unit,
     result: Result,
+    quantiles: tuple[Unit, Result] | None = None,
 ) -> Unit:
-    """The unit that judges every repair of a finished fit in its world."""
+    """The unit that judges every repair of a finished fit in its world.
+
+    ``quantiles`` is the finished fit of a network with two quantiles in the same world.
+    """
     config = {
         "arm": asdict(arm),
         "conditions": [asdict(condition) for condition in conditions],
         "sizes": asdict(sizes),
         "settings": settings._asdict() | {"labels": list(settings.labels)},
     }
-    return Unit(repair_unit, config, {"model": Stored(result, fit.key)}, fit.modules)
+    data = {"model": Stored(result, fit.key)}
+    if quantiles is not None:
+        data["quantiles"] = Stored(quantiles[1], quantiles[0].key)
+    return Unit(repair_unit, config, data, fit.modules)

@@ -19,6 +19,7 @@ from lib.experiments.fits import fitting
 from lib.experiments.mpra_gc_ood import STANDIN, load_data
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repair_assays import fit_arms, judge_all
+from lib.experiments.repair_quantiles import quantile_fit
 from lib.experiments.repair_worlds import Settings, read, repairing
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
 from lib.experiments.tuning import tuned
@@ -47,6 +48,8 @@ class Config(ExperimentConfig):
         Network of the simulated worlds and of the assays.
     world_seeds : tuple of int
         Simulated worlds.
+    quantile_worlds : int
+        Of these, in how many a network with two quantiles is fitted too.
     n_train, n_validation, n_calibration, n_test : int
         Simulated elements per part.
     epochs : int
@@ -91,6 +94,7 @@ class Config(ExperimentConfig):
         "quick": {
             "severities": (0.5, 1.0),
             "world_seeds": (0, 1, 2),
+            "quantile_worlds": 1,
             "n_train": 4000,
             "n_validation": 500,
             "n_calibration": 500,
@@ -110,6 +114,7 @@ class Config(ExperimentConfig):
     severities: Numbers = (0.25, 0.5, 0.75, 1.0)
     model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
+    quantile_worlds: int = Field(default=5, ge=0, le=1000)
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
     n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
     n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
@@ -224,24 +229,28 @@ def conditions(config: Config) -> list[Condition]:
 def _worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     """Values and detection of all worlds, and how many fits there are and were computed now."""
     arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
-    fits = []
-    for arm in arms:
+    fits, pairs = [], []
+    for index, arm in enumerate(arms):
         data, split = training_data(arm, config.parts)
-        settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
-        fits.append(fitting(settings, data, split))
-    missing = missing_units(fits, store)
-    fitted = run_units(fits, store, config.where, "fits of worlds")
+        own = {"epochs": config.epochs, "device": config.device, "seed": arm.world_seed}
+        fits.append(fitting(tuned(arm.model, **own), data, split))
+        if index < config.quantile_worlds:
+            pairs.append(fitting(quantile_fit(arm.model, **own), data, split))
+    missing = missing_units([*fits, *pairs], store)
+    fitted = run_units([*fits, *pairs], store, config.where, "fits of worlds")
+    finished = [*zip(fits, fitted, strict=False)]
+    ends = dict(enumerate(zip(pairs, fitted[len(fits) :], strict=True)))
     asked = conditions(config)
     jobs = [
-        repairing(arm, asked, config.parts, config.settings, unit, result)
-        for arm, unit, result in zip(arms, fits, fitted, strict=True)
+        repairing(arm, asked, config.parts, config.settings, *fit, ends.get(index))
+        for index, (arm, fit) in enumerate(zip(arms, finished, strict=True))
     ]
     judged = run_units(jobs, store, config.where, "repaired worlds")
     found = [read(result, asked, arm.world_seed) for arm, result in zip(arms, judged, strict=True)]
     values, detection = (
         pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)
     )
-    return values, detection, {"fits": len(fits), "fits_computed": missing}
+    return values, detection, {"fits": len(fitted), "fits_computed": missing}
 
 
 def run(config: Config, store: Store) -> Tables:

@@ -4,6 +4,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from lib import results
+from lib.conformal import Interval
 from lib.experiments import (
     mpra_gc_ood,
     repair_answer,
@@ -15,6 +16,7 @@ from lib.experiments import (
 )
 from lib.experiments.config import ParameterError
 from lib.experiments.repair_detection import Seen, detect
+from lib.experiments.repair_quantiles import quantile_columns
 from lib.experiments.repair_scoring import (
     ESTIMATED,
     KNOWN,
@@ -66,6 +68,25 @@ def test_known_weights_cover_where_none_undercover():
     assert abs(np.mean(covered[KNOWN]) - 0.9) < 3 * error + 0.005  # own mass lifts it a little
     assert abs(np.mean(covered[ESTIMATED]) - 0.9) < 3 * error + 0.01
     assert np.mean(covered["norm_cp"]) < 0.85
+
+
+def test_quantiles_of_the_wrong_width_are_made_nominal():
+    """Ends at ±1 of a standard Gaussian cover .683; the repaired ones stand at ±1.645."""
+    rng = np.random.default_rng(2)
+    held, asked = rng.normal(size=20_000), rng.normal(size=20_000)
+    ends = [Interval(np.full(20_000, -1.0), np.ones(20_000))] * 2
+    found = quantile_columns(ends[0], held, ends[1], asked)
+    assert found[Key("quantiles", "", "picp_90")].mean() == pytest.approx(0.683, abs=0.01)
+    assert found[Key("cqr", "", "picp_90")].mean() == pytest.approx(0.9, abs=0.01)
+    assert found[Key("cqr", "", "mpiw_90")].mean() == pytest.approx(2 * HALF, abs=0.06)
+
+
+def test_quantile_networks_stand_beside_the_repairs(found):
+    rows = found[0].rows
+    rows = rows[(rows["metric"] == "picp_90") & (rows["by"] == "")]
+    for data in ("simulation", "standin"):
+        own = rows[(rows["data"] == data) & (rows["split"] == "test")]
+        assert {"quantiles", "cqr", "norm_cp"} <= set(own["uncertainty"])
 
 
 def test_every_repair_is_nominal_in_distribution():
