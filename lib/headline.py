@@ -123,7 +123,8 @@ def coverage_rows(folder: Path) -> pd.DataFrame:
     condition = rows["condition"].where(rows["source"] == MEASURED, dose + " " + rows["condition"])
     order = {line.label: place for place, line in enumerate(LINES)}
     rows = rows.assign(shift=names, condition=condition.str.strip())
-    rows = rows.assign(data=rows["data"].map(ORIGINS), coverage=rows["value"])
+    origins = [ORIGINS.get(name, name) for name in rows["data"]]
+    rows = rows.assign(data=origins, coverage=rows["value"])
     rows = rows.sort_values("shift", key=lambda names: names.map(order), kind="stable")
     columns = ["shift", "source", "data", "condition", "coverage", "lower", "upper", "n"]
     return rows[columns].reset_index(drop=True)

@@ -20,7 +20,7 @@ import nbformat
 import pandas as pd
 import yaml
 
-from lib import claims
+from lib import claims, staleness
 from lib.results import write_atomic
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
@@ -218,6 +218,7 @@ def publish(root: Path, only: Sequence[str]) -> None:
         (root / "book" / "experiments").mkdir(exist_ok=True)
         shutil.copyfile(page, root / "book" / "experiments" / page.name)
         publish_tables(out / "results", root / "results", name.split("_", 1)[1])
+        staleness.record_files(root, name.split("_", 1)[1])
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
     claims.write(root)
 

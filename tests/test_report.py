@@ -194,6 +194,8 @@ def test_publishing_judges_the_claims_anew(small: Path, monkeypatch: pytest.Monk
     published = small / "results" / "claims.csv"
     assert len(published.read_text("utf-8").splitlines()) == 1  # its table is not there yet
     report.publish(small, ["01_one"])
+    manifest = json.loads((small / "results" / "manifest.json").read_text("utf-8"))
+    assert set(manifest["one"]["files"]) == {"results/one.csv", "book/experiments/01_one.ipynb"}
     assert published.read_text("utf-8").splitlines()[1].startswith("C1,a,supported,2,1.5,2.5,9,")
 
 

@@ -1,20 +1,25 @@
 """Sphinx extension: figures and tables of the book's own pages, made from the published tables.
 
-In: ``results/`` beside the book's folder. Out: the directive ``headline``, the figure of coverage
-under every shift. A build with ``results_required`` off (the quick report, whose tables may hold
-less) says "not in this run" where a strict one warns.
+In: ``results/`` beside the book's folder. Out: the directives ``headline``, the figure of coverage
+under every shift, and ``runs``, the table of published runs: their time, and whether the code is
+still the one they ran with. A build with ``results_required`` off (the quick report, whose tables
+may hold less) says "not in this run" where a strict one warns. A strict build also warns of every
+published file that was altered after its run.
 """
 
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib import headline
+from lib import headline, staleness
+from results import make_table, show_duration, text
 
 LOGGER = logging.getLogger(__name__)
+MOST_NAMED = 6  # modules of a stale page
 
 
 class TablesDirective(SphinxDirective):
@@ -51,8 +56,50 @@ class HeadlineDirective(TablesDirective):
         return [output(headline.figure(folder)._repr_html_())]
 
 
+class RunsDirective(TablesDirective):
+    """The directive ``runs``."""
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """Each published run with its time and the state of its source."""
+        self.env.note_dependency(str(folder / "manifest.json"))
+        manifest = staleness.read_manifest(folder.parent)
+        if not manifest:
+            raise FileNotFoundError("results/manifest.json does not exist; make publish writes it")
+        lines = []
+        for page in sorted(self.env.found_docs):
+            name = page.rpartition("/")[2].partition("_")[2]
+            if page.startswith("experiments/") and name in manifest:
+                duration = show_duration(manifest[name])
+                lines.append(
+                    [self.link(page), text(duration), text(self.source_state(folder, name))]
+                )
+        header = ["notebook", "minutes of its run", "computed with"]
+        return [make_table(header, lines, "runs")]
+
+    def source_state(self, folder: Path, experiment: str) -> str:
+        """Whether the source is that of the run, and which modules differ."""
+        runs = {run.experiment: run for run in staleness.published_runs(folder.parent)}
+        run = runs[experiment]
+        if run.current:
+            return "the present source"
+        names = [name.removeprefix("lib.") for name in run.modules]
+        shown = ", ".join(names[:MOST_NAMED]) or "modules it did not record"
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return f"an earlier source of {shown}{more}"
+
+
+def warn_of_altered_files(app: Sphinx) -> None:
+    """An edited table or page is not what its run wrote."""
+    if app.config.results_required:
+        for names in staleness.altered_files(Path(app.srcdir).parent).values():
+            for name in names:
+                LOGGER.warning("%s was altered after its run; make publish writes it anew", name)
+
+
 def setup(app: Sphinx) -> dict[str, object]:
-    """Register the directive; the roles' extension brings the switch ``results_required``."""
+    """Register the directives; the roles' extension brings the switch ``results_required``."""
     app.setup_extension("results")
     app.add_directive("headline", HeadlineDirective)
+    app.add_directive("runs", RunsDirective)
+    app.connect("builder-inited", warn_of_altered_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -36,6 +36,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -205,6 +206,15 @@ def show_others(row: Row) -> str:
     return f"{row['verdict_half']} / {row['verdict_double']}"
 
 
+def page_link(env: BuildEnvironment, page: str) -> list[nodes.Node]:
+    """A link to a page by its title."""
+    reference = addnodes.pending_xref(
+        "", nodes.inline(text=page), refdomain="std", reftype="doc", reftarget=f"/{page}"
+    )
+    reference.attributes |= {"refdoc": env.docname, "refexplicit": False, "refwarn": True}
+    return [reference]
+
+
 def verdict_word(verdict: str) -> nodes.strong:
     """The word, which the style sheet colours."""
     return nodes.strong("", verdict, classes=["verdict", f"verdict-{verdict}"])
@@ -261,11 +271,7 @@ class VerdictsDirective(SphinxDirective):
         page = evidence.split(", ")[0].removesuffix(".html")
         if page not in self.env.found_docs:
             return text(evidence)
-        reference = addnodes.pending_xref(
-            "", nodes.inline(text=page), refdomain="std", reftype="doc", reftarget=f"/{page}"
-        )
-        reference.attributes |= {"refdoc": self.env.docname, "refexplicit": False, "refwarn": True}
-        return [reference]
+        return page_link(self.env, page)
 
     def anchor(self, claim: str) -> nodes.reference:
         """A link to the claim's section, from whichever page."""

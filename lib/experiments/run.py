@@ -12,6 +12,7 @@ import pandas as pd
 
 from lib import results
 from lib.experiments.config import ExperimentConfig, repository_root
+from lib.staleness import module_hashes
 from lib.units import Store
 
 
@@ -30,6 +31,8 @@ F = TypeVar("F", covariant=True)
 class Experiment(Protocol[C, F]):
     """A module with a pure function from config to tables."""
 
+    __name__: str
+
     def run(self, config: C, store: Store) -> F:
         """Fit, forecast, score."""
 
@@ -46,7 +49,7 @@ def run_experiment(experiment: Experiment[C, F], config: C) -> F:
     Parameters
     ----------
     experiment : module
-        Holds ``run(config, store)``.
+        Holds ``run(config, store)``; the manifest takes the hashes of its source.
     config : ExperimentConfig
 
     Returns
@@ -59,5 +62,6 @@ def run_experiment(experiment: Experiment[C, F], config: C) -> F:
         For bad parameters or data; nothing is written then.
     """
     found: Any = experiment.run(config, default_store())
-    results.write(config.folder, config.experiment, found.rows, found.tables, found.entry)
+    entry = found.entry | {"sources": module_hashes(experiment.__name__)}
+    results.write(config.folder, config.experiment, found.rows, found.tables, entry)
     return found
