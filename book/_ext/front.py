@@ -1,22 +1,23 @@
 """Sphinx extension: figures and tables of the book's own pages, made from the published tables.
 
 In: ``results/`` beside the book's folder. Out: the directives ``headline``, the figure of coverage
-under every shift, and ``runs``, the table of published runs: their time, and whether the code is
-still the one they ran with. A build with ``results_required`` off (the quick report, whose tables
+under every shift; ``power``, what each contrast of the ledger could have shown; and ``runs``, the
+table of published runs: their time, and whether the code is still the one they ran with.
+A build with ``results_required`` off (the quick report, whose tables
 may hold less) says "not in this run" where a strict one warns. A strict build also warns of every
 published file that was altered after its run.
 """
 
 from pathlib import Path
 
+import pandas as pd
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib import headline, staleness
-from results import make_table, show_duration, text
+from lib import headline, power, staleness
+from results import folded, make_table, show_duration, text
 
 LOGGER = logging.getLogger(__name__)
 MOST_NAMED = 6  # modules of a stale page
@@ -54,6 +55,34 @@ class HeadlineDirective(TablesDirective):
         for name in ("simulation_shifts", "mpra_gc_ood", "assay_and_program_shifts"):
             self.env.note_dependency(str(folder / f"{name}.csv"))
         return [output(headline.figure(folder)._repr_html_())]
+
+
+class PowerDirective(TablesDirective):
+    """The directive ``power``."""
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """The contrast that decides each claim, and all of them folded."""
+        self.env.note_dependency(str(folder / "claims" / "parts.csv"))
+        table = power.read_power(folder.parent)
+        judged = pd.read_csv(folder / "claims.csv")
+        judged = judged[["id", "part"]].rename(columns={"part": "contrast"})
+        deciding = table.merge(judged, on=["id", "contrast"])
+        every = folded(f"All {len(table)} contrasts that count", self.rows(table))
+        return [self.rows(deciding), *every]
+
+    def rows(self, table: pd.DataFrame) -> nodes.table:
+        """One line per contrast."""
+        header = ["contrast", "n", "effect found", "told from none", "supported", "margin"]
+        lines = [
+            [
+                text(f"{row.id}: {row.contrast}"),
+                text(str(row.n)),
+                text(f"{row.effect:.3g}"),
+                *(text(cell) for cell in (row.told, row.supported, row.margin)),
+            ]
+            for row in table.itertuples(index=False)
+        ]
+        return make_table(header, lines, "power")
 
 
 class RunsDirective(TablesDirective):
@@ -100,6 +129,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Register the directives; the roles' extension brings the switch ``results_required``."""
     app.setup_extension("results")
     app.add_directive("headline", HeadlineDirective)
+    app.add_directive("power", PowerDirective)
     app.add_directive("runs", RunsDirective)
     app.connect("builder-inited", warn_of_altered_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

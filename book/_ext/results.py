@@ -2,7 +2,8 @@
 
 In: ``results/<experiment>.csv`` beside the book's folder. Out: the role ``result``, used as
 ``{result}`mpra_gc_ood data=wtc11 split=test metric=pearson_r ...```: the experiment, then
-``column=value`` for as many columns as it takes to name one row (``column=`` for an empty one).
+``column=value`` for as many columns as it takes to name one row (``column=`` for an empty one; a
+value with spaces stands in double quotes).
 Rows of single fits, single splits and bins are left out unless their column is named. The role
 becomes the row's value with its interval. Naming no row, or several, is a warning, which a strict
 build turns into an error; a build with ``results_required`` off (the quick report, whose tables
@@ -27,6 +28,7 @@ import csv
 import html
 import json
 import re
+import shlex
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -86,7 +88,7 @@ class ResultRole(TableRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Replace the query by the row it names."""
-        experiment, *filters = self.text.split()
+        experiment, *filters = shlex.split(self.text)
         wanted = dict(part.split("=", 1) for part in filters)
         path = self.folder() / f"{experiment}.csv"
         self.env.note_dependency(str(path))

@@ -15,6 +15,8 @@ KEY_STRINGS = {
     "data": ["lentiMPRA", "STARR-seq", "MPRA_DATA_DIR"],
     "methods": ["aleatoric", "Pearson and Spearman", "bootstrap"],
     "claims": ["margin", "all parts hold", "True by construction", "C1", "C12"],
+    "choices": ["The abstract", "With another", "What no run has checked"],
+    "power": ["four of five", "told from none"],
     "reproduce": ["make report", "make test", "papermill"],
     "limitations": ["abstract"],
     "glossary": ["distribution shift", "coverage", "leak group"],
