@@ -1,0 +1,246 @@
+"""What breaks while a run is under way, or lies broken when it starts: one function per fault.
+
+In: an empty folder and a generator. Out: a :class:`Row` of the page's table. ``python -m
+tests.faults.record`` runs them all and writes ``results/trust/faults.csv``.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jupytext
+import nbformat
+import numpy as np
+
+from lib.mpra.sources import HashMismatch, all_pins, fetch
+
+from .runs import ROOT, Run, kill
+
+NOTEBOOK = "02_mpra_gc_ood"
+
+
+class Row(NamedTuple):
+    """One line of the table of faults; ``held`` says whether the project did what it promises."""
+
+    fault: str
+    happened: str
+    lost: str
+    held: bool
+
+
+def undisturbed(folder: Path, **parameters: Any) -> Run:
+    """A finished run that nothing happened to."""
+    run = Run(folder / "undisturbed", folder / "undisturbed_store", parameters)
+    code, _, error = run.finish()
+    if code != 0:
+        raise RuntimeError(f"the undisturbed run failed: {error}")
+    return run
+
+
+def kills(calm: Run, folder: Path, rng: np.random.Generator, times: int) -> Row:
+    """``kill -9`` at random moments; each run is started again until it ends."""
+    start = time.monotonic()
+    Run(folder / "timed", folder / "timed_store", calm.parameters).finish()
+    whole = time.monotonic() - start
+    done, chains, equal, kept = 0, 0, 0, []
+    while done < times:
+        run = Run(folder / f"killed{chains}", folder / f"killed{chains}_store", calm.parameters)
+        while done < times:
+            process = run.start()
+            time.sleep(rng.uniform(0, 0.7 * whole))
+            if process.poll() is not None:
+                process.communicate()
+                break
+            kill(process, workers_too=bool(rng.integers(2)))
+            kept.append(len(run.units))
+            done += 1
+        code, _, _ = run.finish()
+        equal += code == 0 and run.tables == calm.tables and run.sound
+        chains += 1
+    happened = (
+        f"killed {done} times with {min(kept)} to {max(kept)} of {len(calm.units)} units finished; "
+        f"started again until they ended, {equal} of {chains} runs wrote the undisturbed tables"
+    )
+    return Row("kill -9 at random moments", happened, "units under way", equal == chains)
+
+
+def _spoil(content: bytes, how: str, rng: np.random.Generator) -> bytes:
+    if how == "truncated":
+        return content[: int(rng.integers(len(content)))]
+    changed = bytearray(content)
+    changed[int(rng.integers(len(changed)))] ^= 1 << int(rng.integers(8))
+    return bytes(changed)
+
+
+def spoilt_store(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Half of the finished units truncated, the others with one flipped bit."""
+    run = Run(folder / "spoilt", folder / "spoilt_store", calm.parameters)
+    for index, path in enumerate(calm.units):
+        copy = run.store / path.relative_to(calm.store)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(_spoil(path.read_bytes(), ("truncated", "flipped")[index % 2], rng))
+    code, said, _ = run.finish()
+    held = code == 0 and run.tables == calm.tables and run.sound
+    happened = f"each was noticed and computed again ({said} fits); the tables are the same"
+    return Row("all units of the store truncated or bit-flipped", happened, "those units", held)
+
+
+def spoilt_data(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Pinned data files that were truncated or altered."""
+    pins = [pin for pin in all_pins() if pin.dataset == "wtc11"]
+    refused = 0
+    before = os.environ.get("MPRA_DATA_DIR")
+    os.environ["MPRA_DATA_DIR"] = str(folder / "data")
+    try:
+        for pin in pins:
+            path = folder / "data" / pin.dataset / pin.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(rng.bytes(1000))
+            try:
+                fetch(pin.dataset, pin.path)
+            except HashMismatch as error:
+                refused += str(path) in str(error)
+    finally:
+        os.environ.pop("MPRA_DATA_DIR")
+        if before is not None:
+            os.environ["MPRA_DATA_DIR"] = before
+    happened = f"{refused} of {len(pins)} files refused, by name and with both hashes"
+    return Row("data files altered", happened, "nothing", refused == len(pins) > 0)
+
+
+def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    return [(cell.cell_type, cell.source.strip()) for cell in notebook.cells]
+
+
+def spoilt_notebooks(calm: Run, folder: Path, rng: np.random.Generator, times: int = 60) -> Row:
+    """Notebooks truncated or with one flipped bit: unreadable, or out of step with their text."""
+    content = (ROOT / "notebooks" / f"{NOTEBOOK}.ipynb").read_bytes()
+    text = _cells(jupytext.read(ROOT / "notebooks" / f"{NOTEBOOK}.md"))
+    noticed = 0
+    for index in range(times):
+        spoilt = _spoil(content, ("truncated", "flipped")[index % 2], rng)
+        try:
+            read = nbformat.reads(spoilt.decode("utf-8"), as_version=4)
+            noticed += _cells(read) != text
+        except Exception:  # whatever nbformat says of it, the test of the pairs stops there
+            noticed += 1
+    happened = (
+        f"{noticed} of {times} noticed as unreadable or out of step with the text beside; "
+        "the others differ in metadata alone"
+    )
+    return Row("notebooks truncated or bit-flipped", happened, "nothing", noticed > times // 2)
+
+
+@contextmanager
+def small_disk(folder: Path, kib: int) -> Iterator[Path]:
+    """A disk of its own in memory; needs the rights to mount.
+
+    Raises
+    ------
+    PermissionError
+        Without them.
+    """
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PermissionError(f"mounting a small disk needs root: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def full_disk(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """A store that fills up half-way, then is given room."""
+    used = sum(4 * -(-path.stat().st_size // 4096) for path in calm.units)  # KiB in whole pages
+    with small_disk(folder / "disk", used // 2) as disk:
+        run = Run(folder / "full", disk / "store", calm.parameters)
+        code, _, error = run.finish()
+        finished, clean = len(run.units), not run.leftovers and not run.tables and run.sound
+        named = code != 0 and "unit store" in error and "SHIFT_STORE" in error
+        _remount(disk, "size=64m")
+        again, said, _ = run.finish()
+        held = named and clean and again == 0 and run.tables == calm.tables
+    happened = (
+        f"stopped with an error that names the store and the remedy, {finished} of "
+        f"{len(calm.units)} units kept, no part file; with room it went on ({said} fits) to the "
+        "same tables"
+    )
+    return Row("disk full", happened, "the unit under way", held)
+
+
+def read_only_store(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """A store that cannot be written: empty it stops the run, complete it serves it."""
+    with small_disk(folder / "locked", 65536) as disk:
+        empty = Run(folder / "refused", disk / "empty", calm.parameters)
+        whole = Run(folder / "served", disk / "whole", calm.parameters)
+        for path in calm.units:
+            copy = whole.store / path.relative_to(calm.store)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+        _remount(disk, "ro")
+        code, _, error = empty.finish()
+        named = code != 0 and "unit store" in error and "SHIFT_STORE" in error and not empty.tables
+        again, said, _ = whole.finish()
+        held = named and again == 0 and whole.tables == calm.tables
+    happened = (
+        "an empty store stopped the run with an error that names it and the remedy; a complete one "
+        f"served it ({said} fits computed)"
+    )
+    return Row("store read-only", happened, "nothing", held)
+
+
+def two_at_once(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Two runs that share store and folder of tables."""
+    run = Run(folder / "shared", folder / "shared_store", calm.parameters)
+    processes = [run.start() for _ in range(2)]
+    codes = []
+    for process in processes:
+        process.communicate()
+        codes.append(process.returncode)
+    held = codes == [0, 0] and run.tables == calm.tables and run.sound and not run.leftovers
+    return Row("two runs at once", "both ended, the tables are the same", "time", held)
+
+
+def clock_backwards(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """``time.time`` falls by an hour each time it is asked; stored units date from tomorrow."""
+    run = Run(folder / "clock", folder / "clock_store", calm.parameters, backwards=True)
+    code, _, _ = run.finish()
+    tomorrow = time.time() + 86_400
+    for path in run.units:
+        os.utime(path, (tomorrow, tomorrow))
+    again, said, _ = run.finish()
+    reused = re.match(r"0 of \d+", said) is not None
+    held = code == again == 0 and run.tables == calm.tables and reused
+    happened = "ended with the same tables; units dated tomorrow were read, none computed again"
+    return Row("clock going backwards", happened, "nothing", held)
+
+
+def dask(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """A worker killed, a scheduler killed or absent: the tests that start a cluster."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_dask.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    happened = (
+        "the other worker took over and all units ended; without its scheduler the run stopped "
+        "with an error that names it, and within 15 s where there was none "
+        f"({done.stdout.strip().splitlines()[-1]})"
+    )
+    lost = "the unit of the worker; units not finished"
+    return Row("Dask worker killed, scheduler lost or absent", happened, lost, done.returncode == 0)
+
+
+FAULTS: tuple[Callable[[Run, Path, np.random.Generator], Row], ...] = (
+    *(spoilt_store, spoilt_data, spoilt_notebooks, full_disk, read_only_store),
+    *(two_at_once, clock_backwards, dask),
+)

@@ -1,0 +1,44 @@
+"""Runs every fault and records the table of the book: ``python -m tests.faults.record``.
+
+``--profile quick`` records the kills alone, of a run of that profile, in a table of their own.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.results import machine, to_csv, write_atomic
+
+from .faults import FAULTS, Row, kills, undisturbed
+
+FOLDER = Path("results") / "trust"
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", choices=["smoke", "quick"], default="smoke")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    rng = np.random.default_rng(chosen.seed)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        calm = undisturbed(folder, profile=chosen.profile)
+        if chosen.profile == "smoke":
+            rows += [fault(calm, folder, rng) for fault in FAULTS]
+        rows.append(kills(calm, folder, rng, chosen.kills))
+    table = pd.DataFrame(rows).assign(profile=chosen.profile, machine=machine())
+    print(table.to_string(index=False))
+    file = "faults.csv" if chosen.profile == "smoke" else "faults_quick.csv"
+    write_atomic(FOLDER / file, to_csv(table))
+    return 0 if table["held"].all() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""A small run of notebook 02's experiment in a process of its own, for faults to hit.
+
+In: a folder, parameters. Out: the process and, when it is done, the bytes of its tables.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lib.units import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL: dict[str, Any] = {
+    "profile": "smoke",
+    "dataset": "standin",
+    "standin_size": 400,
+    "arm": ["group", "tail"],
+    "seeds": [0],
+    "other_models": [],
+    "other_betas": [],
+    "dropout_samples": 0,
+    "distilled": False,
+    "workers": 1,
+}
+# The clock of the process can be made to run backwards, an hour each time that it is asked.
+CHILD = """
+import json, sys, time
+if json.loads(sys.argv[2]):
+    asked = [time.time()]
+    def earlier():
+        asked[0] -= 3600.0
+        return asked[0]
+    time.time = earlier
+from lib.experiments import mpra_gc_ood
+from lib.experiments.run import run_experiment
+print("ready", flush=True)
+found = run_experiment(mpra_gc_ood, mpra_gc_ood.Config.create(**json.loads(sys.argv[1])))
+print(found.entry["fits_computed"], "of", found.entry["fits"], flush=True)
+"""
+PATIENCE = 900  # seconds for one run on a busy machine
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where one run keeps its units and its tables.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the tables; the store lies beside them unless named.
+    store : Path
+    parameters : dict
+        Over :data:`SMALL`, or, with ``profile`` other than smoke, alone.
+    backwards : bool
+        Whether the clock runs backwards.
+    """
+
+    folder: Path
+    store: Path
+    parameters: dict[str, Any] = field(default_factory=dict)
+    backwards: bool = False
+
+    def start(self, **options: Any) -> subprocess.Popen[str]:
+        """Start it in a process group of its own and wait until its imports are done."""
+        base = SMALL if self.parameters.get("profile", "smoke") == "smoke" else {}
+        given = base | self.parameters | {"run_folder": str(self.folder)}
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-W", "ignore", "-c", CHILD),
+                *(json.dumps(given), json.dumps(self.backwards)),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"SHIFT_STORE": str(self.store), "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
+
+    def finish(self, **options: Any) -> tuple[int, str, str]:
+        """Run to the end: exit status, what it said, and its last words on stderr."""
+        process = self.start(**options)
+        said, errors = process.communicate(timeout=PATIENCE)
+        return process.returncode, said.strip(), (errors.strip().splitlines() or [""])[-1]
+
+    @property
+    def tables(self) -> dict[str, bytes]:
+        """Every table by its path below the folder."""
+        paths = sorted(self.folder.rglob("*.csv"))
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+    @property
+    def units(self) -> list[Path]:
+        """Finished units, in order of their keys."""
+        return sorted(self.store.rglob("*.safetensors"))
+
+    @property
+    def leftovers(self) -> list[Path]:
+        """Temporary files of writes that did not end."""
+        hidden = [path for path in self.folder.rglob(".*") if path.is_file()]
+        return [*self.store.rglob("*.part"), *hidden]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every finished unit passes its check."""
+        return all(Store(self.store).get(path.stem) is not None for path in self.units)
+
+
+def kill(process: subprocess.Popen[str], workers_too: bool = True) -> None:
+    """``kill -9`` of the process, with or without the workers that it started."""
+    if workers_too:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.communicate()
