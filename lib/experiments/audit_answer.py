@@ -1,0 +1,149 @@
+"""What notebook 08 says in words: the answer in five lines, and notes on what was left out.
+
+In: :class:`lib.experiments.audit_your_own.Tables`. Out: Markdown, in which names are escaped.
+"""
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from lib.experiments.audit_measures import BOOTSTRAP_ROWS, RANKED_ROWS
+from lib.experiments.audit_page import (
+    covariate,
+    data_name,
+    numbers,
+    overall,
+    plain,
+    table_of,
+)
+from lib.experiments.audit_repairs import COMPARED_ROWS, REPAIRED_ROWS
+from lib.experiments.audit_your_own import Config, Tables
+from lib.experiments.page import profile_note
+
+
+def _pick(rows: pd.DataFrame, **keys: object) -> pd.Series | None:
+    for column, value in keys.items():
+        rows = rows[rows[column] == value]
+    return None if rows.empty else rows.iloc[0]
+
+
+def _accuracy_line(rows: pd.DataFrame) -> str:
+    r, error, spread = (_pick(rows, metric=name) for name in ("pearson_r", "rmse", "sd_target"))
+    said = "" if r is None else f"predictions correlate at r = {numbers(r)} with what was measured"
+    if error is not None:
+        said += (", " if said else "") + f"with a root mean squared error of {numbers(error)}"
+        said += "" if spread is None else f" where targets have an SD of {spread['value']:.2f}"
+    return f"Accuracy: {said}."
+
+
+def _band_words(value: float, band: pd.Series | None) -> str:
+    if band is None or not np.isfinite([band["band_lower"], band["band_upper"]]).all():
+        return ""
+    low, high = band["band_lower"], band["band_upper"]
+    where = f"{low:.2f} to {high:.2f}"
+    if value < low:
+        return f", below the {where} of perfect forecasters of this size"
+    if value > high:
+        return f", above the {where} of perfect forecasters of this size"
+    return f", within the {where} of perfect forecasters of this size"
+
+
+def _coverage_line(rows: pd.DataFrame, bands: pd.DataFrame) -> str:
+    covered = _pick(rows, metric="picp_90")
+    if covered is None:
+        return ""
+    words = _band_words(covered["value"], _pick(bands, metric="picp_90"))
+    return f"In plain words: your 90 % intervals cover {numbers(covered)}, should be .90{words}."
+
+
+def _scale_line(rows: pd.DataFrame, bands: pd.DataFrame) -> str:
+    zms = _pick(rows, metric="zms")
+    if zms is None or not zms["value"] > 0:
+        return ""
+    root = float(np.sqrt(zms["value"]))
+    words = _band_words(zms["value"], _pick(bands, metric="zms"))
+    if "within" in words:
+        return f"The predicted std fits the errors: mean squared z is {numbers(zms)}{words}."
+    size = f"{root:.2f} times too small" if root > 1 else f"{1 / root:.2f} times too large"
+    return f"The predicted std is {size} on the whole: mean squared z is {numbers(zms)}{words}."
+
+
+def _worst_line(found: Tables, data: str) -> str:
+    rows = found.rows[found.rows["data"] == data]
+    said = []
+    worst = rows[(rows["metric"] == "picp_90") & (rows["by"] != "") & (rows["shift"] == "")]
+    worst = worst[worst["by"] != "score"].sort_values("value")
+    if len(worst):
+        row = worst.iloc[0]
+        name, cell = plain(covariate(row["by"])), plain(row["bin"])
+        said.append(f"lowest where {name} is in bin {cell}, {numbers(row)} of {row['n']:,} rows")
+    shifted = overall(found)
+    shifted = shifted[(shifted["data"] == data) & (shifted["shift"] != "")]
+    shifted = shifted[shifted["metric"] == "picp_90"].sort_values("value")
+    if len(shifted):
+        row = shifted.iloc[0]
+        said.append(f"under shift lowest for {plain(row['shift'])}, {numbers(row)}")
+    return f"That coverage is {'; '.join(said)}." if said else ""
+
+
+def _use_line(found: Tables, data: str) -> str:
+    said = []
+    effects, repaired = table_of(found, "effects"), table_of(found, "repairs")
+    if len(effects):
+        ratio = _pick(
+            effects, data=data, effect="risk_ratio_50", shift="none", score="std", target="measured"
+        )
+        if ratio is not None:
+            said.append(
+                f"Setting aside the half with the larger std leaves {numbers(ratio)} times the "
+                "squared error"
+            )
+    if len(repaired):
+        row = _pick(repaired, data=data, shift="", metric="picp_90", uncertainty="std_scaling")
+        if row is not None:
+            said.append(f"one factor on the std brings coverage to {numbers(row)}")
+    return f"{'; '.join(said)}." if said else ""
+
+
+def answer(found: Tables, config: Config) -> Markdown:
+    """Five lines per data set."""
+    said = [] if config.source == "predictions" else [profile_note(config.profile)]
+    rows, bands = overall(found), table_of(found, "bands")
+    for data in dict.fromkeys(rows["data"]):
+        first = rows[(rows["data"] == data) & (rows["shift"] == "")]
+        part = first["part"].iloc[0] if len(first) else rows["part"].iloc[0]
+        own = rows[(rows["data"] == data) & (rows["part"] == part)]
+        null = bands[(bands["data"] == data) & (bands["part"] == part)]
+        n = own["n"].max()
+        said.append(f"**{plain(data_name(data))}**, {plain(part)}, {n:,} rows:\n")
+        lines_ = [
+            _accuracy_line(own),
+            _coverage_line(own, null),
+            _scale_line(own, null),
+            _worst_line(found, data),
+            _use_line(found, data),
+        ]
+        said += [f"- {line}" for line in lines_ if line] + [""]
+    return Markdown("\n".join(said))
+
+
+def notes(found: Tables) -> Markdown:
+    """What was made up or left out, and which column would add what."""
+    table = table_of(found, "notes")
+    if table.empty:
+        return Markdown("Nothing was left out.")
+    many = table["data"].nunique() > 1
+    said = []
+    for note, part in table.groupby("note", sort=False):
+        names = ", ".join(data_name(data) for data in part["data"])
+        said.append(f"- {plain(names) + ': ' if many else ''}{plain(note)}")
+    return Markdown("\n".join(said))
+
+
+def limits() -> Markdown:
+    """Where a subsample stands in for all rows."""
+    return Markdown(
+        f"Parts of more than {BOOTSTRAP_ROWS:,} rows have values without intervals. Ranking takes "
+        f"at most {RANKED_ROWS:,} rows of a part, repairs {REPAIRED_ROWS:,} of each side and tests "
+        f"of a shift {COMPARED_ROWS:,}, drawn at random."
+    )
