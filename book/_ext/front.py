@@ -17,7 +17,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from lib import headline, power, staleness
-from results import folded, make_table, show_duration, text
+from results import folded, make_table, page_link, show_duration, text
 
 LOGGER = logging.getLogger(__name__)
 MOST_NAMED = 6  # modules of a stale page
@@ -94,27 +94,25 @@ class RunsDirective(TablesDirective):
         manifest = staleness.read_manifest(folder.parent)
         if not manifest:
             raise FileNotFoundError("results/manifest.json does not exist; make publish writes it")
+        runs = {run.experiment: run for run in staleness.published_runs(folder.parent)}
         lines = []
         for page in sorted(self.env.found_docs):
             name = page.rpartition("/")[2].partition("_")[2]
-            if page.startswith("experiments/") and name in manifest:
-                duration = show_duration(manifest[name])
-                lines.append(
-                    [self.link(page), text(duration), text(self.source_state(folder, name))]
-                )
+            if page.startswith("experiments/") and name in runs:
+                cells = (show_duration(manifest[name]), source_state(runs[name]))
+                lines.append([page_link(self.env, page), *(text(cell) for cell in cells)])
         header = ["notebook", "minutes of its run", "computed with"]
         return [make_table(header, lines, "runs")]
 
-    def source_state(self, folder: Path, experiment: str) -> str:
-        """Whether the source is that of the run, and which modules differ."""
-        runs = {run.experiment: run for run in staleness.published_runs(folder.parent)}
-        run = runs[experiment]
-        if run.current:
-            return "the present source"
-        names = [name.removeprefix("lib.") for name in run.modules]
-        shown = ", ".join(names[:MOST_NAMED]) or "modules it did not record"
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        return f"an earlier source of {shown}{more}"
+
+def source_state(run: staleness.Published) -> str:
+    """Whether the source is that of the run, and which modules differ."""
+    if run.current:
+        return "the present source"
+    names = [name.removeprefix("lib.") for name in run.modules]
+    shown = ", ".join(names[:MOST_NAMED]) or "modules it did not record"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"an earlier source of {shown}{more}"
 
 
 def warn_of_altered_files(app: Sphinx) -> None:

@@ -1,6 +1,7 @@
 """The book's extensions: numbers of the tables in prose, local assets, accessible outputs."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -60,14 +61,18 @@ def build(
     source = folder / "book"
     source.mkdir(parents=True)
     (source / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
-    (source / "other.md").write_text("---\norphan: true\n---\n# Evidence in full\n", "utf-8")
+    orphan = "---\norphan: true\n---\n# Evidence in full\n"
+    (source / "other.md").write_text(orphan, "utf-8")
+    (source / "experiments").mkdir()
+    (source / "experiments" / "02_two.md").write_text(orphan, "utf-8")
     (folder / "results" / "claims").mkdir(parents=True)
+    (folder / "results" / "two.csv").write_text(TABLE, "utf-8")
+    manifest = {"two": {"seconds": 90}, "unlisted": {"seconds": 1}}
+    (folder / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     for name, content in (more or {}).items():
         (folder / "results" / name).write_text(content, "utf-8")
-    (folder / "results" / "two.csv").write_text(TABLE, "utf-8")
-    (folder / "results" / "manifest.json").write_text('{"two": {"seconds": 90}}', "utf-8")
     warnings = io.StringIO()
-    settings = {"extensions": ["myst_parser", "results"], "results_required": strict}
+    settings = {"extensions": ["myst_parser", "front"], "results_required": strict}
     with docutils_namespace():
         app = Sphinx(
             str(source),
@@ -192,6 +197,44 @@ def test_long_lists_of_contrasts_are_folded() -> None:
     start, _, end = load("results").folded("12 < 13", None)
     assert start.astext() == '<details class="folded"><summary>12 &lt; 13</summary>'
     assert end.astext() == "</details>"
+
+
+def test_runs_say_how_long_and_with_which_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, _ = build(tmp_path, "```{runs}\n```", monkeypatch)
+    _, run = cells(page)
+    assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
+
+
+def test_an_altered_table_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = {"two": {"seconds": 90, "files": {"results/two.csv": "not this"}}}
+    more = {"manifest.json": json.dumps(manifest)}
+    _, warnings = build(tmp_path, "Text", monkeypatch, more=more)
+    assert "results/two.csv was altered after its run; make publish writes it anew" in warnings
+
+
+def test_what_each_contrast_could_have_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = {"name": "ratio", "each": {"model": ["cnn"]}, "direction": "greater", "margin": 1.25}
+    parts = [part | {"null": 1}, {"name": "risk", "direction": "less", "margin": 0.85, "null": 1}]
+    ledger = [
+        {"id": name, "statement": "a", "table": "e", "parts": [found]}
+        for name, found in zip(("C1", "C10"), parts, strict=True)
+    ]
+    (tmp_path / "claims.yaml").write_text(json.dumps({"claims": ledger}), "utf-8")
+    page, warnings = build(tmp_path, "```{power}\n```", monkeypatch, more=VERDICTS)
+    assert warnings.count("WARNING") == 0
+    # half-width .1: 1 + 1.429 · .1 and 1.25 + 1.429 · .1
+    ratio = ["C1: ratio (cnn)", "5", "1.5", "> 1.14", "> 1.39", "> 1.25"]
+    assert cells(page)[1] == ratio
+
+
+def test_a_figure_without_its_tables_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, warnings = build(tmp_path, "```{headline}\n```", monkeypatch)
+    assert "Not in this run." in page
+    assert "no results of 'simulation_shifts'" in warnings
 
 
 def test_missing_verdicts_warn_in_a_published_build_alone(
