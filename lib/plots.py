@@ -28,6 +28,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
 )
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
 MOST_ROWS = 5000
+MOST_OPEN = 20  # rows of a table that stand unfolded
 PANEL = {"width": 200, "height": 180}
 
 _TEXT = "currentColor"
@@ -360,7 +361,9 @@ def _plain_number(value: float) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A small table with a caption; whatever its cells hold is shown as text.
+    """A table with a caption; whatever its cells hold is shown as text.
+
+    A table of more than 20 rows is folded: readers open it.
 
     Attributes
     ----------
@@ -380,5 +383,8 @@ class Table:
             float_format=_plain_number,
             justify="left",
         )
+        if len(self.data) > MOST_OPEN:
+            summary = f"Show all {len(self.data)} rows"
+            body = f'<details class="folded"><summary>{summary}</summary>{body}</details>'
         caption = html.escape(self.caption)
         return f'<figure class="table"><figcaption>{caption}</figcaption>{body}</figure>'

@@ -75,3 +75,11 @@ def test_too_many_rows_are_refused():
 def test_table_cells_are_text():
     page = Table(pd.DataFrame({"a": ["<b>x</b>"], "v": [0.123456]}), "A & B")._repr_html_()
     assert "&lt;b&gt;x" in page and "0.123" in page and "<figcaption>A &amp; B</figcaption>" in page
+
+
+@pytest.mark.parametrize(("rows", "folded"), [(20, False), (21, True)])
+def test_long_tables_are_folded(rows: int, folded: bool) -> None:
+    page = Table(pd.DataFrame({"a": range(rows)}), "Many")._repr_html_()
+    assert ("<details" in page) == folded
+    assert (f"Show all {rows} rows" in page) == folded
+    assert page.count("<td>") == rows

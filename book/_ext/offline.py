@@ -2,7 +2,8 @@
 
 In: the installed packages vl-convert-python (Vega) and jupyter-server-mathjax (MathJax 2). Out:
 their files under ``_static`` of the built site, loaded only by pages that hold charts or formulas;
-script and style entries that point at another host are dropped from every page.
+script and style entries that point at another host are dropped from every page, as are the theme's
+source maps, which only its developers' tools read (3 MB).
 """
 
 import shutil
@@ -104,8 +105,16 @@ def trim_page(app: Sphinx, pagename: str, template: str, context: dict, doctree:
         context[key][:] = [entry for entry in context[key] if not _is_foreign(entry)]
 
 
+def drop_source_maps(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the theme's source maps from the built site."""
+    if exception is None:
+        for path in Path(app.outdir).rglob("*.map"):
+            path.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, object]:
-    """Register the two steps: before the builder reads its settings, and after all others."""
+    """Register the steps: before the builder reads its settings, and after all others."""
     app.connect("config-inited", use_local_assets, priority=100)
     app.connect("html-page-context", trim_page, priority=950)
+    app.connect("build-finished", drop_source_maps)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

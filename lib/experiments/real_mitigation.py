@@ -2,7 +2,8 @@
 
 In: fitted networks and their shifted parts. Out: coverage, width and interval score per split by
 repair, in the form of :func:`lib.experiments.repair_scoring.averages`. ``centring`` moves the
-forecast so that its mean is that of the new measurements; ``anchored`` maps it by the line through
+forecast so that its mean is that of the measurements it is judged on, an oracle and an upper bound
+for any repair of the level; ``anchored`` maps it by the line through
 labels that the new condition shares with the old one; ``few_shot`` (line and std), ``std_scaling``
 (std alone) and ``norm_cp`` with ``k=`` learn from so many labelled elements.
 """

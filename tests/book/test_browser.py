@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ FLAGS = (
     "--window-size=1280,1600",
 )
 MARKS = ".chart-live svg :is(.mark-symbol, .mark-line, .mark-rect, .mark-rule, .mark-area) path"
+STRUCTURE = {"heading-order", "landmark-one-main", "page-has-heading-one"}
+AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(document, {resultTypes: ['violations']}).then(
+  found => done(found.violations.map(v => ({
+    id: v.id, impact: v.impact, nodes: v.nodes.slice(0, 3).map(n => n.target.join(' ')),
+  }))),
+  error => done([{id: String(error), impact: 'critical', nodes: []}]));
+"""
 PATIENCE = 20.0  # seconds for scripts of one page on a busy machine
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -175,3 +185,52 @@ def test_dark_mode_reaches_charts(browser: webdriver.Chrome, site: Path) -> None
         )
         colours.append(browser.execute_script(script))
     assert colours[0] != colours[1]
+
+
+def violations(browser: webdriver.Chrome) -> list[dict[str, object]]:
+    """What axe-core holds against the open page: serious, critical, or of its structure."""
+    script = resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
+    browser.execute_script(script)
+    browser.set_script_timeout(60)
+    found: list[dict[str, object]] = browser.execute_async_script(AXE)
+    return [
+        entry
+        for entry in found
+        if entry["impact"] in ("serious", "critical") or entry["id"] in STRUCTURE
+    ]
+
+
+@pytest.mark.parametrize("name", [*page_names(), "search"])
+def test_page_is_accessible(browser: webdriver.Chrome, site: Path, name: str) -> None:
+    open_page(browser, site, name)
+    for mode in ("light", "dark"):
+        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", mode)
+        assert violations(browser) == [], mode
+
+
+def test_axe_sees_what_is_wrong(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    page = "<html lang=en><title>t</title><main><h1>a</h1><h3>b</h3><img src=x.png></main>"
+    (tmp_path / "page.html").write_text(page, "utf-8")
+    browser.get((tmp_path / "page.html").as_uri())
+    assert {entry["id"] for entry in violations(browser)} == {"heading-order", "image-alt"}
+
+
+def test_front_page_is_there_within_a_second(browser: webdriver.Chrome, site: Path) -> None:
+    script = (
+        "const paint = performance.getEntriesByName('first-contentful-paint')[0];"
+        "return paint ? paint.startTime : Infinity"
+    )
+    painted = []
+    for _ in range(5):  # the best of five: a busy machine is not the page's fault
+        open_page(browser, site, "index")
+        painted.append(browser.execute_script(script))
+    assert min(painted) <= 1000
+
+
+def test_every_figure_hands_out_its_data(browser: webdriver.Chrome, site: Path) -> None:
+    for name in ("index", "experiments/02_mpra_gc_ood"):
+        open_page(browser, site, name)
+        charts = count(browser, "figure.chart")
+        assert charts >= 1
+        assert count(browser, 'figure.chart a[download$=".csv"][href^="data:text/csv"]') == charts
+        assert count(browser, 'figure.chart img.chart-print[src^="data:image/svg+xml"]') == charts

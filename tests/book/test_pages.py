@@ -21,6 +21,11 @@ KEY_STRINGS = {
     "limitations": ["abstract"],
     "glossary": ["distribution shift", "coverage", "leak group"],
     "references": ["Strictly proper scoring rules", "Not checked"],
+    "api/data": ["leak_groups", "SequenceDataset", "Raises"],
+    "api/simulator": ["Returns"],
+    "api/models": ["fit(", "Parameters"],
+    "api/metrics": ["zms(", "picp("],
+    "api/repair": ["std_scaling(", "split_cp(", "decide("],
     "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
     "experiments/02_mpra_gc_ood": ["coverage", "GC"],
     "experiments/04_selective_prediction": ["risk", "set aside", "True by construction"],
@@ -154,6 +159,7 @@ def test_sizes(site: Path) -> None:
     large = [path for path, size in sizes.items() if path.suffix == ".html" and size > LARGEST_PAGE]
     assert large == []
     assert sum(sizes.values()) <= LARGEST_SITE
+    assert [path for path in sizes if path.suffix == ".map"] == []
 
 
 def test_quick_pages_say_so_and_published_ones_do_not(site: Path, pages: dict[str, Page]) -> None:
