@@ -273,3 +273,15 @@ def test_outputs_take_the_focus_and_references_are_a_list() -> None:
     body = '<div class="output text_html"><p role="doc-biblioentry"></p></div>'
     mended = '<div class="output text_html" tabindex="0"><p role="listitem"></p></div>'
     assert load("offline").make_accessible(body) == mended
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("mean |error| of ``|x|``", r"mean \|error\| of ``|x|``"),
+        (">>> a | b", ">>> a | b"),
+        ("no bar", "no bar"),
+    ],
+)
+def test_bars_in_docstrings_are_bars(line: str, kept: str) -> None:
+    assert load("docstrings").keep_bars(line) == kept
