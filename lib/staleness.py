@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from lib import units
 from lib.results import write_atomic
 
+SOURCE = Path(units.__file__).parents[1]  # the folder that holds the package
 DIGITS = 12  # of a module's hash; enough to tell versions of one file apart
 
 
@@ -69,15 +70,15 @@ def module_hashes(module: str) -> dict[str, str]:
     return {name: _source_hash(path, path.stat().st_mtime) for name, path in sorted(files.items())}
 
 
-def present_hashes(root: Path, modules: Iterable[str]) -> dict[str, str]:
-    """Hashes of these modules in a repository; those that are gone are left out.
+def present_hashes(modules: Iterable[str], source: Path = SOURCE) -> dict[str, str]:
+    """Hashes of these modules below ``source``; those that are gone are left out.
 
     A module that an experiment imports only now is not asked for: the line that imports it stands
     in a module that is.
     """
     found = {}
     for name in modules:
-        path = root.joinpath(*name.split("."))
+        path = source.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if path.is_file():
             found[name] = _source_hash(path, path.stat().st_mtime)
@@ -137,19 +138,21 @@ def altered_files(root: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def published_runs(root: Path) -> list[Published]:
+def published_runs(root: Path, source: Path = SOURCE) -> list[Published]:
     """The state of every published run, in the order of the notebooks' names.
 
     Parameters
     ----------
     root : Path
-        The repository.
+        Holds ``results/`` and ``book/``.
+    source : Path
+        Holds ``lib/``.
     """
     altered = altered_files(root)
     states = []
     for experiment, entry in sorted(read_manifest(root).items()):
         recorded = entry.get("sources", {})
-        modules = changed(recorded, present_hashes(root, recorded))
+        modules = changed(recorded, present_hashes(recorded, source))
         current = bool(recorded) and not modules
         states.append(Published(experiment, current, modules, altered.get(experiment, ())))
     return states

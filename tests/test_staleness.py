@@ -27,17 +27,19 @@ def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root: Path, tmp_path
     (tmp_path / "results").mkdir()
     manifest = {EXPERIMENT: {"sources": recorded}}
     (tmp_path / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    assert published_runs(tmp_path)[0].current
+    assert published_runs(tmp_path, tmp_path)[0].current
 
     metric = tmp_path / "lib" / "metrics" / "coverage.py"
     source = metric.read_text("utf-8")
     docstring = source.replace('"""', '"""Said otherwise: ', 1) + "\n# a remark\n"
     assert docstring != source
     rewrite(metric, docstring)
-    assert published_runs(tmp_path)[0].current
+    assert published_runs(tmp_path, tmp_path)[0].current
 
     rewrite(metric, source + "\nONE_MORE = 1\n")
-    assert published_runs(tmp_path) == [Published(EXPERIMENT, False, ("lib.metrics.coverage",), ())]
+    assert published_runs(tmp_path, tmp_path) == [
+        Published(EXPERIMENT, False, ("lib.metrics.coverage",), ())
+    ]
 
 
 def rewrite(path: Path, content: str) -> None:
@@ -95,8 +97,8 @@ def test_command_says_what_is_stale_and_fails_on_an_edit(
     assert f"altered since its run: results/{EXPERIMENT}.csv" in said
 
 
-def test_a_module_that_is_gone_is_named(root: Path, repository: Path) -> None:
-    assert "lib.gone" not in present_hashes(root, ["lib.gone", "lib.claims"])
+def test_a_module_that_is_gone_is_named(repository: Path) -> None:
+    assert "lib.gone" not in present_hashes(["lib.gone", "lib.claims"])
     path = repository / "results" / "manifest.json"
     path.write_text(json.dumps({EXPERIMENT: {"sources": {"lib.gone": "1"}}}), "utf-8")
     assert published_runs(repository) == [Published(EXPERIMENT, False, ("lib.gone",), ())]

@@ -15,8 +15,8 @@ def published(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """HTML of the published book, from a copy of its sources, every warning an error."""
     copy = tmp_path_factory.mktemp("published")
     shutil.copytree(root / "book", copy / "book", ignore=shutil.ignore_patterns("_build"))
-    if (root / "results").is_dir():
-        shutil.copytree(root / "results", copy / "results")
+    shutil.copytree(root / "results", copy / "results")
+    shutil.copyfile(root / "claims.yaml", copy / "claims.yaml")
     done = subprocess.run(
         [sys.executable, "-c", BUILD, "build", "book", "-n", "-W", "--keep-going"],
         cwd=copy,
