@@ -62,7 +62,7 @@ def _jobs(plan: Plan, arms: Sequence[tuple[SequenceDataset, Arm]]) -> tuple[list
         both = arm.both_strands and not data.oriented
         for seed in plan.seeds if arm.main else plan.seeds[: plan.members]:
             own.append(Job(index, {}, fitting(plan.fit(seed, both), data, arm.split)))
-        if arm.both_strands:
+        if arm.main:
             base = plan.fit(plan.seeds[0], both)
             others += gc_variants.other_fits(plan.variants, base, data, arm.split, index)
     return own, others

@@ -20,8 +20,6 @@ from lib.models import model_path
 from lib.splits import Split
 from lib.units import Result, Stored, Unit
 
-# Arms on which other architectures are fitted too, once per split.
-COMPARED_SPLITS = ("group", "gc_high", "gc_low")
 DROPOUT_SEED = 0
 
 
@@ -57,18 +55,15 @@ class Job(NamedTuple):
 def other_fits(
     wanted: Variants, base: FitConfig, data: SequenceDataset, split: Split, arm: int
 ) -> Iterator[Job]:
-    """Fits of other architectures and losses on a split; none where the arm is not compared."""
-    if split.name not in COMPARED_SPLITS:
-        return
+    """Fits of other architectures and losses on the split of a group arm, one each."""
     shared = base.model_dump(include={"epochs", "batch_size", "max_shift", "device", "seed"})
     for model in wanted.models:
         config = tuned(model, reverse_complement=base.reverse_complement, **shared)
         yield Job(arm, {"model": model, "uncertainty": "single"}, fitting(config, data, split))
-    if split.name == "group":
-        for beta in wanted.betas:
-            config = base.model_copy(update={"beta": beta})
-            keys = {"model": base.model, "uncertainty": f"beta_{beta:g}"}
-            yield Job(arm, keys, fitting(config, data, split))
+    for beta in wanted.betas:
+        config = base.model_copy(update={"beta": beta})
+        keys = {"model": base.model, "uncertainty": f"beta_{beta:g}"}
+        yield Job(arm, keys, fitting(config, data, split))
 
 
 def dropout_unit(

@@ -77,7 +77,7 @@ class Config(ExperimentConfig):
     model, epochs, batch_size, learning_rate, beta, max_shift
         See :class:`lib.training.FitConfig`.
     other_models : tuple of str
-        Architectures fitted beside ``model`` on the group and the tail arms, once per split.
+        Architectures fitted beside ``model`` on the group arm, once per split.
     other_betas : tuple of float
         Values of ``beta`` fitted beside the own one on the group arm, once per split.
     dropout_samples : int
