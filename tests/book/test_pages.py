@@ -28,9 +28,11 @@ KEY_STRINGS = {
     "api/repair": ["std_scaling(", "split_cp(", "decide("],
     "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
     "experiments/02_mpra_gc_ood": ["coverage", "GC"],
+    "experiments/03_structural_priors": ["placebo", "True by construction", "decoys"],
     "experiments/04_selective_prediction": ["risk", "set aside", "True by construction"],
     "experiments/05_assay_and_program_shifts": ["forecast", "rewiring", "Scrambled elements"],
     "experiments/06_uncertainty_repair": ["calibration elements", "Statement 1", "conformal"],
+    "experiments/07_motif_recovery": ["planted sites", "random scores", "True by construction"],
 }
 
 
