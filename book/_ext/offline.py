@@ -44,11 +44,24 @@ MATHJAX_OPTIONS = {
     "messageStyle": "none",
 }
 
+# The element around a chart is the image and carries its label; the marks inside have none.
+HIDE_MARKS = """
+const embed = window.vegaEmbed;
+window.vegaEmbed = function (place, spec, options) {
+  return embed(place, spec, options).then(function (view) {
+    for (const picture of document.querySelectorAll(place + " svg")) {
+      picture.setAttribute("aria-hidden", "true");
+    }
+    return view;
+  });
+};
+"""
+
 
 def write_assets(folder: Path) -> None:
     """Copy MathJax and write the Vega bundle into ``folder``, unless an earlier build did."""
     stamp = folder / "versions.txt"
-    versions = f"vl-convert-python {vl_convert.__version__}, MathJax 2.7.9\n"
+    versions = f"vl-convert-python {vl_convert.__version__}, MathJax 2.7.9\n{HIDE_MARKS}"
     if stamp.is_file() and stamp.read_text("utf-8") == versions:
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,7 +74,7 @@ def write_assets(folder: Path) -> None:
         else:
             shutil.copyfile(source / name, target)
     # Inside a function, or its top-level names collide with those of Sphinx's own scripts.
-    bundle = f"(function () {{\n{vl_convert.javascript_bundle()}\n}})();\n"
+    bundle = f"(function () {{\n{vl_convert.javascript_bundle()}\n{HIDE_MARKS}}})();\n"
     (folder / "vega.js").write_text(bundle, "utf-8")
     stamp.write_text(versions, "utf-8")
 
