@@ -29,14 +29,14 @@ def noise_table(tables: Tables) -> Table:
     condition = table["condition"].astype(str)
     table = table[~condition.str.contains("trained on") & ~table["shift"].isin(UNTOUCHED)]
     where = labelled(table).where(table["shift"] != "", "in distribution: " + condition)
+    data = table["data"].map(DATA).fillna(table["data"])
     cells = table.assign(
-        data=table["data"].map(DATA).fillna(table["data"]),
-        what=where.str.removesuffix(": "),
+        what=data + ", " + where.str.removesuffix(": "),
         quantity=table["quantity"].map(QUANTITIES),
         text=[interval(row) for _, row in table.iterrows()],
     )
     wide = cells.pivot_table(
-        index=["data", "what", "errors"], columns="quantity", values="text", aggfunc="first",
+        index=["what", "errors"], columns="quantity", values="text", aggfunc="first",
         sort=False,
     )  # fmt: skip
     wide = wide[[name for name in QUANTITIES.values() if name in wide]]
