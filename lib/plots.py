@@ -338,6 +338,8 @@ def heat_map(
     )
     colour = alt.Color(f"{value}:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
     panels = []
+    # A cell holds its column's label; of a number, its own three digits are the widest.
+    width = max(38, *(7 * len(str(label)) for label in rows[x].unique()))
     # Panels side by side rather than facets: those cannot size their cells one by one.
     for name in dict.fromkeys(rows[facet]):
         base = alt.Chart(rows[rows[facet] == name]).encode(
@@ -349,7 +351,7 @@ def heat_map(
         text = base.mark_text(fontSize=11, color="#222222").encode(
             text=alt.Text(f"{value}:Q", format=".2f")
         )
-        size = {"width": alt.Step(38), "height": alt.Step(22), "title": name}
+        size = {"width": alt.Step(width), "height": alt.Step(22), "title": name}
         panels.append(alt.layer(cells, text).properties(**size))
     return alt.concat(*panels, columns=columns)
 

@@ -177,7 +177,7 @@ def shift_map(found: Tables, config: Config) -> Figure:
         domain=(1.2, 0.8),
         middle=1.0,
         facet="family",
-        columns=2,
+        columns=1,
     )
     caption = (
         "Error against the noise-free activity under each shift, over that of the network with "
