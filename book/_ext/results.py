@@ -203,6 +203,11 @@ def show_effect(row: Row) -> str:
     return f"{value:.3f} ({lower:.3f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{upper:.3f})"
 
 
+def show_count(row: Row) -> str:
+    """The count behind an effect, kept on one line."""
+    return f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{row['n']}"
+
+
 def show_others(row: Row) -> str:
     """The verdicts at half and at twice the margin."""
     return f"{row['verdict_half']} / {row['verdict_double']}"
@@ -300,7 +305,7 @@ class VerdictsDirective(SphinxDirective):
                 note = notes.get((row["id"], row["part"]), "")
                 cells.append(show_verdict(row | {"note": note}))
                 cells[1] += [nodes.Text(". "), *self.link(row["evidence"])]
-            cells += [text(f"{show_effect(row)}, n = {row['n']}"), text(row["margin"])]
+            cells += [text(f"{show_effect(row)}, {show_count(row)}"), text(row["margin"])]
             lines.append(cells if short else [*cells, text(show_others(row))])
         if short:
             return make_table(header, lines, "short")
@@ -311,7 +316,7 @@ class VerdictsDirective(SphinxDirective):
         statement = nodes.paragraph("", "", nodes.Text(f"“{claim['statement']}.”"))
         if "reason" in claim:
             return [statement, nodes.paragraph("", f"Not judged yet: {claim['reason']}.")]
-        figures = f"{show_effect(claim)}, n = {claim['n']}, margin {claim['margin']}"
+        figures = f"{show_effect(claim)}, {show_count(claim)}, margin {claim['margin']}"
         decided = text(f" Decided by: {claim['part']}: {figures}. Evidence: ")
         ending = [*self.link(claim["evidence"]), nodes.Text(".")]
         verdict = nodes.paragraph("", "", *show_verdict(claim), nodes.Text("."), *decided, *ending)
@@ -331,7 +336,7 @@ class VerdictsDirective(SphinxDirective):
         for row in parts:
             name = row["part"] + (", secondary" if row["secondary"] == "True" else "")
             source = nodes.inline(text=f" {row['table']}.csv", classes=["source"])
-            level = f"{100 * float(row['level']):.0f} %, n = {row['n']}"
+            level = f"{100 * float(row['level']):.0f} %, {show_count(row)}"
             cells = [[nodes.Text(name), source], text(f"{show_effect(row)}, {level}")]
             cells += [text(row["margin"]), show_verdict(row), text(show_others(row))]
             lines.append(cells)
