@@ -265,6 +265,7 @@ def known_figure(found: Tables) -> Figure:
         order=list(dict.fromkeys(table["motif"])),
         facet="data",
         reference=1.0,
+        columns=1,
     )
     caption = (
         "Real assays: mean size of the score at matches of a known motif over that at matches of "
