@@ -28,7 +28,7 @@ class TablesDirective(SphinxDirective):
 
     def content_nodes(self, folder: Path) -> list[nodes.Node]:
         """What the directive becomes, from the tables of ``folder``."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} defines no content_nodes(folder)")
 
     def run(self) -> list[nodes.Node]:
         """The content, or a note that this run's tables do not hold it."""

@@ -13,7 +13,7 @@ LARGEST_SITE = 25_000_000
 KEY_STRINGS = {
     "index": ["independent reconstruction", "not endorsed by the author", "five sentences"],
     "data": ["lentiMPRA", "STARR-seq", "MPRA_DATA_DIR"],
-    "methods": ["aleatoric", "Pearson and Spearman", "bootstrap"],
+    "methods": ["aleatoric", "Where miscalibration comes from", "bootstrap"],
     "claims": ["margin", "all parts hold", "True by construction", "C1", "C12"],
     "choices": ["The abstract", "With another", "What no run has checked"],
     "power": ["four of five", "told from none"],
