@@ -116,13 +116,16 @@ def read_meme(path: str | Path) -> tuple[PWM, ...]:
     Raises
     ------
     ValueError
-        If the file is malformed, a motif occurs twice or a row does not sum to 1; the line is
-        named.
+        If the file is not UTF-8 or malformed, a motif occurs twice or a row does not sum to 1; the
+        line is named.
     """
     rows: list[list[float]] = []
     motifs: dict[str, PWM] = {}
     name, width = "", 0
-    lines = Path(path).read_text().splitlines()
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
     if not lines or not lines[0].startswith("MEME version"):
         raise ValueError(f"{path}, line 1: a MEME file starts with 'MEME version'")
     for number, line in enumerate(lines, start=1):

@@ -320,6 +320,7 @@ def _finish_on_dask(
     if not missing:
         return
     from dask.distributed import Client, as_completed
+    from distributed.comm.core import CommClosedError
 
     with Client(where.scheduler, timeout=15) as client:
         futures = [
@@ -328,7 +329,7 @@ def _finish_on_dask(
         try:
             for future in as_completed(futures):
                 yield future.result()
-        except CancelledError as error:
+        except (CancelledError, CommClosedError) as error:
             raise ConnectionError(
                 f"lost the Dask scheduler {where.scheduler}; finished units are stored: start a "
                 "scheduler and run again to go on from there"

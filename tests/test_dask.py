@@ -91,8 +91,7 @@ def test_a_lost_scheduler_is_an_error_and_finished_units_stay(tmp_path, cluster)
 
     killer = threading.Thread(target=lose)
     killer.start()
-    # Dask's own error where it dies while a result is being fetched.
-    with pytest.raises(OSError, match=r"lost the Dask scheduler tcp|Stream is closed"):
+    with pytest.raises(OSError, match="lost the Dask scheduler tcp"):
         run_units(made, store, Placement(executor="dask", scheduler=address))
     killer.join()
     assert missing_units(made, store) <= 20

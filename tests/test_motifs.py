@@ -126,6 +126,12 @@ class TestMeme:
         with pytest.raises(ValueError, match=message):
             read_meme(self.write(tmp_path, text))
 
+    def test_text_that_is_not_utf8_names_the_file(self, tmp_path):
+        path = tmp_path / "motifs.meme"
+        path.write_bytes((HEADER + MOTIF).replace("one", "\u00e9").encode("latin-1"))
+        with pytest.raises(ValueError, match=r"motifs\.meme is not UTF-8 text"):
+            read_meme(path)
+
 
 class TestPerturb:
     def test_severity_zero_changes_nothing(self):

@@ -56,7 +56,9 @@ def other_fits(
     wanted: Variants, base: FitConfig, data: SequenceDataset, split: Split, arm: int
 ) -> Iterator[Job]:
     """Fits of other architectures and losses on the split of a group arm, one each."""
-    shared = base.model_dump(include={"epochs", "batch_size", "max_shift", "device", "seed"})
+    shared = base.model_dump(
+        include={"epochs", "batch_size", "beta", "max_shift", "device", "seed"}
+    )
     for model in wanted.models:
         config = tuned(model, reverse_complement=base.reverse_complement, **shared)
         yield Job(arm, {"model": model, "uncertainty": "single"}, fitting(config, data, split))

@@ -51,11 +51,6 @@ class Condition:
         return f"d={self.distance:g}" if self.distance else self.option
 
     @property
-    def blind_to_gc(self) -> bool:
-        """Whether it lives in the world whose activity is blind to GC content."""
-        return self.option == "term_off"
-
-    @property
     def moves_sequences(self) -> bool:
         """Whether its sequences differ from those in distribution."""
         return self.family == "covariate" and self.severity > 0

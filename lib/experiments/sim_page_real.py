@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib.experiments.sim_arms import world_of
 from lib.experiments.sim_page import MODEL_NAMES
-from lib.experiments.simulation_shifts import MAIN_MODEL, Config, Tables
+from lib.experiments.simulation_shifts import Config, Tables
 from lib.logos import Drawing, logos
 from lib.motifs import perturb
 from lib.plots import Figure, Table, histogram, lines
@@ -73,13 +73,14 @@ def learning_figure(found: Tables) -> Figure:
 
 
 def network_learning_figure(found: Tables, config: Config) -> Figure:
-    """Learning curve of the CNN against f."""
+    """Learning curve of every network against f."""
     rows = found.rows
     rows = rows[rows["seed"].isna() & (rows["metric"] == "r2_f") & (rows["split"] == "test")]
-    rows = rows[(rows["model"] == MAIN_MODEL) & (rows["uncertainty"] == "single")]
-    table = rows[rows["condition"] == ""].assign(network=MODEL_NAMES[MAIN_MODEL])
+    rows = rows[rows["model"].isin(config.models) & (rows["uncertainty"] == "single")]
+    rows = rows[rows["condition"] == ""]
+    table = rows.assign(network=rows["model"].map(lambda name: MODEL_NAMES.get(name, name)))
     table = table[["network", "n_train", "value", "lower", "upper", "worlds"]]
-    table = table.sort_values("n_train").round(4)
+    table = table.sort_values(["network", "n_train"]).round(4)
     chart = lines(
         table,
         "n_train",
@@ -89,9 +90,7 @@ def network_learning_figure(found: Tables, config: Config) -> Figure:
         y_title="R² against the noise-free activity",
         reference=0.8,
     )
-    caption = (
-        "Learning curve of the CNN on the simulated task; the dashed line is the margin of C1."
-    )
+    caption = "Learning curves on the simulated task; the dashed line is the margin of C1."
     return Figure("learning-network", chart, table, caption)
 
 

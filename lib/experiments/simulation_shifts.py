@@ -198,6 +198,12 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
             (Arm(world, model, config.n_train), everywhere if main else natural)
             for world in (worlds if main else worlds[: config.other_worlds])
         ]
+        if not main:  # on their learning curve only
+            arms += [
+                (Arm(world, model, n), [Condition()])
+                for n in config.sizes
+                for world in worlds[: config.other_worlds]
+            ]
     if MAIN_MODEL not in config.models:
         return arms
     arms += [(Arm(world, MAIN_MODEL, n), still) for n in config.sizes for world in worlds]

@@ -170,10 +170,12 @@ def read_table(
     if content.startswith(b"PAR1") or path.suffix == ".parquet":
         try:
             table = pq.read_table(pa.BufferReader(content))
+            table.validate(full=True)  # or text that is not UTF-8 fails where a cell is looked at
             frame = table.to_pandas(ignore_metadata=True)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{path} is a damaged Parquet file ({error}); fetch it again"
+                f"{path} is a damaged Parquet file, or its text is not UTF-8 ({error}); write it "
+                "again"
             ) from None
         require_columns(frame, columns, str(path))
         repairs: dict[str, int] = {}

@@ -6,6 +6,8 @@ import io
 from datetime import timedelta
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -108,6 +110,14 @@ def test_cut_parquet_is_refused(write_text, cut):
     content = parquet(pd.DataFrame({"sequence": ["ACGT"] * 9, "activity": range(9)}))
     with pytest.raises(ValueError, match="damaged Parquet"):
         read_table(write_text(content[:cut], "table.parquet"))
+
+
+def test_parquet_text_that_is_not_utf8_is_refused(write_text):
+    cells = pa.array([b"ACGT", b"AC\xffT"]).cast(pa.string(), safe=False)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"sequence": cells, "activity": [1.0, 2.0]}), buffer)
+    with pytest.raises(ValueError, match=r"table.parquet .*not UTF-8"):
+        read_table(write_text(buffer.getvalue(), "table.parquet"))
 
 
 def test_flipped_parquet_bytes_are_refused_or_read(write_text):
