@@ -1,25 +1,23 @@
 """Audits a table of predictions, or a model on an assay: what ``make audit`` calls.
 
 In: a path. Out: ``runs/audit/<name>/`` with the executed notebook, its tables and one HTML file. An
-error is one line.
+error is one line, and leaves the page and the tables of an earlier audit as they were.
 """
 
 import argparse
-import html
-import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.report import KERNEL, clean_executed
+from lib.report import NotebookError, run_notebook
 from lib.results import write_atomic
 from lib.standalone import convert
 
 NOTEBOOK = "08_audit_your_own"
 WAYS = ("predictions", "table", "dataset", "model")
+FILES = ("predictions", "table")
 
 
 def slug(name: str) -> str:
@@ -33,41 +31,44 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "_", Path(name).name.split(".")[0]).strip("_") or "audit"
 
 
+def _forget_earlier(results: Path) -> None:
+    """Remove what only an earlier audit of that name wrote: tables older than this run's first."""
+    experiment = NOTEBOOK.partition("_")[2]
+    start = (results / f"{experiment}.csv").stat().st_mtime_ns
+    for path in (results / experiment).glob("*.csv"):
+        if path.stat().st_mtime_ns < start:
+            path.unlink()
+
+
 def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
     """Run the notebook and write its page; returns the page's path.
+
+    Parameters
+    ----------
+    root : Path
+        The repository's top folder.
+    parameters : dict
+        Of notebook 08; one of :data:`WAYS` at least.
+    profile : str
 
     Raises
     ------
     ValueError
-        With the reason, where the notebook stops.
+        With the reason, where a file is missing or the notebook stops.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    # A kernel "python3" of the user's own would come before the one of this environment.
-    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    for way in FILES:
+        if way in parameters and not Path(parameters[way]).is_file():
+            raise ValueError(f"there is no file {parameters[way]}; give the path of a table")
     name = next(str(parameters[way]) for way in WAYS if way in parameters)
     out = root / "runs" / "audit" / slug(name)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    executed = out / f"{NOTEBOOK}.ipynb"
-    folder = (out / "results").relative_to(root).as_posix()
     try:
-        papermill.execute_notebook(
-            str(root / "notebooks" / f"{NOTEBOOK}.ipynb"),
-            str(executed),
-            parameters={"profile": profile, "run_folder": folder, **parameters},
-            kernel_name=KERNEL,
-            cwd=str(root),
-            progress_bar=False,
-            start_timeout=300,
-            extra_arguments=["--log-level=ERROR"],
-        )
-    except PapermillExecutionError as error:
-        raise ValueError(" ".join(str(error.evalue).split())) from None
-    clean_executed(executed)
+        run_notebook(root, NOTEBOOK, profile, out, parameters)
+    except NotebookError as error:
+        raise ValueError(error.reason) from None
+    _forget_earlier(out / "results")
     page = out / "audit.html"
-    write_atomic(page, convert(executed, html.escape(f"Audit of {Path(name).name}")))
+    executed = out / "notebooks" / f"{NOTEBOOK}.ipynb"
+    write_atomic(page, convert(executed, f"Audit of {Path(name).name}"))
     return page
 
 

@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -25,6 +26,20 @@ from lib.results import write_atomic
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
 KERNEL = "python3"
+
+
+class NotebookError(RuntimeError):
+    """A cell of a notebook failed.
+
+    Attributes
+    ----------
+    reason : str
+        What the cell said, in one line.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def listed_notebooks(root: Path) -> list[str]:
@@ -58,14 +73,28 @@ def choose(names: Sequence[str], only: Sequence[str]) -> list[str]:
     return [name for name in names if not only or name in only]
 
 
-def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
+def run_notebook(
+    root: Path, name: str, profile: str, out: Path, parameters: Mapping[str, Any] | None = None
+) -> float:
     """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
 
     The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``.
 
+    Parameters
+    ----------
+    root : Path
+        The repository's top folder.
+    name : str
+        Of the notebook, without its ending.
+    profile : str
+    out : Path
+        Below ``root``.
+    parameters : mapping, optional
+        Further parameters of the notebook.
+
     Raises
     ------
-    RuntimeError
+    NotebookError
         If a cell fails; the executed copy then holds the cells up to it.
     """
     import papermill
@@ -81,7 +110,7 @@ def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
         papermill.execute_notebook(
             str(root / "notebooks" / f"{name}.ipynb"),
             str(target),
-            parameters={"profile": profile, "run_folder": folder},
+            parameters={"profile": profile, "run_folder": folder, **(parameters or {})},
             kernel_name=KERNEL,
             cwd=str(root),
             progress_bar=False,
@@ -89,8 +118,10 @@ def run_notebook(root: Path, name: str, profile: str, out: Path) -> float:
             extra_arguments=["--log-level=ERROR"],  # or each kernel warns of its local sockets
         )
     except PapermillExecutionError as error:
+        reason = " ".join(str(error.evalue).split())
         shown = target.relative_to(root)
-        raise RuntimeError(f"{name} failed: {error.ename}: {error.evalue}; see {shown}") from None
+        message = f"{name} failed: {error.ename}: {reason}; see {shown}"
+        raise NotebookError(message, reason) from None
     print(clean_executed(target), file=sys.stderr, end="")
     return time.perf_counter() - start
 

@@ -1,18 +1,24 @@
 """An executed notebook as one HTML file that asks nothing of any other place.
 
 In: a notebook whose outputs are those of :mod:`lib.plots`. Out: HTML without scripts: text, tables,
-and every chart as a drawing in the page, light or dark as the reader's system is.
+every chart as a drawing in the page, light or dark as the reader's system is, and the data behind
+it as a link that holds them.
 """
 
 import base64
+import html
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from bs4 import BeautifulSoup, Tag
+from bs4.element import PreformattedString
+
 _STYLE = """
 :root { color-scheme: light dark; }
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif; }
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
+  overflow-wrap: break-word; }
 figure { margin: 1.5rem 0; overflow-x: auto; }
 figcaption { max-width: 45rem; font-size: .9rem; }
 svg { max-width: 100%; height: auto; }
@@ -23,21 +29,18 @@ tbody tr { border-top: 1px solid #7f7f7f55; }
 """
 # Even a mistake in the page could then load nothing and run nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_LIVE = re.compile(r'<div class="chart-live".*?</div>', re.S)
-_SCRIPT = re.compile(r"<script\b.*?</script>", re.S | re.I)
-_IMAGE = re.compile(
-    r'<img class="chart-print" alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]+)"\s*/?>'
-)
+_SVG = "data:image/svg+xml;base64,"
 _TEXT = "#333333"  # of the drawings that lib.plots embeds
 
 
-def _drawing(label: str, encoded: str, number: int) -> str:
+def _drawing(image: Tag, number: int) -> str:
     """An embedded drawing as an element of the page, its names its own."""
-    svg = base64.b64decode(encoded).decode().replace(_TEXT, "currentColor")
-    svg = svg[svg.index("<svg") :]
+    svg = base64.b64decode(str(image["src"]).removeprefix(_SVG)).decode()
+    svg = svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
     svg = re.sub(r'\bid="([^"]+)"', rf'id="d{number}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#d{number}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#d{number}-\1"', svg)
+    label = html.escape(str(image.get("alt", "")))
     return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
@@ -49,21 +52,25 @@ def standalone(body: str, title: str) -> str:
     body : str
         What nbconvert's template ``basic`` gives.
     title : str
-        Of the page, without markup.
+        Of the page, as text.
 
     Examples
     --------
     >>> "<script" in standalone("<p>a</p><script>1</script>", "mine")
     False
     """
-    content = _SCRIPT.sub("", _LIVE.sub("", body))
-    count = iter(range(len(content)))
-    content = _IMAGE.sub(lambda found: _drawing(found[1], found[2], next(count)), content)
+    soup = BeautifulSoup(body, "html.parser")
+    for element in soup.select("script, .chart-live"):
+        element.decompose()
+    for number, image in enumerate(soup.select(f'img[src^="{_SVG}"]')):
+        # As it stands: the parser would write names like viewBox in small letters.
+        image.replace_with(PreformattedString(_drawing(image, number)))
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title>"
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><main>{content}</main></body></html>\n"
+        f"<style>{_STYLE}</style></head><body><main>{soup}</main></body></html>\n"
     )
 
 

@@ -94,9 +94,24 @@ def test_failing_notebook_raises_with_its_error(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
-    write_notebook(small / "notebooks" / "01_one.ipynb", "profile = 1", "raise ValueError('seen')")
-    with pytest.raises(RuntimeError, match="01_one failed: ValueError: seen"):
+    failing = "raise ValueError('seen\\n  twice')"
+    write_notebook(small / "notebooks" / "01_one.ipynb", "profile = 1", failing)
+    with pytest.raises(
+        report.NotebookError, match="01_one failed: ValueError: seen twice"
+    ) as error:
         report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
+    assert error.value.reason == "seen twice"
+
+
+def test_further_parameters_reach_the_notebook(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    name = "a 'b' \"c\" $(d) {e}.csv"
+    write_notebook(small / "notebooks" / "01_one.ipynb", "name = 1", "print(name, end='')")
+    report.run_notebook(small, "01_one", "quick", small / "runs" / "quick", {"name": name})
+    path = small / "runs" / "quick" / "notebooks" / "01_one.ipynb"
+    assert nbformat.read(path, as_version=4).cells[-1].outputs[0].text == name
 
 
 def test_stage_book_copies_sources_and_marks_every_page(small: Path) -> None:

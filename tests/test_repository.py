@@ -16,6 +16,7 @@ from packaging.version import Version
 
 LARGEST_FILE = 1_500_000
 IMPORT_NAMES = {  # import name -> distribution, where they differ
+    "bs4": "beautifulsoup4",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
     "vl_convert": "vl-convert-python",
