@@ -12,7 +12,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import numpy as np
@@ -44,21 +46,62 @@ def exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
 
 
-def _measured(queue: Any, work: Callable[[], Any]) -> None:
-    work()
+def highest_mib() -> float:
+    """Peak resident memory of this process so far, in MiB.
+
+    Linux counts the parent's peak into ``ru_maxrss`` of a process that it forked; ``VmHWM`` is of
+    the process alone.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text("utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
     scale = 1 if sys.platform == "darwin" else 1024
-    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
+
+
+def _said(queue: Any, work: Callable[[], Any]) -> None:
+    try:
+        queue.put((work(), ""))
+    except BaseException as error:
+        queue.put((None, f"{type(error).__name__}: {error}"))
+        raise
+
+
+def alone(work: Callable[[], Any]) -> Any:
+    """What ``work`` (picklable) returns in a fresh process, which may start no others.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails or is killed, with what it said.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=_said, args=(queue, work))
+    child.start()
+    found, error = None, "it was killed"
+    while error:
+        try:
+            found, error = queue.get(timeout=1)
+            break
+        except Empty:
+            if not child.is_alive():
+                break
+    child.join()
+    if error:
+        raise RuntimeError(f"a benchmark failed in its own process: {error}")
+    return found
+
+
+def _peak(work: Callable[[], Any]) -> float:
+    work()
+    return highest_mib()
 
 
 def peak_mib(work: Callable[[], Any]) -> float:
     """Peak resident memory in MiB of a fresh process that does ``work`` (picklable)."""
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    child = context.Process(target=_measured, args=(queue, work))
-    child.start()
-    peak = float(queue.get(timeout=1800))
-    child.join()
-    return peak
+    return float(alone(partial(_peak, work)))
 
 
 def row(name: str, unit: str, ours: float, n: int, **more: Any) -> dict[str, Any]:

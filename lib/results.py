@@ -2,19 +2,23 @@
 
 In: tidy rows and tables of other shapes. Out: ``<folder>/<experiment>.csv``,
 ``<folder>/<experiment>/<table>.csv`` and one entry of ``<folder>/manifest.json``, each written
-under a temporary name and renamed, so that a kill leaves the old file or the new one.
+under a temporary name and renamed, so that a kill leaves the old file or the new one. Names in
+tables may be a stranger's: a cell that a spreadsheet would run as a formula gets an apostrophe in
+front when it is written, and loses it when it is read back.
 """
 
 import json
 import os
 import platform
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 KEYS = (
     "experiment",
@@ -35,6 +39,10 @@ KEYS = (
 )
 VALUES = ("value", "lower", "upper", "n", "oracle")
 COLUMNS = (*KEYS, *VALUES)
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?"
+# A number and words, such as "-0.5 to 0.3" or "+1 SD", starts with a sign and is no formula.
+_QUANTITY = re.compile(rf"{_NUMBER}[\w.% ]*(?: to {_NUMBER}[\w.% ]*)?", re.ASCII)
 
 # What a result depends on besides this package; their versions stand in the manifest.
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
@@ -76,9 +84,49 @@ def write_atomic(path: Path, content: str) -> None:
         raise
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet may run a cell of this text when it opens a CSV.
+
+    Examples
+    --------
+    >>> is_formula("=1+1"), is_formula("-2+3"), is_formula("-0.5 to 0.3"), is_formula("a=b")
+    (True, True, False, False)
+    """
+    return text.startswith(("=", "+", "-", "@", "\t", "\n")) and not _QUANTITY.fullmatch(text)
+
+
+def _change_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with ``change`` applied to its texts; itself where that changes none."""
+    changed = {}
+    for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
+        texts = {cell for cell in table[column] if isinstance(cell, str)}
+        if new := {text: change(text) for text in texts if change(text) != text}:
+            cells = [new.get(c, c) if isinstance(c, str) else c for c in table[column]]
+            changed[column] = pd.Series(cells, index=table.index, dtype=object)
+    return table.assign(**changed) if changed else table
+
+
+def _as_cell(text: str) -> str:
+    # A lone carriage return would not be quoted, and end the row.
+    one = text.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{one}" if is_formula(one) else one
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe in front of every text that :func:`is_formula` finds.
+
+    Carriage returns become line feeds.
+    """
+    return _change_texts(table, _as_cell)
+
+
 def to_csv(table: pd.DataFrame) -> str:
-    """CSV text with five significant digits: enough to read, few enough to compare runs."""
-    return table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+    """CSV text with five significant digits: enough to read, few enough to compare runs.
+
+    Texts are written :func:`without_formulas`.
+    """
+    safe = without_formulas(table)
+    return safe.to_csv(index=False, float_format="%.5g", lineterminator="\n")
 
 
 def write(
@@ -124,7 +172,10 @@ def read(folder: Path, experiment: str) -> pd.DataFrame:
     path = folder / f"{experiment}.csv"
     if not path.exists():
         raise FileNotFoundError(f"no results of {experiment!r} in {folder}; run its notebook first")
-    table = pd.read_csv(path)
+    table = _change_texts(
+        pd.read_csv(path),
+        lambda text: text[1:] if text.startswith("'") and is_formula(text[1:]) else text,
+    )
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"{path} lacks the columns {missing}")

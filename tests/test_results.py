@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 
@@ -55,3 +56,37 @@ def test_reading_what_was_never_run_says_so(tmp_path):
     (tmp_path / "e.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="lacks the columns"):
         results.read(tmp_path, "e")
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1"]
+)
+def test_names_that_a_spreadsheet_would_run_are_written_as_text(tmp_path, name):
+    results.write(tmp_path, "e", rows(data=name), {"curve": rows(data=name)}, {})
+    for path in (tmp_path / "e.csv", tmp_path / "e" / "curve.csv"):
+        with path.open(newline="") as file:
+            cells = [cell["data"] for cell in csv.DictReader(file)]
+        assert cells == [f"'{name}"] * 2
+    assert set(results.read(tmp_path, "e")["data"]) == {name}
+
+
+@pytest.mark.parametrize(
+    "name", ["-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "a=b", "<b>", "'quoted'", "-5 %"]
+)
+def test_numbers_and_other_names_stay_as_they_are(tmp_path, name):
+    table = rows(condition=[name, "plain"])
+    results.write(tmp_path, "e", table, {}, {})
+    with (tmp_path / "e.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["condition"] == name
+    assert results.read(tmp_path, "e")["condition"].tolist() == [name, "plain"]
+
+
+def test_a_carriage_return_ends_no_row(tmp_path):
+    results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
+    assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
+
+
+def test_negative_numbers_are_no_names():
+    table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
+    assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
+    assert table["mixed"].tolist() == [-1, "=1"]

@@ -38,6 +38,18 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _below_runs(value: str) -> str:
+    """A relative path that does not leave ``runs/``, by links either, or an absolute one."""
+    path, runs = Path(value), repository_root() / "runs"
+    below = (repository_root() / path).resolve().is_relative_to(runs.resolve())
+    if not path.is_absolute() and (".." in path.parts or not below):
+        raise ValueError(
+            "a relative path stays below runs/, such as runs/mine; an absolute one may lead "
+            "anywhere"
+        )
+    return value
+
+
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
     BeforeValidator(_from_json_text),
@@ -65,7 +77,8 @@ class ExperimentConfig(BaseModel):
     executor, scheduler : str
         Where fits run, see :func:`lib.units.run_units`.
     run_folder : str or None
-        Where tables go; by default ``runs/custom/<config hash>``.
+        Where tables go; by default ``runs/custom/<config hash>``. A relative path starts at the top
+        of the checkout and stays below its ``runs/``; an absolute one may lead anywhere.
     """
 
     model_config = ConfigDict(
@@ -85,7 +98,7 @@ class ExperimentConfig(BaseModel):
     workers: int | None = Field(default=None, ge=1, le=1024)
     executor: Literal["local", "dask"] = "local"
     scheduler: str | None = None
-    run_folder: str | None = None
+    run_folder: Annotated[str, AfterValidator(_below_runs)] | None = None
 
     @classmethod
     def create(cls, **parameters: Any) -> Self:
@@ -152,7 +165,7 @@ class ExperimentConfig(BaseModel):
     def folder(self) -> Path:
         """Where this run's tables go."""
         if self.run_folder is not None:
-            return Path(self.run_folder)
+            return repository_root() / self.run_folder  # an absolute path stays as it is
         return repository_root() / "runs" / "custom" / self.hash
 
 

@@ -61,6 +61,31 @@ def test_notebook_namespace_gives_its_plain_values_only():
 
 def test_hash_is_of_what_results_depend_on():
     base = Made.create()
-    assert Made.create(workers=2, device="cpu", run_folder="x").hash == base.hash
+    assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
     assert Made.create(gc_quantile=0.7).hash != base.hash
     assert base.folder.parts[-3:] == ("runs", "custom", base.hash)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("", ".", "mine", "../runs/x", "runs/../../x", "runs/a/../b", "runsx", "notebooks"),
+        *("~/x", "\x00", "runs/\x00"),
+    ],
+)
+def test_a_relative_run_folder_stays_below_runs(folder):
+    with pytest.raises(ParameterError, match="parameter run_folder is"):
+        Made.create(run_folder=folder)
+
+
+def test_a_link_below_runs_does_not_lead_out(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "out").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr("lib.experiments.config.repository_root", lambda: tmp_path)
+    with pytest.raises(ParameterError, match="stays below runs/"):
+        Made.create(run_folder="runs/out/x")
+    assert Made.create(run_folder="runs/in/x").folder == tmp_path / "runs" / "in" / "x"
+
+
+def test_an_absolute_run_folder_was_asked_for(tmp_path):
+    assert Made.create(run_folder=str(tmp_path)).folder == tmp_path
