@@ -124,8 +124,10 @@ def measure(
     gc_z : (n,) float array
         GC content in in-distribution s.d. from its in-distribution mean.
 
-    Notes ----- Depth, batch and error use the same random numbers whatever the assay's settings (in
-    Gaussian mode), so assays that differ in one setting are compared on the same draw.
+    Notes
+    -----
+    Depth, batch and error use the same random numbers whatever the assay's settings (in Gaussian
+    mode), so assays that differ in one setting are compared on the same draw.
     """
     n = len(activity)
     log_depth = ANCHORS["depth_log_sd"] * rng.standard_normal(n)
