@@ -115,7 +115,8 @@ def run_notebook(
             cwd=str(root),
             progress_bar=False,
             start_timeout=300,
-            extra_arguments=["--log-level=ERROR"],  # or each kernel warns of its local sockets
+            # Or each kernel warns of its local sockets, and of its end.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except PapermillExecutionError as error:
         reason = " ".join(str(error.evalue).split())

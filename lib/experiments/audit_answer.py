@@ -29,43 +29,78 @@ def _pick(rows: pd.DataFrame, **keys: object) -> pd.Series | None:
 
 def _accuracy_line(rows: pd.DataFrame) -> str:
     r, error, spread = (_pick(rows, metric=name) for name in ("pearson_r", "rmse", "sd_target"))
-    said = "" if r is None else f"predictions correlate at r = {numbers(r)} with what was measured"
+    if r is None or not np.isfinite(r["value"]):
+        said = "there is no correlation to speak of, since predictions or targets do not vary"
+    else:
+        said = f"predictions correlate at r = {numbers(r)} with what was measured"
     if error is not None:
-        said += (", " if said else "") + f"with a root mean squared error of {numbers(error)}"
+        said += f", with a root mean squared error of {numbers(error)}"
         said += "" if spread is None else f" where targets have an SD of {spread['value']:.2f}"
     return f"Accuracy: {said}."
 
 
-def _band_words(value: float, band: pd.Series | None) -> str:
+def _told_apart(row: pd.Series, wanted: float, band: pd.Series | None) -> int:
+    """-1 or 1 where a value lies below or above what is wanted by more than chance, else 0.
+
+    Judged by the interval, which knows of relatives; by the band where there is no interval.
+    """
+    low, high = float(row["lower"]), float(row["upper"])
+    if np.isfinite([low, high]).all():
+        return int(low > wanted) - int(high < wanted)
+    if band is None or not np.isfinite([band["band_lower"], band["band_upper"]]).all():
+        return 0
+    return int(row["value"] > band["band_upper"]) - int(row["value"] < band["band_lower"])
+
+
+def _own_band(bands: pd.DataFrame, row: pd.Series) -> pd.Series | None:
+    """The null band of a value; none where the value is pooled over splits, as the band is not."""
+    band = _pick(bands, metric=row["metric"])
+    return band if band is not None and np.isclose(band["value"], row["value"]) else None
+
+
+def _band_words(band: pd.Series | None) -> str:
     if band is None or not np.isfinite([band["band_lower"], band["band_upper"]]).all():
         return ""
-    low, high = band["band_lower"], band["band_upper"]
-    where = f"{low:.2f} to {high:.2f}"
-    if value < low:
-        return f", below the {where} of perfect forecasters of this size"
-    if value > high:
-        return f", above the {where} of perfect forecasters of this size"
-    return f", within the {where} of perfect forecasters of this size"
+    ends = f"{band['band_lower']:.2f} to {band['band_upper']:.2f}"
+    return f"; perfect forecasters of this size would show {ends}"
 
 
 def _coverage_line(rows: pd.DataFrame, bands: pd.DataFrame) -> str:
     covered = _pick(rows, metric="picp_90")
     if covered is None:
         return ""
-    words = _band_words(covered["value"], _pick(bands, metric="picp_90"))
-    return f"In plain words: your 90 % intervals cover {numbers(covered)}, should be .90{words}."
+    band = _own_band(bands, covered)
+    words = {-1: "fewer than the 0.90 promised", 0: "which fits the 0.90 promised"}
+    said = words.get(_told_apart(covered, 0.9, band), "more than the 0.90 promised")
+    return (
+        f"In plain words: the 90 % intervals hold {numbers(covered)} of the targets, {said}"
+        f"{_band_words(band)}."
+    )
 
 
 def _scale_line(rows: pd.DataFrame, bands: pd.DataFrame) -> str:
     zms = _pick(rows, metric="zms")
-    if zms is None or not zms["value"] > 0:
+    if zms is None or not np.isfinite(zms["value"]):
         return ""
+    if zms["value"] == 0:
+        return "There are no errors at all, so any predicted std is too large."
+    band = _own_band(bands, zms)
     root = float(np.sqrt(zms["value"]))
-    words = _band_words(zms["value"], _pick(bands, metric="zms"))
-    if "within" in words:
-        return f"The predicted std fits the errors: mean squared z is {numbers(zms)}{words}."
-    size = f"{root:.2f} times too small" if root > 1 else f"{1 / root:.2f} times too large"
-    return f"The predicted std is {size} on the whole: mean squared z is {numbers(zms)}{words}."
+    size = {
+        -1: f"{1 / root:.2f} times too large on the whole",
+        0: "of the size of the errors on the whole",
+    }.get(_told_apart(zms, 1.0, band), f"{root:.2f} times too small on the whole")
+    return (
+        f"The predicted std is {size}: mean squared z is {numbers(zms)}, where 1 is right"
+        f"{_band_words(band)}."
+    )
+
+
+def _place(by: str, cell: str) -> str:
+    """Where a bin lies, in words; tenths without limits have numbers, from low to high."""
+    if by.endswith("_decile") and cell.isdigit():
+        return f"in tenth {int(cell)} of ten by {plain(covariate(by))}, counted from the lowest"
+    return f"where {plain(covariate(by))} is {plain(cell)}"
 
 
 def _worst_line(found: Tables, data: str) -> str:
@@ -75,8 +110,8 @@ def _worst_line(found: Tables, data: str) -> str:
     worst = worst[worst["by"] != "score"].sort_values("value")
     if len(worst):
         row = worst.iloc[0]
-        name, cell = plain(covariate(row["by"])), plain(row["bin"])
-        said.append(f"lowest where {name} is in bin {cell}, {numbers(row)} of {row['n']:,} rows")
+        place = _place(str(row["by"]), str(row["bin"]))
+        said.append(f"lowest {place}, {numbers(row)} of {row['n']:,} rows")
     shifted = overall(found)
     shifted = shifted[(shifted["data"] == data) & (shifted["shift"] != "")]
     shifted = shifted[shifted["metric"] == "picp_90"].sort_values("value")

@@ -272,6 +272,10 @@ def worst_table(found: Tables) -> Table:
     """The worst bin of each covariate, by coverage and by error."""
     rows = found.rows[found.rows["metric"].isin(["worst_group_picp_90", "worst_group_rmse"])]
     named = {"worst_group_picp_90": "coverage of 90 % intervals", "worst_group_rmse": "RMSE"}
+    place = ["data", "split", "shift"]
+    whole = overall(found).groupby(place)["n"].max().rename("whole").reset_index()
+    rows = rows.merge(whole, on=place)
+    rows = rows[rows["n"] < rows["whole"]]  # a covariate with one bin has no worst one
     parts = [part_name(*pair) for pair in zip(rows["shift"], rows["split"], strict=True)]
     table = pd.DataFrame(
         {

@@ -41,6 +41,11 @@ MOST_PANELS = 4
 Shown = Figure | Table | Markdown
 
 
+def _text(row: pd.Series, digits: int = 2) -> str:
+    """A value with its interval; empty where there is none, such as the risk of no element."""
+    return "" if pd.isna(row["value"]) else interval(row, digits)
+
+
 def _nothing(what: str) -> Markdown:
     return Markdown(f"{what} The notes at the end say why.")
 
@@ -95,8 +100,10 @@ def repair_table(found: Tables) -> Shown:
         "infinite_90": "infinite",
     }
     rows = rows[rows["metric"].isin(named)]
+    if not (rows.loc[rows["metric"] == "infinite_90", "value"] > 0).any():
+        rows = rows[rows["metric"] != "infinite_90"]
     cells = rows.assign(
-        column=rows["metric"].map(named), text=[interval(row, 3) for _, row in rows.iterrows()]
+        column=rows["metric"].map(named), text=[_text(row, 3) for _, row in rows.iterrows()]
     )
     index = ["data", "part", "repair"]
     wide = cells.pivot_table(
@@ -105,8 +112,9 @@ def repair_table(found: Tables) -> Shown:
     wide = wide[[name for name in named.values() if name in wide]]
     caption = (
         "90 % intervals after each repair. The interval score counts width and misses together; "
-        "lower is better. It is empty where some intervals are infinite: too few elements to "
-        "learn from."
+        "lower is better. A column infinite, where there is one, holds the share of intervals "
+        "without an end, for which there was too little to learn from: the width is then that of "
+        "the others, and the score is empty."
     )
     return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
 
@@ -158,7 +166,7 @@ def rank_table(found: Tables) -> Shown:
         part=rows["cell"],
         column=rows["effect"].map(named),
         score=rows["score"].map(RANKED),
-        text=[interval(row) for _, row in rows.iterrows()],
+        text=[_text(row) for _, row in rows.iterrows()],
     )
     wide = cells.pivot_table(
         index=["data", "part", "score"],
@@ -188,7 +196,7 @@ def threshold_table(found: Tables) -> Shown:
         part=rows["cell"],
         rule=rows["rule"].map(RULES),
         column=rows["metric"].map(named),
-        text=[interval(row) for _, row in rows.iterrows()],
+        text=[_text(row) for _, row in rows.iterrows()],
     )
     wide = cells.pivot_table(
         index=["data", "part", "rule"], columns="column", values="text", aggfunc="first", sort=False
@@ -197,7 +205,7 @@ def threshold_table(found: Tables) -> Shown:
     caption = (
         "Thresholds on the predicted std, fixed on the calibration part: the share of each part "
         "that they keep, and the risk of what is kept over what was promised. Above 1 the promise "
-        "is broken."
+        "is broken; where nothing is kept there is no risk."
     )
     return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
 
@@ -239,7 +247,7 @@ def pair_table(found: Tables) -> Shown:
             "from": rows["reference"],
             "to": rows["condition"],
             "quantity": rows["quantity"].map(QUANTITIES),
-            "value": [interval(row, 3) for _, row in rows.iterrows()],
+            "value": [_text(row, 3) for _, row in rows.iterrows()],
             "elements": rows["n"],
         }
     )
