@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -80,14 +81,12 @@ def alone(work: Callable[[], Any]) -> Any:
     queue = context.Queue()
     child = context.Process(target=_said, args=(queue, work))
     child.start()
-    found, error = None, "it was killed"
-    while error:
-        try:
+    found, error, running = None, "it was killed", True
+    while running:
+        running = child.is_alive()  # asked first: what it said before it ended is still to be read
+        with suppress(Empty):
             found, error = queue.get(timeout=1)
             break
-        except Empty:
-            if not child.is_alive():
-                break
     child.join()
     if error:
         raise RuntimeError(f"a benchmark failed in its own process: {error}")
