@@ -6,7 +6,6 @@ do. ``python -m lib.experiments.assay_and_program_shifts`` seals the simulator's
 is measured from labels, counts and sequences, and no network's forecast is read.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -32,6 +31,7 @@ from lib.experiments import (
     twins,
 )
 from lib.experiments.config import ExperimentConfig, Names, Seeds, repository_root
+from lib.experiments.found import Tables
 from lib.experiments.gc_arms import Arm
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.real_assays import Assays
@@ -41,7 +41,7 @@ from lib.experiments.real_standin import standin_assays
 from lib.experiments.twin_curves import Curves
 from lib.fit_config import FitConfig
 from lib.mpra import retina
-from lib.units import Store, Unit, cores, missing_units, source_hash
+from lib.units import Store, Unit, cores, missing_units
 
 GC_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
@@ -139,29 +139,6 @@ class Config(ExperimentConfig):
             () if "all" in self.targets else self.targets,
             self.device,
         )
-
-
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`.
-    tables : dict of str to DataFrame
-        ``severities``, ``sealed``, ``twins``, ``scores``, ``order``, ``dose_response``,
-        ``effects``, ``decomposition``, ``site_pairs``, ``censored``, ``ladder``, ``noise``,
-        ``depth_check``, ``depth``, ``noise_libraries``, ``mitigation``.
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in took the place of the real assays.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
 
 
 def load_assays(config: Config) -> Assays:
@@ -329,8 +306,14 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished fits lie; a killed run resumes from it.
+
+    Returns
+    -------
+    Tables
+        With ``severities``, ``sealed``, ``twins``, ``scores``, ``order``, ``dose_response``,
+        ``effects``, ``decomposition``, ``site_pairs``, ``censored``, ``ladder``, ``noise``,
+        ``depth_check``, ``depth``, ``noise_libraries``, ``mitigation``.
     """
-    start = time.perf_counter()
     assays = load_assays(config)
     depths = real_assays.labels_at_depths(assays)
     arms = [] if assays.standin else gc_networks(config)
@@ -366,22 +349,12 @@ def run(config: Config, store: Store) -> Tables:
         "dose_response": real_tables.dose_response(_curves(), tables["twins"]),
     }
     rows = real_tables.publishable(scored)
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": real_tables.fingerprints(assays),
-        "source": source_hash(__name__),
-        # Of this run: fits that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-        "fits": len(networks),
-        "fits_computed": missing,
-    }
     if assays.standin:
         rows = real_tables.as_standin(rows)
         tables = {name: real_tables.as_standin(table) for name, table in tables.items()}
-    return Tables(rows, tables, entry, assays.standin)
+    counts = {"fits": len(networks), "fits_computed": missing}
+    data = real_tables.fingerprints(assays)
+    return Tables.of(config, rows, tables, data=data, counts=counts, standin=assays.standin)
 
 
 def main() -> None:

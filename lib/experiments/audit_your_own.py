@@ -5,7 +5,6 @@ the networks of notebook 02 are audited and must give the numbers of that notebo
 :class:`Tables`. What a table does not hold switches a section off and a note on.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -24,10 +23,11 @@ from lib.experiments.audit_reading import as_rename, read
 from lib.experiments.audit_repairs import detection, repairs
 from lib.experiments.audit_table import Forecasts, prepare
 from lib.experiments.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
+from lib.experiments.found import Tables
 from lib.experiments.scoring import combine
 from lib.experiments.selective_tables import all_tables
 from lib.fit_config import FitConfig
-from lib.units import Store, cores, source_hash
+from lib.units import Store, cores
 
 CHAPTER = "mpra_gc_ood"
 COMPARED = ["metric", "by", "bin", "value", "lower", "upper", "n"]
@@ -118,29 +118,6 @@ class Config(ExperimentConfig):
         more = (*shared, *columns, "table", "dataset", "model", "oriented", "standin_size", "draws")
         given = {name: getattr(self, name) for name in more}
         return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
-
-
-class Tables(NamedTuple):
-    """What the audit finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`.
-    tables : dict of str to DataFrame
-        ``bands, pit, reliability, coverage, repairs, effects, audit, curves, rejected, detection,
-        decomposition, notes`` and, for the networks of notebook 02, ``chapter``; those that the
-        input does not allow are left out.
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in assay took the place of real data.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
 
 
 class _Measured(NamedTuple):
@@ -283,17 +260,16 @@ def _read_chapter(config: Config) -> pd.DataFrame | None:
     return None
 
 
-def _inputs(config: Config, store: Store) -> tuple[list[Forecasts], dict[str, Any], bool]:
-    """What is audited, what the manifest says of it, and whether it is the stand-in."""
+def _inputs(config: Config, store: Store) -> tuple[list[Forecasts], dict[str, str], dict[str, int]]:
+    """What is audited; for the manifest, its data and how many fits there are."""
     if config.predictions is not None and config.source == "predictions":
         path = Path(config.predictions)
         table, notes = read(path, config.rename, config.by)
         name = path.name.split(".")[0]
         found = [prepare(table, name, config.by, notes)]
-        return found, {"data": {found[0].data: f"{len(table)} rows"}}, False
+        return found, {found[0].data: f"{len(table)} rows"}, {}
     data, found, counts = network_forecasts(config.networks, store)
-    entry = {"data": {assay.name: assay.fingerprint for assay in data}} | counts
-    return found, entry, any(assay.name == mpra_gc_ood.STANDIN for assay in data)
+    return found, {assay.name: assay.fingerprint for assay in data}, counts
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -305,25 +281,25 @@ def run(config: Config, store: Store) -> Tables:
     store : Store
         Where finished fits lie.
 
+    Returns
+    -------
+    Tables
+        With ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
+        ``curves``, ``rejected``, ``detection``, ``decomposition``, ``notes`` and, for the networks
+        of notebook 02, ``chapter``; those that the input does not allow are left out.
+
     Raises
     ------
     ValueError
         For bad input, naming it and the remedy.
     """
-    start = time.perf_counter()
-    forecasts, known, standin = _inputs(config, store)
+    forecasts, data, counts = _inputs(config, store)
     found = audit(forecasts, config.draws, config.workers)
     rows = found.rows
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
     tables = dict(found.tables)
     chapter = _read_chapter(config) if config.source == "chapter" else None
     if chapter is not None:
         tables["chapter"] = chapter_rows(rows, chapter)
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "source": source_hash(__name__),
-        "seconds": round(time.perf_counter() - start, 1),
-    } | known
-    return Tables(rows, {k: table for k, table in tables.items() if len(table)}, entry, standin)
+    filled = {name: table for name, table in tables.items() if len(table)}
+    standin = config.source != "predictions" and mpra_gc_ood.STANDIN in data
+    return Tables.of(config, rows, filled, data=data, counts=counts, standin=standin)

@@ -1,6 +1,6 @@
 """Text, tables and figures of notebook 02, made from the experiment's tables.
 
-In: :class:`lib.experiments.mpra_gc_ood.Tables`. Out: Markdown, :class:`lib.plots.Table` and
+In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table` and
 :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
 """
 
@@ -9,7 +9,8 @@ import re
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from lib.experiments.mpra_gc_ood import Config, Tables
+from lib.experiments.found import Tables
+from lib.experiments.mpra_gc_ood import Config
 from lib.experiments.page import interval, profile_note, standin_banner
 from lib.plots import Figure, Table, dots, histogram, lines
 

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from lib.experiments.found import Tables
 from lib.experiments.gc_page import NAMES, SHIFTS, combined
-from lib.experiments.mpra_gc_ood import Config, Tables
+from lib.experiments.mpra_gc_ood import Config
 from lib.experiments.page import interval
 from lib.plots import Figure, Table, dots
 

@@ -4,18 +4,18 @@ In: :class:`Config`. Out: :class:`Tables`. The networks are those of the experim
 shifts and on GC shift; nothing is trained that those have trained before.
 """
 
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lib import mpra
 from lib.datasets import SequenceDataset
 from lib.experiments import mpra_gc_ood, simulation_shifts
-from lib.experiments.config import ExperimentConfig, Names, Seeds, known_names
+from lib.experiments.config import Names, Seeds
 from lib.experiments.fits import fitting
+from lib.experiments.found import Tables
 from lib.experiments.gc_arms import build_arms
 from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
 from lib.experiments.recovery_assays import (
@@ -45,13 +45,12 @@ from lib.experiments.recovery_worlds import (
 )
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
 from lib.experiments.tuning import tuned
+from lib.experiments.world_config import WorldConfig
 from lib.fit_config import FitConfig
-from lib.models import MODELS
 from lib.motifs import PWM
-from lib.simulator import SHIFTS
 from lib.simulator.anchors import digest
 from lib.splits import Split
-from lib.units import Result, Store, Unit, missing_units, run_units, source_hash
+from lib.units import Result, Store, Unit, missing_units, run_units
 
 MAIN_MODEL = simulation_shifts.MAIN_MODEL
 STANDIN = mpra_gc_ood.STANDIN
@@ -61,7 +60,7 @@ DEFAULT_DATA = (*mpra_gc_ood.DEFAULT_DATA, RETINA)
 BEST_AREA = 0.6  # what the best score should reach in distribution
 
 
-class Config(ExperimentConfig):
+class Config(WorldConfig):
     """Parameters of notebook 07.
 
     Attributes
@@ -136,10 +135,6 @@ class Config(ExperimentConfig):
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
     shifts: Names = ("all",)
-    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
-    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     n_elements: int = Field(default=128, ge=EXAMPLES, le=100_000)
     n_probe: int = Field(default=3_000, ge=100, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
@@ -149,43 +144,10 @@ class Config(ExperimentConfig):
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
-    @field_validator("shifts")
-    @classmethod
-    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("shift", shifts, tuple(SHIFTS))
-
-    @field_validator("models")
-    @classmethod
-    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("model", models, tuple(MODELS))
-
     @property
     def parts(self) -> Sizes:
         """Elements per part of a world; nothing here is judged on a test part of that size."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_elements)
-
-
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`: areas by method in the column ``method``, probes by
-        motif, agreement between networks.
-    tables : dict of str to DataFrame
-        ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated elements,
-        position by position), ``known_motifs`` and ``known_profiles`` (assays).
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in assay took the place of real data.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -337,8 +299,14 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished units lie; a killed run resumes from it.
+
+    Returns
+    -------
+    Tables
+        With ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated
+        elements, position by position), ``known_motifs`` and ``known_profiles`` (assays). The rows
+        are areas by method in the column ``method``, probes by motif, agreement between networks.
     """
-    start = time.perf_counter()
     values, examples, counts = judge_worlds(config, store)
     data = load_data(config)
     known, agreed, assay_counts = judge_assays(config, store, data)
@@ -348,15 +316,7 @@ def run(config: Config, store: Store) -> Tables:
         agreed,
         sizes | {"r2_probe_untrained": config.n_probe} | dict.fromkeys(SIGNS, config.n_agreement),
     )
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
     tables = {"effects": effects(values), "examples": examples} | known
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data},
-        "source": source_hash(__name__),
-        # Of this run: units that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-    } | {name: counts[name] + assay_counts[name] for name in counts}
-    return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))
+    counts = {name: counts[name] + assay_counts[name] for name in counts}
+    marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
+    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)

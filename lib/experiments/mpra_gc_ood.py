@@ -4,9 +4,8 @@ In: :class:`Config`. Out: :class:`Tables`. The arms are those of :mod:`lib.exper
 each is fitted on repeated group-wise splits, and every network stands beside the baselines.
 """
 
-import time
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,7 @@ from lib.experiments.config import (
     ParameterError,
     Seeds,
 )
+from lib.experiments.found import Tables
 from lib.experiments.gc_arms import ARMS, build_arms
 from lib.experiments.gc_fits import Fitted, Plan, base_forecast, fit_all
 from lib.experiments.gc_variants import Variants
@@ -36,7 +36,7 @@ from lib.fit_config import FitConfig
 from lib.mpra.table import load_table
 from lib.recalibration import std_scaling
 from lib.simulator import standin
-from lib.units import Store, cores, source_hash
+from lib.units import Store, cores
 
 DEFAULT_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
@@ -184,27 +184,6 @@ class Config(ExperimentConfig):
         )
 
 
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`.
-    tables : dict of str to DataFrame
-        ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in assay took the place of real data.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
-
-
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays a config names.
 
@@ -326,8 +305,12 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished fits lie; a killed run resumes from it.
+
+    Returns
+    -------
+    Tables
+        With ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
     """
-    start = time.perf_counter()
     data = load_data(config)
     fitted, counts = _fit_all(config, store, data)
     items = [item for arm in fitted for item in _items(arm, config)]
@@ -338,8 +321,6 @@ def run(config: Config, store: Store) -> Tables:
     )
     first = [arm for arm in fitted if arm.arm.split.seed == config.split_seeds[0]]
     rows = _publishable(scored, config.model)
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
     tables = {
         "assays": gc_tables.assays(data, config.draws),
         "leaks": gc_tables.leaks([(arm.data, arm.arm.split) for arm in first], config.leak_k),
@@ -349,12 +330,5 @@ def run(config: Config, store: Store) -> Tables:
         ),
         "contrasts": gc_tables.contrasts(scored),
     }
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": {assay.name: assay.fingerprint for assay in data},
-        "source": source_hash(__name__),
-        # Of this run: fits that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-    } | counts
-    return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))
+    marks = {assay.name: assay.fingerprint for assay in data}
+    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)

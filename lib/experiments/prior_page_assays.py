@@ -1,6 +1,6 @@
 """Text, table and figures of notebook 03 about real assays.
 
-In: :class:`lib.experiments.structural_priors.Tables`. Out: sentences, :class:`lib.plots.Table` and
+In: :class:`lib.experiments.found.Tables`. Out: sentences, :class:`lib.plots.Table` and
 :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.experiments import gc_page
+from lib.experiments.found import Tables
 from lib.experiments.page import interval
-from lib.experiments.structural_priors import Tables
 from lib.plots import Figure, Table, dots
 
 AGAINST = {"permuted": "against the placebo", "none": "against no prior"}

@@ -1,11 +1,11 @@
 """Tables of notebook 05 on depth, measured noise and limits of detection.
 
-In: :class:`lib.experiments.assay_and_program_shifts.Tables`. Out: Table; no number is typed here.
+In: :class:`lib.experiments.found.Tables`. Out: Table; no number is typed here.
 """
 
 import pandas as pd
 
-from lib.experiments.assay_and_program_shifts import Tables
+from lib.experiments.found import Tables
 from lib.experiments.page import interval
 from lib.experiments.real_page import DATA, labelled
 from lib.plots import Table

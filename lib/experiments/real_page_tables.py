@@ -1,13 +1,14 @@
 """Figures and tables of notebook 05 on what lies behind a shift: parts, noise, repairs.
 
-In: :class:`lib.experiments.assay_and_program_shifts.Tables`. Out: Table and Figure; no number is
+In: :class:`lib.experiments.found.Tables`. Out: Table and Figure; no number is
 typed here.
 """
 
 import numpy as np
 import pandas as pd
 
-from lib.experiments.assay_and_program_shifts import Config, Tables
+from lib.experiments.assay_and_program_shifts import Config
+from lib.experiments.found import Tables
 from lib.experiments.page import interval
 from lib.experiments.real_mitigation import TOLERANCE
 from lib.experiments.real_page import (

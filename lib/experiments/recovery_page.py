@@ -1,6 +1,6 @@
 """Text, tables and figures of notebook 07, made from the experiment's tables.
 
-In: :class:`lib.experiments.motif_recovery.Tables`. Out: Markdown, :class:`lib.plots.Table`,
+In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table`,
 :class:`lib.plots.Figure` and drawings. No number is typed here: all come from the tables.
 """
 
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.motif_recovery import BEST_AREA, Config, Tables
+from lib.experiments.found import Tables
+from lib.experiments.motif_recovery import BEST_AREA, Config
 from lib.experiments.page import interval, profile_note
 from lib.experiments.prior_page_assays import DATA, first, listed
 from lib.experiments.sim_page import MODEL_NAMES, OPTION_NAMES, SHIFT_NAMES

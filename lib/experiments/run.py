@@ -5,35 +5,25 @@ not at all. Finished fits lie in ``runs/store`` of the checkout and are shared b
 """
 
 import os
+import time
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-import pandas as pd
+from typing import Protocol, TypeVar
 
 from lib import results
 from lib.experiments.config import ExperimentConfig, repository_root
+from lib.experiments.found import Tables
 from lib.staleness import module_hashes
-from lib.units import Store
-
-
-class Found(Protocol):
-    """What an experiment returns."""
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-
+from lib.units import Store, source_hash
 
 C = TypeVar("C", bound=ExperimentConfig, contravariant=True)
-F = TypeVar("F", covariant=True)
 
 
-class Experiment(Protocol[C, F]):
+class Experiment(Protocol[C]):
     """A module with a pure function from config to tables."""
 
     __name__: str
 
-    def run(self, config: C, store: Store) -> F:
+    def run(self, config: C, store: Store) -> Tables:
         """Fit, forecast, score."""
 
 
@@ -43,13 +33,13 @@ def default_store() -> Store:
     return Store(repository_root() / "runs" / "store" if given is None else Path(given))
 
 
-def run_experiment(experiment: Experiment[C, F], config: C) -> F:
+def run_experiment(experiment: Experiment[C], config: C) -> Tables:
     """Run an experiment and write its tables.
 
     Parameters
     ----------
     experiment : module
-        Holds ``run(config, store)``; the manifest takes the hashes of its source.
+        Holds ``run(config, store)``.
     config : ExperimentConfig
 
     Returns
@@ -61,7 +51,15 @@ def run_experiment(experiment: Experiment[C, F], config: C) -> F:
     ValueError
         For bad parameters or data; nothing is written then.
     """
-    found: Any = experiment.run(config, default_store())
-    entry = found.entry | {"sources": module_hashes(experiment.__name__)}
+    start = time.perf_counter()
+    found = experiment.run(config, default_store())
+    entry = found.entry | {
+        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config_hash": config.hash,
+        "source": source_hash(experiment.__name__),
+        "sources": module_hashes(experiment.__name__),
+        # Of this run: units that an earlier one had stored cost nothing here.
+        "seconds": round(time.perf_counter() - start, 1),
+    }
     results.write(config.folder, config.experiment, found.rows, found.tables, entry)
     return found

@@ -1,6 +1,6 @@
 """Text, tables and figures of notebook 04, made from the experiment's tables.
 
-In: :class:`lib.experiments.selective_prediction.Tables`. Out: Markdown, :class:`lib.plots.Table`
+In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table`
 and :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
 """
 
@@ -9,8 +9,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments import gc_page
+from lib.experiments.found import Tables
 from lib.experiments.page import interval, profile_note
-from lib.experiments.selective_prediction import Config, Tables
+from lib.experiments.selective_prediction import Config
 from lib.experiments.selective_scores import STD, TRIVIAL
 from lib.plots import Figure, Table, dots, lines
 

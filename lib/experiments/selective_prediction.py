@@ -4,37 +4,37 @@ In: :class:`Config`. Out: :class:`Tables`. Simulated worlds use the networks of 
 assays those of notebook 02, so that a run after these two costs no fit.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from pydantic import Field
 
 from lib.datasets import FloatArray, IndexArray, SequenceDataset
 from lib.experiments import mpra_gc_ood
-from lib.experiments.config import ExperimentConfig, Numbers, Seeds
+from lib.experiments.config import Numbers, Seeds
 from lib.experiments.fits import fitting, forecast, predicting
+from lib.experiments.found import Tables
 from lib.experiments.gc_arms import Arm as SplitArm
 from lib.experiments.gc_arms import build_arms
 from lib.experiments.selective_measures import Judged, Part, judge, make_rules
 from lib.experiments.selective_scores import Forecast, distancing, reference_rows, scored
 from lib.experiments.selective_tables import all_tables
 from lib.experiments.selective_units import judged_tables, judging
-from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.experiments.sim_arms import Arm, Condition, training_data
 from lib.experiments.tuning import tuned
+from lib.experiments.world_config import TestedWorldConfig
 from lib.fit_config import FitConfig
 from lib.simulator.anchors import digest
-from lib.units import Result, Store, Unit, cores, missing_units, run_units, source_hash
+from lib.units import Result, Store, Unit, cores, missing_units, run_units
 
 NOISY = Condition("noise", 1.0)
 SIDES = ("", "low")  # of the GC shift: richer, poorer
 JUDGED = ("test", "inside", "shifted")  # parts of the split arms; matched ones stand in notebook 02
 
 
-class Config(ExperimentConfig):
+class Config(TestedWorldConfig):
     """Parameters of notebook 04.
 
     Attributes
@@ -47,8 +47,6 @@ class Config(ExperimentConfig):
         Of these, in how many a network is trained where noise dominates.
     severities : tuple of float
         Points of the dials of the GC shift and of the noise at test.
-    n_train, n_validation, n_calibration, n_test, epochs : int
-        Of the simulated worlds.
     dataset, split_seeds, seeds, members, gc_quantile, gc_tilts, standin_size
         Of the real assays, see :class:`lib.experiments.mpra_gc_ood.Config`.
     assay_epochs : int
@@ -95,11 +93,6 @@ class Config(ExperimentConfig):
     world_seeds: Seeds = tuple(range(10))
     noise_worlds: int = Field(default=10, ge=1)
     severities: Numbers = (0.25, 0.5, 0.75, 1.0)
-    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
-    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     dataset: str = "default"
     split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)
@@ -112,11 +105,6 @@ class Config(ExperimentConfig):
     neighbours: int = Field(default=10, ge=1, le=1000)
 
     @property
-    def parts(self) -> Sizes:
-        """Elements per simulated sample."""
-        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
-
-    @property
     def assays(self) -> mpra_gc_ood.Config:
         """The parameters of notebook 02 whose fits are used."""
         shared = ("dataset", "split_seeds", "seeds", "members", "gc_quantile", "gc_tilts")
@@ -124,27 +112,6 @@ class Config(ExperimentConfig):
         given = {name: getattr(self, name) for name in (*shared, *more)}
         arms = ("group", "tilt", "tail")
         return mpra_gc_ood.Config.create(**given, arm=arms, epochs=self.assay_epochs)
-
-
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`; ``bin`` names the score.
-    tables : dict of str to DataFrame
-        ``effects``, ``audit``, ``curves``, ``rejected``.
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in assay took the place of real data.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
 
 
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
@@ -289,21 +256,18 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished units lie; a killed run resumes from it.
+
+    Returns
+    -------
+    Tables
+        With ``effects``, ``audit``, ``curves``, ``rejected``. The rows' column ``bin`` names the
+        score.
     """
-    start = time.perf_counter()
     data = mpra_gc_ood.load_data(config.assays)
     worlds, world_counts = judge_worlds(config, store)
     assays, assay_counts = judge_assays(config, store, data)
     rows, tables = all_tables([*worlds, *assays])
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data},
-        "source": source_hash(__name__),
-        # Of this run: units that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-    } | {name: world_counts[name] + assay_counts[name] for name in world_counts}
-    standin = any(assay.name == mpra_gc_ood.STANDIN for assay in data)
-    return Tables(rows, tables, entry, standin)
+    counts = {name: world_counts[name] + assay_counts[name] for name in world_counts}
+    marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
+    standin = mpra_gc_ood.STANDIN in marks
+    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=standin)

@@ -1,6 +1,6 @@
 """Text and figures of notebook 01, made from the experiment's tables.
 
-In: :class:`lib.experiments.simulation_shifts.Tables`. Out: Markdown and
+In: :class:`lib.experiments.found.Tables`. Out: Markdown and
 :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
 """
 
@@ -8,8 +8,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.baseline_fits import SIMULATED_BASELINES
+from lib.experiments.found import Tables
 from lib.experiments.page import interval, profile_note
-from lib.experiments.simulation_shifts import GC_BLIND, MAIN_MODEL, Config, Tables
+from lib.experiments.simulation_shifts import GC_BLIND, MAIN_MODEL, Config
 from lib.plots import Figure, dots, heat_map, lines, scatter
 
 FAMILIES = ("covariate", "concept", "technical")

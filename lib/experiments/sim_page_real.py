@@ -1,6 +1,6 @@
 """Simulated beside real in notebook 01: figures and logos made from the experiment's tables.
 
-In: :class:`lib.experiments.simulation_shifts.Tables`. Out: :class:`lib.plots.Figure`,
+In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Figure`,
 :class:`lib.plots.Table` and :class:`lib.logos.Drawing`. No number is typed here.
 """
 
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lib.experiments.found import Tables
 from lib.experiments.sim_arms import world_of
 from lib.experiments.sim_page import MODEL_NAMES
-from lib.experiments.simulation_shifts import Config, Tables
+from lib.experiments.simulation_shifts import Config
 from lib.logos import Drawing, logos
 from lib.motifs import perturb
 from lib.plots import Figure, Table, histogram, lines

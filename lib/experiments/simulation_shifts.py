@@ -6,7 +6,6 @@ oracle and the baselines. Some networks are trained on the shifted law instead (
 say how much of an error is harder data rather than the shift.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,16 +14,16 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from lib.experiments import sim_effects, sim_real, sim_tables
-from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds, known_names
+from lib.experiments.config import Names, Numbers, Seeds, known_names
 from lib.experiments.fits import fitting
-from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.experiments.found import Tables
+from lib.experiments.sim_arms import Arm, Condition, training_data
 from lib.experiments.sim_units import judging, judging_baselines, measuring
 from lib.experiments.tuning import tuned
-from lib.fit_config import FitConfig
-from lib.models import MODELS
+from lib.experiments.world_config import TestedWorldConfig
 from lib.simulator import SHIFTS, dial_table
 from lib.simulator.anchors import digest
-from lib.units import Result, Store, Unit, missing_units, run_units, source_hash
+from lib.units import Result, Store, Unit, missing_units, run_units
 
 MAIN_MODEL = "cnn"
 # Arms of the gc shift beside the natural one.
@@ -35,7 +34,7 @@ MILD = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
 NOISY = Condition("noise", 1.0)
 
 
-class Config(ExperimentConfig):
+class Config(TestedWorldConfig):
     """Parameters of notebook 01.
 
     Attributes
@@ -56,11 +55,8 @@ class Config(ExperimentConfig):
         Worlds of those, of the mild GC shift and of the world blind to GC.
     noise_worlds : int
         Worlds in which a CNN is trained at the noise share of severity 1.
-    n_train, n_validation, n_calibration, n_test : int
-        Elements per part.
     sizes : tuple of int
         Smaller training samples, for the learning curve.
-    epochs : int
     """
 
     experiment: ClassVar[str] = "simulation_shifts"
@@ -107,59 +103,12 @@ class Config(ExperimentConfig):
     matched: tuple[str, ...] = ("gc", "motif_density")
     matched_worlds: int = Field(default=3, ge=0)
     noise_worlds: int = Field(default=10, ge=0)
-    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
-    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
     sizes: tuple[int, ...] = (3_000, 10_000)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-
-    @field_validator("shifts")
-    @classmethod
-    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("shift", shifts, tuple(SHIFTS))
-
-    @field_validator("models")
-    @classmethod
-    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("model", models, tuple(MODELS))
 
     @field_validator("matched")
     @classmethod
     def _known_matched(cls, matched: tuple[str, ...]) -> tuple[str, ...]:
         return known_names("shift", matched, tuple(SHIFTS)) if matched else ()
-
-    @field_validator("severities")
-    @classmethod
-    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
-        outside = [value for value in severities if not 0 < value <= 1]
-        if outside:
-            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
-        return tuple(sorted(set(severities)))
-
-    @property
-    def parts(self) -> Sizes:
-        """Elements per part."""
-        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
-
-
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`.
-    tables : dict of str to DataFrame
-        ``effects``, ``severities``, ``dials``, ``coverage_by``, ``fits`` and, of simulated beside
-        real, ``realism``, ``histogram``, ``variance``, ``learning``.
-    entry : dict
-        For the manifest.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
 
 
 class Judged(NamedTuple):
@@ -269,14 +218,17 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished units lie; a killed run resumes from it.
+
+    Returns
+    -------
+    Tables
+        With ``effects``, ``severities``, ``dials``, ``coverage_by``, ``fits`` and, of simulated
+        beside real, ``realism``, ``histogram``, ``variance``, ``learning``.
     """
-    start = time.perf_counter()
     networks, simple, counts = judge_all(config, store)
     measured = measure_all(config, store)
     values = sim_tables.long_values(networks, simple, config.n_test)
     rows = sim_tables.combined(values, measured, config.n_train, MAIN_MODEL)
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
     tables = {
         "effects": sim_effects.effects(values, config.n_train, config.draws),
         "severities": sim_tables.severity_means(measured),
@@ -284,12 +236,5 @@ def run(config: Config, store: Store) -> Tables:
         "coverage_by": sim_tables.coverage_by(networks, MAIN_MODEL, config.n_train),
         "fits": sim_effects.fits(values),
     } | sim_real.tables(config.world_seeds, store, config.where)
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": {"anchors": digest()} | sim_real.fingerprints(),
-        "source": source_hash(__name__),
-        # Of this run: units that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-    } | counts
-    return Tables(rows, tables, entry)
+    data = {"anchors": digest()} | sim_real.fingerprints()
+    return Tables.of(config, rows, tables, data=data, counts=counts)

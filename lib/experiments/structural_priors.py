@@ -5,9 +5,8 @@ features, in three ways, beside placebos of the same width; on real assays a CNN
 content. Worlds and splits pair every prior with its placebo.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,8 @@ from pydantic import Field, field_validator
 
 from lib import mpra
 from lib.experiments import prior_effects
-from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds, known_names
+from lib.experiments.config import Names, Numbers, Seeds, known_names
+from lib.experiments.found import Tables
 from lib.experiments.prior_assays import (
     STANDIN,
     AssayArm,
@@ -33,11 +33,11 @@ from lib.experiments.prior_worlds import (
     judging_arm,
     judging_linear,
 )
-from lib.experiments.sim_arms import Condition, Sizes
+from lib.experiments.sim_arms import Condition
 from lib.experiments.sim_tables import intervals
-from lib.simulator import SHIFTS
+from lib.experiments.world_config import TestedWorldConfig
 from lib.simulator.anchors import digest
-from lib.units import Store, Unit, missing_units, run_units, source_hash
+from lib.units import Store, Unit, missing_units, run_units
 
 DEFAULT_DATA = ("wtc11", "plant_leaf", "retina_libraries")
 TAIL_DATA = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out
@@ -57,7 +57,7 @@ LINEAR_MODEL = "feature_ridge"
 LINEAR_PRIORS = ("motif_true", "motif_decoy", "gc", "kmer")
 
 
-class Config(ExperimentConfig):
+class Config(TestedWorldConfig):
     """Parameters of notebook 03.
 
     Attributes
@@ -74,8 +74,6 @@ class Config(ExperimentConfig):
         Worlds of :data:`CORE_PRIORS`.
     other_worlds : int
         Of these, how many for everything else.
-    n_train, n_validation, n_calibration, n_test : int
-        Elements per part of a world.
     other_train : int
         Training elements of the other architectures.
     sizes : tuple of int
@@ -151,7 +149,6 @@ class Config(ExperimentConfig):
     n_train: int = Field(default=8_000, ge=100, le=1_000_000)
     n_validation: int = Field(default=1_000, ge=50, le=1_000_000)
     n_calibration: int = Field(default=1_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
     other_train: int = Field(default=4_000, ge=100, le=1_000_000)
     sizes: tuple[int, ...] = (500, 2_000)
     noise: tuple[float, ...] = (0.5, 1.0)
@@ -170,49 +167,10 @@ class Config(ExperimentConfig):
     def _known_priors(cls, priors: tuple[str, ...]) -> tuple[str, ...]:
         return known_names("prior", priors, PRIORS)
 
-    @field_validator("shifts")
-    @classmethod
-    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("shift", shifts, tuple(SHIFTS))
-
     @field_validator("models")
     @classmethod
     def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
         return known_names("model", models, tuple(OPTIONS))
-
-    @field_validator("severities")
-    @classmethod
-    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
-        outside = [value for value in severities if not 0 < value <= 1]
-        if outside:
-            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
-        return tuple(sorted(set(severities)))
-
-    @property
-    def parts(self) -> Sizes:
-        """Elements per part of a world."""
-        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
-
-
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`; column ``entry`` says how a prior enters.
-    tables : dict of str to DataFrame
-        ``effects`` (contrasts over worlds) and ``assay_effects`` (over splits).
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in assay took the place of real data.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
 
 
 def all_conditions(config: Config) -> list[Condition]:
@@ -356,16 +314,19 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished units lie; a killed run resumes from it.
+
+    Returns
+    -------
+    Tables
+        With ``effects`` (contrasts over worlds) and ``assay_effects`` (over splits). The rows'
+        column ``entry`` says how a prior enters.
     """
-    start = time.perf_counter()
     values, counts = judge_worlds(config, store)
     arms = assay_plan(config)
     fits = [fitting_assay(arm, config.assay_epochs, config.device) for arm in arms]
     missing = missing_units(fits, store)
     assay_rows, assay_effects = score_arms(arms, fits, store, config.where, config.draws)
     rows = pd.concat([world_rows(values), assay_rows], ignore_index=True)
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
     rows["seed"] = None
     # A prior beside the embedding is the usual row; another way in is named like a bin.
     usual = rows["entry"] == "late"
@@ -379,14 +340,9 @@ def run(config: Config, store: Store) -> Tables:
         "assay_effects": assay_effects,
     }
     names = {arm.data.name: arm.data.fingerprint for arm in arms}
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": {"anchors": digest()} | names,
-        "source": source_hash(__name__),
-        # Of this run: units that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
+    counts = {
         "fits": counts["fits"] + len(fits),
         "fits_computed": counts["fits_computed"] + missing,
     }
-    return Tables(rows, tables, entry, STANDIN in names)
+    data = {"anchors": digest()} | names
+    return Tables.of(config, rows, tables, data=data, counts=counts, standin=STANDIN in names)

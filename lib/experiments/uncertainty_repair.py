@@ -6,27 +6,26 @@ calibration elements in distribution or from a few labels of the shifted conditi
 every shift. Without labels, tests and scores on the sequences try to see the shift.
 """
 
-import time
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pandas as pd
 from pydantic import Field, field_validator
 
 from lib.experiments import repair_tables
-from lib.experiments.config import ExperimentConfig, Names, Numbers, Seeds
+from lib.experiments.config import Names, Numbers, Seeds
 from lib.experiments.fits import fitting
+from lib.experiments.found import Tables
 from lib.experiments.mpra_gc_ood import STANDIN, load_data
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repair_assays import fit_arms, judge_all
 from lib.experiments.repair_quantiles import quantile_fit
 from lib.experiments.repair_worlds import Settings, read, repairing
-from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
+from lib.experiments.sim_arms import Arm, Condition, training_data
 from lib.experiments.tuning import tuned
-from lib.fit_config import FitConfig
-from lib.simulator import SHIFTS
+from lib.experiments.world_config import TestedWorldConfig
 from lib.simulator.anchors import digest
-from lib.units import Store, missing_units, run_units, source_hash
+from lib.units import Store, missing_units, run_units
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
@@ -35,7 +34,7 @@ JUDGED_SHIFTS = (
 REWIRING = Condition("effect_rewiring", distance=0.5)
 
 
-class Config(ExperimentConfig):
+class Config(TestedWorldConfig):
     """Parameters of notebook 06.
 
     Attributes
@@ -115,11 +114,6 @@ class Config(ExperimentConfig):
     model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
     quantile_worlds: int = Field(default=5, ge=0, le=1000)
-    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
-    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     dataset: str = "default"
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
@@ -132,22 +126,6 @@ class Config(ExperimentConfig):
     detection_size: int = Field(default=1000, ge=20, le=100_000)
     permutations: int = Field(default=500, ge=20, le=100_000)
 
-    @field_validator("shifts")
-    @classmethod
-    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(shifts) - set(SHIFTS))
-        if unknown:
-            raise ValueError(f"no shift {', '.join(unknown)}; use {', '.join(SHIFTS)}")
-        return shifts
-
-    @field_validator("severities")
-    @classmethod
-    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
-        outside = [value for value in severities if not 0 < value <= 1]
-        if outside:
-            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
-        return tuple(sorted(set(severities)))
-
     @field_validator("labels", mode="before")
     @classmethod
     def _from_text(cls, labels: Any) -> Any:
@@ -159,11 +137,6 @@ class Config(ExperimentConfig):
         if not labels or min(labels) < 10:
             raise ValueError("a 90 % conformal interval needs 9 labels; give sizes of at least 10")
         return tuple(sorted(set(labels)))
-
-    @property
-    def parts(self) -> Sizes:
-        """Simulated elements per part."""
-        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
 
     @property
     def settings(self) -> Settings:
@@ -194,27 +167,6 @@ class Config(ExperimentConfig):
             executor=self.executor,
             scheduler=self.scheduler,
         )
-
-
-class Tables(NamedTuple):
-    """What the experiment finds.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.results`; ``variant`` tells apart repairs of one name.
-    tables : dict of str to DataFrame
-        ``weighted``, ``concept``, ``label_budget``, ``detection``.
-    entry : dict
-        For the manifest.
-    standin : bool
-        Whether the stand-in assay took the place of real data.
-    """
-
-    rows: pd.DataFrame
-    tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-    standin: bool
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -261,15 +213,18 @@ def run(config: Config, store: Store) -> Tables:
     config : Config
     store : Store
         Where finished fits lie; those of notebooks 01 and 02 are reused.
+
+    Returns
+    -------
+    Tables
+        With ``weighted``, ``concept``, ``label_budget``, ``detection``. The rows' column
+        ``variant`` tells apart repairs of one name.
     """
-    start = time.perf_counter()
     data = load_data(config.assays)
     worlds, seen_worlds, world_fits = _worlds(config, store)
     fitted, assay_fits = fit_arms(config.assays, data, store)
     splits, seen_splits = judge_all(fitted, config.settings, config.draws, config.workers)
     rows = repair_tables.combined(worlds, splits)
-    rows.insert(0, "profile", config.profile)
-    rows.insert(0, "experiment", config.experiment)
     rows = rows.assign(model=config.model, prior="none")
     tables = {
         "weighted": repair_tables.weighted(worlds),
@@ -277,13 +232,6 @@ def run(config: Config, store: Store) -> Tables:
         "label_budget": repair_tables.label_budget(rows, config.tolerance),
         "detection": repair_tables.detection(seen_worlds, seen_splits),
     }
-    entry = {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
-        "config_hash": config.hash,
-        "data": {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data},
-        "source": source_hash(__name__),
-        # Of this run: fits that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-    }
-    entry |= {name: world_fits[name] + assay_fits[name] for name in world_fits}
-    return Tables(rows, tables, entry, any(assay.name == STANDIN for assay in data))
+    counts = {name: world_fits[name] + assay_fits[name] for name in world_fits}
+    marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
+    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)

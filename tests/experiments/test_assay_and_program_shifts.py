@@ -21,6 +21,7 @@ from lib.experiments import (
     real_severity,
 )
 from lib.experiments.config import ParameterError
+from lib.experiments.found import Tables
 from lib.experiments.real_measures import over_splits
 from lib.experiments.real_standin import standin_assays
 from lib.mpra.counts import BarcodeCounts, Thresholds, activities
@@ -45,7 +46,7 @@ def config() -> shifts.Config:
 
 
 @pytest.fixture(scope="module")
-def found(config: shifts.Config, tmp_path_factory: pytest.TempPathFactory) -> shifts.Tables:
+def found(config: shifts.Config, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     return shifts.run(config, Store(tmp_path_factory.mktemp("store")))
 
 
@@ -227,7 +228,7 @@ def test_severities_come_without_a_forecast_and_grow_with_the_dial(
     assert set(sites["elements"]) == {"site_pairs"}
 
 
-def test_the_run_names_what_it_was_asked_for(found: shifts.Tables) -> None:
+def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
     rows = results.tidy(found.rows)
     assert found.standin
     assert set(rows["data"]) == {"standin"}
@@ -240,7 +241,7 @@ def test_the_run_names_what_it_was_asked_for(found: shifts.Tables) -> None:
     assert plain["severity"].notna().all()
 
 
-def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: shifts.Tables) -> None:
+def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:
     rows = found.rows
     rows = rows[(rows["metric"] == "picp_90") & (rows["uncertainty"] == "single")]
     rows = rows[(rows["model"] == "cnn") & rows["split_seed"].isna()]
@@ -253,7 +254,7 @@ def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: shifts.Tables) 
     assert own["observed"].iloc[0] == pytest.approx(expected)
 
 
-def test_placebo_is_forecast_to_change_nothing(found: shifts.Tables) -> None:
+def test_placebo_is_forecast_to_change_nothing(found: Tables) -> None:
     sealed = found.tables["sealed"]
     placebo = sealed[sealed["shift"] == "placebo"].set_index("metric")["forecast"]
     assert placebo["coverage_drop"] == 0
@@ -271,7 +272,7 @@ def test_sealed_forecasts_are_not_made_twice(
     assert path.read_text("utf-8") == "stands"
 
 
-def test_the_page_shows_every_figure_and_table(found: shifts.Tables, config: shifts.Config) -> None:
+def test_the_page_shows_every_figure_and_table(found: Tables, config: shifts.Config) -> None:
     assert "rank alike" in real_page.answer(found, config).data
     for metric in real_page.CHANGES:
         assert len(real_page.twin_figure(found, metric).data) > 3
