@@ -337,12 +337,13 @@ def memoriser(
     counts = kmer_counts(codes, k, oriented).astype(np.float32)
     length = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
     weights = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
-    profile = csr_array(counts.multiply(weights[:, None]))
-    library = profile[rows].toarray().T
+    library = counts[rows].toarray().T
     mean = np.full(len(codes), observed.mean())
     for start in range(0, len(codes), _ROWS_AT_ONCE):
         here = slice(start, start + _ROWS_AT_ONCE)
-        similarity = profile[here].toarray() @ library
+        # Products of counts are exact, so that no number of threads breaks a tie in its own way.
+        similarity = counts[here].toarray() @ library
+        similarity *= weights[rows]
         nearest = similarity.argmax(axis=1)
         found = similarity[np.arange(len(nearest)), nearest] > 0
         mean[here][found] = observed[nearest[found]]
