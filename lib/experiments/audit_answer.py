@@ -1,6 +1,6 @@
 """What notebook 08 says in words: the answer in five lines, and notes on what was left out.
 
-In: :class:`lib.experiments.audit_your_own.Tables`. Out: Markdown, in which names are escaped.
+In: :class:`lib.experiments.found.Tables`. Out: Markdown, in which names are escaped.
 """
 
 import numpy as np
@@ -17,7 +17,8 @@ from lib.experiments.audit_page import (
     table_of,
 )
 from lib.experiments.audit_repairs import COMPARED_ROWS, REPAIRED_ROWS
-from lib.experiments.audit_your_own import Config, Tables
+from lib.experiments.audit_your_own import Config
+from lib.experiments.found import Tables
 from lib.experiments.page import profile_note
 
 

@@ -1,6 +1,6 @@
 """Tables and figures of notebook 08: accuracy, calibration, coverage; and names of things.
 
-In: :class:`lib.experiments.audit_your_own.Tables`. Out: :class:`lib.plots.Table` and
+In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
 :class:`lib.plots.Figure`. No number is typed here: all come from the tables. Names are the user's
 and shown as text, in Markdown with every sign escaped.
 """
@@ -12,7 +12,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.experiments import gc_page
-from lib.experiments.audit_your_own import Tables
+from lib.experiments.found import Tables
 from lib.experiments.page import interval, standin_banner
 from lib.plots import Figure, Table, dots, lines
 

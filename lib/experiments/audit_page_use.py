@@ -1,6 +1,6 @@
 """Tables and figures of notebook 08: repair, selective prediction, shifts, pairs, the own chapter.
 
-In: :class:`lib.experiments.audit_your_own.Tables`. Out: :class:`lib.plots.Table` and
+In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
 :class:`lib.plots.Figure`, or one line of Markdown where the input does not allow them.
 """
 
@@ -8,7 +8,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.audit_page import data_name, part_name, plain, table_of
-from lib.experiments.audit_your_own import Config, Tables
+from lib.experiments.audit_your_own import Config
+from lib.experiments.found import Tables
 from lib.experiments.page import interval
 from lib.experiments.selective_page import RULES
 from lib.experiments.selective_page import SCORES as RANKED
