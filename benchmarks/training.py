@@ -8,10 +8,12 @@ of the other networks train this project's own modules. Lightning stands beside 
 
 import importlib.util
 import logging
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from record import medians, peak_mib, record, row
 from torch import nn
 
 from lib import sequences
+from lib.batches import channels_last
 from lib.models import build
 from lib.training import FitConfig, FittedModel, fit, predict
 
@@ -163,6 +166,26 @@ def training_rows(given: Data, workers: Parallel) -> list[dict]:
     return rows
 
 
+def compiled_row(given: Data) -> dict:
+    """The engine with its network compiled, which it is not as it stands, against itself."""
+    compiled = mock.patch(
+        "lib.training.channels_last", lambda network: torch.compile(channels_last(network))
+    )
+
+    def with_compiler() -> None:
+        with compiled:
+            engine("reference_cnn", given)
+
+    with_compiler()  # compiles
+    (ours, spread), (theirs, _) = medians(
+        REPEATS, partial(engine, "reference_cnn", given), with_compiler
+    )
+    return row(
+        "train_cnn__compiled", "seq/s", SIZE / ours, SIZE, peer=SIZE / theirs,
+        peer_name="the same engine with torch.compile", spread=spread,
+    )  # fmt: skip
+
+
 def own_network_row(name: str, model: str, given: Data, workers: Parallel) -> dict:
     """Two fits on two cores against two epochs of the same module in the plain loop."""
     one_hot = torch.from_numpy(sequences.one_hot(given[0]))
@@ -216,6 +239,8 @@ def main() -> None:
         for name in ("train_book_cnn", "train_bilstm", "train_transformer"):
             rows.append(own_network_row(name, name.split("_")[-1], given, workers))
     rows += prediction_rows(given)
+    if shutil.which("g++"):
+        rows.append(compiled_row(given))
     if "--small" not in sys.argv[1:]:
         rows.append(large_row(given))
     record(rows)
