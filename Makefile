@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PROFILE ?= quick
 ONLY ?=
 
-.PHONY: setup report test test-slow test-browser book publish claims bench lint format pairs clean
+.PHONY: setup report test test-slow test-browser book publish audit claims bench lint format pairs clean
 
 report: $(READY)
 	$(PY) -m lib.report $(PROFILE) $(ONLY)
@@ -26,6 +26,13 @@ book: $(READY)
 
 publish: $(READY)
 	$(PY) -m lib.report publish $(ONLY)
+
+# Values reach the command as they were typed, through the environment: make would expand a $, the shell a quote.
+ASKED := PREDICTIONS TABLE DATASET MODEL RENAME BY
+$(foreach name,$(ASKED),$(eval override export $(name) := $$(value $(name))))
+audit: $(READY)
+	@$(PY) -m lib.audit --predictions="$$PREDICTIONS" --table="$$TABLE" --dataset="$$DATASET" \
+		--model="$$MODEL" --rename="$$RENAME" --by="$$BY" --profile="$(PROFILE)"
 
 claims: $(READY)
 	$(PY) -m lib.claims

@@ -18,6 +18,7 @@ KEY_STRINGS = {
     "choices": ["The abstract", "With another", "What no run has checked"],
     "power": ["four of five", "told from none"],
     "reproduce": ["make report", "make test", "papermill"],
+    "published": ["predict_fasta", "bfloat16", "split"],
     "limitations": ["abstract"],
     "glossary": ["distribution shift", "coverage", "leak group"],
     "references": ["Strictly proper scoring rules", "Not checked"],
@@ -33,6 +34,7 @@ KEY_STRINGS = {
     "experiments/05_assay_and_program_shifts": ["forecast", "rewiring", "Scrambled elements"],
     "experiments/06_uncertainty_repair": ["calibration elements", "Statement 1", "conformal"],
     "experiments/07_motif_recovery": ["planted sites", "random scores", "True by construction"],
+    "experiments/08_audit_your_own": ["perfect forecasters", "digit for digit", "promised"],
 }
 
 

@@ -1,0 +1,163 @@
+"""Trained ensembles that come with the package, and forecasts of one's own sequences by them.
+
+In: codes ``(n, L)`` uint8 or a FASTA file, of the length that the assay had. Out: mean and standard
+deviation of the measurement in the assay's unit, the latter also in its two parts. Each ensemble is
+one safetensors file beside this module, so an installed package finds it as a checkout does;
+:mod:`lib.experiments.published_ensembles` writes them. On the command line:
+``python -m lib.published wtc11 sequences.fa > forecasts.csv``.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from lib import fasta
+from lib.ensembles import EnsemblePrediction, combine
+from lib.fitted import FittedModel, predict
+from lib.sequences import Codes
+
+FOLDER = Path(__file__).parent
+ENDING = ".safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Networks that were fitted on one split of one assay.
+
+    Attributes
+    ----------
+    name : str
+        Of the assay.
+    members : sequence of FittedModel
+    about : dict
+        JSON-able: ``unit`` of the forecasts, ``input`` (what a sequence must be), ``split_seed``,
+        ``data_fingerprint`` of the assay as it was read, ``licence``.
+    """
+
+    name: str
+    members: Sequence[FittedModel]
+    about: Mapping[str, Any]
+
+    @property
+    def length(self) -> int:
+        """Length L of the sequences, in nt."""
+        return self.members[0].length
+
+    def predict(self, codes: Codes, device: str = "auto") -> EnsemblePrediction:
+        """Forecast sequences; elements of the training part are forecast too well.
+
+        Parameters
+        ----------
+        codes : (n, L) uint8 array
+            See :func:`lib.sequences.encode`.
+        device : {"auto", "cpu", "cuda"}
+
+        Raises
+        ------
+        ValueError
+            For codes of another length or with other values.
+        """
+        forecasts = [predict(member, codes, device=device) for member in self.members]
+        means, stds = (np.stack(values) for values in zip(*forecasts, strict=True))
+        return combine(means, stds)
+
+    def predict_fasta(self, path: str | Path, device: str = "auto") -> pd.DataFrame:
+        """Forecast the sequences of a FASTA file.
+
+        Returns
+        -------
+        DataFrame
+            ``id, mean, std, std_aleatoric, std_epistemic``, in the order of the file.
+
+        Raises
+        ------
+        ValueError
+            As :func:`lib.fasta.read` says, naming the record.
+        """
+        try:
+            ids, codes = fasta.read(path, self.length)
+        except ValueError as error:
+            raise ValueError(f"{error} ({self.name} takes {self.about['input']})") from None
+        return pd.DataFrame({"id": ids} | self.predict(codes, device)._asdict())
+
+
+def names() -> tuple[str, ...]:
+    """Names that :func:`load` knows.
+
+    Examples
+    --------
+    >>> names()
+    ('plant_leaf', 'wtc11')
+    """
+    return tuple(sorted(path.stem for path in FOLDER.glob(f"*{ENDING}")))
+
+
+def load(name: str) -> Ensemble:
+    """A published ensemble by the name of its assay.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> from lib.sequences import encode
+    >>> forecast = load("wtc11").predict(encode(["ACGT" * 50, "TATA" * 50]))
+    >>> forecast.mean.shape, bool((forecast.std > forecast.std_epistemic).all())
+    ((2,), True)
+    """
+    if name not in names():
+        raise ValueError(f"there is no published ensemble {name!r}; known are {', '.join(names())}")
+    return read(FOLDER / f"{name}{ENDING}")
+
+
+def read(path: str | Path) -> Ensemble:
+    """Read what :func:`write` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is not an ensemble.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            content = json.loads((file.metadata() or {})["ensemble"])
+            members = [
+                FittedModel.from_arrays(
+                    {name: file.get_tensor(f"{index}.{name}") for name in meta["arrays"]}, meta
+                )
+                for index, meta in enumerate(content["members"])
+            ]
+        return Ensemble(content["name"], members, content["about"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not an ensemble written by lib.published: {error}") from error
+
+
+def write(ensemble: Ensemble, path: str | Path) -> None:
+    """Write an ensemble as one safetensors file, whole or not at all; histories are left out."""
+    path, tensors, members = Path(path), {}, []
+    for index, member in enumerate(ensemble.members):
+        arrays, meta = member.to_arrays()
+        for name, values in arrays.items():
+            tensors[f"{index}.{name}"] = np.asarray(values, order="C")
+        members.append(meta | {"history": [], "arrays": sorted(arrays)})
+    content = {"name": ensemble.name, "about": dict(ensemble.about), "members": members}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata={"ensemble": json.dumps(content, sort_keys=True)})
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,85 @@
+"""Published ensembles are those of notebook 02, and what is said of them is so."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import published
+from lib.experiments.published_ensembles import (
+    METRICS,
+    Source,
+    compare,
+    contents,
+    ensemble,
+    in_float32,
+    path_of,
+)
+from lib.fit_config import FitConfig
+from lib.simulator import standin
+from lib.splits import group_split
+from lib.training import fit
+
+
+@pytest.fixture(scope="module")
+def rows(root):
+    return pd.read_csv(root / "results" / "published_ensembles.csv", keep_default_na=False)
+
+
+def test_the_files_are_those_that_were_measured(root):
+    table = pd.read_csv(root / "results" / "published_ensembles" / "files.csv").set_index("data")
+    assert tuple(sorted(table.index)) == published.names()
+    for name, row in table.iterrows():
+        assert row["sha256"] == hashlib.sha256(path_of(name).read_bytes()).hexdigest()
+        assert dict(row) == {k: v for k, v in contents(name).items() if k != "data"}
+
+
+def test_the_numbers_are_those_of_notebook_02(root, rows):
+    chapter = pd.read_csv(root / "results" / "mpra_gc_ood.csv", low_memory=False)
+    chapter = chapter[chapter["shift"].isna() & chapter["condition"].isna()]
+    chapter = chapter[(chapter["split"] == "test") & (chapter["uncertainty"] == "ensemble")]
+    chapter = chapter[(chapter["split_seed"] == 0) & (chapter["model"] == "cnn")]
+    for condition in ("notebook 02", "file"):
+        ours = rows[(rows["condition"] == condition) & rows["metric"].isin(METRICS)]
+        both = ours.merge(chapter, on=["data", "metric"], suffixes=("", "_chapter"))
+        assert len(both) == len(ours) == 2 * len(METRICS)
+        assert (both["value"].astype(float) == both["value_chapter"]).all()
+        assert (both["n"].astype(float) == both["n_chapter"]).all()
+    apart = rows[rows["metric"].str.startswith("difference") & (rows["condition"] == "file")]
+    assert len(apart) == 4 and (apart["value"].astype(float) == 0).all()
+
+
+def test_data_fingerprints_are_those_of_the_run(root):
+    manifest = pd.read_json(root / "results" / "manifest.json", typ="series")
+    recorded = manifest["mpra_gc_ood"]["data"]
+    for name in published.names():
+        assert published.load(name).about["data_fingerprint"] == recorded[name]
+
+
+def test_a_file_is_compared_with_what_it_came_from(monkeypatch):
+    data = standin(400)
+    split = group_split(data.group, 0)
+    train = data.take(split["train"])
+    config = FitConfig(epochs=1, model_options={"channels": 4}, precision="float32")
+    members = [fit(train.codes, train.activity, config=config) for _ in range(2)]
+    monkeypatch.setattr("lib.experiments.published_ensembles.INPUT", {"a": "stand-in"})
+    made = Source(data, split, members, np.empty(0), np.empty(0))
+    given = ensemble("a", made)
+    right = given.predict(data.codes[split["test"]])
+    made = made._replace(mean=right.mean + 0.1 * right.std, std=right.std)
+    found = compare(given, made, draws=100).set_index(["condition", "metric"])["value"]
+    assert found["notebook 02", "difference"] == 0
+    # Moved by a tenth of each std: ten per cent of it, and nothing between the two precisions.
+    for condition in ("file", "file in float32"):
+        assert found[condition, "difference"] == pytest.approx(10)
+        assert found[condition, "difference_std"] == 0
+    target = data.activity[split["test"]]
+    rmse = np.sqrt(((target - right.mean) ** 2).mean())
+    assert found["file", "rmse"] == pytest.approx(rmse)
+
+
+def test_float32_is_asked_of_every_member():
+    asked = in_float32(published.load("wtc11"))
+    assert {member.config.precision for member in asked.members} == {"float32"}
+    assert {member.config.precision for member in published.load("wtc11").members} == {"auto"}

@@ -1,0 +1,134 @@
+"""Ensembles that come with the package, and files of them."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import published
+from lib.ensembles import combine
+from lib.fit_config import FitConfig
+from lib.fitted import predict
+from lib.published.__main__ import main
+from lib.sequences import decode, reverse_complement
+from lib.training import fit
+
+LENGTH = 30
+ABOUT = {"unit": "log2", "input": "30 nt", "split_seed": 0, "data_fingerprint": "f", "licence": "l"}
+
+
+@pytest.fixture(scope="module")
+def codes():
+    return np.random.default_rng(0).integers(0, 4, (40, LENGTH)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def small(codes):
+    """Two fits of one epoch on noise."""
+    activity = np.random.default_rng(1).normal(3, 2, len(codes))
+    members = [
+        fit(
+            codes,
+            activity,
+            config=FitConfig(epochs=1, batch_size=8, seed=seed, model_options={"channels": 4}),
+        )
+        for seed in (0, 1)
+    ]
+    return published.Ensemble("small", members, ABOUT)
+
+
+def test_members_are_mixed_and_a_file_changes_nothing(small, codes, tmp_path):
+    published.write(small, tmp_path / "small.safetensors")
+    again = published.read(tmp_path / "small.safetensors")
+    means, stds = (
+        np.stack(values) for values in zip(*(predict(m, codes) for m in small.members), strict=True)
+    )
+    for given in (small, again):
+        found = given.predict(codes)
+        assert np.array_equal(found.mean, means.mean(0))
+        assert np.allclose(found.std**2, (stds**2).mean(0) + means.var(0), rtol=1e-12)
+        for left, right in zip(found, combine(means, stds), strict=True):
+            assert np.array_equal(left, right)
+    assert (again.name, dict(again.about), again.length) == ("small", ABOUT, LENGTH)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.safetensors"]
+
+
+def test_a_fasta_gives_the_forecasts_of_its_sequences(small, codes, tmp_path):
+    path = tmp_path / "a.fa"
+    records = [f">e{i} x\n{text.lower()}" for i, text in enumerate(decode(codes))]
+    path.write_text("\n".join(records), "utf-8")
+    table = small.predict_fasta(path)
+    assert list(table) == ["id", "mean", "std", "std_aleatoric", "std_epistemic"]
+    assert table["id"].tolist() == [f"e{i}" for i in range(len(codes))]
+    assert np.array_equal(table["mean"], small.predict(codes).mean)
+    total = table["std_aleatoric"] ** 2 + table["std_epistemic"] ** 2
+    assert np.allclose(table["std"] ** 2, total)
+
+
+def test_an_error_says_what_the_ensemble_takes(small, tmp_path):
+    (tmp_path / "a.fa").write_text(">a\nACGT\n", "utf-8")
+    with pytest.raises(ValueError, match=r"record 'a' has 4 nt, 30 are needed.*takes 30 nt"):
+        small.predict_fasta(tmp_path / "a.fa")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a tensor", b"\x02\0\0\0\0\0\0\0{}"])
+def test_other_files_are_one_error(tmp_path, content):
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.safetensors is not an ensemble"):
+        published.read(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="is not an ensemble"):
+        published.read(tmp_path / "none.safetensors")
+
+
+def test_a_damaged_file_is_one_error(small, tmp_path):
+    path = tmp_path / "a.safetensors"
+    published.write(small, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is not an ensemble"):
+        published.read(path)
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(
+        ValueError, match="no published ensemble 'wtc12'; known are plant_leaf, wtc11"
+    ):
+        published.load("wtc12")
+
+
+@pytest.mark.parametrize("name", published.names())
+def test_published_ensembles_forecast(name):
+    given = published.load(name)
+    assert published.FOLDER.joinpath(f"{name}.safetensors").stat().st_size <= 1_500_000
+    codes = np.random.default_rng(0).integers(0, 4, (20, given.length)).astype(np.uint8)
+    found = given.predict(codes)
+    assert all(np.isfinite(part).all() for part in found) and (found.std > 0).all()
+    # Both strands of a WTC11 element have one forecast; a promoter has a direction.
+    same = np.allclose(given.predict(reverse_complement(codes)).mean, found.mean, atol=1e-5)
+    assert same == (name == "wtc11")
+    assert {"unit", "input", "split_seed", "data_fingerprint", "licence"} <= set(given.about)
+
+
+def test_command_line_prints_csv(tmp_path, capsys):
+    path = tmp_path / "a.fa"
+    path.write_text(">a\n" + "ACGT" * 50 + "\n>=b\n" + "TTGA" * 50 + "\n", "utf-8")
+    assert main(["wtc11", str(path)]) == 0
+    shown = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    wanted = published.load("wtc11").predict_fasta(path)
+    assert shown["id"].tolist() == ["a", "=b"]
+    assert np.allclose(shown["mean"], wanted["mean"], rtol=1e-5)
+    assert main(["plant_leaf", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert "record 'a' has 200 nt, 170 are needed" in captured.err
+
+
+@pytest.mark.parametrize("name", published.names())
+def test_the_page_says_what_the_files_say(root, name):
+    about = published.load(name).about
+    line = f"| `{name}` | {{}} {about['input']} | {about['unit']} |"
+    page = (root / "book" / "published.md").read_text("utf-8")
+    plural = {"elements": "an element", "core promoters": "a core promoter"}
+    for many, one in plural.items():
+        line = line.replace(f"{{}} {many}", one)
+    assert line.replace("their gene", "its gene") in page
