@@ -51,13 +51,7 @@ def tables(name: str, folder: Path, **placement: Any) -> dict[str, bytes]:
     assert done.returncode == 0, done.stderr[-3000:]
     paths = sorted((folder / "tables").rglob("*.csv"))
     assert len(paths) > 3
-    return {str(path.relative_to(folder)): settled(path.read_bytes()) for path in paths}
-
-
-def settled(content: bytes) -> bytes:
-    """Without the memoriser, which breaks ties by the rounding of however many threads BLAS has."""
-    lines = content.splitlines(keepends=True)
-    return b"".join(line for line in lines if b"memoriser" not in line)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")
