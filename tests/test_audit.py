@@ -16,7 +16,7 @@ from lib import audit as command
 from lib.audit import main, slug
 from lib.report import NotebookError
 
-HOSTILE = '=1+1 a\'b "c" $(touch x) $HOME `id` <b>.csv'
+HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
 EVIL = "<script>alert(1)</script>"
 
 
