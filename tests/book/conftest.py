@@ -16,6 +16,7 @@ def published(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("published")
     shutil.copytree(root / "book", copy / "book", ignore=shutil.ignore_patterns("_build"))
     shutil.copytree(root / "results", copy / "results")
+    shutil.copytree(root / "benchmarks", copy / "benchmarks")
     shutil.copyfile(root / "claims.yaml", copy / "claims.yaml")
     done = subprocess.run(
         [sys.executable, "-c", BUILD, "build", "book", "-n", "-W", "--keep-going"],

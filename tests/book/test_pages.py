@@ -19,6 +19,8 @@ KEY_STRINGS = {
     "power": ["four of five", "told from none"],
     "reproduce": ["make report", "make test", "papermill"],
     "published": ["predict_fasta", "bfloat16", "split"],
+    "benchmarks": ["plain loop", "exponent", "in the hands of those who wrote it"],
+    "trust": ["byte by byte", "unpickled or evaluated", "Python 3.11"],
     "limitations": ["abstract"],
     "glossary": ["distribution shift", "coverage", "leak group"],
     "references": ["Strictly proper scoring rules", "Not checked"],

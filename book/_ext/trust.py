@@ -1,0 +1,339 @@
+"""Sphinx extension: what was measured, broken on purpose and fed with rubbish, as tables.
+
+In: ``benchmarks/{results,growth}.json``, ``benchmarks/{asked,absent}.csv``,
+``benchmarks/peers.txt`` and ``results/trust/*.csv`` beside the book's folder. Out: the directive
+``measured``, whose argument names one of :data:`TABLES`; with its option ``optional`` a strict
+build does not warn where the table is not there yet. What was asked for stands beside what was
+reached; a shortfall is said in per cent.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+from docutils import nodes
+from docutils.parsers.rst import directives
+from front import TablesDirective, output
+from sphinx.application import Sphinx
+
+from lib.plots import Table
+
+MOST_EXPONENT = 1.1  # asked of every growth
+RATE, SECONDS = "seq/s", "s"
+
+
+def number(value: float) -> str:
+    """Three significant digits; from 1,000 on, whole numbers with separators."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def judged(value: float, asked: float, most: bool = False) -> str:
+    """Whether a value reaches what was asked for, or by how much it misses."""
+    if (value <= asked) if most else (value >= asked):
+        return "reached"
+    return f"missed by {abs(value / asked - 1):.0%}"
+
+
+def read_json(path: Path) -> Any:
+    """Content of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        With the command that writes it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"benchmarks/{path.name} does not exist; make bench writes it")
+    return json.loads(path.read_text("utf-8"))
+
+
+def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+    """Benchmarks by name, and what was asked of each.
+
+    Raises
+    ------
+    ValueError
+        If a benchmark has no line in ``asked.csv``.
+    """
+    rows = {row["name"]: row for row in read_json(root / "benchmarks" / "results.json")}
+    asked = pd.read_csv(root / "benchmarks" / "asked.csv").set_index("name")
+    unknown = sorted(name for name in set(rows) - set(asked.index) if rows[name]["unit"] != "r")
+    if unknown:
+        raise ValueError(f"benchmarks/asked.csv has no line for {', '.join(unknown)}")
+    return rows, asked
+
+
+def machines(rows: list[Mapping[str, Any]]) -> str:
+    """The machines of some rows, as the end of a caption."""
+    return f"Machine: {'; '.join(sorted({row['machine'] for row in rows}))}."
+
+
+def peers(root: Path) -> tuple[pd.DataFrame, str]:
+    """Every benchmark that has something to be compared with."""
+    rows, asked = read_rows(root)
+    lines = []
+    for name, wanted in asked.iterrows():
+        row = rows.get(str(name), {})
+        against, ratio = row.get("peer_name"), row.get("ratio")
+        theirs = row.get("peer")
+        if wanted["against"] in rows and row:
+            against, theirs = asked["what"][wanted["against"]], rows[wanted["against"]]["ours"]
+            ratio = row["ours"] / theirs
+        if ratio is None:
+            if pd.notna(wanted["ratio"]):
+                raise ValueError(f"benchmarks/results.json has no ratio of {name}; make bench")
+            continue
+        line = {"what": wanted["what"], "ours": f"{number(row['ours'])} {row['unit']}"}
+        line |= {"against": against, "theirs": f"{number(theirs)} {row['unit']}"}
+        line |= {"times as fast": number(ratio), "asked": "", "outcome": "not asked"}
+        if pd.notna(wanted["ratio"]):
+            line |= {"asked": number(wanted["ratio"]), "outcome": judged(ratio, wanted["ratio"])}
+        lines.append(line)
+    caption = "Ours beside others in the same run, medians; above 1 means ours is faster. "
+    return pd.DataFrame(lines), caption + machines([*rows.values()])
+
+
+def limits(root: Path) -> tuple[pd.DataFrame, str]:
+    """Rates, times and memory that were asked for."""
+    rows, asked = read_rows(root)
+    lines = []
+    for name, wanted in asked.iterrows():
+        row = rows.get(str(name))
+        if row is None:
+            continue
+        if pd.notna(wanted["rate"]):
+            said = judged(row["ours"], wanted["rate"])
+            lines.append((name, "rate", row["ours"], "at least", wanted["rate"], RATE, said))
+        if pd.notna(wanted["seconds"]):
+            said = judged(row["ours"], wanted["seconds"], most=True)
+            lines.append((name, "time", row["ours"], "at most", wanted["seconds"], SECONDS, said))
+        if pd.notna(wanted["gigabytes"]):
+            used = row["peak_mib"] * 2**20 / 1e9
+            said = judged(used, wanted["gigabytes"], most=True)
+            lines.append((name, "memory", used, "at most", wanted["gigabytes"], "GB", said))
+    table = pd.DataFrame(
+        {
+            "what": asked["what"][name],
+            "of": of,
+            "reached": f"{number(value)} {unit}",
+            "asked": f"{bound} {number(limit)} {unit}",
+            "outcome": said,
+        }
+        for name, of, value, bound, limit, unit, said in lines
+    )
+    return table, f"What was asked for in itself. {machines([*rows.values()])}"
+
+
+def precision(root: Path) -> tuple[pd.DataFrame, str]:
+    """Accuracy in bfloat16 beside float32."""
+    rows = {row["name"]: row for row in read_json(root / "benchmarks" / "results.json")}
+    names = {
+        "accuracy_bfloat16": "bfloat16, as trained here",
+        "accuracy_float32": "float32",
+        "accuracy_difference": "difference",
+    }
+    if not set(names) <= set(rows):
+        raise ValueError("benchmarks/results.json has no accuracies; benchmarks/precision.py does")
+    table = pd.DataFrame(
+        {
+            "precision": words,
+            "correlation with the truth": f"{rows[name]['ours']:.4f}",
+            "±": f"{rows[name]['spread']:.4f}",
+            "fits": rows[name]["n"],
+        }
+        for name, words in names.items()
+    )
+    caption = "The same fits in two precisions: ± is the spread between seeds, of the difference "
+    return table, caption + "its standard error."
+
+
+def growth(root: Path) -> tuple[pd.DataFrame, str]:
+    """Slopes of time and memory, and the largest size of each."""
+    entries = read_json(root / "benchmarks" / "growth.json")
+    works = [entry for name, entry in entries.items() if name != "share"]
+
+    def slope(value: float | None) -> str:
+        if value is None:
+            return "no growth seen"
+        return f"{value:.2f}, {judged(value, MOST_EXPONENT, most=True)}"
+
+    table = pd.DataFrame(
+        {
+            "what": work["what"],
+            "elements": f"{work['points'][-1]['n']:,}",
+            "seconds": number(work["points"][-1]["seconds"]),
+            "peak MiB": number(work["points"][-1]["peak_mib"]),
+            "exponent of time": slope(work["time_exponent"]),
+            "exponent of memory": slope(work["memory_exponent"]),
+        }
+        for work in works
+    )
+    caption = (
+        f"The largest size of each, and slopes over all sizes; at most {MOST_EXPONENT} was asked. "
+        "Memory grows from what the libraries take. "
+    )
+    return table, caption + machines(works)
+
+
+def sizes(root: Path) -> tuple[pd.DataFrame, str]:
+    """Every size that was measured."""
+    entries = read_json(root / "benchmarks" / "growth.json")
+    lines = [
+        {
+            "what": work["what"],
+            "elements": f"{point['n']:,}",
+            "seconds": number(point["seconds"]),
+            "MiB at the start": number(point["start_mib"]),
+            "peak MiB": number(point["peak_mib"]),
+        }
+        for name, work in entries.items()
+        if name != "share"
+        for point in work["points"]
+    ]
+    return pd.DataFrame(lines), "Each size in a process of its own."
+
+
+def share(root: Path) -> tuple[pd.DataFrame, str]:
+    """What part of the machine's measured peak training and prediction use."""
+    rows, asked = read_rows(root)
+    entries = read_json(root / "benchmarks" / "growth.json")
+    if "share" not in entries:
+        raise ValueError("benchmarks/growth.json has no share; python benchmarks/growth.py share")
+    found = entries["share"]
+    peak = found["bfloat16_flops"]
+    table = pd.DataFrame(
+        {
+            "what": asked["what"][name],
+            "million operations per sequence": number(each / 1e6),
+            "sequences per second": number(rows[name]["ours"]),
+            "share of the peak": f"{each * rows[name]['ours'] / peak:.0%}",
+        }
+        for name, each in found["operations"].items()
+        if name in rows
+    )
+    caption = (
+        f"The peak is a bfloat16 matrix product on all cores, {number(peak / 1e9)} thousand "
+        f"million operations per second; in float32 it is {number(found['float32_flops'] / 1e9)}. "
+        "A fit or forecast has one core, an ensemble all. "
+    )
+    return table, caption + machines([found])
+
+
+def absent(root: Path) -> tuple[pd.DataFrame, str]:
+    """Peers with their versions, and those that could not be installed."""
+    text = (root / "benchmarks" / "peers.txt").read_text("utf-8")
+    pins = [line.split("==") for line in text.splitlines() if "==" in line]
+    have = pd.DataFrame(pins, columns=["peer", "version"]).assign(state="installed")
+    lack = pd.read_csv(root / "benchmarks" / "absent.csv")
+    lack = lack.rename(columns={"name": "peer", "why": "state"}).assign(version="")
+    lack["state"] = "not installed: " + lack["state"]
+    return pd.concat([have, lack]), "Other software, in an environment of its own."
+
+
+def ci(root: Path) -> tuple[pd.DataFrame, str]:
+    """Steps of continuous integration."""
+    table = read_table(root, "ci")
+    asked = pd.read_csv(root / "benchmarks" / "asked.csv").set_index("name")["seconds"]
+    total = {"step": "all", "seconds": table["seconds"].sum()}
+    table = pd.concat([table, pd.DataFrame([total])], ignore_index=True)
+    bounds = [asked.get(f"ci_{step}", float("nan")) for step in table["step"]]
+    pairs = list(zip(table["seconds"], bounds, strict=True))
+    table["asked"] = [f"at most {number(most)}" if pd.notna(most) else "" for _, most in pairs]
+    table["outcome"] = [judged(s, most, most=True) if pd.notna(most) else "" for s, most in pairs]
+    return table, "Seconds of each step of one run of .ci/run in a fresh clone on two cores."
+
+
+def read_table(root: Path, name: str) -> pd.DataFrame:
+    """A table of ``results/trust``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was not recorded.
+    """
+    path = root / "results" / "trust" / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"results/trust/{name}.csv does not exist")
+    return pd.read_csv(path, keep_default_na=False)
+
+
+def fuzz(root: Path) -> tuple[pd.DataFrame, str]:
+    """How damaged inputs ended, per kind of input."""
+    table = read_table(root, "fuzz")
+    seed = ", ".join(map(str, sorted(set(table["seed"]))))
+    names = {
+        "errors": "documented errors",
+        "known": "known errors",
+        "other_ends": "other ends",
+        "distinct_messages": "different messages",
+        "slowest_s": "slowest, s",
+    }
+    caption = (
+        f"Cases of seed {seed} and how they ended. Other ends are exceptions that are not "
+        "documented, results that break their contract, hangs and files left behind."
+    )
+    return table.drop(columns="seed").rename(columns=names), caption
+
+
+def _faults(root: Path, name: str, caption: str) -> tuple[pd.DataFrame, str]:
+    table = read_table(root, name)
+    held = table["held"].astype(str).map({"True": "yes", "False": "NO"})
+    shown = table[["fault", "happened", "lost"]].assign(held=held)
+    names = {"happened": "what happened", "held": "as promised"}
+    return shown.rename(columns=names), f"{caption} {machines(table.to_dict('records'))}"
+
+
+def faults(root: Path) -> tuple[pd.DataFrame, str]:
+    """Faults on a small run."""
+    return _faults(root, "faults", "Faults of a run of notebook 02's experiment, smoke profile.")
+
+
+def faults_quick(root: Path) -> tuple[pd.DataFrame, str]:
+    """Kills of a quick run."""
+    return _faults(root, "faults_quick", "The same kills on the quick profile.")
+
+
+TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
+    "peers": peers,
+    "limits": limits,
+    "precision": precision,
+    "growth": growth,
+    "sizes": sizes,
+    "share": share,
+    "absent": absent,
+    "ci": ci,
+    "fuzz": fuzz,
+    "faults": faults,
+    "faults-quick": faults_quick,
+}
+
+
+class MeasuredDirective(TablesDirective):
+    """The directive ``measured``."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"optional": directives.flag}
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """The table that the argument names."""
+        name = self.arguments[0]
+        if name not in TABLES:
+            raise ValueError(f"no table {name!r}; there are {', '.join(TABLES)}")
+        for place in ("benchmarks", "results/trust"):
+            for path in sorted((folder.parent / place).glob("*.*")):
+                self.env.note_dependency(str(path))
+        try:
+            return [output(Table(*TABLES[name](folder.parent))._repr_html_())]
+        except (FileNotFoundError, ValueError):
+            if "optional" not in self.options:
+                raise
+            return [nodes.paragraph("", "", nodes.emphasis(text="Not recorded yet."))]
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the directive; the roles' extension brings the switch ``results_required``."""
+    app.setup_extension("results")
+    app.add_directive("measured", MeasuredDirective)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,170 @@
+"""The tables of the pages on benchmarks and trust: what they say of files made by hand."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+from .test_extensions import EXTENSIONS, load
+
+MACHINE = {"machine": "Abacus, 2 cores"}
+ASKED = (
+    "name,what,ratio,against,rate,seconds,gigabytes\n"
+    "train,training,3.5,,14000,,2\n"
+    "train_1m,training on a million,0.9,train,,,\n"
+    "audit,audit <b>,,,,2,\n"
+    "scan,scan,,,,,\n"
+    "later,not measured yet,,,,5,\n"
+    "ci_all,all,,,,100,\n"
+)
+
+
+def row(name: str, unit: str, ours: float, **more: Any) -> dict[str, Any]:
+    return {"name": name, "unit": unit, "ours": ours, "ratio": None} | more | MACHINE
+
+
+ROWS = [
+    row("train", "seq/s", 15000.0, peer=7500.0, peer_name="plain loop", ratio=2.0, peak_mib=1000.0),
+    row("train_1m", "seq/s", 13200.0),
+    row("audit", "s", 2.5),
+    row("scan", "seq/s", 50.0, peer=100.0, peer_name="FIMO", ratio=0.5),
+]
+
+
+@pytest.fixture
+def trust(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    return load("trust")
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "results" / "trust").mkdir(parents=True)
+    (tmp_path / "benchmarks" / "asked.csv").write_text(ASKED, "utf-8")
+    (tmp_path / "benchmarks" / "results.json").write_text(json.dumps(ROWS), "utf-8")
+    return tmp_path
+
+
+def test_shortfalls_beside_others_are_said_in_per_cent(trust: ModuleType, top: Path) -> None:
+    table, caption = trust.peers(top)
+    lines = table.set_index("what")
+    # 2 of 3.5 are 57 %; 13,200 of 15,000 are 0.88, which is 98 % of 0.9
+    assert lines.loc["training", "outcome"] == "missed by 43%"
+    assert lines.loc["training on a million", "times as fast"] == "0.88"
+    assert lines.loc["training on a million", "outcome"] == "missed by 2%"
+    assert lines.loc["training on a million", "against"] == "training"
+    assert lines.loc["scan", ["times as fast", "asked", "outcome"]].tolist() == [
+        *("0.5", "", "not asked"),
+    ]
+    assert "audit <b>" not in lines.index
+    assert caption.endswith("Machine: Abacus, 2 cores.")
+
+
+def test_limits_hold_from_their_own_side(trust: ModuleType, top: Path) -> None:
+    lines = trust.limits(top)[0].set_index(["what", "of"])
+    assert lines.loc[("training", "rate"), "outcome"] == "reached"
+    # 1,000 MiB are 1.05 GB
+    assert lines.loc[("training", "memory"), ["reached", "asked", "outcome"]].tolist() == [
+        *("1.05 GB", "at most 2 GB", "reached"),
+    ]
+    assert lines.loc[("audit <b>", "time"), "outcome"] == "missed by 25%"
+    assert "not measured yet" not in lines.index.get_level_values("what")
+
+
+def test_a_benchmark_that_nobody_asked_about_is_noticed(trust: ModuleType, top: Path) -> None:
+    rows = [*ROWS, row("new", "s", 1.0)]
+    (top / "benchmarks" / "results.json").write_text(json.dumps(rows), "utf-8")
+    with pytest.raises(ValueError, match="no line for new"):
+        trust.peers(top)
+
+
+def test_a_ratio_that_was_asked_for_must_be_there(trust: ModuleType, top: Path) -> None:
+    (top / "benchmarks" / "results.json").write_text(json.dumps(ROWS[1:]), "utf-8")
+    with pytest.raises(ValueError, match="no ratio of train;"):
+        trust.peers(top)
+
+
+def test_growth_names_the_largest_size_and_judges_both_slopes(trust: ModuleType, top: Path) -> None:
+    points = [{"n": n, "seconds": n / 1e3, "start_mib": 400.0, "peak_mib": 410.0} for n in (10, 20)]
+    entry = {"what": "work", "points": points, "time_exponent": 1.21, "memory_exponent": None}
+    share = {"bfloat16_flops": 3e9, "float32_flops": 1e9, "operations": {"train": 1e5}} | MACHINE
+    content = {"work": entry | MACHINE, "share": share}
+    (top / "benchmarks" / "growth.json").write_text(json.dumps(content), "utf-8")
+    (line,) = trust.growth(top)[0].to_dict("records")
+    assert line["elements"] == "20" and line["seconds"] == "0.02"
+    assert line["exponent of time"] == "1.21, missed by 10%"
+    assert line["exponent of memory"] == "no growth seen"
+    assert len(trust.sizes(top)[0]) == 2
+    # 15,000 sequences of 100,000 operations are 1.5e9 of 3e9
+    assert trust.share(top)[0]["share of the peak"].tolist() == ["50%"]
+
+
+def test_steps_are_added_up(trust: ModuleType, top: Path) -> None:
+    (top / "results" / "trust" / "ci.csv").write_text("step,seconds\na,60\nb,50\n", "utf-8")
+    last = trust.ci(top)[0].iloc[-1]
+    assert last.tolist() == ["all", 110, "at most 100", "missed by 10%"]
+
+
+def test_a_fault_that_went_wrong_is_loud(trust: ModuleType, top: Path) -> None:
+    text = "fault,happened,lost,held,profile,machine\nkill,went on,time,True,smoke,A\n"
+    (top / "results" / "trust" / "faults.csv").write_text(text + "disk,x,y,False,smoke,A\n")
+    table, caption = trust.faults(top)
+    assert table["as promised"].tolist() == ["yes", "NO"] and caption.endswith("Machine: A.")
+
+
+def built(top: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A page with this text as HTML, and the warnings of its build."""
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    (top / "book").mkdir()
+    (top / "book" / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
+    warnings, settings = io.StringIO(), {"extensions": ["myst_parser", "trust"]}
+    folders = [str(top / name) for name in ("book", "out", "trees")]
+    with docutils_namespace():
+        app = Sphinx(
+            *(folders[0], None, *folders[1:], "html"),
+            confoverrides=settings,
+            status=None,
+            warning=warnings,
+        )
+        app.build()
+    return (top / "out" / "index.html").read_text("utf-8"), warnings.getvalue()
+
+
+def test_a_table_on_a_page_shows_names_as_text(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, warnings = built(top, "```{measured} limits\n```", monkeypatch)
+    assert "audit &lt;b&gt;" in page and "audit <b>" not in page
+    assert "WARNING" not in warnings
+
+
+def test_what_is_not_recorded_warns_unless_optional(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "```{measured} growth\n```\n\n```{measured} share\n:optional:\n```"
+    page, warnings = built(top, text, monkeypatch)
+    assert "Not in this run." in page and "Not recorded yet." in page
+    assert warnings.count("WARNING") == 1
+    assert "benchmarks/growth.json does not exist; make bench writes it" in warnings
+
+
+def test_an_unknown_table_warns_with_those_there_are(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, warnings = built(top, "```{measured} speed\n```", monkeypatch)
+    assert "no table 'speed'; there are peers, limits" in warnings
+
+
+def test_every_table_of_the_repository_reads(trust: ModuleType, root: Path, tmp_path: Path) -> None:
+    """Those that are recorded; the strict build of the book asks for the others."""
+    for name in ("peers", "limits", "absent", "ci", "fuzz"):
+        table, caption = trust.TABLES[name](root)
+        assert len(table) > 2 and caption.endswith("."), name
+    shutil.copytree(root / "benchmarks", tmp_path / "benchmarks")
+    with pytest.raises(FileNotFoundError, match=r"results/trust/fuzz\.csv"):
+        trust.fuzz(tmp_path)
