@@ -118,7 +118,7 @@ def _worst_line(found: Tables, data: str) -> str:
     shifted = shifted[shifted["metric"] == "picp_90"].sort_values("value")
     if len(shifted):
         row = shifted.iloc[0]
-        said.append(f"under shift lowest for {plain(row['shift'])}, {numbers(row)}")
+        said.append(f"under shift lowest for {plain(row['part'])}, {numbers(row)}")
     return f"That coverage is {'; '.join(said)}." if said else ""
 
 

@@ -34,6 +34,23 @@ def shift_name(shift: str, condition: str) -> str:
     return f"{shift} {condition}".strip()
 
 
+def with_conditions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the audit under the columns of notebook 02: the inverse of :func:`shift_name`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"shift": ["", "gc_tilt +0.5 SD"]})
+    >>> with_conditions(rows)[["shift", "condition", "family"]].to_numpy().tolist()
+    [['', '', ''], ['gc_tilt', '+0.5 SD', 'covariate']]
+    """
+    tilted = rows["shift"].str.startswith(f"{TILT} ")
+    return rows.assign(
+        shift=rows["shift"].where(~tilted, TILT),
+        condition=rows["shift"].where(tilted, "").str.removeprefix(f"{TILT} "),
+        family=tilted.map({True: "covariate", False: ""}),
+    )
+
+
 def _piece(
     data: SequenceDataset,
     rows: np.ndarray,

@@ -12,6 +12,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.experiments import gc_page
+from lib.experiments.audit_networks import TILT
 from lib.experiments.found import Tables
 from lib.experiments.page import interval, standin_banner
 from lib.plots import Figure, Table, dots, lines
@@ -20,13 +21,11 @@ HOME = "in distribution"
 MOST_PARTS = 4  # lines in one chart; tables hold all parts
 SCORES = {
     "pearson_r": "Pearson r",
-    "spearman_r": "Spearman r",
     "rmse": "RMSE",
     "sd_target": "SD of target",
     "r2_cod": "R²",
     "crps_gaussian": "CRPS",
     "crps_skill": "CRPS skill",
-    "nll_gaussian": "NLL",
 }
 CALIBRATION = {
     "picp_50": "coverage of 50 % intervals",
@@ -49,9 +48,22 @@ BY = {
 }
 
 
+def shown_shift(name: str) -> str:
+    """How pages call a shift: a user's as it stands.
+
+    Examples
+    --------
+    >>> shown_shift("gc_tilt +1 SD"), shown_shift("heat")
+    ('GC tilt +1 SD', 'heat')
+    """
+    return name.replace(f"{TILT} ", "GC tilt ") if name.startswith(f"{TILT} ") else name
+
+
 def table_of(found: Tables, name: str) -> pd.DataFrame:
-    """A table of the audit, empty where the input did not allow it."""
-    return found.tables.get(name, pd.DataFrame())
+    """A table of the audit, its parts named for readers; empty where the input did not allow it."""
+    table = found.tables.get(name, pd.DataFrame())
+    named = [column for column in ("part", "cell") if column in table]
+    return table.assign(**{column: table[column].map(shown_shift) for column in named})
 
 
 def banner(found: Tables) -> HTML:
@@ -80,18 +92,23 @@ def covariate(name: str) -> str:
     return BY.get(name, name)
 
 
-def part_name(shift: str, split: str) -> str:
+def part_name(shift: str, split: str, condition: str = "") -> str:
     """How pages call a part."""
     if shift:
-        return shift
+        return shown_shift(f"{shift} {condition}".strip())
     return HOME if split == "test" else f"{HOME}, {split}"
+
+
+def part_names(rows: pd.DataFrame) -> list[str]:
+    """How pages call the part of each row."""
+    keys = zip(rows["shift"], rows["split"], rows["condition"], strict=True)
+    return [part_name(*one) for one in keys]
 
 
 def overall(found: Tables) -> pd.DataFrame:
     """Rows of whole parts, with ``part``."""
     rows = found.rows[found.rows["by"] == ""]
-    names = [part_name(*pair) for pair in zip(rows["shift"], rows["split"], strict=True)]
-    return rows.assign(part=names)
+    return rows.assign(part=part_names(rows))
 
 
 def numbers(row: pd.Series) -> str:
@@ -114,7 +131,8 @@ def score_table(found: Tables) -> Table:
     wide.insert(0, "rows", sizes)
     caption = (
         "Accuracy per part, with 95 % intervals of a bootstrap over groups. CRPS skill is the gain "
-        "over a forecast that says the same for every element; 0 is no gain, 1 is perfect."
+        "over a forecast that says the same for every element; 0 is no gain, 1 is perfect. The "
+        "tables beside this page hold further scores."
     )
     return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
 
@@ -272,15 +290,14 @@ def worst_table(found: Tables) -> Table:
     """The worst bin of each covariate, by coverage and by error."""
     rows = found.rows[found.rows["metric"].isin(["worst_group_picp_90", "worst_group_rmse"])]
     named = {"worst_group_picp_90": "coverage of 90 % intervals", "worst_group_rmse": "RMSE"}
-    place = ["data", "split", "shift"]
+    place = ["data", "split", "shift", "condition"]
     whole = overall(found).groupby(place)["n"].max().rename("whole").reset_index()
     rows = rows.merge(whole, on=place)
     rows = rows[rows["n"] < rows["whole"]]  # a covariate with one bin has no worst one
-    parts = [part_name(*pair) for pair in zip(rows["shift"], rows["split"], strict=True)]
     table = pd.DataFrame(
         {
             "data": rows["data"].map(data_name),
-            "part": parts,
+            "part": part_names(rows),
             "metric": rows["metric"].map(named),
             "by": rows["by"].map(covariate),
             "worst bin": rows["bin"],

@@ -7,7 +7,7 @@ In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.audit_page import data_name, part_name, plain, table_of
+from lib.experiments.audit_page import data_name, part_name, part_names, plain, table_of
 from lib.experiments.audit_your_own import Config
 from lib.experiments.found import Tables
 from lib.experiments.page import interval
@@ -56,9 +56,10 @@ def _repaired(found: Tables) -> pd.DataFrame:
     if rows.empty:
         return rows
     rows = rows[rows["uncertainty"].isin(REPAIRS)]
-    parts = [part_name(*pair) for pair in zip(rows["shift"], rows["split"], strict=True)]
     return rows.assign(
-        part=parts, data=rows["data"].map(data_name), repair=rows["uncertainty"].map(REPAIRS)
+        part=part_names(rows),
+        data=rows["data"].map(data_name),
+        repair=rows["uncertainty"].map(REPAIRS),
     )
 
 

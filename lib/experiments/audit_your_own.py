@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 from lib.experiments import mpra_gc_ood
 from lib.experiments.audit_measures import diagnoses, scores, selective
 from lib.experiments.audit_networks import forecasts as network_forecasts
-from lib.experiments.audit_networks import shift_name
+from lib.experiments.audit_networks import shift_name, with_conditions
 from lib.experiments.audit_pairs import decomposition
 from lib.experiments.audit_reading import as_rename, read
 from lib.experiments.audit_repairs import detection, repairs
@@ -231,13 +231,12 @@ def chapter_rows(rows: pd.DataFrame, chapter: pd.DataFrame) -> pd.DataFrame:
         chapter[name] = chapter[name].fillna("").astype(str)
     whole = chapter["seed"].isna() & chapter["split_seed"].isna()
     chapter = chapter[whole & chapter["split"].isin(["test", "shifted"])]
-    names = zip(chapter["shift"], chapter["condition"], strict=True)
     sides = []
-    for side, part in (
-        (rows, rows["shift"]),
-        (chapter, pd.Series([shift_name(*pair) for pair in names], chapter.index)),
-    ):
-        text = side.assign(part=part)[["data", "part", "model", "uncertainty", *COMPARED]].copy()
+    for side in (rows, chapter):
+        names = zip(side["shift"], side["condition"], strict=True)
+        text = side.assign(part=[shift_name(*pair) for pair in names])[
+            ["data", "part", "model", "uncertainty", *COMPARED]
+        ].copy()
         for name in ("value", "lower", "upper"):
             text[name] = [f"{value:.5g}" for value in text[name].astype(float)]
         text["n"] = text["n"].round().astype(int).astype(str)
@@ -295,7 +294,8 @@ def run(config: Config, store: Store) -> Tables:
     """
     forecasts, data, counts = _inputs(config, store)
     found = audit(forecasts, config.draws, config.workers)
-    rows = found.rows
+    # A user's own shift keeps its name whole.
+    rows = found.rows if config.source == "predictions" else with_conditions(found.rows)
     tables = dict(found.tables)
     chapter = _read_chapter(config) if config.source == "chapter" else None
     if chapter is not None:

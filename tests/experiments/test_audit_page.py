@@ -8,6 +8,7 @@ import pytest
 
 from lib.experiments import audit_page, audit_page_use, audit_repairs
 from lib.experiments.audit_answer import answer, limits, notes
+from lib.experiments.audit_networks import with_conditions
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, audit, chapter_rows
 
@@ -196,6 +197,16 @@ def test_no_table_shows_a_number_that_is_none(found):
     for table in tables:
         html = table(found)._repr_html_()
         assert "nan" not in html and "&lt;b&gt;" in html and "<b>" not in html
+
+
+def test_a_tilt_of_notebook_02_is_named_for_readers_and_a_shift_of_ones_own_is_not():
+    frame = forecasts().replace({"shift": {"heat_<b>": "gc_tilt +1 SD"}})
+    found = audited(frame)
+    whole = audit_page.score_table(found).data["part"]
+    split = audit_page.score_table(found._replace(rows=with_conditions(found.rows))).data["part"]
+    assert set(whole) == set(split) == {"in distribution", "GC tilt +1 SD"}
+    assert set(audit_page.pit_figure(found).data["part"]) == set(whole)
+    assert audit_page.part_name("my_gc_tilt 1", "shifted") == "my_gc_tilt 1"
 
 
 def test_what_cannot_be_said_is_said(found):
