@@ -171,7 +171,7 @@ def notes(found: Tables) -> Markdown:
     many = table["data"].nunique() > 1
     said = []
     for note, part in table.groupby("note", sort=False):
-        names = ", ".join(data_name(data) for data in part["data"])
+        names = " and ".join(data_name(data) for data in part["data"])
         said.append(f"- {plain(names) + ': ' if many else ''}{plain(note)}")
     return Markdown("\n".join(said))
 

@@ -81,6 +81,7 @@ def repair_figure(found: Tables) -> Shown:
         x_title="coverage of 90 % intervals",
         order=list(REPAIRS.values()),
         reference=0.9,
+        columns=1,
     )
     caption = (
         "Coverage as given and after each repair. Repairs learn in distribution and are judged on "
@@ -121,6 +122,13 @@ def repair_table(found: Tables) -> Shown:
     return Table(wide.rename_axis(None, axis=1).reset_index(), caption)
 
 
+def _first_panels(rows: pd.DataFrame) -> list[str]:
+    """As many panels as a figure has room for, the first ones of every data set."""
+    found = [list(dict.fromkeys(part["panel"])) for _, part in rows.groupby("data", sort=False)]
+    each = max(MOST_PANELS // len(found), 1)
+    return [panel for panels in found[:MOST_PANELS] for panel in panels[:each]]
+
+
 def risk_figure(found: Tables) -> Shown:
     """Risk against coverage for every score."""
     rows = table_of(found, "curves")
@@ -132,7 +140,7 @@ def risk_figure(found: Tables) -> Shown:
     rows = rows[(rows["coverage"] * 20).round() % 2 == 0]
     panels = rows["data"].map(data_name) + ", " + rows["cell"]
     rows = rows.assign(panel=panels, score=rows["curve"].map(RANKED | REFERENCES))
-    rows = rows[rows["panel"].isin(list(dict.fromkeys(panels))[:MOST_PANELS])]
+    rows = rows[rows["panel"].isin(_first_panels(rows))]
     rows = rows[~rows["curve"].isin(["aleatoric", "mean"])]  # a chart has seven colours
     table = rows[["panel", "score", "coverage", "risk", "n"]].round(4)
     chart = lines(
@@ -148,7 +156,8 @@ def risk_figure(found: Tables) -> Shown:
     caption = (
         "Mean squared error of what is kept, over that of all, when the least certain elements are "
         "set aside. A std worth having bends down more than the trivial scores, which know nothing "
-        "of uncertainty: GC content and the distance of the predicted activity from the average."
+        "of uncertainty: GC content and the distance of the predicted activity from the average. "
+        "Of many parts the first are shown."
     )
     return Figure("risk-coverage", chart, table, caption)
 

@@ -1,6 +1,7 @@
 """What the page of an audit says: words and tables that agree with the tables behind them."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, audit, chapter_rows
 
 N = 1200
+PARTS = ("in distribution", "heat_<b>")
 ASKED = Config.create(predictions="mine.csv")
 
 
@@ -48,6 +50,11 @@ def audited(frame):
     return audit([prepare(frame, "mine")], draws=100)
 
 
+@cache
+def found_of(kind):
+    return audited(forecasts(kind))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def few_permutations():
     with pytest.MonkeyPatch.context() as patch:
@@ -58,11 +65,11 @@ def few_permutations():
 
 @pytest.fixture(scope="module")
 def found():
-    return audited(forecasts())
+    return found_of("calibrated")
 
 
 def said(kind):
-    return answer(audited(forecasts(kind)), ASKED).data
+    return answer(found_of(kind), ASKED).data
 
 
 def in_distribution(frame):
@@ -129,7 +136,7 @@ def test_rows_without_an_interval_are_judged_by_the_band(found):
     rows[["lower", "upper"]] = np.nan
     text = answer(found._replace(rows=rows), ASKED).data
     assert "which fits the 0.90 promised" in text
-    low = audited(forecasts("overconfident"))
+    low = found_of("overconfident")
     rows = low.rows.copy()
     rows[["lower", "upper"]] = np.nan
     assert "fewer than the 0.90 promised" in answer(low._replace(rows=rows), ASKED).data
@@ -152,7 +159,7 @@ def test_scores_shown_are_those_of_the_forecast(found):
 
 
 def test_readings_follow_from_the_bands():
-    shown = audit_page.calibration_table(audited(forecasts("overconfident"))).data
+    shown = audit_page.calibration_table(found_of("overconfident")).data
     assert (
         cell(shown, "value lies", part="in distribution", metric="mean squared z (ZMS)") == "above"
     )
@@ -182,6 +189,13 @@ def test_figures_plot_the_tables(found):
     )
     risk = audit_page_use.risk_figure(found).data
     assert risk.loc[risk["coverage"] == 1, "risk"].round(3).eq(1).all()
+
+
+def test_each_data_set_has_its_panels_of_risk():
+    both = [prepare(forecasts(), "mine"), prepare(forecasts("overconfident"), "yours")]
+    panels = audit_page_use.risk_figure(audit(both, draws=100)).data["panel"]
+    shown = {f"{data}, {part}" for data in ("mine", "yours") for part in PARTS}
+    assert set(panels) == shown
 
 
 def test_the_worst_bin_is_one_of_several(found):
