@@ -76,20 +76,20 @@ def peers(root: Path) -> tuple[pd.DataFrame, str]:
     lines = []
     for name, wanted in asked.iterrows():
         row = rows.get(str(name), {})
-        against, ratio = row.get("peer_name"), row.get("ratio")
-        theirs = row.get("peer")
+        against, theirs, ratio = (row.get(key) for key in ("peer_name", "peer", "ratio"))
         if wanted["against"] in rows and row:
             against, theirs = asked["what"][wanted["against"]], rows[wanted["against"]]["ours"]
             ratio = row["ours"] / theirs
-        if ratio is None:
-            if pd.notna(wanted["ratio"]):
-                raise ValueError(f"benchmarks/results.json has no ratio of {name}; make bench")
+        want = wanted["ratio"]
+        if ratio is None and pd.isna(want):
             continue
-        line = {"what": wanted["what"], "ours": f"{number(row['ours'])} {row['unit']}"}
-        line |= {"against": against, "theirs": f"{number(theirs)} {row['unit']}"}
-        line |= {"times as fast": number(ratio), "asked": "", "outcome": "not asked"}
-        if pd.notna(wanted["ratio"]):
-            line |= {"asked": number(wanted["ratio"]), "outcome": judged(ratio, wanted["ratio"])}
+        unit, compared = row.get("unit", ""), ratio is not None
+        line = {"what": wanted["what"], "ours": f"{number(row['ours'])} {unit}" if row else ""}
+        line |= {"against": against, "theirs": f"{number(theirs)} {unit}" if compared else ""}
+        line |= {"times as fast": number(ratio) if compared else ""}
+        line |= {"asked": "" if pd.isna(want) else number(want), "outcome": "not asked"}
+        if pd.notna(want):
+            line["outcome"] = judged(ratio, want) if compared else "not compared"
         lines.append(line)
     caption = "Ours beside others in the same run, medians; above 1 means ours is faster. "
     return pd.DataFrame(lines), caption + machines([*rows.values()])

@@ -85,10 +85,15 @@ def test_a_benchmark_that_nobody_asked_about_is_noticed(trust: ModuleType, top: 
         trust.peers(top)
 
 
-def test_a_ratio_that_was_asked_for_must_be_there(trust: ModuleType, top: Path) -> None:
-    (top / "benchmarks" / "results.json").write_text(json.dumps(ROWS[1:]), "utf-8")
-    with pytest.raises(ValueError, match="no ratio of train;"):
-        trust.peers(top)
+def test_a_ratio_that_was_asked_for_and_not_measured_is_said(trust: ModuleType, top: Path) -> None:
+    """A peer that is not installed leaves its row without a ratio, or out."""
+    alone = row("train", "seq/s", 15000.0, peer=None, peer_name="plain loop (not installed)")
+    for rows, ours in (([alone, *ROWS[1:]], "15,000 seq/s"), (ROWS[1:], "")):
+        (top / "benchmarks" / "results.json").write_text(json.dumps(rows), "utf-8")
+        line = trust.peers(top)[0].set_index("what").loc["training"]
+        assert line[["ours", "theirs", "times as fast", "asked", "outcome"]].tolist() == [
+            *(ours, "", "", "3.5", "not compared"),
+        ]
 
 
 def test_growth_names_the_largest_size_and_judges_both_slopes(trust: ModuleType, top: Path) -> None:
@@ -162,7 +167,7 @@ def test_an_unknown_table_warns_with_those_there_are(
 
 def test_every_table_of_the_repository_reads(trust: ModuleType, root: Path, tmp_path: Path) -> None:
     """Those that are recorded; the strict build of the book asks for the others."""
-    for name in ("peers", "limits", "absent", "ci", "fuzz"):
+    for name in ("peers", "limits", "absent", "ci", "fuzz", "faults"):
         table, caption = trust.TABLES[name](root)
         assert len(table) > 2 and caption.endswith("."), name
     shutil.copytree(root / "benchmarks", tmp_path / "benchmarks")
