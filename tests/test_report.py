@@ -166,7 +166,8 @@ def test_summary_names_accuracy_coverage_and_the_lowest(tmp_path: Path) -> None:
             rows(**high | {"shift": "gc_low"}, value=0.8, uncertainty="single"),
         ]
     )
-    results.write(tmp_path, "mpra_gc_ood", table, {}, {})
+    for name in ("audit_your_own", "mpra_gc_ood"):
+        results.write(tmp_path, name, table, {}, {})
     assert report.summary_lines(tmp_path) == [
         "mpra_gc_ood, wtc11: r 0.63 and 90 % intervals cover 0.88 in distribution; "
         "0.70 under gc_high"

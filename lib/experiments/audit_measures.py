@@ -33,7 +33,7 @@ def keys(forecasts: Forecasts, part: Part) -> dict[str, Any]:
         "split": part.split,
         "shift": part.shift,
         "family": "",
-        "severity": np.nan if part.shift else 0.0,
+        "severity": forecasts.severity.get(part.shift, np.nan) if part.shift else 0.0,
         "condition": "",
         "model": forecasts.model,
         "prior": "none",

@@ -92,12 +92,13 @@ def _forecasts(fitted: Fitted, items: list[tuple[int, Scored]], model: str) -> F
     own = _uncertainty_parts(fitted)
     held = split["calibration"]
     pieces = [_piece(data, held, forecast, own, split="calibration", shift="")]
-    seeds = {}
+    seeds: dict[str, int] = {}
+    severity: dict[str, float] = {}
     for part, (seed, item) in zip(fitted.arm.parts, items, strict=True):
         shift = shift_name(str(item.keys["shift"]), str(item.keys["condition"]))
         named = {"split": str(item.keys["split"]), "shift": shift}
         pieces.append(_piece(data, part.rows, forecast, own, **named))
-        seeds[shift] = seed
+        seeds[shift], severity[shift] = seed, float(str(item.keys["severity"]))
     table = predictions.validate(pd.concat(pieces, ignore_index=True), data.name)
     first = items[0][1]
     return prepare(
@@ -110,6 +111,7 @@ def _forecasts(fitted: Fitted, items: list[tuple[int, Scored]], model: str) -> F
         n_train=first.n_train,
         climatology=first.climatology,
         seeds=seeds,
+        severity=severity,
     )
 
 

@@ -70,6 +70,8 @@ class Forecasts:
         Mean and standard deviation of the training targets.
     seeds : mapping of str to int
         Of the bootstrap, by the shift of the part; 0 for others.
+    severity : mapping of str to float
+        How far a shift goes, by the shift of the part, where that was measured.
     """
 
     data: str
@@ -86,6 +88,7 @@ class Forecasts:
     n_train: int | None = None
     climatology: tuple[float, float] | None = None
     seeds: Mapping[str, int] = field(default_factory=dict)
+    severity: Mapping[str, float] = field(default_factory=dict)
 
     def column(self, name: str, rows: IndexArray) -> FloatArray:
         """Values of a numeric column at ``rows``."""

@@ -82,6 +82,18 @@ def test_our_own_networks_give_the_numbers_of_their_chapter_digit_for_digit(chap
         assert left[name] == right[name]
 
 
+def test_rows_name_shift_condition_and_severity_as_the_chapter_does(chapter):
+    keys = ["split", "shift", "family", "severity", "condition"]
+    sides = []
+    for rows in (chapter[1].rows, chapter[0].rows):
+        rows = rows[(rows["metric"] == "rmse") & (rows["by"] == "")]
+        rows = rows[(rows["uncertainty"] == "ensemble") & (rows["model"] == "cnn")]
+        rows = rows[rows["shift"].isin(["", "gc_tilt"]) & rows["split"].isin(["test", "shifted"])]
+        rows = rows[rows["condition"] != "one strand"]
+        sides.append(set(rows[keys].drop_duplicates().itertuples(index=False, name=None)))
+    assert sides[0] == sides[1] and len(sides[0]) == 4
+
+
 def test_a_changed_row_is_noticed(chapter):
     theirs, ours = chapter
     rows = ours.rows.copy()
