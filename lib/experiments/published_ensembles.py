@@ -1,9 +1,9 @@
-"""The ensembles that come with the package: exported from the store, and measured against it.
+"""The ensembles that come with the package: made from the fits of notebook 02, measured by them.
 
-In: :class:`Config`, which names assays and the split of notebook 02 whose fits are exported. Out:
-one file per assay in :data:`lib.published.FOLDER`, and :class:`~lib.experiments.found.Tables`, in
-which the forecasts of those files stand beside the forecasts of notebook 02. Command line:
-``python -m lib.experiments.published_ensembles``; fits that are not stored yet are computed.
+In: :class:`Config`, which names assays and a split of notebook 02; fits that are not stored yet are
+computed. Out: ensembles for :mod:`lib.published`, and :class:`~lib.experiments.found.Tables`, in
+which the forecasts of the published files stand beside those of notebook 02.
+:mod:`lib.experiments.export_ensembles` writes both.
 """
 
 import hashlib
@@ -15,18 +15,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib import mpra, published, staleness
+from lib import mpra, published
 from lib.datasets import FloatArray, SequenceDataset
 from lib.ensembles import combine
 from lib.evaluation import evaluate
 from lib.experiments import mpra_gc_ood
-from lib.experiments.config import ExperimentConfig, Names, Profile, repository_root
+from lib.experiments.config import ExperimentConfig, Names, Profile
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.found import Tables
-from lib.experiments.run import default_store, run_experiment
 from lib.fitted import FittedModel
 from lib.published import Ensemble
-from lib.report import publish_tables
 from lib.splits import Split, group_split
 from lib.units import Store, run_units
 
@@ -185,7 +183,7 @@ def run(config: Config, store: Store) -> Tables:
     Raises
     ------
     ValueError
-        If an assay has no file yet; :func:`main` writes them.
+        If an assay has no file yet.
     """
     made = {name: source(name, config, store) for name in config.assays}
     rows = [compare(published.load(name), made[name], config.draws) for name in made]
@@ -196,21 +194,3 @@ def run(config: Config, store: Store) -> Tables:
         data={name: one.data.fingerprint for name, one in made.items()},
         counts={"fits": sum(len(one.members) for one in made.values())},
     )
-
-
-def main() -> None:
-    """Write the files, measure them and publish the tables."""
-    from lib.experiments import published_ensembles
-
-    config, root = Config.create(run_folder="runs/full/results"), repository_root()
-    for name in config.assays:
-        published.write(ensemble(name, source(name, config, default_store())), path_of(name))
-    run_experiment(published_ensembles, config)
-    publish_tables(config.folder, root / "results", config.experiment)
-    staleness.record_files(root, config.experiment)
-    for name in config.assays:
-        print(f"wrote {path_of(name).relative_to(root)}, {path_of(name).stat().st_size:,} bytes")
-
-
-if __name__ == "__main__":
-    main()
