@@ -119,7 +119,8 @@ def run_notebook(
             extra_arguments=["--log-level=CRITICAL"],
         )
     except PapermillExecutionError as error:
-        reason = " ".join(str(error.evalue).split())
+        lines = [" ".join(line.split()) for line in str(error.evalue).splitlines()]
+        reason = "; ".join(line for line in lines if line)
         shown = target.relative_to(root)
         message = f"{name} failed: {error.ename}: {reason}; see {shown}"
         raise NotebookError(message, reason) from None

@@ -97,10 +97,10 @@ def test_failing_notebook_raises_with_its_error(
     failing = "raise ValueError('seen\\n  twice')"
     write_notebook(small / "notebooks" / "01_one.ipynb", "profile = 1", failing)
     with pytest.raises(
-        report.NotebookError, match="01_one failed: ValueError: seen twice"
+        report.NotebookError, match="01_one failed: ValueError: seen; twice"
     ) as error:
         report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
-    assert error.value.reason == "seen twice"
+    assert error.value.reason == "seen; twice"
 
 
 def test_further_parameters_reach_the_notebook(

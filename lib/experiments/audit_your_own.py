@@ -44,7 +44,8 @@ class Config(ExperimentConfig):
         A table of predictions: CSV, TSV (also gzipped) or Parquet with the columns ``id, target,
         mean, std`` and optional ones, see :mod:`lib.predictions`.
     rename : mapping or None
-        Their column names to ours; as text ``"theirs=ours,theirs=ours"``.
+        Their column names to ours; as text ``"theirs=ours,theirs=ours"``. Of ``table``, ours are
+        ``sequence, activity, noise, group`` and ``weight``.
     by : tuple of str
         Further columns of the table to ask coverage by.
     table : str or None
@@ -117,6 +118,8 @@ class Config(ExperimentConfig):
         columns = [name for name in type(self).model_fields if name.endswith("_column")]
         more = (*shared, *columns, "table", "dataset", "model", "oriented", "standin_size", "draws")
         given = {name: getattr(self, name) for name in more}
+        if self.table is not None:
+            given |= {f"{ours}_column": theirs for theirs, ours in (self.rename or {}).items()}
         return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
 
 

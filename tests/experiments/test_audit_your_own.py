@@ -315,6 +315,13 @@ def test_one_way_in(given, message):
         _ = Config.create(**given).source
 
 
+def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
+    asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
+    assert (asked.sequence_column, asked.activity_column) == ("dna", "y")
+    with pytest.raises(ParameterError, match="unknown parameter 'activty_column'; did you mean"):
+        _ = Config.create(table="a.csv", rename="y=activty").networks
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
