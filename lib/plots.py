@@ -17,6 +17,8 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from lib.results import without_formulas
+
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
     "#0072B2",
     "#D55E00",
@@ -103,9 +105,8 @@ class Figure:
         spec = self.spec
         svg = vl_convert.vegalite_to_svg(json.dumps(spec)).replace(_TEXT, "#333333")
         image = base64.b64encode(svg.encode()).decode()
-        table = base64.b64encode(
-            self.data.to_csv(index=False, float_format="%.6g").encode()
-        ).decode()
+        data = without_formulas(self.data).to_csv(index=False, float_format="%.6g")
+        table = base64.b64encode(data.encode()).decode()
         # A "<" in the data could end the script element that the specification stands in.
         script = json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
         caption = html.escape(self.caption)

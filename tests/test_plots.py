@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 
 import pandas as pd
@@ -52,6 +53,14 @@ def test_text_in_tables_cannot_end_the_script():
     page = Figure("f", dots(rows, "value", "kind", colour="data", x_title="x"), rows, "c")
     body = page._repr_html_().split("<script>", 1)[1]
     assert body.count("</script>") == 1 and body.endswith("</script>")
+
+
+def test_names_in_a_charts_csv_are_no_formulas():
+    rows = ROWS.assign(data="=1+1")
+    page = Figure("f", dots(rows, "value", "kind", colour="data", x_title="x"), rows, "c")
+    data = page._repr_html_().split('href="data:text/csv;base64,')[1].split('"')[0]
+    table = pd.read_csv(io.BytesIO(base64.b64decode(data)))
+    assert set(table["data"]) == {"'=1+1"} and list(table["value"]) == list(ROWS["value"])
 
 
 def test_data_is_drawn_not_invented():

@@ -13,13 +13,12 @@ from lib.experiments.audit_page import (
     data_name,
     numbers,
     overall,
-    plain,
     table_of,
 )
 from lib.experiments.audit_repairs import COMPARED_ROWS, REPAIRED_ROWS
 from lib.experiments.audit_your_own import Config
 from lib.experiments.found import Tables
-from lib.experiments.page import profile_note
+from lib.experiments.page import plain, profile_note
 
 
 def _pick(rows: pd.DataFrame, **keys: object) -> pd.Series | None:

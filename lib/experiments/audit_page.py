@@ -5,8 +5,6 @@ In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
 and shown as text, in Markdown with every sign escaped.
 """
 
-import re
-
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
@@ -69,17 +67,6 @@ def table_of(found: Tables, name: str) -> pd.DataFrame:
 def banner(found: Tables) -> HTML:
     """The stand-in's warning where it took the place of real data."""
     return standin_banner(found.standin)
-
-
-def plain(text: object) -> str:
-    r"""Text that Markdown shows as it stands.
-
-    Examples
-    --------
-    >>> print(plain("<b>_x_"))
-    \<b\>\_x\_
-    """
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
 
 
 def data_name(name: str) -> str:

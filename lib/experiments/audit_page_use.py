@@ -7,10 +7,10 @@ In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.audit_page import data_name, part_name, part_names, plain, table_of
+from lib.experiments.audit_page import data_name, part_name, part_names, table_of
 from lib.experiments.audit_your_own import Config
 from lib.experiments.found import Tables
-from lib.experiments.page import interval
+from lib.experiments.page import interval, plain
 from lib.experiments.selective_page import RULES
 from lib.experiments.selective_page import SCORES as RANKED
 from lib.plots import Figure, Table, dots, lines

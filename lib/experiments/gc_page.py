@@ -11,7 +11,7 @@ from IPython.display import HTML, Markdown
 
 from lib.experiments.found import Tables
 from lib.experiments.mpra_gc_ood import Config
-from lib.experiments.page import interval, profile_note, standin_banner
+from lib.experiments.page import interval, plain, profile_note, standin_banner
 from lib.plots import Figure, Table, dots, histogram, lines
 
 NAMES = {
@@ -103,7 +103,7 @@ def answer(tables: Tables, config: Config) -> Markdown:
         covered = _pick(part, metric="picp_90", **test)
         if r is not None and covered is not None:
             lines_out.append(
-                f"- **{data}**, in distribution: the correlation of predicted and measured "
+                f"- **{plain(data)}**, in distribution: the correlation of predicted and measured "
                 f"activity is {interval(r)}, and 90 % intervals cover {interval(covered)}."
             )
         lines_out += [_tail_sentence(str(data), part, tail) for tail in TAILS]
@@ -121,9 +121,9 @@ def _tail_sentence(data: str, rows: pd.DataFrame, tail: str) -> str:
         return ""
     text = [interval(side) for side in sides if side is not None]
     return (
-        f"- **{data}**, {TAILS[tail]} in GC than anything in training: they cover {text[0]}, "
-        f"against {text[1]} inside the training range and {text[2]} for the same kind of elements "
-        "when such were in training. "
+        f"- **{plain(data)}**, {TAILS[tail]} in GC than anything in training: "
+        f"they cover {text[0]}, against {text[1]} inside the training range and {text[2]} for the "
+        "same kind of elements when such were in training. "
         f"The error is {text[3]}, against {text[4]} and {text[5]}."
     )
 

@@ -1,5 +1,7 @@
 """What the pages of all experiments share: settings, banner, a value with its interval."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
@@ -13,6 +15,17 @@ BANNER = (
     "stand-in. It shows that the code works and says nothing about any real assay. Set "
     "MPRA_DATA_DIR, or connect to the network, and run it again.</p></div>"
 )
+
+
+def plain(text: object) -> str:
+    r"""Text that Markdown shows as it stands.
+
+    Examples
+    --------
+    >>> print(plain("<b>_x_"))
+    \<b\>\_x\_
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
 
 
 def standin_banner(standin: bool) -> HTML:

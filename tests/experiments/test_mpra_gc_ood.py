@@ -85,6 +85,12 @@ def test_the_simulated_assay_shows_its_oracle(found):
     assert (test["oracle"] < test["value"]).all()
 
 
+def test_a_data_sets_name_is_text_in_the_answer(found):
+    tables, config = found
+    named = tables._replace(rows=tables.rows.assign(data="<b>*mine*"))
+    assert r"\<b\>\*mine\*" in gc_page.answer(named, config).data
+
+
 def test_page_is_made_of_the_tables(found):
     tables, config = found
     assert "standin-banner" in gc_page.banner(tables).data
