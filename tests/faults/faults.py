@@ -43,11 +43,8 @@ def undisturbed(folder: Path, **parameters: Any) -> Run:
     return run
 
 
-def kills(calm: Run, folder: Path, rng: np.random.Generator, times: int) -> Row:
-    """``kill -9`` at random moments; each run is started again until it ends."""
-    start = time.monotonic()
-    Run(folder / "timed", folder / "timed_store", calm.parameters).finish()
-    whole = time.monotonic() - start
+def kills(calm: Run, folder: Path, rng: np.random.Generator, times: int, whole: float) -> Row:
+    """``kill -9`` at random moments of ``whole`` seconds; runs are started again until they end."""
     done, chains, equal, kept = 0, 0, 0, []
     while done < times:
         run = Run(folder / f"killed{chains}", folder / f"killed{chains}_store", calm.parameters)

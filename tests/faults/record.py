@@ -6,6 +6,7 @@
 import argparse
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,12 @@ def main() -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        start = time.monotonic()
         calm = undisturbed(folder, profile=chosen.profile)
+        whole = time.monotonic() - start
         if chosen.profile == "smoke":
             rows += [fault(calm, folder, rng) for fault in FAULTS]
-        rows.append(kills(calm, folder, rng, chosen.kills))
+        rows.append(kills(calm, folder, rng, chosen.kills, whole))
     table = pd.DataFrame(rows).assign(profile=chosen.profile, machine=machine())
     print(table.to_string(index=False))
     file = "faults.csv" if chosen.profile == "smoke" else "faults_quick.csv"

@@ -34,5 +34,5 @@ def test_fault_does_what_the_page_says(fault, calm: Run, tmp_path: Path, rng) ->
 
 
 def test_killed_runs_end_with_the_undisturbed_tables(calm: Run, tmp_path: Path, rng) -> None:
-    row = faults.kills(calm, tmp_path, rng, times=2)
+    row = faults.kills(calm, tmp_path, rng, times=2, whole=20.0)
     assert row.held, row
