@@ -16,7 +16,12 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import PreformattedString
 
 _STYLE = """
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; --page: #fff; --text: #1a1a1a; --link: #0a58ca; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #121212; --text: #e8e8e8; --link: #8ab4f8; }
+}
+html { background: var(--page); color: var(--text); }
+a { color: var(--link); }
 body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
   overflow-wrap: break-word; }
 figure { margin: 1.5rem 0; overflow-x: auto; }
@@ -31,12 +36,14 @@ tbody tr { border-top: 1px solid #7f7f7f55; }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _SVG = "data:image/svg+xml;base64,"
 _TEXT = "#333333"  # of the drawings that lib.plots embeds
+# Parts of a drawing that call themselves pictures would each need a label; the whole has one.
+_ROLES = re.compile(r' (?:role="graphics-[^"]*"|aria-roledescription="[^"]*")')
 
 
 def _drawing(image: Tag, number: int) -> str:
     """An embedded drawing as an element of the page, its names its own."""
     svg = base64.b64decode(str(image["src"]).removeprefix(_SVG)).decode()
-    svg = svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
+    svg = _ROLES.sub("", svg[svg.index("<svg") :]).replace(_TEXT, "currentColor")
     svg = re.sub(r'\bid="([^"]+)"', rf'id="d{number}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#d{number}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#d{number}-\1"', svg)
@@ -62,6 +69,8 @@ def standalone(body: str, title: str) -> str:
     soup = BeautifulSoup(body, "html.parser")
     for element in soup.select("script, .chart-live"):
         element.decompose()
+    for figure in soup.select("figure"):
+        figure["tabindex"] = "0"  # a wide one scrolls, by keys too
     for number, image in enumerate(soup.select(f'img[src^="{_SVG}"]')):
         # As it stands: the parser would write names like viewBox in small letters.
         image.replace_with(PreformattedString(_drawing(image, number)))

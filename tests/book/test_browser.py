@@ -13,6 +13,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+from lib.standalone import convert
+
 pytestmark = pytest.mark.browser
 
 FLAGS = (
@@ -215,6 +217,49 @@ def test_axe_sees_what_is_wrong(browser: webdriver.Chrome, tmp_path: Path) -> No
     (tmp_path / "page.html").write_text(page, "utf-8")
     browser.get((tmp_path / "page.html").as_uri())
     assert {entry["id"] for entry in violations(browser)} == {"heading-order", "image-alt"}
+
+
+@pytest.fixture(scope="module")
+def audit_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published audit as ``make audit`` gives one's own: one file."""
+    path = tmp_path_factory.mktemp("audit") / "audit.html"
+    path.write_text(
+        convert(ROOT / "book/experiments/08_audit_your_own.ipynb", "An <audit>"), "utf-8"
+    )
+    return path
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_a_standalone_audit_reads_alone(
+    browser: webdriver.Chrome, audit_page: Path, mode: str
+) -> None:
+    scheme = {"name": "prefers-color-scheme", "value": mode}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    browser.get_log("browser")
+    browser.get_log("performance")
+    try:
+        for width in (1280, 400):
+            screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+            browser.get(audit_page.as_uri())
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            assert count(browser, "figure.chart") == count(browser, "figure.chart > svg") >= 5
+            assert count(browser, "script, img, .chart-live") == 0
+            errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+            assert errors == []
+            assert violations(browser) == []
+        colours = [
+            browser.execute_script(f"return getComputedStyle({element}).{style}")
+            for element, style in (
+                ("document.querySelector('figure.chart svg text')", "fill"),
+                ("document.documentElement", "color"),
+            )
+        ]
+        assert colours[0] == colours[1]  # letters of a drawing are those of the page
+        assert not [url for url in requested(browser) if not url.startswith(("file:", "data:"))]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_front_page_is_there_within_a_second(browser: webdriver.Chrome, site: Path) -> None:
