@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+BENCH := .venv-bench
 PROFILE ?= quick
 ONLY ?=
 
@@ -37,8 +38,8 @@ audit: $(READY)
 claims: $(READY)
 	$(PY) -m lib.claims
 
-bench: $(READY)
-	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+bench: $(BENCH)/.ready
+	for script in benchmarks/*.py; do $(BENCH)/bin/python $$script || exit 1; done
 
 lint: $(READY)
 	$(PY) -m ruff format --check .
@@ -61,4 +62,11 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The peers of the benchmarks have an environment of their own.
+$(BENCH)/.ready: $(READY) benchmarks/peers.txt
+	$(PY) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BENCH)/bin/python -m pip install -q -r benchmarks/peers.txt
 	@touch $@
