@@ -41,8 +41,10 @@ VALUES = ("value", "lower", "upper", "n", "oracle")
 COLUMNS = (*KEYS, *VALUES)
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?"
-# A number and words, such as "-0.5 to 0.3" or "+1 SD", starts with a sign and is no formula.
-_QUANTITY = re.compile(rf"{_NUMBER}[\w.% ]*(?: to {_NUMBER}[\w.% ]*)?", re.ASCII)
+# A number and words, such as "-0.5 to 0.3" or "+1 SD, k=10", starts with a sign and is no formula:
+# without brackets, bars and further operators it can call and fetch nothing.
+_WORDS = r"[\w.% ]*(?:, [\w.%= ]*)?"
+_QUANTITY = re.compile(rf"{_NUMBER}{_WORDS}(?: to {_NUMBER}{_WORDS})?", re.ASCII)
 
 # What a result depends on besides this package; their versions stand in the manifest.
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")

@@ -59,7 +59,8 @@ def test_reading_what_was_never_run_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1"]
+    "name",
+    ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1", "-1, =A1(2)"],
 )
 def test_names_that_a_spreadsheet_would_run_are_written_as_text(tmp_path, name):
     results.write(tmp_path, "e", rows(data=name), {"curve": rows(data=name)}, {})
@@ -71,7 +72,11 @@ def test_names_that_a_spreadsheet_would_run_are_written_as_text(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "a=b", "<b>", "'quoted'", "-5 %"]
+    "name",
+    [
+        *("-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "-5 %"),
+        *("+0.5 SD, estimated weights", "-1 SD, k=10", "a=b", "<b>", "'quoted'"),
+    ],
 )
 def test_numbers_and_other_names_stay_as_they_are(tmp_path, name):
     table = rows(condition=[name, "plain"])
