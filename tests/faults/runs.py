@@ -116,9 +116,16 @@ class Run:
 
 
 def kill(process: subprocess.Popen[str], workers_too: bool = True) -> None:
-    """``kill -9`` of the process, with or without the workers that it started."""
+    """``kill -9`` of the process, with or without the workers that it started.
+
+    Workers that are left finish their unit, store it and end after minutes without another; until
+    then they hold the pipes, so these are closed, not read to their end.
+    """
     if workers_too:
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    process.communicate()
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
