@@ -96,9 +96,12 @@ def make_audit(root: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """``make audit`` with this interpreter, its values as one types them in single quotes."""
     ready = Path(sys.prefix) / ".ready"
     words = [f"{name}={value}" for name, value in given.items()]
+    # Below another make, such as that of the tests, it would speak of the folders it enters.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", "audit", f"VENV={sys.prefix}", "-o", str(ready), *words],
         cwd=root,
+        env=outside,
         capture_output=True,
         text=True,
         check=False,
