@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 from pandas.api.types import is_numeric_dtype
 
 KEYS = (
@@ -156,9 +157,11 @@ def write(
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
     path = folder / "manifest.json"
-    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    manifest[experiment] = dict(entry) | {"versions": versions(), "machine": machine()}
-    write_atomic(path, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    # Other experiments may end at the same time, and no entry may be lost.
+    with FileLock(folder / ".manifest.lock"):
+        manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        manifest[experiment] = dict(entry) | {"versions": versions(), "machine": machine()}
+        write_atomic(path, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
 def read(folder: Path, experiment: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import nbformat
 import pandas as pd
@@ -190,6 +191,40 @@ def test_publish_tables_leaves_other_experiments(tmp_path: Path) -> None:
     assert [path.name for path in (target / "two").iterdir()] == ["new.csv"]
     manifest = json.loads((target / "manifest.json").read_text("utf-8"))
     assert {name: entry["seed"] for name, entry in manifest.items()} == {"one": 1, "two": 2}
+
+
+def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    meet = """
+        import time
+        from pathlib import Path
+        Path(f"{me}.here").touch()
+        end = time.monotonic() + 60
+        while not Path(f"{other}.here").exists():
+            assert time.monotonic() < end, "alone"
+            time.sleep(0.05)
+    """
+    for me, other in (("01_one", "02_two"), ("02_two", "01_one")):
+        write_notebook(
+            small / "notebooks" / f"{me}.ipynb",
+            "profile, run_folder = 'full', None",
+            f"me, other = {me!r}, {other!r}\n{dedent(meet)}",
+        )
+    out = small / "runs" / "quick"
+    report.run_notebooks(small, ["02_two", "01_one"], "quick", out)
+    said = sorted(line.split(":")[0] for line in capfd.readouterr().out.splitlines())
+    assert said == ["01_one", "02_two"]
+
+    write_notebook(small / "notebooks" / "02_two.ipynb", "profile, run_folder = 1, 2", "1 / 0")
+    waiting = [f"{number:02d}_waits" for number in range(6)]
+    for name in waiting:
+        write_notebook(small / "notebooks" / f"{name}.ipynb", "profile, run_folder = 1, 2")
+    with pytest.raises(report.NotebookError, match=r"02_two failed: ZeroDivisionError") as failed:
+        report.run_notebooks(small, ["02_two", "01_one", *waiting], "quick", out)
+    assert failed.value.reason == "division by zero"
+    assert not (out / "notebooks" / f"{waiting[-1]}.ipynb").exists()
 
 
 def test_publishing_judges_the_claims_anew(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

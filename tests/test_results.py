@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -35,6 +36,13 @@ def test_write_and_read_back(tmp_path):
     assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]
+
+
+def test_experiments_that_end_together_all_enter_the_manifest(tmp_path):
+    names = [f"e{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: results.write(tmp_path, name, rows(), {}, {}), names))
+    assert set(json.loads((tmp_path / "manifest.json").read_text())) == set(names)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
