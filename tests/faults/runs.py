@@ -105,8 +105,12 @@ class Run:
 
     @property
     def leftovers(self) -> list[Path]:
-        """Temporary files of writes that did not end."""
-        hidden = [path for path in self.folder.rglob(".*") if path.is_file()]
+        """Temporary files of writes that did not end; the manifest's lock stays by design."""
+        hidden = [
+            path
+            for path in self.folder.rglob(".*")
+            if path.is_file() and path.name != ".manifest.lock"
+        ]
         return [*self.store.rglob("*.part"), *hidden]
 
     @property
