@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 from record import exponent, medians, peak_mib, record, row
 
-from lib.attribution import mutagenesis
-from lib.fit_config import FitConfig
-from lib.fitted import FittedModel
-from lib.training import fit
-from lib.units import cores
+from lib.study.units import cores
+from lib.training.attribution import mutagenesis
+from lib.training.config import FitConfig
+from lib.training.fit import fit
+from lib.training.fitted import FittedModel
 
 N, LENGTH = 1_000, 200
 SIZES = (125, 250, 500)  # growth to there; the whole is measured once

@@ -24,15 +24,15 @@ import training
 from record import alone, exponent, highest_mib, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
-from lib.attribution import integrated_gradients, mutagenesis
-from lib.batches import channels_last, one_hot
+from lib.data.relatives import leak_groups
 from lib.metrics.audit import all_metrics
 from lib.models import build
-from lib.relatives import leak_groups
-from lib.results import machine, write_atomic
 from lib.simulator import draw_world, simulate
-from lib.training import predict
-from lib.units import cores
+from lib.study.results import machine, write_atomic
+from lib.study.units import cores
+from lib.training.attribution import integrated_gradients, mutagenesis
+from lib.training.batches import channels_last, one_hot
+from lib.training.fit import predict
 
 RESULTS = Path(__file__).parent / "growth.json"
 REPEATS, ENOUGH = 5, 5.0  # calls, seconds in all

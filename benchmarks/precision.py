@@ -14,9 +14,9 @@ from record import record, row
 
 from lib.experiments.learning_rates import APART
 from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data
-from lib.fit_config import FitConfig
 from lib.simulator.sample import known_truth
-from lib.training import fit, predict
+from lib.training.config import FitConfig
+from lib.training.fit import fit, predict
 
 SEEDS = 5
 SIZES = Sizes(train=8_000, validation=1_000, calibration=1_000, test=5_000)

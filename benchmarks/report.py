@@ -15,7 +15,7 @@ from pathlib import Path
 
 from record import record, row, seconds
 
-from lib.report import build_book, listed_notebooks
+from lib.study.report import build_book, listed_notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("book", "results", "benchmarks")
@@ -23,7 +23,7 @@ PARTS = ("book", "results", "benchmarks")
 
 def quick_report(store: Path) -> None:
     """All notebooks at the quick profile, and their site."""
-    command = [sys.executable, "-m", "lib.report", "quick"]
+    command = [sys.executable, "-m", "lib.study.report", "quick"]
     environment = os.environ | {"SHIFT_STORE": str(store)}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from record import exponent, medians, peak_mib, record, row, seconds
 
-from lib.binding import scan, score_threshold
-from lib.motifs import PWM
+from lib.motifs.binding import scan, score_threshold
+from lib.motifs.pwm import PWM
 from lib.sequences import one_hot
 from lib.simulator import draw_world, simulate
 

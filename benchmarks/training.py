@@ -23,9 +23,9 @@ from record import medians, peak_mib, record, row
 from torch import nn
 
 from lib import sequences
-from lib.batches import channels_last
 from lib.models import build
-from lib.training import FitConfig, FittedModel, fit, predict
+from lib.training.batches import channels_last
+from lib.training.fit import FitConfig, FittedModel, fit, predict
 
 LENGTH = 200
 SIZE = 8_192
@@ -169,7 +169,7 @@ def training_rows(given: Data, workers: Parallel) -> list[dict]:
 def compiled_row(given: Data) -> dict:
     """The engine with its network compiled, which it is not as it stands, against itself."""
     compiled = mock.patch(
-        "lib.training.channels_last", lambda network: torch.compile(channels_last(network))
+        "lib.training.fit.channels_last", lambda network: torch.compile(channels_last(network))
     )
 
     def with_compiler() -> None:

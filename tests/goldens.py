@@ -24,6 +24,8 @@ import numpy as np
 import pandas as pd
 
 TOLERANCE = 1e-12
+# Columns of texts, also where a table leaves them empty throughout.
+TEXTS = {"shift", "family", "condition", "cell", "by", "bin", "part", "variant", "arm", "contrast"}
 
 
 def cells(notebook: Path) -> list[tuple[list[str], str]]:
@@ -106,10 +108,18 @@ def described(value: Any) -> list[dict[str, Any]]:
 def published(folder: Path, experiment: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict]:
     """An experiment's published rows, tables and entry of the manifest."""
     rows = pd.read_csv(folder / f"{experiment}.csv")
-    tables = {
-        path.stem: pd.read_csv(path) for path in sorted((folder / experiment).glob("*.csv"))
-    }
+    tables = {path.stem: pd.read_csv(path) for path in sorted((folder / experiment).glob("*.csv"))}
     return rows, tables, json.loads((folder / "manifest.json").read_text("utf-8"))[experiment]
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """Empty cells of a column of texts as empty texts, as a run has them."""
+    texts = [
+        c
+        for c in table
+        if not pd.api.types.is_numeric_dtype(table[c]) or (table[c].isna().all() and c in TEXTS)
+    ]
+    return table.assign(**{c: table[c].fillna("") for c in texts})
 
 
 def pages(root: Path, out: Path, only: list[str]) -> None:
@@ -137,8 +147,9 @@ def has_tables_from(root: Path, name: str) -> bool:
 
 def _patch_run(root: Path) -> None:
     """Let ``run_experiment`` of the first house read what is published."""
-    from lib.experiments import run
     from lib.experiments.found import Tables
+
+    from lib.experiments import run
 
     def read(experiment: Any, config: Any) -> Any:
         rows, tables, entry = published(root / "results", config.experiment)
@@ -203,9 +214,7 @@ def compare_tables(old: dict[str, pd.DataFrame], new: dict[str, pd.DataFrame]) -
     return found
 
 
-def frame_differences(
-    old: pd.DataFrame, new: pd.DataFrame, ordered: bool = False
-) -> list[str]:
+def frame_differences(old: pd.DataFrame, new: pd.DataFrame, ordered: bool = False) -> list[str]:
     """How two tables differ, a line per column."""
     gone = [c for c in old.columns if c not in new.columns]
     more = [c for c in new.columns if c not in old.columns]

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from lib.data.splits import group_split
 from lib.experiments.baseline_fits import baselines
 from lib.simulator import standin
-from lib.splits import group_split
-from lib.units import Placement, Store, missing_units, run_units
+from lib.study.units import Placement, Store, missing_units, run_units
 
 
 def free_port():
@@ -67,7 +67,7 @@ import sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from pathlib import Path
 from test_dask import units
-from lib.units import Placement, Store, run_units
+from lib.study.units import Placement, Store, run_units
 run_units(units(range(24)), Store(Path({str(tmp_path / "store")!r})),
           Placement(executor="dask", scheduler={address!r}))
 """

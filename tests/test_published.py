@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from lib import published
-from lib.ensembles import combine
-from lib.fit_config import FitConfig
-from lib.fitted import predict
 from lib.published.__main__ import main
 from lib.sequences import decode, reverse_complement
-from lib.training import fit
+from lib.training.config import FitConfig
+from lib.training.ensembles import combine
+from lib.training.fit import fit
+from lib.training.fitted import predict
 
 LENGTH = 30
 ABOUT = {"unit": "log2", "input": "30 nt", "split_seed": 0, "data_fingerprint": "f", "licence": "l"}

@@ -16,7 +16,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib import headline, power, staleness
+from lib.page import headline
+from lib.statistics import power
+from lib.study import staleness
 from results import folded, make_table, page_link, show_duration, text
 
 LOGGER = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from docutils.parsers.rst import directives
 from front import TablesDirective, output
 from sphinx.application import Sphinx
 
-from lib.plots import Table
+from lib.page.charts import Table
 
 MOST_EXPONENT = 1.1  # asked of every growth
 RATE, SECONDS = "seq/s", "s"

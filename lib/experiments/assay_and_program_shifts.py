@@ -15,7 +15,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from pydantic import Field, field_validator
 
-from lib import mpra, results
+from lib import assays as mpra
+from lib.assays import retina
 from lib.experiments import (
     real_arms,
     real_asked,
@@ -30,8 +31,6 @@ from lib.experiments import (
     real_tables,
     twins,
 )
-from lib.experiments.config import ExperimentConfig, Names, Seeds, repository_root
-from lib.experiments.found import Tables
 from lib.experiments.gc_arms import Arm
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.real_assays import Assays
@@ -39,9 +38,11 @@ from lib.experiments.real_parts import Asked
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_standin import standin_assays
 from lib.experiments.twin_curves import Curves
-from lib.fit_config import FitConfig
-from lib.mpra import retina
-from lib.units import Store, Unit, cores, missing_units
+from lib.study import results
+from lib.study.config import ExperimentConfig, Names, Seeds, repository_root
+from lib.study.found import Tables
+from lib.study.units import Store, Unit, cores, missing_units
+from lib.training.config import FitConfig
 
 GC_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
@@ -146,7 +147,7 @@ def load_assays(config: Config) -> Assays:
 
     Raises
     ------
-    lib.mpra.DataUnavailable
+    lib.assays.DataUnavailable
         If real ones were asked for and cannot be had.
     """
     if config.dataset == STANDIN or (config.dataset == "default" and not real_assays.available()):

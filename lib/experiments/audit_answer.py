@@ -1,6 +1,6 @@
 """What notebook 08 says in words: the answer in five lines, and notes on what was left out.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, in which names are escaped.
+In: :class:`lib.study.found.Tables`. Out: Markdown, in which names are escaped.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ from lib.experiments.audit_page import (
 )
 from lib.experiments.audit_repairs import COMPARED_ROWS, REPAIRED_ROWS
 from lib.experiments.audit_your_own import Config
-from lib.experiments.found import Tables
-from lib.experiments.page import plain, profile_note
+from lib.page.notes import plain, profile_note
+from lib.study.found import Tables
 
 
 def _pick(rows: pd.DataFrame, **keys: object) -> pd.Series | None:

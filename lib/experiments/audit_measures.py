@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, IndexArray
-from lib.detection import centre_distance
-from lib.evaluation import COLUMNS, MIN_BIN, evaluate
+from lib.data.dataset import FloatArray, IndexArray
 from lib.experiments.audit_table import Forecasts, Part
 from lib.experiments.selective_measures import Judged, Rule, judge, make_rules
 from lib.experiments.selective_measures import Part as Ranked
 from lib.experiments.selective_scores import STD
 from lib.metrics import diagnosis
 from lib.metrics.audit import all_metrics, audit
+from lib.metrics.evaluate import COLUMNS, MIN_BIN, evaluate
+from lib.repair.detection import centre_distance
 
 BOOTSTRAP_ROWS = 200_000
 RANKED_ROWS = 20_000
@@ -99,7 +99,7 @@ def _as_they_are(forecasts: Forecasts, part: Part) -> pd.DataFrame:
 
 
 def scores(forecasts: Forecasts, draws: int) -> pd.DataFrame:
-    """Rows of every part as :func:`lib.evaluation.evaluate` gives them, with their keys."""
+    """Rows of every part as :func:`lib.metrics.evaluate.evaluate` gives them, with their keys."""
     tables = []
     for part in forecasts.parts:
         many = len(part.rows) > BOOTSTRAP_ROWS

@@ -9,15 +9,15 @@ else is asked for, the audit gives the numbers of that notebook.
 import numpy as np
 import pandas as pd
 
-from lib import predictions
-from lib.datasets import SequenceDataset
-from lib.ensembles import combine
+from lib.data import predictions
+from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
 from lib.experiments.audit_table import Forecasts, prepare
 from lib.experiments.gc_fits import Fitted, base_forecast
 from lib.experiments.gc_tables import gc_deciles
 from lib.experiments.scoring import Scored
-from lib.units import Store
+from lib.study.units import Store
+from lib.training.ensembles import combine
 
 # A label in a table of the audit for what notebook 02 keys by shift and condition.
 TILT = "gc_tilt"

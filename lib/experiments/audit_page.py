@@ -1,7 +1,7 @@
 """Tables and figures of notebook 08: accuracy, calibration, coverage; and names of things.
 
-In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables. Names are the user's
+In: :class:`lib.study.found.Tables`. Out: :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables. Names are the user's
 and shown as text, in Markdown with every sign escaped.
 """
 
@@ -11,9 +11,9 @@ from IPython.display import HTML
 
 from lib.experiments import gc_page
 from lib.experiments.audit_networks import TILT
-from lib.experiments.found import Tables
-from lib.experiments.page import interval, standin_banner
-from lib.plots import Figure, Table, dots, lines
+from lib.page.charts import Figure, Table, dots, lines
+from lib.page.notes import interval, standin_banner
+from lib.study.found import Tables
 
 HOME = "in distribution"
 MOST_PARTS = 4  # lines in one chart; tables hold all parts

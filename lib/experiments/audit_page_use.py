@@ -1,7 +1,7 @@
 """Tables and figures of notebook 08: repair, selective prediction, shifts, pairs, the own chapter.
 
-In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`, or one line of Markdown where the input does not allow them.
+In: :class:`lib.study.found.Tables`. Out: :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`, or one line of Markdown where the input does not allow them.
 """
 
 import pandas as pd
@@ -9,11 +9,11 @@ from IPython.display import Markdown
 
 from lib.experiments.audit_page import data_name, part_name, part_names, table_of
 from lib.experiments.audit_your_own import Config
-from lib.experiments.found import Tables
-from lib.experiments.page import interval, plain
 from lib.experiments.selective_page import RULES
 from lib.experiments.selective_page import SCORES as RANKED
-from lib.plots import Figure, Table, dots, lines
+from lib.page.charts import Figure, Table, dots, lines
+from lib.page.notes import interval, plain
+from lib.study.found import Tables
 
 REPAIRS = {
     "single": "as given",

@@ -1,6 +1,6 @@
 """A file of anyone's predictions, read for the audit; labels made harmless.
 
-In: a path and the names of its columns. Out: a table under the contract of :mod:`lib.predictions`.
+In: a path and the names of its columns. Out: a table under the contract of :mod:`lib.data.predictions`.
 Labels are the user's: they are shown as text, and one that a spreadsheet would run as a formula
 gets an apostrophe in front.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from lib import predictions
+from lib.data import predictions
 from lib.metrics._check import as_forecast
 
 MANY_ROWS = 1_000_000  # a Parquet file of more is read column by column, ids left out
@@ -92,7 +92,7 @@ def read(
     Raises
     ------
     ValueError
-        As :func:`lib.predictions.read` says; for a file that is not there; for a column of ``more``
+        As :func:`lib.data.predictions.read` says; for a file that is not there; for a column of ``more``
         that is missing.
     """
     if not path.is_file():

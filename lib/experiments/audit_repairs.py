@@ -12,9 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.conformal import one_per_group
-from lib.datasets import FloatArray, IndexArray
-from lib.detection import (
+from lib.data.dataset import FloatArray, IndexArray
+from lib.experiments.audit_measures import keys, thinned
+from lib.experiments.audit_table import Forecasts
+from lib.experiments.repair_scoring import Part as Columns
+from lib.experiments.repair_scoring import averages, calibrated, calibrated_columns
+from lib.metrics.evaluate import MIN_BIN
+from lib.repair.conformal import one_per_group
+from lib.repair.detection import (
     ShiftTest,
     auroc_ood,
     centre_distance,
@@ -22,11 +27,6 @@ from lib.detection import (
     mean_distance_test,
     mmd_test,
 )
-from lib.evaluation import MIN_BIN
-from lib.experiments.audit_measures import keys, thinned
-from lib.experiments.audit_table import Forecasts
-from lib.experiments.repair_scoring import Part as Columns
-from lib.experiments.repair_scoring import averages, calibrated, calibrated_columns
 
 REPAIRED_ROWS = 50_000  # of each side
 COMPARED_ROWS = 1_000  # of each side of a test

@@ -1,6 +1,6 @@
 """A predictions table as the audit takes it: checked, its labels harmless, its parts named.
 
-In: a table under the contract of :mod:`lib.predictions`. Out: :class:`Forecasts`, whose ``parts``
+In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Forecasts`, whose ``parts``
 are the rows to judge and whose ``calibration`` are those to repair from. What was made up or left
 out is said in ``notes``, sentence by sentence.
 """
@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, IndexArray
+from lib.data.dataset import FloatArray, IndexArray
+from lib.data.relatives import leak_groups
 from lib.experiments.audit_reading import harmless
 from lib.metrics.groups import quantile_bins
-from lib.relatives import leak_groups
 from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
@@ -280,7 +280,7 @@ def prepare(
     Parameters
     ----------
     table : DataFrame
-        Of :func:`lib.experiments.audit_reading.read` or :func:`lib.predictions.validate`; not
+        Of :func:`lib.experiments.audit_reading.read` or :func:`lib.data.predictions.validate`; not
         changed.
     data : str
         Name of the data set.

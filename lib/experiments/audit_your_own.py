@@ -22,12 +22,12 @@ from lib.experiments.audit_pairs import decomposition
 from lib.experiments.audit_reading import as_rename, read
 from lib.experiments.audit_repairs import detection, repairs
 from lib.experiments.audit_table import Forecasts, prepare
-from lib.experiments.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
-from lib.experiments.found import Tables
 from lib.experiments.scoring import combine
 from lib.experiments.selective_tables import all_tables
-from lib.fit_config import FitConfig
-from lib.units import Store, cores
+from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
+from lib.study.found import Tables
+from lib.study.units import Store, cores
+from lib.training.config import FitConfig
 
 CHAPTER = "mpra_gc_ood"
 COMPARED = ["metric", "by", "bin", "value", "lower", "upper", "n"]
@@ -42,7 +42,7 @@ class Config(ExperimentConfig):
     ----------
     predictions : str or None
         A table of predictions: CSV, TSV (also gzipped) or Parquet with the columns ``id, target,
-        mean, std`` and optional ones, see :mod:`lib.predictions`.
+        mean, std`` and optional ones, see :mod:`lib.data.predictions`.
     rename : mapping or None
         Their column names to ours; as text ``"theirs=ours,theirs=ours"``. Of ``table``, ours are
         ``sequence, activity, noise, group`` and ``weight``.
@@ -50,16 +50,16 @@ class Config(ExperimentConfig):
         Further columns of the table to ask coverage by.
     table : str or None
         Instead, a file of sequences and activities to train on; its columns are named by the
-        parameters after it, see :mod:`lib.mpra.table`.
+        parameters after it, see :mod:`lib.data.table`.
     dataset : str or None
-        Instead, names of :func:`lib.mpra.names` or ``standin``, comma-separated.
+        Instead, names of :func:`lib.assays.names` or ``standin``, comma-separated.
     model : str or None
         The network trained on either: a name of :data:`lib.models.MODELS`, or
         ``"package.module:Class"``.
     gc_tilts, split_seeds, seeds, standin_size
         As in :class:`lib.experiments.mpra_gc_ood.Config`.
     epochs, batch_size, learning_rate
-        See :class:`lib.fit_config.FitConfig`.
+        See :class:`lib.training.config.FitConfig`.
     """
 
     experiment: ClassVar[str] = "audit_your_own"

@@ -7,7 +7,9 @@ In: a data set and a split. Out: a forecast of every row by each baseline. Apart
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib.baselines import (
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.splits import Split
+from lib.models.baselines import (
     BaselinePrediction,
     feature_ridge,
     gc_ridge,
@@ -15,9 +17,7 @@ from lib.baselines import (
     memoriser,
     training_mean,
 )
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
-from lib.splits import Split
-from lib.units import Result, Unit
+from lib.study.units import Result, Unit
 
 BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
 # Of a simulated assay: its data sets carry the true occupancies as features.

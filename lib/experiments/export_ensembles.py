@@ -3,11 +3,12 @@
 Command line: ``python -m lib.experiments.export_ensembles``.
 """
 
-from lib import published, staleness
+from lib import published
 from lib.experiments import published_ensembles
-from lib.experiments.config import repository_root
-from lib.experiments.run import default_store, run_experiment
-from lib.report import publish_tables
+from lib.study import staleness
+from lib.study.config import repository_root
+from lib.study.report import publish_tables
+from lib.study.run import default_store, run_experiment
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""Fits, forecasts and baselines as stored units (:mod:`lib.units`).
+"""Fits, forecasts and baselines as stored units (:mod:`lib.study.units`).
 
-In: a :class:`lib.training.FitConfig`, a data set and a split. Out: results that hold a fitted
+In: a :class:`lib.training.fit.FitConfig`, a data set and a split. Out: results that hold a fitted
 network, or its forecast (arrays ``mean`` and ``std``) of the rows it has not seen, or of other
 elements.
 """
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.datasets import FloatArray, SequenceDataset
-from lib.fit_config import FitConfig
-from lib.fitted import FittedModel, predict
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split
 from lib.models import model_path
 from lib.sequences import Codes
-from lib.splits import Split
-from lib.training import fit
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.config import FitConfig
+from lib.training.fit import fit
+from lib.training.fitted import FittedModel, predict
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
-from lib.splits import (
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.splits import (
     Split,
     gc_tail_split,
     gc_tilt,
@@ -152,7 +152,7 @@ def build_arms(
     Raises
     ------
     ValueError
-        If a split leaves a part empty or a group is too large, see :mod:`lib.splits`.
+        If a split leaves a part empty or a group is too large, see :mod:`lib.data.splits`.
     """
     arms = []
     if {"group", "tilt"} & set(wanted):

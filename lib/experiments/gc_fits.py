@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib.datasets import FloatArray, SequenceDataset
-from lib.ensembles import combine
+from lib.data.dataset import FloatArray, SequenceDataset
 from lib.experiments import gc_variants
 from lib.experiments.baseline_fits import baselines
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.gc_arms import Arm
 from lib.experiments.gc_variants import Job, Variants
-from lib.fit_config import FitConfig
-from lib.units import Placement, Result, Store, Unit, missing_units, run_units
+from lib.study.units import Placement, Result, Store, Unit, missing_units, run_units
+from lib.training.config import FitConfig
+from lib.training.ensembles import combine
 
 Forecast = tuple[FloatArray, FloatArray]
 

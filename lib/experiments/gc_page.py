@@ -1,7 +1,7 @@
 """Text, tables and figures of notebook 02, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 import re
@@ -9,10 +9,10 @@ import re
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from lib.experiments.found import Tables
 from lib.experiments.mpra_gc_ood import Config
-from lib.experiments.page import interval, plain, profile_note, standin_banner
-from lib.plots import Figure, Table, dots, histogram, lines
+from lib.page.charts import Figure, Table, dots, histogram, lines
+from lib.page.notes import interval, plain, profile_note, standin_banner
+from lib.study.found import Tables
 
 NAMES = {
     "wtc11": "WTC11",

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from lib.experiments.found import Tables
 from lib.experiments.gc_page import NAMES, SHIFTS, combined
 from lib.experiments.mpra_gc_ood import Config
-from lib.experiments.page import interval
-from lib.plots import Figure, Table, dots
+from lib.page.charts import Figure, Table, dots
+from lib.page.notes import interval
+from lib.study.found import Tables
 
 ARCHITECTURES = {"cnn": "CNN", "bilstm": "BiLSTM", "transformer": "transformer"}
 SOURCES = {

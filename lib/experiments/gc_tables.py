@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.baselines import constant_sigma
-from lib.bootstrap import group_bootstrap_weights
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
-from lib.evaluation import MIN_BIN
+from lib.assays.plant import TISSUES, reference_predictions
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.leakage import leak_report
+from lib.data.splits import Split
 from lib.experiments.gc_arms import Arm
 from lib.experiments.scoring import contrast
-from lib.leakage import leak_report
-from lib.mpra.plant import TISSUES, reference_predictions
+from lib.metrics.evaluate import MIN_BIN
+from lib.models.baselines import constant_sigma
 from lib.sequences import reverse_complement
-from lib.splits import Split
+from lib.statistics.bootstrap import group_bootstrap_weights
 
 HISTOGRAM_BINS = 25
 CONTRASTED = ("rmse", "crps_gaussian", "nll_gaussian", "zms", "picp_90", "mpiw_90", "pearson_r")
@@ -117,7 +117,7 @@ def assays(data: Sequence[SequenceDataset], draws: int) -> pd.DataFrame:
 
 
 def leaks(arms: Sequence[tuple[SequenceDataset, Split]], k: int) -> pd.DataFrame:
-    """Leak reports of the arms' splits, see :func:`lib.leakage.leak_report`."""
+    """Leak reports of the arms' splits, see :func:`lib.data.leakage.leak_report`."""
     reports = [
         leak_report(data.codes, data.group, split, k).assign(data=data.name) for data, split in arms
     ]

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib.datasets import SequenceDataset
-from lib.distillation import distil
+from lib.data.dataset import SequenceDataset
+from lib.data.splits import Split
 from lib.experiments.fits import fitting, predicting
 from lib.experiments.tuning import tuned
-from lib.fit_config import FitConfig
-from lib.fitted import FittedModel, predict
 from lib.models import model_path
-from lib.splits import Split
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.config import FitConfig
+from lib.training.distillation import distil
+from lib.training.fitted import FittedModel, predict
 
 DROPOUT_SEED = 0
 

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib import mpra
-from lib.datasets import SequenceDataset
-from lib.experiments.config import repository_root
+from lib import assays as mpra
+from lib.data.dataset import SequenceDataset
+from lib.data.splits import Split, group_split
 from lib.experiments.fits import fitting
-from lib.experiments.run import default_store
 from lib.experiments.sim_arms import Arm, Sizes, training_data
 from lib.experiments.tuning import tuned
-from lib.results import to_csv, write_atomic
-from lib.splits import Split, group_split
-from lib.units import HERE, Placement, Store, Unit, run_units
+from lib.study.config import repository_root
+from lib.study.results import to_csv, write_atomic
+from lib.study.run import default_store
+from lib.study.units import HERE, Placement, Store, Unit, run_units
 
 MODELS = ("cnn", "bilstm", "transformer")
 RATES = (0.002, 0.004, 0.008, 0.016)

@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 import pandas as pd
 from pydantic import Field
 
-from lib import mpra
-from lib.datasets import SequenceDataset
+from lib import assays as mpra
+from lib.data.dataset import SequenceDataset
+from lib.data.splits import Split
 from lib.experiments import mpra_gc_ood, simulation_shifts
-from lib.experiments.config import Names, Seeds
 from lib.experiments.fits import fitting
-from lib.experiments.found import Tables
 from lib.experiments.gc_arms import build_arms
 from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
 from lib.experiments.recovery_assays import (
@@ -46,11 +45,12 @@ from lib.experiments.recovery_worlds import (
 from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
 from lib.experiments.tuning import tuned
 from lib.experiments.world_config import WorldConfig
-from lib.fit_config import FitConfig
-from lib.motifs import PWM
+from lib.motifs.pwm import PWM
 from lib.simulator.anchors import digest
-from lib.splits import Split
-from lib.units import Result, Store, Unit, missing_units, run_units
+from lib.study.config import Names, Seeds
+from lib.study.found import Tables
+from lib.study.units import Result, Store, Unit, missing_units, run_units
+from lib.training.config import FitConfig
 
 MAIN_MODEL = simulation_shifts.MAIN_MODEL
 STANDIN = mpra_gc_ood.STANDIN

@@ -12,13 +12,20 @@ import pandas as pd
 from joblib import Parallel, delayed
 from pydantic import Field, field_validator
 
-from lib import mpra
-from lib.baselines import constant_sigma
-from lib.conformal import one_per_group
-from lib.datasets import FloatArray, SequenceDataset
+from lib import assays as mpra
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.table import load_table
 from lib.experiments import gc_tables
 from lib.experiments.baseline_fits import BASELINES, baseline_forecast
-from lib.experiments.config import (
+from lib.experiments.gc_arms import ARMS, build_arms
+from lib.experiments.gc_fits import Fitted, Plan, base_forecast, fit_all
+from lib.experiments.gc_variants import Variants
+from lib.experiments.scoring import Scored, combine, score
+from lib.models.baselines import constant_sigma
+from lib.repair.conformal import one_per_group
+from lib.repair.recalibration import std_scaling
+from lib.simulator import standin
+from lib.study.config import (
     AnyNames,
     AnyNumbers,
     ExperimentConfig,
@@ -27,16 +34,9 @@ from lib.experiments.config import (
     ParameterError,
     Seeds,
 )
-from lib.experiments.found import Tables
-from lib.experiments.gc_arms import ARMS, build_arms
-from lib.experiments.gc_fits import Fitted, Plan, base_forecast, fit_all
-from lib.experiments.gc_variants import Variants
-from lib.experiments.scoring import Scored, combine, score
-from lib.fit_config import FitConfig
-from lib.mpra.table import load_table
-from lib.recalibration import std_scaling
-from lib.simulator import standin
-from lib.units import Store, cores
+from lib.study.found import Tables
+from lib.study.units import Store, cores
+from lib.training.config import FitConfig
 
 DEFAULT_DATA = ("wtc11", "plant_leaf")
 STANDIN = "standin"
@@ -56,7 +56,7 @@ class Config(ExperimentConfig):
     Attributes
     ----------
     dataset : str
-        Names of :func:`lib.mpra.names` or ``standin``, comma-separated. ``default`` takes WTC11 and
+        Names of :func:`lib.assays.names` or ``standin``, comma-separated. ``default`` takes WTC11 and
         plant leaf, or the stand-in assay where their files cannot be had.
     table : str or None
         A file of one's own instead; its columns are named by the parameters after it.
@@ -75,7 +75,7 @@ class Config(ExperimentConfig):
     leak_k : int
         Length of the shared word that makes two elements relatives.
     model, epochs, batch_size, learning_rate, beta, max_shift
-        See :class:`lib.training.FitConfig`.
+        See :class:`lib.training.fit.FitConfig`.
     other_models : tuple of str
         Architectures fitted beside ``model`` on the group arm, once per split.
     other_betas : tuple of float
@@ -193,7 +193,7 @@ def load_data(config: Config) -> list[SequenceDataset]:
         If ``table`` and ``dataset`` are both given.
     ValueError
         For an unknown name or a bad table.
-    lib.mpra.DataUnavailable
+    lib.assays.DataUnavailable
         If a data set asked for by name cannot be had.
     """
     if config.table is not None:

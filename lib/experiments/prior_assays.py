@@ -14,20 +14,20 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from lib import mpra
-from lib.baselines import gc_ridge
-from lib.datasets import FloatArray, SequenceDataset
-from lib.evaluation import compare
+from lib import assays as mpra
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.gc_arms import Part, build_arms
 from lib.experiments.prior_sets import prior_features
 from lib.experiments.scoring import Scored, combine, score
-from lib.fit_config import FitConfig
-from lib.priors import permuted_rows
+from lib.metrics.evaluate import compare
+from lib.models.baselines import gc_ridge
+from lib.motifs.priors import permuted_rows
 from lib.simulator import standin
-from lib.splits import Split
-from lib.statistics import combine_splits
-from lib.units import Placement, Result, Store, Unit, cores, run_units
+from lib.statistics.intervals import combine_splits
+from lib.study.units import Placement, Result, Store, Unit, cores, run_units
+from lib.training.config import FitConfig
 
 ASSAY_MODEL: Final = "cnn"
 ASSAY_OPTIONS: Final[Mapping[str, Any]] = {"channels": 16}
@@ -193,7 +193,7 @@ def paired(one: Scored, other: Scored, draws: int, seed: int) -> pd.DataFrame:
 def pooled(contrasts: pd.DataFrame) -> pd.DataFrame:
     """Contrasts of single splits pooled over splits, errors as ratios.
 
-    Intervals are those of :func:`lib.statistics.combine_splits`, at 95 and at 90 %.
+    Intervals are those of :func:`lib.statistics.intervals.combine_splits`, at 95 and at 90 %.
     """
     keys = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric"]
     rows = []

@@ -10,12 +10,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray
+from lib.data.dataset import FloatArray
 from lib.experiments.prior_worlds import PriorArm
 from lib.experiments.sim_arms import Condition
 from lib.experiments.sim_units import METRICS
-from lib.statistics import paired_contrast
-from lib.units import Result
+from lib.statistics.intervals import paired_contrast
+from lib.study.units import Result
 
 AGAINST: Final = ("permuted", "none")
 RATIOS: Final = ("rmse_f", "rmse", "crps_gaussian")

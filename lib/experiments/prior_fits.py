@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from lib.datasets import SequenceDataset
-from lib.fit_config import FitConfig
+from lib.data.dataset import SequenceDataset
+from lib.data.splits import Split
 from lib.models import model_path
-from lib.priors import Features
-from lib.splits import Split
-from lib.training import fit
-from lib.units import Result, Unit
+from lib.motifs.priors import Features
+from lib.study.units import Result, Unit
+from lib.training.config import FitConfig
+from lib.training.fit import fit
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,20 @@
 """Text, tables and figures of notebook 03, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.found import Tables
-from lib.experiments.page import interval, profile_note
 from lib.experiments.prior_effects import cell_name
 from lib.experiments.prior_page_assays import AGAINST, assay_sentences, first, listed
 from lib.experiments.prior_worlds import MAIN_MODEL
 from lib.experiments.sim_page import FAMILIES, SHIFT_NAMES
 from lib.experiments.structural_priors import LINEAR_MODEL, PRIMARY, Config
-from lib.plots import Figure, Table, dots, heat_map, lines
+from lib.page.charts import Figure, Table, dots, heat_map, lines
+from lib.page.notes import interval, profile_note
+from lib.study.found import Tables
 
 PRIORS = {
     "motif_true": "true motifs (upper bound)",

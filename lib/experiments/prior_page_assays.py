@@ -1,7 +1,7 @@
 """Text, table and figures of notebook 03 about real assays.
 
-In: :class:`lib.experiments.found.Tables`. Out: sentences, :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: sentences, :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.experiments import gc_page
-from lib.experiments.found import Tables
-from lib.experiments.page import interval
-from lib.plots import Figure, Table, dots
+from lib.page.charts import Figure, Table, dots
+from lib.page.notes import interval
+from lib.study.found import Tables
 
 AGAINST = {"permuted": "against the placebo", "none": "against no prior"}
 DATA = gc_page.NAMES | {"retina_libraries": "retina"}

@@ -14,8 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.motifs import PWM, jaspar, perturb
-from lib.priors import (
+from lib.motifs.priors import (
     Features,
     check_prior,
     cpg_features,
@@ -24,6 +23,7 @@ from lib.priors import (
     kmer_features,
     motif_features,
 )
+from lib.motifs.pwm import PWM, jaspar, perturb
 from lib.sequences import Codes
 from lib.simulator import World
 from lib.simulator.activity import responses
@@ -39,7 +39,7 @@ RELATED: Final = (
 )
 DECOYS_PER_MOTIF: Final = 3
 UNRELATED_KINGDOMS: Final = ("plants", "fungi")
-PERTURBATION: Final = 0.5  # of lib.motifs.perturb: noise of 1 nat on the log odds
+PERTURBATION: Final = 0.5  # of lib.motifs.pwm.perturb: noise of 1 nat on the log odds
 _DRAW = 2018  # seed of which factors are decoys and which unrelated: the same in every world
 
 # What a sequence says of itself, with or without a simulated world.
@@ -57,7 +57,7 @@ PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, *PLACEBOS)
 @lru_cache(maxsize=8)
 def release_ids(kingdoms: tuple[str, ...], release: str = RELEASE) -> tuple[str, ...]:
     """Matrix ids of the CORE collection of some taxonomic groups, sorted."""
-    import pyjaspar  # as in lib.motifs: slow to import
+    import pyjaspar  # as in lib.motifs.pwm: slow to import
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -120,7 +120,7 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
     """Features of a prior that is no placebo.
 
     ``motif_true`` are the generator's own responses, an upper bound; every other motif prior goes
-    through :func:`lib.priors.motif_features`.
+    through :func:`lib.motifs.priors.motif_features`.
 
     Parameters
     ----------

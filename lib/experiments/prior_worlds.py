@@ -13,19 +13,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from lib.baselines import constant_sigma
-from lib.datasets import FloatArray, SequenceDataset
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split
 from lib.experiments.fits import fitting
 from lib.experiments.prior_fits import Filters, fitting_from
 from lib.experiments.prior_sets import PLACEBOS, motif_set, prior_features
 from lib.experiments.sim_arms import TEST_SEED, TRAIN_SEED, Condition, Sizes, world_of
 from lib.experiments.sim_units import measure
 from lib.experiments.tuning import tuned
-from lib.fit_config import FitConfig
-from lib.fitted import FittedModel, predict
 from lib.models import build
-from lib.motifs import PWM, make_pwm
-from lib.priors import (
+from lib.models.baselines import constant_sigma
+from lib.motifs.priors import (
     SCORES,
     Features,
     linear_offset,
@@ -34,10 +32,12 @@ from lib.priors import (
     pwm_filters,
     random_features,
 )
+from lib.motifs.pwm import PWM, make_pwm
 from lib.simulator import World, draw_world, simulate
 from lib.simulator.sample import known_truth
-from lib.splits import Split
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.config import FitConfig
+from lib.training.fitted import FittedModel, predict
 
 MAIN_MODEL: Final = "reference_cnn"
 # Small, so that a grid of priors, worlds and shifts stays within an hour.

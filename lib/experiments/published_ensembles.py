@@ -1,7 +1,7 @@
 """The ensembles that come with the package: made from the fits of notebook 02, measured by them.
 
 In: :class:`Config`, which names assays and a split of notebook 02; fits that are not stored yet are
-computed. Out: ensembles for :mod:`lib.published`, and :class:`~lib.experiments.found.Tables`, in
+computed. Out: ensembles for :mod:`lib.published`, and :class:`~lib.study.found.Tables`, in
 which the forecasts of the published files stand beside those of notebook 02.
 :mod:`lib.experiments.export_ensembles` writes both.
 """
@@ -15,18 +15,19 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib import mpra, published
-from lib.datasets import FloatArray, SequenceDataset
-from lib.ensembles import combine
-from lib.evaluation import evaluate
+from lib import assays as mpra
+from lib import published
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split, group_split
 from lib.experiments import mpra_gc_ood
-from lib.experiments.config import ExperimentConfig, Names, Profile
 from lib.experiments.fits import fitting, forecast, predicting
-from lib.experiments.found import Tables
-from lib.fitted import FittedModel
+from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
-from lib.splits import Split, group_split
-from lib.units import Store, run_units
+from lib.study.config import ExperimentConfig, Names, Profile
+from lib.study.found import Tables
+from lib.study.units import Store, run_units
+from lib.training.ensembles import combine
+from lib.training.fitted import FittedModel
 
 METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
 LICENCE = (
@@ -45,7 +46,7 @@ class Config(ExperimentConfig):
     Attributes
     ----------
     assays : tuple of str
-        Names of :func:`lib.mpra.names` that notebook 02 takes.
+        Names of :func:`lib.assays.names` that notebook 02 takes.
     split_seed : int
         Of the group split whose test part the files are measured on.
     """

@@ -19,14 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.datasets import IndexArray, SequenceDataset
+from lib.assays.genotypes import GenotypeAssay
+from lib.data.dataset import IndexArray, SequenceDataset
+from lib.data.splits import PARTS, Split, group_split, leave_one_out_split
 from lib.experiments.fits import fitting
 from lib.experiments.gc_arms import Arm, build_arms
 from lib.experiments.real_assays import Assays, activity_at_depth, shared_rows
-from lib.fit_config import FitConfig
-from lib.mpra.genotypes import GenotypeAssay
-from lib.splits import PARTS, Split, group_split, leave_one_out_split
-from lib.units import Unit
+from lib.study.units import Unit
+from lib.training.config import FitConfig
 
 MODEL = "cnn"
 TRAINED_FACTOR = 1 / 16  # of the reads, in the network trained on thinned labels

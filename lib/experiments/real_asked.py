@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from lib.datasets import FloatArray, IndexArray
+from lib.assays.genotypes import GenotypeAssay, related_rows
+from lib.data.dataset import FloatArray, IndexArray
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, Network, quantified
 from lib.experiments.real_assays import Assays, Depths
 from lib.experiments.real_parts import (
@@ -22,7 +23,6 @@ from lib.experiments.real_parts import (
     variant_parts,
 )
 from lib.experiments.real_severity import target_name
-from lib.mpra.genotypes import GenotypeAssay, related_rows
 
 
 def unrelated_elements(assays: Assays, network: Network) -> IndexArray:

@@ -12,13 +12,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib import mpra
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
-from lib.motifs import PWM, read_meme
-from lib.mpra import genotypes, plant, retina
-from lib.mpra.counts import BarcodeCounts, ElementActivities, Thresholds, activities, passing, thin
-from lib.mpra.genotypes import GenotypeAssay
-from lib.mpra.sources import fetch
+from lib import assays as mpra
+from lib.assays import genotypes, plant, retina
+from lib.assays.counts import (
+    BarcodeCounts,
+    ElementActivities,
+    Thresholds,
+    activities,
+    passing,
+    thin,
+)
+from lib.assays.genotypes import GenotypeAssay
+from lib.assays.sources import fetch
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.motifs.pwm import PWM, read_meme
 
 FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
 SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
@@ -80,7 +87,7 @@ def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
 
     Raises
     ------
-    lib.mpra.DataUnavailable
+    lib.assays.DataUnavailable
         If a file cannot be had; the message says how to get it.
     """
     return Assays(
@@ -164,7 +171,7 @@ def thinned(
         Of DNA and of RNA reads kept, in (0, 1].
     rng : numpy Generator
     fallback : tuple of str
-        See :func:`lib.mpra.counts.activities`.
+        See :func:`lib.assays.counts.activities`.
 
     Raises
     ------

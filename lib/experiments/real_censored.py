@@ -8,11 +8,11 @@ zero says that the activity lies at or below a limit.
 import numpy as np
 import pandas as pd
 
-from lib.bootstrap import group_bootstrap_weights, percentile_interval
-from lib.censored import censored_line
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, quantified
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_severity import CONTROL, target_name
+from lib.statistics.bootstrap import group_bootstrap_weights, percentile_interval
+from lib.statistics.censored import censored_line
 
 MOST_DRAWS = 200  # each is a fit of its own
 TREATMENTS = ("least squares, quantified", "censored regression, all")

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, IndexArray
+from lib.assays.counts import BarcodeCounts, activities, passing, thin
+from lib.data.dataset import FloatArray, IndexArray
 from lib.experiments.real_assays import (
     FACTORS,
     SIDES,
@@ -22,7 +23,6 @@ from lib.experiments.real_assays import (
     fractions_of,
     thinned,
 )
-from lib.mpra.counts import BarcodeCounts, activities, passing, thin
 
 FEWEST_COUNTS = 20  # DNA and RNA counts that a barcode is expected to keep at the lowest depth
 REPEATS = 20

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, IndexArray
+from lib.data.dataset import FloatArray, IndexArray
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, quantified
 from lib.experiments.real_assays import Assays, barcode_std
 from lib.experiments.real_parts import LIBRARIES, Asked, is_choice
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_severity import CONTROL, genotype_pair
-from lib.measured_noise import aleatoric_check, noise_account
-from lib.paired import Estimate
-from lib.paired_ladder import forecast_ladder
-from lib.paired_moments import FEWEST
-from lib.statistics import combine_splits
+from lib.statistics.intervals import combine_splits
+from lib.statistics.measured_noise import aleatoric_check, noise_account
+from lib.statistics.paired import Estimate
+from lib.statistics.paired_ladder import forecast_ladder
+from lib.statistics.paired_moments import FEWEST
 
 MOST_DRAWS = 300  # of intervals of each split; splits are pooled after
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors

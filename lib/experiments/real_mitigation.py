@@ -14,8 +14,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from lib.conformal import Interval
-from lib.datasets import FloatArray
+from lib.data.dataset import FloatArray
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_parts import Asked, is_choice
 from lib.experiments.real_scoring import Fitted
@@ -32,8 +31,9 @@ from lib.experiments.repair_scoring import (
     labelled_columns,
 )
 from lib.metrics.coverage import interval as gaussian_interval
-from lib.paired_moments import PairedAssay, ladder_lines, moments
-from lib.recalibration import std_scaling
+from lib.repair.conformal import Interval
+from lib.repair.recalibration import std_scaling
+from lib.statistics.paired_moments import PairedAssay, ladder_lines, moments
 
 REPAIRED = frozenset(
     {

@@ -1,6 +1,6 @@
 """Text and figures of notebook 05: the real shifts beside their simulated twins.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, Table and Figure. No
+In: :class:`lib.study.found.Tables`. Out: Markdown, Table and Figure. No
 number is typed here: all come from the tables.
 """
 
@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
 
+from lib.assays.genotypes import GENOTYPES
 from lib.experiments.assay_and_program_shifts import Config
-from lib.experiments.found import Tables
-from lib.experiments.page import interval, profile_note, standin_banner
 from lib.experiments.real_parts import LIBRARIES
 from lib.experiments.real_tables import observed
-from lib.mpra.genotypes import GENOTYPES
-from lib.plots import Figure, Table, dots, lines
+from lib.page.charts import Figure, Table, dots, lines
+from lib.page.notes import interval, profile_note, standin_banner
+from lib.study.found import Tables
 
 REAL, SIMULATED = "real", "simulated"
 SHIFTS = {

@@ -1,14 +1,14 @@
 """Tables of notebook 05 on depth, measured noise and limits of detection.
 
-In: :class:`lib.experiments.found.Tables`. Out: Table; no number is typed here.
+In: :class:`lib.study.found.Tables`. Out: Table; no number is typed here.
 """
 
 import pandas as pd
 
-from lib.experiments.found import Tables
-from lib.experiments.page import interval
 from lib.experiments.real_page import DATA, labelled
-from lib.plots import Table
+from lib.page.charts import Table
+from lib.page.notes import interval
+from lib.study.found import Tables
 
 UNTOUCHED = ("gc_tilt", "placebo")  # shifts that leave the noise as it is
 QUANTITIES = {

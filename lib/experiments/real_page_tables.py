@@ -1,6 +1,6 @@
 """Figures and tables of notebook 05 on what lies behind a shift: parts, noise, repairs.
 
-In: :class:`lib.experiments.found.Tables`. Out: Table and Figure; no number is
+In: :class:`lib.study.found.Tables`. Out: Table and Figure; no number is
 typed here.
 """
 
@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from lib.experiments.assay_and_program_shifts import Config
-from lib.experiments.found import Tables
-from lib.experiments.page import interval
 from lib.experiments.real_mitigation import TOLERANCE
 from lib.experiments.real_page import (
     DATA,
@@ -21,7 +19,9 @@ from lib.experiments.real_page import (
 from lib.experiments.real_parts import CENSORED, LIBRARIES, SENSITIVITIES, is_choice
 from lib.experiments.repair_scoring import ESTIMATED
 from lib.experiments.repair_tables import MOST_DRAWS
-from lib.plots import Figure, Table, dots
+from lib.page.charts import Figure, Table, dots
+from lib.page.notes import interval
+from lib.study.found import Tables
 
 PARTS = {"offset": "offset", "gain": "gain", "rewiring": "rewiring", "noise": "noise"}
 RUNGS = {

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.splits import gc_tilt
 from lib.experiments import twins
 from lib.experiments.gc_arms import Arm
 from lib.experiments.real_arms import (
@@ -28,7 +29,6 @@ from lib.experiments.real_severity import (
     gc_condition,
     same_rows,
 )
-from lib.splits import gc_tilt
 
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
 LIBRARIES = "from the libraries"

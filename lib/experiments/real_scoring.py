@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.baselines import constant_sigma
-from lib.conformal import one_per_group
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
-from lib.detection import density_ratio
-from lib.ensembles import combine as combine_members
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.experiments.baseline_fits import BASELINES, baseline_forecast, baselines
 from lib.experiments.fits import forecast, forecasting, predicting
 from lib.experiments.real_arms import GENOTYPE, MODEL, PROMOTER, Network
 from lib.experiments.real_parts import Asked
 from lib.experiments.scoring import Scored, score
 from lib.metrics.selective import retained_r2
-from lib.recalibration import std_scaling
-from lib.units import Placement, Result, Store, run_units
+from lib.models.baselines import constant_sigma
+from lib.repair.conformal import one_per_group
+from lib.repair.detection import density_ratio
+from lib.repair.recalibration import std_scaling
+from lib.study.units import Placement, Result, Store, run_units
+from lib.training.ensembles import combine as combine_members
 
 # Networks that stand beside the baselines on the same split; on the GC arms notebook 02 has them.
 WITH_BASELINES = ("retina", "batch", "design", "plant")

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.binding import scan, score_threshold
-from lib.datasets import IndexArray, SequenceDataset
+from lib.assays.genotypes import GenotypeAssay
+from lib.data.dataset import IndexArray, SequenceDataset
 from lib.experiments.gc_arms import Arm
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, Network, quantified
 from lib.experiments.real_assays import Assays, Depths, barcode_std, shared_labels, shared_rows
-from lib.mpra.genotypes import GenotypeAssay
-from lib.paired import (
+from lib.motifs.binding import scan, score_threshold
+from lib.statistics.paired import (
     Decomposition,
     PairedAssay,
     control_noise_factor,

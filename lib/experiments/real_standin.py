@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, SequenceDataset
+from lib.assays.counts import BarcodeCounts, Thresholds, activities
+from lib.assays.genotypes import EPSILON, GENOTYPES, PROMOTERS, GenotypeAssay
+from lib.data.dataset import FloatArray, SequenceDataset
 from lib.experiments.real_assays import Assays
-from lib.mpra.counts import BarcodeCounts, Thresholds, activities
-from lib.mpra.genotypes import EPSILON, GENOTYPES, PROMOTERS, GenotypeAssay
 from lib.simulator import Shift, World, draw_world, simulate
 
 LIBRARIES = ("1", "2", "9a")

@@ -11,18 +11,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from lib.attribution import BoolArray, cover, gradient_input
-from lib.binding import scan, score_threshold
-from lib.bootstrap import bootstrap_totals, draw_variance, group_codes, group_totals
-from lib.datasets import FloatArray, SequenceDataset
+from lib.assays.sources import fetch
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split
 from lib.experiments.recovery_worlds import SIGNS, warning_signs
-from lib.fitted import FittedModel
-from lib.motifs import PWM, jaspar, make_pwm, read_meme
-from lib.mpra.sources import fetch
+from lib.motifs.binding import scan, score_threshold
+from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
 from lib.simulator.programs import MOTIFS
-from lib.splits import Split
-from lib.units import Result, Stored, Unit
+from lib.statistics.bootstrap import bootstrap_totals, draw_variance, group_codes, group_totals
+from lib.study.units import Result, Stored, Unit
+from lib.training.attribution import BoolArray, cover, gradient_input
+from lib.training.fitted import FittedModel
 
 SITE_P_VALUE: Final = 1e-3  # core-promoter elements are short: few windows reach 1e-4
 SHUFFLES: Final = 5

@@ -1,20 +1,20 @@
 """Text, tables and figures of notebook 07, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table`,
-:class:`lib.plots.Figure` and drawings. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Table`,
+:class:`lib.page.charts.Figure` and drawings. No number is typed here: all come from the tables.
 """
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.found import Tables
 from lib.experiments.motif_recovery import BEST_AREA, Config
-from lib.experiments.page import interval, profile_note
 from lib.experiments.prior_page_assays import DATA, first, listed
 from lib.experiments.sim_page import MODEL_NAMES, OPTION_NAMES, SHIFT_NAMES
-from lib.logos import Drawing, Span, score_logos
-from lib.plots import Figure, Table, dots
+from lib.page.charts import Figure, Table, dots
+from lib.page.logos import Drawing, Span, score_logos
+from lib.page.notes import interval, profile_note
+from lib.study.found import Tables
 
 METHODS = {
     "mutagenesis": "in-silico mutagenesis",

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.attribution import SCORERS
 from lib.experiments.prior_effects import effect_row
 from lib.experiments.recovery_worlds import MEASURES, SIGNS, active_motifs
 from lib.experiments.sim_arms import Arm, Condition, world_of
 from lib.experiments.sim_tables import intervals
-from lib.statistics import combine_splits
-from lib.units import Result
+from lib.statistics.intervals import combine_splits
+from lib.study.units import Result
+from lib.training.attribution import SCORERS
 
 
 def _keys(arm: Arm, condition: Condition) -> dict[str, Any]:

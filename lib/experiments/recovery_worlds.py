@@ -13,7 +13,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from lib.attribution import (
+from lib.data.dataset import FloatArray, IndexArray
+from lib.experiments.sim_arms import TEST_SEED, Arm, Condition, test_data, world_of
+from lib.metrics.accuracy import r2_cod
+from lib.models import build
+from lib.models.baselines import feature_ridge
+from lib.motifs.binding import scan, score_threshold
+from lib.sequences import Codes
+from lib.simulator import planted_sites
+from lib.simulator.activity import Program, responses
+from lib.simulator.assay import Assay
+from lib.simulator.sample import known_truth
+from lib.simulator.shifts import ACTIVE, apply
+from lib.study.units import Result, Stored, Unit
+from lib.training.attribution import (
     SCORERS,
     BoolArray,
     agreement,
@@ -21,21 +34,8 @@ from lib.attribution import (
     cover,
     gradient_input,
 )
-from lib.baselines import feature_ridge
-from lib.batches import one_thread
-from lib.binding import scan, score_threshold
-from lib.datasets import FloatArray, IndexArray
-from lib.experiments.sim_arms import TEST_SEED, Arm, Condition, test_data, world_of
-from lib.fitted import FittedModel, embed, predict
-from lib.metrics.accuracy import r2_cod
-from lib.models import build
-from lib.sequences import Codes
-from lib.simulator import planted_sites
-from lib.simulator.activity import Program, responses
-from lib.simulator.assay import Assay
-from lib.simulator.sample import known_truth
-from lib.simulator.shifts import ACTIVE, apply
-from lib.units import Result, Stored, Unit
+from lib.training.batches import one_thread
+from lib.training.fitted import FittedModel, embed, predict
 
 CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
 EXAMPLES = 2  # elements whose scores are shown position by position

@@ -1,19 +1,19 @@
 """The answer of notebook 06 in sentences, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown. No number is typed here.
+In: :class:`lib.study.found.Tables`. Out: Markdown. No number is typed here.
 """
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.found import Tables
 from lib.experiments.gc_page import NAMES as ASSAYS
-from lib.experiments.page import interval, profile_note
 from lib.experiments.repair_page import REPAIRS, SHIFTS
 from lib.experiments.repair_scoring import ESTIMATED, LEVEL
 from lib.experiments.repair_tables import UNDERCOVERED
 from lib.experiments.uncertainty_repair import Config
+from lib.page.notes import interval, profile_note
+from lib.study.found import Tables
 
 VERDICTS = {
     "supported": "so they undercover by more than the margin",

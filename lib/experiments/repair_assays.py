@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from lib.conformal import one_per_group
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.gc_arms import Arm, build_arms
 from lib.experiments.gc_arms import Part as ArmPart
@@ -30,8 +29,9 @@ from lib.experiments.repair_scoring import (
     labelled_columns,
 )
 from lib.experiments.repair_worlds import DECILES, Settings
-from lib.fitted import FittedModel, embed
-from lib.units import Result, Store, cores, missing_units, run_units
+from lib.repair.conformal import one_per_group
+from lib.study.units import Result, Store, cores, missing_units, run_units
+from lib.training.fitted import FittedModel, embed
 
 ARMS = ("group", "tilt", "tail", "placebo")
 JUDGED = ("test", "shifted")

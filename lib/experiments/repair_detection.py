@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.datasets import FloatArray, IndexArray
-from lib.detection import (
+from lib.data.dataset import FloatArray, IndexArray
+from lib.repair.detection import (
     ShiftTest,
     auroc_ood,
     centre_distance,

@@ -1,21 +1,21 @@
 """Text, tables and figures of notebook 06, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 import numpy as np
 import pandas as pd
 
-from lib.experiments.found import Tables
 from lib.experiments.gc_page import NAMES as ASSAYS
-from lib.experiments.page import interval
 from lib.experiments.repair_quantiles import RAW
 from lib.experiments.repair_quantiles import REPAIRED as CQR
 from lib.experiments.repair_scoring import ESTIMATED, KNOWN, LEVEL
 from lib.experiments.sim_page import SHIFT_NAMES
 from lib.experiments.uncertainty_repair import Config
-from lib.plots import Figure, Table, dots, heat_map, lines
+from lib.page.charts import Figure, Table, dots, heat_map, lines
+from lib.page.notes import interval
+from lib.study.found import Tables
 
 REPAIRS = {
     ("single", ""): "none",

@@ -1,18 +1,18 @@
 """What of notebook 06 is about labels: how many restore coverage, and what is seen without any.
 
-In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table` and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: :class:`lib.page.charts.Table` and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 import numpy as np
 import pandas as pd
 
-from lib.experiments.found import Tables
 from lib.experiments.gc_page import NAMES as ASSAYS
 from lib.experiments.repair_page import SHIFTS, condition_names, strongest
 from lib.experiments.repair_scoring import LEVEL
 from lib.experiments.uncertainty_repair import Config
-from lib.plots import Figure, Table, lines
+from lib.page.charts import Figure, Table, lines
+from lib.study.found import Tables
 
 FROM_LABELS = {"few_shot": "gain, offset, scale", "norm_cp": "conformal"}
 # Shifts with a curve of their own; the table has all.

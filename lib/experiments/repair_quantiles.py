@@ -6,13 +6,13 @@ In: a fit with ``interval_level`` and elements. Out: values per element by
 
 from typing import Any
 
-from lib.conformal import Interval, cqr
-from lib.datasets import FloatArray, SequenceDataset
+from lib.data.dataset import FloatArray, SequenceDataset
 from lib.experiments.repair_scoring import LEVEL, Columns, Key, elements
 from lib.experiments.tuning import tuned
-from lib.fit_config import FitConfig
-from lib.fitted import FittedModel, predict_interval
-from lib.units import Result
+from lib.repair.conformal import Interval, cqr
+from lib.study.units import Result
+from lib.training.config import FitConfig
+from lib.training.fitted import FittedModel, predict_interval
 
 # The network's own interval, and the same after conformalised quantile regression.
 RAW, REPAIRED = "quantiles", "cqr"

@@ -13,15 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.bootstrap import (
-    bootstrap_totals,
-    draw_variance,
-    group_codes,
-    group_totals,
-    merge_groups,
-    percentile_interval,
-)
-from lib.conformal import (
+from lib.data.dataset import FloatArray, IndexArray
+from lib.metrics.coverage import interval as gaussian_interval
+from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
+from lib.repair.conformal import (
     InfiniteIntervalWarning,
     Interval,
     group_cp,
@@ -32,11 +27,16 @@ from lib.conformal import (
     split_cp,
     weighted_cp,
 )
-from lib.datasets import FloatArray, IndexArray
-from lib.detection import density_ratio
-from lib.evaluation import MIN_BIN, MOST_GROUPS
-from lib.metrics.coverage import interval as gaussian_interval
-from lib.recalibration import few_shot, isotonic_std, std_scaling
+from lib.repair.detection import density_ratio
+from lib.repair.recalibration import few_shot, isotonic_std, std_scaling
+from lib.statistics.bootstrap import (
+    bootstrap_totals,
+    draw_variance,
+    group_codes,
+    group_totals,
+    merge_groups,
+    percentile_interval,
+)
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 LEVEL = 0.9

@@ -15,7 +15,7 @@ from lib.experiments.repair_scoring import ESTIMATED, KNOWN, LEVEL, LEVELS
 from lib.experiments.repair_worlds import CLOSED, FROM_WEIGHTS
 from lib.experiments.scoring import combine
 from lib.experiments.sim_tables import intervals
-from lib.statistics import decide, paired_contrast
+from lib.statistics.intervals import decide, paired_contrast
 
 UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under rewiring
 STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under a GC tilt

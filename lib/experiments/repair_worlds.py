@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from lib.conformal import conformal_quantile
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.experiments.repair_detection import Seen, detect
 from lib.experiments.repair_quantiles import QuantileNetwork, quantile_columns
 from lib.experiments.repair_scoring import (
@@ -32,13 +31,14 @@ from lib.experiments.repair_scoring import (
     oracle_values,
 )
 from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data, world_of
-from lib.fitted import FittedModel, embed, predict
 from lib.metrics.coverage import coverage_under_scale
+from lib.repair.conformal import conformal_quantile
 from lib.simulator.assay import Assay
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import distance
 from lib.simulator.shifts import apply, gc_weights
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.fitted import FittedModel, embed, predict
 
 DECILES = 10
 # Closed forms of the coverage of ``norm_cp`` and what they are made of.

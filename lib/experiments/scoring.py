@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.datasets import FloatArray, IndexArray
-from lib.evaluation import evaluate
-from lib.statistics import combine_splits
+from lib.data.dataset import FloatArray, IndexArray
+from lib.metrics.evaluate import evaluate
+from lib.statistics.intervals import combine_splits
 
 # Keys that tell repeats apart; a combined row has them empty.
 REPEATS = ("split_seed", "seed")

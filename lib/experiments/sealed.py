@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray
+from lib.data.dataset import FloatArray
 from lib.experiments.twin_curves import no_change
 from lib.metrics._check import as_count
 from lib.metrics._order import ranks

@@ -1,7 +1,7 @@
 """Text, tables and figures of notebook 04, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown, :class:`lib.plots.Table`
-and :class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Table`
+and :class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 import numpy as np
@@ -9,11 +9,11 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments import gc_page
-from lib.experiments.found import Tables
-from lib.experiments.page import interval, profile_note
 from lib.experiments.selective_prediction import Config
 from lib.experiments.selective_scores import STD, TRIVIAL
-from lib.plots import Figure, Table, dots, lines
+from lib.page.charts import Figure, Table, dots, lines
+from lib.page.notes import interval, profile_note
+from lib.study.found import Tables
 
 DATA = {"simulation": "simulation"} | gc_page.NAMES
 SCORES = {

@@ -11,11 +11,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from pydantic import Field
 
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.experiments import mpra_gc_ood
-from lib.experiments.config import Numbers, Seeds
 from lib.experiments.fits import fitting, forecast, predicting
-from lib.experiments.found import Tables
 from lib.experiments.gc_arms import Arm as SplitArm
 from lib.experiments.gc_arms import build_arms
 from lib.experiments.selective_measures import Judged, Part, judge, make_rules
@@ -25,9 +23,11 @@ from lib.experiments.selective_units import judged_tables, judging
 from lib.experiments.sim_arms import Arm, Condition, training_data
 from lib.experiments.tuning import tuned
 from lib.experiments.world_config import TestedWorldConfig
-from lib.fit_config import FitConfig
 from lib.simulator.anchors import digest
-from lib.units import Result, Store, Unit, cores, missing_units, run_units
+from lib.study.config import Numbers, Seeds
+from lib.study.found import Tables
+from lib.study.units import Result, Store, Unit, cores, missing_units, run_units
+from lib.training.config import FitConfig
 
 NOISY = Condition("noise", 1.0)
 SIDES = ("", "low")  # of the GC shift: richer, poorer

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from lib.datasets import FloatArray, IndexArray, SequenceDataset
-from lib.detection import centre_distance, knn_distance
-from lib.ensembles import combine
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.experiments.fits import Elements
-from lib.fitted import FittedModel, embed
+from lib.repair.detection import centre_distance, knn_distance
 from lib.sequences import Codes
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.ensembles import combine
+from lib.training.fitted import FittedModel, embed
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")

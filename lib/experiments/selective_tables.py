@@ -1,7 +1,7 @@
 """From values of single worlds and splits to rows, effects, audits and curves with intervals.
 
 In: :class:`lib.experiments.selective_measures.Judged`. Out: tables. Worlds give Student's t
-intervals; splits are pooled with their bootstrap variances (:func:`lib.statistics.combine_splits`).
+intervals; splits are pooled with their bootstrap variances (:func:`lib.statistics.intervals.combine_splits`).
 Ratios are pooled as logarithms; a ratio of two PRR, which may be negative, gets Fieller's interval.
 """
 
@@ -15,7 +15,7 @@ from scipy.stats import t as student_t
 
 from lib.experiments.selective_measures import LOGS, Judged
 from lib.metrics._check import as_level, as_vector
-from lib.statistics import combine_splits, paired_contrast
+from lib.statistics.intervals import combine_splits, paired_contrast
 
 PART = ("data", "split", "shift", "family", "condition", "cell", "model", "uncertainty")
 POINT = (*PART, "metric", "score", "target", "rule")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.datasets import FloatArray, SequenceDataset
+from lib.data.dataset import FloatArray, SequenceDataset
 from lib.experiments.selective_measures import Judged, Part, Rule, judge, make_rules
 from lib.experiments.selective_scores import (
     Forecast,
@@ -21,8 +21,8 @@ from lib.experiments.selective_scores import (
     scored,
 )
 from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data
-from lib.fitted import FittedModel, predict
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.fitted import FittedModel, predict
 
 
 def condition_keys(arm: Arm, condition: Condition) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from lib.datasets import SequenceDataset
+from lib.data.dataset import SequenceDataset
+from lib.data.splits import Split
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.activity import responses
 from lib.simulator.severity import severity_for
-from lib.splits import Split
 
 TRAIN_SEED, TEST_SEED = 1, 2
 

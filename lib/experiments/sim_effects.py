@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from lib.bootstrap import percentile_interval
-from lib.datasets import FloatArray
+from lib.data.dataset import FloatArray
 from lib.experiments.baseline_fits import SIMULATED_BASELINES
-from lib.statistics import paired_contrast
+from lib.statistics.bootstrap import percentile_interval
+from lib.statistics.intervals import paired_contrast
 
 CALIBRATED, LARGE_DROP = 0.03, 0.15  # of C5: off nominal by at most; coverage lost
 

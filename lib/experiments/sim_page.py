@@ -1,17 +1,17 @@
 """Text and figures of notebook 01, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: Markdown and
-:class:`lib.plots.Figure`. No number is typed here: all come from the tables.
+In: :class:`lib.study.found.Tables`. Out: Markdown and
+:class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
 import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.baseline_fits import SIMULATED_BASELINES
-from lib.experiments.found import Tables
-from lib.experiments.page import interval, profile_note
 from lib.experiments.simulation_shifts import GC_BLIND, MAIN_MODEL, Config
-from lib.plots import Figure, dots, heat_map, lines, scatter
+from lib.page.charts import Figure, dots, heat_map, lines, scatter
+from lib.page.notes import interval, profile_note
+from lib.study.found import Tables
 
 FAMILIES = ("covariate", "concept", "technical")
 SHIFT_NAMES = {

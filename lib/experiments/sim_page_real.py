@@ -1,7 +1,7 @@
 """Simulated beside real in notebook 01: figures and logos made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Figure`,
-:class:`lib.plots.Table` and :class:`lib.logos.Drawing`. No number is typed here.
+In: :class:`lib.study.found.Tables`. Out: :class:`lib.page.charts.Figure`,
+:class:`lib.page.charts.Table` and :class:`lib.page.logos.Drawing`. No number is typed here.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from lib.experiments.found import Tables
 from lib.experiments.sim_arms import world_of
 from lib.experiments.sim_page import MODEL_NAMES
 from lib.experiments.simulation_shifts import Config
-from lib.logos import Drawing, logos
-from lib.motifs import perturb
-from lib.plots import Figure, Table, histogram, lines
+from lib.motifs.pwm import perturb
+from lib.page.charts import Figure, Table, histogram, lines
+from lib.page.logos import Drawing, logos
 from lib.simulator.shifts import PWM_NOISE
+from lib.study.found import Tables
 
 LOGO_MOTIFS, LOGO_SEVERITIES = 3, (0.0, 0.5, 1.0)
 

@@ -1,6 +1,6 @@
 """Tables of notebook 01, made from the experiment's tables.
 
-In: :class:`lib.experiments.found.Tables`. Out: :class:`lib.plots.Table`. No number is
+In: :class:`lib.study.found.Tables`. Out: :class:`lib.page.charts.Table`. No number is
 typed here.
 """
 
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import pandas as pd
 from scipy.stats import norm
 
-from lib.experiments.found import Tables
-from lib.experiments.page import interval
 from lib.experiments.sim_page import SHIFT_NAMES, name_of, network
 from lib.experiments.simulation_shifts import GC_BLIND, Config
-from lib.plots import Table
+from lib.page.charts import Table
+from lib.page.notes import interval
+from lib.study.found import Tables
 
 # Metric, column, and what stands in it: "interval", "value" or "oracle".
 ZMS_COLUMNS = (

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import mpra
-from lib.baselines import kmer_ridge
-from lib.datasets import FloatArray, SequenceDataset
-from lib.evaluation import MIN_BIN
+from lib import assays as mpra
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split, group_split
 from lib.experiments.gc_tables import strand_pairs
 from lib.experiments.sim_arms import TEST_SEED, TRAIN_SEED, world_of
 from lib.metrics.accuracy import pearson_r
+from lib.metrics.evaluate import MIN_BIN
+from lib.models.baselines import kmer_ridge
 from lib.simulator import assay_codes, simulate
-from lib.splits import Split, group_split
-from lib.units import Placement, Result, Store, Unit, run_units
+from lib.study.units import Placement, Result, Store, Unit, run_units
 
 REAL = "wtc11"
 SIMULATED = "simulation"

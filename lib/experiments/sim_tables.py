@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from lib.datasets import FloatArray
-from lib.evaluation import MIN_BIN
+from lib.data.dataset import FloatArray
 from lib.experiments.baseline_fits import SIMULATED_BASELINES
 from lib.experiments.sim_arms import Arm, Condition
 from lib.experiments.sim_units import DECILES, METRICS, SEVERITY_FIELDS, TREATMENTS
+from lib.metrics.evaluate import MIN_BIN
 
 KEYS = ("data", "split", "shift", "family", "severity", "condition", "model", "uncertainty")
 CONDITION = ("split", "shift", "severity", "condition")

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.baselines import constant_sigma, sigma_regression
-from lib.datasets import FloatArray, SequenceDataset, Truth
+from lib.data.dataset import FloatArray, SequenceDataset, Truth
 from lib.experiments.baseline_fits import (
     SIMULATED_BASELINES,
     baseline_forecast,
@@ -28,16 +27,17 @@ from lib.experiments.sim_arms import (
     with_occupancies,
     world_of,
 )
-from lib.fitted import FittedModel, predict
 from lib.metrics.accuracy import r2_cod, rmse
 from lib.metrics.audit import all_metrics
 from lib.metrics.bands import gaussian_band
 from lib.metrics.coverage import picp
 from lib.metrics.decomposition import zms_decomposition
-from lib.recalibration import std_scaling
+from lib.models.baselines import constant_sigma, sigma_regression
+from lib.repair.recalibration import std_scaling
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import measure_severity
-from lib.units import Result, Stored, Unit
+from lib.study.units import Result, Stored, Unit
+from lib.training.fitted import FittedModel, predict
 
 METRICS = (
     *("rmse", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),

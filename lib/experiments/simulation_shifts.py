@@ -14,16 +14,16 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from lib.experiments import sim_effects, sim_real, sim_tables
-from lib.experiments.config import Names, Numbers, Seeds, known_names
 from lib.experiments.fits import fitting
-from lib.experiments.found import Tables
 from lib.experiments.sim_arms import Arm, Condition, training_data
 from lib.experiments.sim_units import judging, judging_baselines, measuring
 from lib.experiments.tuning import tuned
 from lib.experiments.world_config import TestedWorldConfig
 from lib.simulator import SHIFTS, dial_table
 from lib.simulator.anchors import digest
-from lib.units import Result, Store, Unit, missing_units, run_units
+from lib.study.config import Names, Numbers, Seeds, known_names
+from lib.study.found import Tables
+from lib.study.units import Result, Store, Unit, missing_units, run_units
 
 MAIN_MODEL = "cnn"
 # Arms of the gc shift beside the natural one.

@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from lib import mpra
+from lib import assays as mpra
 from lib.experiments import prior_effects
-from lib.experiments.config import Names, Numbers, Seeds, known_names
-from lib.experiments.found import Tables
 from lib.experiments.prior_assays import (
     STANDIN,
     AssayArm,
@@ -37,7 +35,9 @@ from lib.experiments.sim_arms import Condition
 from lib.experiments.sim_tables import intervals
 from lib.experiments.world_config import TestedWorldConfig
 from lib.simulator.anchors import digest
-from lib.units import Store, Unit, missing_units, run_units
+from lib.study.config import Names, Numbers, Seeds, known_names
+from lib.study.found import Tables
+from lib.study.units import Store, Unit, missing_units, run_units
 
 DEFAULT_DATA = ("wtc11", "plant_leaf", "retina_libraries")
 TAIL_DATA = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lib.fit_config import FitConfig
+from lib.training.config import FitConfig
 
 # One trial each: the BiLSTM on a WTC11 split, the transformer in a simulated world. The CNN's
 # stands in FitConfig.

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from lib.datasets import FloatArray
+from lib.data.dataset import FloatArray
 from lib.metrics._elements import half_width
-from lib.results import read
+from lib.study.results import read
 
 METRICS: Final = ("coverage_drop", "zms_ratio", "rmse_ratio", "crps_ratio", "aurc_ratio")
 LEVEL: Final = 0.95

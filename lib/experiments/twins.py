@@ -215,7 +215,7 @@ def seal(severities: pd.DataFrame, curves: Curves) -> pd.DataFrame:
     ----------
     severities : DataFrame
         ``shift, condition, severity``; one row per real shift and condition. Severity is the
-        noise-free distance over Var f (``distance`` of :func:`lib.paired.decompose`) for genotype,
+        noise-free distance over Var f (``distance`` of :func:`lib.statistics.paired.decompose`) for genotype,
         promoter, assay and batch; the signed shift of mean GC in in-distribution s.d. for species
         and gc_*; that of mean motif sites for design; the noise share for depth and noise; 0 for
         placebo. Optional columns: ``lower``, ``upper`` (interval of the severity),

@@ -13,9 +13,7 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from lib.experiments import repair_tables
-from lib.experiments.config import Names, Numbers, Seeds
 from lib.experiments.fits import fitting
-from lib.experiments.found import Tables
 from lib.experiments.mpra_gc_ood import STANDIN, load_data
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repair_assays import fit_arms, judge_all
@@ -25,7 +23,9 @@ from lib.experiments.sim_arms import Arm, Condition, training_data
 from lib.experiments.tuning import tuned
 from lib.experiments.world_config import TestedWorldConfig
 from lib.simulator.anchors import digest
-from lib.units import Store, missing_units, run_units
+from lib.study.config import Names, Numbers, Seeds
+from lib.study.found import Tables
+from lib.study.units import Store, missing_units, run_units
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),

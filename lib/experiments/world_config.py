@@ -2,11 +2,11 @@
 
 from pydantic import Field, field_validator
 
-from lib.experiments.config import ExperimentConfig, known_names
 from lib.experiments.sim_arms import Sizes
-from lib.fit_config import FitConfig
 from lib.models import MODELS
 from lib.simulator import SHIFTS
+from lib.study.config import ExperimentConfig, known_names
+from lib.training.config import FitConfig
 
 
 class WorldConfig(ExperimentConfig):

@@ -20,10 +20,10 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lib import fasta
-from lib.ensembles import EnsemblePrediction, combine
-from lib.fitted import FittedModel, predict
+from lib.data import fasta
 from lib.sequences import Codes
+from lib.training.ensembles import EnsemblePrediction, combine
+from lib.training.fitted import FittedModel, predict
 
 FOLDER = Path(__file__).parent
 ENDING = ".safetensors"
@@ -81,7 +81,7 @@ class Ensemble:
         Raises
         ------
         ValueError
-            As :func:`lib.fasta.read` says, naming the record.
+            As :func:`lib.data.fasta.read` says, naming the record.
         """
         try:
             ids, codes = fasta.read(path, self.length)

@@ -4,7 +4,7 @@ In: codes ``(n, L)`` and a :class:`Program`. Out: features ``(n, p)`` and the ac
 log2 RNA/DNA. f depends on the sequence alone, never on what was planted in it, so chance sites
 count; a sequence and its reverse complement are equally active.
 
-    occupancy   N_m = sum over both strands and all positions of a / (1 + a)      (lib.binding)
+    occupancy   N_m = sum over both strands and all positions of a / (1 + a)      (lib.motifs.binding)
     response    1 - exp(-N_m), and likewise for each pair of motifs
     drive       u = intercept + gain * sum_j coefficient_j (response_j - centre_j) / scale_j
     activity    f = mean + sd * bound * tanh(u / bound)
@@ -17,9 +17,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lib.binding import Scanner, affinities, occupancy, table_rows
-from lib.binding import scanner as make_scanner
-from lib.motifs import PWM, information_content
+from lib.motifs.binding import Scanner, affinities, occupancy, table_rows
+from lib.motifs.binding import scanner as make_scanner
+from lib.motifs.pwm import PWM, information_content
 from lib.sequences import Codes, gc_content
 from lib.simulator.anchors import ANCHORS
 

@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lib.binding import Scanner
-from lib.binding import scanner as make_scanner
-from lib.motifs import PWM
+from lib.motifs.binding import Scanner
+from lib.motifs.binding import scanner as make_scanner
+from lib.motifs.pwm import PWM
 from lib.sequences import Codes
 from lib.simulator.activity import default_potentials
 from lib.simulator.anchors import ANCHORS

@@ -9,7 +9,7 @@ law.
 import numpy as np
 from numba import njit
 
-from lib.binding import CHUNK, ROWS, Scanner, table_rows
+from lib.motifs.binding import CHUNK, ROWS, Scanner, table_rows
 from lib.simulator.background import GC_GRID, Sequences, gc_probabilities
 
 TOLERANCE = 0.004  # expected sites, per exchange and motif

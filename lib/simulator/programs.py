@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.motifs import jaspar
+from lib.motifs.pwm import jaspar
 from lib.sequences import Codes
 from lib.simulator.activity import Program, calibrate, default_potentials, responses, standardise
 from lib.simulator.anchors import ANCHORS

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.datasets import SequenceDataset, Truth
+from lib.data.dataset import SequenceDataset, Truth
 from lib.sequences import Codes, validate_codes
 from lib.simulator.activity import activity, responses, standardise
 from lib.simulator.anchors import ANCHORS

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from lib.datasets import SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.sequences import Codes
 from lib.simulator.activity import Program, activity, responses, standardise
 from lib.simulator.assay import Assay

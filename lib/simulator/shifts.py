@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.binding import occupancy
-from lib.motifs import perturb
+from lib.motifs.binding import occupancy
+from lib.motifs.pwm import perturb
 from lib.simulator.activity import Program, matched_potentials
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.assay import SD, Assay, Batch

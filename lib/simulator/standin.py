@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.datasets import SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.sequences import Codes, reverse_complement
 from lib.simulator.programs import draw_world
 from lib.simulator.sample import assay_codes, simulate

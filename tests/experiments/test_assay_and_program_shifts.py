@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import results
+from lib.assays.counts import BarcodeCounts, Thresholds, activities
+from lib.data.splits import Split
 from lib.experiments import assay_and_program_shifts as shifts
 from lib.experiments import (
     real_arms,
@@ -20,13 +21,12 @@ from lib.experiments import (
     real_parts,
     real_severity,
 )
-from lib.experiments.config import ParameterError
-from lib.experiments.found import Tables
 from lib.experiments.real_measures import over_splits
 from lib.experiments.real_standin import standin_assays
-from lib.mpra.counts import BarcodeCounts, Thresholds, activities
-from lib.splits import Split
-from lib.units import Store
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.found import Tables
+from lib.study.units import Store
 
 LIBRARY_TEST = ("test", "", "from the libraries")
 REAL_SHIFTS = {

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import predictions
+from lib.data import predictions
 from lib.experiments import audit_reading
 from lib.experiments.audit_reading import as_rename, harmless, read
 from lib.experiments.audit_table import prepare

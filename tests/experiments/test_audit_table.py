@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import predictions
+from lib.data import predictions
 from lib.experiments.audit_table import group_numbers, prepare
 
 

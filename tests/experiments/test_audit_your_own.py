@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import results
 from lib.experiments import audit_measures, audit_repairs, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, audit, chapter_rows, run
-from lib.experiments.config import ParameterError
 from lib.sequences import decode
-from lib.units import Store
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.units import Store
 
 
 def table(n=300, seed=0, **columns):

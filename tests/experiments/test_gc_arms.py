@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.datasets import SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.experiments.gc_arms import ARMS, build_arms
 
 

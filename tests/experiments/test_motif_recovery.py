@@ -6,10 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import results
-from lib.attribution import auprc_sites
 from lib.experiments import recovery_page, simulation_shifts
-from lib.experiments.config import ParameterError
 from lib.experiments.fits import fitting
 from lib.experiments.motif_recovery import Config, conditions, fit_assay, fit_worlds, run
 from lib.experiments.recovery_assays import (
@@ -24,14 +21,17 @@ from lib.experiments.recovery_tables import effects, pooled_motifs
 from lib.experiments.recovery_worlds import active_motifs, probe, true_sites, untrained
 from lib.experiments.sim_arms import TEST_SEED, Arm, Condition, training_data, world_of
 from lib.experiments.tuning import tuned
-from lib.fit_config import FitConfig
-from lib.fitted import embed
-from lib.logos import Drawing
-from lib.motifs import information_content, jaspar
-from lib.plots import Figure, Table
+from lib.motifs.pwm import information_content, jaspar
+from lib.page.charts import Figure, Table
+from lib.page.logos import Drawing
 from lib.simulator import planted_sites, standin
-from lib.training import fit
-from lib.units import Result, Store
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.units import Result, Store
+from lib.training.attribution import auprc_sites
+from lib.training.config import FitConfig
+from lib.training.fit import fit
+from lib.training.fitted import embed
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import mpra, results
-from lib.experiments import gc_page, gc_page_variants, mpra_gc_ood, page
-from lib.experiments.config import ParameterError
+from lib import assays as mpra
+from lib.experiments import gc_page, gc_page_variants, mpra_gc_ood
 from lib.experiments.mpra_gc_ood import Config, load_data, run
-from lib.experiments.run import run_experiment
-from lib.plots import Figure, Table
+from lib.page import notes as page
+from lib.page.charts import Figure, Table
 from lib.sequences import decode
-from lib.units import Store
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.run import run_experiment
+from lib.study.units import Store
 
 RUN = """
 from lib.experiments import mpra_gc_ood
-from lib.experiments.run import run_experiment
+from lib.study.run import run_experiment
 config = mpra_gc_ood.Config.create(profile="smoke", run_folder={folder!r}, workers={workers})
 run_experiment(mpra_gc_ood, config)
 """

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import published
+from lib.data.splits import group_split
 from lib.experiments.published_ensembles import (
     METRICS,
     Source,
@@ -16,10 +17,9 @@ from lib.experiments.published_ensembles import (
     in_float32,
     path_of,
 )
-from lib.fit_config import FitConfig
 from lib.simulator import standin
-from lib.splits import group_split
-from lib.training import fit
+from lib.training.config import FitConfig
+from lib.training.fit import fit
 
 
 @pytest.fixture(scope="module")

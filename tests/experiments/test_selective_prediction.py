@@ -6,7 +6,6 @@ import pytest
 import yaml
 from scipy import stats
 
-from lib import results
 from lib.experiments import (
     mpra_gc_ood,
     selective_page,
@@ -20,8 +19,9 @@ from lib.experiments.selective_prediction import Config, run, world_arms
 from lib.experiments.selective_scores import scored
 from lib.experiments.sim_arms import Condition, Sizes
 from lib.metrics import selective
-from lib.plots import Figure, Table
-from lib.units import Store
+from lib.page.charts import Figure, Table
+from lib.study import results
+from lib.study.units import Store
 
 KEYS = {
     **{"data": "made", "split": "test", "shift": "", "family": "", "severity": 0.0},

@@ -5,16 +5,17 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from lib import results
-from lib.experiments import page, sim_page, sim_page_real, sim_page_tables
-from lib.experiments.config import ParameterError
+from lib.experiments import sim_page, sim_page_real, sim_page_tables
 from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data
 from lib.experiments.sim_effects import beyond_gc, hidden_effects
 from lib.experiments.sim_tables import intervals
 from lib.experiments.simulation_shifts import Config, plan, run
-from lib.logos import Drawing
-from lib.plots import Figure, Table
-from lib.units import Store
+from lib.page import notes as page
+from lib.page.charts import Figure, Table
+from lib.page.logos import Drawing
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.units import Store
 
 test_data.__test__ = False  # type: ignore[attr-defined]
 SIZES = Sizes(300, 100, 100, 400)

@@ -8,9 +8,7 @@ import pytest
 import torch
 from scipy.stats import ttest_1samp
 
-from lib import results
 from lib.experiments import prior_page, prior_page_assays
-from lib.experiments.config import ParameterError
 from lib.experiments.prior_assays import AssayArm, arm_data, assay_arms, paired, pooled
 from lib.experiments.prior_effects import (
     cell_name,
@@ -47,13 +45,15 @@ from lib.experiments.structural_priors import (
     units,
 )
 from lib.models import build
-from lib.motifs import RELEASE as GENERATOR_RELEASE
-from lib.plots import Figure, Table
-from lib.priors import check_motifs
+from lib.motifs.priors import check_motifs
+from lib.motifs.pwm import RELEASE as GENERATOR_RELEASE
+from lib.page.charts import Figure, Table
 from lib.simulator import draw_world, standin
 from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
-from lib.units import Store
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.units import Store
 
 SIZES = Sizes(300, 60, 60, 200)
 PLACEBO_WIDTH = 3 * 4 * len(MOTIFS)

@@ -17,7 +17,7 @@ from lib.experiments.twins import (
     seal,
     sealed_summary,
 )
-from lib.results import COLUMNS
+from lib.study.results import COLUMNS
 
 WORLDS = 4
 T = t.ppf(0.975, WORLDS - 1)

@@ -3,8 +3,6 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr, ndtri
 
-from lib import results
-from lib.conformal import Interval
 from lib.experiments import (
     mpra_gc_ood,
     repair_answer,
@@ -14,7 +12,6 @@ from lib.experiments import (
     sim_arms,
     simulation_shifts,
 )
-from lib.experiments.config import ParameterError
 from lib.experiments.repair_detection import Seen, detect
 from lib.experiments.repair_quantiles import quantile_columns
 from lib.experiments.repair_scoring import (
@@ -30,8 +27,11 @@ from lib.experiments.repair_scoring import (
 from lib.experiments.repair_worlds import closed_forms, known_weights
 from lib.experiments.sim_arms import Condition
 from lib.experiments.uncertainty_repair import REWIRING, Config, run
-from lib.plots import Figure, Table
-from lib.units import Store
+from lib.page.charts import Figure, Table
+from lib.repair.conformal import Interval
+from lib.study import results
+from lib.study.config import ParameterError
+from lib.study.units import Store
 
 HALF = float(ndtri(0.95))
 

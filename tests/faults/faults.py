@@ -18,7 +18,7 @@ import jupytext
 import nbformat
 import numpy as np
 
-from lib.mpra.sources import HashMismatch, all_pins, fetch
+from lib.assays.sources import HashMismatch, all_pins, fetch
 
 from .runs import ROOT, Run, kill
 

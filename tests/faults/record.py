@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.results import machine, to_csv, write_atomic
+from lib.study.results import machine, to_csv, write_atomic
 
 from .faults import FAULTS, Row, kills, undisturbed
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib.units import Store
+from lib.study.units import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL: dict[str, Any] = {
@@ -37,7 +37,7 @@ if json.loads(sys.argv[2]):
         return asked[0]
     time.time = earlier
 from lib.experiments import mpra_gc_ood
-from lib.experiments.run import run_experiment
+from lib.study.run import run_experiment
 print("ready", flush=True)
 found = run_experiment(mpra_gc_ood, mpra_gc_ood.Config.create(**json.loads(sys.argv[1])))
 print(found.entry["fits_computed"], "of", found.entry["fits"], flush=True)

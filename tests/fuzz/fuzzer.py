@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.results import to_csv, write_atomic
+from lib.study.results import to_csv, write_atomic
 
 from .readers import READERS
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib import predictions
+from lib.data import predictions
+from lib.data.table import load_table
 from lib.experiments import (
     assay_and_program_shifts,
     motif_recovery,
@@ -22,10 +23,9 @@ from lib.experiments import (
     structural_priors,
     uncertainty_repair,
 )
-from lib.experiments.config import ExperimentConfig, ParameterError
-from lib.motifs import PWM, jaspar, read_meme
-from lib.mpra.table import load_table
+from lib.motifs.pwm import PWM, jaspar, read_meme
 from lib.sequences import decode
+from lib.study.config import ExperimentConfig, ParameterError
 
 from .mutations import NASTY, damaged, value
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import predictions
-from lib.motifs import read_meme
-from lib.mpra.table import load_table
+from lib.data import predictions
+from lib.data.table import load_table
+from lib.motifs.pwm import read_meme
 from lib.sequences import decode
 
 from .readers import EXPERIMENTS

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from lib import conformal, recalibration
 from lib.metrics import accuracy, calibration, coverage, scoring
+from lib.repair import conformal, recalibration
 
 CASES = 100
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.binding import occupancy
-from lib.motifs import make_pwm, perturb
+from lib.motifs.binding import occupancy
+from lib.motifs.pwm import make_pwm, perturb
 from lib.sequences import encode, reverse_complement
 from lib.simulator import World, draw_world
 from lib.simulator.activity import (

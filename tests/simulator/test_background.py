@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.motifs import jaspar
+from lib.motifs.pwm import jaspar
 from lib.sequences import gc_content
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.background import (

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.binding import scan
+from lib.motifs.binding import scan
 from lib.simulator import CELL_TYPES, World, draw_world, planted_sites, simulate
 from lib.simulator.activity import activity, responses
 from lib.simulator.anchors import ANCHORS

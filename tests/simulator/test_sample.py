@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.binding import scan
-from lib.motifs import log_odds
+from lib.motifs.binding import scan
+from lib.motifs.pwm import log_odds
 from lib.simulator import Assay, Shift, assay_codes, planted_sites, simulate
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.sample import BLOCK, known_truth

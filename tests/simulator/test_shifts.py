@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lib.binding import occupancy
+from lib.motifs.binding import occupancy
 from lib.simulator import (
     SEVERITIES,
     SHIFTS,

@@ -1,0 +1,294 @@
+"""Barcode counts of an MPRA to activities: filter, normalise, average; thin to lower depth.
+
+In: one table ``barcode, label, count`` for the plasmid (DNA) and one per RNA replicate. Out: one
+row per element with log2 activity over a reference, replicate s.d., depth and number of barcodes.
+
+The steps are those of Friedman et al. 2025 (Cell Systems, PMID 39778579): drop barcodes with few
+plasmid counts or an RNA count that varies too much between replicates, add 1 to RNA counts, divide
+by the sample's total, divide RNA by DNA, average the barcodes of an element in each replicate,
+divide by the reference's mean in that replicate, average the replicates.
+
+Bad input: a file without rows or columns, a count that is negative, fractional or no number, a
+barcode twice in a file or under two labels, a sample without a single count, fewer than two
+replicates, and no usable reference are refused. A barcode absent from a sample counts as 0 there
+and is counted.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.data.dataset import FloatArray
+from lib.data.reading import read_table
+from lib.data.table import numbers
+
+COLUMNS = ("barcode", "label", "count")
+_CV_OFFSET = 0.01  # counts; the authors' guard against 0 / 0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Filters of a library; the defaults are the authors'.
+
+    Attributes
+    ----------
+    min_dna_counts : int
+        A barcode with fewer plasmid counts is dropped.
+    max_rna_cv : float
+        A barcode whose RNA counts have a larger coefficient of variation between replicates is
+        dropped.
+    basal_key : str
+        Labels that start so are the reference.
+    min_basal_median : float
+        If the reference's median RNA/DNA is lower in any replicate, the fall-back labels (scrambled
+        elements) take its place.
+    """
+
+    min_dna_counts: int = 50
+    max_rna_cv: float = 0.8
+    basal_key: str = "BASAL"
+    min_basal_median: float = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class BarcodeCounts:
+    """Counts of m barcodes in one plasmid sample and r RNA replicates.
+
+    Attributes
+    ----------
+    label : (m,) array of str
+        Element that the barcode tags.
+    dna : (m,) int64 array
+    rna : (m, r) int64 array
+    replicates : tuple of str, length r
+    repairs : dict of str to int
+        What was read by rule, and how often.
+    """
+
+    label: NDArray[np.object_]
+    dna: NDArray[np.int64]
+    rna: NDArray[np.int64]
+    replicates: tuple[str, ...]
+    repairs: dict[str, int] = field(default_factory=dict)
+
+
+class ElementActivities(NamedTuple):
+    """Activities of one library.
+
+    Attributes
+    ----------
+    frame : DataFrame with one row per element
+        ``label``; ``activity`` (log2 over the reference); ``noise_std`` (of ``activity``, from the
+        replicates); ``replicate_cv`` (between replicates, linear scale); ``barcode_cv`` (between
+        barcodes, NaN for one); ``n_barcodes``; ``dna_count`` and ``rna_count`` (summed over kept
+        barcodes).
+    reference : str
+        ``basal``, or ``fallback`` where the basal promoter was measured too low.
+    dropped : dict of str to int
+        Barcodes and elements that the thresholds removed.
+    """
+
+    frame: pd.DataFrame
+    reference: str
+    dropped: dict[str, int]
+
+
+def _read_sample(path: Path) -> pd.DataFrame:
+    frame, _ = read_table(path, COLUMNS, separator="\t")
+    count = numbers(frame["count"], "count")
+    bad = (count < 0) | (count != np.floor(count))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"{path} row {row}: count {count[row]:g} is not a whole number from 0 on")
+    if count.sum() == 0:
+        raise ValueError(f"{path} holds no counts but 0; is it the right sample?")
+    twice = frame["barcode"].duplicated().to_numpy()
+    if twice.any():
+        row = int(np.argmax(twice))
+        raise ValueError(f"{path} row {row}: barcode {frame['barcode'][row]!r} stands there twice")
+    return frame[["barcode", "label"]].assign(count=count.astype(np.int64))
+
+
+def read_counts(dna: Path, rna: Mapping[str, Path]) -> BarcodeCounts:
+    """Read one library's count files.
+
+    Parameters
+    ----------
+    dna : Path
+        Plasmid sample.
+    rna : mapping of replicate name to Path
+        At least two.
+
+    Returns
+    -------
+    BarcodeCounts
+        Barcodes in the plasmid file's order, then those seen in RNA only.
+
+    Raises
+    ------
+    ValueError
+        As the module's head says.
+    """
+    if len(rna) < 2:
+        raise ValueError(
+            f"{len(rna)} RNA replicates given; the spread between replicates needs at least 2"
+        )
+    samples = [_read_sample(path) for path in (dna, *rna.values())]
+    names = pd.concat([sample[["barcode", "label"]] for sample in samples]).drop_duplicates()
+    clash = names["barcode"].duplicated().to_numpy()
+    if clash.any():
+        barcode = names["barcode"].to_numpy()[np.argmax(clash)]
+        labels = names.loc[names["barcode"] == barcode, "label"].tolist()
+        raise ValueError(
+            f"barcode {barcode!r} is mapped to two labels: {labels[0]!r}, {labels[1]!r}"
+        )
+    index = pd.Index(names["barcode"])
+    counts = np.zeros((len(index), len(samples)), np.int64)
+    absent = 0
+    for column, sample in enumerate(samples):
+        counts[index.get_indexer(pd.Index(sample["barcode"])), column] = sample["count"]
+        absent += len(index) - len(sample)
+    return BarcodeCounts(
+        label=names["label"].to_numpy(object),
+        dna=counts[:, 0],
+        rna=counts[:, 1:],
+        replicates=tuple(rna),
+        repairs={"barcodes absent from a sample read as 0": absent} if absent else {},
+    )
+
+
+def thin(
+    counts: BarcodeCounts, dna_fraction: float, rna_fraction: float, rng: np.random.Generator
+) -> BarcodeCounts:
+    """Keep each read with a fixed probability: the library as if sequenced less deeply.
+
+    Parameters
+    ----------
+    counts : BarcodeCounts
+    dna_fraction, rna_fraction : float
+        Probabilities in (0, 1]; 1 changes nothing.
+    rng : numpy Generator
+
+    Returns
+    -------
+    BarcodeCounts
+
+    Raises
+    ------
+    ValueError
+        If a fraction is outside (0, 1].
+
+    Examples
+    --------
+    >>> label = np.array(["a"], object)
+    >>> whole = BarcodeCounts(label, np.array([9]), np.array([[4, 5]]), ("x", "y"))
+    >>> thin(whole, 1.0, 1.0, np.random.default_rng(0)).rna.tolist()
+    [[4, 5]]
+    """
+    for name, fraction in (("dna_fraction", dna_fraction), ("rna_fraction", rna_fraction)):
+        if not 0 < fraction <= 1:
+            raise ValueError(f"{name} is {fraction}; it must be above 0 and at most 1")
+    return BarcodeCounts(
+        counts.label,
+        rng.binomial(counts.dna, dna_fraction),
+        rng.binomial(counts.rna, rna_fraction),
+        counts.replicates,
+        counts.repairs,
+    )
+
+
+def _reference(
+    ratio: FloatArray, label: NDArray[np.object_], thresholds: Thresholds, fallback: Collection[str]
+) -> tuple[FloatArray, str]:
+    """Mean RNA/DNA of the reference in each replicate, and which reference it is."""
+    basal = np.array([str(name).startswith(thresholds.basal_key) for name in label], bool)
+    if basal.any():
+        if (np.median(ratio[basal], axis=0) >= thresholds.min_basal_median).all():
+            return ratio[basal].mean(axis=0), "basal"
+    elif not fallback:
+        raise ValueError(f"no kept barcode is labelled {thresholds.basal_key!r}: no reference")
+    instead = np.isin(label, list(fallback))
+    if not instead.any():
+        raise ValueError(
+            f"the reference {thresholds.basal_key!r} has no barcode above the thresholds, or a "
+            f"median RNA/DNA below {thresholds.min_basal_median}, and no fall-back label is "
+            "measured"
+        )
+    return ratio[instead].mean(axis=0), "fallback"
+
+
+def passing(
+    counts: BarcodeCounts, thresholds: Thresholds
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Barcodes with enough DNA, and those of them with steady RNA too; (m,) each."""
+    enough = counts.dna >= max(thresholds.min_dna_counts, 1)
+    centre = counts.rna.mean(axis=1) + _CV_OFFSET
+    steady = counts.rna.std(axis=1, ddof=1) / centre <= thresholds.max_rna_cv
+    return enough, enough & steady
+
+
+def activities(
+    counts: BarcodeCounts, thresholds: Thresholds, fallback: Collection[str] = ()
+) -> ElementActivities:
+    """Turn barcode counts into activities over the reference.
+
+    Parameters
+    ----------
+    counts : BarcodeCounts
+    thresholds : Thresholds
+    fallback : collection of str
+        Labels (scrambled elements) used where the reference is measured too low.
+
+    Returns
+    -------
+    ElementActivities
+        Elements in the order of their first barcode; those without a kept barcode are counted.
+
+    Raises
+    ------
+    ValueError
+        If no barcode passes the thresholds, or there is no reference.
+    """
+    enough, kept = passing(counts, thresholds)
+    if not kept.any():
+        raise ValueError(f"no barcode of {len(kept)} passes {thresholds}")
+    dna, rna, label = counts.dna[kept], counts.rna[kept], counts.label[kept]
+    dna_share = dna / counts.dna[enough].sum()
+    rna_share = (rna + 1) / (rna + 1).sum(axis=0)
+    ratio = rna_share / dna_share[:, None]
+    level, reference = _reference(ratio, label, thresholds, fallback)
+    ratio = ratio / level
+    code, names = pd.factorize(label)
+    n = np.bincount(code)
+    per_replicate = np.stack(
+        [np.bincount(code, ratio[:, column]) / n for column in range(ratio.shape[1])], axis=1
+    )
+    mean = per_replicate.mean(axis=1)
+    replicate_cv = per_replicate.std(axis=1, ddof=1) / mean
+    by_barcode = ratio.mean(axis=1)
+    squares = np.bincount(code, (by_barcode - mean[code]) ** 2)
+    variance = np.divide(squares, n - 1, out=np.full(len(n), np.nan), where=n > 1)
+    frame = pd.DataFrame(
+        {
+            "label": names.astype(object),
+            "activity": np.log2(mean),
+            # Lognormal s.d. of a mean of r replicates, in log2.
+            "noise_std": np.sqrt(np.log1p(replicate_cv**2 / ratio.shape[1])) / np.log(2),
+            "replicate_cv": replicate_cv,
+            "barcode_cv": np.sqrt(variance) / mean,
+            "n_barcodes": n,
+            "dna_count": np.bincount(code, dna).astype(np.int64),
+            "rna_count": np.bincount(code, rna.sum(axis=1)).astype(np.int64),
+        }
+    )
+    dropped = {
+        "barcodes with little DNA": int((~enough).sum()),
+        "barcodes with unsteady RNA": int((enough & ~kept).sum()),
+        "elements without a kept barcode": len(set(counts.label)) - len(names),
+    }
+    return ElementActivities(frame, reference, dropped)

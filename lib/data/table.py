@@ -1,0 +1,371 @@
+"""Any table with a sequence and an activity column as a data set, with strict rules for bad input.
+
+In: a CSV, TSV (also gzipped) or Parquet file, or a data frame, and the names of its columns. Out:
+a :class:`~lib.data.dataset.SequenceDataset` with leak groups. Mended input is counted in ``repairs``;
+everything else is refused with a ``ValueError`` that names row (from 0, after the header) and
+value.
+
+====================================================  ==============================================
+input                                                 decision
+====================================================  ==============================================
+byte order mark, CRLF, gzip, blank lines              repaired, counted
+tab, comma, semicolon or bar between cells            found from the header
+lower case, U for T, spaces around a sequence         repaired, rows counted
+same sequence twice                                   all rows kept, one leak group, counted
+... with different activities                         kept and counted on its own: replicates
+... or its reverse complement, in different groups    these groups are joined, counted
+of ``group_column``
+column missing or named twice; one column only        refused, near names and separators given
+empty file, header only, ragged rows                  refused
+not UTF-8, damaged gzip or Parquet, spreadsheet       refused
+activity missing, not a number, NaN, infinite         refused
+noise or weight the same, or not positive             refused
+letters outside ACGTN, empty or all-N sequence        refused
+mixed lengths                                         refused; trim or pad first
+shared 10 nt or more at an end of over 90 % of the    refused as an adapter: ``trim_prefix``,
+distinct sequences (of 10 or more)                    ``trim_suffix`` or ``keep_shared_ends``
+``trim_prefix`` or ``trim_suffix`` absent from a row  refused
+empty group label                                     refused
+====================================================  ==============================================
+
+Group labels and other columns are text to carry along, never to interpret. Name a ``group_column``
+for mutants of common parents: words found in many distinct sequences do not link by themselves.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.reading import read_table, require_columns
+from lib.data.relatives import leak_groups, sequence_ids
+from lib.sequences import UNKNOWN, Codes, encode
+
+ADAPTER_LENGTH = 10  # nt; two random sequences share so long an end once in a million
+ADAPTER_SHARE = 0.9
+DISTINCT_NEEDED = 10  # below this, a shared end is no evidence of an adapter
+LINK_LENGTH = 20  # nt shared by relatives
+SHORTEST_LINK = 4
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA
+
+
+def numbers(values: pd.Series, column: str, positive: bool = False) -> FloatArray:
+    """Turn a column into finite float64 numbers.
+
+    Parameters
+    ----------
+    values : (n,) Series
+        Numbers, or text as it stands in a file.
+    column : str
+        What the error calls it.
+    positive : bool
+        Whether 0 and less are refused too.
+
+    Raises
+    ------
+    ValueError
+        If a cell is missing, no number, not finite or, where asked, not positive.
+
+    Examples
+    --------
+    >>> numbers(pd.Series(["1.5", " -2 "]), "activity").tolist()
+    [1.5, -2.0]
+    """
+    cells = values.tolist()
+    result = np.empty(len(cells))
+    for row, value in enumerate(cells):
+        try:
+            # Python reads 1_000 as a number; a file that says so is damaged.
+            if isinstance(value, bool) or "_" in str(value):
+                raise ValueError
+            result[row] = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"column {column!r} row {row} is {value!r}, not a number; mend or remove the row"
+            ) from None
+    for wrong, what in ((~np.isfinite(result), "finite"), (positive & (result <= 0), "positive")):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"column {column!r} row {row} is {cells[row]!r}, not {what}; mend or remove the row"
+            )
+    return result
+
+
+def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]:
+    sequences = []
+    counts: Counter[str] = Counter()
+    for row, value in enumerate(values.tolist()):
+        text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+        if _is_missing(text) or not isinstance(text, str) or not text.strip():
+            raise ValueError(f"column {column!r} row {row} is {value!r}, not a sequence")
+        stripped = text.strip()
+        upper = stripped.upper()
+        counts["surrounding spaces removed"] += stripped != text
+        counts["lower case raised"] += upper != stripped
+        counts["U read as T"] += "U" in upper
+        sequences.append(upper.replace("U", "T"))
+    repairs.update({what: times for what, times in counts.items() if times})
+    return sequences
+
+
+def trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> list[str]:
+    """Cut a known adapter off both ends of every sequence.
+
+    Raises
+    ------
+    ValueError
+        If a sequence lacks either end, or holds nothing between them.
+
+    Examples
+    --------
+    >>> trim_ends(["GGACAT", "GGTTAT"], "GG", "AT", "seq")
+    ['AC', 'TT']
+    """
+    for row, sequence in enumerate(sequences):
+        if len(sequence) <= len(prefix) + len(suffix):
+            raise ValueError(
+                f"column {column!r} row {row} has {len(sequence)} nt, no more than its adapters"
+            )
+        if not sequence.startswith(prefix):
+            raise ValueError(
+                f"column {column!r} row {row} starts with {sequence[: len(prefix)]!r}, "
+                f"not with the adapter {prefix!r}"
+            )
+        if not sequence.endswith(suffix):
+            raise ValueError(
+                f"column {column!r} row {row} ends with {sequence[-len(suffix) :]!r}, "
+                f"not with the adapter {suffix!r}"
+            )
+    return [sequence[len(prefix) : len(sequence) - len(suffix)] for sequence in sequences]
+
+
+def _shared_start(sequences: list[str]) -> str:
+    """The longest start common to over 90 % of the sequences, if it is 10 nt or more."""
+    needed = ADAPTER_SHARE * len(sequences)
+    shared = ""
+    for length in range(ADAPTER_LENGTH, min(map(len, sequences))):
+        start, times = Counter(sequence[:length] for sequence in sequences).most_common(1)[0]
+        if times <= needed:
+            break
+        shared = start
+    return shared
+
+
+def _refuse_adapters(sequences: list[str], column: str) -> None:
+    distinct = sorted(set(sequences))
+    if len(distinct) < DISTINCT_NEEDED:
+        return
+    ends = {
+        "trim_prefix": _shared_start(distinct),
+        "trim_suffix": _shared_start([sequence[::-1] for sequence in distinct])[::-1],
+    }
+    found = {parameter: end for parameter, end in ends.items() if end and set(end) != {"N"}}
+    if found:
+        remedy = ", ".join(f"{parameter}={end!r}" for parameter, end in found.items())
+        raise ValueError(
+            f"column {column!r}: over {ADAPTER_SHARE:.0%} of the distinct sequences share an end, "
+            f"which looks like an adapter and makes all rows relatives; pass {remedy}, "
+            "or keep_shared_ends=True if it belongs to the elements"
+        )
+
+
+def _encode(sequences: list[str], column: str) -> Codes:
+    usual = Counter(map(len, sequences)).most_common(1)[0][0]
+    for row, sequence in enumerate(sequences):
+        if len(sequence) != usual:
+            raise ValueError(
+                f"column {column!r} row {row} has {len(sequence)} nt, most rows have {usual}; "
+                "trim, or pad with N, to one length"
+            )
+    try:
+        codes = encode(sequences)
+    except ValueError as error:
+        raise ValueError(f"column {column!r}: {error}") from None
+    unknown = (codes == UNKNOWN).all(axis=1)
+    if unknown.any():
+        raise ValueError(f"column {column!r} row {int(np.argmax(unknown))} holds nothing but N")
+    return codes
+
+
+def _given_groups(
+    values: pd.Series, column: str, same: IndexArray, repairs: dict[str, int]
+) -> IndexArray:
+    for row, value in enumerate(values.tolist()):
+        if _is_missing(value) or not str(value).strip():
+            raise ValueError(f"column {column!r} row {row} is {value!r}; every row needs a group")
+    labels, group = np.unique([str(value).strip() for value in values], return_inverse=True)
+    size = len(labels) + int(same.max()) + 1
+    graph = coo_array((np.ones(len(same), bool), (group, len(labels) + same)), shape=(size, size))
+    joined = connected_components(graph, directed=False)[1][group]
+    compact = np.unique(joined, return_inverse=True)[1].astype(np.int64)
+    lost = len(labels) - int(compact.max()) - 1
+    if lost:
+        repairs["groups joined by a shared sequence"] = lost
+    return compact
+
+
+def _count_duplicates(sequences: list[str], activity: FloatArray, repairs: dict[str, int]) -> None:
+    frame = pd.DataFrame({"sequence": sequences, "activity": activity})
+    by_sequence = frame.groupby("sequence")["activity"]
+    extra = len(frame) - by_sequence.ngroups
+    if extra:
+        repairs["duplicate sequences kept"] = extra
+    differing = int((by_sequence.nunique() > 1).sum())
+    if differing:
+        repairs["sequences with different activities"] = differing
+
+
+def dataset_from_frame(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    sequence_column: str = "sequence",
+    activity_column: str = "activity",
+    noise_column: str | None = None,
+    group_column: str | None = None,
+    weight_column: str | None = None,
+    trim_prefix: str = "",
+    trim_suffix: str = "",
+    keep_shared_ends: bool = False,
+    oriented: bool = False,
+    unit: str = "as given",
+    repairs: dict[str, int] | None = None,
+) -> SequenceDataset:
+    """Make a data set of a data frame under the rules of this module.
+
+    Parameters
+    ----------
+    frame : DataFrame with n rows
+    name : str
+    sequence_column, activity_column : str
+    noise_column : str, optional
+        Measured standard deviation of the activity, in its unit.
+    group_column : str, optional
+        Leak groups; by default rows linked by shared 20-mers.
+    weight_column : str, optional
+    trim_prefix, trim_suffix : str
+        Adapters that every sequence has.
+    keep_shared_ends : bool
+        Accept a common end of 10 nt or more as part of the elements.
+    oriented : bool
+        Whether the strand carries meaning.
+    unit : str
+        Unit of the activity.
+    repairs : dict of str to int, optional
+        What was mended while reading; not changed.
+
+    Returns
+    -------
+    SequenceDataset
+        Rows in the frame's order; ``metadata`` holds the remaining columns and the groups' labels.
+
+    Raises
+    ------
+    ValueError
+        As the table at the head of this module says.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"sequence": ["acgtacgg", "ACGUACCC"], "activity": [1, 2]})
+    >>> dataset_from_frame(frame, name="mine").repairs
+    {'lower case raised': 1, 'U read as T': 1}
+    """
+    optional = [c for c in (noise_column, group_column, weight_column) if c is not None]
+    require_columns(frame, [sequence_column, activity_column, *optional], name)
+    if len(frame) == 0:
+        raise ValueError(f"{name} has no rows")
+    mended = dict(repairs) if repairs is not None else {}
+    sequences = _clean(frame[sequence_column], sequence_column, mended)
+    sequences = trim_ends(sequences, trim_prefix, trim_suffix, sequence_column)
+    if not keep_shared_ends:
+        _refuse_adapters(sequences, sequence_column)
+    codes = _encode(sequences, sequence_column)
+    activity = numbers(frame[activity_column], activity_column)
+    _count_duplicates(sequences, activity, mended)
+    if group_column is not None:
+        group = _given_groups(frame[group_column], group_column, sequence_ids(codes), mended)
+    elif codes.shape[1] < SHORTEST_LINK:
+        raise ValueError(
+            f"column {sequence_column!r}: {codes.shape[1]} nt are too few to find relatives; "
+            "pass group_column"
+        )
+    else:
+        group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]))
+
+    def positive(column: str | None) -> FloatArray | None:
+        return None if column is None else numbers(frame[column], column, positive=True)
+
+    used = [sequence_column, activity_column, noise_column, weight_column]
+    return SequenceDataset(
+        name=name,
+        codes=codes,
+        activity=activity,
+        group=group,
+        noise_std=positive(noise_column),
+        weight=positive(weight_column),
+        oriented=oriented,
+        unit=unit,
+        metadata=frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True),
+        repairs=mended,
+    )
+
+
+def load_table(
+    path: Path | str,
+    *,
+    name: str | None = None,
+    sequence_column: str = "sequence",
+    activity_column: str = "activity",
+    noise_column: str | None = None,
+    group_column: str | None = None,
+    weight_column: str | None = None,
+    separator: str | None = None,
+    **options: Any,
+) -> SequenceDataset:
+    """Read a CSV, TSV (also gzipped) or Parquet file as a data set.
+
+    Parameters
+    ----------
+    path : Path or str
+    name : str, optional
+        By default the file's name up to its first dot.
+    sequence_column, activity_column, noise_column, group_column, weight_column : str
+        See :func:`dataset_from_frame`.
+    separator : str, optional
+        By default the one of tab, comma, semicolon and bar that fits the header.
+    **options
+        ``trim_prefix``, ``trim_suffix``, ``keep_shared_ends``, ``oriented``, ``unit``: see
+        :func:`dataset_from_frame`.
+
+    Returns
+    -------
+    SequenceDataset
+
+    Raises
+    ------
+    ValueError
+        As the table at the head of this module says.
+    """
+    path = Path(path)
+    optional = [c for c in (noise_column, group_column, weight_column) if c is not None]
+    frame, repairs = read_table(path, [sequence_column, activity_column, *optional], separator)
+    return dataset_from_frame(
+        frame,
+        name=path.name.split(".")[0] if name is None else name,
+        sequence_column=sequence_column,
+        activity_column=activity_column,
+        noise_column=noise_column,
+        group_column=group_column,
+        weight_column=weight_column,
+        repairs=repairs,
+        **options,
+    )

@@ -1,0 +1,340 @@
+"""Structural priors: what is known of a sequence beforehand, as side features of any network.
+
+In: codes ``(n, L)`` and, for motif priors, position weight matrices. Out: features ``(n, p)``
+float32 for ``SequenceDataset.features``, which enter a network's head beside its embedding; the
+forecast of a linear model of such features, for a network of what it leaves; filters ``(c, 4, 1,
+w)`` for a network's first convolution. Controls are made from the same features: permuted rows,
+random values of the same width.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from lib.models.baselines import feature_ridge
+from lib.motifs.binding import BLOCK, affinities, score_threshold, table_rows
+from lib.motifs.binding import scanner as make_scanner
+from lib.motifs.pwm import FLOOR, PWM, information_content, log_odds
+from lib.sequences import Codes, gc_content, kmer_codes, validate_codes
+
+FloatArray = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+SCORES = ("maximum", "occupancy", "count")
+SITE_P_VALUE = 1e-4  # at which a window of uniform letters counts as a site
+_ALIKE = 1e-6  # matrices that differ by less everywhere are one motif
+FAINT = 1e-4  # affinity below which a / (1 + a) is a
+REACHED = 0.99999  # tables are float32: a window at the threshold must reach it
+
+
+def check_motifs(pwms: Sequence[PWM], length: int) -> tuple[PWM, ...]:
+    """The motifs of a set, or what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If there is none, one is longer than the sequences, or two are the same matrix on either
+        strand.
+    """
+    if not pwms:
+        raise ValueError("the motif set is empty; give at least one motif")
+    for place, pwm in enumerate(pwms):
+        if pwm.width > length:
+            raise ValueError(
+                f"motif {pwm.name} is {pwm.width} nt wide, the sequences have {length} nt; drop "
+                "the motif or take longer sequences"
+            )
+        for other in pwms[:place]:
+            if _same(pwm, other):
+                raise ValueError(
+                    f"motifs {other.name} and {pwm.name} are the same matrix; keep one of them"
+                )
+    return tuple(pwms)
+
+
+def _same(one: PWM, other: PWM) -> bool:
+    p, q = one.probabilities, other.probabilities
+    if p.shape != q.shape:
+        return False
+    return any(np.abs(p - view).max() < _ALIKE for view in (q, q[::-1, ::-1]))
+
+
+def motif_features(codes: Codes, pwms: Sequence[PWM], p_value: float = SITE_P_VALUE) -> Features:
+    """Best score, summed occupancy and number of sites per motif, both strands together.
+
+    Parameters
+    ----------
+    codes : (n, L) uint8 array
+    pwms : sequence of m PWM
+    p_value : float
+        Sets each motif's threshold t: the log odds that a window of uniform letters reaches with
+        this probability.
+
+    Returns
+    -------
+    (n, 3 m) float32 array
+        First m columns: the best log odds (nats) of any window. Next m: the sum over windows of
+        a / (1 + a) with a = exp(log odds - t). Last m: the windows whose log odds reach t. A window
+        with an N counts for nothing.
+
+    Raises
+    ------
+    ValueError
+        For a bad set, see :func:`check_motifs`, and for a ``p_value`` outside (0, 1).
+
+    Examples
+    --------
+    >>> from lib.motifs.pwm import make_pwm
+    >>> from lib.sequences import encode
+    >>> only_a = make_pwm("AA", [[1, 1], [0, 0], [0, 0], [0, 0]])
+    >>> found = motif_features(encode(["AACC", "CGTT"]), [only_a], p_value=0.1)
+    >>> found.astype(float).round(1).tolist()  # AA or TT is bound; AC or GT, at t, half
+    [[2.8, 1.5, 1.0], [2.8, 1.5, 1.0]]
+    """
+    codes = np.ascontiguousarray(validate_codes(codes))
+    motifs = check_motifs(pwms, codes.shape[1])
+    cutoff = np.array([score_threshold(pwm, p_value) for pwm in motifs])
+    sites = make_scanner(motifs, cutoff)
+    lowest = np.array([log_odds(pwm).min(axis=0).sum() for pwm in motifs])
+    found = np.empty((len(codes), len(motifs), len(SCORES)))
+    _scores(codes, *sites, np.exp(lowest - cutoff), found)
+    found[..., 0] = np.log(found[..., 0]) + cutoff
+    return found.transpose(0, 2, 1).reshape(len(codes), -1).astype(np.float32)
+
+
+@njit(nogil=True, cache=True)
+def _scores(codes, tables, first, widths, lowest, out):  # type: ignore[no-untyped-def]
+    """Best affinity, summed a / (1 + a) and windows with a >= 1, per element and motif."""
+    n, length = codes.shape
+    rows = np.empty((BLOCK, length), np.int16)
+    forward, reverse = np.empty(length, np.float32), np.empty(length, np.float32)
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        table_rows(codes[start:stop], rows)
+        for motif in range(len(widths)):
+            own = tables[first[motif] : first[motif + 1]]
+            windows = length - widths[motif] + 1
+            for element in range(start, stop):
+                affinities(rows[element - start], own, windows, forward, reverse)
+                best, total, sites = lowest[motif], 0.0, 0
+                for i in range(windows):
+                    a, b = np.float64(forward[i]), np.float64(reverse[i])
+                    best = max(best, a, b)
+                    if a + b < FAINT:
+                        total += a + b
+                        continue
+                    total += a / (1 + a) + b / (1 + b)
+                    sites += int(a > REACHED) + int(b > REACHED)
+                out[element, motif, 0] = best
+                out[element, motif, 1] = total
+                out[element, motif, 2] = sites
+
+
+def gc_feature(codes: Codes) -> Features:
+    """GC content of each sequence, ``(n, 1)``; NaN for a row of N alone."""
+    return gc_content(codes)[:, None].astype(np.float32)
+
+
+def gc_windows(codes: Codes, windows: int = 8) -> Features:
+    """GC content of equal stretches, left to right, ``(n, windows)``.
+
+    A stretch of N alone takes the whole row's GC content.
+
+    Raises
+    ------
+    ValueError
+        If the sequences are shorter than the number of windows.
+    """
+    codes = validate_codes(codes)
+    if not 1 <= windows <= codes.shape[1]:
+        raise ValueError(f"windows is {windows}; 1 to {codes.shape[1]}, the length, would do")
+    whole = gc_content(codes)
+    parts = [gc_content(part) for part in np.array_split(codes, windows, axis=1)]
+    filled = [np.where(np.isnan(part), whole, part) for part in parts]
+    return np.stack(filled, axis=1).astype(np.float32)
+
+
+def cpg_features(codes: Codes) -> Features:
+    """CpG steps per nucleotide, and their number over that expected from C and G, ``(n, 2)``.
+
+    The expected number is that of C times that of G over the known letters; the second feature is
+    0 where C or G is absent (Gardiner-Garden and Frommer 1987).
+
+    Examples
+    --------
+    >>> from lib.sequences import encode
+    >>> cpg_features(encode(["ACGT", "AATT"])).tolist()  # 1 step in 4 nt; 1 / (1 * 1 / 4)
+    [[0.25, 4.0], [0.0, 0.0]]
+    """
+    codes = validate_codes(codes)
+    steps = ((codes[:, :-1] == 1) & (codes[:, 1:] == 2)).sum(axis=1)
+    known = np.maximum((codes < 4).sum(axis=1), 1)
+    expected = (codes == 1).sum(axis=1) * (codes == 2).sum(axis=1) / known
+    ratio = np.divide(steps, expected, out=np.zeros(len(codes)), where=expected > 0)
+    return np.stack([steps / known, ratio], axis=1).astype(np.float32)
+
+
+def kmer_features(codes: Codes, k: int = 4) -> Features:
+    """log(1 + count) of every k-mer, a word and its reverse complement as one.
+
+    Returns
+    -------
+    (n, p) float32 array
+        One column per canonical word in their packed order: 32 for k = 3, 136 for k = 4. Windows
+        with an N are not counted.
+
+    Raises
+    ------
+    ValueError
+        If ``k`` is outside 1 to 6: wider spectra belong into a sparse ridge.
+    """
+    if not 1 <= k <= 6:
+        raise ValueError(f"k is {k}; 1 to 6 would do, for longer words see lib.models.baselines")
+    letters = np.array(np.unravel_index(np.arange(4**k), (4,) * k)).T.astype(np.uint8)
+    words = np.unique(kmer_codes(letters, k)[0])
+    packed, valid = kmer_codes(codes, k)
+    column = np.searchsorted(words, packed)
+    cell = np.arange(len(codes))[:, None] * len(words) + column
+    counts = np.bincount(cell[valid], minlength=len(codes) * len(words))
+    return np.log1p(counts.reshape(len(codes), len(words))).astype(np.float32)
+
+
+def check_prior(features: NDArray[np.floating], name: str) -> Features:
+    """The features as float32, or what is wrong with them.
+
+    A single constant column is let through: a motif may have no site in a small sample.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or no column varies.
+    """
+    values = np.asarray(features)
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise ValueError(
+            f"prior {name} has shape {values.shape}; (n, p) with p at least 1 would do"
+        )
+    if not np.isfinite(values).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"prior {name} is {values[row, column]} in row {row}, column {column}; drop the row or "
+            "fill it in"
+        )
+    if len(values) and (values == values[0]).all():
+        raise ValueError(
+            f"prior {name} is constant over all {len(values)} rows: it tells no element from "
+            "another, so leave it out"
+        )
+    return values.astype(np.float32)
+
+
+def permuted_rows(
+    features: Features, parts: Sequence[NDArray[np.int64]], rng: np.random.Generator
+) -> Features:
+    """The features with the rows of each part dealt out anew within the part: a placebo.
+
+    It keeps the law of the features, and of their shift, and takes away what they say of an
+    element. Rows outside the parts stay.
+    """
+    found = features.copy()
+    for rows in parts:
+        found[rows] = features[rng.permutation(rows)]
+    return found
+
+
+def random_features(n: int, p: int, rng: np.random.Generator) -> Features:
+    """Standard normal features ``(n, p)``: a placebo of the same width."""
+    return rng.standard_normal((n, p)).astype(np.float32)
+
+
+def linear_offset(
+    features: Features, target: ArrayLike, train: ArrayLike, validation: ArrayLike
+) -> FloatArray:
+    """Forecast of every row by ridge regression on the features, fitted on the training part.
+
+    A network of what it leaves (target minus offset), with the offset added to its forecasts, is
+    the residual way into a network.
+
+    Parameters
+    ----------
+    features : (n, p) array
+    target : (n,) array
+        Read on the two parts only, so it may be NaN elsewhere.
+    train, validation : int arrays
+        Row indices; the penalty is chosen on ``validation``.
+
+    Raises
+    ------
+    ValueError
+        For bad features (:func:`check_prior`) or parts.
+    """
+    values = check_prior(features, "of the linear model")
+    return feature_ridge(values.astype(np.float64), target, train, validation).mean
+
+
+def pwm_filters(
+    pwms: Sequence[PWM], channels: int, width: int, rng: np.random.Generator
+) -> Features:
+    """First-layer filters that read motifs, each on both strands.
+
+    A motif wider than the filter gives its most informative stretch, a narrower one stands in the
+    middle. Log odds are centred per position and brought to the norm of torch's default
+    initialisation. What is left of the channels is drawn from that initialisation.
+
+    Parameters
+    ----------
+    pwms : sequence of PWM
+        Taken in order until the channels are full.
+    channels, width : int
+    rng : Generator
+
+    Returns
+    -------
+    (channels, 4, 1, width) float32 array
+        The weight of a ``Conv2d(4, channels, (1, width))``.
+
+    Examples
+    --------
+    >>> from lib.motifs.pwm import make_pwm
+    >>> only_a = make_pwm("A", [[1], [0], [0], [0]])
+    >>> filters = pwm_filters([only_a], 2, 3, np.random.default_rng(0))
+    >>> filters[0, :, 0, 1].argmax(), filters[1, :, 0, 1].argmax()  # A, and T on the other strand
+    (np.int64(0), np.int64(3))
+    """
+    bound = 1 / np.sqrt(4 * width)
+    filters = rng.uniform(-bound, bound, (channels, 4, 1, width))
+    norm = np.sqrt(4 * width) * bound / np.sqrt(3)
+    strands = [view for pwm in pwms for view in _filter_views(pwm, width)]
+    for place, view in enumerate(strands[:channels]):
+        filters[place, :, 0] = view * norm / np.linalg.norm(view)
+    return filters.astype(np.float32)
+
+
+def _filter_views(pwm: PWM, width: int) -> tuple[FloatArray, FloatArray]:
+    """Centred log odds, cut or padded to a width, as read on either strand."""
+    if not np.ptp(pwm.probabilities, axis=0).max() > FLOOR:
+        raise ValueError(f"motif {pwm.name} is uniform at every position; it makes no filter")
+    odds = log_odds(pwm)
+    if pwm.width > width:
+        told = np.convolve(information_content(pwm), np.ones(width), "valid")
+        odds = odds[:, np.argmax(told) :][:, :width]
+    odds = odds - odds.mean(axis=0)
+    left = (width - odds.shape[1]) // 2
+    view = np.pad(odds, ((0, 0), (left, width - odds.shape[1] - left)))
+    return view, view[::-1, ::-1]
+
+
+def matched_hidden(embedding: int, features: int, hidden: int) -> int:
+    """Hidden units that give a head without features as many parameters as one with them.
+
+    Of :class:`lib.models.heads.GaussianHead`: a hidden unit costs embedding + features + 1 weights
+    into it and 2 out of it.
+
+    Examples
+    --------
+    >>> matched_hidden(embedding=7, features=10, hidden=5)  # 5 (7 + 10 + 3) = h (7 + 3)
+    10
+    """
+    return round(hidden * (embedding + features + 3) / (embedding + 3))

@@ -1,0 +1,393 @@
+"""Charts of the book: one theme, tables in, offline HTML out.
+
+In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive Vega
+chart drawn by the bundle that the book ships, a static SVG for print and for readers without
+scripts, a caption, and the plotted data as CSV. Colours are those of Okabe and Ito (2008), which
+colour-blind readers can tell apart; text takes the page's colour, light or dark.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from lib.study.results import without_formulas
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#7F7F7F",
+)
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
+MOST_ROWS = 5000
+MOST_OPEN = 20  # rows of a table that stand unfolded
+PANEL = {"width": 200, "height": 180}
+
+_TEXT = "currentColor"
+_CONFIG: dict[str, Any] = {
+    "background": None,
+    "aria": False,  # the element around the chart carries the label
+    "font": "sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _TEXT,
+        "titleColor": _TEXT,
+        "tickColor": GREY,
+        "domainColor": GREY,
+        "gridColor": GREY,
+        "gridOpacity": 0.25,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    },
+    "legend": {
+        "labelColor": _TEXT,
+        "titleColor": _TEXT,
+        "labelFontSize": 12,
+        "labelLimit": 0,
+        "orient": "top",
+        "columns": 3,  # more would run off a narrow page
+    },
+    "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 13},
+    "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
+    "range": {"category": list(PALETTE)},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A chart with its caption, ready for display.
+
+    Attributes
+    ----------
+    name : str
+        Anchor and file name: letters, digits and hyphens; unique on its page.
+    chart : altair chart
+    data : DataFrame
+        What is plotted, as readers download it.
+    caption : str
+        What to see.
+    """
+
+    name: str
+    chart: Any
+    data: pd.DataFrame
+    caption: str
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").isalnum():
+            raise ValueError(f"figure name {self.name!r}; use letters, digits and hyphens")
+        if len(self.data) > MOST_ROWS:
+            raise ValueError(
+                f"figure {self.name!r} plots {len(self.data)} rows (limit {MOST_ROWS}); aggregate"
+            )
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The Vega-Lite specification, with theme and caption, the same bytes on every run."""
+        alt.data_transformers.disable_max_rows()
+        spec = self.chart.configure().to_dict()
+        spec["config"] = _CONFIG
+        spec["description"] = self.caption
+        return _renamed(spec)
+
+    def _repr_html_(self) -> str:
+        spec = self.spec
+        svg = vl_convert.vegalite_to_svg(json.dumps(spec)).replace(_TEXT, "#333333")
+        image = base64.b64encode(svg.encode()).decode()
+        data = without_formulas(self.data).to_csv(index=False, float_format="%.6g")
+        table = base64.b64encode(data.encode()).decode()
+        # A "<" in the data could end the script element that the specification stands in.
+        script = json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
+        caption = html.escape(self.caption)
+        return (
+            f'<figure class="chart" id="{self.name}">'
+            f'<div class="chart-live" id="{self.name}-live" role="img" aria-label="{caption}">'
+            "</div>"
+            f'<img class="chart-print" alt="{caption}" src="data:image/svg+xml;base64,{image}">'
+            f"<figcaption>{caption} "
+            f'<a download="{self.name}.csv" href="data:text/csv;base64,{table}">Data (CSV)</a>'
+            f"</figcaption></figure>"
+            f"<script>document.addEventListener('DOMContentLoaded',function(){{"
+            f"if(window.vegaEmbed)vegaEmbed('#{self.name}-live',{script},"
+            f"{{actions:false,renderer:'svg'}})"
+            f".then(function(){{document.getElementById('{self.name}').classList.add('drawn')}})"
+            f"}});</script>"
+        )
+
+
+def _renamed(spec: dict[str, Any]) -> dict[str, Any]:
+    """Replace Altair's counters and hashes in names: they differ from session to session."""
+    text = json.dumps(spec)
+    names = [*spec.get("datasets", {})]
+    names += [p["name"] for p in _with_key(spec, "name") if str(p["name"]).startswith("view_")]
+    for index, name in enumerate(dict.fromkeys(names)):
+        text = text.replace(json.dumps(name), json.dumps(f"n{index}"))
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
+
+
+def _with_key(node: Any, key: str) -> list[dict[str, Any]]:
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = [item for child in children for item in _with_key(child, key)]
+    return [node, *found] if isinstance(node, dict) and key in node else found
+
+
+def _facetted(chart: Any, facet: str | None, columns: int) -> Any:
+    if facet is None:
+        return chart
+    return chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns).resolve_scale(
+        x="independent", y="independent"
+    )
+
+
+def _dashed(mark: Callable[..., Any]) -> Any:
+    return mark(strokeDash=[5, 4], color=GREY)
+
+
+def lines(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    x_title: str,
+    y_title: str,
+    facet: str | None = None,
+    reference: float | None = None,
+    diagonal: bool = False,
+    columns: int = 2,
+) -> Any:
+    """Lines with points and interval bars; one panel per value of ``facet``.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y``, ``colour`` and, where there are intervals, ``lower`` and ``upper``.
+    x, y, colour, facet : str
+        Column names.
+    reference : float, optional
+        Height of a dashed line (a nominal value).
+    diagonal : bool
+        Draw y = x, for reliability.
+    """
+    base = alt.Chart(rows).encode(
+        x=alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(zero=False)),
+        color=alt.Color(f"{colour}:N", title=None, sort=None),
+    )
+    tooltip = [alt.Tooltip(column) for column in rows.columns]
+    height = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(zero=False))
+    layers = [
+        base.mark_line(strokeWidth=2).encode(y=height),
+        base.mark_point(filled=True, size=45).encode(y=height, tooltip=tooltip),
+    ]
+    if {"lower", "upper"} <= set(rows.columns):
+        layers.append(
+            base.mark_rule(opacity=0.6).encode(
+                y=alt.Y("lower:Q", title=y_title, scale=alt.Scale(zero=False)), y2="upper:Q"
+            )
+        )
+    if reference is not None:
+        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(y=alt.datum(reference)))
+    if diagonal:
+        layers.append(_dashed(alt.Chart(rows).mark_line).encode(x=f"{x}:Q", y=f"{x}:Q"))
+    return _facetted(alt.layer(*layers).properties(**PANEL), facet, columns)
+
+
+def dots(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    x_title: str,
+    order: Sequence[str] | None = None,
+    facet: str | None = None,
+    reference: float | None = None,
+    columns: int = 2,
+) -> Any:
+    """Values with intervals, one line of dots per category of ``y``.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y``, ``colour``, ``lower``, ``upper``.
+    order : sequence of str, optional
+        Categories from top to bottom.
+    reference : float, optional
+        Position of a dashed line.
+    """
+    base = alt.Chart(rows).encode(
+        y=alt.Y(f"{y}:N", title=None, sort=None if order is None else list(order)),
+        yOffset=alt.YOffset(f"{colour}:N", sort=None),
+        color=alt.Color(f"{colour}:N", title=None, sort=None),
+    )
+    wide = alt.Scale(zero=False)
+    layers = [
+        base.mark_rule(strokeWidth=2).encode(
+            x=alt.X("lower:Q", title=x_title, scale=wide), x2="upper:Q"
+        ),
+        base.mark_point(filled=True, size=60, opacity=1).encode(
+            x=alt.X(f"{x}:Q", title=x_title, scale=wide),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        ),
+    ]
+    if reference is not None:
+        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(x=alt.datum(reference)))
+    # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
+    width = PANEL["width"] * (1.5 if facet is None else 1)
+    panel = {"width": width, "height": alt.Step(12, **{"for": "offset"})}
+    return _facetted(alt.layer(*layers).properties(**panel), facet, columns)
+
+
+def scatter(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    x_title: str,
+    y_title: str,
+    reference: float | None = None,
+) -> Any:
+    """One point per row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``x``, ``y`` and ``colour``.
+    reference : float, optional
+        Height of a dashed line.
+    """
+    wide = alt.Scale(zero=False)
+    points = (
+        alt.Chart(rows)
+        .mark_point(filled=True, size=50, opacity=0.8)
+        .encode(
+            x=alt.X(f"{x}:Q", title=x_title, scale=wide),
+            y=alt.Y(f"{y}:Q", title=y_title, scale=wide),
+            color=alt.Color(f"{colour}:N", title=None, sort=None),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        )
+    )
+    layers = [points]
+    if reference is not None:
+        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(y=alt.datum(reference)))
+    return alt.layer(*layers).properties(width=1.5 * PANEL["width"], height=PANEL["height"])
+
+
+def histogram(
+    rows: pd.DataFrame, *, colour: str, x_title: str, facet: str | None = None, columns: int = 2
+) -> Any:
+    """Overlaid step histograms from bins: columns ``left``, ``right``, ``share`` and ``colour``."""
+    chart = (
+        alt.Chart(rows)
+        .mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
+        .encode(
+            x=alt.X("left:Q", title=x_title, bin="binned", scale=alt.Scale(zero=False)),
+            x2="right:Q",
+            y=alt.Y("share:Q", title="share of elements", stack=None, axis=alt.Axis(format="%")),
+            color=alt.Color(f"{colour}:N", title=None, sort=None),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        )
+    )
+    return _facetted(chart.properties(**PANEL), facet, columns)
+
+
+def heat_map(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    value: str,
+    *,
+    x_title: str,
+    title: str,
+    domain: tuple[float, float],
+    middle: float,
+    facet: str,
+    columns: int = 3,
+) -> Any:
+    """Cells coloured about a middle value, their numbers written in them; one panel per facet.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per cell.
+    x, y, value, facet : str
+        Column names; ``x`` and ``y`` are ordinal, in the order of the rows.
+    title : str
+        Of the colour scale.
+    domain : (float, float)
+        Values of the end colours; what lies beyond takes the end colour.
+    middle : float
+        Value of the neutral colour.
+    """
+    scale = alt.Scale(
+        domain=[domain[0], middle, domain[1]],
+        range=[VERMILION, "#F2F2F2", BLUE],
+        clamp=True,
+    )
+    colour = alt.Color(f"{value}:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
+    panels = []
+    # A cell holds its column's label; of a number, its own three digits are the widest.
+    width = max(38, *(7 * len(str(label)) for label in rows[x].unique()))
+    # Panels side by side rather than facets: those cannot size their cells one by one.
+    for name in dict.fromkeys(rows[facet]):
+        base = alt.Chart(rows[rows[facet] == name]).encode(
+            x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y(f"{y}:N", title=None, sort=None),
+            tooltip=[alt.Tooltip(column) for column in rows.columns],
+        )
+        cells = base.mark_rect().encode(color=colour)
+        text = base.mark_text(fontSize=11, color="#222222").encode(
+            text=alt.Text(f"{value}:Q", format=".2f")
+        )
+        size = {"width": alt.Step(width), "height": alt.Step(22), "title": name}
+        panels.append(alt.layer(cells, text).properties(**size))
+    return alt.concat(*panels, columns=columns)
+
+
+def _plain_number(value: float) -> str:
+    """Three significant digits, whole numbers in full."""
+    return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table with a caption; whatever its cells hold is shown as text.
+
+    A table of more than 20 rows is folded: readers open it.
+
+    Attributes
+    ----------
+    data : DataFrame
+    caption : str
+    """
+
+    data: pd.DataFrame
+    caption: str
+
+    def _repr_html_(self) -> str:
+        body = self.data.to_html(
+            index=False,
+            escape=True,
+            border=0,
+            na_rep="",
+            float_format=_plain_number,
+            justify="left",
+        )
+        if len(self.data) > MOST_OPEN:
+            summary = f"Show all {len(self.data)} rows"
+            body = f'<details class="folded"><summary>{summary}</summary>{body}</details>'
+        caption = html.escape(self.caption)
+        return f'<figure class="table"><figcaption>{caption}</figcaption>{body}</figure>'

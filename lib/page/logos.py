@@ -1,0 +1,122 @@
+"""Sequence logos as static pictures, drawn by logomaker.
+
+In: probabilities, or scores, per position. Out: SVG, and :class:`Drawing`, which a notebook
+displays.
+"""
+
+import base64
+import html
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import logomaker
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION
+
+FloatArray = NDArray[np.float64]
+
+_STYLE: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
+_COLOURS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A static picture with its caption.
+
+    Attributes
+    ----------
+    name : str
+        Anchor: letters, digits and hyphens; unique on its page.
+    svg : str
+    caption : str
+    """
+
+    name: str
+    svg: str
+    caption: str
+
+    def _repr_html_(self) -> str:
+        image = base64.b64encode(self.svg.encode()).decode()
+        caption = html.escape(self.caption)
+        return (
+            f'<figure class="drawing" id="{self.name}">'
+            f'<img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+
+
+def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
+    """Sequence logos in bits on a grid, as SVG: the same bytes on every run.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of (title, (w, 4) array)
+        Probabilities of A, C, G, T per position.
+    """
+    columns = max(len(row) for row in rows)
+    with mpl.rc_context(_STYLE):
+        canvas = Canvas(figsize=(2.4 * columns, 1.1 * len(rows)), layout="constrained")
+        axes = canvas.subplots(len(rows), columns, squeeze=False)
+        for place, row in enumerate(rows):
+            for axis, (title, probabilities) in zip(axes[place], row, strict=True):
+                bits = logomaker.transform_matrix(
+                    pd.DataFrame(probabilities, columns=list("ACGT")),
+                    from_type="probability",
+                    to_type="information",
+                )
+                logomaker.Logo(bits, ax=axis, color_scheme=_COLOURS, show_spines=False)
+                axis.set_title(title, fontsize=8)
+                axis.set(ylim=(0, 2), xticks=[], yticks=[0, 2], ylabel="bits")
+        return _svg(canvas)
+
+
+Span = tuple[int, int, str]
+
+
+def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:
+    """Letters as high as their scores, with named stretches shaded, as SVG.
+
+    Parameters
+    ----------
+    panels : sequence of (title, (L, 4) array, spans)
+        Scores of A, C, G, T per position; negative ones hang. Spans are (start, end, name),
+        half-open.
+    columns : int
+        Panels side by side.
+    """
+    count = -(-len(panels) // columns)
+    with mpl.rc_context(_STYLE):
+        canvas = Canvas(figsize=(10, 1.3 * count), layout="constrained")
+        axes = canvas.subplots(count, columns, squeeze=False).ravel()
+        for axis in axes[len(panels) :]:
+            axis.set_axis_off()
+        for axis, (title, scores, spans) in zip(axes, panels, strict=False):
+            if np.any(scores):  # logomaker has no height for letters that are all 0
+                table = pd.DataFrame(scores, columns=list("ACGT"))
+                logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
+            top = axis.get_ylim()[1]
+            for start, end, name in spans:
+                axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
+                axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=6)
+            axis.set_title(title, fontsize=8, loc="left")
+            axis.set(xticks=[])
+        return _svg(canvas)
+
+
+def _svg(canvas: Canvas) -> str:
+    file = io.StringIO()
+    canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    # Outlines to a tenth of a point: less than anybody sees, and half the file.
+    return re.sub(
+        r'(?<= d=")[^"]*',
+        lambda outline: re.sub(r"(\.\d)\d+", r"\1", outline[0]),
+        file.getvalue(),
+    )

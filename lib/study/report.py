@@ -1,0 +1,345 @@
+"""Runs the notebooks and builds the book: what ``make report`` and ``make publish`` call.
+
+In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the
+working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
+quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
+writes ``book/experiments/`` and ``results/``, and judges the claims anew.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import yaml
+
+from lib.statistics import claims
+from lib.study import staleness
+from lib.study.results import write_atomic
+from lib.study.units import cores
+
+PAGE_LIMIT = 1_500_000  # bytes of a published notebook
+KERNEL = "python3"
+# A notebook fits on many cores, but starts, judges and draws on one: a second fills the others.
+AT_ONCE = 2
+
+
+class NotebookError(RuntimeError):
+    """A cell of a notebook failed.
+
+    Attributes
+    ----------
+    reason : str
+        What the cell said, in one line.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        # Or it could not come back from another process.
+        return type(self), (str(self), self.reason)
+
+
+def listed_notebooks(root: Path) -> list[str]:
+    """Names of the experiments' notebooks, in the order of the table of contents.
+
+    Raises
+    ------
+    ValueError
+        If the contents name a notebook that ``notebooks/`` does not hold.
+    """
+    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
+    files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    names = [name.removeprefix("experiments/") for name in files if name.startswith("experiments/")]
+    for name in names:
+        if not (root / "notebooks" / f"{name}.ipynb").is_file():
+            raise ValueError(f"_toc.yml lists {name}; notebooks/{name}.ipynb does not exist")
+    return names
+
+
+def choose(names: Sequence[str], only: Sequence[str]) -> list[str]:
+    """The notebooks to run: those of ``only``, or all when it is empty.
+
+    Raises
+    ------
+    ValueError
+        If ``only`` holds an unknown name; the known ones are listed.
+    """
+    unknown = sorted(set(only) - set(names))
+    if unknown:
+        raise ValueError(f"no notebook {', '.join(unknown)}; there are {', '.join(names)}")
+    return [name for name in names if not only or name in only]
+
+
+def run_notebook(
+    root: Path, name: str, profile: str, out: Path, parameters: Mapping[str, Any] | None = None
+) -> float:
+    """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
+
+    The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``.
+
+    Parameters
+    ----------
+    root : Path
+        The repository's top folder.
+    name : str
+        Of the notebook, without its ending.
+    profile : str
+    out : Path
+        Below ``root``.
+    parameters : mapping, optional
+        Further parameters of the notebook.
+
+    Raises
+    ------
+    NotebookError
+        If a cell fails; the executed copy then holds the cells up to it.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    # A kernel "python3" of the user's own would come before the one of this environment.
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    target = out / "notebooks" / f"{name}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    folder = (out / "results").relative_to(root).as_posix()  # shown on the page: no machine's path
+    try:
+        papermill.execute_notebook(
+            str(root / "notebooks" / f"{name}.ipynb"),
+            str(target),
+            parameters={"profile": profile, "run_folder": folder, **(parameters or {})},
+            kernel_name=KERNEL,
+            cwd=str(root),
+            progress_bar=False,
+            start_timeout=300,
+            # Or each kernel warns of its local sockets, and of its end.
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except PapermillExecutionError as error:
+        lines = [" ".join(line.split()) for line in str(error.evalue).splitlines()]
+        reason = "; ".join(line for line in lines if line)
+        shown = target.relative_to(root)
+        message = f"{name} failed: {error.ename}: {reason}; see {shown}"
+        raise NotebookError(message, reason) from None
+    print(clean_executed(target), file=sys.stderr, end="")
+    return time.perf_counter() - start
+
+
+def _use_one_thread() -> None:
+    # Threads of several kernels that wait for each other spin, and take a third of the machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def run_notebooks(root: Path, names: Sequence[str], profile: str, out: Path) -> None:
+    """Execute notebooks, :data:`AT_ONCE` at a time, and say how long each took.
+
+    They share the cores, the store of units and the folder of tables; the order of ``names`` is
+    the order in which they start.
+
+    Raises
+    ------
+    NotebookError
+        If a cell fails; those that run then end first, the others do not start.
+    """
+    at_once = min(AT_ONCE, len(names))
+    share = {"workers": max(1, cores() // at_once)}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once, spawn, initializer=_use_one_thread) as pool:
+        runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
+        try:
+            for run in as_completed(runs):
+                print(f"{runs[run]}: {run.result():.0f} s", flush=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def clean_executed(path: Path) -> str:
+    """Take what belongs to one run out of an executed notebook; returns what it said on stderr.
+
+    Paths, clock times and warnings are the machine's, not the page's. The cell of injected
+    parameters stays out of the page, which shows the effective configuration.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    said = []
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = ["injected-parameters", "remove-cell"]
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            said += [out.text for out in cell.outputs if out.get("name") == "stderr"]
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    nbformat.write(notebook, path)
+    return "".join(said)
+
+
+def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
+    """Copy the book's sources to ``target``, with executed notebooks and a note on every page."""
+    shutil.rmtree(target, ignore_errors=True)
+    ignore = shutil.ignore_patterns("_build", "__pycache__", "_config.yml", "_toc.yml")
+    shutil.copytree(root / "book", target, ignore=ignore)
+    shutil.copyfile(root / "_toc.yml", target / "_toc.yml")
+    for notebook in executed.glob("*.ipynb"):
+        (target / "experiments").mkdir(exist_ok=True)
+        shutil.copyfile(notebook, target / "experiments" / notebook.name)
+    config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    config["html"]["announcement"] = note
+    config["sphinx"]["config"]["results_required"] = False
+    (target / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+
+
+def build_book(source: Path) -> Path:
+    """Build the HTML of ``source`` with jupyter-book; returns the front page.
+
+    Raises
+    ------
+    RuntimeError
+        If the build fails, with what jupyter-book said.
+    """
+    command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "build", str(source), "-q"],
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    page = source / "_build" / "html" / "index.html"
+    if done.returncode != 0 or not page.is_file():
+        raise RuntimeError(f"jupyter-book could not build {source}:\n{done.stdout}")
+    return page
+
+
+def _best(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of one metric over whole parts: the ensemble's, or where there is none the one fit's."""
+    rows = table[(table["metric"] == metric) & (table["model"] == "cnn") & table["by"].isna()]
+    for repeat in {"seed", "split_seed"} & set(rows.columns):
+        rows = rows[rows[repeat].isna()]
+    rows = rows[rows["uncertainty"].isin(["ensemble", "single"])].sort_values("uncertainty")
+    return rows.drop_duplicates(["split", "shift", "condition"])
+
+
+def summary_lines(results: Path) -> list[str]:
+    """One line per experiment and data set: accuracy, coverage and the lowest shifted coverage."""
+    lines = []
+    # The audit's own networks are those of another experiment, and its numbers the same.
+    for path in sorted(set(results.glob("*.csv")) - {results / "audit_your_own.csv"}):
+        table = pd.read_csv(path)
+        for data, part in table.groupby("data", sort=True):
+            accuracy, coverage = _best(part, "pearson_r"), _best(part, "picp_90")
+            r, covered = (
+                rows[(rows["split"] == "test") & rows["shift"].isna() & rows["condition"].isna()]
+                for rows in (accuracy, coverage)
+            )
+            shifted = coverage[coverage["shift"].notna() & (coverage["shift"] != "placebo")]
+            shifted = shifted[~shifted["split"].isin(["inside", "matched"])].sort_values("value")
+            if not (r.empty or covered.empty or shifted.empty):
+                lines.append(
+                    f"{path.stem}, {data}: r {r['value'].iloc[0]:.2f} and 90 % intervals cover "
+                    f"{covered['value'].iloc[0]:.2f} in distribution; "
+                    f"{shifted['value'].iloc[0]:.2f} under {shifted['shift'].iloc[0]}"
+                )
+    return lines
+
+
+def report(root: Path, profile: str, only: Sequence[str]) -> None:
+    """Run the notebooks at a small profile, build the site and say where it is."""
+    out = root / "runs" / profile
+    for folder in ("notebooks", "results"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    run_notebooks(root, choose(listed_notebooks(root), only), profile, out)
+    note = f"{profile.capitalize()} profile: not for conclusions."
+    stage_book(root, out / "notebooks", out / "book", note)
+    page = build_book(out / "book")
+    print(note)
+    print("\n".join(summary_lines(out / "results")[:3]))
+    print(f"Open {page.relative_to(root)}")
+
+
+def publish(root: Path, only: Sequence[str]) -> None:
+    """Run the notebooks at the full profile, replace the published pages and tables, and judge.
+
+    Raises
+    ------
+    ValueError
+        If an executed notebook is too large to publish, or ran on the stand-in assay; if a claim
+        finds no row in the published tables, which are in place then.
+    """
+    out = root / "runs" / "full"
+    for name in choose(listed_notebooks(root), only):
+        seconds = run_notebook(root, name, "full", out)
+        page = out / "notebooks" / f"{name}.ipynb"
+        if page.stat().st_size > PAGE_LIMIT:
+            raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
+        refuse_standin(out / "results" / f"{name.split('_', 1)[1]}.csv")
+        (root / "book" / "experiments").mkdir(exist_ok=True)
+        shutil.copyfile(page, root / "book" / "experiments" / page.name)
+        publish_tables(out / "results", root / "results", name.split("_", 1)[1])
+        staleness.record_files(root, name.split("_", 1)[1])
+        print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
+    claims.write(root)
+
+
+def refuse_standin(table: Path) -> None:
+    """Published results never come from the stand-in assay.
+
+    Raises
+    ------
+    ValueError
+        If the table holds rows of it.
+    """
+    if "standin" in set(pd.read_csv(table, usecols=["data"])["data"]):
+        raise ValueError(
+            f"{table.name} holds results of the stand-in assay; set MPRA_DATA_DIR, or connect to "
+            "the network, and publish again"
+        )
+
+
+def publish_tables(source: Path, target: Path, experiment: str) -> None:
+    """Replace one experiment's tables and manifest entry; the others stay as they are."""
+    target.mkdir(exist_ok=True)
+    shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
+    if (source / experiment).is_dir():
+        shutil.rmtree(target / experiment, ignore_errors=True)
+        shutil.copytree(source / experiment, target / experiment)
+    published = target / "manifest.json"
+    manifest = json.loads(published.read_text("utf-8")) if published.is_file() else {}
+    manifest[experiment] = json.loads((source / "manifest.json").read_text("utf-8"))[experiment]
+    write_atomic(published, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: ``python -m lib.report quick [NAME ...]``."""
+    parser = argparse.ArgumentParser(prog="python -m lib.report", description=__doc__)
+    parser.add_argument("what", choices=["smoke", "quick", "publish"])
+    parser.add_argument("only", nargs="*", metavar="NAME", help="notebooks to run; all by default")
+    choice = parser.parse_args(arguments)
+    root = Path.cwd()
+    try:
+        if choice.what == "publish":
+            publish(root, choice.only)
+        else:
+            report(root, choice.what, choice.only)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Barcode counts to activities: a library worked by hand, the rules for bad files, thinning."""
+
+import numpy as np
+import pytest
+
+from lib.assays.counts import BarcodeCounts, Thresholds, activities, read_counts, thin
+
+
+def library(rna_of_e2: tuple[int, int] = (9, 9), dna_of_basal: int = 100) -> BarcodeCounts:
+    """Four barcodes that pass, one with little DNA."""
+    return BarcodeCounts(
+        label=np.array(["BASAL", "e1", "e1", "e2", "e3"], object),
+        dna=np.array([dna_of_basal, 100, 200, 400, 49]),
+        rna=np.array([[9, 9], [19, 19], [79, 79], list(rna_of_e2), [500, 500]]),
+        replicates=("RNA1", "RNA2"),
+    )
+
+
+def written(write_text, name: str, rows: str) -> object:
+    """A count file."""
+    return write_text("barcode\tlabel\tcount\n" + rows, name)
+
+
+def test_activity_by_hand():
+    # RNA + 1 over DNA, relative to BASAL's 10/100: e1 has (20/100)/0.1 = 2 and (80/200)/0.1 = 4,
+    # mean 3; e2 has (10/400)/0.1 = 1/4. Sample totals cancel.
+    frame, reference, dropped = activities(library(), Thresholds())
+    rows = frame.set_index("label")
+    assert rows.loc[["BASAL", "e1", "e2"], "activity"].tolist() == pytest.approx(
+        [0, np.log2(3), -2]
+    )
+    assert rows["noise_std"].tolist() == pytest.approx([0, 0, 0])
+    # Barcodes 2 and 4: s.d. sqrt(2) over mean 3; a single barcode has none.
+    assert rows.loc["e1", "barcode_cv"] == pytest.approx(np.sqrt(2) / 3)
+    assert np.isnan(rows.loc["e2", "barcode_cv"])
+    assert rows.loc["e1", ["n_barcodes", "dna_count", "rna_count"]].tolist() == [2, 300, 196]
+    assert reference == "basal"
+    assert dropped == {
+        "barcodes with little DNA": 1,
+        "barcodes with unsteady RNA": 0,
+        "elements without a kept barcode": 1,
+    }
+
+
+def test_replicate_spread_by_hand():
+    # e2's second replicate is (20/400)/0.1 = 1/2: mean 3/8, s.d. sqrt(2)/8, cv sqrt(2)/3.
+    row = activities(library((9, 19)), Thresholds()).frame.set_index("label").loc["e2"]
+    assert row["activity"] == pytest.approx(np.log2(3 / 8))
+    assert row["replicate_cv"] == pytest.approx(np.sqrt(2) / 3)
+    # Lognormal s.d. of a mean of two with squared cv 2/9: sqrt(ln(1 + 1/9)) in log2.
+    assert row["noise_std"] == pytest.approx(np.sqrt(np.log(10 / 9)) / np.log(2))
+
+
+def test_unsteady_rna_is_dropped_and_the_threshold_moves_it():
+    # Counts 0 and 10: s.d. 7.07 over 5.01 is 1.41.
+    result = activities(library((0, 10)), Thresholds())
+    assert result.dropped["barcodes with unsteady RNA"] == 1
+    assert "e2" not in set(result.frame["label"])
+    kept = activities(library((0, 10)), Thresholds(max_rna_cv=1.5))
+    assert "e2" in set(kept.frame["label"])
+
+
+def test_dna_threshold_is_inclusive():
+    for least, expected in ((50, {"BASAL", "e1", "e2"}), (49, {"BASAL", "e1", "e2", "e3"})):
+        frame = activities(library(), Thresholds(min_dna_counts=least)).frame
+        assert set(frame["label"]) == expected
+
+
+def test_low_basal_falls_back_to_the_labels_given():
+    # BASAL has RNA/DNA (10/119)/(1e5/100700), above 0.05; asking for 0.5 sends it to e1 (mean 0.3
+    # of RNA + 1 over DNA), so that e2 is (10/400)/0.3.
+    low = library(dna_of_basal=100_000)
+    result = activities(low, Thresholds(min_basal_median=0.5), fallback=["e1"])
+    assert result.reference == "fallback"
+    rows = result.frame.set_index("label")["activity"]
+    assert rows[["e1", "e2"]].tolist() == pytest.approx([0, np.log2(10 / 400 / 0.3)])
+
+
+def test_no_reference_is_refused():
+    with pytest.raises(ValueError, match="no kept barcode is labelled 'NONE'"):
+        activities(library(), Thresholds(basal_key="NONE"))
+    with pytest.raises(ValueError, match="no fall-back label is measured"):
+        activities(library(), Thresholds(min_basal_median=1e9), fallback=["other"])
+    with pytest.raises(ValueError, match="no barcode of 5 passes"):
+        activities(library(), Thresholds(min_dna_counts=10**6))
+
+
+def test_files_are_joined_by_barcode(write_text):
+    dna = written(write_text, "dna", "AA\tx\t5\nCC\ty\t7\n")
+    first = written(write_text, "r1", "CC\ty\t1\nAA\tx\t2\n")
+    second = written(write_text, "r2", "GG\ty\t4\nAA\tx\t3\n")
+    counts = read_counts(dna, {"RNA1": first, "RNA2": second})
+    assert counts.label.tolist() == ["x", "y", "y"]
+    assert counts.dna.tolist() == [5, 7, 0]
+    assert counts.rna.tolist() == [[2, 3], [1, 0], [0, 4]]
+    assert counts.replicates == ("RNA1", "RNA2")
+    # GG is in neither of the first two files, CC not in the third.
+    assert counts.repairs == {"barcodes absent from a sample read as 0": 3}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("AA\tx\t-1\n", "row 0: count -1 is not a whole number"),
+        ("AA\tx\t1\nCC\ty\t1.5\n", "row 1: count 1.5 is not a whole number"),
+        ("AA\tx\tmany\n", "'count' row 0 is 'many', not a number"),
+        ("AA\tx\t\n", "'count' row 0 is '', not a number"),
+        ("AA\tx\t1\nAA\tx\t2\n", "row 1: barcode 'AA' stands there twice"),
+        ("AA\tx\t0\n", "no counts but 0"),
+        ("AA\tother\t1\n", "barcode 'AA' is mapped to two labels: 'x', 'other'"),
+        ("", "no rows"),
+    ],
+)
+def test_bad_count_files_are_refused(write_text, rows, message):
+    good = written(write_text, "good", "AA\tx\t5\nCC\ty\t7\n")
+    bad = written(write_text, "bad", rows)
+    with pytest.raises(ValueError, match=message):
+        read_counts(good, {"RNA1": good, "RNA2": bad})
+
+
+def test_missing_columns_and_replicates_are_refused(write_text):
+    good = written(write_text, "good", "AA\tx\t5\n")
+    nameless = write_text("barcode\tname\tcount\nAA\tx\t1\n", "nameless")
+    with pytest.raises(ValueError, match="no column 'label'"):
+        read_counts(good, {"RNA1": good, "RNA2": nameless})
+    with pytest.raises(ValueError, match="1 RNA replicates given"):
+        read_counts(good, {"RNA1": good})
+    with pytest.raises(FileNotFoundError):
+        read_counts(good, {"RNA1": good, "RNA2": good.parent / "nothing"})
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.1, float("nan")])
+def test_thinning_fractions_are_probabilities(fraction):
+    with pytest.raises(ValueError, match="dna_fraction"):
+        thin(library(), fraction, 1, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="rna_fraction"):
+        thin(library(), 1, fraction, np.random.default_rng(0))
+
+
+def test_thinning_adds_the_variance_of_the_delta_method():
+    # Keeping a share f of n reads adds (1 - f) / (f n) to the variance of their logarithm.
+    n, m, f = 4000, 9000, 0.3
+    label = np.full(20_000, "e", object)
+    counts = BarcodeCounts(label, np.full(20_000, n), np.full((20_000, 2), m), ("a", "b"))
+    for dna, rna in ((f, 1.0), (1.0, f), (f, f)):
+        thinned = thin(counts, dna, rna, np.random.default_rng(1))
+        seen = np.log(thinned.rna[:, 0] / thinned.dna).var()
+        expected = (1 - dna) / (dna * n) + (1 - rna) / (rna * m)
+        assert seen == pytest.approx(expected, rel=0.05)  # 1 % standard error of a variance
+    assert counts.dna[0] == n, "the caller's counts are untouched"

@@ -1,0 +1,148 @@
+"""Six genotypes on two promoters: units by hand, censoring, pairs, bad input."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lib.assays as mpra
+from lib.assays import genotypes
+from lib.assays.genotypes import GENOTYPES, genotype_assay, related_rows
+from lib.sequences import encode
+
+
+@pytest.fixture
+def elements(random_dna):
+    """BASAL, two peaks intact and mutated, a scrambled element."""
+    one, two, scrambled, basal = random_dna(4, 164, 0)
+    return pd.DataFrame(
+        {
+            "library_id": ["basal", "P1", "P1_full", "P2", "P2_full", "Scr.1"],
+            "variant_type": [
+                "basal",
+                "wildtype",
+                "allCrxSites",
+                "wildtype",
+                "allCrxSites",
+                "scrambled",
+            ],
+            "chip_peak_id": ["", "P1", "P1", "P2", "P2", ""],
+            "CRE_sequence": [basal, one, "A" + one[1:], two, "A" + two[1:], scrambled],
+        }
+    )
+
+
+@pytest.fixture
+def measurements(elements):
+    """Mean 0.1 and s.d. 0.06 of 12 observations everywhere; P1 alone has 0.8, and 0 in Ehom."""
+    rows = [
+        {
+            "library": promoter,
+            "genotype": genotype,
+            "library_id": name,
+            "activity_mean": 0.8 if name == "P1" else 0.1,
+            "activity_std": 0.06,
+            "n_observations": 12,
+        }
+        for promoter in ("rho", "hsp68")
+        for genotype in reversed(GENOTYPES)
+        for name in reversed(elements["library_id"])
+    ]
+    frame = pd.DataFrame(rows)
+    zero = (
+        (frame["library"] == "rho") & (frame["genotype"] == "Ehom") & (frame["library_id"] == "P1")
+    )
+    frame.loc[zero, ["activity_mean", "activity_std"]] = 0.0
+    return frame
+
+
+def test_activity_and_error_by_hand(measurements, elements):
+    assay = genotype_assay(measurements, elements, "rho", epsilon=0.1)
+    assert assay.metadata["library_id"].tolist() == ["P1", "P1_full", "P2", "P2_full", "Scr.1"]
+    # (0.8 + 0.1) / (0.1 + 0.1) = 4.5; a mean of 0 gives 0.1 / 0.2; the others equal BASAL.
+    assert assay.activity[0] == pytest.approx([np.log2(4.5)] * 5 + [-1])
+    assert assay.activity[1:] == pytest.approx(np.zeros((4, 6)))
+    # Delta method: 0.06 / 0.9 / ln 2 over the root of 12 observations, or of 12 / 3 barcodes.
+    assert assay.se_observations[0, 0] == pytest.approx(0.06 / 0.9 / np.log(2) / np.sqrt(12))
+    assert assay.se_barcodes[0, 0] == pytest.approx(0.06 / 0.9 / np.log(2) / 2)
+    assert assay.basal == pytest.approx([0.1] * 6)
+
+
+def test_zeros_are_censored_and_kept(measurements, elements):
+    assay = genotype_assay(measurements, elements, "rho")
+    assert np.argwhere(assay.censored).tolist() == [[0, 5]]
+    assert assay.quantified.tolist() == [False, True, True, True, True]
+    assert np.isnan(assay.se_barcodes).sum() == 1 and np.isnan(assay.se_barcodes[0, 5])
+    assert np.isfinite(assay.activity).all()
+    assert not genotype_assay(measurements, elements, "hsp68").censored.any()
+    data = assay.dataset("Ehom")
+    assert data.metadata["censored"].tolist() == [True] + [False] * 4
+    assert data.metadata["quantified"].tolist() == [False] + [True] * 4
+    assert len(data) == 5 and data.noise_std is None
+
+
+def test_peaks_are_groups_and_pairs(measurements, elements):
+    assay = genotype_assay(measurements, elements, "rho")
+    assert assay.group.tolist() == [0, 0, 1, 1, 2]
+    intact, mutated = assay.site_pairs()
+    assert (intact.tolist(), mutated.tolist()) == ([0, 2], [1, 3])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m, e: (m.iloc[:-1], e), "has no activity_mean in genotype WT on hsp68"),
+        (lambda m, e: (pd.concat([m, m.iloc[-1:]]), e), "two measurements of basal in WT"),
+        (lambda m, e: (m.replace("Ehom", "Xhom"), e), "genotype is 'Xhom'; known are WT, Rhet"),
+        (lambda m, e: (m.assign(activity_mean=-1.0), e), "activity_mean -1 in genotype WT"),
+        (lambda m, e: (m.assign(activity_mean=np.nan), e), "row 0 is nan, not finite"),
+        (lambda m, e: (m.assign(n_observations=0), e), "'n_observations' row 0 is 0, not positive"),
+        (lambda m, e: (m.drop(columns="genotype"), e), "no column 'genotype'"),
+        (lambda m, e: (m, e.iloc[:-1]), "'Scr.1' is measured but has no sequence"),
+        (lambda m, e: (m, e.iloc[1:]), "'basal' among them"),
+        (lambda m, e: (m, pd.concat([e, e.iloc[1:2]])), "each library_id once"),
+    ],
+)
+def test_bad_tables_are_refused(measurements, elements, change, message):
+    with pytest.raises(ValueError, match=message):
+        genotype_assay(*change(measurements, elements), "hsp68")
+
+
+def test_unknown_names_and_epsilon_are_refused(measurements, elements):
+    with pytest.raises(ValueError, match="promoter is 'Rho'; known are rho, hsp68"):
+        genotype_assay(measurements, elements, "Rho")
+    assay = genotype_assay(measurements, elements, "rho")
+    with pytest.raises(ValueError, match="genotype is 'KO'; known are WT"):
+        assay.dataset("KO")
+    for epsilon in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="epsilon"):
+            genotype_assay(measurements, elements, "rho", epsilon)
+
+
+def test_relatives_are_found_through_many_mutants(random_dna):
+    # Thirty mutants of one origin share words: more than the 20 parents a word may have, but they
+    # are one parent.
+    one, two, three = random_dna(3, 100, 1)
+    mutants = encode([one[:row] + "N" + one[row + 1 :] for row in range(30)])
+    rows = encode([one[:30] + two[30:], three])
+    here, there = np.array(["a", "b"]), np.full(30, "a")
+    assert related_rows(rows, here, mutants, there).tolist() == [True, False]
+    # Rows that are relatives of each other are both related if one of them is.
+    assert related_rows(rows, np.array(["a", "a"]), mutants, there).tolist() == [True, True]
+    with pytest.raises(ValueError, match="codes has 100 nt, others has 60"):
+        related_rows(rows, here, mutants[:, :60], there)
+
+
+def test_real_assay_is_as_described():
+    if not os.environ.get("MPRA_DATA_DIR"):
+        pytest.skip("MPRA_DATA_DIR is not set: the real files are not tested")
+    rho, hsp68 = (genotypes.load(promoter) for promoter in genotypes.PROMOTERS)
+    assert rho.activity.shape == hsp68.activity.shape == (3746, 6)
+    # 8 and 479 published means are 0.
+    assert (rho.censored.sum(), hsp68.censored.sum()) == (8, 479)
+    assert len(rho.site_pairs()[0]) == 1723
+    with_wild = np.corrcoef(rho.activity[rho.quantified].T)[0]
+    assert with_wild == pytest.approx([1, 0.91, 0.87, 0.77, 0.62, 0.51], abs=0.03)
+    data = mpra.load("retina_genotypes", promoter="hsp68", genotype="Rhom")
+    assert data.metadata["censored"].sum() == 141

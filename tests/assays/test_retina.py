@@ -1,0 +1,199 @@
+"""The retina loaders on a small written library, and on the real files where they are."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+import lib.assays as mpra
+from lib.assays import retina
+from lib.assays.counts import Thresholds
+from lib.assays.retina import design, origin, parse_fasta
+
+CONFIG = """---
+min_dna_counts: 20
+max_rna_cv: 0.7
+basal_key: BASAL
+min_basal_median: 0.0
+output_dir: Measurements/
+libraries: {
+  library1: {
+    rna_files: {RNA1: L1/r1.counts, RNA2: L1/r2.counts},
+    dna_file: [DNA, L1/dna.counts],
+  },
+  library2: {
+    rna_files: {RNA1: L1/r1.counts, RNA2: L1/r2.counts},
+    dna_file: [DNA, L1/dna.counts],
+  },
+}
+...
+"""
+LABELS = {
+    "wild": "chr1-1-164_CPPP_WT",
+    "mutant": "chr1-1-164_CPPP_MUT-allCrxSites;A1C",
+    "moved": "chr2-1-164_CPPP_WT;move7",
+    "far": "chr3-1-164_CPPP_WT",
+    "chimera": "chr3-1-164_CPPP_WT;82chim2223",
+    "scrambled": "chr9-1-164_CPPP_scrambled",
+    "block": "building-block_ChNh",
+    "lost": "chr4-1-164_CPPP_WT",
+    "BASAL": "BASAL",
+}
+
+
+@pytest.fixture
+def small_library(tmp_path, random_dna, monkeypatch):
+    """One library in the upstream layout: config, counts, FASTA files, test sets."""
+    one, two, three, four = random_dna(4, 164, 0)
+    shared = one[:40] + two[40:]  # a 20-mer links origins 1 and 2
+    sequences = {
+        "wild": one,
+        "mutant": "C" + one[1:],
+        "moved": shared,
+        "far": three,
+        "chimera": three[:82] + one[82:],
+        "scrambled": four,
+        "block": three[:100],
+    }
+
+    def fasta(names):
+        return "".join(f">{LABELS[name]}\n{sequences[name]}\n" for name in names)
+
+    files = {
+        f"Data/Sequences/Fasta/library{name}.fasta": fasta(["wild"]) for name in retina.LIBRARIES
+    }
+    files["Data/Sequences/Fasta/library1.fasta"] = fasta(
+        ["wild", "mutant", "moved", "far", "chimera", "block"]
+    )
+    files["Data/Sequences/Fasta/scrambled.fasta"] = fasta(["scrambled"])
+    files["Data/Sequences/Fasta/standards.fasta"] = fasta(["wild"])
+    for name in retina.TEST_SETS:
+        files[f"Data/Sequences/Fasta/{name}.fasta"] = fasta(["far"])
+    files[retina.CONFIG_PATH] = CONFIG
+    rows = [f"BC{row}\t{label}\t{{}}\n" for row, label in enumerate(LABELS.values())]
+    for sample, count in (("dna", 100), ("r1", 50), ("r2", 60)):
+        files[f"Data/L1/{sample}.counts"] = "barcode\tlabel\tcount\n" + "".join(rows).replace(
+            "{}", str(count)
+        )
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.setattr(retina, "fetch", lambda dataset, path: tmp_path / path)
+    return tmp_path
+
+
+def test_thresholds_come_from_the_config(small_library):
+    assert retina.default_thresholds() == Thresholds(20, 0.7, "BASAL", 0.0)
+
+
+def test_elements_controls_and_groups(small_library):
+    data = retina.load(["1"])
+    table = data.metadata.set_index("label")
+    assert data.metadata["label"].tolist() == [
+        LABELS[name] for name in ("wild", "mutant", "moved", "far")
+    ]
+    assert data.codes.shape == (4, 164)
+    # All barcodes have the same counts, BASAL among them.
+    assert data.activity == pytest.approx(np.zeros(4))
+    assert table["design"].tolist() == ["genomic", "mutant", "designed", "genomic"]
+    assert table["origin"].tolist() == ["chr1-1-164"] * 2 + ["chr2-1-164", "chr3-1-164"]
+    assert table["group_origin"].tolist() == [0, 0, 1, 2]
+    assert table["group_joined"].tolist() == [0, 0, 0, 1]
+    assert data.group.tolist() == [0, 0, 0, 1]
+    assert table["test_set"].tolist() == [False, False, False, True]
+    assert set(table["library"]) == {"1"} and set(table["n_barcodes"]) == {1}
+    assert {what: n for what, n in data.repairs.items() if n} == {
+        "reference rows dropped": 1,
+        "elements without a sequence": 1,
+        "elements of another length": 1,
+        "controls dropped": 1,
+        "chimeras dropped": 1,
+    }
+
+
+def test_options(small_library):
+    by_origin = retina.load(["1"], grouping="origin", keep_chimeras=True, keep_controls=True)
+    assert by_origin.metadata["design"].tolist().count("chimera") == 1
+    assert by_origin.metadata["design"].tolist().count("control") == 1
+    labels = by_origin.metadata.set_index("label")
+    # The chimera holds DNA of origin 1 too: it joins 3 to 1.
+    assert labels.loc[LABELS["far"], "group_joined"] == labels.loc[LABELS["wild"], "group_joined"]
+    assert (by_origin.group == labels["group_origin"]).all()
+    both = retina.load(["2", "1"])
+    assert both.metadata["library"].tolist() == ["2"] * 4 + ["1"] * 4
+    assert (both.group[:4] == both.group[4:]).all()
+    with pytest.raises(ValueError, match="no barcode of 9 passes"):
+        retina.load(["1"], thresholds=Thresholds(min_dna_counts=101))
+
+
+@pytest.mark.parametrize("libraries", [[], ["8"], ["1", "1"], "12x"])
+def test_unknown_libraries_are_refused(libraries):
+    with pytest.raises(ValueError, match="choose among 1, 2, 3, 4, 5, 6, 7, 9a, 9b"):
+        retina.load(libraries)
+
+
+def test_unknown_grouping_is_refused():
+    with pytest.raises(ValueError, match="choose among joined, origin"):
+        retina.load(["1"], grouping="peak")
+
+
+def test_missing_replicate_file_is_an_error(small_library):
+    (small_library / "Data/L1/r2.counts").unlink()
+    with pytest.raises(FileNotFoundError):
+        retina.load(["1"])
+
+
+def test_one_label_for_two_sequences_is_refused(small_library):
+    path = small_library / "Data/Sequences/Fasta/library7.fasta"
+    path.write_text(f">{LABELS['wild']}\n{'A' * 164}\n")
+    with pytest.raises(ValueError, match="stands for another sequence in library7"):
+        retina.load(["1"])
+
+
+def test_fasta_rules():
+    assert parse_fasta(">a\r\nac\r\ngt\r\n>b;c d\r\nTT\r\n", "x") == {"a": "ACGT", "b;c d": "TT"}
+    assert parse_fasta(">a\nAC\n>a\nAC\n", "x") == {"a": "AC"}
+    with pytest.raises(ValueError, match="'a' stands for two sequences"):
+        parse_fasta(">a\nAC\n>a\nAG\n", "x")
+    for text in ("", "AC\n", ">a\n", ">\nAC\n", ">a\n>b\nAC\n"):
+        with pytest.raises(ValueError, match="no label or no sequence"):
+            parse_fasta(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("variant", "kind"),
+    [
+        ("WT", "genomic"),
+        ("WT;G3C,A7G", "mutant"),
+        ("WT;A5T;C20T,T23C", "mutant"),
+        ("MUT-allCrxSites", "mutant"),
+        ("MUT-shape", "mutant"),
+        ("MUT-allCrxSites;A17G", "mutant"),
+        ("WT;HAND_T139G,G140T", "mutant"),
+        ("MUT-shape;127iCRX-F", "designed"),
+        ("WT;HAND_62mRAX-1", "designed"),
+        ("WT;del11;T68G", "designed"),
+        ("WT;71chim2223;C1A,A2C;119iMEF2D-R,24dRORB-F", "chimera"),
+        ("scrambled", "control"),
+    ],
+)
+def test_designs(variant, kind):
+    label = f"chr7-11-175_CPPE_{variant}"
+    assert (design(label), origin(label)) == (kind, "chr7-11-175")
+
+
+@pytest.mark.slow
+def test_real_libraries_are_as_described():
+    if not os.environ.get("MPRA_DATA_DIR"):
+        pytest.skip("MPRA_DATA_DIR is not set: the real files are not tested")
+    start = time.process_time()
+    data = mpra.load("retina_libraries", libraries=retina.LIBRARIES)
+    assert time.process_time() - start < 20  # seconds of one core for 0.93 million count rows
+    assert data.metadata.groupby("library").size().min() > 2500
+    assert data.metadata["origin"].nunique() > 5000
+    sizes = np.bincount(data.group)
+    assert sizes.max() / len(data) < 0.03
+    five = mpra.load("retina_libraries", keep_chimeras=True)
+    assert np.bincount(five.metadata["group_joined"]).max() / len(five) > 0.4
+    assert set(five.metadata["reference"]) == {"basal"}

@@ -1,0 +1,238 @@
+"""Pins, verification, downloads and the offline memory."""
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lib.assays import sources
+from lib.assays.sources import (
+    DataUnavailable,
+    HashMismatch,
+    Pin,
+    all_pins,
+    available,
+    data_hashes,
+    fetch,
+    find_pin,
+)
+
+BODY = b"seq\tmean_value\nACGT\t1\n"
+
+
+def blob_id(content: bytes) -> str:
+    """Git's id of a file: SHA-1 of ``blob <size>``, a NUL and the bytes."""
+    return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
+
+
+def pin_of(content: bytes, path: str = "data/a table.tsv", sha256: bool = True) -> Pin:
+    """A pin of some content."""
+    return Pin(
+        dataset="toy",
+        repository="owner/name",
+        commit="0123456789abcdef0123456789abcdef01234567",
+        path=path,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest() if sha256 else "",
+        git_blob_sha1=blob_id(content),
+        licence="MIT",
+        citation="nobody",
+    )
+
+
+def served(pin: Pin) -> str:
+    """Path under which the server must hold the pin's file."""
+    return f"/{pin.repository}/{pin.commit}/{pin.path.replace(' ', '%20')}"
+
+
+def files_below(folder: Path) -> list[str]:
+    """Names of all files below a folder, hidden ones too."""
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+def test_every_pin_is_complete():
+    for pin in all_pins():
+        assert len(pin.commit) == 40 and len(pin.git_blob_sha1) == 40
+        assert len(pin.sha256) in (0, 64)
+        assert (pin.bytes is None) == (pin.sha256 == "")
+        assert not Path(pin.path).is_absolute() and ".." not in Path(pin.path).parts
+        assert pin.licence and pin.citation and "/" in pin.repository
+
+
+def test_known_blob_id():
+    # The id that git gives the empty file, and "hello\n".
+    assert blob_id(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+    assert blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_unknown_path_names_the_known_ones():
+    with pytest.raises(ValueError, match=r"WTC11_valid\.tsv"):
+        find_pin("wtc11", "nothing.tsv")
+    with pytest.raises(ValueError, match="plant, retina, wtc11"):
+        find_pin("moss", "nothing.tsv")
+
+
+@pytest.mark.parametrize("sha256", [True, False])
+def test_data_folder_comes_first(tmp_path, upstream, monkeypatch, sha256):
+    pin = pin_of(BODY, sha256=sha256)
+    place = tmp_path / "own" / "toy" / pin.path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(BODY)
+    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
+    assert fetch("toy", pin.path, [pin]) == place
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("sha256", [True, False])
+@pytest.mark.parametrize("content", [BODY[:-1], BODY + b" ", b"", BODY.replace(b"A", b"C")])
+def test_altered_file_is_refused_with_both_hashes(tmp_path, upstream, monkeypatch, content, sha256):
+    pin = pin_of(BODY, sha256=sha256)
+    place = tmp_path / "own" / "toy" / pin.path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
+    with pytest.raises(HashMismatch) as caught:
+        fetch("toy", pin.path, [pin])
+    seen = hashlib.sha256(content).hexdigest() if sha256 else blob_id(content)
+    expected = pin.sha256 if sha256 else pin.git_blob_sha1
+    for part in (str(place), seen, expected):
+        assert part in str(caught.value)
+
+
+def test_a_file_changed_after_its_check_is_noticed(tmp_path, upstream, monkeypatch):
+    pin = pin_of(BODY)
+    place = tmp_path / "own" / "toy" / pin.path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(BODY)
+    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
+    fetch("toy", pin.path, [pin])
+    place.write_bytes(BODY + b"more")
+    with pytest.raises(HashMismatch):
+        fetch("toy", pin.path, [pin])
+
+
+def test_large_file_pointer_is_named_even_with_the_pinned_hash(tmp_path, upstream, monkeypatch):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    pin = pin_of(pointer, sha256=False)
+    upstream.files[served(pin)] = pointer
+    with pytest.raises(HashMismatch, match="large-file pointer"):
+        fetch("toy", pin.path, [pin])
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("sha256", [True, False])
+def test_download_once_then_cache(tmp_path, upstream, sha256):
+    pin = pin_of(BODY, sha256=sha256)
+    upstream.files[served(pin)] = BODY
+    path = fetch("toy", pin.path, [pin])
+    assert path.read_bytes() == BODY
+    assert (tmp_path / "cache") in path.parents
+    upstream.files.clear()
+    assert fetch("toy", pin.path, [pin]) == path
+    assert upstream.asked == [served(pin)]
+    assert files_below(tmp_path) == ["a table.tsv"]
+
+
+def test_wrong_download_is_refused_and_leaves_nothing(tmp_path, upstream):
+    pin = pin_of(BODY)
+    upstream.files[served(pin)] = b"other"
+    with pytest.raises(HashMismatch) as caught:
+        fetch("toy", pin.path, [pin])
+    assert pin.sha256 in str(caught.value)
+    assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
+    assert pin.url in str(caught.value)
+    assert files_below(tmp_path) == []
+
+
+def test_download_cut_short_leaves_nothing(tmp_path, upstream):
+    pin = pin_of(BODY, path="a.short.tsv")
+    upstream.files[served(pin)] = BODY[:4]
+    with pytest.raises((DataUnavailable, HashMismatch)):
+        fetch("toy", pin.path, [pin])
+    assert files_below(tmp_path) == []
+
+
+def test_missing_upstream_says_how_to_get_it(tmp_path, upstream):
+    pin = pin_of(BODY)
+    with pytest.raises(DataUnavailable) as caught:
+        fetch("toy", pin.path, [pin])
+    for part in ("404", "MPRA_DATA_DIR", "toy/data/a table.tsv", pin.url):
+        assert part in str(caught.value)
+    assert os.environ["MPRA_OFFLINE"] == "0", "an HTTP answer is a connection"
+    assert files_below(tmp_path) == []
+
+
+def test_unwritable_cache_is_named(tmp_path, upstream, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("MPRA_CACHE_DIR", str(tmp_path / "file"))
+    pin = pin_of(BODY)
+    upstream.files[served(pin)] = BODY
+    with pytest.raises(DataUnavailable, match="MPRA_CACHE_DIR"):
+        fetch("toy", pin.path, [pin])
+
+
+def test_no_connection_costs_once_and_for_children_too(tmp_path, upstream, monkeypatch):
+    with socket.socket() as free:  # bound, never listening: connections are refused
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MPRA_MIRROR", f"http://127.0.0.1:{free.getsockname()[1]}")
+        pin = pin_of(BODY)
+        assert not available("toy", [pin.path], [pin])
+        assert os.environ["MPRA_OFFLINE"] == "1"
+    monkeypatch.setenv("MPRA_MIRROR", upstream.url)
+    upstream.files[served(pin)] = BODY
+    with pytest.raises(DataUnavailable, match="MPRA_OFFLINE"):
+        fetch("toy", pin.path, [pin])
+    assert upstream.asked == []
+
+
+def test_a_server_that_never_answers_costs_the_time_limit_at_most(monkeypatch, upstream):
+    assert sources.CONNECT_TIMEOUT <= 5
+    monkeypatch.setattr(sources, "CONNECT_TIMEOUT", 0.3)
+    with socket.socket() as silent:  # accepts, never speaks
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(1)
+        monkeypatch.setenv("MPRA_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        pin = pin_of(BODY)
+        start = time.monotonic()
+        with pytest.raises(DataUnavailable, match="no connection"):
+            fetch("toy", pin.path, [pin])
+        assert time.monotonic() - start < 3  # 0.3 s and the machine's own delays
+
+
+def test_a_damaged_file_is_not_an_absent_one(upstream):
+    pin = pin_of(BODY)
+    upstream.files[served(pin)] = b"other"
+    with pytest.raises(HashMismatch):
+        available("toy", [pin.path], [pin])
+
+
+def test_hashes_for_the_manifest(upstream):
+    pin = pin_of(BODY, sha256=False)
+    upstream.files[served(pin)] = BODY
+    expected = {"toy/data/a table.tsv": f"sha256:{hashlib.sha256(BODY).hexdigest()}"}
+    assert data_hashes("toy", [pin.path], [pin]) == expected
+
+
+@pytest.mark.slow
+def test_a_killed_download_is_never_taken_for_the_file(tmp_path, upstream):
+    pin = pin_of(BODY, path="a.slow.tsv")
+    upstream.files[served(pin)] = BODY
+    script = f"from lib.assays.sources import Pin, fetch\nfetch('toy', {pin.path!r}, [{pin!r}])\n"
+    child = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        deadline = time.monotonic() + 60
+        while not upstream.asked and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert upstream.asked, "the child never asked"
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    upstream.release.set()
+    assert "a.slow.tsv" not in files_below(tmp_path)
+    assert fetch("toy", pin.path, [pin]).read_bytes() == BODY

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from lib.data.relatives import dust_score, leak_groups
+from lib.sequences import encode, kmer_codes, reverse_complement
+
+
+def random_codes(n, length=60, seed=0):
+    return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+
+
+def test_unrelated_sequences_stay_apart():
+    assert len(set(leak_groups(random_codes(200)))) == 200
+
+
+def test_one_shared_word_links_on_either_strand():
+    codes = random_codes(4)
+    codes[1, :20] = codes[0, 30:50]
+    codes[3, 5:25] = reverse_complement(codes[2:3])[0, :20]
+    assert leak_groups(codes).tolist() == [0, 0, 1, 1]
+
+
+def test_nineteen_shared_letters_do_not_link_at_twenty():
+    codes = random_codes(2)
+    codes[1, :19] = codes[0, 30:49]
+    codes[1, 19] = (codes[0, 49] + 1) % 4
+    assert len(set(leak_groups(codes))) == 2
+
+
+def test_relatives_chain():
+    codes = random_codes(3)
+    codes[1, :25] = codes[0, -25:]
+    codes[2, :25] = codes[1, -25:]
+    assert len(set(leak_groups(codes))) == 1
+
+
+def test_a_word_in_more_than_twenty_parents_links_nothing():
+    codes = random_codes(21)
+    codes[:, 10:30] = codes[0, 10:30]
+    codes[:, [9, 30]] = 4  # or the word would grow by chance in some of the rows
+    assert len(set(leak_groups(codes))) == 21
+    assert len(set(leak_groups(codes[:20]))) == 1
+
+
+def test_copies_of_one_sequence_are_one_parent():
+    copies = np.repeat(random_codes(1), 30, axis=0)
+    assert len(set(leak_groups(copies))) == 1
+
+
+@pytest.mark.parametrize("unit", ["A", "AC", "ACG"])
+def test_repeats_link_nothing(unit):
+    codes = random_codes(2)
+    codes[:, :30] = encode([unit * (30 // len(unit))])[0]
+    assert len(set(leak_groups(codes))) == 2
+
+
+def test_dust_score_by_hand():
+    # 20 A hold 18 equal triplets: 18·17/2 pairs over 17. ACGTACGT…: four triplets, 5+5+4+4 times:
+    # (10 + 10 + 6 + 6) / 17.
+    repeats = encode(["A" * 20, "ACGT" * 5])
+    scores = dust_score(kmer_codes(repeats, 20)[0][:, 0], 20)
+    assert scores.tolist() == [9.0, 32 / 17]
+
+
+def test_known_parents_are_kept_together_and_joined():
+    codes = random_codes(4)
+    codes[3, :20] = codes[1, :20]
+    assert leak_groups(codes, parents=["a", "a", "b", "c"]).tolist() == [0, 0, 1, 0]
+
+
+def test_long_words_group_like_short_ones():
+    """Past 64 bits for word and owner together the sort is another one."""
+    codes = random_codes(40)
+    codes[30:, :40] = codes[:10, 20:]
+    assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()
+    assert len(set(leak_groups(codes, k=31))) == 30
+
+
+def test_sequences_of_unknown_letters_only_stand_alone():
+    codes = np.full((3, 30), 4, np.uint8)
+    codes[1:] = random_codes(2, length=30)
+    assert len(set(leak_groups(codes))) == 3
+
+
+def test_words_with_unknown_letters_do_not_link():
+    codes = random_codes(2)
+    codes[1] = codes[0]
+    codes[1, ::10] = 4
+    assert len(set(leak_groups(codes))) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: leak_groups(random_codes(3), k=3), "k is 3"),
+        (lambda: leak_groups(random_codes(3), parents=[1, 2]), "parents has 2 rows"),
+    ],
+)
+def test_impossible_groupings_are_refused(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()

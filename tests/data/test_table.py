@@ -1,0 +1,275 @@
+"""Rules for bad input: each line of the table in the module's docstring."""
+
+import io
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lib.data.table import dataset_from_frame, load_table, trim_ends
+from lib.sequences import decode
+
+
+def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
+    """A frame with these sequences and activities 0, 1, 2 and so on."""
+    return pd.DataFrame(
+        {
+            "sequence": pd.Series(sequences, dtype=object),
+            "activity": np.arange(len(sequences), dtype=float),
+        }
+        | columns
+    )
+
+
+def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
+    """The frame must be refused in these words."""
+    with pytest.raises(ValueError, match=message):
+        dataset_from_frame(frame, name="toy", **options)
+
+
+def test_all_columns_in_their_places(write_text, random_dna):
+    first, second = random_dna(2, 30, 0)
+    path = write_text(
+        f"id,dna,log2,sd,w,origin\nx1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n",
+        "my.v2.csv",
+    )
+    dataset = load_table(
+        path,
+        sequence_column="dna",
+        activity_column="log2",
+        noise_column="sd",
+        weight_column="w",
+        group_column="origin",
+        oriented=True,
+        unit="log2",
+    )
+    assert dataset.name == "my"
+    assert decode(dataset.codes) == [first, second]
+    assert dataset.activity.tolist() == [-1.5, 0.2]
+    assert dataset.noise_std.tolist() == [0.25, 0.5]
+    assert dataset.weight.tolist() == [2.0, 1.0]
+    assert dataset.group.tolist() == [0, 1]
+    assert dataset.metadata.to_dict("list") == {"id": ["x1", "x2"], "origin": ["a", "b"]}
+    assert (dataset.oriented, dataset.unit, dataset.repairs) == (True, "log2", {})
+
+
+def test_other_columns_may_share_a_name(write_text):
+    dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
+    assert dataset.metadata.values.tolist() == [["a", "b"]]
+
+
+def test_parquet_gives_the_same_data_set(write_text, random_dna):
+    frame = frame_of(random_dna(5, 40, 1))
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer)
+    text = load_table(write_text(frame.to_csv(index=False)))
+    columnar = load_table(write_text(buffer.getvalue(), "table.parquet"))
+    assert text.fingerprint == columnar.fingerprint
+
+
+def test_sequences_are_mended_and_counted():
+    dataset = dataset_from_frame(frame_of(["acgta", " ACGUA ", "ACGTN", "uuuuc"]), name="toy")
+    assert decode(dataset.codes) == ["ACGTA", "ACGTA", "ACGTN", "TTTTC"]
+    assert dataset.repairs == {
+        "lower case raised": 2,
+        "U read as T": 2,
+        "surrounding spaces removed": 1,
+        "duplicate sequences kept": 1,
+        "sequences with different activities": 1,
+    }
+
+
+def test_reading_and_cleaning_counts_stand_together(write_text):
+    dataset = load_table(write_text("sequence,activity\r\nacgt,1\r\nGGGG,2\r\n"))
+    assert dataset.repairs == {"CRLF line ends": 3, "lower case raised": 1}
+
+
+def test_callers_counts_are_not_changed():
+    counts = {"gzip unpacked": 1}
+    dataset_from_frame(frame_of(["acgt"]), name="toy", repairs=counts)
+    assert counts == {"gzip unpacked": 1}
+
+
+def test_duplicates_stay_in_one_group(random_dna, reverse_complement):
+    one, two = random_dna(2, 40, 2)
+    dataset = dataset_from_frame(frame_of([one, two, one, reverse_complement(one)]), name="toy")
+    assert dataset.group[0] == dataset.group[2] == dataset.group[3] != dataset.group[1]
+    assert dataset.repairs == {
+        "duplicate sequences kept": 1,
+        "sequences with different activities": 1,
+    }
+
+
+def test_equal_activities_of_duplicates_are_not_called_different():
+    frame = pd.DataFrame({"sequence": ["ACGTA", "ACGTA"], "activity": [1.0, 1.0]})
+    assert dataset_from_frame(frame, name="toy").repairs == {"duplicate sequences kept": 1}
+
+
+def test_given_groups_that_share_a_sequence_are_joined(reverse_complement):
+    # a and b share ACGTAAC (one reversed), c stands alone: three labels, two groups.
+    sequences = ["ACGTAAC", "GGGTTTA", reverse_complement("ACGTAAC"), "CCCCTAT"]
+    frame = frame_of(sequences, origin=["a", "a", "b", "c"])
+    dataset = dataset_from_frame(frame, name="toy", group_column="origin")
+    assert dataset.group.tolist() == [0, 0, 0, 1]
+    assert dataset.repairs == {"groups joined by a shared sequence": 1}
+    assert dataset.metadata["origin"].tolist() == ["a", "a", "b", "c"]
+
+
+def test_shared_twenty_mers_link_by_default(random_dna):
+    a, b, c = random_dna(3, 60, 3)
+    relative = b[:40] + a[:20]
+    dataset = dataset_from_frame(frame_of([a, relative, c, b]), name="toy")
+    assert dataset.group[0] == dataset.group[1] == dataset.group[3] != dataset.group[2]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "row 1 is '', not a number"),
+        ("high", "row 1 is 'high', not a number"),
+        ("1,5", "row 1 is '1,5', not a number"),
+        ("1_000", "row 1 is '1_000', not a number"),
+        ("NA", "row 1 is 'NA', not a number"),
+        ("nan", "row 1 is 'nan', not finite"),
+        ("-inf", "row 1 is '-inf', not finite"),
+        ("1e999", "row 1 is '1e999', not finite"),
+        (None, "row 1 is None, not a number"),
+        (True, "row 1 is True, not a number"),
+        (float("nan"), "row 1 is nan, not finite"),
+    ],
+)
+def test_activity_that_is_no_number(value, message):
+    frame = frame_of(["ACGT", "CCGT"]).astype({"activity": object})
+    frame.loc[1, "activity"] = value
+    refused(frame, message)
+
+
+@pytest.mark.parametrize("column", ["noise_column", "weight_column"])
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_noise_and_weight_are_positive(column, value):
+    frame = frame_of(["ACGT", "CCGT"], extra=[1.0, value])
+    refused(frame, f"'extra' row 1 is {value}, not positive", **{column: "extra"})
+
+
+@pytest.mark.parametrize(
+    ("sequences", "message"),
+    [
+        (["ACGT", "ACXT"], "sequence 1 holds 'X' at position 2"),
+        (["ACGT", "AC T"], "sequence 1 holds ' ' at position 2"),
+        (["ACGT", "AC-T"], "sequence 1 holds '-' at position 2"),
+        (["ACGT", "ACßT"], "row 1"),
+        (["ACGT", ""], "row 1 is '', not a sequence"),
+        (["ACGT", "  "], "row 1 is '  ', not a sequence"),
+        (["ACGT", None], "row 1 is None, not a sequence"),
+        (["ACGT", 7.0], "row 1 is 7.0, not a sequence"),
+        (["ACGT", "ACGTA", "CCCC"], "row 1 has 5 nt, most rows have 4"),
+        (["ACGTA", "ACGT", "CCCC"], "row 0 has 5 nt, most rows have 4"),
+        (["ACGT", "NNNN"], "row 1 holds nothing but N"),
+        (["ACG", "TCC"], "3 nt are too few to find relatives; pass group_column"),
+    ],
+)
+def test_sequences_refused(sequences, message):
+    refused(frame_of(sequences), message)
+
+
+def test_short_sequences_are_fine_with_groups():
+    frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
+    assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
+
+
+@pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
+def test_every_row_needs_a_group(value):
+    frame = frame_of(["ACGT", "CCCC"], origin=["a", value])
+    refused(frame, "row 1 .*every row needs a group", group_column="origin")
+
+
+def test_adapters_left_on_are_refused_with_the_remedy(random_dna):
+    cores = random_dna(40, 60, 4)
+    sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
+    refused(
+        frame_of(sequences), "trim_prefix='AGGACCGGATCA', trim_suffix='CATTGCGTGA', or keep_shared"
+    )
+    trimmed = dataset_from_frame(
+        frame_of(sequences), name="toy", trim_prefix="AGGACCGGATCA", trim_suffix="CATTGCGTGA"
+    )
+    assert decode(trimmed.codes) == cores
+    kept = dataset_from_frame(frame_of(sequences), name="toy", keep_shared_ends=True)
+    assert kept.codes.shape == (40, 82)
+
+
+@pytest.mark.parametrize(("with_adapter", "is_refused"), [(36, False), (37, True)])
+def test_over_nine_tenths_make_an_adapter(random_dna, with_adapter, is_refused):
+    # 36 of 40 is 90 %, not over it; 37 of 40 is.
+    sequences = random_dna(40, 60, 5)
+    sequences = ["A" * 5 + "CGCGTCA" + s[12:] for s in sequences[:with_adapter]] + sequences[
+        with_adapter:
+    ]
+    if is_refused:
+        refused(frame_of(sequences), "trim_prefix")
+    else:
+        assert len(dataset_from_frame(frame_of(sequences), name="toy")) == 40
+
+
+def test_nine_shared_letters_or_few_sequences_are_no_adapter(random_dna):
+    nine = ["ACGATCGAT" + "ACGT"[row % 4] + core for row, core in enumerate(random_dna(40, 50, 6))]
+    assert len(dataset_from_frame(frame_of(nine), name="toy")) == 40
+    few = ["ACGATCGATACCA" + core for core in random_dna(9, 50, 7)]
+    assert len(dataset_from_frame(frame_of(few * 10), name="toy")) == 90
+
+
+def test_padding_is_no_adapter(random_dna):
+    padded = ["N" * 12 + core for core in random_dna(40, 50, 8)]
+    assert len(dataset_from_frame(frame_of(padded), name="toy")) == 40
+
+
+def test_a_row_without_the_adapter_is_named():
+    sequences = ["GGACATT", "GGTTATT", "GATTATT"]
+    with pytest.raises(ValueError, match=r"row 2 starts with 'GA', not with the adapter 'GG'"):
+        trim_ends(sequences, "GG", "TT", "dna")
+    with pytest.raises(ValueError, match=r"row 0 ends with 'TT', not with the adapter 'AA'"):
+        trim_ends(sequences, "", "AA", "dna")
+    with pytest.raises(ValueError, match="row 0 has 4 nt, no more than its adapters"):
+        trim_ends(["GGTT"], "GG", "TT", "dna")
+
+
+def test_missing_columns_and_rows():
+    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
+    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
+    refused(frame_of([]), "no rows")
+
+
+def test_hostile_labels_are_labels(random_dna):
+    labels = ["'; DROP TABLE x; --", "../../x", "=1+1"]
+    frame = frame_of(random_dna(3, 30, 9), origin=labels)
+    dataset = dataset_from_frame(frame, name="toy", group_column="origin")
+    assert dataset.metadata["origin"].tolist() == labels
+    assert len(set(dataset.group)) == 3
+
+
+@settings(
+    max_examples=100,
+    deadline=timedelta(seconds=2),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.text(alphabet="ACGTNUacgtnx -", max_size=9),
+            st.text(alphabet="0123456789.-+einfa_ ", max_size=6),
+        ),
+        max_size=6,
+    )
+)
+def test_any_cells_give_a_clean_data_set_or_a_value_error(write_text, rows):
+    body = "".join(f"{sequence}\t{activity}\n" for sequence, activity in rows)
+    path = write_text("sequence\tactivity\n" + body)
+    try:
+        dataset = load_table(path)
+    except ValueError:
+        return
+    assert len(dataset) == len(rows)
+    assert np.isfinite(dataset.activity).all() and np.isfinite(dataset.gc).all()
+    assert set("".join(decode(dataset.codes))) <= set("ACGTN")

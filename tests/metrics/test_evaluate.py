@@ -1,0 +1,288 @@
+"""The tidy table of one model on one part: values, intervals, bins, oracle, edges, speed."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lib.metrics import accuracy, calibration, coverage, scoring, selective
+from lib.metrics.evaluate import COLUMNS, compare, evaluate
+from lib.metrics.groups import quantile_bins
+
+
+def make(n=400, seed=0, **columns):
+    rng = np.random.default_rng(seed)
+    mean = rng.normal(size=n)
+    std = rng.uniform(0.3, 1.2, n)
+    table = {"mean": mean, "std": std, "target": mean + std * rng.normal(size=n)}
+    return pd.DataFrame(table | columns)
+
+
+def overall(frame):
+    return frame[frame["by"] == ""].set_index("metric")
+
+
+def run(table, **options):
+    return evaluate(table, rng=np.random.default_rng(1), **{"draws": 100} | options)
+
+
+@pytest.mark.parametrize("n", [5, 57, 400])
+def test_values_are_those_of_the_pure_functions(n):
+    table = make(n, group=np.arange(n) // 3)
+    mean, std, target = table["mean"], table["std"], table["target"]
+    scores = overall(run(table, climatology=(0.2, 1.4)))["value"]
+    by_pair = ("pearson_r", "spearman_r", "rmse", "mae", "bias", "r2_cod", "r2_pearson")
+    expected = {name: getattr(accuracy, name)(mean, target) for name in by_pair}
+    expected["sd_target"] = accuracy.sd_target(target)
+    by_forecast = ("pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zms", "zms_robust")
+    for name in (*by_forecast, "zvar", "zve", "unc_error_spearman"):
+        expected[name] = getattr(calibration, name)(mean, std, target)
+    expected |= {name: getattr(calibration, name)(std) for name in ("sharpness", "dispersion_cv")}
+    for name in ("nll_gaussian", "crps_gaussian"):
+        expected[name] = getattr(scoring, name)(mean, std, target)
+    expected["crps_skill"] = scoring.crps_skill(mean, std, target, (0.2, 1.4))
+    for level in (0.5, 0.8, 0.9, 0.95):
+        percent = round(100 * level)
+        expected[f"picp_{percent}"] = coverage.picp(mean, std, target, level)
+        expected[f"mpiw_{percent}"] = coverage.mpiw(std, level)
+        expected[f"coverage_gap_{percent}"] = coverage.coverage_gap(mean, std, target, level)
+        expected[f"interval_score_{percent}"] = scoring.interval_score(mean, std, target, level)
+    for name in ("aurc", "e_aurc", "augrc", "prr", "naurc"):
+        expected[name] = getattr(selective, name)((target - mean) ** 2, std)
+    assert set(expected) == set(scores.index)
+    for name, value in expected.items():
+        assert scores[name] == pytest.approx(value, abs=1e-10), name
+
+
+def test_offset_does_not_cost_precision():
+    table = make()
+    far = table.assign(mean=table["mean"] + 1e7, target=table["target"] + 1e7)
+    near, shifted = overall(run(table))["value"], overall(run(far))["value"]
+    for name in ("pearson_r", "r2_cod", "spearman_r", "zms"):
+        assert shifted[name] == pytest.approx(near[name], rel=1e-6)
+
+
+def test_bootstrap_equals_repeating_rows():
+    table = make(60, group=np.repeat(np.arange(20), 3))
+    frame = overall(run(table, draws=2000))
+    rng = np.random.default_rng(5)
+    drawn = {"rmse": [], "pearson_r": [], "spearman_r": [], "mae": [], "mace": [], "aurc": []}
+    for _ in range(2000):
+        rows = (3 * rng.integers(0, 20, 20)[:, None] + np.arange(3)).ravel()
+        part = table.iloc[rows]
+        mean, std, target = part["mean"], part["std"], part["target"]
+        drawn["rmse"].append(accuracy.rmse(mean, target))
+        drawn["pearson_r"].append(accuracy.pearson_r(mean, target))
+        drawn["spearman_r"].append(accuracy.spearman_r(mean, target))
+        drawn["mae"].append(accuracy.mae(mean, target))
+        drawn["mace"].append(calibration.mace(mean, std, target))
+        drawn["aurc"].append(selective.aurc((target - mean) ** 2, std))
+    for name in ("rmse", "pearson_r", "mae"):
+        low, high = np.percentile(drawn[name], [2.5, 97.5])
+        width = high - low
+        assert frame.loc[name, "lower"] == pytest.approx(low, abs=0.08 * width), name
+        assert frame.loc[name, "upper"] == pytest.approx(high, abs=0.08 * width), name
+    for name in ("spearman_r", "mace", "aurc"):  # linearised; 200 draws
+        sd = np.std(drawn[name])
+        assert frame.loc[name, "variance"] ** 0.5 == pytest.approx(sd, rel=0.25), name
+
+
+def test_spearman_interval_with_ties():
+    table = make(300)
+    table["mean"], table["target"] = table["mean"].round(), table["target"].round()
+    rng = np.random.default_rng(2)
+    drawn = []
+    for _ in range(800):
+        rows = rng.integers(0, 300, 300)
+        drawn.append(stats.spearmanr(table["mean"][rows], table["target"][rows]).statistic)
+    sd = overall(run(table, draws=2000)).loc["spearman_r", "variance"] ** 0.5
+    assert sd == pytest.approx(np.std(drawn), rel=0.1)
+
+
+def test_groups_widen_the_interval():
+    table = make(300)
+    table["target"] = np.repeat(table["target"].to_numpy()[:30], 10)
+    table["mean"], table["std"] = 0.0, 1.0
+    rows = overall(run(table)).loc["rmse"]
+    grouped = overall(run(table.assign(group=np.repeat(np.arange(30), 10)))).loc["rmse"]
+    assert rows["value"] == pytest.approx(grouped["value"])
+    ratio = (grouped["upper"] - grouped["lower"]) / (rows["upper"] - rows["lower"])
+    assert 2 < ratio < 5  # sqrt(10) for identical rows within a group
+
+
+def test_merging_many_groups_keeps_the_interval(monkeypatch):
+    table = make(6000, group=np.arange(6000) // 2)
+    deciles = {"activity": quantile_bins(table["mean"])}
+    merged = run(table, by=deciles, draws=1500)
+    monkeypatch.setattr("lib.metrics.evaluate.MOST_GROUPS", 10_000)
+    exact = run(table, by=deciles, draws=1500)
+    assert (merged["value"] - exact["value"]).abs().max() < 1e-9
+    sums = exact["metric"].isin(["rmse", "crps_gaussian", "picp_90", "pearson_r", "zms"])
+    ratio = (merged["variance"] / exact["variance"])[sums]
+    # both variances come from 1,500 draws: s.e. of their ratio .05
+    assert ratio.between(0.75, 1.3).all()
+    assert ratio.mean() == pytest.approx(1, abs=0.05)
+
+
+def test_conditional_rows_and_worst_bin():
+    table = make(205)
+    bins = np.repeat([0, 1, 2], [100, 100, 5])  # the last is smaller than 10
+    table.loc[bins == 1, "target"] += 2
+    frame = run(table, by={"gc_decile": bins})
+    inside = frame[(frame["by"] == "gc_decile") & ~frame["metric"].str.startswith("worst")]
+    assert set(inside["bin"]) == {"0", "1"}
+    assert set(inside["n"]) == {100}
+    expected = {"rmse", "bias", "picp_90", "mpiw_90", "crps_gaussian", "zms"}
+    assert set(inside["metric"]) == expected
+    row = inside[(inside["metric"] == "rmse") & (inside["bin"] == "1")].iloc[0]
+    part = table[bins == 1]
+    assert row["value"] == pytest.approx(accuracy.rmse(part["mean"], part["target"]))
+    assert row["lower"] < row["value"] < row["upper"]
+    worst = frame[frame["metric"] == "worst_group_rmse"].iloc[0]
+    assert (worst["bin"], worst["by"], worst["value"]) == ("1", "gc_decile", row["value"])
+    crps = inside[(inside["metric"] == "crps_gaussian") & (inside["bin"] == "0")].iloc[0]
+    first = table[bins == 0]
+    assert crps["value"] == pytest.approx(
+        scoring.crps_gaussian(first["mean"], first["std"], first["target"])
+    )
+
+
+def test_oracle_column():
+    table = make(300)
+    truth = pd.DataFrame({"mean": table["mean"], "std": table["std"]})
+    worse = table.assign(mean=table["mean"] + 0.5)
+    frame = run(worse, oracle=truth, climatology=(0, 1), by={"bin": np.arange(300) % 2})
+    best = overall(run(table, climatology=(0, 1)))
+    assert overall(frame)["oracle"].to_dict() == pytest.approx(best["value"].to_dict())
+    inside = frame[(frame["metric"] == "zms") & (frame["bin"] == "0")].iloc[0]
+    half = table[np.arange(300) % 2 == 0]
+    assert inside["oracle"] == pytest.approx(
+        calibration.zms(half["mean"], half["std"], half["target"])
+    )
+    assert run(table)["oracle"].isna().all()
+
+
+def test_columns_and_reproducibility():
+    table = make(50)
+    first, second = run(table), run(table)
+    assert list(first.columns) == COLUMNS
+    pd.testing.assert_frame_equal(first, second)
+    assert "crps_skill" not in set(first["metric"])
+    assert {"picp_97.5"} <= set(run(table, levels=(0.975,))["metric"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_constant_forecast_and_tiny_parts():
+    constant = make(40).assign(mean=0.1, std=0.7)
+    frame = overall(run(constant, climatology=(0.1, 0.7)))
+    for name in ("pearson_r", "spearman_r", "r2_pearson", "unc_error_spearman"):
+        assert frame.loc[name, ["value", "lower", "upper"]].isna().all()
+    assert frame.loc["dispersion_cv", "value"] == 0
+    assert frame.loc["crps_skill", "value"] == pytest.approx(0, abs=1e-12)
+    for n in (1, 2, 3):
+        tiny = overall(run(make(n)))
+        assert tiny.loc["rmse", "value"] >= 0
+        assert set(tiny["n"]) == {n}
+    one_group = overall(run(make(30, group=1)))
+    assert one_group.loc["rmse", "lower"] == pytest.approx(one_group.loc["rmse", "upper"])
+    assert one_group.loc["rmse", "variance"] == pytest.approx(0, abs=1e-20)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda t: t.drop(columns="std"), {}, r"lacks \['std'\]"),
+        (lambda t: t.iloc[:0], {}, "no rows"),
+        (lambda t: t.assign(std=0.0), {}, r"std is 0.0 in row 0"),
+        (lambda t: t.assign(group=[None, *range(19)]), {}, "groups is missing in row 0"),
+        (lambda t: t, {"by": {"gc": [1, 2]}}, r"by\['gc'\] has shape"),
+        (lambda t: t, {"levels": (0.5, 1.0)}, r"levels is 1.0"),
+        (lambda t: t, {"draws": 0}, "draws is 0"),
+        (lambda t: t, {"oracle": pd.DataFrame({"mean": [1.0]})}, "oracle: 'std'"),
+        (lambda t: t, {"oracle": pd.DataFrame({"mean": [1.0], "std": [1.0]})}, "oracle: "),
+    ],
+)
+def test_bad_input(change, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(change(make(20)), **options)
+
+
+def test_caller_keeps_its_table():
+    table = make(20)
+    before = table.copy()
+    run(table, by={"b": np.zeros(20, int)})
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_speed_of_one_call():
+    table = make(1000, group=np.arange(1000) // 2)
+    deciles = {"activity": quantile_bins(table["mean"]), "gc": quantile_bins(table["std"])}
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        run(table, draws=1000, by=deciles, oracle=table[["mean", "std"]])
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.3  # 0.08 s on an idle core
+
+
+def test_compare_by_hand():
+    first = make(60, group=np.arange(60) // 2)
+    second = first.assign(mean=0.0, std=1.0)
+    bins = {"half": np.arange(60) // 30}
+    table = compare(first, second, rng=np.random.default_rng(0), draws=200, by=bins)
+    one, two = run(first, by=bins), run(second, by=bins)
+    keys = ["metric", "by", "bin"]
+    wanted = ~one["metric"].str.startswith("worst_group")
+    merged = one[wanted].merge(two, on=keys, suffixes=("_1", "_2")).merge(table, on=keys)
+    assert len(merged) == len(table) == wanted.sum()
+    np.testing.assert_allclose(merged["value"], merged["value_1"] - merged["value_2"], atol=1e-12)
+    rmse = merged[(merged["metric"] == "rmse") & (merged["by"] == "")].iloc[0]
+    assert rmse["ratio"] == pytest.approx(rmse["value_1"] / rmse["value_2"])
+    assert rmse["ratio_lower"] < rmse["ratio"] < rmse["ratio_upper"]
+
+
+def test_compare_cancels_what_is_shared():
+    first = make(400)
+    second = first.assign(mean=first["mean"] + 0.05)
+    paired = compare(first, second, rng=np.random.default_rng(0), draws=400)
+    alone = overall(run(first, draws=400))
+    row = paired.set_index("metric").loc["rmse"]
+    assert row["variance"] < 0.05 * alone.loc["rmse", "variance"]
+    same = compare(first, first, rng=np.random.default_rng(0), draws=50)
+    known = same["value"].notna()
+    assert (same.loc[known, ["value", "lower", "upper", "variance"]] == 0).all().all()
+
+
+def test_compare_refuses_other_elements():
+    first = make(20)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="differ in target"):
+        compare(first, make(20, seed=1), rng=rng)
+    with pytest.raises(ValueError, match="differ in group"):
+        compare(first, first.assign(group=np.arange(20) // 2), rng=rng)
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth():
+    # perfect forecasts with known law: rmse = E[s^2]^.5, picp = level, zms = 1
+    truth = {"rmse": np.mean(np.linspace(0.5, 1.5, 200) ** 2) ** 0.5, "picp_90": 0.9, "zms": 1.0}
+    hits = dict.fromkeys(truth, 0)
+    rng = np.random.default_rng(7)
+    std = np.linspace(0.5, 1.5, 200)
+    for _ in range(400):
+        table = pd.DataFrame({"mean": 0.0, "std": std, "target": std * rng.normal(size=200)})
+        frame = overall(evaluate(table, rng=rng, draws=300))
+        for name, value in truth.items():
+            hits[name] += frame.loc[name, "lower"] <= value <= frame.loc[name, "upper"]
+    for name, count in hits.items():
+        assert 0.90 <= count / 400 <= 0.985, name  # .95, s.e. .011, small-sample loss below
+
+
+def test_a_covariate_whose_bins_are_all_small_gives_no_rows():
+    table = pd.DataFrame({"target": np.arange(12.0), "mean": 0.0, "std": 1.0})
+    rows = evaluate(
+        table, rng=np.random.default_rng(0), draws=20, by={"decile": np.arange(12) // 3}
+    )
+    assert set(rows["by"]) == {""}

@@ -1,0 +1,177 @@
+"""Structural priors: features by hand and by naive scans, placebos, ways in, bad input."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib.models.heads import GaussianHead
+from lib.motifs.binding import score_threshold
+from lib.motifs.priors import (
+    check_motifs,
+    check_prior,
+    cpg_features,
+    gc_windows,
+    kmer_features,
+    linear_offset,
+    matched_hidden,
+    motif_features,
+    permuted_rows,
+    pwm_filters,
+)
+from lib.motifs.pwm import jaspar, log_odds, make_pwm
+from lib.sequences import encode, gc_content, one_hot, reverse_complement
+
+
+def random_codes(n, length, seed):
+    return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+
+
+def window_scores(row, pwm):
+    """Log odds of every window without N, on both strands."""
+    scores = []
+    for strand in (row[None], reverse_complement(row[None])):
+        for start in range(len(row) - pwm.width + 1):
+            window = strand[0, start : start + pwm.width]
+            if (window < 4).all():
+                scores.append(log_odds(pwm)[window, range(pwm.width)].sum())
+    return np.array(scores)
+
+
+def test_motif_features_are_those_of_a_naive_scan():
+    pwms = jaspar(["FOXA1", "SP1", "NFE2"])
+    codes = random_codes(30, 60, seed=0)
+    codes[:, 30] = 4
+    found = motif_features(codes, pwms, p_value=0.01)
+    for place, pwm in enumerate(pwms):
+        cutoff = score_threshold(pwm, 0.01)
+        scores = [window_scores(row, pwm) for row in codes]
+        best = [row.max() for row in scores]
+        bound = [(1 / (1 + np.exp(cutoff - row))).sum() for row in scores]
+        sites = [(row >= cutoff).sum() for row in scores]
+        assert found[:, place] == pytest.approx(best, abs=1e-4)
+        assert found[:, 3 + place] == pytest.approx(bound, rel=1e-3, abs=1e-4)
+        assert found[:, 6 + place].tolist() == sites
+
+
+def test_a_row_of_n_has_the_lowest_score_and_no_site():
+    (pwm,) = jaspar(["FOXA1"])
+    best, bound, sites = motif_features(encode(["N" * 20]), [pwm])[0]
+    assert best == pytest.approx(log_odds(pwm).min(axis=0).sum(), abs=1e-4)
+    assert bound == 0 and sites == 0
+
+
+def test_strands_count_alike():
+    codes = random_codes(50, 80, seed=1)
+    other = reverse_complement(codes)
+    pwms = jaspar(["SP1", "REST"])
+    assert motif_features(codes, pwms) == pytest.approx(motif_features(other, pwms), abs=1e-3)
+    assert np.array_equal(kmer_features(codes, 3), kmer_features(other, 3))
+    assert np.array_equal(cpg_features(codes), cpg_features(other))
+    assert np.array_equal(gc_windows(codes, 4), gc_windows(other, 4)[:, ::-1])
+
+
+def test_kmers_are_counted_once_each():
+    codes = random_codes(20, 50, seed=2)
+    found = kmer_features(codes, 3)
+    assert found.shape == (20, 32)  # 4**3 / 2, as no word of odd length is its own complement
+    assert np.expm1(found).sum(axis=1) == pytest.approx(np.full(20, 48), rel=1e-5)
+    # AAA stands first in packed order and holds TTT; four windows of each six-letter run.
+    assert np.expm1(kmer_features(encode(["AAAAAA", "TTTTTT"]), 3)[:, 0]) == pytest.approx([4, 4])
+    assert kmer_features(encode(["NNNNNN"]), 3).sum() == 0
+
+
+def test_windows_of_gc_by_hand_and_their_mean():
+    assert gc_windows(encode(["GGAT", "NNGA"]), 2).tolist() == [[1.0, 0.0], [0.5, 0.5]]
+    codes = random_codes(10, 64, seed=3)
+    assert gc_windows(codes, 8).mean(axis=1) == pytest.approx(gc_content(codes), rel=1e-5)
+
+
+def test_permuted_rows_stay_in_their_part():
+    features = np.arange(24, dtype=np.float32).reshape(12, 2)
+    parts = [np.arange(0, 5), np.arange(7, 12)]
+    found = permuted_rows(features, parts, np.random.default_rng(0))
+    for rows in parts:
+        assert sorted(found[rows, 0]) == sorted(features[rows, 0])
+        assert not np.array_equal(found[rows], features[rows])
+    assert np.array_equal(found[5:7], features[5:7])
+    assert (found[:, 1] - found[:, 0] == 1).all()  # whole rows move
+    assert features[0, 0] == 0  # the caller's array is left alone
+
+
+def test_a_linear_offset_finds_a_linear_target():
+    rng = np.random.default_rng(4)
+    features = rng.standard_normal((600, 3)).astype(np.float32)
+    target = features @ np.array([1.0, -2.0, 0.5]) + 3
+    target[500:] = np.nan
+    offset = linear_offset(features, target, np.arange(400), np.arange(400, 500))
+    truth = features[500:] @ np.array([1.0, -2.0, 0.5]) + 3
+    # The least penalty is 30: of 400 rows it shrinks by 30 / 430, about 7 %.
+    assert np.abs(offset[500:] - truth).max() < 0.1 * np.abs(truth - 3).max()
+
+
+def test_filters_find_a_planted_site_on_either_strand():
+    (pwm,) = jaspar(["NFE2"])
+    filters = pwm_filters([pwm], 4, 15, np.random.default_rng(0))
+    norms = np.linalg.norm(filters.reshape(4, -1), axis=1)
+    assert norms[:2] == pytest.approx(1 / np.sqrt(3), rel=1e-5)
+    site = encode(["".join("ACGT"[i] for i in pwm.probabilities.argmax(axis=0))])
+    codes = random_codes(1, 100, seed=5)
+    codes[0, 40 : 40 + pwm.width] = site[0]
+    forward, reverse = (torch.from_numpy(filters[i : i + 1, :, 0]) for i in (0, 1))
+    response = torch.conv1d(torch.from_numpy(one_hot(codes)), forward)[0, 0]
+    assert int(response.argmax()) == 40 - (15 - pwm.width) // 2
+    flipped = torch.from_numpy(one_hot(reverse_complement(codes)))
+    other = torch.conv1d(flipped, reverse)[0, 0]
+    assert float(other.max()) == pytest.approx(float(response.max()), rel=1e-5)
+
+
+def test_a_wide_motif_gives_its_most_informative_stretch():
+    flat, sure = np.full((4, 6), 0.25), np.eye(4)[:, [0, 1, 2]]
+    pwm = make_pwm("tail", np.hstack([flat, sure]))
+    view = pwm_filters([pwm], 1, 3, np.random.default_rng(0))[0, :, 0]
+    assert view.argmax(axis=0).tolist() == [0, 1, 2]
+
+
+def test_matched_heads_have_as_many_parameters():
+    with_features = GaussianHead(64, 192, 64, 0.0)
+    hidden = matched_hidden(64, 192, 64)
+    without = GaussianHead(64, 0, hidden, 0.0)
+    one, other = (sum(p.numel() for p in head.parameters()) for head in (with_features, without))
+    assert abs(one - other) <= (64 + 3) / 2  # half of what one hidden unit costs
+
+
+def test_bad_motif_sets_are_named():
+    sp1, nfe2 = jaspar(["SP1", "NFE2"])
+    with pytest.raises(ValueError, match=r"NFE2 is 10 nt wide, the sequences have 9 nt"):
+        motif_features(random_codes(3, 9, seed=0), [sp1, nfe2])
+    flipped = make_pwm("other strand", sp1.probabilities[::-1, ::-1])
+    with pytest.raises(ValueError, match="SP1 and other strand are the same matrix"):
+        check_motifs([sp1, nfe2, flipped], 100)
+    with pytest.raises(ValueError, match="motif set is empty"):
+        check_motifs([], 100)
+    with pytest.raises(ValueError, match="flat is uniform"):
+        pwm_filters([make_pwm("flat", np.full((4, 5), 0.25))], 4, 9, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([[1.0, 2.0], [1.0, 2.0]], "prior x is constant over all 2 rows"),
+        ([[1.0, np.nan], [2.0, 1.0]], "prior x is nan in row 0, column 1"),
+        ([[1.0, 2.0], [np.inf, 1.0]], "prior x is inf in row 1, column 0"),
+        ([[], []], r"shape \(2, 0\)"),
+    ],
+)
+def test_bad_features_are_named(values, said):
+    with pytest.raises(ValueError, match=said):
+        check_prior(np.array(values), "x")
+
+
+def test_one_constant_column_among_others_is_let_through():
+    assert check_prior(np.array([[0.0, 1.0], [0.0, 2.0]]), "x").dtype == np.float32
+
+
+@pytest.mark.parametrize(("k", "said"), [(0, "k is 0"), (7, "k is 7")])
+def test_bad_words_are_named(k, said):
+    with pytest.raises(ValueError, match=said):
+        kmer_features(random_codes(2, 20, seed=0), k)

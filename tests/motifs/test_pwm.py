@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+
+from lib.motifs.pwm import (
+    information_content,
+    jaspar,
+    log_odds,
+    make_pwm,
+    perturb,
+    read_meme,
+    reverse_pwm,
+)
+
+HEADER = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"
+MOTIF = "MOTIF one\nletter-probability matrix: alength= 4 w= 2\n0.5 0.5 0 0\n0 0 0.25 0.75\n"
+
+
+def column(*p: float) -> np.ndarray:
+    return np.array(p, float)[:, None]
+
+
+def test_information_content_by_hand():
+    # A or C alike: 2 + 2 * .5 log2 .5 = 1 bit; (1/8, 1/8, 1/4, 1/2): 2 - 1.75 = .25 bits
+    pwm = make_pwm("m", np.hstack([column(0.5, 0.5, 0, 0), column(0.125, 0.125, 0.25, 0.5)]))
+    assert information_content(pwm) == pytest.approx([1.0, 0.25])
+
+
+def test_log_odds_of_uniform_are_zero_and_of_zero_finite():
+    assert log_odds(make_pwm("flat", np.full((4, 3), 0.25))) == pytest.approx(np.zeros((4, 3)))
+    assert np.isfinite(log_odds(make_pwm("A", column(1, 0, 0, 0)))).all()
+
+
+def test_reverse_twice_is_the_motif():
+    pwm = jaspar(["SP1"])[0]
+    other = reverse_pwm(pwm)
+    assert other.probabilities[:, 0] == pytest.approx(pwm.probabilities[::-1, -1])
+    assert reverse_pwm(other).probabilities == pytest.approx(pwm.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.ones((3, 2)) / 3, "must be"),
+        (np.zeros((4, 0)), "must be"),
+        (column(1.5, -0.5, 0, 0), "in \\[0, 1\\]"),
+        (np.hstack([column(1, 0, 0, 0), column(0.5, 0.2, 0, 0)]), "position 1 sums to 0.7"),
+    ],
+)
+def test_bad_matrices_are_refused(matrix, message):
+    with pytest.raises(ValueError, match=message):
+        make_pwm("bad", matrix)
+
+
+def test_a_motif_cannot_be_written_into():
+    with pytest.raises(ValueError, match="read-only"):
+        jaspar(["FOXA1"])[0].probabilities[0, 0] = 1
+
+
+class TestJaspar:
+    def test_by_id_by_name_and_by_name_in_another_case(self):
+        by_id, by_name, lower = jaspar(["MA0148.5", "FOXA1", "foxa1"])
+        assert by_id.name == by_name.name == lower.name == "FOXA1"
+        assert (by_id.probabilities == by_name.probabilities).all()
+
+    def test_the_human_matrix_wins_over_another_species(self):
+        assert jaspar(["sp1"])[0].probabilities == pytest.approx(
+            jaspar(["MA0079.5"])[0].probabilities
+        )
+
+    def test_releases_differ(self):
+        assert jaspar(["CTCF"], "JASPAR2014")[0].width == 19
+        assert jaspar(["MA0139.2"])[0].width == 15
+
+    def test_an_unknown_motif_is_named(self):
+        with pytest.raises(ValueError, match="'NOSUCH' is not in JASPAR2024"):
+            jaspar(["FOXA1", "NOSUCH"])
+
+    def test_an_unknown_id_is_named(self):
+        with pytest.raises(ValueError, match=r"'MA9999\.1' is not in"):
+            jaspar(["MA9999.1"])
+
+    def test_an_ambiguous_name_lists_the_ids(self):
+        with pytest.raises(ValueError, match=r"MA1494\.2.*MA0114\.5|MA0114\.5.*MA1494\.2"):
+            jaspar(["HNF4A"])
+
+    def test_an_unknown_release_lists_the_known(self):
+        with pytest.raises(ValueError, match="JASPAR2022"):
+            jaspar(["FOXA1"], "JASPAR1999")
+
+
+class TestMeme:
+    def write(self, tmp_path, text):
+        path = tmp_path / "motifs.meme"
+        path.write_text(text)
+        return path
+
+    def test_reads_motifs_in_order(self, tmp_path):
+        second = MOTIF.replace("MOTIF one", "MOTIF two alternative")
+        one, two = read_meme(self.write(tmp_path, HEADER + MOTIF + "\n" + second))
+        assert (one.name, two.name) == ("one", "two")
+        expected = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.25, 0.75]])
+        assert np.allclose(one.probabilities.T, expected, atol=1e-12)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "line 1: a MEME file starts"),
+            ("MOTIF one\n", "line 1: a MEME file starts"),
+            (HEADER, "line 6: the file holds no motif"),
+            (HEADER.replace("ACGT", "ACDEF"), "line 3: alphabet 'ACDEF'"),
+            (HEADER + MOTIF + MOTIF, "line 11: motif one occurs twice"),
+            (HEADER + "MOTIF\n", "line 7: MOTIF has no name"),
+            (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 0.4 0 0"), "line 9: .*sum to 0.9"),
+            (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 0.5 0"), "line 9: 3 numbers"),
+            (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 half 0 0"), "line 9: .*half"),
+            (HEADER + MOTIF.replace("0.5 0.5 0 0", "nan 0.5 0.5 0"), "line 9: .*sum to nan"),
+            (HEADER + MOTIF.replace("0.5 0.5 0 0", "1.5 -0.5 0 0"), "line 10: .*in \\[0, 1\\]"),
+            (HEADER + MOTIF.replace("w= 2", "w= 3"), "line 10: motif one ends after 2 of 3"),
+            (HEADER + MOTIF.replace("w= 2", "w= 0"), "line 8: w= 0"),
+            (HEADER + MOTIF.replace("w= 2", "k= 2"), "line 8: .*states no w="),
+            (HEADER + MOTIF.replace("MOTIF one\n", ""), "line 7: .*must follow its MOTIF"),
+            (HEADER + MOTIF.replace("w= 2", "w= 3") + "MOTIF two\n", "line 11: motif one ends"),
+        ],
+    )
+    def test_the_line_of_a_fault_is_named(self, tmp_path, text, message):
+        with pytest.raises(ValueError, match=message):
+            read_meme(self.write(tmp_path, text))
+
+    def test_text_that_is_not_utf8_names_the_file(self, tmp_path):
+        path = tmp_path / "motifs.meme"
+        path.write_bytes((HEADER + MOTIF).replace("one", "\u00e9").encode("latin-1"))
+        with pytest.raises(ValueError, match=r"motifs\.meme is not UTF-8 text"):
+            read_meme(path)
+
+
+class TestPerturb:
+    def test_severity_zero_changes_nothing(self):
+        pwm = jaspar(["FOXA1"])[0]
+        assert perturb(pwm, 0.0, np.random.default_rng(0)) is pwm
+
+    def test_distance_grows_along_one_line(self):
+        pwm = jaspar(["FOXA1"])[0]
+        distance = [
+            np.abs(log_odds(perturb(pwm, s, np.random.default_rng(3))) - log_odds(pwm)).mean()
+            for s in (0.25, 0.5, 1.0)
+        ]
+        assert 0 < distance[0] < distance[1] < distance[2]
+
+    def test_columns_still_sum_to_one(self):
+        pwm = perturb(jaspar(["CTCF"], "JASPAR2014")[0], 1.0, np.random.default_rng(1))
+        assert pwm.probabilities.sum(axis=0) == pytest.approx(np.ones(19))
+
+    @pytest.mark.parametrize("severity", [-0.1, 1.1, np.nan])
+    def test_severity_outside_the_unit_interval_is_refused(self, severity):
+        with pytest.raises(ValueError, match="severity"):
+            perturb(jaspar(["FOXA1"])[0], severity, np.random.default_rng(0))

@@ -1,0 +1,78 @@
+"""Coverage under every shift: which rows stand in the figure, and on which line."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lib.page.headline import coverage_rows, figure
+from lib.study.results import tidy
+
+BASE = {"model": "cnn", "uncertainty": "single", "metric": "picp_90", "value": 0.5, "n": 100}
+
+
+def row(data: str, split: str, shift: str | None = None, **more: object) -> dict[str, object]:
+    return BASE | {"data": data, "split": split, "shift": shift, "severity": 0} | more
+
+
+def write(folder: Path, **tables: list[dict[str, object]]) -> None:
+    for name, rows in tables.items():
+        tidy(pd.DataFrame(rows)).to_csv(folder / f"{name}.csv", index=False)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    write(
+        tmp_path,
+        simulation_shifts=[
+            row("simulation", "test", n_train=30, value=0.9),
+            row("simulation", "test", n_train=3, value=0.1),
+            row("simulation", "shifted", "noise", severity=0.5, n_train=30, value=0.7),
+            row("simulation", "matched", "noise", severity=0.5, n_train=30, value=0.1),
+            row("simulation", "shifted", "gc", severity=1, condition="neutral", n_train=30),
+        ],
+        mpra_gc_ood=[
+            row("wtc11", "test", value=0.85),
+            row("wtc11", "test", value=0.1, seed=1),
+            row("wtc11", "test", value=0.1, uncertainty="ensemble"),
+            row("wtc11", "shifted", "gc_high", condition="GC ≥ 0.6", value=0.8),
+        ],
+        assay_and_program_shifts=[
+            row("wtc11", "test", value=0.1),  # the other table has it
+            row("retina_genotypes", "shifted", "genotype", condition="Rhom", value=0.6),
+            row("retina_genotypes", "shifted", "genotype", condition="Rhom, 4 ε", value=0.1),
+            row("wtc11", "shifted", "assay", condition="a to b", value=0.65),
+        ],
+    )
+    return tmp_path
+
+
+def test_rows_of_the_figure(results: Path) -> None:
+    rows = coverage_rows(results)
+    assert rows[["shift", "source", "condition", "coverage"]].to_numpy().tolist() == [
+        ["no shift", "simulated", "strength 0", 0.9],
+        ["no shift", "measured", "", 0.85],
+        ["GC content", "measured", "GC ≥ 0.6", 0.8],
+        ["motif effects; genotype", "measured", "Rhom", 0.6],
+        ["cell type", "measured", "a to b", 0.65],
+        ["noise; noisy libraries", "simulated", "strength 0.5", 0.7],
+    ]
+
+
+def test_a_shift_without_a_line_is_named(results: Path) -> None:
+    write(results, mpra_gc_ood=[row("wtc11", "shifted", "moonlight")])
+    with pytest.raises(ValueError, match="measured shift 'moonlight' has no line"):
+        coverage_rows(results)
+
+
+def test_figure_promises_the_nominal_level(results: Path) -> None:
+    spec = json.dumps(figure(results).spec)
+    assert '"datum": 0.9' in spec
+
+
+def test_published_tables_have_a_line_for_every_shift(root: Path) -> None:
+    rows = coverage_rows(root / "results")
+    assert {"simulated", "measured"} <= set(rows["source"])
+    assert rows["coverage"].between(0, 1).all()
+    assert (rows["n"] >= 10).all()

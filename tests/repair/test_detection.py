@@ -1,0 +1,149 @@
+"""Detection without labels: nominal rates, power, silence under a concept shift, scores."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from lib.repair import detection
+
+TESTS = [detection.domain_classifier_test, detection.mmd_test, detection.mean_distance_test]
+names = pytest.mark.parametrize("test", TESTS, ids=lambda test: test.__name__)
+
+
+@names
+def test_sees_a_shift_of_the_mean(test):
+    rng = np.random.default_rng(0)
+    result = test(rng.normal(size=(200, 3)), rng.normal(0.5, 1, (150, 3)), rng, permutations=200)
+    assert result.p == pytest.approx(1 / 201)
+    assert result.permutations == 200
+
+
+def test_what_each_can_see():
+    rng = np.random.default_rng(1)
+    left, right = rng.normal(size=(400, 2)), 2 * rng.normal(size=(400, 2))  # spread only
+    assert detection.domain_classifier_test(left, right, rng, permutations=200).p < 0.01
+    assert detection.mmd_test(left, right, rng, permutations=200).p < 0.01
+    pair = rng.normal(size=400)
+    dependent = np.column_stack([pair, pair + 0.1 * rng.normal(size=400)]) / 1.005**0.5
+    assert detection.mmd_test(left, dependent, rng, permutations=200).p < 0.01
+
+
+@names
+def test_same_seed_same_answer(test):
+    rng = np.random.default_rng(2)
+    left, right = rng.normal(size=(50, 2)), rng.normal(size=(60, 2))
+    first, second = (test(left, right, np.random.default_rng(9), permutations=50) for _ in "ab")
+    assert first == second
+
+
+@names
+def test_concept_shift_at_fixed_x_is_silent(test):
+    rng = np.random.default_rng(3)
+    x, effects = rng.normal(size=(300, 4)), rng.normal(size=4)
+    y_before, y_after = x @ effects, x @ -effects  # every effect flipped, features untouched
+    assert np.corrcoef(y_before, y_after)[0, 1] == pytest.approx(-1)
+    before = test(x[:150], x[150:], np.random.default_rng(4), permutations=100)
+    after = test(x[:150], x[150:].copy(), np.random.default_rng(4), permutations=100)
+    assert before == after
+    assert before.p > 0.01
+
+
+@names
+def test_groups_of_relatives(test):
+    rng = np.random.default_rng(5)
+    left, right = (np.repeat(rng.normal(size=(12, 2)), 20, axis=0) for _ in range(2))
+    labels = np.repeat(np.arange(12), 20)
+    by_row = test(left, right, rng, permutations=200)
+    by_group = test(left, right, rng, groups=(labels, labels + 100), permutations=200)
+    assert by_row.p < 0.01  # twelve relatives of twenty look like 240 elements
+    assert by_group.p > 0.01
+
+
+@names
+def test_bad_input(test):
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(10, 2)), rng.normal(size=(8, 2))
+    with pytest.raises(ValueError, match=r"new has shape \(8, 1\)"):
+        test(left, right[:, :1], rng)
+    with pytest.raises(ValueError, match="reference is not finite in row 3"):
+        test(np.where(np.arange(20).reshape(10, 2) == 7, np.nan, left), right, rng)
+    with pytest.raises(ValueError, match="new has 1 rows"):
+        test(left, right[:1], rng)
+    with pytest.raises(ValueError, match="is in both parts"):
+        test(left, right, rng, groups=(np.arange(10), np.arange(8)))
+    with pytest.raises(ValueError, match="one label per row"):
+        test(left, right, rng, groups=(np.arange(9), np.arange(20, 28)))
+
+
+@names
+def test_constant_features(test):
+    result = test(np.ones((20, 2)), np.ones((20, 2)), np.random.default_rng(0), permutations=50)
+    assert result.p == 1
+
+
+def test_kernel_test_subsamples(monkeypatch):
+    monkeypatch.setattr(detection, "MAX_ROWS", 60)
+    rng = np.random.default_rng(6)
+    assert detection.mmd_test(rng.normal(size=500), rng.normal(1, 1, 400), rng).p < 0.01
+
+
+@pytest.mark.slow
+@names
+@pytest.mark.parametrize("grouped", [False, True])
+def test_nominal_rate_without_a_shift(test, grouped):
+    rng = np.random.default_rng(7)
+    repeats, hits = 400, 0
+    labels = np.repeat(np.arange(15), 4)
+    for _ in range(repeats):
+        if grouped:
+            left, right = (
+                rng.normal(size=(15, 2))[labels] + 0.2 * rng.normal(size=(60, 2)) for _ in range(2)
+            )
+            groups = (labels, labels + 15)
+        else:
+            left, right, groups = rng.normal(size=(40, 2)), rng.normal(size=(30, 2)), None
+        hits += test(left, right, rng, groups=groups, permutations=99).p <= 0.05
+    assert 0.05 - 4 * 0.011 <= hits / repeats <= 0.05 + 4 * 0.011
+
+
+def test_auroc_and_friends_by_hand():
+    # pairs (1, 2), (1, 3), (2, 2), (2, 3): three wins and a tie
+    assert detection.auroc_ood([1, 2], [2, 3]) == 3.5 / 4
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        left, right = rng.integers(0, 9, 30).astype(float), rng.integers(2, 12, 25).astype(float)
+        labels = np.repeat([0, 1], [30, 25])
+        expected = roc_auc_score(labels, np.r_[left, right])
+        assert detection.auroc_ood(left, right) == pytest.approx(expected, abs=1e-12)
+    # precision at the ranks of the positives, from the top: 1/1, 2/3
+    assert detection.aupr_ood([2, 1], [3, 1.5]) == pytest.approx((1 + 2 / 3) / 2)
+    assert detection.fpr95(np.arange(100), np.arange(50, 150)) == 0.45  # 95 of 100 lie above 54
+    assert detection.fpr95([1, 2], [3, 4]) == 0
+    for metric in (detection.auroc_ood, detection.aupr_ood, detection.fpr95):
+        assert np.isnan(metric([], [1]))
+        assert np.isnan(metric([1], []))
+
+
+def test_distances():
+    near = detection.knn_distance([[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0]], k=2)
+    assert near.tolist() == [2.5]  # (0 + 5) / 2
+    assert len(detection.knn_distance([[0.0]], np.empty((0, 1)), k=1)) == 0
+    with pytest.raises(ValueError, match="k is 3, reference has 2 rows"):
+        detection.knn_distance([0.0, 1.0], [0.5], k=3)
+    assert detection.centre_distance([1, 3], [2, 5, -1]).tolist() == [0, 3, 3]
+    with pytest.raises(ValueError, match="reference is constant"):
+        detection.centre_distance([1, 1], [2])
+
+
+def test_density_ratio_of_a_tilt():
+    rng = np.random.default_rng(9)
+    reference = rng.normal(0.55, 0.08, 20_000)  # a GC law
+    tilted = rng.normal(0.55 + 0.08, 0.08, 20_000)  # exp(lambda x), a mean shift of one sd
+    grid = np.linspace(0.45, 0.7, 6)
+    (ratio,) = detection.density_ratio(reference, tilted, grid)
+    u = (grid - 0.55) / 0.08
+    assert ratio == pytest.approx(np.exp(u - 0.5), rel=0.1)
+    (alone,) = detection.density_ratio(reference, reference[::-1], grid)
+    assert alone == pytest.approx(np.ones(6), abs=0.05)
+    (capped,) = detection.density_ratio(reference, tilted + 0.5, [1.1], cap=20)
+    assert capped.tolist() == [20]

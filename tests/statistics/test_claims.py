@@ -1,0 +1,317 @@
+"""The claims engine: rows picked, verdicts and what decides them, refusals, the published files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lib.statistics.claims import files, judge, main, write
+from lib.statistics.claims_file import Claim, read_claims
+
+EFFECTS = (
+    "effect,data,shift,severity,condition,model,value,lower,upper,lower_90,upper_90,n,df,p\n"
+    "ratio,simulation,,0,,cnn,1.5,1.4,1.6,1.42,1.58,10,9,0.001\n"
+    "ratio,simulation,,0,,bilstm,1.35,1.3,1.4,1.31,1.39,5,4,0.01\n"
+    "ratio,simulation,gc,0.25,,cnn,1.2,1.15,1.24,1.16,1.23,10,9,0.01\n"
+    "ratio,simulation,gc,0.33333,,cnn,1.3,1.2,1.4,1.22,1.38,10,9,0.01\n"
+    "ratio,simulation,noise,0.8,,cnn,1.05,0.95,1.15,0.97,1.13,10,9,0.3\n"
+    "cover,simulation,gc,0.25,,cnn,0.93,0.91,0.952,0.912,0.948,10,9,0.01\n"
+    "cover,simulation,none,0.25,,cnn,0.7,0.68,0.72,0.69,0.71,10,9,0.01\n"
+    "broken,simulation,gc,0.25,,cnn,0.7,,,,,1,,\n"
+)
+TIDY = (
+    "profile,data,split,shift,seed,split_seed,by,metric,value,lower,upper,n,splits\n"
+    "full,wtc11,test,,,,,picp_90,0.93,0.91,0.952,900,5\n"
+    "full,wtc11,test,,,3,,picp_90,0.80,0.7,0.9,900,\n"
+    "full,wtc11,test,,4,,,picp_90,0.81,0.7,0.9,900,\n"
+    "full,wtc11,test,,,,gc_decile,picp_90,0.82,0.7,0.9,90,5\n"
+)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A published folder with an effects table and a tidy table."""
+    folder = tmp_path / "results"
+    (folder / "sim").mkdir(parents=True)
+    (folder / "sim" / "effects.csv").write_text(EFFECTS, "utf-8")
+    (folder / "mpra.csv").write_text(TIDY, "utf-8")
+    manifest = {name: {"config": {"profile": "full"}} for name in ("sim", "mpra")}
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return folder
+
+
+def part(**fields: object) -> dict[str, object]:
+    """A contrast wanting a ratio above 1.25, with ``fields`` changed."""
+    base = {"name": "ratio", "direction": "greater", "margin": 1.25, "null": 1}
+    return base | {"where": {"effect": "ratio", "shift": "none", "model": "cnn"}} | fields
+
+
+def claim(*parts: dict[str, object], **fields: object) -> Claim:
+    base = {"id": "C1", "statement": "It holds", "table": "sim/effects", "parts": list(parts)}
+    return Claim.model_validate(base | fields)
+
+
+def where(shift: str, **more: object) -> dict[str, object]:
+    return {"effect": "ratio", "shift": shift, "model": "cnn"} | more
+
+
+def test_a_row_becomes_a_verdict_with_all_its_columns(results: Path) -> None:
+    judged = judge(results, [claim(part(), page="experiments/01_sim", note="a remark")])
+    assert judged.claims.to_dict("records") == [
+        {
+            "id": "C1",
+            "statement": "It holds",
+            "verdict": "supported",  # 1.4 > 1.25
+            "effect": 1.5,
+            "lower": 1.4,
+            "upper": 1.6,
+            "n": 10,
+            "margin": "> 1.25",
+            "evidence": "experiments/01_sim.html, results/sim/effects.csv",
+            "verdict_half": "supported",  # above 1 + .25 / 2
+            "verdict_double": "undecided",  # 1 + .5 lies inside
+            "part": "ratio",
+            "note": "a remark",
+        }
+    ]
+    row = judged.parts.iloc[0]
+    assert (row["level"], row["secondary"], row["table"]) == (0.95, False, "sim/effects")
+    assert row["row"] == "effect=ratio, shift=none, model=cnn"
+    assert judged.not_judged.empty
+
+
+@pytest.mark.parametrize(
+    ("shift", "severity", "verdict", "half", "double", "note"),
+    [
+        # 1.15 to 1.24 against 1.25, 1.125 and 1.5
+        ("gc", 0.25, "contradicted", "supported", "contradicted", "present but below margin"),
+        # .95 to 1.15 holds 1
+        ("noise", 0.8, "contradicted", "undecided", "contradicted", "absent"),
+        # 1.2 to 1.4; a third is written with five digits
+        ("gc", 1 / 3, "undecided", "supported", "contradicted", ""),
+    ],
+)
+def test_verdicts_at_half_and_twice_the_margin(
+    results: Path, shift: str, severity: float, verdict: str, half: str, double: str, note: str
+) -> None:
+    row = judge(results, [claim(part(where=where(shift, severity=severity)))]).parts.iloc[0]
+    assert (row["verdict"], row["verdict_half"], row["verdict_double"]) == (verdict, half, double)
+    assert row["note"] == note
+
+
+def test_equivalence_takes_the_90_percent_interval_where_there_is_one(results: Path) -> None:
+    inside = {"direction": "within", "margin": [0.85, 0.95], "null": 0.9}
+    simulated = part(where=where("gc", effect="cover", severity=0.25), **inside)
+    real = part(
+        name="real",
+        table="mpra",
+        where={"data": "wtc11", "split": "test", "metric": "picp_90"},
+        **inside,
+    )
+    judged = judge(results, [claim(simulated, real)])
+    first, second = judged.parts.to_dict("records")
+    # both 95 % intervals end at .952, outside; the 90 % interval ends at .948, inside
+    assert (first["verdict"], first["level"], first["upper"]) == ("supported", 0.9, 0.948)
+    assert (second["verdict"], second["level"], second["upper"]) == ("undecided", 0.95, 0.952)
+    assert (first["note"], second["note"][:13]) == ("90 % interval", "95 % interval")
+    assert (first["n"], second["n"]) == (10, 5)  # worlds; splits, not elements
+    assert first["margin"] == "0.85 to 0.95"
+    assert judged.claims["verdict"].tolist() == ["undecided"]
+
+
+def test_half_width_is_the_same_as_both_ends(results: Path) -> None:
+    there = where("gc", effect="cover", severity=0.25)
+    given = [
+        part(where=there, direction="within", margin=margin, null=0.9)
+        for margin in (0.05, [0.85, 0.95])
+    ]
+    one, other = judge(results, [claim(*given)]).parts.drop(columns="part").to_dict("records")
+    assert one == other
+
+
+def test_each_expands_to_the_product(results: Path) -> None:
+    both = part(
+        where={"effect": "ratio", "data": "simulation"},
+        each={"shift": ["none"], "model": ["cnn", "bilstm"]},
+    )
+    judged = judge(results, [claim(both)])
+    assert judged.parts["part"].tolist() == ["ratio (none, cnn)", "ratio (none, bilstm)"]
+    assert judged.parts["effect"].tolist() == [1.5, 1.35]
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict", "decider"),
+    [
+        # distances from 1.25 in half-widths: cnn .25 / .1, bilstm .1 / .05
+        ({"cnn": where("none"), "bilstm": where("none", model="bilstm")}, "supported", "bilstm"),
+        ({"good": where("none"), "open": where("gc", severity=0.33333)}, "undecided", "open"),
+        (
+            {
+                "open": where("gc", severity=0.33333),
+                "small": where("gc", severity=0.25),
+                "absent": where("noise"),
+            },
+            "contradicted",
+            "small",
+        ),
+    ],
+)
+def test_the_part_that_decides(
+    results: Path, parts: dict[str, dict[str, object]], verdict: str, decider: str
+) -> None:
+    judged = judge(results, [claim(*(part(name=n, where=w) for n, w in parts.items()))])
+    assert judged.claims[["verdict", "part"]].iloc[0].tolist() == [verdict, decider]
+
+
+def test_secondary_parts_are_printed_and_carry_no_weight(results: Path) -> None:
+    against = part(name="twin", where=where("noise"), secondary=True)
+    judged = judge(results, [claim(against, part())])
+    assert judged.parts["verdict"].tolist() == ["contradicted", "supported"]
+    assert judged.claims[["verdict", "part"]].iloc[0].tolist() == ["supported", "ratio"]
+
+
+def test_claims_without_contrast_or_table_wait(results: Path) -> None:
+    later = claim(part(), part(table="other/effects", secondary=True), id="C2")
+    judged = judge(results, [claim(id="C3", table=None), later, claim(part())])
+    assert judged.claims["id"].tolist() == ["C1"]
+    assert judged.not_judged[["id", "reason"]].to_numpy().tolist() == [
+        ["C3", "no contrast set yet"],
+        ["C2", "no results/other/effects.csv yet"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"effect": "nothing", "shift": "gc", "model": "cnn"}, "has 0 rows that match"),
+        ({"effect": "nothing"}, "has 0 rows that match; exactly one must (effect=nothing)"),
+        ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match"),
+        ({"effect": "cover", "shift": "gc", "severity": 0.2501}, "has 0 rows that match"),
+        ({"effect": "ratio", "shfit": "gc"}, "has no column shfit; it has effect, data, shift"),
+        ({"effect": "broken"}, "has no lower in this row"),
+    ],
+)
+def test_a_part_must_pick_one_finished_row(
+    results: Path, keys: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        judge(results, [claim(part(where=keys))])
+    assert str(error.value).startswith("claim C1, part 'ratio': sim/effects.csv ")
+    assert message in str(error.value)
+
+
+def test_only_full_runs_are_judged(results: Path) -> None:
+    manifest = results / "manifest.json"
+    manifest.write_text('{"sim": {"config": {"profile": "quick"}}}', "utf-8")
+    with pytest.raises(ValueError, match="comes from the profile quick; only full runs"):
+        judge(results, [claim(part())])
+    manifest.write_text("{}", "utf-8")
+    with pytest.raises(ValueError, match="has no entry 'sim'"):
+        judge(results, [claim(part())])
+    manifest.write_text('{"mpra": {"config": {"profile": "full"}}}', "utf-8")
+    (results / "mpra.csv").write_text(TIDY.replace("full,", "smoke,", 1), "utf-8")
+    with pytest.raises(ValueError, match="comes from the profile smoke"):
+        judge(results, [claim(part(), table="mpra")])
+
+
+LEDGER = """claims:
+  - id: C1
+    statement: It holds
+    table: sim/effects
+    parts:
+      - name: ratio
+        where: {{effect: ratio, shift: none, model: cnn}}
+        direction: greater
+        margin: 1.25
+        "null": 1
+        {line}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{line}", "wehre: {}", "claim C1, part 'ratio', field wehre"),
+        ("1.25", "about one", "field margin (it holds 'about one'): a number, or [low, high]"),
+        ("1.25", "[1, 2, 3]", "field margin (it holds [1, 2, 3])"),
+        ("1.25", ".nan", "field margin"),
+        ("1.25", "0.8", "claim C1, part 'ratio': margin 0.8 lies on the other side of null"),
+        ("greater", "more", "field direction (it holds 'more')"),
+        ("shift: none", "shift: no", "field where.shift (it holds False): a word, a number"),
+        ('"null"', "null", 'write "null" in quotes'),
+        ("{line}", "each: {model: [cnn]}", "model stands in where and in each"),
+        ("{line}", "each: {data: []}", "field each.data"),
+        ("{line}", "secondary: true", "claim C1: all parts are secondary"),
+        ("table: sim/effects", "note: none", "part 'ratio' names no table"),
+        ("- name: ratio\n        where", "- where", "claim C1, part number 1, field name"),
+        ("- id: C1\n    statement", "- statement", "claim number 1, field id"),
+        ("claims:", "claim:", "must hold a list named claims"),
+        ("claims:", "claims: [", "is no YAML"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = LEDGER.replace("{{", "{").replace("}}", "}")
+    assert old in text
+    path = tmp_path / "claims.yaml"
+    path.write_text(text.replace(old, new).replace("{line}", ""), "utf-8")
+    with pytest.raises(ValueError) as error:
+        read_claims(path)
+    assert str(error.value).startswith("claims.yaml")
+    assert message in str(error.value)
+
+
+def test_margin_on_the_wrong_side_of_no_effect_is_refused() -> None:
+    with pytest.raises(ValueError, match="other side of null"):
+        claim(part(margin=0.8))
+    with pytest.raises(ValueError, match="does not hold null"):
+        claim(part(direction="within", margin=[1.1, 1.2]))
+
+
+def test_an_id_stands_once(tmp_path: Path) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text("claims: [{id: C1, statement: a}, {id: C1, statement: b}]", "utf-8")
+    with pytest.raises(ValueError, match="holds claim C1 2 times"):
+        read_claims(path)
+
+
+def test_command_writes_all_files_or_none(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(results.parent)
+    assert main() == 1
+    assert "claims.yaml does not exist" in capsys.readouterr().err
+    text = LEDGER.format(line="") + "  - {id: C2, statement: Later}\n"
+    (results.parent / "claims.yaml").write_text(text, "utf-8")
+    assert main() == 0
+    assert capsys.readouterr().out == (
+        "C1: supported (ratio)\nC2: not judged, no contrast set yet\n"
+    )
+    before = {path: path.read_text("utf-8") for path in results.rglob("*.csv")}
+    assert before[results / "claims.csv"].splitlines()[1] == (
+        "C1,It holds,supported,1.5,1.4,1.6,10,> 1.25,results/sim/effects.csv,supported,undecided,"
+        "ratio,"
+    )
+    (results.parent / "claims.yaml").write_text(text.replace("model: cnn", "model: other"), "utf-8")
+    assert main() == 1
+    assert "claim C1, part 'ratio'" in capsys.readouterr().err
+    assert {path: path.read_text("utf-8") for path in results.rglob("*.csv")} == before
+
+
+def test_nothing_to_judge_leaves_headers(results: Path) -> None:
+    (results.parent / "claims.yaml").write_text("claims: [{id: C1, statement: a}]", "utf-8")
+    write(results.parent)
+    assert (results / "claims.csv").read_text("utf-8").startswith("id,statement,verdict,effect")
+    assert len((results / "claims" / "parts.csv").read_text("utf-8").splitlines()) == 1
+
+
+def test_published_verdicts_follow_from_the_published_tables(root: Path) -> None:
+    """Editing a result, a margin or a verdict turns this red until ``make claims``."""
+    folder = root / "results"
+    for name, content in files(judge(folder, read_claims(root / "claims.yaml"))).items():
+        assert (folder / name).read_text("utf-8") == content, f"results/{name}: run make claims"
+
+
+def test_the_page_has_a_place_for_every_claim(root: Path) -> None:
+    page = (root / "book" / "claims.md").read_text("utf-8")
+    for found in read_claims(root / "claims.yaml"):
+        assert f"### {found.id}\n\n```{{verdicts}} {found.id}\n```" in page

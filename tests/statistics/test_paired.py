@@ -1,0 +1,247 @@
+"""Decomposition of paired assays: hand-worked cases, planted shares, controls, bad input."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lib.simulator import Assay, Batch, Shift, draw_world, simulate
+from lib.simulator.sample import known_truth
+from lib.simulator.severity import distance
+from lib.statistics.paired import (
+    PairedAssay,
+    control_noise_factor,
+    decompose,
+    decomposition_table,
+    paired_assay,
+    site_differences,
+)
+from lib.statistics.paired_moments import estimate
+
+# Three signs in all combinations, three times over: mutually uncorrelated columns of variance 1.
+X, U, V = (
+    np.tile(column, 3).astype(float) for column in np.indices((2, 2, 2)).reshape(3, 8) * 2 - 1
+)
+N = len(X)
+
+
+def pair(a: Any, b: Any, std_a: float = 0.0, std_b: float = 0.0, **more: Any) -> PairedAssay:
+    n = len(a)
+    more = {"groups": np.arange(n)} | more
+    return paired_assay(a, b, np.full(n, std_a), np.full(n, std_b), **more)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_offset_gain_and_rewiring_by_hand():
+    # b - a = X + 3 + U: 9 + 1 + 1
+    found = decompose(pair(X, 2 * X + 3 + U), rng(), draws=50)
+    assert found.total.value == pytest.approx(11)
+    shares = [part.value for part in found.shares]
+    assert shares == pytest.approx([9 / 11, 1 / 11, 1 / 11, 0])
+    assert [part.value for part in found.distance] == pytest.approx([11, 9, 1, 1])
+    assert (found.intercept.value, found.slope.value) == pytest.approx((3, 2))
+    assert found.pearson_r.value == pytest.approx(2 / 5**0.5)
+
+
+def test_known_noise_is_taken_out_of_slope_shares_and_correlation():
+    # f_A = 2 X, f_B = 4 X, an error of variance 1 on each: an ordinary slope would be 8 / 5
+    found = decompose(pair(2 * X + U, 4 * X + V, 1, 1), rng(), draws=50)
+    assert found.slope.value == pytest.approx(2)
+    assert found.total.value == pytest.approx(6)  # (2 X + V - U)^2
+    assert [part.value for part in found.shares] == pytest.approx([0, 4 / 6, 0, 2 / 6])
+    assert found.reliability_a.value == pytest.approx(4 / 5)
+    assert found.reliability_b.value == pytest.approx(16 / 17)
+    assert found.pearson_r.value == pytest.approx(8 / 85**0.5)
+    assert found.pearson_r_deattenuated.value == pytest.approx(1)
+
+
+def test_overstated_noise_shows_as_negative_rewiring_and_a_correlation_above_one():
+    found = decompose(pair(2 * X + U, 4 * X + V, 1.2, 1.2), rng(), draws=50)
+    assert found.shares.rewiring.value < 0
+    assert found.pearson_r_deattenuated.value > 1
+    assert sum(part.value for part in found.shares) == pytest.approx(1)
+
+
+def test_distances_are_those_of_the_simulator():
+    old, noise = rng().normal(size=(2, 200))
+    new = 0.4 * old**2 + 0.7 * old + noise
+    found, expected = decompose(pair(old, new), rng(), draws=5).distance, distance(old, new)
+    assert [part.value for part in found] == pytest.approx(list(expected))
+    assert found._fields == expected._fields
+
+
+def test_ladder_by_hand():
+    # elements: f_B = 2 a + 3 + U; the anchors know the offset but have slope 1
+    anchors = np.arange(2 * N) >= N
+    a, b = np.concatenate([X, X]), np.concatenate([2 * X + 3 + U, X + 3])
+    found = decompose(pair(a, b, anchors=anchors), rng(), draws=50)
+    assert (found.n, found.n_anchors, found.n_groups) == (N, N, N)
+    closed = {rung: step.value for rung, step in found.ladder.items()}
+    assert closed == pytest.approx(
+        {
+            "raw": 0,
+            "anchor_offset": 9 / 11,
+            "anchor_affine": 9 / 11,
+            # slope sqrt(5): E[((2 - sqrt 5) X + U)^2] = 10 - 4 sqrt 5 stays open
+            "matched_moments": 1 - (10 - 4 * 5**0.5) / 11,
+            "oracle_affine": 10 / 11,
+        }
+    )
+    without = decompose(pair(X, 2 * X + 3 + U), rng(), draws=50)
+    assert list(without.ladder) == ["raw", "matched_moments", "oracle_affine"]
+    assert without.shares.rewiring.value == pytest.approx(found.shares.rewiring.value)
+
+
+def test_anchors_without_variance_beyond_noise_fit_no_slope():
+    anchors = np.arange(2 * N) >= N
+    a, b = np.concatenate([3 * X, 0.1 * X]), np.concatenate([3 * X + 1, 0.1 * V + 1])
+    found = decompose(pair(a, b, 0.2, 0.2, anchors=anchors), rng(), draws=50)
+    assert np.isnan(found.ladder["anchor_affine"].value)
+    assert found.ladder["anchor_offset"].value == pytest.approx(1, abs=0.1)
+
+
+def test_nothing_to_close_where_nothing_changed():
+    generator = rng()
+    a, noise = generator.normal(size=300), generator.normal(scale=0.5, size=(2, 300))
+    found = decompose(pair(a + noise[0], a + noise[1], 0.5, 0.5), rng(), draws=200)
+    assert found.distance.total.lower < 0 < found.distance.total.upper
+    assert found.shares.rewiring.lower < 0 < found.shares.rewiring.upper
+    assert found.shares.offset.lower == found.shares.gain.lower == 0
+    assert all(np.isnan(step.value) for step in found.ladder.values())
+
+
+def test_a_group_is_resampled_whole():
+    a, noise = rng().normal(size=(2, 60))
+    b = a + noise
+    alone = decompose(pair(a, b), rng(), draws=50)
+    copies = decompose(
+        pair(np.tile(a, 4), np.tile(b, 4), groups=np.tile(np.arange(60), 4)), rng(), draws=50
+    )
+    for one, other in zip(alone.shares, copies.shares, strict=True):
+        assert tuple(other) == pytest.approx(tuple(one))
+
+
+def test_site_differences_by_hand():
+    # intact rows first; a site is worth 2 X in A and half of that in B, which also lies 5 lower
+    base = rng().normal(size=N)
+    a = np.concatenate([base + 2 * X, base])
+    b = np.concatenate([base + X - 5, base - 5])
+    rows = np.arange(N)
+    sites = site_differences(pair(a, b, 0.3, 0.4), rows, rows + N)
+    assert sites.activity_a == pytest.approx(2 * X)
+    assert sites.std_a == pytest.approx(np.full(N, 0.3 * 2**0.5))
+    found = decompose(sites, rng(), draws=50)
+    # Var D_A = 4 with noise 2 * .09 in it, Cov = 2
+    assert found.slope.value == pytest.approx(2 / (4 - 0.18))
+    assert found.intercept.value == pytest.approx(0)
+
+
+def test_control_noise_factor_by_hand():
+    # errors of variance 1 called .25: a factor of 4, once for both and once for one side only
+    anchors = np.arange(2 * N) >= N
+    a, b = np.tile(2 * X + U, 2), np.tile(2 * X + V, 2)
+    factor = control_noise_factor(pair(a, b, 0.5, 0.5, anchors=anchors), rng(), draws=20)
+    assert factor.value == pytest.approx(4)
+    one_side = control_noise_factor(
+        pair(np.tile(2 * X, 2), b, 0, 0.5, anchors=anchors), rng(), draws=20
+    )
+    assert one_side.value == pytest.approx(4)
+
+
+def test_table_holds_every_quantity_once():
+    found = decompose(pair(X, 2 * X + 3 + U), rng(), draws=20)
+    table = decomposition_table(found).set_index("quantity")
+    assert table.index.is_unique
+    assert table.loc["share_offset", "value"] == found.shares.offset.value
+    assert table.loc["distance", "upper"] == found.distance.total.upper
+    assert table.loc["closed_oracle_affine", "value"] == found.ladder["oracle_affine"].value
+    assert (table["n"] == N).all()
+
+
+def test_correction_of_the_median_bias_by_hand():
+    # draws .6 to 1.0 about .8 under a value of 1: up by twice .2
+    values = np.concatenate([[1.0], np.linspace(0.6, 1.0, 41), [np.nan]])
+    plain, corrected = estimate(values), estimate(values, corrected=True)
+    assert tuple(plain) == pytest.approx((1, 0.61, 0.99))
+    assert tuple(corrected) == pytest.approx((1, 1.01, 1.39))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"b": X[1:]}, "activity_b has 23 rows, the other arguments have 24"),
+        ({"a": np.where(X > 0, np.nan, X)}, "activity_a is nan in row"),
+        ({"std_a": -1}, r"std_a is -1.0 in row 0; a standard error of at least 0"),
+        ({"b": np.ones(N)}, "activity_b is 1.0 in all elements; it must vary"),
+        ({"groups": np.arange(N) % 9}, "24 elements in 9 groups"),
+        ({"anchors": np.arange(N) < 15}, "there are 9 elements"),
+        ({"anchors": np.arange(N) < 3}, "there are 3 anchors; none or at least 10"),
+        ({"anchors": np.zeros(N, int)}, "anchors holds int64; True or False"),
+        ({"groups": [None] + [1] * (N - 1)}, "groups is missing in row 0"),
+    ],
+)
+def test_bad_input(changed: dict[str, Any], message: str):
+    given = {"a": X, "b": 2 * X + U} | changed
+    with pytest.raises(ValueError, match=message):
+        pair(given.pop("a"), given.pop("b"), **given)
+
+
+def test_bad_input_of_what_follows():
+    with pytest.raises(ValueError, match="nothing beyond noise to compare"):
+        decompose(pair(X, 2 * X, std_a=1.5), rng())
+    with pytest.raises(ValueError, match="draws is 1"):
+        decompose(pair(X, 2 * X), rng(), draws=1)
+    with pytest.raises(ValueError, match="assay has no anchors"):
+        control_noise_factor(pair(X, 2 * X), rng())
+    with pytest.raises(ValueError, match="std_a and std_b of all anchors are 0"):
+        control_noise_factor(
+            pair(np.tile(X, 2), np.tile(X, 2), anchors=np.arange(2 * N) < N), rng()
+        )
+    with pytest.raises(ValueError, match="one row number per pair"):
+        site_differences(pair(X, 2 * X), [0, 1], [0])
+    with pytest.raises(ValueError, match=f"mutated must hold row numbers from 0 to {N - 1}"):
+        site_differences(pair(X, 2 * X), [0], [N])
+
+
+PLANTED = [  # severity of rewiring, gain, offset
+    (0.0, 1.0, 0.0),
+    (0.25, 0.7, 0.5),
+    (0.5, 1.0, -1.0),
+    (0.75, 1.4, 0.0),
+]
+
+
+@pytest.mark.slow
+def test_intervals_cover_planted_shares():
+    """100 repeats of 600 elements with fresh noise, over four worlds and four mixtures."""
+    generator, repeats, size = rng(), 100, 600
+    hits, widths = [], []
+    for world_seed, (severity, gain, offset) in enumerate(PLANTED):
+        world = draw_world(world_seed)
+        batch = Assay(batches=(Batch(gain, offset),))
+        old = known_truth(simulate(world, 8192, 0))
+        new = known_truth(
+            simulate(world, 8192, 0, shift=Shift("effect_rewiring", severity), assay=batch)
+        )
+        parts, variance = distance(old.activity, new.mean), old.activity.var()
+        noise = np.mean(old.std**2 + new.std**2)
+        whole = parts.total * variance + noise
+        truth = [part * variance / whole for part in parts[1:]] + [noise / whole]
+        for _ in range(repeats // len(PLANTED)):
+            rows = generator.choice(8192, size, replace=False)
+            a, b = (generator.normal(side.mean[rows], side.std[rows]) for side in (old, new))
+            assay = paired_assay(a, b, old.std[rows], new.std[rows], np.arange(size))
+            shares = decompose(assay, generator, draws=300).shares
+            hits.append(
+                [
+                    part.lower <= planted + 1e-12 and planted <= part.upper + 1e-12
+                    for part, planted in zip(shares, truth, strict=True)
+                ]
+            )
+            widths.append([part.upper - part.lower for part in shares])
+    covered = dict(zip(shares._fields, np.mean(hits, axis=0), strict=True))
+    assert min(covered.values()) >= 0.9, covered
+    assert np.max(np.mean(widths, axis=0)) < 0.16  # the intervals are no empty promise

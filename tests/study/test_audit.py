@@ -1,0 +1,161 @@
+"""The audit's command, and ``make audit`` as a user types it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.study.audit import main, slug
+from lib.study import audit as command
+from lib.study.report import NotebookError
+
+HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
+EVIL = "<script>alert(1)</script>"
+
+
+def table(n: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    mean, std = rng.normal(size=n), rng.uniform(0.5, 1.5, n)
+    target = mean + std * rng.normal(size=n)
+    kind = np.array([EVIL, "=1+1"])[np.arange(n) % 2]
+    columns = {"id": np.arange(n), "target": target, "mean": mean, "std": std, "kind": kind}
+    return pd.DataFrame(columns)
+
+
+def test_names_of_folders_stay_inside() -> None:
+    assert slug("../../etc/passwd") == "passwd"
+    assert slug("=cmd|x.csv") == "cmd_x"
+    assert slug("...") == "audit"
+
+
+def test_without_a_table_one_line_says_what_to_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    assert main(["--predictions=", "--table="]) == 1  # as make passes what was not given
+    line = "error: name a table: make audit PREDICTIONS=mine.csv\n"
+    assert capsys.readouterr().err == 2 * line
+
+
+@pytest.mark.parametrize("way", ["predictions", "table"])
+def test_a_missing_file_is_named_at_once(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([f"--{way}=none.csv"]) == 1
+    assert capsys.readouterr().err == "error: there is no file none.csv; give the path of a table\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_that_only_an_earlier_audit_wrote_go_and_an_error_keeps_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("id\n", "utf-8")
+    out = tmp_path / "runs" / "audit" / "mine"
+    names = ["first", "second"]
+
+    def run(root: Path, name: str, profile: str, out: Path, parameters: object) -> float:
+        if not names:
+            raise NotebookError("08 failed: ValueError: seen; see there", "seen")
+        folder = out / "results" / "audit_your_own"
+        folder.mkdir(parents=True, exist_ok=True)
+        (out / "results" / "audit_your_own.csv").write_text("a\n", "utf-8")
+        (folder / f"{names.pop(0)}.csv").write_text("a\n", "utf-8")
+        for path in folder.iterdir():  # whatever the resolution of the file system's clock
+            if path.stem == "first":
+                os.utime(path, (1, 1))
+        return 1.0
+
+    monkeypatch.setattr(command, "run_notebook", run)
+    monkeypatch.setattr(command, "convert", lambda _, title: title)
+    for _ in range(2):
+        page = command.audit(tmp_path, {"predictions": str(mine)}, "quick")
+    assert page.read_text("utf-8") == "Audit of mine.csv"
+    kept = [path.name for path in (out / "results" / "audit_your_own").iterdir()]
+    assert kept == ["second.csv"]
+    with pytest.raises(ValueError, match=r"^seen$"):
+        command.audit(tmp_path, {"predictions": str(mine)}, "quick")
+    assert page.exists() and (out / "results" / "audit_your_own" / "second.csv").exists()
+
+
+@pytest.fixture
+def folder(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """An empty folder for tables; what their audits wrote into the checkout goes after the test."""
+    yield tmp_path
+    for path in tmp_path.iterdir():
+        shutil.rmtree(root / "runs" / "audit" / slug(path.name), ignore_errors=True)
+
+
+def make_audit(root: Path, **given: str) -> subprocess.CompletedProcess[str]:
+    """``make audit`` with this interpreter, its values as one types them in single quotes."""
+    ready = Path(sys.prefix) / ".ready"
+    words = [f"{name}={value}" for name, value in given.items()]
+    # Below another make, such as that of the tests, it would speak of the folders it enters.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "audit", f"VENV={sys.prefix}", "-o", str(ready), *words],
+        cwd=root,
+        env=outside,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of the error, without that of make."""
+    assert done.returncode != 0 and done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    return line
+
+
+@pytest.mark.slow
+def test_a_table_of_any_name_becomes_a_page(root: Path, folder: Path) -> None:
+    theirs = table().rename(columns={"target": "y", "kind": "=kind"})
+    theirs.to_csv(folder / HOSTILE, index=False)
+    before = set(root.iterdir())
+    done = make_audit(root, PREDICTIONS=str(folder / HOSTILE), RENAME="y=target", BY="=kind")
+    assert done.returncode == 0, done.stderr
+    out = root / "runs" / "audit" / slug(HOSTILE)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"Open {(out / 'audit.html').relative_to(root)}")
+    assert set(root.iterdir()) - before <= {root / "runs"}  # nothing was touched
+    page = (out / "audit.html").read_text("utf-8")
+    assert (
+        "<title>Audit of =1+1 pytest a&#x27;b &quot;c&quot; $(touch x) $HOME `id` &lt;b&gt;" in page
+    )
+    assert "<script" not in page and "&lt;script&gt;" in page and "<b>" not in page
+    assert "<img" not in page and page.count("<svg") == page.count("</svg>") >= 5
+    assert str(root) not in page
+    assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", page)
+    tables = list((out / "results").rglob("*.csv"))
+    assert len(tables) > 5
+    for path in tables:
+        assert not re.search(r"(?:^|,)\"?=", path.read_text("utf-8"), re.M)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "of-pytest.csv is empty"),
+        ("id,targets,mean,Std\na,1,1,1\n", r"lacks 'target' \(nearest: targets\), 'std' \(nearest"),
+    ],
+    ids=["empty", "columns"],
+)
+def test_bad_tables_are_one_line(root: Path, folder: Path, content: str, message: str) -> None:
+    (folder / "of-pytest.csv").write_text(content, "utf-8")
+    line = said(make_audit(root, PREDICTIONS=str(folder / "of-pytest.csv")))
+    assert line.startswith("error: ") and re.search(message, line)
+
+
+@pytest.mark.slow
+def test_nothing_given_or_a_missing_file_is_one_line(root: Path) -> None:
+    assert said(make_audit(root)) == "error: name a table: make audit PREDICTIONS=mine.csv"
+    assert "there is no file -none.csv" in said(make_audit(root, PREDICTIONS="-none.csv"))

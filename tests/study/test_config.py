@@ -1,0 +1,91 @@
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import Field
+
+from lib.study.config import ExperimentConfig, Numbers, ParameterError, Seeds
+
+
+class Made(ExperimentConfig):
+    experiment: ClassVar[str] = "made"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {"epochs": 1},
+        "quick": {"epochs": 5},
+        "full": {"epochs": 50, "seeds": (0, 1, 2)},
+    }
+    epochs: int = Field(default=9, ge=1)
+    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
+    seeds: Seeds = (0,)
+    tilts: Numbers = (0.5,)
+
+
+def test_profile_fills_what_is_not_given():
+    assert Made.create().epochs == 5
+    assert Made.create(profile="full").seeds == (0, 1, 2)
+    assert Made.create(profile="full", epochs=3, seeds=None).epochs == 3
+
+
+@pytest.mark.parametrize("seeds", ["[0, 1]", "0,1", [0, 1], (0, 1)])
+def test_lists_may_come_as_text(seeds):
+    assert Made.create(seeds=seeds).seeds == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"gc_quantil": 0.9}, "unknown parameter 'gc_quantil'; did you mean 'gc_quantile'"),
+        ({"profile": "fast"}, "profile is 'fast'"),
+        ({"epochs": 0}, "parameter epochs is 0"),
+        ({"epochs": "many"}, "parameter epochs is 'many'"),
+        ({"gc_quantile": 1.0}, "parameter gc_quantile is 1.0"),
+        ({"gc_quantile": float("nan")}, "parameter gc_quantile is nan"),
+        ({"seeds": "[]"}, "parameter seeds"),
+        ({"seeds": [-1]}, "parameter seeds.0 is -1"),
+        ({"seeds": [1, 1]}, "distinct"),
+        ({"tilts": ["x"]}, "parameter tilts.0 is 'x'"),
+        ({"device": "tpu"}, "parameter device is 'tpu'"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, says):
+    with pytest.raises(ParameterError, match=says):
+        Made.create(**parameters)
+
+
+def test_notebook_namespace_gives_its_plain_values_only():
+    namespace = {"In": [""], "Out": {}, "_i": "x", "Made": Made, "epochs": 2, "seeds": None}
+    assert Made.from_notebook(namespace).epochs == 2
+    with pytest.raises(ParameterError, match="unknown parameter 'epoch'; did you mean 'epochs'"):
+        Made.from_notebook(namespace | {"epoch": 3})
+
+
+def test_hash_is_of_what_results_depend_on():
+    base = Made.create()
+    assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
+    assert Made.create(gc_quantile=0.7).hash != base.hash
+    assert base.folder.parts[-3:] == ("runs", "custom", base.hash)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("", ".", "mine", "../runs/x", "runs/../../x", "runs/a/../b", "runsx", "notebooks"),
+        *("~/x", "\x00", "runs/\x00"),
+    ],
+)
+def test_a_relative_run_folder_stays_below_runs(folder):
+    with pytest.raises(ParameterError, match="parameter run_folder is"):
+        Made.create(run_folder=folder)
+
+
+def test_a_link_below_runs_does_not_lead_out(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "out").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr("lib.study.config.repository_root", lambda: tmp_path)
+    with pytest.raises(ParameterError, match="stays below runs/"):
+        Made.create(run_folder="runs/out/x")
+    assert Made.create(run_folder="runs/in/x").folder == tmp_path / "runs" / "in" / "x"
+
+
+def test_an_absolute_run_folder_was_asked_for(tmp_path):
+    assert Made.create(run_folder=str(tmp_path)).folder == tmp_path

@@ -1,0 +1,267 @@
+"""The runner of reports, on a small repository of its own."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+
+from lib.study import report, results
+
+CONTENTS = {
+    "format": "jb-book",
+    "root": "index",
+    "parts": [
+        {"caption": "a", "chapters": [{"file": "data"}]},
+        {
+            "caption": "b",
+            "chapters": [{"file": "experiments/02_two"}, {"file": "experiments/01_one"}],
+        },
+    ],
+}
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "x", "language": "python"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(CONTENTS), "utf-8")
+    config = {"html": {"home_page_in_navbar": False}, "sphinx": {"config": {"language": "en"}}}
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config), "utf-8")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.md").write_text("# Front\n", "utf-8")
+    (tmp_path / "book" / "_config.yml").symlink_to("../_config.yml")
+    for name in ("01_one", "02_two"):
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", "profile = 'quick'", "1 + 1")
+    return tmp_path
+
+
+def test_notebooks_come_in_the_order_of_the_contents(small: Path) -> None:
+    assert report.listed_notebooks(small) == ["02_two", "01_one"]
+
+
+def test_listed_notebook_must_exist(small: Path) -> None:
+    (small / "notebooks" / "01_one.ipynb").unlink()
+    with pytest.raises(ValueError, match=r"notebooks/01_one\.ipynb does not exist"):
+        report.listed_notebooks(small)
+
+
+def test_choose_keeps_the_order_and_names_the_unknown() -> None:
+    names = ["02_two", "01_one"]
+    assert report.choose(names, []) == names
+    assert report.choose(names, ["01_one", "02_two"]) == names
+    assert report.choose(names, ["01_one"]) == ["01_one"]
+    with pytest.raises(ValueError, match="no notebook 03_tree; there are 02_two, 01_one"):
+        report.choose(names, ["03_tree"])
+
+
+def test_run_notebook_injects_profile_and_relative_folder(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    write_notebook(
+        small / "notebooks" / "01_one.ipynb",
+        "profile = 'full'\nrun_folder = None",
+        "import sys\nfrom pathlib import Path\nprint('a warning', file=sys.stderr)",
+        "Path(run_folder).mkdir(parents=True)\nprint(profile, run_folder, sys.prefix)",
+    )
+    seconds = report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
+    assert 0 < seconds < 120
+    path = small / "runs" / "quick" / "notebooks" / "01_one.ipynb"
+    output = nbformat.read(path, as_version=4).cells[-1].outputs[0].text.split()
+    assert output[:2] == ["quick", "runs/quick/results"]
+    assert (small / "runs" / "quick" / "results").is_dir()
+    assert output[2] == sys.prefix
+    assert "a warning" in capsys.readouterr().err
+    text = path.read_text("utf-8").replace(sys.prefix, "")
+    assert str(small) not in text
+    assert "stderr" not in text.replace("file=sys.stderr", "")
+    assert "papermill" not in json.loads(text)["metadata"]
+
+
+def test_failing_notebook_raises_with_its_error(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    failing = "raise ValueError('seen\\n  twice')"
+    write_notebook(small / "notebooks" / "01_one.ipynb", "profile = 1", failing)
+    with pytest.raises(
+        report.NotebookError, match="01_one failed: ValueError: seen; twice"
+    ) as error:
+        report.run_notebook(small, "01_one", "quick", small / "runs" / "quick")
+    assert error.value.reason == "seen; twice"
+
+
+def test_further_parameters_reach_the_notebook(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    name = "a 'b' \"c\" $(d) {e}.csv"
+    write_notebook(small / "notebooks" / "01_one.ipynb", "name = 1", "print(name, end='')")
+    report.run_notebook(small, "01_one", "quick", small / "runs" / "quick", {"name": name})
+    path = small / "runs" / "quick" / "notebooks" / "01_one.ipynb"
+    assert nbformat.read(path, as_version=4).cells[-1].outputs[0].text == name
+
+
+def test_stage_book_copies_sources_and_marks_every_page(small: Path) -> None:
+    executed = small / "runs" / "quick" / "notebooks"
+    write_notebook(executed / "01_one.ipynb", "1")
+    target = small / "runs" / "quick" / "book"
+    report.stage_book(small, executed, target, "Not for conclusions.")
+    assert (target / "index.md").is_file()
+    assert (target / "experiments" / "01_one.ipynb").is_file()
+    assert not (target / "_config.yml").is_symlink()
+    config = yaml.safe_load((target / "_config.yml").read_text("utf-8"))
+    assert config["html"] == {
+        "home_page_in_navbar": False,
+        "announcement": "Not for conclusions.",
+    }
+    assert config["sphinx"]["config"] == {"language": "en", "results_required": False}
+    assert yaml.safe_load((target / "_toc.yml").read_text("utf-8")) == CONTENTS
+
+
+def test_stage_book_forgets_what_was_there(small: Path) -> None:
+    target = small / "runs" / "quick" / "book"
+    (target / "experiments").mkdir(parents=True)
+    (target / "experiments" / "old.ipynb").write_text("{}", "utf-8")
+    report.stage_book(small, small / "none", target, "note")
+    assert not (target / "experiments").exists()
+
+
+def rows(**columns: object) -> dict[str, object]:
+    """A result row of the ensemble on the test part, with ``columns`` changed."""
+    base = {"experiment": "mpra_gc_ood", "profile": "quick", "data": "wtc11", "split": "test"}
+    base |= {"model": "cnn", "uncertainty": "ensemble", "severity": 0, "split_seed": None}
+    return base | columns
+
+
+def test_summary_names_accuracy_coverage_and_the_lowest(tmp_path: Path) -> None:
+    high = {"split": "shifted", "shift": "gc_high", "condition": "GC > 0.6", "metric": "picp_90"}
+    table = pd.DataFrame(
+        [
+            rows(metric="pearson_r", value=0.631),
+            rows(metric="pearson_r", value=0.5, uncertainty="single"),
+            rows(metric="pearson_r", value=0.4, uncertainty="single", seed=1),
+            rows(metric="pearson_r", value=0.45, split_seed=3),
+            rows(metric="pearson_r", value=0.3, condition="one strand"),
+            rows(metric="pearson_r", value=0.1, model="gc_ridge"),
+            rows(metric="pearson_r", value=0.9, split="random_leaky"),
+            rows(metric="picp_90", value=0.88),
+            rows(metric="picp_90", value=0.2, by="gc_decile", bin="1"),
+            rows(**high, value=0.704),
+            rows(**high, value=0.6, uncertainty="single"),
+            rows(**high | {"split": "matched"}, value=0.1),
+            rows(**high | {"shift": "placebo"}, value=0.1),
+            rows(**high | {"shift": "gc_low"}, value=0.8, uncertainty="single"),
+        ]
+    )
+    for name in ("audit_your_own", "mpra_gc_ood"):
+        results.write(tmp_path, name, table, {}, {})
+    assert report.summary_lines(tmp_path) == [
+        "mpra_gc_ood, wtc11: r 0.63 and 90 % intervals cover 0.88 in distribution; "
+        "0.70 under gc_high"
+    ]
+
+
+def test_summary_of_nothing_is_empty(tmp_path: Path) -> None:
+    assert report.summary_lines(tmp_path) == []
+
+
+def test_publish_tables_leaves_other_experiments(tmp_path: Path) -> None:
+    source, target = tmp_path / "run", tmp_path / "results"
+    first = pd.DataFrame([rows(metric="rmse", value=1.0)])
+    results.write(target, "one", first, {"curve": first}, {"seed": 1})
+    results.write(target, "two", first, {"old": first}, {"seed": 1})
+    results.write(source, "two", first.assign(value=2.0), {"new": first}, {"seed": 2})
+    report.publish_tables(source, target, "two")
+    assert results.read(target, "two")["value"].tolist() == [2.0]
+    assert results.read(target, "one")["value"].tolist() == [1.0]
+    assert [path.name for path in (target / "two").iterdir()] == ["new.csv"]
+    manifest = json.loads((target / "manifest.json").read_text("utf-8"))
+    assert {name: entry["seed"] for name, entry in manifest.items()} == {"one": 1, "two": 2}
+
+
+def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
+    meet = """
+        import time
+        from pathlib import Path
+        Path(f"{me}.here").touch()
+        end = time.monotonic() + 60
+        while not Path(f"{other}.here").exists():
+            assert time.monotonic() < end, "alone"
+            time.sleep(0.05)
+    """
+    for me, other in (("01_one", "02_two"), ("02_two", "01_one")):
+        write_notebook(
+            small / "notebooks" / f"{me}.ipynb",
+            "profile, run_folder = 'full', None",
+            f"me, other = {me!r}, {other!r}\n{dedent(meet)}",
+        )
+    out = small / "runs" / "quick"
+    report.run_notebooks(small, ["02_two", "01_one"], "quick", out)
+    said = sorted(line.split(":")[0] for line in capfd.readouterr().out.splitlines())
+    assert said == ["01_one", "02_two"]
+
+    write_notebook(small / "notebooks" / "02_two.ipynb", "profile, run_folder = 1, 2", "1 / 0")
+    waiting = [f"{number:02d}_waits" for number in range(6)]
+    for name in waiting:
+        write_notebook(small / "notebooks" / f"{name}.ipynb", "profile, run_folder = 1, 2")
+    with pytest.raises(report.NotebookError, match=r"02_two failed: ZeroDivisionError") as failed:
+        report.run_notebooks(small, ["02_two", "01_one", *waiting], "quick", out)
+    assert failed.value.reason == "division by zero"
+    assert not (out / "notebooks" / f"{waiting[-1]}.ipynb").exists()
+
+
+def test_publishing_judges_the_claims_anew(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(root: Path, name: str, profile: str, out: Path) -> float:
+        write_notebook(out / "notebooks" / f"{name}.ipynb", "1")
+        table = pd.DataFrame(
+            [rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)]
+        )
+        entry = {"config": {"profile": profile}}
+        results.write(out / "results", name.split("_", 1)[1], table, {}, entry)
+        return 1.0
+
+    monkeypatch.setattr(report, "run_notebook", run)
+    part = {"name": "r", "where": {"metric": "r"}, "direction": "greater", "margin": 1}
+    ledger = {"claims": [{"id": "C1", "statement": "a", "table": "one", "parts": [part]}]}
+    (small / "claims.yaml").write_text(yaml.safe_dump(ledger), "utf-8")
+    report.publish(small, ["02_two"])
+    published = small / "results" / "claims.csv"
+    assert len(published.read_text("utf-8").splitlines()) == 1  # its table is not there yet
+    report.publish(small, ["01_one"])
+    manifest = json.loads((small / "results" / "manifest.json").read_text("utf-8"))
+    assert set(manifest["one"]["files"]) == {"results/one.csv", "book/experiments/01_one.ipynb"}
+    assert published.read_text("utf-8").splitlines()[1].startswith("C1,a,supported,2,1.5,2.5,9,")
+
+
+def test_command_line_explains_a_wrong_name(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small)
+    assert report.main(["quick", "03_tree"]) == 1
+    assert "no notebook 03_tree" in capsys.readouterr().err
+
+
+def test_results_of_the_standin_are_never_published(tmp_path: Path) -> None:
+    table = tmp_path / "e.csv"
+    table.write_text("data,value\nwtc11,1\nstandin,2\n")
+    with pytest.raises(ValueError, match="stand-in"):
+        report.refuse_standin(table)
+    table.write_text("data,value\nwtc11,1\n")
+    report.refuse_standin(table)

@@ -1,0 +1,105 @@
+import csv
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+
+from lib.study import results
+from lib.study.results import COLUMNS
+
+
+def rows(**more):
+    return pd.DataFrame(
+        {"experiment": "e", "metric": ["rmse", "mae"], "value": [1 / 3, 2.0]} | more
+    )
+
+
+def test_columns_stand_in_the_contract_s_order_with_others_after():
+    table = results.tidy(rows(splits=5))
+    assert list(table.columns) == [*COLUMNS, "splits"]
+    assert table["oracle"].isna().all()
+
+
+def test_rows_with_the_same_keys_are_refused():
+    with pytest.raises(ValueError, match=r"share their keys.*rmse"):
+        results.tidy(rows(metric=["rmse", "rmse"]))
+    assert len(results.tidy(rows(metric=["rmse", "rmse"], split_seed=[0, 1]))) == 2
+
+
+def test_write_and_read_back(tmp_path):
+    shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
+    results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
+    results.write(tmp_path, "other", rows(), {}, {"config": {}})
+    assert results.read(tmp_path, "e")["value"].tolist() == [0.33333, 2.0]
+    assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]
+
+
+def test_experiments_that_end_together_all_enter_the_manifest(tmp_path):
+    names = [f"e{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: results.write(tmp_path, name, rows(), {}, {}), names))
+    assert set(json.loads((tmp_path / "manifest.json").read_text())) == set(names)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+    results.write_atomic(path, "old")
+
+    def fails(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        results.write_atomic(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_reading_what_was_never_run_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run its notebook first"):
+        results.read(tmp_path, "e")
+    (tmp_path / "e.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="lacks the columns"):
+        results.read(tmp_path, "e")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1", "-1, =A1(2)"],
+)
+def test_names_that_a_spreadsheet_would_run_are_written_as_text(tmp_path, name):
+    results.write(tmp_path, "e", rows(data=name), {"curve": rows(data=name)}, {})
+    for path in (tmp_path / "e.csv", tmp_path / "e" / "curve.csv"):
+        with path.open(newline="") as file:
+            cells = [cell["data"] for cell in csv.DictReader(file)]
+        assert cells == [f"'{name}"] * 2
+    assert set(results.read(tmp_path, "e")["data"]) == {name}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "-5 %"),
+        *("+0.5 SD, estimated weights", "-1 SD, k=10", "a=b", "<b>", "'quoted'"),
+    ],
+)
+def test_numbers_and_other_names_stay_as_they_are(tmp_path, name):
+    table = rows(condition=[name, "plain"])
+    results.write(tmp_path, "e", table, {}, {})
+    with (tmp_path / "e.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["condition"] == name
+    assert results.read(tmp_path, "e")["condition"].tolist() == [name, "plain"]
+
+
+def test_a_carriage_return_ends_no_row(tmp_path):
+    results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
+    assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
+
+
+def test_negative_numbers_are_no_names():
+    table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
+    assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
+    assert table["mixed"].tolist() == [-1, "=1"]

@@ -1,0 +1,160 @@
+import ast
+import sys
+
+import numpy as np
+import pytest
+
+from lib.data.splits import group_split
+from lib.study import units
+from lib.study.units import (
+    DamagedUnit,
+    Placement,
+    Result,
+    Store,
+    Stored,
+    Unit,
+    missing_units,
+    run_units,
+    source_files,
+    source_hash,
+)
+
+
+def double(config, data=None):
+    """A unit to run: counts its calls in a file beside the store."""
+    if "log" in config:
+        with open(config["log"], "a") as file:
+            file.write("x")
+    return Result({"values": np.arange(config["n"]) * 2.0}, {"n": config["n"]})
+
+
+def fails_at_three(config):
+    if config["n"] == 3:
+        raise RuntimeError("three")
+    return double(config)
+
+
+def make(tmp_path, sizes=(1, 2, 3)):
+    log = tmp_path / "calls"
+    return [Unit(double, {"n": n, "log": str(log)}) for n in sizes], Store(tmp_path / "store"), log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
+    made, store, log = make(tmp_path)
+    assert missing_units(made, store) == 3
+    first = run_units(made, store, Placement(workers=workers))
+    assert missing_units(made, store) == 0
+    again = run_units(made[::-1], store, Placement(workers=workers))
+    assert [len(result.arrays["values"]) for result in first] == [1, 2, 3]
+    assert [result.meta["n"] for result in again] == [3, 2, 1]
+    assert log.read_text() == "xxx"
+
+
+def test_a_unit_asked_for_twice_is_computed_once(tmp_path):
+    made, store, log = make(tmp_path, sizes=(2, 2))
+    assert len(run_units(made, store, Placement(workers=1))) == 2
+    assert log.read_text() == "x"
+
+
+def test_what_was_finished_before_a_failure_is_kept(tmp_path):
+    store = Store(tmp_path)
+    made = [Unit(fails_at_three, {"n": n}) for n in (1, 2, 3)]
+    with pytest.raises(RuntimeError, match="three"):
+        run_units(made, store, Placement(workers=1))
+    assert [store.get(unit.key) is not None for unit in made] == [True, True, False]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+def test_a_damaged_unit_is_computed_again_with_a_warning(tmp_path, damage):
+    made, store, log = make(tmp_path, sizes=(50,))
+    run_units(made, store, Placement(workers=1))
+    path = store.path(made[0].key)
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    spoilt = {"truncated": content[:-20], "flipped": content, "empty": b""}[damage]
+    path.write_bytes(bytes(spoilt))
+    with pytest.warns(DamagedUnit, match="computed again"):
+        result = run_units(made, store, Placement(workers=1))[0]
+    assert result.arrays["values"][-1] == 98
+    assert log.read_text() == "xx"
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(units, "save_file", full)
+    with pytest.raises(OSError, match="no space"):
+        store.put("ab" * 32, Result({"a": np.zeros(3)}))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_scalars_keep_their_shape(tmp_path):
+    store = Store(tmp_path)
+    store.put("ab" * 32, Result({"steps": np.array(7)}, {}))
+    assert store.get("ab" * 32).arrays["steps"].shape == ()
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "store").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=r"unit store .*store.*SHIFT_STORE"):
+        Store(tmp_path / "store").put("ab" * 32, Result({"x": np.zeros(2)}, {}))
+
+
+def test_key_follows_config_data_and_earlier_units():
+    split, other = group_split(np.arange(60), 0), group_split(np.arange(60), 1)
+    result = Stored(Result({}), "key of the fit")
+    keys = {
+        Unit(double, {"n": 1}).key,
+        Unit(double, {"n": 2}).key,
+        Unit(double, {"n": 1}, {"data": split}).key,
+        Unit(double, {"n": 1}, {"data": other}).key,
+        Unit(double, {"n": 1}, {"data": result}).key,
+        Unit(double, {"n": 1}, modules=("lib.sequences",)).key,
+    }
+    assert len(keys) == 6
+    assert Unit(double, {"n": 1}).key == Unit(double, {"n": 1}).key
+
+
+def package(tmp_path, monkeypatch, body):
+    """A package of its own, so that no file of ours is touched."""
+    root = tmp_path / "madepackage"
+    root.mkdir(exist_ok=True)
+    (root / "__init__.py").write_text("")
+    (root / "low.py").write_text(body)
+    (root / "high.py").write_text("from madepackage.low import f\n\n\ndef g():\n    return f()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(units, "PACKAGE", "madepackage")
+    for name in [name for name in sys.modules if name.startswith("madepackage")]:
+        del sys.modules[name]
+    source_hash.cache_clear()
+    return source_hash("madepackage.high")
+
+
+def test_a_line_makes_stale_a_docstring_or_comment_does_not(tmp_path, monkeypatch):
+    plain = package(tmp_path, monkeypatch, "def f():\n    return 1\n")
+    documented = '"""Module."""\n\n\ndef f():\n    """Say."""\n    # why\n    return 1\n'
+    assert package(tmp_path, monkeypatch, documented) == plain
+    assert package(tmp_path, monkeypatch, "def f():\n    return 2\n") != plain
+    source_hash.cache_clear()
+
+
+def test_every_import_of_the_package_counts():
+    files = source_files("lib.data.leakage")
+    assert {"lib.data.leakage", "lib.data.splits", "lib.data.dataset", "lib.sequences"} <= set(
+        files
+    )
+    assert "lib.study.units" not in files
+    assert all(ast.parse(path.read_text("utf-8")) for path in files.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [({"executor": "slurm"}, "executor is 'slurm'"), ({"executor": "dask"}, "needs scheduler")],
+)
+def test_unknown_places_to_run_are_refused(tmp_path, arguments, says):
+    with pytest.raises(ValueError, match=says):
+        run_units([], Store(tmp_path), Placement(**arguments))

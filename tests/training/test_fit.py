@@ -1,0 +1,339 @@
+"""Fits are right, repeatable and safe: learning, determinism, precision, storage, bad input."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from lib import sequences
+from lib.training.fit import (
+    FitConfig,
+    FittedModel,
+    NonFiniteLoss,
+    embed,
+    fit,
+    predict,
+    predict_dropout,
+    predict_interval,
+)
+
+SMALL = {"channels": 8, "kernels": (5, 5), "pools": (2, 2), "hidden": 8}
+MOTIF = sequences.encode(["TGACTCA"])[0]
+
+
+def _toy(n: int, seed: int, length: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Half of the elements hold the motif on a random strand; it adds 2 to noise of sd 0.3."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (n, length), dtype=np.uint8)
+    has = rng.random(n) < 0.5
+    for row in np.flatnonzero(has):
+        start = rng.integers(0, length - 7)
+        codes[row, start : start + 7] = MOTIF
+    flip = rng.random(n) < 0.5
+    codes[flip] = sequences.reverse_complement(codes)[flip]
+    return codes, 5 + 2.0 * has + rng.normal(0, 0.3, n)
+
+
+def _config(**changes) -> FitConfig:
+    given = {"model_options": SMALL, "epochs": 2, "batch_size": 32, "max_shift": 3}
+    return FitConfig(**(given | changes))
+
+
+@pytest.fixture(scope="module")
+def toy() -> tuple[np.ndarray, np.ndarray]:
+    return _toy(160, 0)
+
+
+@pytest.fixture(scope="module")
+def fitted(toy) -> FittedModel:
+    return fit(*toy, config=_config())
+
+
+def _same(a: FittedModel, b: FittedModel) -> bool:
+    return all(a.state[name].tobytes() == b.state[name].tobytes() for name in a.state)
+
+
+def test_learns_a_planted_motif_on_either_strand() -> None:
+    options = SMALL | {"channels": 16, "kernels": (7, 5), "dropout": 0.1}
+    config = FitConfig(model_options=options, epochs=12, batch_size=32, max_shift=3)
+    model = fit(*_toy(1000, 1), validation=_toy(200, 2), config=config)
+    codes, target = _toy(500, 3)
+    mean, std = predict(model, codes)
+    assert np.corrcoef(mean, target)[0, 1] > 0.85
+    # In the activity's own unit: near the truth's level and between its noise and its spread.
+    assert mean.mean() == pytest.approx(target.mean(), abs=0.2)
+    assert 0.2 < std.mean() < 1.0
+    assert 0.8 < (np.abs(target - mean) < 1.645 * std).mean() <= 1
+
+
+def test_side_features_are_learnt() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (600, 20), dtype=np.uint8)
+    features = rng.normal(100, 20, (600, 2))
+    target = features[:, 0] / 20 + rng.normal(0, 0.2, 600)
+    model = fit(codes, target, features=features, config=_config(epochs=12))
+    mean, _ = predict(model, codes, features)
+    assert np.corrcoef(mean, target)[0, 1] > 0.9
+    moved, _ = predict(model, codes, features + np.array([20, 0]))
+    assert 0.3 < (moved - mean).mean() < 1.5  # the truth moves by 20 / 20 = 1
+
+
+def test_same_seed_same_bytes_and_nothing_leaks_out(toy) -> None:
+    torch.set_num_threads(2)
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    first = fit(*toy, config=_config())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == 2
+    torch.manual_seed(7)
+    torch.rand(1000)
+    second = fit(*toy, config=_config())
+    assert _same(first, second)
+    assert predict(first, toy[0])[0].tobytes() == predict(second, toy[0])[0].tobytes()
+    assert not _same(first, fit(*toy, config=_config(seed=1)))
+
+
+def test_fits_in_threads_of_one_process_do_not_disturb_each_other(toy, fitted) -> None:
+    found: list[FittedModel] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(fit(*toy, config=_config()))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(_same(model, fitted) for model in found) and len(found) == 3
+
+
+def test_the_batch_of_a_forecast_does_not_matter(toy, fitted) -> None:
+    whole = predict(fitted, toy[0])
+    parts = predict(fitted, toy[0], batch_size=7)
+    np.testing.assert_allclose(parts, whole, rtol=0.02, atol=0.02)
+
+
+def test_float32_and_bfloat16_agree_within_noise() -> None:
+    data, test = _toy(400, 4), _toy(300, 5)
+    means = {}
+    for precision in ("float32", "bfloat16"):
+        model = fit(*data, config=_config(epochs=5, precision=precision, learning_rate=3e-3))
+        means[precision] = predict(model, test[0])[0]
+    r = {name: np.corrcoef(mean, test[1])[0, 1] for name, mean in means.items()}
+    assert r["bfloat16"] == pytest.approx(r["float32"], abs=0.1)
+    assert np.corrcoef(*means.values())[0, 1] > 0.9
+
+
+def test_early_stopping_keeps_the_best_state(toy) -> None:
+    seen: list[dict] = []
+    noise = np.random.default_rng(0).normal(size=len(toy[1]))
+    model = fit(
+        toy[0],
+        noise,
+        validation=(toy[0][::-1].copy(), noise),
+        config=_config(epochs=30, patience=2, learning_rate=0.02),
+        progress=seen.append,
+    )
+    nll = [record["nll"] for record in model.history]
+    assert model.best_epoch == 1 + int(np.argmin(nll))
+    assert len(nll) == model.best_epoch + 2 < 30
+    assert seen == model.history
+    output = predict(model, toy[0][::-1].copy())
+    z = (noise - output[0]) / output[1]
+    standard_nll = (0.5 * z**2 + np.log(output[1] / model.target_std)).mean()
+    assert standard_nll == pytest.approx(min(nll), abs=1e-3)
+
+
+def test_read_only_arrays_are_taken(toy, fitted) -> None:
+    frozen = toy[0].copy(), toy[1].copy()
+    for values in frozen:
+        values.flags.writeable = False
+    assert _same(fit(*frozen, config=_config()), fitted)
+    assert np.isfinite(predict(fitted, frozen[0])).all()
+
+
+def test_weight_zero_is_absence() -> None:
+    codes, target = _toy(200, 6)
+    spoilt = np.concatenate([target[:100], target[100:] + 50])
+    weight = np.repeat([1.0, 0.0], 100)
+    model = fit(codes, spoilt, weight=weight, config=_config(epochs=10, learning_rate=0.02))
+    mean, _ = predict(model, codes[:100])
+    assert abs(mean.mean() - target[:100].mean()) < abs(mean.mean() - spoilt[100:].mean())
+
+
+def test_strands_are_averaged(toy, fitted) -> None:
+    codes, other = toy[0], sequences.reverse_complement(toy[0])
+    mean, std = predict(fitted, codes)
+    forward = predict(fitted, codes, average_strands=False)
+    backward = predict(fitted, other, average_strands=False)
+    np.testing.assert_allclose(mean, (forward[0] + backward[0]) / 2, atol=1e-4)
+    np.testing.assert_allclose(std**2, (forward[1] ** 2 + backward[1] ** 2) / 2, rtol=1e-4)
+    np.testing.assert_allclose(predict(fitted, other), (mean, std), rtol=1e-5)
+
+
+def test_oriented_models_see_one_strand(toy) -> None:
+    model = fit(*toy, config=_config(reverse_complement=False))
+    codes = toy[0]
+    assert (
+        predict(model, codes)[0].tolist()
+        == predict(model, codes, average_strands=False)[0].tolist()
+    )
+
+
+def test_mc_dropout(toy, fitted) -> None:
+    codes = toy[0][:20]
+    means, stds = predict_dropout(fitted, codes, samples=5, seed=1)
+    assert means.shape == stds.shape == (5, 20)
+    assert (means.std(0) > 0).all()
+    again, _ = predict_dropout(fitted, codes, samples=5, seed=1)
+    assert means.tobytes() == again.tobytes()
+    mean, std = predict(fitted, codes, mc_dropout_samples=5, seed=1)
+    np.testing.assert_allclose(mean, means.mean(0))
+    np.testing.assert_allclose(std**2, (stds**2).mean(0) + means.var(0))
+    with pytest.raises(ValueError, match="at least 1"):
+        predict_dropout(fitted, codes, samples=0)
+
+
+def test_stored_and_read_back(toy, fitted, tmp_path) -> None:
+    fitted.save(tmp_path / "model.safetensors")
+    read = FittedModel.load(tmp_path / "model.safetensors")
+    assert _same(read, fitted) and read.config == fitted.config
+    assert read.history == fitted.history and read.best_epoch == fitted.best_epoch
+    assert predict(read, toy[0])[0].tobytes() == predict(fitted, toy[0])[0].tobytes()
+    arrays, meta = fitted.to_arrays()
+    assert _same(FittedModel.from_arrays(arrays, json.loads(json.dumps(meta))), fitted)
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="not a fitted model"):
+        FittedModel.load(tmp_path / "bad.safetensors")
+
+
+def test_embeddings(toy, fitted) -> None:
+    found = embed(fitted, toy[0][:10])
+    assert found.shape == (10, 16) and found.dtype == np.float32
+    other = embed(fitted, sequences.reverse_complement(toy[0][:10]))
+    np.testing.assert_allclose(found, other, rtol=1e-5)
+
+
+def test_an_interval_head_covers_at_its_level() -> None:
+    options = SMALL | {"channels": 16, "kernels": (7, 5), "dropout": 0.1}
+    config = _config(model_options=options, epochs=15, interval_level=0.8)
+    model = fit(*_toy(1500, 1), validation=_toy(300, 2), config=config)
+    codes, target = _toy(1000, 3)
+    lower, upper = predict_interval(model, codes)
+    assert (lower < upper).all()
+    assert ((lower <= target) & (target <= upper)).mean() == pytest.approx(0.8, abs=0.08)
+    # Half of the elements lie 2 above the rest, in noise of 0.3: 80 % of all spans more than 2.
+    assert (upper - lower).mean() < 1.5
+    assert model.history[model.best_epoch - 1]["pinball"] == min(
+        record["pinball"] for record in model.history
+    )
+    lower_again, upper_again = predict_interval(
+        FittedModel.from_arrays(*model.to_arrays()), sequences.reverse_complement(codes)
+    )
+    assert np.allclose(lower_again, lower, atol=1e-5) and np.allclose(upper_again, upper, atol=1e-5)
+
+
+def test_a_head_answers_only_what_it_was_trained_for(toy, fitted) -> None:
+    interval = fit(*toy, config=_config(interval_level=0.9, epochs=1))
+    with pytest.raises(ValueError, match="Gaussian head"):
+        predict_interval(fitted, toy[0])
+    for ask in (predict, lambda *given: predict_dropout(*given, samples=2)):
+        with pytest.raises(ValueError, match="90% intervals only"):
+            ask(interval, toy[0])
+
+
+def test_a_state_to_start_from(toy, fitted) -> None:
+    """Without a step that changes anything, the fit returns what it was given."""
+    stem = {"trunk.0.weight": fitted.state["trunk.0.weight"]}
+    config = _config(learning_rate=1e-30, epochs=1, weight_decay=0, seed=5)
+    found = fit(*toy, config=config, initial_state=stem)
+    other = fit(*toy, config=config)
+    name = "trunk.0.weight"
+    assert np.array_equal(found.state[name], stem[name])
+    assert not np.array_equal(other.state[name], stem[name])
+    assert all(
+        np.array_equal(found.state[key], other.state[key]) for key in found.state if "head" in key
+    )
+
+
+def test_divergence_stops_with_the_last_good_state(toy) -> None:
+    with pytest.raises(NonFiniteLoss, match=r"at step \d+ .*'learning_rate': 1e\+30") as caught:
+        fit(*toy, config=_config(epochs=5, learning_rate=1e30, precision="float32"))
+    kept = caught.value.last_good
+    assert all(np.isfinite(values).all() for values in kept.state.values())
+    assert np.isfinite(predict(kept, toy[0])[0]).all()
+
+
+def test_no_rows_give_an_empty_forecast(toy, fitted) -> None:
+    mean, std = predict(fitted, toy[0][:0])
+    assert mean.shape == std.shape == (0,)
+
+
+def test_unknown_letters_are_allowed(toy, fitted) -> None:
+    codes = toy[0].copy()
+    codes[:, :5] = sequences.UNKNOWN
+    assert np.isfinite(predict(fitted, codes)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target": np.zeros(160)}, "constant"),
+        ({"target": np.zeros(3)}, r"shape \(3,\)"),
+        ({"target": np.r_[np.nan, np.zeros(159)]}, "not finite in row 0"),
+        ({"codes": np.zeros((160, 40))}, "uint8"),
+        ({"weight": -np.ones(160)}, "weight must be"),
+        ({"weight": np.zeros(160)}, "weight must be"),
+        ({"features": np.zeros((3, 1))}, r"training features has shape \(3, 1\)"),
+        ({"features": np.full((160, 1), np.inf)}, "not finite in row 0"),
+        ({"validation": (np.zeros((5, 9), np.uint8), np.arange(5))}, "length 9"),
+        ({"validation": (np.zeros((1, 40), np.uint8), np.arange(1))}, "validation has 1 rows"),
+        ({"config": FitConfig(model="cnm")}, "not known"),
+        ({"target_std": np.ones(3)}, "target_std must be"),
+        ({"target_std": np.full(160, np.inf)}, "target_std must be"),
+        ({"target_std": np.ones(160), "config": _config(interval_level=0.9)}, "Gaussian head"),
+        (
+            {"initial_state": {"trunk.0.weight": np.zeros(3)}},
+            r"in the network it is \(8, 4, 1, 9\)",
+        ),
+        ({"initial_state": {"stem": np.zeros(3)}}, "in the network it is absent"),
+    ],
+)
+def test_bad_input(toy, changes, words) -> None:
+    given = {"codes": toy[0], "target": toy[1], "config": _config()} | changes
+    codes, target = given.pop("codes"), given.pop("target")
+    with pytest.raises(ValueError, match=words):
+        fit(codes, target, **given)
+
+
+def test_forecasts_refuse_what_does_not_fit(toy, fitted) -> None:
+    with pytest.raises(ValueError, match="length 39"):
+        predict(fitted, toy[0][:, 1:])
+    with pytest.raises(ValueError, match="needs None"):
+        predict(fitted, toy[0], np.zeros((160, 1)))
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="finds none"):
+            predict(fitted, toy[0], device="cuda")
+
+
+@pytest.mark.parametrize(
+    "bad", [{"beta": 2}, {"epochs": 0}, {"std_floor": 0.0}, {"learningrate": 1}, {"seed": -1}]
+)
+def test_config_refuses(bad) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        FitConfig(**bad)
+
+
+def test_shift_follows_orientation() -> None:
+    assert FitConfig().shift == 10
+    assert FitConfig(reverse_complement=False).shift == 3
+    assert FitConfig(max_shift=0).shift == 0
+
+
+def test_config_is_frozen_and_json_able() -> None:
+    config = _config()
+    with pytest.raises(ValueError, match="frozen"):
+        config.epochs = 3  # type: ignore[misc]
+    assert FitConfig(**json.loads(json.dumps(config.model_dump(mode="json")))) == config
+    with pytest.raises(ValueError, match="plain values"):
+        FitConfig(model_options={"activation": torch.relu})
