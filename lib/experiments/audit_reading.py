@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from lib.arrays import as_forecast
 from lib.data import predictions
-from lib.metrics._check import as_forecast
 
 MANY_ROWS = 1_000_000  # a Parquet file of more is read column by column, ids left out
 LONGEST_LABEL = 60

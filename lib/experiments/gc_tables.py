@@ -17,10 +17,10 @@ from lib.data.leakage import leak_report
 from lib.data.splits import Split
 from lib.experiments.gc_arms import Arm
 from lib.experiments.scoring import contrast
+from lib.metrics.bootstrap import group_bootstrap_weights
 from lib.metrics.evaluate import MIN_BIN
 from lib.models.baselines import constant_sigma
 from lib.sequences import reverse_complement
-from lib.statistics.bootstrap import group_bootstrap_weights
 
 HISTOGRAM_BINS = 25
 CONTRASTED = ("rmse", "crps_gaussian", "nll_gaussian", "zms", "picp_90", "mpiw_90", "pearson_r")

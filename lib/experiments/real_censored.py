@@ -11,7 +11,7 @@ import pandas as pd
 from lib.experiments.real_arms import GENOTYPE, PROMOTER, quantified
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_severity import CONTROL, target_name
-from lib.statistics.bootstrap import group_bootstrap_weights, percentile_interval
+from lib.metrics.bootstrap import group_bootstrap_weights, percentile_interval
 from lib.statistics.censored import censored_line
 
 MOST_DRAWS = 200  # each is a fit of its own

@@ -11,15 +11,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from lib.arrays import group_codes
 from lib.assays.sources import fetch
 from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split
 from lib.experiments.recovery_worlds import SIGNS, warning_signs
+from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_totals
 from lib.motifs.binding import scan, score_threshold
 from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
 from lib.simulator.programs import MOTIFS
-from lib.statistics.bootstrap import bootstrap_totals, draw_variance, group_codes, group_totals
 from lib.study.units import Result, Stored, Unit
 from lib.training.attribution import BoolArray, cover, gradient_input
 from lib.training.fitted import FittedModel

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from lib.arrays import group_codes, merge_groups
 from lib.data.dataset import FloatArray, IndexArray
+from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_totals, percentile_interval
 from lib.metrics.coverage import interval as gaussian_interval
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.repair.conformal import (
@@ -29,14 +31,6 @@ from lib.repair.conformal import (
 )
 from lib.repair.detection import density_ratio
 from lib.repair.recalibration import few_shot, isotonic_std, std_scaling
-from lib.statistics.bootstrap import (
-    bootstrap_totals,
-    draw_variance,
-    group_codes,
-    group_totals,
-    merge_groups,
-    percentile_interval,
-)
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 LEVEL = 0.9

@@ -10,10 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from lib.arrays import as_count, ranks
 from lib.data.dataset import FloatArray
 from lib.experiments.twin_curves import no_change
-from lib.metrics._check import as_count
-from lib.metrics._order import ranks
 from lib.metrics.accuracy import spearman_r
 from lib.metrics.scoring import crps_gaussian
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lib.arrays import group_codes, merge_groups, stable_order
 from lib.data.dataset import FloatArray, IndexArray, Truth
 from lib.experiments.selective_scores import STD, TRIVIAL
-from lib.metrics._order import stable_order
+from lib.metrics.bootstrap import draw_variance, weight_blocks
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.resampling import selective_metrics
 from lib.metrics.selective import (
@@ -27,7 +28,6 @@ from lib.metrics.selective import (
 )
 from lib.metrics.thresholds import crc_threshold, ltt_threshold, threshold_at
 from lib.repair.conformal import one_per_group
-from lib.statistics.bootstrap import draw_variance, group_codes, merge_groups, weight_blocks
 
 HALF = 0.5  # coverage at which elements are ranked, and at which the first rule is fixed
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
+from lib.arrays import as_level, as_vector
 from lib.experiments.selective_measures import LOGS, Judged
-from lib.metrics._check import as_level, as_vector
 from lib.statistics.intervals import combine_splits, paired_contrast
 
 PART = ("data", "split", "shift", "family", "condition", "cell", "model", "uncertainty")

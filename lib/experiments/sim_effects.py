@@ -14,7 +14,7 @@ from scipy.stats import beta
 
 from lib.data.dataset import FloatArray
 from lib.experiments.baseline_fits import SIMULATED_BASELINES
-from lib.statistics.bootstrap import percentile_interval
+from lib.metrics.bootstrap import percentile_interval
 from lib.statistics.intervals import paired_contrast
 
 CALIBRATED, LARGE_DROP = 0.03, 0.15  # of C5: off nominal by at most; coverage lost

@@ -7,7 +7,7 @@ average them; the bootstrap sums them by group; both therefore share one formula
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from lib.metrics._check import FloatArray
+from lib.arrays import FloatArray
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _INV_SQRT_2PI = 1 / np.sqrt(2 * np.pi)

@@ -8,8 +8,7 @@ error: a conditional table may hold empty bins.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import FloatArray, as_points, as_vector
-from lib.metrics._order import ranks
+from lib.arrays import FloatArray, as_points, as_vector, ranks
 
 
 def _correlation(left: FloatArray, right: FloatArray) -> float:

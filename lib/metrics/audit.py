@@ -15,9 +15,8 @@ from numpy.typing import ArrayLike
 from pyarrow import parquet
 from scipy.special import ndtr, ndtri
 
+from lib.arrays import FloatArray, as_forecast, as_level, ranks, stable_order
 from lib.metrics import bands, diagnosis
-from lib.metrics._check import FloatArray, as_forecast, as_level
-from lib.metrics._order import ranks, stable_order
 from lib.metrics.calibration import CHI2_MEDIAN, area_between
 from lib.metrics.groups import quantile_bins
 from lib.metrics.moments import centre_of, metrics_from_means, overall_columns

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import beta, binom, chi2, kstwo
 
-from lib.metrics._check import FloatArray, as_count, as_forecast, as_level, as_std
+from lib.arrays import FloatArray, as_count, as_forecast, as_level, as_std
 from lib.metrics.calibration import CHI2_MEDIAN, area_between, binned_by_std, unc_error_spearman
 from lib.metrics.moments import level_name
 from lib.metrics.selective import prr

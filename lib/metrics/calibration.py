@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from lib.metrics._check import FloatArray, as_count, as_forecast, as_std
-from lib.metrics._order import ranks, stable_order
+from lib.arrays import FloatArray, as_count, as_forecast, as_std, ranks, stable_order
 from lib.metrics.accuracy import _correlation
 
 CurveType = Literal["interval", "quantile"]

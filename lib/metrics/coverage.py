@@ -7,8 +7,8 @@ float; NaN for n = 0. Sources: Kuleshov, Fenner & Ermon, ICML 2018; Greenman et 
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from lib.arrays import FloatArray, as_forecast, as_level, as_std, as_vector
 from lib.metrics import _elements
-from lib.metrics._check import FloatArray, as_forecast, as_level, as_std, as_vector
 
 
 def interval(mean: ArrayLike, std: ArrayLike, level: float = 0.9) -> tuple[FloatArray, FloatArray]:

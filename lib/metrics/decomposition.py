@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import FloatArray, as_std, as_vector
+from lib.arrays import FloatArray, as_std, as_vector
 
 
 class ZmsDecomposition(NamedTuple):

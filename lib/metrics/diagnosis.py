@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import binom, chi2
 
+from lib.arrays import FloatArray, as_count, as_forecast, as_labels, as_level, factorise
 from lib.metrics import _elements
-from lib.metrics._check import FloatArray, as_count, as_forecast, as_labels, as_level
-from lib.metrics._order import factorise
 from lib.metrics.calibration import CurveType, binned_by_std, calibration_curve, pit
 
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published

@@ -13,8 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import FloatArray, IntArray, as_count, as_forecast, as_labels, as_level
-from lib.metrics._order import factorise
+from lib.arrays import (
+    FloatArray,
+    GroupCodes,
+    IntArray,
+    as_count,
+    as_forecast,
+    as_labels,
+    as_level,
+    factorise,
+    group_codes,
+    merge_groups,
+)
+from lib.metrics.bootstrap import draw_variance, percentile_interval
 from lib.metrics.groups import worst_group
 from lib.metrics.resampled import (
     Bins,
@@ -24,13 +35,6 @@ from lib.metrics.resampled import (
     Values,
     measure_draws,
     measure_point,
-)
-from lib.statistics.bootstrap import (
-    GroupCodes,
-    draw_variance,
-    group_codes,
-    merge_groups,
-    percentile_interval,
 )
 
 MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import IntArray, as_count, as_vector
+from lib.arrays import IntArray, as_count, as_vector
 
 # "lower" or "higher" is better, or the value that is best
 ORIENTATION: dict[str, str | float] = {

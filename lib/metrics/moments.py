@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import ndtr
 
+from lib.arrays import FloatArray
 from lib.metrics import _elements
-from lib.metrics._check import FloatArray
 
 CONDITIONAL = ("rmse", "bias", "crps_gaussian", "zms", "picp_90", "mpiw_90")
 NEGLIGIBLE = 1e-13  # a variance below this share of the mean square is rounding of a constant

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from lib.metrics._check import FloatArray, IntArray
+from lib.arrays import FloatArray, GroupCodes, IntArray
+from lib.metrics.bootstrap import bootstrap_totals, cell_totals, group_totals, weight_blocks
 from lib.metrics.moments import (
     conditional_columns,
     metrics_from_means,
@@ -24,13 +25,6 @@ from lib.metrics.resampling import (
     curve_metrics,
     ordered_metrics,
     selective_metrics,
-)
-from lib.statistics.bootstrap import (
-    GroupCodes,
-    bootstrap_totals,
-    cell_totals,
-    group_totals,
-    weight_blocks,
 )
 
 RESAMPLED_DRAWS = 200  # draws of metrics that need the order of elements, not only sums

@@ -11,8 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtr
 
-from lib.metrics._check import FloatArray, IntArray
-from lib.metrics._order import stable_order
+from lib.arrays import FloatArray, IntArray, stable_order
 from lib.metrics.calibration import CHI2_MEDIAN, area_between, binned_by_std
 from lib.metrics.selective import average_ties, relative_gain
 

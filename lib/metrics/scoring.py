@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from lib.arrays import FloatArray, as_count, as_forecast, as_level, as_std, as_vector
 from lib.metrics import _elements
-from lib.metrics._check import FloatArray, as_count, as_forecast, as_level, as_std, as_vector
 
 
 def _mean(values: FloatArray) -> float:

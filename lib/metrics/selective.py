@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import FloatArray, as_level, as_vector
-from lib.metrics._order import stable_order
+from lib.arrays import FloatArray, as_level, as_vector, stable_order
 from lib.metrics.accuracy import r2_cod
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
-from lib.metrics._check import FloatArray, as_level, as_vector
-from lib.metrics._order import stable_order
+from lib.arrays import FloatArray, as_level, as_vector, stable_order
 
 
 def threshold_at(score: ArrayLike, coverage: float) -> float:

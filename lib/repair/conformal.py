@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import (
+from lib.arrays import (
     FloatArray,
     IntArray,
     as_forecast,
@@ -32,8 +32,8 @@ from lib.metrics._check import (
     as_points,
     as_std,
     as_vector,
+    group_codes,
 )
-from lib.statistics.bootstrap import group_codes
 
 _ROUNDING = 1e-9  # (n + 1) * level may miss a whole number by rounding
 

@@ -18,9 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 
-from lib.metrics._check import FloatArray, IntArray, as_count, as_vector
-from lib.metrics._order import ranks
-from lib.statistics.bootstrap import group_codes
+from lib.arrays import FloatArray, IntArray, as_count, as_vector, group_codes, ranks
 
 MAX_ROWS = 1000  # rows per side in the kernel test; more are subsampled
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 from sklearn.isotonic import IsotonicRegression
 
-from lib.metrics._check import FloatArray, as_forecast, as_level, as_std, as_vector
+from lib.arrays import FloatArray, as_forecast, as_level, as_std, as_vector
 from lib.repair.conformal import Interval, warn_infinite
 
 Kind = Literal["scale", "offset", "affine"]

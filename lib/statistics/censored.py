@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
-from lib.metrics._check import FloatArray, as_vector
+from lib.arrays import FloatArray, as_vector
 
 FEWEST = 10  # uncensored elements
 

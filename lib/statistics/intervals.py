@@ -2,7 +2,7 @@
 
 In: finished effects per world or split. Out: intervals, p-values and verdicts as the page on claims
 rules them. Randomness comes from the caller's generator. The bootstrap over groups that gives the
-variance within a split is in ``lib.statistics.bootstrap``.
+variance within a split is in ``lib.metrics.bootstrap``.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from lib.metrics._check import FloatArray, as_level, as_vector
-from lib.statistics.bootstrap import group_bootstrap_weights, percentile_interval
-
-__all__ = [
-    "Contrast",
-    "Decision",
-    "Pooled",
-    "combine_splits",
-    "decide",
-    "group_bootstrap_weights",
-    "holm",
-    "intersection_union",
-    "margin_p",
-    "paired_contrast",
-    "percentile_interval",
-    "scaled_margin",
-    "sign_flip_p",
-]
+from lib.arrays import FloatArray, as_level, as_vector
 
 EXACT_SIGN_FLIPS = 20  # 2^20 sums are enumerated; above that they are drawn
 _FLIP_CELLS = 4_000_000  # signs held at once: 32 MB

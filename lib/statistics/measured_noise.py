@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import FloatArray, as_labels, as_std, as_vector
+from lib.arrays import FloatArray, as_labels, as_std, as_vector, group_codes
 from lib.metrics.accuracy import spearman_r
-from lib.statistics.bootstrap import group_codes, group_totals
+from lib.metrics.bootstrap import group_totals
 from lib.statistics.paired_moments import (
     DRAWS,
     FEWEST,

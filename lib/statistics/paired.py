@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lib.metrics._check import FloatArray
+from lib.arrays import FloatArray
 from lib.statistics.paired_moments import (
     DRAWS,
     RUNGS,

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from lib.arrays import FloatArray, IntArray, as_level, as_std, as_vector
 from lib.metrics import _elements
-from lib.metrics._check import FloatArray, IntArray, as_level, as_std, as_vector
 from lib.metrics.moments import level_name
 from lib.statistics.paired_moments import (
     DRAWS,

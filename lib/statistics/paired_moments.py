@@ -10,15 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lib.metrics._check import FloatArray, as_count, as_labels, as_vector
-from lib.statistics.bootstrap import (
+from lib.arrays import (
+    FloatArray,
     GroupCodes,
-    group_bootstrap_weights,
+    as_count,
+    as_labels,
+    as_vector,
     group_codes,
-    group_totals,
     merge_groups,
-    percentile_interval,
 )
+from lib.metrics.bootstrap import group_bootstrap_weights, group_totals, percentile_interval
 
 FEWEST = 10  # elements, groups, and anchors where there are any
 MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.study.audit import main, slug
 from lib.study import audit as command
+from lib.study.audit import main, slug
 from lib.study.report import NotebookError
 
 HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.metrics._order import factorise, ranks, stable_order
-from lib.metrics.moments import level_name, spearman_column
+from lib.arrays import factorise, group_codes, merge_groups, ranks, stable_order
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 12])
@@ -36,15 +35,19 @@ def test_numbering_is_that_of_unique(labels):
     assert codes.tolist() == inverse.tolist()
 
 
-@pytest.mark.parametrize("decimals", [0, 1, 12])
-def test_spearman_column_averages_to_spearman(decimals):
-    left, noise = np.random.default_rng(1).normal(size=(2, 300))
-    left, right = np.round(left, decimals), np.round(left + noise, decimals)
-    expected = stats.spearmanr(left, right).statistic
-    assert spearman_column(left, right).mean() == pytest.approx(expected, abs=1e-12)
-    assert np.isnan(spearman_column(left, np.zeros(300))).all()
+def test_labels_of_any_type():
+    assert group_codes(["b", "a", "b"]).codes.tolist() == [1, 0, 1]
+    assert group_codes([2.5, 1.0]).codes.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="groups is missing in row 1"):
+        group_codes(np.array(["a", None], dtype=object))
+    with pytest.raises(ValueError, match="groups is missing in row 0"):
+        group_codes([np.nan, 1.0])
 
 
-def test_level_names():
-    names = [level_name("picp", level) for level in (0.5, 0.9, 0.95, 0.975, 0.999)]
-    assert names == ["picp_50", "picp_90", "picp_95", "picp_97.5", "picp_99.9"]
+def test_merged_groups_stay_whole_and_even():
+    groups = group_codes(np.repeat(np.arange(10), 3))
+    merged = merge_groups(groups, 4, np.random.default_rng(0))
+    assert merged.n_groups == 4
+    assert sorted(np.bincount(merged.codes) // 3) == [2, 2, 3, 3]
+    assert (merged.codes.reshape(10, 3) == merged.codes[::3, None]).all()
+    assert merge_groups(groups, 10, np.random.default_rng(0)) is groups

@@ -5,15 +5,14 @@ import time
 import numpy as np
 import pytest
 
-from lib.statistics.bootstrap import (
+from lib.arrays import group_codes
+from lib.metrics.bootstrap import (
     bootstrap_statistic,
     bootstrap_totals,
     cell_totals,
     draw_variance,
     group_bootstrap_weights,
-    group_codes,
     group_totals,
-    merge_groups,
     percentile_interval,
     weight_blocks,
 )
@@ -38,19 +37,13 @@ def test_same_seed_same_weights():
 
 
 def test_blocks_cover_all_draws(monkeypatch):
-    monkeypatch.setattr("lib.statistics.bootstrap._BLOCK_CELLS", 70)
+    monkeypatch.setattr("lib.metrics.bootstrap._BLOCK_CELLS", 70)
     blocks = list(weight_blocks(10, 25, np.random.default_rng(0)))
     assert [start for start, _ in blocks] == [0, 7, 14, 21]
     assert sum(block.shape[1] for _, block in blocks) == 25
 
 
-def test_labels_of_any_type():
-    assert group_codes(["b", "a", "b"]).codes.tolist() == [1, 0, 1]
-    assert group_codes([2.5, 1.0]).codes.tolist() == [1, 0]
-    with pytest.raises(ValueError, match="groups is missing in row 1"):
-        group_codes(np.array(["a", None], dtype=object))
-    with pytest.raises(ValueError, match="groups is missing in row 0"):
-        group_codes([np.nan, 1.0])
+def test_bad_input():
     with pytest.raises(ValueError, match="groups is empty"):
         group_bootstrap_weights([], 5, np.random.default_rng(0))
     with pytest.raises(ValueError, match="draws is 0"):
@@ -69,15 +62,6 @@ def test_totals_equal_repeating_the_rows():
     for draw in range(6):
         repeated = np.repeat(columns, weights[groups.codes, draw].astype(int), axis=0)
         assert sums[:, draw] == pytest.approx(repeated.sum(axis=0))
-
-
-def test_merged_groups_stay_whole_and_even():
-    groups = group_codes(np.repeat(np.arange(10), 3))
-    merged = merge_groups(groups, 4, np.random.default_rng(0))
-    assert merged.n_groups == 4
-    assert sorted(np.bincount(merged.codes) // 3) == [2, 2, 3, 3]
-    assert (merged.codes.reshape(10, 3) == merged.codes[::3, None]).all()
-    assert merge_groups(groups, 10, np.random.default_rng(0)) is groups
 
 
 def test_any_statistic_agrees_with_the_sums():

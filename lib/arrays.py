@@ -1,0 +1,177 @@
+"""Plain arrays: the validator that public functions call first, orders, ranks and groups.
+
+In: whatever a caller holds (arrays, lists, Series). Out: float64 arrays of one length, or a
+``ValueError`` that names the argument, the row, what was seen and what would do. ``n = 0`` passes:
+each caller states its own value for it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def as_vector(name: str, values: ArrayLike, n: int | None = None) -> FloatArray:
+    """``values`` as a finite float64 vector of length ``n`` (any length when ``n`` is None)."""
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError(f"{name} has shape {vector.shape}; a vector (n,) would do")
+    if n is not None and len(vector) != n:
+        raise ValueError(f"{name} has {len(vector)} rows, the other arguments have {n}")
+    finite = np.isfinite(vector)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(f"{name} is {vector[row]} in row {row}; only finite values would do")
+    return vector
+
+
+def as_std(name: str, values: ArrayLike, n: int | None = None) -> FloatArray:
+    """``values`` as a vector of standard deviations, each above zero."""
+    vector = as_vector(name, values, n)
+    if vector.size and vector.min() <= 0:
+        row = int(np.argmax(vector <= 0))
+        raise ValueError(
+            f"{name} is {vector[row]} in row {row}; a standard deviation above 0 would do"
+        )
+    return vector
+
+
+def as_points(mean: ArrayLike, target: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Checked ``(mean, target)``."""
+    checked = as_vector("mean", mean)
+    return checked, as_vector("target", target, len(checked))
+
+
+def as_forecast(
+    mean: ArrayLike, std: ArrayLike, target: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Checked ``(mean, std, target)``."""
+    checked = as_vector("mean", mean)
+    return checked, as_std("std", std, len(checked)), as_vector("target", target, len(checked))
+
+
+def as_level(level: float, name: str = "level") -> float:
+    """A probability strictly between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"{name} is {level}; a probability inside (0, 1) would do, such as 0.9")
+    return float(level)
+
+
+def as_count(name: str, value: int, least: int = 1) -> int:
+    """A whole number of at least ``least``."""
+    if int(value) != value or value < least:
+        raise ValueError(f"{name} is {value}; a whole number of at least {least} would do")
+    return int(value)
+
+
+def as_labels(name: str, values: ArrayLike, n: int) -> NDArray:
+    """Labels of ``n`` rows, of any type, none missing."""
+    labels = np.asarray(values)
+    if labels.shape != (n,):
+        raise ValueError(f"{name} has shape {labels.shape}; one label per row, ({n},), would do")
+    missing = labels != labels if labels.dtype.kind in "fO" else np.zeros(n, bool)
+    if labels.dtype.kind == "O":
+        missing = missing | np.array([label is None for label in labels], bool)
+    if np.any(missing):
+        row = int(np.argmax(missing))
+        raise ValueError(f"{name} is missing in row {row}; every row needs a label")
+    return labels
+
+
+def has_ties(ordered: FloatArray) -> bool:
+    """Whether neighbours in a sorted vector are equal."""
+    return bool(np.any(ordered[1:] == ordered[:-1]))
+
+
+def stable_order(values: FloatArray) -> IntArray:
+    """``np.argsort(values, kind="stable")``; ten times faster without ties.
+
+    Examples
+    --------
+    >>> stable_order(np.array([2.0, 1.0, 2.0])).tolist()
+    [1, 0, 2]
+    """
+    order = np.argsort(values)
+    if has_ties(values[order]):
+        return np.argsort(values, kind="stable")
+    return order
+
+
+def ranks(values: FloatArray, order: IntArray | None = None) -> FloatArray:
+    """Ranks from 1, ties sharing their average; ``order`` is the stable order if known.
+
+    Examples
+    --------
+    >>> ranks(np.array([2.0, 1.0, 2.0])).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    order = np.argsort(values) if order is None else order
+    if has_ties(values[order]):
+        return rankdata(values)
+    out = np.empty(len(values))
+    out[order] = np.arange(1, len(values) + 1)
+    return out
+
+
+def factorise(labels: NDArray) -> tuple[NDArray, IntArray]:
+    """Sorted distinct labels and the number of each row's label; no sort for small whole numbers.
+
+    Examples
+    --------
+    >>> distinct, codes = factorise(np.array([7, 5, 7]))
+    >>> distinct.tolist(), codes.tolist()
+    ([5, 7], [1, 0, 1])
+    """
+    if labels.dtype.kind in "iu" and len(labels):
+        low, high = int(labels.min()), int(labels.max())
+        if high - low <= 2 * len(labels):
+            wide = labels if labels.dtype.kind == "u" else labels.astype(np.int64)
+            shifted = (wide - wide.min()).astype(np.int64)
+            present = np.bincount(shifted) > 0
+            number = np.cumsum(present) - 1
+            return np.flatnonzero(present).astype(wide.dtype) + wide.min(), number[shifted]
+    distinct, codes = np.unique(labels, return_inverse=True)
+    return distinct, codes.astype(np.int64)
+
+
+class GroupCodes(NamedTuple):
+    """Groups as numbers 0 to ``n_groups - 1``, one per row."""
+
+    codes: IntArray
+    n_groups: int
+
+
+def group_codes(groups: ArrayLike) -> GroupCodes:
+    """Number the groups; labels of any type, none missing.
+
+    Examples
+    --------
+    >>> codes, n_groups = group_codes(["b", "a", "b"])
+    >>> codes.tolist(), n_groups
+    ([1, 0, 1], 2)
+    """
+    labels = as_labels("groups", groups, len(np.asarray(groups)))
+    unique, codes = factorise(labels)
+    return GroupCodes(codes, len(unique))
+
+
+def merge_groups(groups: GroupCodes, most: int, rng: np.random.Generator) -> GroupCodes:
+    """Groups merged at random into at most ``most`` sets of equal number, each group kept whole.
+
+    A bootstrap over the sets has the same expected variance as one over the groups, at a cost that
+    no longer grows with them: with 2,000 sets the standard error is itself good to 1.6 %.
+
+    Examples
+    --------
+    >>> merged = merge_groups(group_codes([0, 0, 1, 2, 3]), 2, np.random.default_rng(0))
+    >>> merged.n_groups, bool(merged.codes[0] == merged.codes[1])
+    (2, True)
+    """
+    if groups.n_groups <= as_count("most", most):
+        return groups
+    merged = rng.permutation(groups.n_groups) % most
+    return GroupCodes(merged[groups.codes], most)
