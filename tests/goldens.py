@@ -1,221 +1,77 @@
 """Goldens: what a redesign must leave as it is. Nothing of what this writes is committed.
 
-``python tests/goldens.py pages OUT`` renders every page from the published tables, without
-training; ``python tests/goldens.py tables PROFILE OUT [NOTEBOOK ...]`` runs notebooks and keeps
-their tables before they are formatted; ``python tests/goldens.py compare BEFORE AFTER`` names each
-difference and returns 1 if there is one. ``--root`` names the checkout whose ``lib`` and
-``notebooks`` are taken, so that one script judges two states of the source.
+``python tests/goldens.py tables PROFILE OUT [NOTEBOOK ...]`` runs experiments and keeps their
+tables before they are formatted; ``compare BEFORE AFTER [NOTEBOOK ...]`` names each difference
+between two such folders. ``pages [NOTEBOOK ...]`` renders pages from the published tables, without
+training, and names each difference from the published pages (``--published`` names another folder
+of them). Both return 1 if anything differs.
 """
 
 import argparse
-import contextlib
+import base64
 import io
 import json
-import os
 import pickle
+import re
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+ROOT = Path(__file__).resolve().parents[1]
 TOLERANCE = 1e-12
-# Columns of texts, also where a table leaves them empty throughout.
-TEXTS = {"shift", "family", "condition", "cell", "by", "bin", "part", "variant", "arm", "contrast"}
+# Tables are published with five digits: of what is drawn from them, the last may differ.
+SHOWN = 1.01e-4
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_SPEC = re.compile(r"vegaEmbed\('#[^']*',(.*),\{actions:false", re.DOTALL)
 
 
-def cells(notebook: Path) -> list[tuple[list[str], str]]:
-    """Tags and source of each code cell."""
-    found = json.loads(notebook.read_text("utf-8"))["cells"]
-    return [
-        (cell["metadata"].get("tags", []), "".join(cell["source"]))
-        for cell in found
-        if cell["cell_type"] == "code"
-    ]
-
-
-def render(root: Path, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """What each cell of a notebook displays: figures, tables and texts, in order."""
-    from IPython.core.displayhook import CapturingDisplayHook  # noqa: F401
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shown: list[dict[str, Any]] = []
-    shell = InteractiveShell.instance()
-    shell.reset()
-    shell.display_pub.publish = lambda *a, **k: None  # type: ignore[method-assign]
-    sys.displayhook_value = None  # type: ignore[attr-defined]
-    for tags, source in cells(root / "notebooks" / f"{name}.ipynb"):
-        values: list[Any] = []
-        with _catch_display(values), contextlib.redirect_stdout(io.StringIO()):
-            done = shell.run_cell(source, store_history=False)
-        done.raise_error()
-        if done.result is not None:
-            values.append(done.result)
-        for value in values:
-            shown += described(value)
-        if "parameters" in tags:
-            shell.user_ns.update(parameters)
-    return shown
-
-
-@contextlib.contextmanager
-def _catch_display(values: list[Any]) -> Iterator[None]:
-    from IPython import display as module
-    from IPython.core import display_functions
-
-    before = display_functions.display
-
-    def display(*objects: Any, **_: Any) -> None:
-        values.extend(objects)
-
-    display_functions.display = module.display = display  # type: ignore[assignment]
-    import builtins
-
-    builtins.display = display  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        display_functions.display = module.display = before  # type: ignore[assignment]
-
-
-def described(value: Any) -> list[dict[str, Any]]:
-    """A displayed object as plain values; a list of them item by item."""
-    if isinstance(value, list | tuple):
-        return [item for one in value for item in described(one)]
-    if hasattr(value, "spec") and hasattr(value, "caption"):
-        return [
-            {
-                "kind": "figure",
-                "name": value.name,
-                "caption": value.caption,
-                "spec": value.spec,
-                "data": value.data.reset_index(drop=True),
-            }
-        ]
-    if hasattr(value, "caption") and hasattr(value, "data"):
-        data = value.data
-        return [{"kind": "table", "caption": value.caption, "data": data.reset_index(drop=True)}]
-    text = getattr(value, "data", None)
-    if text is None and hasattr(value, "_repr_html_"):
-        text = value._repr_html_()
-    return [{"kind": type(value).__name__, "text": str(text if text is not None else value)}]
-
-
-def published(folder: Path, experiment: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict]:
-    """An experiment's published rows, tables and entry of the manifest."""
-    rows = pd.read_csv(folder / f"{experiment}.csv")
-    tables = {path.stem: pd.read_csv(path) for path in sorted((folder / experiment).glob("*.csv"))}
-    return rows, tables, json.loads((folder / "manifest.json").read_text("utf-8"))[experiment]
-
-
-def named(table: pd.DataFrame) -> pd.DataFrame:
-    """Empty cells of a column of texts as empty texts, as a run has them."""
-    texts = [
-        c
-        for c in table
-        if not pd.api.types.is_numeric_dtype(table[c]) or (table[c].isna().all() and c in TEXTS)
-    ]
-    return table.assign(**{c: table[c].fillna("") for c in texts})
-
-
-def pages(root: Path, out: Path, only: list[str]) -> None:
-    """Every page from the published tables."""
-    for name in only or names(root):
-        experiment = name.split("_", 1)[1]
-        with tempfile.TemporaryDirectory() as folder:
-            parameters = {"profile": "full", "run_folder": folder}
-            if has_tables_from(root, name):
-                parameters["tables_from"] = str(root / "results")
-            else:
-                _patch_run(root)
-                entry = published(root / "results", experiment)[2]["config"]
-                parameters = {**entry, "run_folder": folder}
-            start = time.perf_counter()
-            shown = render(root, name, parameters)
-        save(out / f"{name}.pages.pkl", shown)
-        print(f"{name}: {len(shown)} outputs, {time.perf_counter() - start:.1f} s", flush=True)
-
-
-def has_tables_from(root: Path, name: str) -> bool:
-    """Whether the notebook can read its tables."""
-    return any("tables_from" in source for _, source in cells(root / "notebooks" / f"{name}.ipynb"))
-
-
-def _patch_run(root: Path) -> None:
-    """Let ``run_experiment`` of the first house read what is published."""
-    from lib.experiments.found import Tables
-
-    from lib.experiments import run
-
-    def read(experiment: Any, config: Any) -> Any:
-        rows, tables, entry = published(root / "results", config.experiment)
-        return Tables(rows, tables, entry, False)
-
-    run.run_experiment = read
-
-
-def names(root: Path) -> list[str]:
+def names() -> list[str]:
     """All notebooks."""
-    return sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
+    return sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
-def tables(root: Path, profile: str, out: Path, only: list[str]) -> None:
+# --- tables
+
+
+def tables(profile: str, out: Path, only: list[str]) -> None:
     """Each notebook's tables, as they are before they are formatted."""
-    from importlib import import_module
+    from lib.study.run import default_store
 
-    for name in only or names(root):
-        experiment = name.split("_", 1)[1]
-        module = import_module(f"lib.experiments.{experiment}")
-        config = module.Config.create(profile=profile)
-        try:
-            from lib.study.run import default_store
-        except ImportError:
-            from lib.experiments.run import default_store
+    out.mkdir(parents=True, exist_ok=True)
+    for name in only or names():
+        module = import_module(f"lib.experiments.{name.split('_', 1)[1]}")
         start = time.perf_counter()
-        found = module.run(config, default_store())
-        save(out / f"{name}.{profile}.pkl", {"rows": found.rows, **found.tables})
+        found = module.run(module.Config.create(profile=profile), default_store())
+        content = pickle.dumps({"rows": found.rows, **found.tables})
+        (out / f"{name}.{profile}.pkl").write_bytes(content)
         print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
-
-
-def save(path: Path, content: Any) -> None:
-    """Pickle: only this script reads it, from a folder of its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(content))
 
 
 def compare(before: Path, after: Path, only: list[str]) -> int:
     """Names each difference; 1 if there is any."""
     differences = []
     for path in sorted(before.glob("*.pkl")):
-        if only and not any(path.name.startswith(name) for name in only):
-            continue
         other = after / path.name
-        if not other.exists():
+        if not other.exists() or (only and path.name.split(".")[0] not in only):
             continue
         old, new = pickle.loads(path.read_bytes()), pickle.loads(other.read_bytes())
-        differ = compare_tables if isinstance(old, dict) else compare_pages
-        found = differ(old, new)
-        print(f"{path.stem}: {len(found)} differences among {len(old)}")
+        found = [f"{name} is gone" for name in old if name not in new]
+        found += [f"{name} is new" for name in new if name not in old]
+        for name in sorted(set(old) & set(new)):
+            found += [f"{name}: {text}" for text in frame_differences(old[name], new[name])]
+        print(f"{path.stem}: {len(found)} differences among {len(old)} tables")
         differences += [f"{path.stem}: {text}" for text in found]
     print("\n".join(differences))
     return int(bool(differences))
 
 
-def compare_tables(old: dict[str, pd.DataFrame], new: dict[str, pd.DataFrame]) -> list[str]:
-    """Differences between two runs' tables; the order of rows and of columns counts for nothing."""
-    found = [f"{name} is gone" for name in old if name not in new]
-    found += [f"{name} is new" for name in new if name not in old]
-    for name in set(old) & set(new):
-        found += [f"{name}: {text}" for text in frame_differences(old[name], new[name])]
-    return found
-
-
-def frame_differences(old: pd.DataFrame, new: pd.DataFrame, ordered: bool = False) -> list[str]:
-    """How two tables differ, a line per column."""
+def frame_differences(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
+    """How two tables differ, a line per column; the order of rows and columns counts for nothing."""
     gone = [c for c in old.columns if c not in new.columns]
     more = [c for c in new.columns if c not in old.columns]
     found = [f"columns gone {gone}"] if gone else []
@@ -224,15 +80,14 @@ def frame_differences(old: pd.DataFrame, new: pd.DataFrame, ordered: bool = Fals
         return [*found, f"{len(old)} rows became {len(new)}"]
     both = [c for c in old.columns if c in new.columns]
     left, right = plain(old[both]), plain(new[both])
-    if not ordered:
-        keys = [c for c in both if left[c].dtype == object]
-        numbers = [c for c in both if c not in keys]
-        left, right = (
-            t.assign(**{f"#{c}": t[c].round(9) for c in numbers})
-            .sort_values([*keys, *(f"#{c}" for c in numbers)], kind="stable")
-            .reset_index(drop=True)
-            for t in (left, right)
-        )
+    keys = [c for c in both if left[c].dtype == object]
+    numbers = [c for c in both if c not in keys]
+    left, right = (
+        table.assign(**{f"#{c}": table[c].round(9) for c in numbers})
+        .sort_values([*keys, *(f"#{c}" for c in numbers)], kind="stable")
+        .reset_index(drop=True)
+        for table in (left, right)
+    )
     for column in both:
         a, b = left[column], right[column]
         if a.dtype == object or b.dtype == object:
@@ -248,84 +103,183 @@ def frame_differences(old: pd.DataFrame, new: pd.DataFrame, ordered: bool = Fals
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of numbers as float64, all others as text; empty is empty."""
-    made = {}
+    made: dict[str, Any] = {}
     for column in table.columns:
-        cells_ = table[column]
-        if cells_.dtype == bool or not pd.api.types.is_numeric_dtype(cells_):
-            numbers = pd.to_numeric(cells_, errors="coerce")
-            if cells_.dtype != bool and (numbers.notna() | cells_.isna()).all():
-                made[column] = numbers.astype(float)
-            else:
-                made[column] = cells_.map(lambda v: "" if pd.isna(v) else str(v)).astype(object)
+        cells = table[column]
+        numbers = pd.to_numeric(cells, errors="coerce")
+        if cells.dtype != bool and (numbers.notna() | cells.isna()).all():
+            made[column] = numbers.astype(float)
         else:
-            made[column] = cells_.astype(float)
+            made[column] = cells.map(lambda v: "" if pd.isna(v) else str(v)).astype(object)
     return pd.DataFrame(made).reset_index(drop=True)
 
 
-def compare_pages(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
-    """Differences between two renderings; outputs are paired by caption or name, texts in order."""
-    found = []
-    left, right = by_label(old), by_label(new)
-    found += [f"gone: {label}" for label in left if label not in right]
-    found += [f"new: {label}" for label in right if label not in left]
-    for label in left:
-        if label in right:
-            a, b = left[label], right[label]
-            if "text" in a and a["text"] != b.get("text"):
-                found.append(f"{label}: text\n  - {a['text']}\n  + {b.get('text')}")
-            if "data" in a:
-                found += [f"{label}: {t}" for t in frame_differences(a["data"], b["data"], True)]
-                if a["caption"] != b["caption"]:
-                    found.append(f"{label}: caption\n  - {a['caption']}\n  + {b['caption']}")
-            if "spec" in a and json.dumps(a["spec"]) != json.dumps(b["spec"]):
-                found.append(f"{label}: spec {spec_difference(a['spec'], b['spec'])}")
-    return found
+# --- pages
 
 
-def by_label(shown: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Outputs under a name that tells them apart."""
+def render(name: str, **parameters: Any) -> list[str]:
+    """What each cell of a notebook shows, run in this process; cells that train nothing."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8"))["cells"]
+    shell = InteractiveShell.instance()
+    shell.reset()
+    shown: list[Any] = []
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        quiet = io.StringIO()
+        sys.stdout, before = quiet, sys.stdout
+        try:
+            shell.user_ns["display"] = lambda *objects: shown.extend(objects)
+            done = shell.run_cell("".join(cell["source"]))
+        finally:
+            sys.stdout = before
+        done.raise_error()
+        if done.result is not None:
+            shown.append(done.result)
+        if "parameters" in cell["metadata"].get("tags", []):
+            shell.user_ns.update(parameters)
+    return [text for item in shown for text in as_text(item)]
+
+
+def as_text(item: Any) -> list[str]:
+    """An output as HTML or Markdown."""
+    if isinstance(item, list | tuple):
+        return [text for one in item for text in as_text(one)]
+    for kind in ("_repr_html_", "_repr_markdown_"):
+        text = getattr(item, kind, lambda: None)()
+        if text:
+            return [text]
+    return [] if hasattr(item, "_repr_html_") or hasattr(item, "_repr_markdown_") else [str(item)]
+
+
+def published(notebook: Path) -> list[str]:
+    """What the cells of an executed notebook show."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    shown = []
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            text = data.get("text/html") or data.get("text/markdown") or data.get("text/plain")
+            words = "".join(text or "")
+            if words.strip() and not words.startswith("<IPython"):
+                shown.append(words)
+    return shown
+
+
+def described(shown: list[str]) -> dict[str, dict[str, Any]]:
+    """Figures, tables and texts by a label that tells them apart."""
+    from bs4 import BeautifulSoup
+
     made: dict[str, dict[str, Any]] = {}
-    for item in shown:
-        label = item.get("name") or f"{item['kind']} {item.get('caption', '')[:60]}".strip()
+
+    def keep(label: str, item: dict[str, Any]) -> None:
         while label in made:
             label += "'"
         made[label] = item
+
+    for text in shown:
+        if "<figure" not in text:
+            if text.strip():
+                keep(f"text {text.strip()[:40]}", {"text": text.strip()})
+            continue
+        soup = BeautifulSoup(text, "html.parser")
+        scripts = [script.string or "" for script in soup.find_all("script")]
+        for figure in soup.find_all("figure"):
+            caption = figure.find("figcaption")
+            words = caption.get_text() if caption else ""
+            if words.startswith("Effective configuration"):
+                continue  # fields come and go
+            if "chart" in figure.get("class", []):
+                name = str(figure["id"])
+                spec = next(s for s in scripts if f"'#{name}-live'" in s)
+                found = _SPEC.search(spec)
+                assert found is not None, name
+                link = caption.find("a")["href"].partition("base64,")[2]
+                data = base64.b64decode(link).decode()
+                keep(name, {"text": words, "spec": json.loads(found[1]), "data": data})
+            else:
+                cells = figure.find_all(["th", "td"])
+                data = "\n".join(cell.get_text() for cell in cells)
+                keep(f"table {words[:50]}", {"text": words, "data": data})
     return made
 
 
+def same_text(old: str, new: str) -> bool:
+    """Equal words, and numbers equal but for one unit of the last digit that is shown."""
+    if _NUMBER.sub("#", old) != _NUMBER.sub("#", new):
+        return False
+    pairs = zip(_NUMBER.findall(old), _NUMBER.findall(new), strict=True)
+    return all(_near(a, b) for a, b in pairs)
+
+
+def _near(a: str, b: str) -> bool:
+    unit = 10.0 ** -len(a.partition(".")[2]) if "." in a and "e" not in a else SHOWN * abs(float(a))
+    return abs(float(a) - float(b)) <= max(1.01 * unit, SHOWN * abs(float(a)))
+
+
 def spec_difference(old: Any, new: Any, path: str = "") -> str:
-    """Where two specifications part."""
+    """Where two specifications part; empty where they are the same."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(k for k in new if k not in old)]:
-            if key not in old or key not in new:
-                return f"{path}/{key} in one only"
-            if json.dumps(old[key]) != json.dumps(new[key]):
-                return spec_difference(old[key], new[key], f"{path}/{key}")
-        return f"{path}: order of keys"
+        if set(old) != set(new):
+            return f"{path}: keys {sorted(set(old) ^ set(new))}"
+        return next(filter(None, (spec_difference(old[k], new[k], f"{path}/{k}") for k in old)), "")
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (a, b) in enumerate(zip(old, new, strict=True)):
-            if json.dumps(a) != json.dumps(b):
-                return spec_difference(a, b, f"{path}[{index}]")
-    return f"{path}: {str(old)[:200]} became {str(new)[:200]}"
+        pairs = enumerate(zip(old, new, strict=True))
+        return next(
+            filter(None, (spec_difference(a, b, f"{path}[{i}]") for i, (a, b) in pairs)), ""
+        )
+    numbers = isinstance(old, int | float) and isinstance(new, int | float)
+    if old == new or (numbers and abs(old - new) <= max(SHOWN, SHOWN * abs(old))):
+        return ""
+    if isinstance(old, str) and isinstance(new, str) and same_text(old, new):
+        return ""
+    return f"{path}: {str(old)[:160]} became {str(new)[:160]}"
+
+
+def page_differences(old: list[str], new: list[str]) -> list[str]:
+    """How two renderings of a page differ."""
+    left, right = described(old), described(new)
+    found = [f"gone: {label}" for label in left if label not in right]
+    found += [f"new: {label}" for label in right if label not in left]
+    for label in left.keys() & right.keys():
+        a, b = left[label], right[label]
+        for part in ("text", "data"):
+            if part in a and not same_text(a[part], b.get(part, "")):
+                found.append(f"{label}: {part}\n  - {a[part][:1500]}\n  + {b.get(part, '')[:1500]}")
+        if difference := spec_difference(a.get("spec"), b.get("spec")):
+            found.append(f"{label}: spec {difference}")
+    return found
+
+
+def pages(folder: Path, only: list[str]) -> int:
+    """Pages made from the published tables beside the published pages."""
+    differ = 0
+    for name in only or names():
+        start = time.perf_counter()
+        new = render(name, profile="full", tables_from=str(ROOT / "results"))
+        found = page_differences(published(folder / f"{name}.ipynb"), new)
+        print(f"{name}: {len(found)} differences, {time.perf_counter() - start:.1f} s", flush=True)
+        print("".join(f"  {text}\n" for text in found), end="", flush=True)
+        differ += len(found)
+    return int(differ > 0)
 
 
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path.cwd())
-    parser.add_argument("what", choices=["pages", "tables", "compare"])
-    parser.add_argument("arguments", nargs="+")
+    parser.add_argument("--published", type=Path, default=ROOT / "book" / "experiments")
+    parser.add_argument("what", choices=["tables", "compare", "pages"])
+    parser.add_argument("arguments", nargs="*")
     asked = parser.parse_args()
-    root = asked.root.resolve()
-    sys.path.insert(0, str(root))
-    os.environ["PYTHONPATH"] = str(root)
-    first, *rest = asked.arguments
+    sys.path.insert(0, str(ROOT))
+    if asked.what == "pages":
+        return pages(asked.published, asked.arguments)
+    first, second, *only = asked.arguments
     if asked.what == "compare":
-        return compare(Path(first), Path(rest[0]), rest[1:])
-    if asked.what == "tables":
-        tables(root, first, Path(rest[0]), rest[1:])
-    else:
-        pages(root, Path(first), rest)
+        return compare(Path(first), Path(second), only)
+    tables(first, Path(second), only)
     return 0
 
 

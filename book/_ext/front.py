@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 from lib.page import headline
 from lib.statistics import power
 from lib.study import staleness
+from lib.study.results import read_manifest
 from results import folded, make_table, page_link, show_duration, text
 
 LOGGER = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class RunsDirective(TablesDirective):
     def content_nodes(self, folder: Path) -> list[nodes.Node]:
         """Each published run with its time and the state of its source."""
         self.env.note_dependency(str(folder / "manifest.json"))
-        manifest = staleness.read_manifest(folder.parent)
+        manifest = read_manifest(folder)
         if not manifest:
             raise FileNotFoundError("results/manifest.json does not exist; make publish writes it")
         runs = {run.experiment: run for run in staleness.published_runs(folder.parent)}

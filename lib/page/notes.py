@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.page.charts import Table
-from lib.study.config import ExperimentConfig
+from lib.study.run import Found
 
 BANNER = (
     '<div id="standin-banner" class="admonition warning"><p class="admonition-title">Stand-in '
@@ -33,11 +33,11 @@ def standin_banner(standin: bool) -> HTML:
     return HTML(BANNER if standin else "")
 
 
-def settings(config: ExperimentConfig) -> Table:
-    """The effective configuration."""
-    content = config.model_dump(mode="json")
+def settings(found: Found) -> Table:
+    """The parameters of the run that computed what the page shows."""
+    content = vars(found.config)
     table = pd.DataFrame({"parameter": list(content), "value": [str(v) for v in content.values()]})
-    return Table(table, f"Effective configuration {config.hash}.")
+    return Table(table, f"Effective configuration {found.entry['config_hash']}.")
 
 
 def interval(row: pd.Series, digits: int = 2) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.page.standalone import convert
 from lib.study.report import NotebookError, run_notebook
 from lib.study.results import write_atomic
+from lib.study.standalone import convert
 
 NOTEBOOK = "08_audit_your_own"
 WAYS = ("predictions", "table", "dataset", "model")

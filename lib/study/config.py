@@ -79,6 +79,9 @@ class ExperimentConfig(BaseModel):
     run_folder : str or None
         Where tables go; by default ``runs/custom/<config hash>``. A relative path starts at the top
         of the checkout and stays below its ``runs/``; an absolute one may lead anywhere.
+    tables_from : str or None
+        A folder of results, such as ``results``: its tables and parameters make the page, nothing
+        is computed and nothing written.
     """
 
     model_config = ConfigDict(
@@ -89,7 +92,7 @@ class ExperimentConfig(BaseModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # Where and how fast a run goes, not what it finds: left out of the hash.
     placement: ClassVar[frozenset[str]] = frozenset(
-        {"workers", "executor", "scheduler", "run_folder", "device"}
+        {"workers", "executor", "scheduler", "run_folder", "device", "tables_from"}
     )
 
     profile: Profile = "quick"
@@ -99,6 +102,7 @@ class ExperimentConfig(BaseModel):
     executor: Literal["local", "dask"] = "local"
     scheduler: str | None = None
     run_folder: Annotated[str, AfterValidator(_below_runs)] | None = None
+    tables_from: str | None = None
 
     @classmethod
     def create(cls, **parameters: Any) -> Self:

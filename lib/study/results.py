@@ -40,6 +40,8 @@ KEYS = (
 )
 VALUES = ("value", "lower", "upper", "n", "oracle")
 COLUMNS = (*KEYS, *VALUES)
+# Columns of text, also where a table leaves them empty throughout.
+TEXTS = frozenset({*KEYS, "cell", "part", "variant", "arm", "contrast"} - {"severity", "seed"})
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?"
 # A number and words, such as "-0.5 to 0.3" or "+1 SD, k=10", starts with a sign and is no formula:
@@ -159,13 +161,13 @@ def write(
     path = folder / "manifest.json"
     # Other experiments may end at the same time, and no entry may be lost.
     with FileLock(folder / ".manifest.lock"):
-        manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        manifest = read_manifest(folder)
         manifest[experiment] = dict(entry) | {"versions": versions(), "machine": machine()}
         write_atomic(path, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
 def read(folder: Path, experiment: str) -> pd.DataFrame:
-    """The tidy results of an experiment.
+    """The tidy results of an experiment; empty cells of columns of text are ``""``.
 
     Raises
     ------
@@ -177,14 +179,37 @@ def read(folder: Path, experiment: str) -> pd.DataFrame:
     path = folder / f"{experiment}.csv"
     if not path.exists():
         raise FileNotFoundError(f"no results of {experiment!r} in {folder}; run its notebook first")
-    table = _change_texts(
-        pd.read_csv(path),
-        lambda text: text[1:] if text.startswith("'") and is_formula(text[1:]) else text,
-    )
+    table = read_csv(path)
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"{path} lacks the columns {missing}")
     return table
+
+
+def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
+    """The further tables of an experiment, by name."""
+    paths = sorted((folder / experiment).glob("*.csv"))
+    return {path.stem: read_csv(path) for path in paths}
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """One table as :func:`write` was given it, but for the digits: texts without apostrophes."""
+    table = pd.read_csv(path)
+    empty = table.isna().all()
+    texts = [c for c in table if not is_numeric_dtype(table[c]) or (c in TEXTS and empty[c])]
+    filled = {c: table[c].astype(object).where(table[c].notna(), "") for c in texts}
+    return _change_texts(table.assign(**filled), _without_apostrophe)
+
+
+def _without_apostrophe(text: str) -> str:
+    return text[1:] if text.startswith("'") and is_formula(text[1:]) else text
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of a folder says, by experiment; empty where there is none."""
+    path = folder / "manifest.json"
+    manifest: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return manifest
 
 
 def versions() -> dict[str, str]:

@@ -1,21 +1,51 @@
-"""Runs an experiment from a notebook: fit, score, write the tables.
+"""Computes an experiment's tables, or reads them; a page shows what was written, nothing else.
 
-In: an experiment's module and its config. Out: its tables, written to ``config.folder`` whole or
-not at all. Finished fits lie in ``runs/store`` of the checkout and are shared by all runs.
+In: an experiment's module and its config. Out: :class:`Found`, the tables as they stand in the
+folder of results. Finished fits lie in ``runs/store`` of the checkout and are shared by all runs.
 """
 
 import os
 import time
 from pathlib import Path
-from typing import Protocol, TypeVar
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import pandas as pd
 
 from lib.study import results
-from lib.study.config import ExperimentConfig, repository_root
+from lib.study.config import ExperimentConfig, ParameterError, repository_root
 from lib.study.found import Tables
 from lib.study.staleness import module_hashes
 from lib.study.units import Store, source_hash
 
 C = TypeVar("C", bound=ExperimentConfig, contravariant=True)
+NEWER = "not recorded"  # a parameter that the tables' own run did not know
+
+
+class Found(NamedTuple):
+    """What a page is made of.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy results, see :mod:`lib.study.results`; empty cells of columns of text are ``""``.
+    tables : dict of str to DataFrame
+        Other shapes, by name.
+    config : namespace
+        The parameters of the run that computed the tables.
+    entry : dict
+        What the manifest says of that run.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    config: SimpleNamespace
+    entry: dict[str, Any]
+
+    @property
+    def standin(self) -> bool:
+        """Whether the stand-in assay took the place of real data."""
+        return bool((self.rows["data"] == "standin").any())
 
 
 class Experiment(Protocol[C]):
@@ -33,27 +63,19 @@ def default_store() -> Store:
     return Store(repository_root() / "runs" / "store" if given is None else Path(given))
 
 
-def run_experiment(experiment: Experiment[C], config: C) -> Tables:
-    """Run an experiment and write its tables.
-
-    Parameters
-    ----------
-    experiment : module
-        Holds ``run(config, store)``.
-    config : ExperimentConfig
-
-    Returns
-    -------
-    The experiment's tables.
+def run_experiment(experiment: Experiment[C], config: C) -> Found:
+    """Run an experiment, write its tables and read them back; only read with ``tables_from``.
 
     Raises
     ------
     ValueError
         For bad parameters or data; nothing is written then.
     """
+    if config.tables_from is not None:
+        return read_found(repository_root() / config.tables_from, config)
     start = time.perf_counter()
-    found = experiment.run(config, default_store())
-    entry = found.entry | {
+    computed = experiment.run(config, default_store())
+    entry = computed.entry | {
         "config": config.model_dump(mode="json", exclude=set(config.placement)),
         "config_hash": config.hash,
         "source": source_hash(experiment.__name__),
@@ -61,5 +83,25 @@ def run_experiment(experiment: Experiment[C], config: C) -> Tables:
         # Of this run: units that an earlier one had stored cost nothing here.
         "seconds": round(time.perf_counter() - start, 1),
     }
-    results.write(config.folder, config.experiment, found.rows, found.tables, entry)
-    return found
+    results.write(config.folder, config.experiment, computed.rows, computed.tables, entry)
+    return read_found(config.folder, config)
+
+
+def read_found(folder: Path, config: ExperimentConfig) -> Found:
+    """The tables of a folder under the parameters of the run that wrote them.
+
+    Raises
+    ------
+    ParameterError
+        If the folder holds no run of this experiment.
+    """
+    entry = results.read_manifest(folder).get(config.experiment)
+    if entry is None:
+        raise ParameterError(
+            f"parameter tables_from: {folder} holds no run of {config.experiment}; name a folder "
+            "of results, such as results"
+        )
+    known = {name: NEWER for name in type(config).model_fields if name not in config.placement}
+    rows = results.read(folder, config.experiment)
+    tables = results.read_tables(folder, config.experiment)
+    return Found(rows, tables, SimpleNamespace(**{**known, **entry["config"]}), entry)

@@ -17,10 +17,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lib.study import units
-from lib.study.results import write_atomic
+from lib.study.results import read_manifest, write_atomic
 
 SOURCE = Path(units.__file__).parents[2]  # the folder that holds the package
 DIGITS = 12  # of a module's hash; enough to tell versions of one file apart
@@ -107,13 +107,6 @@ def file_hashes(root: Path, experiment: str) -> dict[str, str]:
     }
 
 
-def read_manifest(root: Path) -> dict[str, Any]:
-    """The published manifest; empty where nothing is published."""
-    path = root / "results" / "manifest.json"
-    manifest: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return manifest
-
-
 def record_files(root: Path, experiment: str) -> None:
     """Write the hashes of an experiment's published files into its entry of the manifest.
 
@@ -122,7 +115,7 @@ def record_files(root: Path, experiment: str) -> None:
     KeyError
         If the manifest has no such entry.
     """
-    manifest = read_manifest(root)
+    manifest = read_manifest(root / "results")
     manifest[experiment]["files"] = file_hashes(root, experiment)
     content = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     write_atomic(root / "results" / "manifest.json", content)
@@ -131,7 +124,7 @@ def record_files(root: Path, experiment: str) -> None:
 def altered_files(root: Path) -> dict[str, tuple[str, ...]]:
     """Published files that are not those of their run, by experiment; runs without hashes pass."""
     found = {}
-    for experiment, entry in read_manifest(root).items():
+    for experiment, entry in read_manifest(root / "results").items():
         if "files" in entry:
             present = file_hashes(root, experiment)
             found[experiment] = changed(entry["files"], present)
@@ -150,7 +143,7 @@ def published_runs(root: Path, source: Path = SOURCE) -> list[Published]:
     """
     altered = altered_files(root)
     states = []
-    for experiment, entry in sorted(read_manifest(root).items()):
+    for experiment, entry in sorted(read_manifest(root / "results").items()):
         recorded = entry.get("sources", {})
         modules = changed(recorded, present_hashes(recorded, source))
         current = bool(recorded) and not modules

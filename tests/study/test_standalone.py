@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.page.charts import Figure, Table, lines
-from lib.page.standalone import convert, standalone
+from lib.study.standalone import convert, standalone
 
 EVIL = "<script>alert(1)</script>"
 QUOTED = 'He said "x" & <b>y</b>'

@@ -1,0 +1,160 @@
+"""A page's grammar: pick rows, name them, then draw, tabulate or say them.
+
+In: tidy tables of an experiment. Out: :class:`lib.page.charts.Figure`, :class:`lib.page.charts.Table` or
+Markdown. A cell of a notebook is one such sentence; no number is typed in it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lib.page import charts
+from lib.page.charts import Figure, Table
+from lib.page.notes import interval, profile_note
+
+Names = Mapping[str, str]
+
+
+def pick(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
+    """Rows whose columns hold what is wanted: a value, one of several, or what a test accepts.
+
+    None and ``""`` both mean an empty cell.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"shift": ["gc", "noise", "gc"], "value": [1, 2, 3]})
+    >>> pick(rows, shift="gc", value=lambda v: v > 1)["value"].tolist()
+    [3]
+    """
+    for column, wanted in keys.items():
+        rows = rows[_holds(rows[column], wanted)]
+    return rows
+
+
+def drop(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
+    """Rows of which no column holds what is named; see :func:`pick`."""
+    for column, unwanted in keys.items():
+        rows = rows[~_holds(rows[column], unwanted)]
+    return rows
+
+
+def _holds(cells: pd.Series, wanted: Any) -> pd.Series:
+    if wanted is None or (isinstance(wanted, str) and not wanted):
+        return cells.isna() | (cells == "")
+    if callable(wanted):
+        return cells.map(wanted).astype(bool)
+    if isinstance(wanted, str | float | int):
+        return cells == wanted
+    return cells.isin(list(wanted))
+
+
+def one(rows: pd.DataFrame, **keys: Any) -> pd.Series | None:
+    """The first such row, or None."""
+    found = pick(rows, **keys)
+    return None if found.empty else found.iloc[0]
+
+
+def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
+    """Columns in a reader's words; what a mapping does not hold stays, a function makes a column."""
+    made = {
+        column: how(rows) if callable(how) else rows[column].map(lambda v, how=how: how.get(v, v))
+        for column, how in names.items()
+    }
+    return rows.assign(**made)
+
+
+def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str, *axes: str,
+            caption: str, digits: int = 4, **options: Any) -> Figure:  # fmt: skip
+    table = rows[show.split()].round(digits)
+    if isinstance(options.get("order"), str):  # a column whose order of appearance counts
+        options["order"] = list(dict.fromkeys(table[options["order"]]))
+    return Figure(anchor, draw(table, *axes, **options), table, caption)
+
+
+def dots(anchor: str, rows: pd.DataFrame, show: str, y: str, **more: Any) -> Figure:
+    """Values with intervals, one line of dots per ``y``; see :func:`lib.page.charts.dots`."""
+    return _figure(charts.dots, anchor, rows, show, "value", y, **more)
+
+
+def lines(
+    anchor: str, rows: pd.DataFrame, show: str, x: str, y: str = "value", **more: Any
+) -> Figure:
+    """Lines with intervals; see :func:`lib.page.charts.lines`."""
+    return _figure(charts.lines, anchor, rows, show, x, y, **more)
+
+
+def scatter(anchor: str, rows: pd.DataFrame, show: str, x: str, y: str, **more: Any) -> Figure:
+    """One point per row; see :func:`lib.page.charts.scatter`."""
+    return _figure(charts.scatter, anchor, rows, show, x, y, **more)
+
+
+def heat_map(anchor: str, rows: pd.DataFrame, show: str, x: str, y: str, **more: Any) -> Figure:
+    """Cells about a middle value; see :func:`lib.page.charts.heat_map`."""
+    return _figure(charts.heat_map, anchor, rows, show, x, y, "value", **more)
+
+
+def histogram(anchor: str, rows: pd.DataFrame, show: str, **more: Any) -> Figure:
+    """Step histograms; see :func:`lib.page.charts.histogram`."""
+    return _figure(charts.histogram, anchor, rows, show, **more)
+
+
+def texts(rows: pd.DataFrame, digits: int = 2) -> list[str]:
+    """Each row's value with its interval."""
+    return [interval(row, digits) for _, row in rows.iterrows()]
+
+
+def wide(rows: pd.DataFrame, index: list[str], columns: str, caption: str, *,
+         cell: str | int = 2, names: Names | None = None, sort: bool = True,
+         **words: Names) -> Table:  # fmt: skip
+    """One line per ``index``, one column per value of ``columns``, named and ordered by ``names``.
+
+    ``cell`` is a column, or the digits of a value with its interval. ``sort=False`` keeps the order
+    in which lines came; ``words`` name an index after the lines were sorted.
+    """
+    values = rows[cell] if isinstance(cell, str) else texts(rows, cell)
+    table = (
+        rows.assign(_cell=values)
+        .pivot_table(
+            index=index, columns=columns, values="_cell", aggfunc="first", sort=sort, dropna=False
+        )
+        .dropna(how="all")
+        if len(rows)
+        else rows[index].set_index(index)
+    )
+    if names is not None:
+        table = table[[key for key in names if key in table]].rename(columns=names)
+    return Table(name(table.rename_axis(None, axis=1).reset_index(), **words), caption)
+
+
+def said(profile: str, *sentences: str) -> Markdown:
+    """The answer: the profile's note and every sentence that could be said."""
+    return Markdown("\n".join(line for line in (profile_note(profile), *sentences) if line))
+
+
+def say(sentence: str, **rows: pd.Series | str | None) -> str:
+    """A sentence with values and intervals in its braces, ``{r}`` or ``{r:3}`` for three digits.
+
+    Empty where one of the rows is missing.
+
+    Examples
+    --------
+    >>> row = pd.Series({"value": 0.5, "lower": 0.4, "upper": 0.6})
+    >>> say("It covers {share:1}.", share=row), say("It covers {share}.", share=None)
+    ('It covers 0.5 (0.4 to 0.6).', '')
+    """
+    if any(row is None for row in rows.values()):
+        return ""
+    return sentence.format(**{key: _Said(row) for key, row in rows.items()})
+
+
+class _Said:
+    def __init__(self, row: pd.Series | str) -> None:
+        self.row = row
+
+    def __format__(self, digits: str) -> str:
+        return self.row if isinstance(self.row, str) else interval(self.row, int(digits or 2))
+
+    def __getattr__(self, name: str) -> Any:  # {hidden.n:.0f}
+        return self.row[name]
