@@ -72,7 +72,7 @@ def run_experiment(experiment: Experiment[C], config: C) -> Found:
         For bad parameters or data; nothing is written then.
     """
     if config.tables_from is not None:
-        return read_found(repository_root() / config.tables_from, config)
+        return read_found(repository_root() / config.tables_from, experiment, config)
     start = time.perf_counter()
     computed = experiment.run(config, default_store())
     entry = computed.entry | {
@@ -84,11 +84,11 @@ def run_experiment(experiment: Experiment[C], config: C) -> Found:
         "seconds": round(time.perf_counter() - start, 1),
     }
     results.write(config.folder, config.experiment, computed.rows, computed.tables, entry)
-    return read_found(config.folder, config)
+    return read_found(config.folder, experiment, config)
 
 
-def read_found(folder: Path, config: ExperimentConfig) -> Found:
-    """The tables of a folder under the parameters of the run that wrote them.
+def read_found(folder: Path, experiment: Experiment[Any], config: ExperimentConfig) -> Found:
+    """The tables of a folder, and what follows from them, under the parameters of their run.
 
     Raises
     ------
@@ -104,4 +104,7 @@ def read_found(folder: Path, config: ExperimentConfig) -> Found:
     known = {name: NEWER for name in type(config).model_fields if name not in config.placement}
     rows = results.read(folder, config.experiment)
     tables = results.read_tables(folder, config.experiment)
+    # Tables that follow from others are made anew: an earlier run may have lacked them.
+    if derive := getattr(experiment, "derive", None):
+        tables |= derive(rows, tables)
     return Found(rows, tables, SimpleNamespace(**{**known, **entry["config"]}), entry)
