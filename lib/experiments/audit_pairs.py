@@ -3,7 +3,7 @@
 In: :class:`lib.experiments.audit_table.Forecasts` whose table has the columns ``pair`` (the
 element) and ``condition``, and may have ``noise_std`` (measured standard error) and ``anchor``
 (true for controls). Out: a table, a row per other condition and quantity of
-:func:`lib.statistics.paired.decomposition_table`, and what the forecast makes of the change.
+:func:`lib.statistics.paired.decompose`, and what the forecast makes of the change.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from lib.data.table import numbers
 from lib.experiments.audit_reading import harmless
 from lib.experiments.audit_table import MOST_LABELS, Forecasts
 from lib.metrics.accuracy import pearson_r, rmse
-from lib.statistics.paired import decompose, decomposition_table, paired_assay
+from lib.statistics.paired import decompose, paired_assay
 
 COLUMNS = ("pair", "condition")
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0", "")
@@ -65,7 +65,7 @@ def decomposition(forecasts: Forecasts, draws: int) -> tuple[pd.DataFrame, list[
     -------
     table : DataFrame
         ``data, reference, condition, quantity, value, lower, upper, n``. Beside the quantities of
-        :func:`lib.statistics.paired.decomposition_table`: ``predicted_change_pearson_r`` and
+        :func:`lib.statistics.paired.decompose`: ``predicted_change_pearson_r`` and
         ``predicted_change_rmse`` of the forecast's change against the measured one, and
         ``change_rmse``, the same for the forecast that nothing changes.
     notes : list of str
@@ -96,11 +96,10 @@ def decomposition(forecasts: Forecasts, draws: int) -> tuple[pd.DataFrame, list[
                 both["group_a"],
                 both["anchor_a"].to_numpy(bool),
             )
-            parts = decompose(pair, np.random.default_rng(0), draws=draws)
+            table = decompose(pair, np.random.default_rng(0), draws=draws)
         except ValueError as error:
             notes.append(f"No decomposition of {name}: {error}.")
             continue
-        table = decomposition_table(parts)
         measured = both["target_b"] - both["target_a"]
         foreseen = both["mean_b"] - both["mean_a"]
         more = {

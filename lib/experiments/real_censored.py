@@ -12,7 +12,7 @@ from lib.experiments.real_arms import GENOTYPE, PROMOTER, quantified
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_severity import CONTROL, target_name
 from lib.metrics.bootstrap import group_bootstrap_weights, percentile_interval
-from lib.statistics.censored import censored_line
+from lib.statistics.noise import censored_line
 
 MOST_DRAWS = 200  # each is a fit of its own
 TREATMENTS = ("least squares, quantified", "censored regression, all")

@@ -18,10 +18,9 @@ from lib.experiments.real_parts import LIBRARIES, Asked, is_choice
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_severity import CONTROL, genotype_pair
 from lib.statistics.intervals import combine_splits
-from lib.statistics.measured_noise import aleatoric_check, noise_account
-from lib.statistics.paired import Estimate
+from lib.statistics.noise import noise_account
+from lib.statistics.paired import FEWEST
 from lib.statistics.paired_ladder import forecast_ladder
-from lib.statistics.paired_moments import FEWEST
 
 MOST_DRAWS = 300  # of intervals of each split; splits are pooled after
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
@@ -80,26 +79,19 @@ def noise_rows(fitted: Fitted, asked: Asked, draws: int) -> Iterator[dict[str, A
             continue
         account = noise_account(
             found.mean[rows],
+            found.aleatoric[rows],
             asked.target[known],
             error[known],
             group,
             np.random.default_rng(seed),
             draws=draws,
         )
-        check = aleatoric_check(
-            found.aleatoric[rows], error[known], group, np.random.default_rng(seed), draws=draws
-        )
-        values: dict[str, Any] = account._asdict() | check._asdict()
-        for quantity, value in values.items():
-            ends = value if isinstance(value, Estimate) else Estimate(value, np.nan, np.nan)
-            yield asked.keys | {
-                "errors": source,
-                "quantity": quantity,
-                **ends._asdict(),
-                "n": len(rows),
-                "n_train": len(fitted.network.split["train"]),
-                "split_seed": seed,
-            }
+        for row in account.to_dict("records"):
+            yield (
+                asked.keys
+                | {"errors": source, "split_seed": seed, **row}
+                | {"n_train": len(fitted.network.split["train"])}
+            )
 
 
 def _ladder_part(

@@ -33,7 +33,7 @@ from lib.experiments.repair_scoring import (
 from lib.metrics.coverage import interval as gaussian_interval
 from lib.repair.conformal import Interval
 from lib.repair.recalibration import std_scaling
-from lib.statistics.paired_moments import PairedAssay, ladder_lines, moments
+from lib.statistics.paired import PairedAssay, line_between
 
 REPAIRED = frozenset(
     {
@@ -57,11 +57,7 @@ def _line(pair: PairedAssay, anchors: bool) -> Line | None:
     anchors : bool
         Whether the line goes through the anchors, or through all elements.
     """
-    one = np.ones((1, pair.groups.n_groups))
-    rows = pair.anchors if anchors else ~pair.anchors
-    own = moments(pair, rows, one)
-    line = ladder_lines(own, own)["anchor_affine"]
-    found = float(line.intercept[0]), float(line.slope[0])
+    found = line_between(pair, pair.anchors if anchors else ~pair.anchors)
     return found if np.isfinite(found).all() and found[1] > 0 else None
 
 

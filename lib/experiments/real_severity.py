@@ -21,11 +21,9 @@ from lib.experiments.real_arms import GENOTYPE, PROMOTER, Network, quantified
 from lib.experiments.real_assays import Assays, Depths, barcode_std, shared_labels, shared_rows
 from lib.motifs.binding import scan, score_threshold
 from lib.statistics.paired import (
-    Decomposition,
     PairedAssay,
     control_noise_factor,
     decompose,
-    decomposition_table,
     paired_assay,
     site_differences,
 )
@@ -186,7 +184,7 @@ def site_pairs(assays: Assays) -> Iterator[Keyed]:
 
 def _decomposed(
     pairs: Iterator[Keyed], elements: str, draws: int
-) -> Iterator[tuple[dict[str, Any], PairedAssay, Decomposition]]:
+) -> Iterator[tuple[dict[str, Any], PairedAssay, pd.DataFrame]]:
     for keys, pair in pairs:
         found = decompose(pair, np.random.default_rng(0), draws=draws)
         yield keys | {"elements": elements}, pair, found
@@ -205,18 +203,18 @@ def decompositions(assays: Assays, draws: int) -> tuple[pd.DataFrame, pd.DataFra
     tables, sites = [], []
     pairs = [*genotype_pairs(assays), *plant_pairs(assays), *batch_pairs(assays)]
     for keys, pair, found in _decomposed(iter(pairs), "all", draws):
-        tables.append(decomposition_table(found).assign(**keys))
+        tables.append(found.assign(**keys))
         if pair.anchors.any():
             tables += _controlled(keys, pair, draws)
     for keys, _, found in _decomposed(control_pairs(assays), CONTROL, draws):
-        tables.append(decomposition_table(found).assign(**keys))
+        tables.append(found.assign(**keys))
     smaller = genotype_pairs(assays, OBSERVATIONS)
     for keys, _, found in _decomposed(smaller, OBSERVATIONS, draws):
-        tables.append(decomposition_table(found).assign(**keys))
+        tables.append(found.assign(**keys))
     for keys, _, found in _decomposed(noise_pairs(assays), "all", draws):
-        tables.append(decomposition_table(found).assign(**keys))
+        tables.append(found.assign(**keys))
     for keys, _, found in _decomposed(site_pairs(assays), "site_pairs", draws):
-        sites.append(decomposition_table(found).assign(**keys))
+        sites.append(found.assign(**keys))
     order = ["shift", "condition", "elements", "quantity", "value", "lower", "upper", "n"]
     return tuple(pd.concat(each, ignore_index=True)[order] for each in (tables, sites))  # type: ignore[return-value]
 
@@ -233,7 +231,7 @@ def _controlled(keys: Mapping[str, Any], pair: PairedAssay, draws: int) -> list[
         found = decompose(wider, np.random.default_rng(0), draws=draws)
     except ValueError:  # the scaled errors account for all variance
         return [number]
-    table = decomposition_table(found).assign(**(dict(keys) | {"elements": "controlled"}))
+    table = found.assign(**(dict(keys) | {"elements": "controlled"}))
     return [number, table]
 
 

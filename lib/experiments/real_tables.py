@@ -196,18 +196,11 @@ def dose_response(curves: Curves, twins: pd.DataFrame) -> pd.DataFrame:
 
 
 def ladder(table: pd.DataFrame) -> pd.DataFrame:
-    """The ladder over splits: values, and the share of the loss that each rung closes."""
+    """The ladder over splits: scores after each rung."""
     if table.empty:
         return pd.DataFrame()
     keys = [*_PART, "rung", "metric"]
-    closed = table.drop(columns=["value", "lower", "upper"]).rename(
-        columns={"closed": "value", "closed_lower": "lower", "closed_upper": "upper"}
-    )
-    tables = [over_splits(table, keys)]
-    if np.isfinite(closed["value"]).any():
-        shares = over_splits(closed, keys)
-        tables.append(shares.assign(metric="closed_" + shares["metric"]))
-    return pd.concat(tables, ignore_index=True)
+    return over_splits(table, keys)
 
 
 def noise(table: pd.DataFrame) -> pd.DataFrame:

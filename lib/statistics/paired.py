@@ -2,8 +2,7 @@
 
 In: activity of the same elements under a reference condition A and another condition B, the
 standard error of each, groups, and a mask of anchors. Out: the shares of E[(y_B - y_A)^2] due to
-offset, gain, rewiring and measurement noise, each with a bootstrap interval over groups, and a
-ladder of corrections with what each of them closes.
+offset, gain, rewiring and measurement noise, each with a bootstrap interval over groups.
 
     y_A = f_A + e_A,   y_B = f_B + e_B,   f_B = intercept + slope f_A + rest,   rest ⊥ f_A
 
@@ -21,95 +20,180 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lib.arrays import FloatArray
-from lib.statistics.paired_moments import (
-    DRAWS,
-    RUNGS,
-    Estimate,
-    Moments,
-    PairedAssay,
-    estimate,
-    ladder_lines,
-    moments,
-    paired_assay,
-    resampled,
+from lib.arrays import (
+    FloatArray,
+    GroupCodes,
+    as_count,
+    as_labels,
+    as_vector,
+    group_codes,
+    merge_groups,
 )
+from lib.metrics.bootstrap import group_bootstrap_weights, group_totals, percentile_interval
 
-__all__ = [
-    "DRAWS",
-    "RUNGS",
-    "Decomposition",
-    "Distances",
-    "Estimate",
-    "PairedAssay",
-    "Shares",
-    "control_noise_factor",
-    "decompose",
-    "decomposition_table",
-    "paired_assay",
-    "site_differences",
-]
+FEWEST = 10  # elements, groups, and anchors where there are any
+MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled
+DRAWS = 1000
 
 
-class Shares(NamedTuple):
-    """Shares of E[(y_B - y_A)^2], adding up to 1; rewiring below 0 is printed, not clipped."""
+class Estimate(NamedTuple):
+    """A value and its 95 % interval."""
 
-    offset: Estimate
-    gain: Estimate
-    rewiring: Estimate
-    noise: Estimate
-
-
-class Distances(NamedTuple):
-    """Noise-free distances over Var f_A: ``total`` = ``offset`` + ``gain`` + ``rewiring``."""
-
-    total: Estimate
-    offset: Estimate
-    gain: Estimate
-    rewiring: Estimate
+    value: float
+    lower: float
+    upper: float
 
 
-class Decomposition(NamedTuple):
-    """What lies between two conditions; the module gives the model.
+class PairedAssay(NamedTuple):
+    """Checked input of all functions here: :func:`paired_assay` makes it and says what it holds."""
 
-    Attributes
+    activity_a: FloatArray
+    activity_b: FloatArray
+    std_a: FloatArray
+    std_b: FloatArray
+    groups: GroupCodes
+    anchors: NDArray[np.bool_]
+
+
+def paired_assay(
+    activity_a: ArrayLike,
+    activity_b: ArrayLike,
+    std_a: ArrayLike,
+    std_b: ArrayLike,
+    groups: ArrayLike,
+    anchors: ArrayLike | None = None,
+) -> PairedAssay:
+    """Check the input of all functions here.
+
+    Parameters
     ----------
-    n, n_anchors, n_groups : int
-        Elements decomposed (anchors not among them), anchors, groups.
-    total : Estimate
-        E[(y_B - y_A)^2], in the squared unit of the activity.
-    shares : Shares
-    distance : Distances
-    intercept, slope : Estimate
-        Of the line of f_B on f_A.
-    reliability_a, reliability_b : Estimate
-        Var f / Var y of each condition.
-    pearson_r, pearson_r_deattenuated : Estimate
-        Of y_A and y_B, and of f_A and f_B; the latter may pass 1 and is not clipped.
-    ladder : dict of str to Estimate
-        By rung, the share of the noise-free distance E[(f_B - f_A)^2] that its line closes: 0 for
-        ``raw``, below 0 where the line does harm; what stays open at ``oracle_affine`` is rewiring.
-        NaN where the interval of the distance holds 0: there is nothing to close. Lines:
-        ``anchor_offset`` and ``anchor_affine`` from the anchors alone, the latter NaN where they
-        vary no more than their noise; ``matched_moments`` matches mean and s.d. of y;
-        ``oracle_affine`` is the line of f_B on f_A, a diagnostic since it needs all labels.
-    """
+    activity_a, activity_b : (n,) arrays
+        Activity in the reference condition and in the other one, in one unit; log2 over a control
+        of the same condition, for example, where the control's drift is not to count as offset.
+    std_a, std_b : (n,) arrays
+        Standard errors of the measurements; 0 where a value is known exactly.
+    groups : (n,) labels
+        What is resampled as a whole.
+    anchors : (n,) bool array, optional
+        True for controls measured in both conditions, such as scrambled elements: they set the
+        lines of the anchor rungs and are no part of anything else.
 
-    n: int
-    n_anchors: int
-    n_groups: int
-    total: Estimate
-    shares: Shares
-    distance: Distances
-    intercept: Estimate
-    slope: Estimate
-    reliability_a: Estimate
-    reliability_b: Estimate
-    pearson_r: Estimate
-    pearson_r_deattenuated: Estimate
-    ladder: dict[str, Estimate]
+    Raises
+    ------
+    ValueError
+        Lengths that differ, values not finite, a negative standard error, a missing group, fewer
+        than 10 elements or groups beside the anchors, 1 to 9 anchors, constant activity.
+
+    Examples
+    --------
+    >>> a = np.arange(10.0)
+    >>> pair = paired_assay(a, a + 1, np.full(10, 0.1), np.full(10, 0.2), groups=a)
+    >>> pair.groups.n_groups, int(pair.anchors.sum())
+    (10, 0)
+    """
+    a = as_vector("activity_a", activity_a)
+    n = len(a)
+    b = as_vector("activity_b", activity_b, n)
+    error_a, error_b = standard_errors("std_a", std_a, n), standard_errors("std_b", std_b, n)
+    mask = np.zeros(n, bool) if anchors is None else as_labels("anchors", anchors, n)
+    if mask.dtype != np.bool_:
+        raise ValueError(f"anchors holds {mask.dtype}; True or False for each row would do")
+    numbering = group_codes(as_labels("groups", groups, n))
+    own, n_groups = ~mask, len(np.unique(numbering.codes[~mask]))
+    if own.sum() < FEWEST or n_groups < FEWEST:
+        raise ValueError(
+            f"there are {own.sum()} elements in {n_groups} groups beside the anchors; at least "
+            f"{FEWEST} of both would do"
+        )
+    if 0 < mask.sum() < FEWEST:
+        raise ValueError(f"there are {mask.sum()} anchors; none or at least {FEWEST} would do")
+    for name, values in (("activity_a", a), ("activity_b", b)):
+        if np.ptp(values[own]) == 0:
+            raise ValueError(f"{name} is {values[own][0]} in all elements; it must vary")
+    return PairedAssay(a, b, error_a, error_b, numbering, mask)
+
+
+def standard_errors(name: str, values: ArrayLike, n: int) -> FloatArray:
+    """``values`` as standard errors ``(n,)``, finite and at least 0."""
+    errors = as_vector(name, values, n)
+    if n and errors.min() < 0:
+        row = int(np.argmin(errors))
+        raise ValueError(
+            f"{name} is {errors[row]} in row {row}; a standard error of at least 0 would do"
+        )
+    return errors
+
+
+class Line(NamedTuple):
+    """Condition A into condition B, ``(draws,)`` each."""
+
+    intercept: FloatArray
+    slope: FloatArray
+
+
+class Moments(NamedTuple):
+    """Moments of the elements or of the anchors, ``(draws,)`` each."""
+
+    mean_a: FloatArray
+    mean_b: FloatArray
+    var_a: FloatArray
+    var_b: FloatArray
+    cov: FloatArray
+    noise_a: FloatArray
+    noise_b: FloatArray
+
+    @property
+    def signal_a(self) -> FloatArray:
+        """Var f_A; NaN where the noise accounts for all variance."""
+        signal = self.var_a - self.noise_a
+        return np.where(signal > 0, signal, np.nan)
+
+    @property
+    def slope(self) -> FloatArray:
+        return self.cov / self.signal_a
+
+    @property
+    def rest(self) -> FloatArray:
+        """Variance of f_B about its line on f_A."""
+        return self.var_b - self.noise_b - self.slope * self.cov
+
+    def line(self, slope: FloatArray) -> Line:
+        """The line of a slope through both means."""
+        return Line(self.mean_b - slope * self.mean_a, slope)
+
+
+def moments(assay: PairedAssay, rows: NDArray[np.bool_], weights: FloatArray) -> Moments:
+    """Moments of some rows under weights ``(draws, n_groups)``; NaN in draws without such a row."""
+    a, b = assay.activity_a, assay.activity_b
+    columns = [np.ones_like(a), a, b, a * a, b * b, a * b, assay.std_a**2, assay.std_b**2]
+    sums = group_totals(np.column_stack(columns) * rows[:, None], assay.groups) @ weights.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b, aa, bb, ab, noise_a, noise_b = sums[1:] / sums[0]
+    return Moments(a, b, aa - a * a, bb - b * b, ab - a * b, noise_a, noise_b)
+
+
+def resampled_sets(
+    groups: GroupCodes, rng: np.random.Generator, draws: int
+) -> tuple[GroupCodes, FloatArray]:
+    """Groups merged into resampled sets, and weights ``(draws + 1, n_sets)``, the sample first."""
+    merged = merge_groups(groups, MOST_SETS, rng)
+    weights, sets = group_bootstrap_weights(merged.codes, as_count("draws", draws, 2), rng)
+    return sets, np.vstack([np.ones(sets.n_groups), weights])
+
+
+def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
+    """The first value, with the percentile interval of the others.
+
+    ``corrected`` moves it by twice the median bias of the draws, once for the value's bias and once
+    for theirs: variances left over after others were taken out are biased downwards.
+    """
+    value, draws = float(values[0]), values[1:]
+    lower, upper = percentile_interval(draws)
+    known = draws[np.isfinite(draws)]
+    bias = float(np.median(known)) - value if corrected and len(known) else 0.0
+    return Estimate(value, float(lower) - 2 * bias, float(upper) - 2 * bias)
 
 
 def _squared(roots: FloatArray) -> Estimate:
@@ -120,8 +204,8 @@ def _squared(roots: FloatArray) -> Estimate:
     return Estimate(root.value**2, lower, ends[1])
 
 
-def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS) -> Decomposition:
-    """Offset, gain, rewiring and noise between two conditions, and the ladder of corrections.
+def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS) -> pd.DataFrame:
+    """Offset, gain, rewiring and noise between two conditions.
 
     Parameters
     ----------
@@ -129,6 +213,18 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     rng : Generator
         For the bootstrap over groups.
     draws : int
+
+    Returns
+    -------
+    DataFrame
+        ``quantity, value, lower, upper, n``; anchors are no part of it. Quantities: ``total``,
+        E[(y_B - y_A)^2] in the squared unit of the activity; its shares ``share_offset``,
+        ``share_gain``, ``share_rewiring`` (below 0 it is printed, not clipped) and ``share_noise``,
+        which add up to 1; the noise-free ``distance`` over Var f_A and its parts
+        ``distance_offset``, ``distance_gain`` and ``distance_rewiring``; ``intercept`` and
+        ``slope`` of f_B on f_A; ``reliability_a`` and ``reliability_b``, Var f / Var y;
+        ``pearson_r`` of y_A and y_B, and ``pearson_r_deattenuated`` of f_A and f_B, which may pass
+        1 and is not clipped.
 
     Raises
     ------
@@ -146,75 +242,64 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     >>> a = np.tile([-1.0, 1.0], 10)
     >>> exact = np.zeros(20)
     >>> pair = paired_assay(a, 2 * a + 3, exact, exact, np.arange(20))  # E[(a + 3)^2] = 1 + 9
-    >>> shares = decompose(pair, np.random.default_rng(0)).shares
-    >>> [round(part.value, 12) for part in shares]
+    >>> table = decompose(pair, np.random.default_rng(0)).set_index("quantity")["value"]
+    >>> table[["share_offset", "share_gain", "share_rewiring", "share_noise"]].round(12).tolist()
     [0.9, 0.1, 0.0, 0.0]
     """
-    assay, weights = resampled(assay, rng, draws)
-    own = moments(assay, ~assay.anchors, weights)
-    _require_signal(own, "elements")
-    anchors = moments(assay, assay.anchors, weights) if assay.anchors.any() else None
+    sets, weights = resampled_sets(assay.groups, rng, draws)
+    own = moments(assay._replace(groups=sets), ~assay.anchors, weights)
+    if not np.isfinite(own.signal_a[0]):
+        raise ValueError(
+            f"activity_a of the elements has variance {own.var_a[0]:.4g} and measured noise "
+            f"{own.noise_a[0]:.4g}: nothing beyond noise to compare; smaller std_a or the less "
+            "noisy condition as A would do"
+        )
     offset = own.mean_b - own.mean_a
     gain = (own.slope - 1) * np.sqrt(own.signal_a)
     noise = own.noise_a + own.noise_b
     distance = offset**2 + gain**2 + own.rest
     total = distance + noise
+    signal_b = own.var_b - own.noise_b
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = Shares(
-            _squared(offset / np.sqrt(total)),
-            _squared(gain / np.sqrt(total)),
-            estimate(own.rest / total, corrected=True),
-            estimate(noise / total),
-        )
-        distances = Distances(
-            estimate(distance / own.signal_a, corrected=True),
-            _squared(offset / np.sqrt(own.signal_a)),
-            _squared(own.slope - 1),
-            estimate(own.rest / own.signal_a, corrected=True),
-        )
-    some = distances.total.lower > 0
-    lines = ladder_lines(own, anchors)
-    return Decomposition(
-        n=int(np.sum(~assay.anchors)),
-        n_anchors=int(assay.anchors.sum()),
-        n_groups=len(np.unique(assay.groups.codes[~assay.anchors])),
-        total=estimate(total),
-        shares=shares,
-        distance=distances,
-        intercept=estimate(own.mean_b - own.slope * own.mean_a),
-        slope=estimate(own.slope),
-        reliability_a=estimate(own.signal_a / own.var_a),
-        reliability_b=estimate((own.var_b - own.noise_b) / own.var_b),
-        pearson_r=estimate(own.cov / np.sqrt(own.var_a * own.var_b)),
-        pearson_r_deattenuated=estimate(own.cov / np.sqrt(own.signal_a * own.signal_b)),
-        ladder={
-            rung: estimate(1 - own.open(line) / distance if some else np.full_like(total, np.nan))
-            for rung, line in lines.items()
-        },
-    )
+        found = {
+            "total": estimate(total),
+            "share_offset": _squared(offset / np.sqrt(total)),
+            "share_gain": _squared(gain / np.sqrt(total)),
+            "share_rewiring": estimate(own.rest / total, corrected=True),
+            "share_noise": estimate(noise / total),
+            "distance": estimate(distance / own.signal_a, corrected=True),
+            "distance_offset": _squared(offset / np.sqrt(own.signal_a)),
+            "distance_gain": _squared(own.slope - 1),
+            "distance_rewiring": estimate(own.rest / own.signal_a, corrected=True),
+            "intercept": estimate(own.mean_b - own.slope * own.mean_a),
+            "slope": estimate(own.slope),
+            "reliability_a": estimate(own.signal_a / own.var_a),
+            "reliability_b": estimate(signal_b / own.var_b),
+            "pearson_r": estimate(own.cov / np.sqrt(own.var_a * own.var_b)),
+            "pearson_r_deattenuated": estimate(
+                own.cov / np.sqrt(own.signal_a * np.where(signal_b > 0, signal_b, np.nan))
+            ),
+        }
+    return estimates_table(found, int(np.sum(~assay.anchors)))
 
 
-def _require_signal(own: Moments, rows: str) -> None:
-    if not np.isfinite(own.signal_a[0]):
-        raise ValueError(
-            f"activity_a of the {rows} has variance {own.var_a[0]:.4g} and measured noise "
-            f"{own.noise_a[0]:.4g}: nothing beyond noise to compare; smaller std_a or the less "
-            "noisy condition as A would do"
-        )
+def estimates_table(found: dict[str, Estimate], n: int) -> pd.DataFrame:
+    """Estimates by name as rows ``quantity, value, lower, upper, n``."""
+    return pd.DataFrame([{"quantity": q, **one._asdict(), "n": n} for q, one in found.items()])
 
 
 def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) -> PairedAssay:
     """Intact minus mutated, D = y[intact] - y[mutated], as a paired assay of its own.
 
-    ``decompose`` of it gives the slope and the deattenuated correlation of D_B on D_A; offsets of a
-    whole condition cancel.
+    Offsets of a whole condition cancel in it.
 
     Parameters
     ----------
     assay : PairedAssay
     intact, mutated : (m,) integer arrays
-        Row numbers in the same order, as :meth:`lib.assays.genotypes.GenotypeAssay.site_pairs` gives
-        them. A pair takes the group of its intact element; standard errors add in squares.
+        Row numbers in the same order, as
+        :meth:`lib.assays.genotypes.GenotypeAssay.site_pairs` gives them. A pair takes the group of
+        its intact element; standard errors add in squares.
 
     Returns
     -------
@@ -280,8 +365,8 @@ def control_noise_factor(
     """
     if not assay.anchors.any():
         raise ValueError("assay has no anchors; at least 10 controls would do")
-    assay, weights = resampled(assay, rng, draws)
-    own = moments(assay, assay.anchors, weights)
+    sets, weights = resampled_sets(assay.groups, rng, draws)
+    own = moments(assay._replace(groups=sets), assay.anchors, weights)
     if not own.noise_a[0] + own.noise_b[0] > 0:
         raise ValueError("std_a and std_b of all anchors are 0; there is no noise to scale")
     left = own.var_a * own.var_b - own.cov**2
@@ -291,37 +376,17 @@ def control_noise_factor(
         return estimate(2 * left / (middle + root))
 
 
-def decomposition_table(decomposition: Decomposition) -> pd.DataFrame:
-    """A decomposition as rows ``quantity, value, lower, upper, n``.
+def line_between(assay: PairedAssay, rows: NDArray[np.bool_]) -> tuple[float, float]:
+    """Intercept and slope of the line of f_B on f_A over some rows, such as the anchors.
 
-    Quantities: ``total``, ``share_<part>``, ``distance``, ``distance_<part>``, ``intercept``,
-    ``slope``, ``reliability_a``, ``reliability_b``, ``pearson_r``, ``pearson_r_deattenuated``,
-    ``closed_<rung>``.
+    NaN where they vary no more than their noise.
 
     Examples
     --------
-    >>> a, exact = np.tile([-1.0, 1.0], 10), np.zeros(20)
-    >>> found = decompose(paired_assay(a, a + 2, exact, exact, range(20)), np.random.default_rng(0))
-    >>> table = decomposition_table(found).set_index("quantity")["value"]
-    >>> table[["total", "share_offset", "closed_oracle_affine"]].tolist()
-    [4.0, 1.0, 1.0]
+    >>> a, exact = np.arange(10.0), np.zeros(10)
+    >>> line_between(paired_assay(a, 2 * a + 3, exact, exact, a), np.ones(10, bool))
+    (3.0, 2.0)
     """
-    own = decomposition
-    named = {"total": own.total}
-    named |= {f"share_{part}": value for part, value in own.shares._asdict().items()}
-    named |= {
-        "distance" if part == "total" else f"distance_{part}": value
-        for part, value in own.distance._asdict().items()
-    }
-    for name in (
-        "intercept",
-        "slope",
-        "reliability_a",
-        "reliability_b",
-        "pearson_r",
-        "pearson_r_deattenuated",
-    ):
-        named[name] = getattr(own, name)
-    named |= {f"closed_{rung}": value for rung, value in own.ladder.items()}
-    rows = [{"quantity": name, **value._asdict(), "n": own.n} for name, value in named.items()]
-    return pd.DataFrame(rows)
+    own = moments(assay, rows, np.ones((1, assay.groups.n_groups)))
+    line = own.line(own.slope)
+    return float(line.intercept[0]), float(line.slope[0])

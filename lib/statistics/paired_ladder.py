@@ -1,33 +1,20 @@
-"""A forecast trained in condition A, judged in condition B rung by rung.
+"""A forecast trained in condition A, judged in condition B, correction by correction.
 
-In: a :class:`lib.statistics.paired.PairedAssay` and a forecast (mean, std) of y_A per element. Out: RMSE, ZMS
-and coverage against y_B after each line of the ladder, and the share of the loss that it closes.
+In: a :class:`lib.statistics.paired.PairedAssay` and a forecast (mean, std) of y_A per element. Out:
+coverage, ZMS and RMSE against y_B after each rung of a ladder of corrections.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 
-from lib.arrays import FloatArray, IntArray, as_level, as_std, as_vector
-from lib.metrics import _elements
-from lib.metrics.moments import level_name
-from lib.statistics.paired_moments import (
-    DRAWS,
-    RUNGS,
-    Estimate,
-    Line,
-    PairedAssay,
-    estimate,
-    ladder_lines,
-    moments,
-    resampled,
-)
+from lib.arrays import FloatArray, as_std, as_vector
+from lib.statistics.paired import DRAWS, Line, PairedAssay, estimate, moments, resampled_sets
 
-FORECAST_RUNGS = ("reference", *RUNGS, "oracle_affine_noise")
-_BLOCK_CELLS = 4_000_000  # elements x draws held at once: 32 MB
+HALF_WIDTH = norm.ppf(0.95)  # of the 90 % intervals whose coverage is scored, in s.d.
 
 
 def forecast_ladder(
@@ -37,14 +24,16 @@ def forecast_ladder(
     rng: np.random.Generator,
     *,
     draws: int = DRAWS,
-    level: float = 0.9,
 ) -> pd.DataFrame:
-    """Scores of a forecast of y_A against y_B after each rung.
+    """Scores of a forecast of y_A against y_B after each of a ladder of corrections.
 
     A rung's line maps the forecast into condition B: mean to intercept + slope mean, std to |slope|
-    std. ``reference`` is the forecast against y_A. ``oracle_affine_noise`` adds to the variance of
-    the oracle line what the measured noise grew by, E std_b^2 - slope^2 E std_a^2 where positive:
-    what then is still lost is rewiring, or errors of the model that rewiring made visible.
+    std. ``reference`` is the forecast against y_A, ``raw`` the same against y_B. ``anchor_offset``
+    and ``anchor_affine`` come from the anchors alone; ``matched_moments`` matches mean and s.d. of
+    y; ``oracle_affine`` is the line of f_B on f_A, a diagnostic since it needs all labels.
+    ``oracle_affine_noise`` adds to its variance what the measured noise grew by,
+    E std_b^2 - slope^2 E std_a^2 where positive: what then is still lost is rewiring, or errors of
+    the model that rewiring made visible.
 
     Parameters
     ----------
@@ -54,16 +43,12 @@ def forecast_ladder(
     rng : Generator
         For the bootstrap over groups; every draw refits the lines.
     draws : int
-    level : float
-        Of the intervals whose coverage is scored.
 
     Returns
     -------
     DataFrame
-        ``rung, metric, value, lower, upper, closed, closed_lower, closed_upper``; metrics
-        ``picp_90``, ``zms``, ``rmse``. ``closed`` = (raw - rung) / (raw - reference); NaN where the
-        interval of raw - reference holds 0: then there is no loss to close. A rung whose line
-        cannot be had (see :class:`lib.statistics.paired.Decomposition`) is NaN.
+        ``rung, metric, value, lower, upper``; metrics ``picp_90``, ``zms``, ``rmse``. NaN on the
+        rungs of the anchors where these vary no more than their noise.
 
     Raises
     ------
@@ -80,78 +65,56 @@ def forecast_ladder(
     {'reference': 1.0, 'raw': 0.0, 'matched_moments': 1.0, 'oracle_affine': 1.0, \
 'oracle_affine_noise': 1.0}
     """
-    n = len(assay.activity_a)
-    own = ~assay.anchors
+    n, own = len(assay.activity_a), ~assay.anchors
     for name, values in (("mean", mean), ("std", std)):
         if np.shape(values) != (n,):
             raise ValueError(f"{name} has shape {np.shape(values)}; one value per row, ({n},)")
-    kept = as_vector("mean", np.asarray(mean)[own]), as_std("std", np.asarray(std)[own])
-    assay, weights = resampled(assay, rng, draws)
-    scores = dict(_scores(assay, weights, *kept, as_level(level)))
-    return pd.DataFrame(_rows(scores, level))
+    forecast = as_vector("mean", np.asarray(mean)[own]), as_std("std", np.asarray(std)[own])
+    sets, weights = resampled_sets(assay.groups, rng, draws)
+    times = weights[:, sets.codes[own]]
+    rows = []
+    for rung, target, line, added in _rungs(assay._replace(groups=sets), weights):
+        scores = np.array(
+            [_score(target, forecast, *each) for each in zip(times, *line, added, strict=True)]
+        )
+        for metric, values in zip(("picp_90", "zms", "rmse"), scores.T, strict=True):
+            rows.append({"rung": rung, "metric": metric, **estimate(values)._asdict()})
+    return pd.DataFrame(rows)
 
 
-def _rows(scores: dict[str, dict[str, FloatArray]], level: float) -> Iterator[dict[str, object]]:
-    for rung in (rung for rung in FORECAST_RUNGS if rung in scores):
-        for metric in (level_name("picp", level), "zms", "rmse"):
-            raw, reference = scores["raw"][metric], scores["reference"][metric]
-            value, lost = scores[rung][metric], estimate(raw - reference)
-            closed = Estimate(*3 * [float("nan")])
-            if lost.lower > 0 or lost.upper < 0:
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    closed = estimate((raw - value) / (raw - reference))
-            parts = {f"closed_{end}": getattr(closed, end) for end in ("lower", "upper")}
-            yield {
-                "rung": rung,
-                "metric": metric,
-                **estimate(value)._asdict(),
-                "closed": closed.value,
-                **parts,
-            }
-
-
-def _scores(
-    assay: PairedAssay, weights: FloatArray, mean: FloatArray, std: FloatArray, level: float
-) -> Iterator[tuple[str, dict[str, FloatArray]]]:
-    """Each rung with its metrics, ``(draws + 1,)`` each."""
+def _rungs(
+    assay: PairedAssay, weights: FloatArray
+) -> Iterator[tuple[str, FloatArray, Line, FloatArray]]:
+    """Each rung: its name, what is forecast, the line and the added variance of every draw."""
     own = ~assay.anchors
-    elements = moments(assay, own, weights)
-    anchors = moments(assay, assay.anchors, weights) if assay.anchors.any() else None
-    lines = ladder_lines(elements, anchors)
-    none = np.zeros(len(weights))
-    codes = assay.groups.codes[own]
-    scored = partial(_score, mean=mean, std=std, weights=weights, codes=codes, level=level)
-    yield "reference", scored(assay.activity_a[own], lines["raw"], none)
-    target = assay.activity_b[own]
-    for rung, line in lines.items():
-        yield rung, scored(target, line, none)
-    line = lines["oracle_affine"]
-    grown = np.maximum(elements.noise_b - line.slope**2 * elements.noise_a, 0)
-    yield "oracle_affine_noise", scored(target, line, grown)
+    elements, target = moments(assay, own, weights), assay.activity_b[own]
+    none, one = np.zeros(len(weights)), np.ones(len(weights))
+    best = elements.line(elements.slope)
+    yield "reference", assay.activity_a[own], Line(none, one), none
+    yield "raw", target, Line(none, one), none
+    if assay.anchors.any():
+        anchors = moments(assay, assay.anchors, weights)
+        yield "anchor_offset", target, anchors.line(one), none
+        yield "anchor_affine", target, anchors.line(anchors.slope), none
+    matched = elements.line(np.sqrt(elements.var_b / elements.var_a))
+    yield "matched_moments", target, matched, none
+    yield "oracle_affine", target, best, none
+    grown = np.maximum(elements.noise_b - best.slope**2 * elements.noise_a, 0)
+    yield "oracle_affine_noise", target, best, grown
 
 
 def _score(
     target: FloatArray,
-    line: Line,
-    added: FloatArray,
-    *,
-    mean: FloatArray,
-    std: FloatArray,
-    weights: FloatArray,
-    codes: IntArray,
-    level: float,
-) -> dict[str, FloatArray]:
-    """Scores under weights ``(draws, n_groups)`` after a line and an added variance per draw."""
-    out: dict[str, list[FloatArray]] = {level_name("picp", level): [], "zms": [], "rmse": []}
-    size = max(1, _BLOCK_CELLS // len(mean))
-    for start in range(0, len(weights), size):
-        part = slice(start, start + size)
-        rows = weights[part][:, codes]
-        count, slope = rows.sum(axis=1), line.slope[part, None]
-        error = target - line.intercept[part, None] - slope * mean
-        z = error / np.sqrt((slope * std) ** 2 + added[part, None])
-        inside = np.sum(rows * _elements.covered(z, level), axis=1) / count
-        out[level_name("picp", level)].append(np.where(np.isfinite(slope[:, 0]), inside, np.nan))
-        out["zms"].append(np.sum(rows * z**2, axis=1) / count)
-        out["rmse"].append(np.sqrt(np.sum(rows * error**2, axis=1) / count))
-    return {metric: np.concatenate(blocks) for metric, blocks in out.items()}
+    forecast: tuple[FloatArray, FloatArray],
+    times: FloatArray,
+    intercept: float,
+    slope: float,
+    added: float,
+) -> tuple[float, float, float]:
+    """Coverage, ZMS and RMSE of one draw, in which each element counts ``times``."""
+    mean, std = forecast
+    error = target - intercept - slope * mean
+    z = error / np.sqrt((slope * std) ** 2 + added)
+    covered = np.where(np.isfinite(z), np.abs(z) <= HALF_WIDTH, np.nan)
+    count = times.sum()
+    return times @ covered / count, times @ z**2 / count, np.sqrt(times @ error**2 / count)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lib.simulator import Assay, Batch, Shift, draw_world, simulate
@@ -12,11 +13,11 @@ from lib.statistics.paired import (
     PairedAssay,
     control_noise_factor,
     decompose,
-    decomposition_table,
+    estimate,
+    line_between,
     paired_assay,
     site_differences,
 )
-from lib.statistics.paired_moments import estimate
 
 # Three signs in all combinations, three times over: mutually uncorrelated columns of variance 1.
 X, U, V = (
@@ -35,93 +36,85 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+PARTS = ["offset", "gain", "rewiring", "noise"]
+SHARES = [f"share_{part}" for part in PARTS]
+DISTANCES = ["distance", *(f"distance_{part}" for part in PARTS[:3])]
+
+
+def parts_of(*given: Any, draws: int = 50) -> pd.DataFrame:
+    """A decomposition by quantity."""
+    return decompose(*given, rng(), draws=draws).set_index("quantity")
+
+
 def test_offset_gain_and_rewiring_by_hand():
     # b - a = X + 3 + U: 9 + 1 + 1
-    found = decompose(pair(X, 2 * X + 3 + U), rng(), draws=50)
-    assert found.total.value == pytest.approx(11)
-    shares = [part.value for part in found.shares]
-    assert shares == pytest.approx([9 / 11, 1 / 11, 1 / 11, 0])
-    assert [part.value for part in found.distance] == pytest.approx([11, 9, 1, 1])
-    assert (found.intercept.value, found.slope.value) == pytest.approx((3, 2))
-    assert found.pearson_r.value == pytest.approx(2 / 5**0.5)
+    value = parts_of(pair(X, 2 * X + 3 + U))["value"]
+    assert value["total"] == pytest.approx(11)
+    assert value[SHARES].tolist() == pytest.approx([9 / 11, 1 / 11, 1 / 11, 0])
+    assert value[DISTANCES].tolist() == pytest.approx([11, 9, 1, 1])
+    assert (value["intercept"], value["slope"]) == pytest.approx((3, 2))
+    assert value["pearson_r"] == pytest.approx(2 / 5**0.5)
 
 
 def test_known_noise_is_taken_out_of_slope_shares_and_correlation():
     # f_A = 2 X, f_B = 4 X, an error of variance 1 on each: an ordinary slope would be 8 / 5
-    found = decompose(pair(2 * X + U, 4 * X + V, 1, 1), rng(), draws=50)
-    assert found.slope.value == pytest.approx(2)
-    assert found.total.value == pytest.approx(6)  # (2 X + V - U)^2
-    assert [part.value for part in found.shares] == pytest.approx([0, 4 / 6, 0, 2 / 6])
-    assert found.reliability_a.value == pytest.approx(4 / 5)
-    assert found.reliability_b.value == pytest.approx(16 / 17)
-    assert found.pearson_r.value == pytest.approx(8 / 85**0.5)
-    assert found.pearson_r_deattenuated.value == pytest.approx(1)
+    noisy = pair(2 * X + U, 4 * X + V, 1, 1)
+    value = parts_of(noisy)["value"]
+    assert value["slope"] == pytest.approx(2)
+    assert line_between(noisy, np.ones(N, bool)) == pytest.approx((0, 2))
+    assert value["total"] == pytest.approx(6)  # (2 X + V - U)^2
+    assert value[SHARES].tolist() == pytest.approx([0, 4 / 6, 0, 2 / 6])
+    assert value["reliability_a"] == pytest.approx(4 / 5)
+    assert value["reliability_b"] == pytest.approx(16 / 17)
+    assert value["pearson_r"] == pytest.approx(8 / 85**0.5)
+    assert value["pearson_r_deattenuated"] == pytest.approx(1)
 
 
 def test_overstated_noise_shows_as_negative_rewiring_and_a_correlation_above_one():
-    found = decompose(pair(2 * X + U, 4 * X + V, 1.2, 1.2), rng(), draws=50)
-    assert found.shares.rewiring.value < 0
-    assert found.pearson_r_deattenuated.value > 1
-    assert sum(part.value for part in found.shares) == pytest.approx(1)
+    value = parts_of(pair(2 * X + U, 4 * X + V, 1.2, 1.2))["value"]
+    assert value["share_rewiring"] < 0
+    assert value["pearson_r_deattenuated"] > 1
+    assert value[SHARES].sum() == pytest.approx(1)
 
 
 def test_distances_are_those_of_the_simulator():
     old, noise = rng().normal(size=(2, 200))
     new = 0.4 * old**2 + 0.7 * old + noise
-    found, expected = decompose(pair(old, new), rng(), draws=5).distance, distance(old, new)
-    assert [part.value for part in found] == pytest.approx(list(expected))
-    assert found._fields == expected._fields
+    found, expected = parts_of(pair(old, new), draws=5)["value"], distance(old, new)
+    assert found[DISTANCES].tolist() == pytest.approx(list(expected))
+    assert list(expected._fields) == ["total", *PARTS[:3]]
 
 
-def test_ladder_by_hand():
-    # elements: f_B = 2 a + 3 + U; the anchors know the offset but have slope 1
+def test_anchors_are_no_part_of_the_elements():
     anchors = np.arange(2 * N) >= N
     a, b = np.concatenate([X, X]), np.concatenate([2 * X + 3 + U, X + 3])
-    found = decompose(pair(a, b, anchors=anchors), rng(), draws=50)
-    assert (found.n, found.n_anchors, found.n_groups) == (N, N, N)
-    closed = {rung: step.value for rung, step in found.ladder.items()}
-    assert closed == pytest.approx(
-        {
-            "raw": 0,
-            "anchor_offset": 9 / 11,
-            "anchor_affine": 9 / 11,
-            # slope sqrt(5): E[((2 - sqrt 5) X + U)^2] = 10 - 4 sqrt 5 stays open
-            "matched_moments": 1 - (10 - 4 * 5**0.5) / 11,
-            "oracle_affine": 10 / 11,
-        }
-    )
-    without = decompose(pair(X, 2 * X + 3 + U), rng(), draws=50)
-    assert list(without.ladder) == ["raw", "matched_moments", "oracle_affine"]
-    assert without.shares.rewiring.value == pytest.approx(found.shares.rewiring.value)
+    both = pair(a, b, anchors=anchors)
+    found, without = parts_of(both), parts_of(pair(X, 2 * X + 3 + U))
+    assert (found["n"] == N).all()
+    assert found["value"].to_numpy() == pytest.approx(without["value"].to_numpy())
+    assert line_between(both, both.anchors) == pytest.approx((3, 1))
 
 
 def test_anchors_without_variance_beyond_noise_fit_no_slope():
-    anchors = np.arange(2 * N) >= N
-    a, b = np.concatenate([3 * X, 0.1 * X]), np.concatenate([3 * X + 1, 0.1 * V + 1])
-    found = decompose(pair(a, b, 0.2, 0.2, anchors=anchors), rng(), draws=50)
-    assert np.isnan(found.ladder["anchor_affine"].value)
-    assert found.ladder["anchor_offset"].value == pytest.approx(1, abs=0.1)
+    flat = pair(0.1 * X, 0.1 * V + 1, 0.2, 0.2)
+    assert np.isnan(line_between(flat, np.ones(N, bool))).all()
 
 
-def test_nothing_to_close_where_nothing_changed():
+def test_no_distance_where_nothing_changed():
     generator = rng()
     a, noise = generator.normal(size=300), generator.normal(scale=0.5, size=(2, 300))
-    found = decompose(pair(a + noise[0], a + noise[1], 0.5, 0.5), rng(), draws=200)
-    assert found.distance.total.lower < 0 < found.distance.total.upper
-    assert found.shares.rewiring.lower < 0 < found.shares.rewiring.upper
-    assert found.shares.offset.lower == found.shares.gain.lower == 0
-    assert all(np.isnan(step.value) for step in found.ladder.values())
+    found = parts_of(pair(a + noise[0], a + noise[1], 0.5, 0.5), draws=200)
+    for name in ("distance", "share_rewiring"):
+        assert found["lower"][name] < 0 < found["upper"][name]
+    assert found["lower"]["share_offset"] == found["lower"]["share_gain"] == 0
 
 
 def test_a_group_is_resampled_whole():
     a, noise = rng().normal(size=(2, 60))
     b = a + noise
-    alone = decompose(pair(a, b), rng(), draws=50)
-    copies = decompose(
-        pair(np.tile(a, 4), np.tile(b, 4), groups=np.tile(np.arange(60), 4)), rng(), draws=50
-    )
-    for one, other in zip(alone.shares, copies.shares, strict=True):
-        assert tuple(other) == pytest.approx(tuple(one))
+    alone = parts_of(pair(a, b)).loc[SHARES, ["value", "lower", "upper"]]
+    copies = parts_of(pair(np.tile(a, 4), np.tile(b, 4), groups=np.tile(np.arange(60), 4)))
+    assert copies.loc[SHARES, alone.columns].to_numpy() == pytest.approx(alone.to_numpy())
 
 
 def test_site_differences_by_hand():
@@ -133,10 +126,10 @@ def test_site_differences_by_hand():
     sites = site_differences(pair(a, b, 0.3, 0.4), rows, rows + N)
     assert sites.activity_a == pytest.approx(2 * X)
     assert sites.std_a == pytest.approx(np.full(N, 0.3 * 2**0.5))
-    found = decompose(sites, rng(), draws=50)
+    value = parts_of(sites)["value"]
     # Var D_A = 4 with noise 2 * .09 in it, Cov = 2
-    assert found.slope.value == pytest.approx(2 / (4 - 0.18))
-    assert found.intercept.value == pytest.approx(0)
+    assert value["slope"] == pytest.approx(2 / (4 - 0.18))
+    assert value["intercept"] == pytest.approx(0)
 
 
 def test_control_noise_factor_by_hand():
@@ -149,16 +142,6 @@ def test_control_noise_factor_by_hand():
         pair(np.tile(2 * X, 2), b, 0, 0.5, anchors=anchors), rng(), draws=20
     )
     assert one_side.value == pytest.approx(4)
-
-
-def test_table_holds_every_quantity_once():
-    found = decompose(pair(X, 2 * X + 3 + U), rng(), draws=20)
-    table = decomposition_table(found).set_index("quantity")
-    assert table.index.is_unique
-    assert table.loc["share_offset", "value"] == found.shares.offset.value
-    assert table.loc["distance", "upper"] == found.distance.total.upper
-    assert table.loc["closed_oracle_affine", "value"] == found.ladder["oracle_affine"].value
-    assert (table["n"] == N).all()
 
 
 def test_correction_of_the_median_bias_by_hand():
@@ -234,14 +217,11 @@ def test_intervals_cover_planted_shares():
             rows = generator.choice(8192, size, replace=False)
             a, b = (generator.normal(side.mean[rows], side.std[rows]) for side in (old, new))
             assay = paired_assay(a, b, old.std[rows], new.std[rows], np.arange(size))
-            shares = decompose(assay, generator, draws=300).shares
-            hits.append(
-                [
-                    part.lower <= planted + 1e-12 and planted <= part.upper + 1e-12
-                    for part, planted in zip(shares, truth, strict=True)
-                ]
-            )
-            widths.append([part.upper - part.lower for part in shares])
-    covered = dict(zip(shares._fields, np.mean(hits, axis=0), strict=True))
+            shares = decompose(assay, generator, draws=300).set_index("quantity").loc[SHARES]
+            lower, upper = shares["lower"].to_numpy(), shares["upper"].to_numpy()
+            planted = np.array(truth)
+            hits.append((lower <= planted + 1e-12) & (planted <= upper + 1e-12))
+            widths.append(upper - lower)
+    covered = dict(zip(PARTS, np.mean(hits, axis=0), strict=True))
     assert min(covered.values()) >= 0.9, covered
     assert np.max(np.mean(widths, axis=0)) < 0.16  # the intervals are no empty promise
