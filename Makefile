@@ -8,7 +8,7 @@ BENCH := .venv-bench
 PROFILE ?= quick
 ONLY ?=
 
-.PHONY: setup report test test-slow test-browser book publish audit claims bench lint format pairs clean
+.PHONY: setup report test test-slow test-browser book publish pages audit claims bench lint format pairs clean
 
 report: $(READY)
 	$(PY) -m lib.report $(PROFILE) $(ONLY)
@@ -27,6 +27,10 @@ book: $(READY)
 
 publish: $(READY)
 	$(PY) -m lib.report publish $(ONLY)
+
+# The published pages again, from the published tables alone.
+pages: $(READY)
+	$(PY) -m lib.report pages $(ONLY)
 
 # Values reach the command as they were typed, through the environment: make would expand a $, the shell a quote.
 ASKED := PREDICTIONS TABLE DATASET MODEL RENAME BY

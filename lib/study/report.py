@@ -143,7 +143,13 @@ def _use_one_thread() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def run_notebooks(root: Path, names: Sequence[str], profile: str, out: Path) -> None:
+def run_notebooks(
+    root: Path,
+    names: Sequence[str],
+    profile: str,
+    out: Path,
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
     """Execute notebooks, :data:`AT_ONCE` at a time, and say how long each took.
 
     They share the cores, the store of units and the folder of tables; the order of ``names`` is
@@ -155,7 +161,7 @@ def run_notebooks(root: Path, names: Sequence[str], profile: str, out: Path) -> 
         If a cell fails; those that run then end first, the others do not start.
     """
     at_once = min(AT_ONCE, len(names))
-    share = {"workers": max(1, cores() // at_once)}
+    share = {"workers": max(1, cores() // at_once), **(parameters or {})}
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(at_once, spawn, initializer=_use_one_thread) as pool:
         runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
@@ -284,15 +290,40 @@ def publish(root: Path, only: Sequence[str]) -> None:
     for name in choose(listed_notebooks(root), only):
         seconds = run_notebook(root, name, "full", out)
         page = out / "notebooks" / f"{name}.ipynb"
-        if page.stat().st_size > PAGE_LIMIT:
-            raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
         refuse_standin(out / "results" / f"{name.split('_', 1)[1]}.csv")
-        (root / "book" / "experiments").mkdir(exist_ok=True)
-        shutil.copyfile(page, root / "book" / "experiments" / page.name)
+        publish_page(root, page)
         publish_tables(out / "results", root / "results", name.split("_", 1)[1])
         staleness.record_files(root, name.split("_", 1)[1])
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
     claims.write(root)
+
+
+def pages(root: Path, only: Sequence[str]) -> None:
+    """Render the published pages again from the published tables: no training.
+
+    The manifest's hashes of files follow; what it says of the runs stays.
+    """
+    out = root / "runs" / "pages"
+    shown = {"tables_from": "results", "run_folder": None}
+    names = choose(listed_notebooks(root), only)
+    run_notebooks(root, names, "full", out, shown)
+    for name in names:
+        publish_page(root, out / "notebooks" / f"{name}.ipynb")
+        staleness.record_files(root, name.split("_", 1)[1])
+
+
+def publish_page(root: Path, page: Path) -> None:
+    """Put an executed notebook into the book.
+
+    Raises
+    ------
+    ValueError
+        If it is too large.
+    """
+    if page.stat().st_size > PAGE_LIMIT:
+        raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
+    (root / "book" / "experiments").mkdir(exist_ok=True)
+    shutil.copyfile(page, root / "book" / "experiments" / page.name)
 
 
 def refuse_standin(table: Path) -> None:
@@ -326,13 +357,14 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: ``python -m lib.report quick [NAME ...]``."""
     parser = argparse.ArgumentParser(prog="python -m lib.report", description=__doc__)
-    parser.add_argument("what", choices=["smoke", "quick", "publish"])
+    parser.add_argument("what", choices=["smoke", "quick", "publish", "pages"])
     parser.add_argument("only", nargs="*", metavar="NAME", help="notebooks to run; all by default")
     choice = parser.parse_args(arguments)
     root = Path.cwd()
+    named = {"publish": publish, "pages": pages}
     try:
-        if choice.what == "publish":
-            publish(root, choice.only)
+        if choice.what in named:
+            named[choice.what](root, choice.only)
         else:
             report(root, choice.what, choice.only)
     except (ValueError, RuntimeError) as error:

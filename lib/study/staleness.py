@@ -49,7 +49,7 @@ class Published(NamedTuple):
 @cache
 def _source_hash(path: Path, changed: float) -> str:
     """Hash of a file's syntax; ``changed``, its modification time, keeps the cache honest."""
-    tree = units._without_docstrings(ast.parse(path.read_text("utf-8")))
+    tree = units.without_docstrings(ast.parse(path.read_text("utf-8")))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:DIGITS]
 
 

@@ -30,19 +30,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from lib.data.stored import Result as Result
+from lib.data.stored import Stored as Stored
+
 PACKAGE = "lib"
 
 
 class DamagedUnit(UserWarning):
     """A stored unit failed its check and is computed again."""
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What a unit returns: named arrays and a JSON-able description."""
-
-    arrays: Mapping[str, NDArray[Any]]
-    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +73,7 @@ class Unit:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """A finished unit's result as data of the next: its key is its fingerprint."""
-
-    result: Result
-    fingerprint: str
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         holds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
@@ -143,7 +130,7 @@ def source_hash(module: str) -> str:
         files = {module: Path(origin)} if origin is not None else {}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
-        tree = _without_docstrings(ast.parse(path.read_text("utf-8")))
+        tree = without_docstrings(ast.parse(path.read_text("utf-8")))
         digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
     return digest.hexdigest()
 
