@@ -23,8 +23,8 @@ from lib.models.baselines import constant_sigma
 from lib.sequences import reverse_complement
 
 HISTOGRAM_BINS = 25
-CONTRASTED = ("rmse", "crps_gaussian", "nll_gaussian", "zms", "picp_90", "mpiw_90", "pearson_r")
-RATIOS = frozenset({"rmse", "crps_gaussian", "zms", "mpiw_90"})
+SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "mpiw_90"), "ratio")
+SCALES |= dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference")
 
 
 def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
@@ -194,8 +194,6 @@ def contrasts(scored: pd.DataFrame) -> pd.DataFrame:
         ]
     tables = []
     for left, right, label, against_name in pairs:
-        for scale in ("ratio", "difference"):
-            metrics = [m for m in CONTRASTED if (m in RATIOS) == (scale == "ratio")]
-            table = contrast(left, right, metrics, scale=scale, match=shared)
-            tables.append(table.assign(shift=label, against=against_name))
+        table = contrast(left, right, SCALES, match=shared)
+        tables.append(table.assign(shift=label, against=against_name))
     return pd.concat(tables, ignore_index=True)

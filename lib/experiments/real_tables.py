@@ -17,8 +17,8 @@ from lib.experiments.real_parts import ALIKE, is_choice, reference_of
 from lib.experiments.scoring import combine, contrast
 from lib.experiments.twin_curves import Curves
 
-RATIOS = ("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90")
-DIFFERENCES = ("picp_90", "pearson_r", "bias", "r2_cod")
+SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
+SCALES |= dict.fromkeys(("picp_90", "pearson_r", "bias", "r2_cod"), "difference")
 # Names of the simulator's forecasts, and the effects that they speak of.
 OBSERVED = {
     "coverage_drop": ("picp_90", "difference", -1.0),
@@ -99,10 +99,8 @@ def effects(scored: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for keys, left, right in _sides(scored):
         right = right.assign(data=left["data"].iloc[0])
-        for scale, metrics in (("ratio", RATIOS), ("difference", DIFFERENCES)):
-            match = ["data", "model", "uncertainty"]
-            table = contrast(left, right, metrics, scale=scale, match=match)
-            tables.append(table.assign(**keys))
+        table = contrast(left, right, SCALES, match=["data", "model", "uncertainty"])
+        tables.append(table.assign(**keys))
     found = pd.concat(tables, ignore_index=True)
     first = ["shift", "condition", "family", "against", "data", "model", "uncertainty"]
     return found[[*first, *(column for column in found.columns if column not in first)]]

@@ -1,34 +1,28 @@
 """From forecasts on the parts of repeated splits to tidy rows with intervals.
 
 In: :class:`Scored`, one model's forecast on one part of one split, with the keys of its rows. Out:
-rows per split and rows combined over splits (bootstrap over groups within a split, Nadeau–Bengio
-correction between splits), and contrasts between two conditions paired by split.
+rows per split, rows pooled over splits (bootstrap over groups within a split, Nadeau–Bengio
+correction between splits), and contrasts of two conditions paired by split.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from lib.data.dataset import FloatArray, IndexArray
 from lib.metrics.evaluate import evaluate
 from lib.statistics.intervals import combine_splits
+from lib.study.units import cores
 
 # Keys that tell repeats apart; a combined row has them empty.
-REPEATS = ("split_seed", "seed")
+REPEATS: Final = ("split_seed", "seed")
 # Numbers of a row that are averaged over repeats; the measured severity differs between splits.
-_AVERAGED = ("value", "variance", "oracle", "n", "n_train", "severity")
-
-
-class Interval(NamedTuple):
-    """A value with its interval; NaN ends where there is none."""
-
-    value: float
-    lower: float
-    upper: float
+_AVERAGED: Final = ("value", "variance", "oracle", "n", "n_train", "severity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +58,11 @@ class Scored:
 
 def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
     """Rows of one forecast, keys included; the bootstrap is seeded by ``seed`` alone."""
-    table = pd.DataFrame(
-        {"target": item.target, "mean": item.mean, "std": item.std, "group": item.group}
-    )
+    columns = ("target", "mean", "std", "group")
+    table = pd.DataFrame({name: getattr(item, name) for name in columns})
     oracle = None
     if item.oracle is not None:
-        oracle = pd.DataFrame({"mean": item.oracle[0], "std": item.oracle[1]})
+        oracle = pd.DataFrame(dict(zip(("mean", "std"), item.oracle, strict=True)))
     rows = evaluate(
         table,
         climatology=item.climatology,
@@ -78,26 +71,56 @@ def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
         rng=np.random.default_rng(seed),
         by=item.by,
     )
-    keys: dict[str, Any] = dict(item.keys)
-    return rows.assign(**keys, n_train=item.n_train)
+    return rows.assign(**{str(k): v for k, v in item.keys.items()}, n_train=item.n_train)
 
 
-def _groups(rows: pd.DataFrame, keys: Sequence[str]) -> Any:
-    return rows.groupby(list(keys), dropna=False, sort=False)
+def side_by_side(
+    function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], workers: int | None
+) -> list[Any]:
+    """``function`` of each job's arguments, in order, on so many processes (all cores: None)."""
+    parallel = Parallel(n_jobs=cores() if workers is None else workers)
+    return list(parallel(delayed(function)(*job) for job in jobs))
+
+
+def score_all(items: Sequence[Scored], draws: int, workers: int | None) -> pd.DataFrame:
+    """:func:`score` of every forecast, stacked; an item's place seeds its bootstrap."""
+    jobs = ((item, draws, place) for place, item in enumerate(items))
+    return pd.concat(side_by_side(score, jobs, workers), ignore_index=True)
+
+
+def over_splits(
+    table: pd.DataFrame, keys: Sequence[str], *, level: float = 0.95, averaged: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Pool ``value, variance`` of single splits, with ``n`` and ``n_train``.
+
+    Without an interval where the bootstrap has none (too few elements). Where ``scale`` is
+    ``ratio``, ``value`` is a logarithm and what comes out is not.
+
+    Returns
+    -------
+    DataFrame
+        ``keys, value, lower, upper, n, splits`` and the means of ``averaged``.
+    """
+    rows = []
+    for key, part in table.groupby(list(keys), dropna=False, sort=False):
+        sizes = part["n"].mean(), part["n_train"].mean()
+        found = {"value": float(part["value"].mean()), "lower": np.nan, "upper": np.nan}
+        if np.isfinite(part["variance"]).all():
+            pooled = combine_splits(part["value"], part["variance"], *sizes, level)
+            found = {name: getattr(pooled, name) for name in found}
+        row: dict[str, Any] = dict(zip(keys, key, strict=True))
+        if row.get("scale") == "ratio":
+            found = {name: float(np.exp(value)) for name, value in found.items()}
+        row |= found | {"n": round(sizes[0]), "splits": len(part)}
+        rows.append(row | {name: part[name].mean() for name in averaged})
+    return pd.DataFrame(rows)
 
 
 def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Average the fits of one split, so that splits are the repeats."""
     numeric = dict.fromkeys([name for name in _AVERAGED if name in rows], "mean")
-    return _groups(rows, [*keys, "split_seed"]).agg(numeric).reset_index()
-
-
-def _pool(values: pd.Series, variances: pd.Series, part: pd.DataFrame) -> Interval:
-    """Pool over splits; without an interval where the bootstrap has none (too few elements)."""
-    if not np.isfinite(variances).all():
-        return Interval(float(values.mean()), np.nan, np.nan)
-    pooled = combine_splits(values, variances, part["n"].mean(), part["n_train"].mean())
-    return Interval(pooled.value, pooled.lower, pooled.upper)
+    grouped = rows.groupby([*keys, "split_seed"], dropna=False, sort=False)
+    return grouped.agg(numeric).reset_index()
 
 
 def combine(rows: pd.DataFrame) -> pd.DataFrame:
@@ -112,46 +135,34 @@ def combine(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per key without :data:`REPEATS`; ``n`` is the mean size of the part, ``splits`` the
-        number of splits. For one split the interval is the bootstrap's.
+        number of splits. For one split the interval is the bootstrap's percentiles, which say more
+        than its variance does.
     """
     values = {*_AVERAGED, "lower", "upper", *REPEATS}
     keys = [column for column in rows.columns if column not in values]
-    single = rows["split_seed"].nunique() == 1
     # A correlation with a constant forecast is undefined: no row is better than an empty one.
     rows = rows[np.isfinite(rows["value"])]
-    combined = []
-    for key, part in _groups(_seed_means(rows, keys), keys):
-        pooled = _pool(part["value"], part["variance"], part)
-        row = dict(zip(keys, key, strict=True)) | pooled._asdict()
-        row |= {"n": round(part["n"].mean()), "oracle": part["oracle"].mean(), "splits": len(part)}
-        if "severity" in part:
-            row["severity"] = round(part["severity"].mean(), 4)
-        combined.append(row)
-    table = pd.DataFrame(combined)
-    if single:
-        # With one split the bootstrap's percentiles say more than its variance does.
-        percentiles = _groups(rows, keys).agg({"lower": "mean", "upper": "mean"}).reset_index()
-        table = table.drop(columns=["lower", "upper"]).merge(percentiles, on=keys)
+    averaged = [name for name in ("oracle", "severity") if name in rows]
+    table = over_splits(_seed_means(rows, keys), keys, averaged=averaged)
+    if "severity" in table:
+        table["severity"] = table["severity"].round(4)
+    if rows["split_seed"].nunique() == 1:
+        ends = rows.groupby(keys, dropna=False, sort=False)[["lower", "upper"]].mean()
+        table = table.drop(columns=["lower", "upper"]).merge(ends.reset_index(), on=keys)
     return table
 
 
 def contrast(
-    left: pd.DataFrame,
-    right: pd.DataFrame,
-    metrics: Sequence[str],
-    *,
-    scale: str,
-    match: Sequence[str],
+    left: pd.DataFrame, right: pd.DataFrame, scales: Mapping[str, str], *, match: Sequence[str]
 ) -> pd.DataFrame:
-    """Difference or ratio of two conditions, paired by split.
+    """Differences or ratios of two conditions, paired by split.
 
     Parameters
     ----------
     left, right : DataFrame
         Overall rows of :func:`score`.
-    metrics : sequence of str
-    scale : {"difference", "ratio"}
-        Ratios are formed and pooled on the log scale.
+    scales : mapping of str to str
+        ``difference`` or ``ratio`` by metric; ratios are formed and pooled on the log scale.
     match : sequence of str
         Keys that both sides share, such as ``data, model, uncertainty``.
 
@@ -162,25 +173,16 @@ def contrast(
     """
     keys = [*match, "metric"]
     sides = [
-        _seed_means(side[side["metric"].isin(metrics) & (side["by"] == "")], keys)
+        _seed_means(side[side["metric"].isin(list(scales)) & (side["by"] == "")], keys)
         for side in (left, right)
     ]
     both = sides[0].merge(sides[1], on=[*keys, "split_seed"], suffixes=("", "_right"))
-    if scale == "ratio":
-        effect = np.log(both["value"]) - np.log(both["value_right"])
-        variance = both["variance"] / both["value"] ** 2
-        variance += both["variance_right"] / both["value_right"] ** 2
-    else:
-        effect = both["value"] - both["value_right"]
-        variance = both["variance"] + both["variance_right"]
-    back: Callable[[float], float] = np.exp if scale == "ratio" else float
-    rows = []
-    for key, part in _groups(both.assign(effect=effect, spread=variance), keys):
-        pooled = _pool(part["effect"], part["spread"], part)
-        rows.append(
-            dict(zip(keys, key, strict=True))
-            | {"scale": scale, "value": back(pooled.value)}
-            | {"lower": back(pooled.lower), "upper": back(pooled.upper)}
-            | {"n": round(part["n"].mean()), "splits": len(part)}
-        )
-    return pd.DataFrame(rows)
+    both["scale"] = both["metric"].map(dict(scales))
+    ratio = both["scale"] == "ratio"
+    for side in ("", "_right"):
+        value, variance = both[f"value{side}"], both[f"variance{side}"]
+        both[f"variance{side}"] = variance.where(~ratio, variance / value**2)
+        both[f"value{side}"] = value.where(~ratio, np.log(value.where(ratio)))
+    both["value"] -= both["value_right"]
+    both["variance"] += both["variance_right"]
+    return over_splits(both, [*keys, "scale"])

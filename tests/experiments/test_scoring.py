@@ -62,9 +62,9 @@ def test_contrast_recovers_a_known_shift():
     left = scored(*[forecast(s, shift=1.0, split_seed=s) for s in range(5)])
     right = scored(*[forecast(s + 50, split_seed=s) for s in range(5)])
     match = ["data", "model", "uncertainty"]
-    ratio = one(contrast(left, right, ["rmse"], scale="ratio", match=match), "rmse")
+    ratio = one(contrast(left, right, {"rmse": "ratio"}, match=match), "rmse")
     assert ratio["lower"] < 2**0.5 < ratio["upper"]
-    difference = one(contrast(left, right, ["picp_90"], scale="difference", match=match), "picp_90")
+    difference = one(contrast(left, right, {"picp_90": "difference"}, match=match), "picp_90")
     # P(|N(1, 1)| < 1.645) - .9 = Φ(.645) - Φ(-2.645) - .9
     assert difference["lower"] < 0.7364 - 0.9 < difference["upper"]
     assert difference["splits"] == 5
@@ -72,7 +72,7 @@ def test_contrast_recovers_a_known_shift():
 
 def test_contrast_of_a_part_with_itself_is_nothing():
     table = scored(*[forecast(s, split_seed=s) for s in range(3)])
-    same = contrast(table, table, ["rmse"], scale="ratio", match=["data"])
+    same = contrast(table, table, {"rmse": "ratio"}, match=["data"])
     assert same["value"].item() == pytest.approx(1.0)
 
 

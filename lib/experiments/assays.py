@@ -1,0 +1,377 @@
+"""The protocol of experiments on measured assays: fit these arms, forecast, score these parts.
+
+In: assays and a :class:`Design`. Out: :class:`AssayArm`, a split with the parts on which its
+networks are judged; :class:`FittedArm`, the same with stored fits and their forecasts; and
+forecasts of single parts, which :mod:`lib.experiments.scoring` scores.
+
+A part's ``split`` is ``test`` for the in-distribution part of whole groups at random, ``inside``
+for that of a hold-out arm, ``shifted`` for what was held out, and ``matched`` for the same kind of
+elements judged by a network that was trained on all kinds, on as many elements.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib import assays as mpra
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.splits import (
+    Split,
+    gc_tail_split,
+    gc_tilt,
+    group_mean,
+    group_split,
+    leave_one_out_split,
+    placebo_split,
+    random_leaky_split,
+)
+from lib.experiments.scoring import Scored
+from lib.models.baselines import constant_sigma
+from lib.repair.conformal import one_per_group
+from lib.repair.recalibration import std_scaling
+from lib.simulator import standin
+from lib.study.units import Placement, Result, Store, Unit, missing_units, run_units
+from lib.training.config import FitConfig
+from lib.training.ensembles import EnsemblePrediction, combine
+from lib.training.units import fitting, forecast, predicting
+
+STANDIN: Final = "standin"
+GC_DATA: Final = ("wtc11", "plant_leaf")
+ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
+SPECIES_COLUMN: Final = "sp"
+
+Forecasts = tuple[FloatArray, FloatArray]  # mean and standard deviation, (n,) each
+
+
+def load_assays(
+    dataset: str, standin_size: int, default: Sequence[str] = GC_DATA
+) -> list[SequenceDataset]:
+    """Assays by name, comma-separated; ``standin`` is a simulated one.
+
+    ``default`` takes the given names, or the stand-in where their files cannot be had.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    lib.assays.DataUnavailable
+        If a data set asked for by name cannot be had.
+    """
+    names: Sequence[str] = [name.strip() for name in dataset.split(",")]
+    if names == ["default"]:
+        names = default if all(map(mpra.available, default)) else (STANDIN,)
+    return [
+        standin(n=standin_size, seed=0) if name == STANDIN else mpra.load(name) for name in names
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class AssayPart:
+    """Rows on which an arm is judged, with what its result rows say of them.
+
+    Attributes
+    ----------
+    split, shift, condition : str
+        ``shift`` is empty in distribution.
+    rows : (m,) int64 array
+    severity : float
+        The measured shift of the mean GC, in standard deviations.
+    """
+
+    split: str
+    shift: str
+    condition: str
+    rows: IndexArray
+    severity: float = 0.0
+
+    @property
+    def keys(self) -> dict[str, Hashable]:
+        """Columns of its rows."""
+        return {
+            "split": self.split,
+            "shift": self.shift,
+            "family": "covariate" if self.shift else "",
+            "severity": round(self.severity, 4),
+            "condition": self.condition,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class AssayArm:
+    """One split of an assay and where its networks are judged; ``kind`` is of :data:`ARMS`."""
+
+    data: SequenceDataset
+    split: Split
+    parts: tuple[AssayPart, ...]
+    kind: str
+
+    @property
+    def main(self) -> bool:
+        """Whether it is the group arm, which gets the full ensemble."""
+        return self.kind == "group"
+
+    @property
+    def both_strands(self) -> bool:
+        """Whether its networks train on and average over both strands."""
+        return not self.data.oriented and self.kind != "strand"
+
+    @property
+    def calibration(self) -> IndexArray:
+        """Calibration rows, one per group: relatives are not independent evidence of the scale."""
+        held = self.split["calibration"]
+        return held[one_per_group(self.data.group[held], np.random.default_rng(self.split.seed))]
+
+
+def _moved(gc: FloatArray, rows: IndexArray, reference: IndexArray) -> float:
+    """Shift of the mean GC in standard deviations of the reference part."""
+    return float((gc[rows].mean() - gc[reference].mean()) / gc[reference].std())
+
+
+def _group_arm(data: SequenceDataset, tilts: Sequence[float], seed: int) -> AssayArm:
+    split = group_split(data.group, seed)
+    test = split["test"]
+    parts = [AssayPart("test", "", "", test)]
+    for tilt in tilts:
+        rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
+        tilted = gc_tilt(data.gc[test], data.group[test], tilt, rng)
+        rows = test[tilted.rows]
+        parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", rows, tilted.shift_sd))
+    return AssayArm(data, split, tuple(parts), "group")
+
+
+def _held_out(
+    data: SequenceDataset, held: Split, mixed: Split, shift: str, condition: str, chosen: NDArray
+) -> tuple[AssayPart, AssayPart, AssayPart]:
+    """Inside, shifted and matched parts; ``chosen`` marks the elements of the held-out kind."""
+    severity = _moved(data.gc, held["shifted"], held["train"])
+    unseen = np.concatenate([mixed["test"], mixed["shifted"]])
+    return (
+        AssayPart("inside", shift, condition, held["test"]),
+        AssayPart("shifted", shift, condition, held["shifted"], severity),
+        AssayPart("matched", shift, condition, np.sort(unseen[chosen[unseen]]), severity),
+    )
+
+
+def _tail_arms(
+    data: SequenceDataset, quantile: float, seed: int, tails: Sequence[str]
+) -> Iterator[AssayArm]:
+    """Both tails held out, and random groups held out in their place, which are matched."""
+    placebo = placebo_split(data.group, 1 - quantile, seed)
+    severity = _moved(data.gc, placebo["shifted"], placebo["train"])
+    parts = [
+        AssayPart("inside", "placebo", "random groups", placebo["test"]),
+        AssayPart("shifted", "placebo", "random groups", placebo["shifted"], severity),
+    ]
+    by_group = group_mean(data.gc, data.group)
+    for tail in tails:
+        split = gc_tail_split(data.gc, data.group, quantile, tail, seed)
+        chosen = np.zeros(len(data), bool)
+        chosen[split["shifted"]] = True
+        edge = f"≥ {by_group[chosen].min():.3f}" if tail == "high" else ""
+        edge = edge or f"≤ {by_group[chosen].max():.3f}"
+        *own, matched = _held_out(data, split, placebo, f"gc_{tail}", f"GC {edge}", chosen)
+        parts.append(matched)
+        yield AssayArm(data, split, tuple(own), "tail")
+    yield AssayArm(data, placebo, tuple(parts), "placebo")
+
+
+def _species_arms(data: SequenceDataset, seed: int) -> Iterator[AssayArm]:
+    labels = data.metadata[SPECIES_COLUMN].to_numpy(str)
+    for species in sorted(set(labels)):
+        held = leave_one_out_split(labels, species, data.group, seed)
+        share = 1 - sum(len(held[part]) for part in held.parts if part != "shifted") / len(data)
+        mixed = placebo_split(data.group, share, seed)
+        mixed = Split(f"placebo_{species}", seed, mixed.parts)
+        *own, matched = _held_out(data, held, mixed, "species", species, labels == species)
+        yield AssayArm(data, held, tuple(own), "species")
+        yield AssayArm(data, mixed, (matched,), "placebo")
+
+
+def build_arms(
+    data: SequenceDataset,
+    wanted: Sequence[str],
+    quantile: float,
+    tilts: Sequence[float],
+    split_seed: int,
+) -> list[AssayArm]:
+    """The wanted arms of one split seed; those that an assay does not allow are left out.
+
+    Parameters
+    ----------
+    data : SequenceDataset
+    wanted : sequence of str
+        Out of :data:`ARMS`. ``tilt`` resamples the test part of ``group`` and costs no fit;
+        ``tail`` brings ``placebo`` with it.
+    quantile : float
+        Share of the elements inside a tail split.
+    tilts : sequence of float
+        Shifts of the mean GC, in standard deviations of the test part.
+    split_seed : int
+
+    Raises
+    ------
+    ValueError
+        If a split leaves a part empty or a group is too large, see :mod:`lib.data.splits`.
+    """
+    arms = []
+    if {"group", "tilt"} & set(wanted):
+        arms.append(_group_arm(data, tilts if "tilt" in wanted else (), split_seed))
+    if {"tail", "placebo"} & set(wanted):
+        tails = ("high", "low") if "tail" in wanted else ()
+        arms += _tail_arms(data, quantile, split_seed, tails)
+    if "species" in wanted and SPECIES_COLUMN in data.metadata:
+        arms += _species_arms(data, split_seed)
+    if "leaky" in wanted:
+        split = random_leaky_split(len(data), split_seed)
+        part = AssayPart("random_leaky", "", "", split["test"])
+        arms.append(AssayArm(data, split, (part,), "leaky"))
+    if "strand" in wanted and not data.oriented:
+        split = group_split(data.group, split_seed)
+        part = AssayPart("test", "", "one strand", split["test"])
+        arms.append(AssayArm(data, split, (part,), "strand"))
+    return arms
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which splits are made, and which networks are fitted on each.
+
+    Attributes
+    ----------
+    arms : tuple of str
+        As for :func:`build_arms`, and so ``quantile`` and ``tilts``.
+    split_seeds : tuple of int
+        Repeats of every split.
+    fit : FitConfig
+        Of every network, but for its seed and its strands.
+    seeds : tuple of int
+        Networks of the group arm.
+    members : int
+        Of these, how many on every other arm.
+    """
+
+    arms: tuple[str, ...]
+    split_seeds: tuple[int, ...]
+    fit: FitConfig
+    seeds: tuple[int, ...]
+    members: int = 1
+    quantile: float = 0.8
+    tilts: tuple[float, ...] = ()
+
+    def build(self, data: Iterable[SequenceDataset]) -> list[AssayArm]:
+        """Every arm of the assays, by assay, then by split seed."""
+        return [
+            arm
+            for assay in data
+            for seed in self.split_seeds
+            for arm in build_arms(assay, self.arms, self.quantile, self.tilts, seed)
+        ]
+
+    def settings(self, arm: AssayArm) -> list[FitConfig]:
+        """Of the networks of an arm."""
+        seeds = self.seeds if arm.main else self.seeds[: self.members]
+        own = {"reverse_complement": arm.both_strands}
+        return [self.fit.model_copy(update=own | {"seed": seed}) for seed in seeds]
+
+
+class Fit(NamedTuple):
+    """A unit that fits a network, and its result."""
+
+    unit: Unit
+    model: Result
+
+
+def fit_units(
+    units: Sequence[Unit], store: Store, where: Placement, label: str = "fits"
+) -> tuple[list[Fit], dict[str, int]]:
+    """Finished fits in order, and how many there are and were computed now."""
+    missing = missing_units(units, store)
+    models = run_units(units, store, where, label)
+    found = [Fit(*pair) for pair in zip(units, models, strict=True)]
+    return found, {"fits": len(units), "fits_computed": missing}
+
+
+def forecast_units(fits: Iterable[Fit], store: Store, where: Placement) -> list[Forecasts]:
+    """Forecasts of each fit's own data; NaN on rows that it has seen."""
+    asked = [predicting(*fit) for fit in fits]
+    return [forecast(result) for result in run_units(asked, store, where, "forecasts")]
+
+
+def together(members: Sequence[Forecasts]) -> EnsemblePrediction:
+    """Forecasts of the same rows as one; NaN on rows that a member has seen."""
+    means, stds = (np.stack(values) for values in zip(*members, strict=True))
+    unseen = np.isfinite(means).all(axis=0)
+    found = np.full((4, means.shape[1]), np.nan)
+    found[:, unseen] = combine(means[:, unseen], stds[:, unseen])
+    return EnsemblePrediction(*found)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedArm:
+    """An arm with its networks, and each one's forecast of all rows of the arm's data."""
+
+    arm: AssayArm
+    fits: tuple[Fit, ...]
+    members: tuple[Forecasts, ...]
+
+    @property
+    def uncertainty(self) -> str:
+        """What the column of that name says of :attr:`forecast`."""
+        return "ensemble" if len(self.members) > 1 else "single"
+
+    @cached_property
+    def forecast(self) -> EnsemblePrediction:
+        """The members as one."""
+        return together(self.members)
+
+
+def fit_arms(
+    arms: Sequence[AssayArm], design: Design, store: Store, where: Placement
+) -> tuple[list[FittedArm], dict[str, int]]:
+    """Every arm with its networks and forecasts, and how many fits there are and were computed."""
+    units = [
+        [fitting(settings, arm.data, arm.split) for settings in design.settings(arm)]
+        for arm in arms
+    ]
+    fits, counts = fit_units([unit for own in units for unit in own], store, where)
+    pairs = iter(zip(fits, forecast_units(fits, store, where), strict=True))
+    fitted = []
+    for arm, own in zip(arms, units, strict=True):
+        found, members = zip(*(next(pairs) for _ in own), strict=True)
+        fitted.append(FittedArm(arm, found, members))
+    return fitted, counts
+
+
+def scales(arm: AssayArm, mean: FloatArray, std: FloatArray) -> tuple[float, float]:
+    """Factor on the standard deviation, and a constant one, both from the calibration part."""
+    drawn, target = arm.calibration, arm.data.activity
+    constant = constant_sigma(mean, target, arm.split["calibration"]).std[0]
+    return std_scaling(mean[drawn], std[drawn], target[drawn]).scale, float(constant)
+
+
+def scored(
+    arm: AssayArm,
+    part: AssayPart,
+    mean: FloatArray,
+    std: FloatArray,
+    by: Mapping[str, NDArray[Any]] | None = None,
+    **keys: Hashable,
+) -> Scored:
+    """A forecast of an arm's data on one of its parts; ``by`` labels all rows of the data."""
+    data, rows, known = arm.data, part.rows, arm.data.activity[arm.split["train"]]
+    own = {"data": data.name, "split_seed": arm.split.seed, **part.keys, "seed": None}
+    return Scored(
+        own | keys,
+        mean[rows],
+        std[rows],
+        data.activity[rows],
+        data.group[rows],
+        len(known),
+        (float(known.mean()), float(known.std())),
+        {name: labels[rows] for name, labels in (by or {}).items()},
+        None if data.truth is None else (data.truth.mean[rows], data.truth.std[rows]),
+    )

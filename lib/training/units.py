@@ -1,0 +1,206 @@
+"""Fits, forecasts and baselines as stored units (:mod:`lib.study.units`).
+
+In: a :class:`lib.training.config.FitConfig`, a data set and a split. Out: results that hold a
+fitted network, or its forecast (arrays ``mean`` and ``std``) of the rows it has not seen, or of
+other elements. What judges forecasts is not imported, so that a change there leaves fits valid.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.splits import Split
+from lib.models import baselines as simple
+from lib.models import model_path
+from lib.sequences import Codes
+from lib.study.units import Result, Stored, Unit
+from lib.training.config import FitConfig
+from lib.training.fit import fit
+from lib.training.fitted import FittedModel, predict
+
+BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
+# Of a simulated assay: its data sets carry the true occupancies as features.
+SIMULATED_BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
+DROPOUT_SEED = 0
+
+
+def array_digest(*arrays: NDArray[Any] | None) -> str:
+    """SHA-256 over shapes, types and bytes of the arrays there are."""
+    digest = hashlib.sha256()
+    for values in arrays:
+        if values is not None:
+            digest.update(f"{values.shape}{values.dtype}".encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """What a network sees of a data set: forecasts of equal elements are the same unit."""
+
+    codes: Codes
+    features: NDArray[np.float32] | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over both arrays."""
+        return array_digest(self.codes, self.features)
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """The weight of a first convolution, (channels, 4, 1, width), and its name in the network."""
+
+    name: str
+    weight: NDArray[np.float32]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name, and SHA-256 over the weight."""
+        return f"{self.name} {array_digest(self.weight)}"
+
+
+def network_of(model: Stored | Result) -> FittedModel:
+    """The network that a finished fit holds."""
+    result = model.result if isinstance(model, Stored) else model
+    return FittedModel.from_arrays(result.arrays, result.meta)
+
+
+def forecast(result: Result) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation, (n,) each, that a forecasting unit stored."""
+    return result.arrays["mean"], result.arrays["std"]
+
+
+def fit_unit(
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, filters: Filters | None = None
+) -> Result:
+    """Fit one network on the training part, stopped early on the validation part.
+
+    Its first convolution starts from ``filters`` where they are given.
+    """
+    train, validation = data.take(split["train"]), data.take(split["validation"])
+    model = fit(
+        train.codes,
+        train.activity,
+        validation=(validation.codes, validation.activity),
+        features=train.features,
+        validation_features=validation.features,
+        weight=train.weight,
+        initial_state=None if filters is None else {filters.name: filters.weight},
+        config=FitConfig(**config),
+    )
+    return Result(*model.to_arrays())
+
+
+def _of_rows(n: int, rows: IndexArray, found: tuple[FloatArray, FloatArray]) -> Result:
+    """A forecast of some of ``n`` rows; the others are NaN."""
+    mean, std = np.full((2, n), np.nan)
+    mean[rows], std[rows] = found
+    return Result({"mean": mean, "std": std})
+
+
+def predict_unit(
+    _: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+) -> Result:
+    """Forecast the rows that the network has not seen; the others are NaN."""
+    seen = np.concatenate([split["train"], split["validation"]])
+    rows = np.setdiff1d(np.arange(len(data)), seen)
+    unseen = data.take(rows)
+    return _of_rows(len(data), rows, predict(network_of(model), unseen.codes, unseen.features))
+
+
+def dropout_unit(
+    config: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+) -> Result:
+    """Forecast with dropout at work; the rows of the training part are NaN."""
+    rows = np.setdiff1d(np.arange(len(data)), split["train"])
+    asked = {"mc_dropout_samples": config["samples"], "device": config["device"]}
+    found = predict(network_of(model), data.codes[rows], seed=DROPOUT_SEED, **asked)
+    return _of_rows(len(data), rows, found)
+
+
+def forecast_unit(_: Mapping[str, Any], model: Stored, elements: Elements) -> Result:
+    """Forecast elements that are not of the data set the network was fitted on."""
+    mean, std = predict(network_of(model), elements.codes, elements.features)
+    return Result({"mean": mean, "std": std})
+
+
+def fitting(
+    config: FitConfig, data: SequenceDataset, split: Split, filters: Filters | None = None
+) -> Unit:
+    """The unit that fits ``config``; of all networks the one it names counts by its source."""
+    given: dict[str, Any] = {"data": data, "split": split}
+    given |= {} if filters is None else {"filters": filters}
+    modules = (model_path(config.model)[0],)
+    return Unit(fit_unit, config.model_dump(mode="json"), given, modules)
+
+
+def _on_own_data(fit: Unit, result: Result) -> dict[str, Any]:
+    own = {name: fit.data[name] for name in ("data", "split")}
+    return {"model": Stored(result, fit.key), **own}
+
+
+def predicting(fit: Unit, result: Result) -> Unit:
+    """The unit that forecasts the unseen rows of a finished fit's data set."""
+    return Unit(predict_unit, {}, _on_own_data(fit, result), fit.modules)
+
+
+def predicting_with_dropout(fit: Unit, result: Result, samples: int) -> Unit:
+    """The unit that forecasts with ``samples`` passes of a finished fit, dropout at work."""
+    config = {"samples": samples, "device": fit.config["device"]}
+    return Unit(dropout_unit, config, _on_own_data(fit, result), fit.modules)
+
+
+def forecasting(fit: Unit, result: Result, data: SequenceDataset) -> Unit:
+    """The unit that forecasts another data set with a finished fit."""
+    given = {"model": Stored(result, fit.key), "elements": Elements(data.codes, data.features)}
+    return Unit(forecast_unit, {}, given, fit.modules)
+
+
+Maker = Callable[[SequenceDataset, IndexArray, IndexArray], simple.BaselinePrediction]
+
+
+def _occupancy_linear(
+    data: SequenceDataset, train: IndexArray, validation: IndexArray
+) -> simple.BaselinePrediction:
+    if data.features is None:
+        raise ValueError("occupancy_linear needs a data set with occupancies as features")
+    return simple.feature_ridge(data.features.astype(float), data.activity, train, validation)
+
+
+_MAKERS: Mapping[str, Maker] = {
+    "mean": lambda data, train, _: simple.training_mean(data.activity, train),
+    "gc_ridge": lambda data, *parts: simple.gc_ridge(data.codes, data.activity, *parts),
+    "kmer_ridge": lambda data, *parts: simple.kmer_ridge(
+        data.codes, data.activity, *parts, oriented=data.oriented
+    ),
+    "memoriser": lambda data, *parts: simple.memoriser(
+        data.codes, data.activity, *parts, oriented=data.oriented
+    ),
+    "occupancy_linear": _occupancy_linear,
+}
+
+
+def baseline_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
+    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each, for each of ``names``."""
+    arrays: dict[str, FloatArray] = {}
+    for name in config["names"]:
+        made = _MAKERS[name](data, split["train"], split["validation"])
+        arrays |= {f"{name}.mean": made.mean, f"{name}.std": made.std}
+    return Result(arrays)
+
+
+def baselines(data: SequenceDataset, split: Split, names: tuple[str, ...] = BASELINES) -> Unit:
+    """The unit that fits baselines on a split."""
+    return Unit(baseline_unit, {"names": list(names)}, {"data": data, "split": split})
+
+
+def baseline_forecast(result: Result, name: str) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of one baseline, (n,) each."""
+    return result.arrays[f"{name}.mean"], result.arrays[f"{name}.std"]
