@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from lib.experiments import gc_page
 from lib.experiments.audit_networks import TILT
+from lib.page import names
 from lib.page.charts import Figure, Table, dots, lines
 from lib.page.notes import interval, standin_banner
 from lib.study.found import Tables
@@ -71,7 +71,7 @@ def banner(found: Tables) -> HTML:
 
 def data_name(name: str) -> str:
     """How pages call a data set."""
-    return gc_page.NAMES.get(name, name)
+    return names.DATA.get(name, name)
 
 
 def covariate(name: str) -> str:

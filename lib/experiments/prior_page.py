@@ -8,11 +8,12 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.prior_effects import cell_name
-from lib.experiments.prior_page_assays import AGAINST, assay_sentences, first, listed
+from lib.experiments.prior_page_assays import AGAINST, assay_sentences, first
 from lib.experiments.prior_worlds import MAIN_MODEL
-from lib.experiments.sim_page import FAMILIES, SHIFT_NAMES
 from lib.experiments.structural_priors import LINEAR_MODEL, PRIMARY, Config
 from lib.page.charts import Figure, Table, dots, heat_map, lines
+from lib.page.grammar import listed
+from lib.page.names import FAMILIES, SHIFTS
 from lib.page.notes import interval, profile_note
 from lib.study.found import Tables
 
@@ -52,7 +53,7 @@ def _main(found: Tables, config: Config, effect: str, **keys: object) -> pd.Data
 def _spoken(cell: str) -> str:
     """A condition as readers call it."""
     shift, _, point = cell.partition(" ")
-    return f"{SHIFT_NAMES.get(shift, shift)} {point}".strip()
+    return f"{SHIFTS.get(shift, shift)} {point}".strip()
 
 
 def _home_sentence(found: Tables, config: Config) -> str:

@@ -4,17 +4,15 @@ In: :class:`lib.study.found.Tables`. Out: sentences, :class:`lib.page.charts.Tab
 :class:`lib.page.charts.Figure`. No number is typed here: all come from the tables.
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from lib.experiments import gc_page
 from lib.page.charts import Figure, Table, dots
+from lib.page.grammar import listed
+from lib.page.names import DATA
 from lib.page.notes import interval
 from lib.study.found import Tables
 
 AGAINST = {"permuted": "against the placebo", "none": "against no prior"}
-DATA = gc_page.NAMES | {"retina_libraries": "retina"}
 SIDES = {"gc_high": "GC-rich tail", "gc_low": "GC-poor tail"}
 CONTROLS = {
     ("gc", "late"): "GC beside the embedding",
@@ -29,11 +27,6 @@ METRICS = {"rmse": "RMSE", "crps_gaussian": "CRPS"}
 def first(rows: pd.DataFrame) -> pd.Series | None:
     """The first row, or None."""
     return None if rows.empty else rows.iloc[0]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as an English list."""
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
 def _named(home: pd.Series, tails: pd.DataFrame) -> list[tuple[str, pd.Series]]:

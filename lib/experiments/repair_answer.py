@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.gc_page import NAMES as ASSAYS
 from lib.experiments.repair_page import REPAIRS, SHIFTS
 from lib.experiments.repair_scoring import ESTIMATED, LEVEL
 from lib.experiments.repair_tables import UNDERCOVERED
 from lib.experiments.uncertainty_repair import Config
+from lib.page.names import DATA
 from lib.page.notes import interval, profile_note
 from lib.study.found import Tables
 
@@ -173,6 +173,6 @@ def _assays(rows: pd.DataFrame) -> list[str]:
         tails = [(SHIFTS[name], part[part["shift"] == name]) for name in ("gc_high", "gc_low")]
         texts = [f"{name}: {_tail(own)}" for name, own in tails if len(own)]
         if texts:
-            name = ASSAYS.get(str(data), str(data))
+            name = DATA.get(str(data), str(data))
             sentences.append(f"**{name}**, coverage of 90 % intervals. {'. '.join(texts)}.")
     return sentences

@@ -7,12 +7,11 @@ In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Tabl
 import numpy as np
 import pandas as pd
 
-from lib.experiments.gc_page import NAMES as ASSAYS
 from lib.experiments.repair_quantiles import RAW
 from lib.experiments.repair_quantiles import REPAIRED as CQR
 from lib.experiments.repair_scoring import ESTIMATED, KNOWN, LEVEL
-from lib.experiments.sim_page import SHIFT_NAMES
 from lib.experiments.uncertainty_repair import Config
+from lib.page import names
 from lib.page.charts import Figure, Table, dots, heat_map, lines
 from lib.page.notes import interval
 from lib.study.found import Tables
@@ -30,7 +29,7 @@ REPAIRS = {
     (RAW, ""): "two quantiles, no repair",
     (CQR, ""): "two quantiles, conformal",
 }
-SHIFTS = SHIFT_NAMES | {
+SHIFTS = names.SHIFTS | {
     "": "in distribution",
     "gc_tilt": "GC tilt",
     "gc_high": "GC tail, above",
@@ -141,8 +140,8 @@ def _repaired(tables: Tables, metric: str) -> pd.DataFrame:
     return rows[rows["repair"] != ""]
 
 
-def _columns(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
-    table = rows[[*names, "value", "lower", "upper", "n"]].copy()
+def _columns(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    table = rows[[*columns, "value", "lower", "upper", "n"]].copy()
     return table.round({"value": 4, "lower": 4, "upper": 4})
 
 
@@ -176,7 +175,7 @@ def assay_figure(tables: Tables) -> Figure:
     rows = _repaired(tables, "picp_90")
     rows = rows[rows["data"] != "simulation"]
     kind = rows["where"].str.replace(r" GC [≥≤].*| random groups", "", regex=True)
-    rows = rows.assign(where=kind, data=rows["data"].map(ASSAYS).fillna(rows["data"]))
+    rows = rows.assign(where=kind, data=rows["data"].map(names.DATA).fillna(rows["data"]))
     table = _columns(rows, "data", "repair", "where")
     chart = dots(
         table,
@@ -218,7 +217,7 @@ def cost_table(tables: Tables) -> Table:
     table["oracle's score"] = [
         best.get(key, np.nan) for key in zip(table["data"], table["where"], strict=True)
     ]
-    table["data"] = table["data"].replace(ASSAYS)
+    table["data"] = table["data"].replace(names.DATA)
     caption = (
         "What coverage costs, 90 % intervals in the unit of the assay. Width is a mean over finite "
         "intervals; the interval score (lower is better) is left out where any is infinite. The "
@@ -325,7 +324,7 @@ def decile_figure(tables: Tables) -> Figure:
     pairs = list(zip(rows["uncertainty"], rows["variant"], strict=True))
     rows = rows.assign(repair=[REPAIRS[pair] for pair in pairs], decile=rows["bin"].astype(int))
     rows = rows[rows["uncertainty"] != "weighted_cp"]
-    name = rows["data"].replace(ASSAYS) + ", " + condition_names(rows)
+    name = rows["data"].replace(names.DATA) + ", " + condition_names(rows)
     table = _columns(rows.assign(where=name), "where", "repair", "decile")
     chart = lines(
         table,

@@ -7,11 +7,11 @@ In: :class:`lib.study.found.Tables`. Out: :class:`lib.page.charts.Table` and
 import numpy as np
 import pandas as pd
 
-from lib.experiments.gc_page import NAMES as ASSAYS
 from lib.experiments.repair_page import SHIFTS, condition_names, strongest
 from lib.experiments.repair_scoring import LEVEL
 from lib.experiments.uncertainty_repair import Config
 from lib.page.charts import Figure, Table, lines
+from lib.page.names import DATA
 from lib.study.found import Tables
 
 FROM_LABELS = {"few_shot": "gain, offset, scale", "norm_cp": "conformal"}
@@ -94,7 +94,7 @@ def budget_table(tables: Tables, config: Config) -> Table:
     most = table["most_labels"]
     shown = pd.DataFrame(
         {
-            "data": table["data"].replace(ASSAYS),
+            "data": table["data"].replace(DATA),
             "condition": condition_names(table, "condition"),
             "repair": table["uncertainty"].map(FROM_LABELS),
             "coverage before": table["coverage_before"].round(3),
@@ -126,7 +126,7 @@ def detection_table(tables: Tables) -> Table:
     table = pd.concat([strongest(table), table[table["data"] != "simulation"]], ignore_index=True)
     table = table[table["quantity"].isin(["rejected", "auroc"])]
     table = table.assign(
-        where=condition_names(table, "condition"), data=table["data"].replace(ASSAYS)
+        where=condition_names(table, "condition"), data=table["data"].replace(DATA)
     )
     table["name"] = table["detector"].where(
         table["quantity"] == "rejected", "AUROC of " + table["detector"]

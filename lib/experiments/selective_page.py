@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments import gc_page
 from lib.experiments.selective_prediction import Config
 from lib.experiments.selective_scores import STD, TRIVIAL
 from lib.page.charts import Figure, Table, dots, lines
+from lib.page.names import DATA
 from lib.page.notes import interval, profile_note
 from lib.study.found import Tables
 
-DATA = {"simulation": "simulation"} | gc_page.NAMES
 SCORES = {
     STD: "predicted std",
     "epistemic": "epistemic std",

@@ -4,7 +4,7 @@ In: tidy tables of an experiment. Out: :class:`lib.page.charts.Figure`, :class:`
 Markdown. A cell of a notebook is one such sentence; no number is typed in it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -126,6 +126,11 @@ def wide(rows: pd.DataFrame, index: list[str], columns: str, caption: str, *,
     if names is not None:
         table = table[[key for key in names if key in table]].rename(columns=names)
     return Table(name(table.rename_axis(None, axis=1).reset_index(), **words), caption)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as an English list."""
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
 def said(profile: str, *sentences: str) -> Markdown:
