@@ -7,31 +7,55 @@ say how much of an error is harder data rather than the shift.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from lib.experiments import sim_effects, sim_real, sim_tables
-from lib.experiments.fits import fitting
-from lib.experiments.sim_arms import Arm, Condition, training_data
-from lib.experiments.sim_units import judging, judging_baselines, measuring
-from lib.experiments.tuning import tuned
-from lib.experiments.world_config import TestedWorldConfig
+from lib.experiments import realism
+from lib.experiments.baseline_fits import SIMULATED_BASELINES
+from lib.experiments.shift_effects import effects, fit_table
+from lib.experiments.shift_measures import (
+    baseline_metrics,
+    coverage_by,
+    severity,
+    treated_metrics,
+)
+from lib.experiments.worlds import (
+    Arm,
+    Condition,
+    TestedWorldConfig,
+    fit_arm,
+    judging,
+    run_judging,
+)
+from lib.metrics.evaluate import MIN_BIN
 from lib.simulator import SHIFTS, dial_table
 from lib.simulator.anchors import digest
+from lib.statistics.effects import over_replicates
 from lib.study.config import Names, Numbers, Seeds, known_names
 from lib.study.found import Tables
-from lib.study.units import Result, Store, Unit, missing_units, run_units
+from lib.study.units import Store, run_fits
 
 MAIN_MODEL = "cnn"
 # Arms of the gc shift beside the natural one.
 GC_OPTIONS = ("", "low", "neutral")
 GC_BLIND = "term_off"
-REWIRING_DISTANCE = 0.5  # at which the claims on rewiring are judged
+REWIRING = Condition("effect_rewiring", distance=0.5)  # at which its claims are judged
 MILD = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
 NOISY = Condition("noise", 1.0)
+
+KEYS = (
+    *("data", "split", "shift", "family", "severity", "condition"),
+    *("model", "uncertainty", "n_train"),
+)
+# What is published of treated forecasts, of baselines and smaller samples, and of every world.
+TREATED_METRICS = ("picp_50", "picp_80", "picp_90", "picp_95", "mpiw_90", "zms", "crps_gaussian")
+FEW_METRICS = (
+    *("rmse", "rmse_f", "r2_f", "pearson_r", "crps_gaussian", "nll_gaussian", "zms"),
+    *("picp_90", "mpiw_90"),
+)
+WORLD_METRICS = ("rmse", "zms", "picp_90")
 
 
 class Config(TestedWorldConfig):
@@ -111,103 +135,103 @@ class Config(TestedWorldConfig):
         return known_names("shift", matched, tuple(SHIFTS)) if matched else ()
 
 
-class Judged(NamedTuple):
-    """An arm, the conditions it was judged under and the metrics found."""
-
-    arm: Arm
-    conditions: list[Condition]
-    result: Result
-
-
 def shifted_conditions(config: Config) -> list[Condition]:
     """Every shift at every severity, and rewiring at its fixed distance."""
     found = []
     for name in config.shifts:
         options = GC_OPTIONS if name == "gc" else ("",)
         found += [Condition(name, s, option) for option in options for s in config.severities]
-    if "effect_rewiring" in config.shifts:
-        found.append(Condition("effect_rewiring", distance=REWIRING_DISTANCE))
-    if "gc" in config.shifts and MILD not in found:
-        found.append(MILD)
-    return found
+    found += [at for at in (REWIRING, MILD) if at.shift in config.shifts]
+    return list(dict.fromkeys(found))
 
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network to train, with the conditions it is judged under."""
-    worlds = config.world_seeds
-    shifted = shifted_conditions(config)
-    everywhere = [Condition(), *shifted]
+    worlds, size = config.world_seeds, config.n_train
+    everywhere = [Condition(), *shifted_conditions(config)]
+    natural = [condition for condition in everywhere if not condition.option]
     # A small sample's network answers for what needs no other sequences than the ID test sample.
     still = [condition for condition in everywhere if not condition.moves_sequences]
-    natural = [condition for condition in everywhere if not condition.option]
     arms = []
     for model in config.models:
         main = model == MAIN_MODEL
-        arms += [
-            (Arm(world, model, config.n_train), everywhere if main else natural)
-            for world in (worlds if main else worlds[: config.other_worlds])
-        ]
-        if not main:  # on their learning curve only
-            arms += [
-                (Arm(world, model, n), [Condition()])
-                for n in config.sizes
-                for world in worlds[: config.other_worlds]
-            ]
+        own = worlds if main else worlds[: config.other_worlds]
+        arms += [(Arm(w, model, size), everywhere if main else natural) for w in own]
+        curve = still if main else [Condition()]
+        arms += [(Arm(w, model, n), curve) for n in config.sizes for w in own]
     if MAIN_MODEL not in config.models:
         return arms
-    arms += [(Arm(world, MAIN_MODEL, n), still) for n in config.sizes for world in worlds]
     laws = [(Condition(name, 1.0), config.matched_worlds) for name in config.matched]
-    if "gc" in config.shifts:
-        laws.append((MILD, config.matched_worlds))
-    if "noise" in config.shifts:
-        laws.append((NOISY, config.noise_worlds))
+    laws += [(MILD, config.matched_worlds), (NOISY, config.noise_worlds)]
     for law, count in laws:
         if law.shift in config.shifts:
-            arms += [(Arm(w, MAIN_MODEL, config.n_train, law), [law]) for w in worlds[:count]]
+            arms += [(Arm(w, MAIN_MODEL, size, law), [law]) for w in worlds[:count]]
     if "gc" in config.shifts:
         blind = [Condition("gc", s, GC_BLIND) for s in (0.0, *config.severities)]
-        for world in worlds[: config.matched_worlds]:
-            arms.append((Arm(world, MAIN_MODEL, config.n_train, blind[0]), blind))
+        arms += [
+            (Arm(w, MAIN_MODEL, size, blind[0]), blind) for w in worlds[: config.matched_worlds]
+        ]
     return arms
 
 
-def _fit_all(config: Config, arms: list[Arm], store: Store) -> tuple[list[Unit], list[Result], int]:
-    units = []
-    for arm in arms:
-        data, split = training_data(arm, config.parts)
-        settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
-        units.append(fitting(settings, data, split))
-    missing = missing_units(units, store)
-    return units, run_units(units, store, config.where, "fits"), missing
-
-
-def judge_all(config: Config, store: Store) -> tuple[list[Judged], list[Judged], dict[str, int]]:
-    """Networks and baselines with their metrics, and how many fits there are and were computed."""
+def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Tables of networks and baselines, and how many fits there are and were computed."""
     arms = plan(config)
-    units, fits, missing = _fit_all(config, [arm for arm, _ in arms], store)
-    jobs = [
-        judging(arm, conditions, config.parts, unit, result)
-        for (arm, conditions), unit, result in zip(arms, units, fits, strict=True)
-    ]
+    fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
+    jobs = []
+    for (arm, conditions), fit in zip(arms, fits, strict=True):
+        usual = (arm.model, arm.size, arm.law) == (MAIN_MODEL, config.n_train, Condition())
+        measures = (treated_metrics, coverage_by) if usual else (treated_metrics,)
+        jobs.append(judging(arm, conditions, config.parts, measures, {"model": fit}))
     plain = [c for c in [Condition(), *shifted_conditions(config)] if not c.option]
-    simple = [(Arm(world, "baselines", config.n_train), plain) for world in config.world_seeds]
-    jobs += [judging_baselines(arm, conditions, config.parts) for arm, conditions in simple]
-    results = run_units(jobs, store, config.where, "judged")
-    judged = [Judged(*job, found) for job, found in zip([*arms, *simple], results, strict=True)]
-    counts = {"fits": len(units), "fits_computed": missing}
-    return judged[: len(arms)], judged[len(arms) :], counts
+    jobs += [
+        judging(Arm(world, "", config.n_train), plain, config.parts, (baseline_metrics,))
+        for world in config.world_seeds
+    ]
+    return run_judging(jobs, store, config.where), counts
 
 
-def measure_all(config: Config, store: Store) -> pd.DataFrame:
-    """Measured severity of every condition in every world."""
+def severities(config: Config, store: Store) -> pd.DataFrame:
+    """Measured severity of every condition, averaged over worlds."""
     conditions = shifted_conditions(config)
     if "gc" in config.shifts:
         conditions += [Condition("gc", s, GC_BLIND) for s in config.severities]
-    units = [measuring(world, conditions) for world in config.world_seeds]
-    found = run_units(units, store, config.where, "severities")
-    return sim_tables.severities(
-        config.world_seeds, conditions, np.stack([result.arrays["values"] for result in found])
+    units = [
+        judging(Arm(world, "", 0), conditions, config.parts, (severity,))
+        for world in config.world_seeds
+    ]
+    table = run_judging(units, store, config.where, "severities")["severities"]
+    keys = ["shift", "family", "severity", "condition"]
+    measured = table.columns[: table.columns.get_loc("data")]  # what is measured comes first
+    found: pd.DataFrame = table.groupby(keys, sort=False)[list(measured)].mean().reset_index()
+    return found
+
+
+def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Means over worlds, and three metrics of the main network in each world."""
+    values = values.assign(n=config.n_test)
+    full = values["n_train"] == config.n_train
+    baseline = values["model"].isin(SIMULATED_BASELINES)
+    own, main = values["uncertainty"] == "single", values["model"] == MAIN_MODEL
+    few, some, treated = (
+        values["metric"].isin(names) for names in (FEW_METRICS, WORLD_METRICS, TREATED_METRICS)
     )
+    shown = values[(own & (few | (full & ~baseline))) | (full & main & treated)]
+    rows = over_replicates(shown, [*KEYS, "metric"], averaged=["oracle", "dial", "n"])
+    worlds = values[main & own & some & full].rename(columns={"replicate": "seed"})
+    table = pd.concat([rows, worlds.drop(columns=["prior", "entry"])], ignore_index=True)
+    where = ["shift", "severity", "condition"]
+    names = {"measured": "severity_measured"}
+    table = table.merge(measured[[*where, "measured"]].rename(columns=names), "left", on=where)
+    table["severity"] = table.pop("dial").round(4)
+    return table.assign(prior="none", by="", bin="", n=table["n"].astype(int))
+
+
+def coverage_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Coverage by decile of GC and of f, means over worlds; never of fewer than ten elements."""
+    keys = ["split", "shift", "severity", "condition", "by", "bin"]
+    found = over_replicates(table[table["elements"] >= MIN_BIN], keys, averaged=["elements"])
+    return found.round({"elements": 0})
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -225,16 +249,17 @@ def run(config: Config, store: Store) -> Tables:
         With ``effects``, ``severities``, ``dials``, ``coverage_by``, ``fits`` and, of simulated
         beside real, ``realism``, ``histogram``, ``variance``, ``learning``.
     """
-    networks, simple, counts = judge_all(config, store)
-    measured = measure_all(config, store)
-    values = sim_tables.long_values(networks, simple, config.n_test)
-    rows = sim_tables.combined(values, measured, config.n_train, MAIN_MODEL)
+    judged, counts = judge_all(config, store)
+    measured, values = severities(config, store), judged["values"]
     tables = {
-        "effects": sim_effects.effects(values, config.n_train, config.draws),
-        "severities": sim_tables.severity_means(measured),
+        "effects": effects(values, config.n_train, config.draws),
+        "severities": measured,
         "dials": dial_table(),
-        "coverage_by": sim_tables.coverage_by(networks, MAIN_MODEL, config.n_train),
-        "fits": sim_effects.fits(values),
-    } | sim_real.tables(config.world_seeds, store, config.where)
-    data = {"anchors": digest()} | sim_real.fingerprints()
-    return Tables.of(config, rows, tables, data=data, counts=counts)
+        "coverage_by": coverage_table(judged["coverage_by"]),
+        "fits": fit_table(values),
+    }
+    beside, marks = realism.tables(config.world_seeds, store, config.where)
+    rows = tidy_rows(values, measured, config)
+    return Tables.of(
+        config, rows, tables | beside, data={"anchors": digest()} | marks, counts=counts
+    )

@@ -1,9 +1,9 @@
 """Units of work: pure functions whose finished results are stored under their content hash.
 
 In: :class:`Unit`, a module-level function with a JSON-able config and data sets. Out:
-:class:`Result`, named arrays with a JSON-able description. A result is one safetensors file,
-written whole or not at all and verified when read; its key covers the config, the data and the
-source of every module of this package that the function's module imports, without comments and
+:class:`Result`, named arrays with a JSON-able description, or tables. A result is one safetensors
+file, written whole or not at all and verified when read; its key covers the config, the data and
+the source of every module of this package that the function's module imports, without comments and
 docstrings. So a killed run resumes, an edited docstring costs nothing and an edited line recomputes
 what depends on it.
 """
@@ -286,6 +286,17 @@ def run_units(
             results[key] = result
             bar.update()
     return [results[key] for key in keys]
+
+
+Fit = tuple[Unit, Result]
+
+
+def run_fits(
+    units: Sequence[Unit], store: Store, where: Placement, label: str = "fits"
+) -> tuple[list[Fit], dict[str, int]]:
+    """Each unit with its result; how many there are, and how many were computed now."""
+    counts = {"fits": len(units), "fits_computed": missing_units(units, store)}
+    return list(zip(units, run_units(units, store, where, label), strict=True)), counts
 
 
 def _keyed(key: str, unit: Unit, store: Store) -> tuple[str, Result]:

@@ -3,13 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
 
 from lib.experiments import sim_page, sim_page_real, sim_page_tables
-from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data
-from lib.experiments.sim_effects import beyond_gc, hidden_effects
-from lib.experiments.sim_tables import intervals
+from lib.experiments.shift_effects import beyond_gc, hidden_effects
 from lib.experiments.simulation_shifts import Config, plan, run
+from lib.experiments.worlds import Arm, Condition, Sizes, test_data, training_data
 from lib.page import notes as page
 from lib.page.charts import Figure, Table
 from lib.page.logos import Drawing
@@ -218,16 +216,6 @@ def test_page_is_made_of_the_tables(found, config):
     ]
     assert all(isinstance(item, Figure | Table | Drawing) for item in shown)
     assert all(len(item._repr_html_()) < 400_000 for item in shown)
-
-
-def test_intervals_are_student_s():
-    values = np.array([1.0, 2.0, 4.0, 3.5])
-    table = pd.DataFrame({"key": "a", "value": values})
-    row = intervals(table, ["key"]).iloc[0]
-    for level, ending in ((0.95, ""), (0.9, "_90")):
-        expected = ttest_1samp(values, 0).confidence_interval(level)
-        assert (row[f"lower{ending}"], row[f"upper{ending}"]) == pytest.approx(tuple(expected))
-    assert np.isnan(intervals(table.head(1), ["key"])["lower"].iloc[0])
 
 
 def test_drop_beyond_gc_by_hand():

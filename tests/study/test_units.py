@@ -2,6 +2,7 @@ import ast
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lib.data.splits import group_split
@@ -96,6 +97,18 @@ def test_scalars_keep_their_shape(tmp_path):
     store = Store(tmp_path)
     store.put("ab" * 32, Result({"steps": np.array(7)}, {}))
     assert store.get("ab" * 32).arrays["steps"].shape == ()
+
+
+def test_tables_come_back_as_they_were(tmp_path):
+    table = pd.DataFrame(
+        {"metric": ["rmse", "zms", "rmse"], "value": [0.5, np.nan, 2.0], "n": [1, 2, 3]}
+    ).assign(shift="", seen=[True, False, True], cell=["a", None, "ü"])
+    empty = table.head(0)
+    Store(tmp_path).put("a" * 64, Result.of_tables({"values": table, "none": empty}))
+    found = Store(tmp_path).get("a" * 64)
+    pd.testing.assert_frame_equal(found.table("values"), table, check_dtype=False)
+    assert list(found.table("none")) == list(table) and found.table("none").empty
+    assert found.table("values")["n"].dtype == np.int64
 
 
 def test_a_store_that_cannot_be_written_is_named(tmp_path):

@@ -14,7 +14,7 @@ from lib import assays as mpra
 from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split, group_split
 from lib.experiments.gc_tables import strand_pairs
-from lib.experiments.sim_arms import TEST_SEED, TRAIN_SEED, world_of
+from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, world_of
 from lib.metrics.accuracy import pearson_r
 from lib.metrics.evaluate import MIN_BIN
 from lib.models.baselines import kmer_ridge
@@ -29,17 +29,6 @@ SIZES = (250, 500, 1000, 2000, 4000)
 DECILES = 10
 
 
-def real_assay() -> SequenceDataset | None:
-    """WTC11, or None where its files cannot be had."""
-    return mpra.load(REAL) if mpra.available(REAL) else None
-
-
-def fingerprints() -> dict[str, str]:
-    """Of the real assay, for the manifest."""
-    real = real_assay()
-    return {} if real is None else {REAL: real.fingerprint}
-
-
 def learning_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
     """Correlation of the 6-mer ridge with the test part, by size of the training part."""
     train = np.random.default_rng(0).permutation(split["train"])
@@ -49,7 +38,7 @@ def learning_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> 
         ridge = kmer_ridge(data.codes, data.activity, train[:size], split["validation"])
         test = split["test"]
         found.append(pearson_r(ridge.mean[test], data.activity[test]))
-    return Result({"size": np.array(sizes), "pearson_r": np.array(found)})
+    return Result.of_tables({"learning": pd.DataFrame({"size": sizes, "pearson_r": found})})
 
 
 def _pairs(world_seed: int) -> tuple[SequenceDataset, FloatArray, FloatArray]:
@@ -60,9 +49,9 @@ def _pairs(world_seed: int) -> tuple[SequenceDataset, FloatArray, FloatArray]:
     return data, data.activity, again.activity
 
 
-def _summary(data: SequenceDataset, first: FloatArray, second: FloatArray) -> dict[str, float]:
+def _summary(data: SequenceDataset, first: FloatArray, second: FloatArray) -> pd.DataFrame:
     y = data.activity
-    return {
+    measures = {
         "mean": float(y.mean()),
         "sd": float(y.std()),
         "skewness": float(((y - y.mean()) ** 3).mean() / y.std() ** 3),
@@ -71,6 +60,7 @@ def _summary(data: SequenceDataset, first: FloatArray, second: FloatArray) -> di
         "gc_mean": float(data.gc.mean()),
         "gc_sd": float(data.gc.std()),
     }
+    return pd.DataFrame({"measure": list(measures), "value": list(measures.values())})
 
 
 def _histogram(values: FloatArray) -> pd.DataFrame:
@@ -97,34 +87,30 @@ def _variance(first: FloatArray, second: FloatArray) -> pd.DataFrame:
     return found.drop(columns="spread").reset_index()
 
 
-def tables(worlds: Sequence[int], store: Store, where: Placement) -> dict[str, pd.DataFrame]:
-    """The four tables; of the real assay only where it can be had."""
+def tables(
+    worlds: Sequence[int], store: Store, where: Placement
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """The four tables and the real assay's fingerprint; of the real one only where it is had."""
     assays = [(SIMULATED, world, *_pairs(world)) for world in worlds]
-    real = real_assay()
-    if real is not None:
+    marks = {}
+    if mpra.available(REAL):
+        real = mpra.load(REAL)
         forward, reverse = strand_pairs(real)
         assays.append((REAL, -1, real, real.activity[forward], real.activity[reverse]))
+        marks[REAL] = real.fingerprint
     units = [
         Unit(learning_unit, {}, {"data": data, "split": group_split(data.group, seed=0)})
         for _, _, data, _, _ in assays
     ]
     curves = run_units(units, store, where, "learning curves")
-    parts: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("realism", "variance", "learning")
-    }
-    shares = []
+    parts: dict[str, list[pd.DataFrame]] = {}
     for (name, world, data, first, second), curve in zip(assays, curves, strict=True):
-        summary = _summary(data, first, second)
-        keys: dict[str, Any] = {"data": name, "world": world}
-        parts["realism"].append(
-            pd.DataFrame({"measure": list(summary), "value": list(summary.values())}).assign(**keys)
-        )
-        parts["variance"].append(_variance(first, second).assign(**keys))
-        parts["learning"].append(
-            pd.DataFrame({name: curve.arrays[name] for name in ("size", "pearson_r")}).assign(
-                **keys
-            )
-        )
-        shares.append(_histogram(data.activity).assign(**keys))
-    found = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    return found | {"histogram": pd.concat(shares, ignore_index=True)}
+        found = {
+            "realism": _summary(data, first, second),
+            "histogram": _histogram(data.activity),
+            "variance": _variance(first, second),
+            "learning": curve.table("learning"),
+        }
+        for table, rows in found.items():
+            parts.setdefault(table, []).append(rows.assign(data=name, world=world))
+    return {table: pd.concat(rows, ignore_index=True) for table, rows in parts.items()}, marks

@@ -1,0 +1,138 @@
+"""What notebook 01 measures in a world: networks and baselines under every shift, and severities.
+
+In: a :class:`lib.experiments.worlds.Judge` and a condition. Out: long tables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.experiments.baseline_fits import SIMULATED_BASELINES, baseline_forecast, baseline_unit
+from lib.experiments.worlds import Condition, Forecast, Judge, metric_table
+from lib.metrics.bands import gaussian_band
+from lib.metrics.coverage import picp
+from lib.models.baselines import constant_sigma, sigma_regression
+from lib.repair.recalibration import std_scaling
+from lib.simulator.activity import responses
+from lib.simulator.sample import known_truth
+from lib.simulator.severity import measure_severity
+
+DECILES = 10
+SEVERITY_SIZE = 4096
+# The severity of each kind of shift in physical units; of the others the distance.
+MEASURED = {
+    "gc": "gc_shift",
+    "motif_density": "sites_shift",
+    "depth": "noise_share",
+    "noise": "noise_share",
+    "batch": "label_shift",
+    "gc_amplification": "label_shift",
+}
+
+
+def treated(judge: Judge, test: SequenceDataset) -> dict[str, Forecast]:
+    """The network's forecast as it is and under each treatment calibrated in distribution."""
+    held = judge.part("calibration")
+    (held_mean, held_std), (mean, std) = judge.forecast(held), judge.forecast(test)
+    rows = np.arange(len(held))
+    both = np.concatenate([held_mean, mean])
+    target = np.concatenate([held.activity, np.full(len(mean), np.nan)])
+    gc = np.concatenate([held.gc, test.gc])
+    asked = slice(len(held), None)
+    return {
+        "single": (mean, std),
+        "std_scaling": (mean, std_scaling(held_mean, held_std, held.activity).scale * std),
+        "constant_sigma": (mean, constant_sigma(both, target, rows).std[asked]),
+        "sigma_regression": (mean, sigma_regression(both, gc, target, rows).std[asked]),
+    }
+
+
+def treated_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
+    """Metrics by treatment, and ENCE's upper limit for a calibrated forecast of these widths."""
+    test = judge.test(condition)
+    forecasts = treated(judge, test)
+    table = metric_table(judge, test, forecasts)
+    limits = gaussian_band(forecasts["single"][1], np.random.default_rng(0))
+    upper = limits.loc[limits["metric"] == "ence", "upper"].iloc[0]
+    null = {"metric": "ence_null", "value": upper, "oracle": np.nan, "uncertainty": "single"}
+    return {"values": pd.concat([table, pd.DataFrame([null])], ignore_index=True)}
+
+
+def coverage_by(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
+    """Coverage of 90 % intervals by decile, in the training law, of GC and of f."""
+    home = judge.kept("home", lambda: judge.test(judge.arm.law))
+    test = judge.test(condition)
+    mean, std = judge.forecast(test)
+    rows = []
+    for by, values in {"gc_decile": _gc, "activity_decile": _activity}.items():
+        edges = np.quantile(values(home), np.linspace(0, 1, DECILES + 1)[1:-1])
+        decile = np.searchsorted(edges, values(test), side="right")
+        for cell in range(DECILES):
+            inside = decile == cell
+            covered = picp(mean[inside], std[inside], test.activity[inside])
+            rows.append({"by": by, "bin": cell + 1, "value": covered, "elements": inside.sum()})
+    return {"coverage_by": pd.DataFrame(rows)}
+
+
+def _gc(data: SequenceDataset) -> FloatArray:
+    return data.gc
+
+
+def _activity(data: SequenceDataset) -> FloatArray:
+    return known_truth(data).activity
+
+
+def _with_occupancies(judge: Judge, samples: list[SequenceDataset]) -> SequenceDataset:
+    """Samples as one data set, its true occupancies as features; baselines read no test target."""
+    codes = np.concatenate([data.codes for data in samples])
+    motifs = len(judge.arm.world.program.motifs)
+    return replace(
+        samples[0],
+        codes=codes,
+        activity=np.concatenate([data.activity for data in samples]),
+        group=np.arange(len(codes)),
+        features=responses(codes, judge.arm.world.program)[:, :motifs].astype(np.float32),
+        metadata=samples[0].metadata.iloc[:0, :0],
+        truth=None,
+    )
+
+
+def _baselines(judge: Judge) -> dict[bytes, dict[str, Forecast]]:
+    """Forecasts of every baseline by the bytes of the test sequences; fitted once for all."""
+    data, split = judge.training
+    tests = {test.codes.tobytes(): test for test in map(judge.test, judge.conditions)}
+    together = _with_occupancies(judge, [data, *tests.values()])
+    fitted = baseline_unit({"names": list(SIMULATED_BASELINES)}, together, split)
+    cuts = len(data) + judge.sizes.test * np.arange(len(tests))
+    parts = {
+        name: [np.split(values, cuts)[1:] for values in baseline_forecast(fitted, name)]
+        for name in SIMULATED_BASELINES
+    }
+    return {
+        codes: {name: (mean[place], std[place]) for name, (mean, std) in parts.items()}
+        for place, codes in enumerate(tests)
+    }
+
+
+def baseline_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
+    """Metrics of every baseline; its rows stand at the severity that was asked for."""
+    test = judge.test(condition)
+    forecasts = judge.kept("baselines", lambda: _baselines(judge))[test.codes.tobytes()]
+    table = metric_table(judge, test, forecasts, "model")
+    return {"values": table.assign(uncertainty="single", dial=condition.severity)}
+
+
+def severity(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
+    """The measured severity of a condition, and of it what its kind of shift is told by."""
+    world = judge.arm.world
+    (shift,) = condition.shifts(world)
+    found = measure_severity(world, shift, n=SEVERITY_SIZE)._asdict()
+    distance = found.pop("distance")._asdict()
+    fields = {"distance": distance.pop("total")}
+    fields |= {f"distance_{name}": value for name, value in distance.items()}
+    fields |= found | {"occupancy_shift": float(np.abs(found["occupancy_shift"]).max())}
+    measured = fields[MEASURED.get(condition.shift, "distance")]
+    return {"severities": pd.DataFrame([{"measured": measured} | fields])}

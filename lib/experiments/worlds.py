@@ -1,0 +1,438 @@
+"""The protocol of experiments in simulated worlds: what is trained, where and how it is judged.
+
+In: :class:`Arm`, a network of a world with the law and size of its training sample, and
+:class:`Condition`, a shift at a severity. Out: units that fit arms, and :func:`judging`, the one
+unit that judges a fit: it takes a list of measures and returns their tables, a row naming its
+condition. One test seed serves all conditions of a world: concept and technical shifts then leave
+the sequences as they are, so that one forecast answers for all of them and differences are paired
+element by element.
+
+A measure is a module-level function ``(judge, condition) -> {table name: DataFrame}``;
+:class:`Judge` is the network in its world. It is called by its name, so that the protocol imports
+no measure; its module's source counts in the unit's key.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+
+from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.splits import Split
+from lib.experiments.fits import fitting
+from lib.experiments.tuning import tuned
+from lib.metrics.accuracy import r2_cod, rmse
+from lib.metrics.audit import all_metrics
+from lib.metrics.decomposition import zms_decomposition
+from lib.models import MODELS
+from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
+from lib.simulator.sample import known_truth
+from lib.simulator.severity import severity_for
+from lib.study.config import ExperimentConfig, known_names
+from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_units
+from lib.training.config import FitConfig
+from lib.training.fitted import FittedModel, predict
+
+TRAIN_SEED, TEST_SEED = 1, 2
+METRICS = (
+    *("rmse", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),
+    *("nll_gaussian", "interval_score_90", "zms", "zms_robust", "ence", "mace", "mpiw_90"),
+    *("picp_50", "picp_80", "picp_90", "picp_95"),
+    *("rmse_f", "r2_f", "zms_aleatoric", "zms_bias", "zms_missing"),
+)
+
+Forecast = tuple[FloatArray, FloatArray]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A shift at a severity; ``Condition()`` is in distribution.
+
+    Attributes
+    ----------
+    shift, option : str
+        As for :class:`lib.simulator.Shift`; empty in distribution.
+    severity : float
+        On the shift's dial.
+    distance : float
+        Above 0: the measured distance d that a concept shift reaches; its dial is found per world.
+    """
+
+    shift: str = ""
+    severity: float = 0.0
+    option: str = ""
+    distance: float = 0.0
+
+    @property
+    def family(self) -> str:
+        """``covariate``, ``concept``, ``technical``, or empty in distribution."""
+        return SHIFTS[self.shift].family if self.shift else ""
+
+    @property
+    def name(self) -> str:
+        """What the column ``condition`` says: the option, or the distance aimed at."""
+        return f"d={self.distance:g}" if self.distance else self.option
+
+    @property
+    def cell(self) -> str:
+        """The condition in one word, such as ``gc 0.5`` or ``effect_rewiring d=0.5``."""
+        if not self.shift:
+            return ""
+        side = " low" if self.option == "low" else ""
+        return f"{self.shift}{side} {self.name if self.distance else f'{self.severity:g}'}"
+
+    @property
+    def moves_sequences(self) -> bool:
+        """Whether its sequences differ from those in distribution."""
+        return self.family == "covariate" and self.severity > 0
+
+    @property
+    def sequences(self) -> "Condition":
+        """The condition that its sequences are those of."""
+        return self if self.moves_sequences else Condition()
+
+    def shifts(self, world: World) -> tuple[Shift, ...]:
+        """What to apply in a world."""
+        return (Shift(self.shift, self.dial(world), self.option),) if self.shift else ()
+
+    def dial(self, world: World) -> float:
+        """Where the shift's dial stands."""
+        if self.distance:
+            return severity_for(world, self.shift, self.distance, self.option)
+        return self.severity
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network with the law and the size of its training sample.
+
+    Attributes
+    ----------
+    world_seed : int
+    model : str
+    size : int
+        Training elements.
+    law : Condition
+        Training law; ``Condition()`` is in distribution.
+    prior, entry : str
+        What the network knows beforehand and how it is told, see :mod:`lib.experiments.priors`.
+    misspecified : bool
+        The world has a DNA-shape term that no motif explains.
+    """
+
+    world_seed: int
+    model: str
+    size: int
+    law: Condition = Condition()
+    prior: str = "none"
+    entry: str = "late"
+    misspecified: bool = False
+
+    @property
+    def world(self) -> World:
+        """The world it is trained in."""
+        return world_of(self.world_seed, self.misspecified)
+
+    def split(self, condition: Condition) -> str:
+        """``test`` in distribution, ``matched`` under the law it was trained on, or ``shifted``."""
+        own = condition == self.law
+        if condition == Condition() or (own and condition.severity == 0):
+            return "test"
+        return "matched" if own else "shifted"
+
+    def keys(self, condition: Condition) -> dict[str, Any]:
+        """Columns that name its rows under a condition; ``dial`` is where the dial stands."""
+        split = self.split(condition)
+        return {
+            "data": "simulation_misspecified" if self.misspecified else "simulation",
+            "split": split,
+            "shift": "" if split == "test" else condition.shift,
+            "family": "" if split == "test" else condition.family,
+            "severity": condition.severity,
+            "condition": condition.name,
+            "dial": condition.dial(self.world),
+            "model": self.model,
+            "prior": self.prior,
+            "entry": self.entry,
+            "n_train": self.size,
+            "replicate": self.world_seed,
+        }
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Elements per part of a training sample, and of a test sample."""
+
+    train: int
+    validation: int
+    calibration: int
+    test: int
+
+
+class WorldConfig(ExperimentConfig):
+    """How networks are trained in a world; checks shifts, severities and models where there are.
+
+    Attributes
+    ----------
+    n_train, n_validation, n_calibration : int
+        Elements per part of a world.
+    epochs : int
+        Of a network in a world.
+    """
+
+    n_train: int = Field(default=30_000, ge=100, le=10_000_000)
+    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
+    n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+
+    @field_validator("shifts", check_fields=False)
+    @classmethod
+    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
+        return known_names("shift", shifts, tuple(SHIFTS))
+
+    @field_validator("models", check_fields=False)
+    @classmethod
+    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return known_names("model", models, tuple(MODELS))
+
+    @field_validator("severities", check_fields=False)
+    @classmethod
+    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
+        outside = [value for value in severities if not 0 < value <= 1]
+        if outside:
+            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
+        return tuple(sorted(set(severities)))
+
+
+class TestedWorldConfig(WorldConfig):
+    """With a test part of its own.
+
+    Attributes
+    ----------
+    n_test : int
+        Elements of the test part.
+    """
+
+    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
+
+    @property
+    def parts(self) -> Sizes:
+        """Elements per part of a world."""
+        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
+
+
+@lru_cache(maxsize=4)
+def world_of(seed: int, misspecified: bool = False) -> World:
+    """The world of a seed; drawing one takes a while, so the last few are kept."""
+    return draw_world(seed, misspecified=True) if misspecified else draw_world(seed)
+
+
+@lru_cache(maxsize=4)
+def _training_sample(seed: int, misspecified: bool, law: Condition, n: int) -> SequenceDataset:
+    world = world_of(seed, misspecified)
+    return simulate(world, n, TRAIN_SEED, shift=law.shifts(world))
+
+
+def training_data(arm: Arm, sizes: Sizes) -> tuple[SequenceDataset, Split]:
+    """Sample of the arm's training law, cut into train, validation and calibration.
+
+    A smaller arm trains on the first elements of the same sample and shares the other parts.
+    """
+    counts = (sizes.train, sizes.validation, sizes.calibration)
+    data = _training_sample(arm.world_seed, arm.misspecified, arm.law, sum(counts))
+    train, validation, calibration = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+    parts = {"train": train[: arm.size], "validation": validation, "calibration": calibration}
+    return data, Split("simulated", arm.world_seed, parts)
+
+
+# As many as the conditions that one network with a prior is judged under.
+@lru_cache(maxsize=48)
+def test_data(
+    world_seed: int, condition: Condition, n: int, misspecified: bool = False
+) -> SequenceDataset:
+    """Test sample of a world under a condition."""
+    world = world_of(world_seed, misspecified)
+    return simulate(world, n, TEST_SEED, shift=condition.shifts(world))
+
+
+def fit_arm(arm: Arm, config: Any) -> Unit:
+    """The unit that fits an arm; ``config`` has ``parts``, ``epochs`` and ``device``."""
+    settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
+    return fitting(settings, *training_data(arm, config.parts))
+
+
+class Judge:
+    """A fitted network, several or none, in its world: what a measure is given.
+
+    Attributes
+    ----------
+    arm, conditions, sizes
+        As for :func:`judging`.
+    settings : dict
+        Further keywords of :func:`judging`.
+    stored : dict of str to Stored
+        The finished fits by name.
+    """
+
+    def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Stored]) -> None:
+        arm = config["arm"]
+        self.arm = Arm(**arm | {"law": Condition(**arm["law"])})
+        self.conditions = [Condition(**fields) for fields in config["conditions"]]
+        self.sizes = Sizes(**config["sizes"])
+        self.settings: dict[str, Any] = config["settings"]
+        self.stored = stored
+        self._kept: dict[Hashable, Any] = {}
+
+    def kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gave when it was asked for by this key first."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def network(self, name: str = "model") -> FittedModel:
+        """A fitted network by the name it was given under."""
+        result = self.stored[name].result
+        return self.kept(
+            ("network", name), lambda: FittedModel.from_arrays(result.arrays, result.meta)
+        )
+
+    @cached_property
+    def training(self) -> tuple[SequenceDataset, Split]:
+        """The arm's training sample and its parts."""
+        return training_data(self.arm, self.sizes)
+
+    def part(self, name: str) -> SequenceDataset:
+        """``train``, ``validation`` or ``calibration``."""
+        data, split = self.training
+        return self.kept(("part", name), lambda: data.take(split[name]))
+
+    @cached_property
+    def climatology(self) -> tuple[float, float]:
+        """Mean and standard deviation of the training targets."""
+        known = self.part("train").activity
+        return float(known.mean()), float(known.std())
+
+    def test(self, condition: Condition) -> SequenceDataset:
+        """Test sample under a condition."""
+        return test_data(self.arm.world_seed, condition, self.sizes.test, self.arm.misspecified)
+
+    def forecast(self, data: SequenceDataset) -> Forecast:
+        """The network's mean and standard deviation; equal sequences are forecast once."""
+        key = "forecast", data.codes.tobytes()
+        return self.kept(key, lambda: predict(self.network(), data.codes))
+
+
+Measure = Callable[[Judge, Condition], Mapping[str, pd.DataFrame]]
+
+
+def _measure(name: str) -> Measure:
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)
+
+
+def judge_unit(config: Mapping[str, Any], **stored: Stored) -> Result:
+    """Tables of all measures under all conditions, each row with :meth:`Arm.keys`.
+
+    A column that a measure's table has already stays as it is.
+    """
+    judge = Judge(config, stored)
+    measures = [_measure(name) for name in config["measures"]]
+    found: dict[str, list[pd.DataFrame]] = {}
+    for condition in judge.conditions:
+        keys = judge.arm.keys(condition)
+        for measure in measures:
+            for name, table in measure(judge, condition).items():
+                more = {key: value for key, value in keys.items() if key not in table}
+                found.setdefault(name, []).append(table.assign(**more))
+    return Result.of_tables({name: pd.concat(parts) for name, parts in found.items()})
+
+
+def judging(
+    arm: Arm,
+    conditions: Sequence[Condition],
+    sizes: Sizes,
+    measures: Sequence[Measure],
+    fits: Mapping[str, Fit] | None = None,
+    **settings: Any,
+) -> Unit:
+    """The unit that judges finished fits of a world under every condition.
+
+    Parameters
+    ----------
+    arm : Arm
+    conditions : sequence of Condition
+    sizes : Sizes
+    measures : sequence of functions
+        See the head of this module.
+    fits : mapping of str to (Unit, Result), optional
+        By name; the arm's own network is ``model``.
+    **settings
+        JSON-able; what the measures need to know besides.
+    """
+    config = {
+        "arm": asdict(arm),
+        "conditions": [asdict(condition) for condition in conditions],
+        "sizes": asdict(sizes),
+        "measures": [f"{measure.__module__}:{measure.__qualname__}" for measure in measures],
+        "settings": settings,
+    }
+    given = {name: Stored(result, unit.key) for name, (unit, result) in (fits or {}).items()}
+    modules = [measure.__module__ for measure in measures]
+    modules += [module for unit, _ in (fits or {}).values() for module in unit.modules]
+    return Unit(judge_unit, config, given, tuple(dict.fromkeys(modules)))
+
+
+def run_judging(
+    units: Sequence[Unit], store: Store, where: Placement, label: str = "judged"
+) -> dict[str, pd.DataFrame]:
+    """The tables of judging units by name, those of all worlds together."""
+    results = run_units(units, store, where, label)
+    names = dict.fromkeys(name for result in results for name in result.meta["tables"])
+    return {
+        name: pd.concat(
+            [result.table(name) for result in results if name in result.meta["tables"]],
+            ignore_index=True,
+        )
+        for name in names
+    }
+
+
+def metrics(
+    forecast: Forecast, data: SequenceDataset, climatology: tuple[float, float]
+) -> dict[str, float]:
+    """The :data:`METRICS` of a forecast of a simulated sample.
+
+    Every metric against the measurement y is joined by ``rmse_f`` and ``r2_f`` against the
+    noise-free activity f, and the mean squared z by its parts.
+    """
+    mean, std = forecast
+    truth = known_truth(data)
+    values = all_metrics(mean, std, data.activity, climatology=climatology)
+    parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
+    values |= {"rmse_f": rmse(mean, truth.activity), "r2_f": r2_cod(mean, truth.activity)}
+    values |= {f"zms_{name}": getattr(parts, name) for name in ("aleatoric", "bias", "missing")}
+    return {name: values[name] for name in METRICS}
+
+
+def metric_table(
+    judge: Judge,
+    test: SequenceDataset,
+    forecasts: Mapping[str, Forecast],
+    column: str = "uncertainty",
+) -> pd.DataFrame:
+    """``metric, value, oracle`` of each forecast, named in ``column``, beside the true one's."""
+    truth = known_truth(test)
+    oracle = metrics((truth.mean, truth.std), test, judge.climatology)
+    tables = [
+        pd.DataFrame({"value": metrics(forecast, test, judge.climatology), "oracle": oracle})
+        .rename_axis("metric")
+        .reset_index()
+        .assign(**{column: name})
+        for name, forecast in forecasts.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
