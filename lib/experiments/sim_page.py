@@ -310,7 +310,10 @@ def conditional_figure(found: Tables, config: Config, by: str, title: str, name:
     table = table[wanted]
     label = name_of(table).where(table["split"] == "shifted", "in distribution")
     table = table.assign(
-        part=label, lower=table["lower"].clip(0), upper=table["upper"].clip(upper=1)
+        part=label,
+        bin=table["bin"].astype(int),
+        lower=table["lower"].clip(0),
+        upper=table["upper"].clip(upper=1),
     )
     table = table[["part", "bin", "value", "lower", "upper", "elements"]].round(4)
     chart = lines(

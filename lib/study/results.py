@@ -40,8 +40,10 @@ KEYS = (
 )
 VALUES = ("value", "lower", "upper", "n", "oracle")
 COLUMNS = (*KEYS, *VALUES)
-# Columns of text, also where a table leaves them empty throughout.
-TEXTS = frozenset({*KEYS, "cell", "part", "variant", "arm", "contrast"} - {"severity", "seed"})
+# Columns of text, whatever stands in them: a stranger's name may be 2024 or NA, or there is none.
+TEXTS = frozenset(
+    {*KEYS, "cell", "part", "variant", "arm", "contrast", "reference"} - {"severity", "seed"}
+)
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?"
 # A number and words, such as "-0.5 to 0.3" or "+1 SD, k=10", starts with a sign and is no formula:
@@ -194,11 +196,9 @@ def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """One table as :func:`write` was given it, but for the digits: texts without apostrophes."""
-    table = pd.read_csv(path)
-    empty = table.isna().all()
-    texts = [c for c in table if not is_numeric_dtype(table[c]) or (c in TEXTS and empty[c])]
-    filled = {c: table[c].astype(object).where(table[c].notna(), "") for c in texts}
-    return _change_texts(table.assign(**filled), _without_apostrophe)
+    table, cells = pd.read_csv(path), pd.read_csv(path, dtype=str, keep_default_na=False)
+    texts = [c for c in table if c in TEXTS or not is_numeric_dtype(table[c])]
+    return _change_texts(table.assign(**cells[texts].astype(object)), _without_apostrophe)
 
 
 def _without_apostrophe(text: str) -> str:

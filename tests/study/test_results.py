@@ -94,6 +94,16 @@ def test_numbers_and_other_names_stay_as_they_are(tmp_path, name):
     assert results.read(tmp_path, "e")["condition"].tolist() == [name, "plain"]
 
 
+@pytest.mark.parametrize("name", ["2024", "01", "1.0", "1e3", "NA", "None", "nan", "True", ""])
+def test_names_that_look_like_something_else_stay_names(tmp_path, name):
+    table = rows(data=name, bin=name)
+    results.write(tmp_path, "e", table, {"bins": table.assign(part=name)}, {})
+    bins = results.read_tables(tmp_path, "e")["bins"]
+    for read in (results.read(tmp_path, "e"), bins):
+        assert set(read["data"]) == set(read["bin"]) == {name}
+    assert set(bins["part"]) == {name}
+
+
 def test_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
     assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
