@@ -19,14 +19,14 @@ from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.gc_arms import Part, build_arms
-from lib.experiments.prior_sets import prior_features
+from lib.experiments.priors import prior_features
 from lib.experiments.scoring import Scored, combine, score
 from lib.metrics.evaluate import compare
 from lib.models.baselines import gc_ridge
 from lib.motifs.priors import permuted_rows
 from lib.simulator import standin
-from lib.statistics.intervals import combine_splits
-from lib.study.units import Placement, Result, Store, Unit, cores, run_units
+from lib.statistics.effects import as_ratios, over_splits
+from lib.study.units import Fit, Placement, Result, Store, Unit, cores, run_units
 from lib.training.config import FitConfig
 
 ASSAY_MODEL: Final = "cnn"
@@ -196,27 +196,8 @@ def pooled(contrasts: pd.DataFrame) -> pd.DataFrame:
     Intervals are those of :func:`lib.statistics.intervals.combine_splits`, at 95 and at 90 %.
     """
     keys = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric"]
-    rows = []
-    for values, part in contrasts.groupby(keys, sort=False, dropna=False):
-        row: dict[str, Any] = dict(zip(keys, values, strict=True))
-        both = [
-            combine_splits(
-                part["value"], part["variance"], part["n"].mean(), part["n_train"].mean(), level
-            )
-            for level in (0.95, 0.9)
-        ]
-        row |= {
-            "value": both[0].value,
-            "lower": both[0].lower,
-            "upper": both[0].upper,
-            "lower_90": both[1].lower,
-            "upper_90": both[1].upper,
-        }
-        if row["metric"] in RATIOS:
-            ends = ("value", "lower", "upper", "lower_90", "upper_90")
-            row |= {name: float(np.exp(row[name])) for name in ends}
-        rows.append(row | {"n": round(part["n"].mean()), "splits": len(part)})
-    return pd.DataFrame(rows)
+    table = over_splits(contrasts, keys)
+    return as_ratios(table, table["metric"].isin(RATIOS))
 
 
 def _contrast_pairs(items: Sequence[Scored]) -> Iterator[tuple[Scored, Scored, str]]:
@@ -235,16 +216,11 @@ def _contrast_pairs(items: Sequence[Scored]) -> Iterator[tuple[Scored, Scored, s
 
 
 def score_arms(
-    arms: Sequence[AssayArm], fits: Sequence[Unit], store: Store, where: Placement, draws: int
+    arms: Sequence[AssayArm], fits: Sequence[Fit], store: Store, where: Placement, draws: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are the arms' units."""
-    fitted = run_units(fits, store, where, "assay fits")
-    forecasts = run_units(
-        [predicting(unit, result) for unit, result in zip(fits, fitted, strict=True)],
-        store,
-        where,
-        "forecasts",
-    )
+    """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are the arms'."""
+    wanted = [predicting(unit, result) for unit, result in fits]
+    forecasts = run_units(wanted, store, where, "forecasts")
     items = [
         item
         for arm, result in zip(arms, forecasts, strict=True)

@@ -1,7 +1,7 @@
 """What a prior changes, paired within a world: the contrasts that C6 to C8 are judged on.
 
-In: judged networks (:mod:`lib.experiments.prior_worlds`). Out: every metric in every world, and one
-row per contrast with its 95 and 90 % t intervals over worlds; ratios on the log scale.
+In: every metric of every network in every world. Out: one row per contrast with both intervals over
+worlds; ratios on the log scale.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,121 +11,31 @@ import numpy as np
 import pandas as pd
 
 from lib.data.dataset import FloatArray
-from lib.experiments.prior_worlds import PriorArm
-from lib.experiments.sim_arms import Condition
-from lib.experiments.sim_units import METRICS
-from lib.statistics.intervals import paired_contrast
-from lib.study.units import Result
+from lib.statistics.effects import CHANGES, Effect, against, effect
 
 AGAINST: Final = ("permuted", "none")
-RATIOS: Final = ("rmse_f", "rmse", "crps_gaussian")
-# What tells the networks of a contrast from others, beside the prior and the world.
+# The oracle's error against f is 0, so that all of it may be closed.
+CHANGED: Final = (
+    *(Effect(f"{name}_ratio", name, "ratio") for name in ("rmse_f", "rmse", "crps_gaussian")),
+    Effect("share_closed", "rmse_f", "closed"),
+    Effect("coverage_gain", "picp_90", "rise"),
+)
 ARM: Final = ("data", "model", "entry", "n_train")
-CONDITION: Final = ("split", "shift", "family", "severity", "condition", "cell")
-PUBLISHED: Final = ("rmse", "rmse_f", "r2_f", "crps_gaussian", "zms", "picp_90", "mpiw_90")
-
-
-def cell_name(condition: Condition) -> str:
-    """A condition in one word, such as ``gc 0.5`` or ``effect_rewiring d=0.5``."""
-    if not condition.shift:
-        return ""
-    point = condition.name if condition.distance else f"{condition.severity:g}"
-    side = " low" if condition.option == "low" else ""
-    return f"{condition.shift}{side} {point}"
-
-
-def _keys(arm: PriorArm, condition: Condition) -> dict[str, Any]:
-    home = condition == Condition()
-    return {
-        "data": "simulation_misspecified" if arm.misspecified else "simulation",
-        "split": "test" if home else "matched" if arm.noise else "shifted",
-        "shift": condition.shift,
-        "family": condition.family,
-        "severity": condition.severity,
-        "condition": condition.name,
-        "cell": cell_name(condition),
-        "model": arm.model,
-        "prior": arm.prior,
-        "entry": arm.entry,
-        "n_train": arm.size,
-        "seed": arm.world_seed,
-    }
-
-
-def long_values(
-    jobs: Sequence[tuple[PriorArm, Sequence[Condition]]], results: Sequence[Result], n_test: int
-) -> pd.DataFrame:
-    """Every metric of every network under each condition, one row each."""
-    frames = []
-    for (arm, conditions), result in zip(jobs, results, strict=True):
-        for index, condition in enumerate(conditions):
-            columns = {name: result.arrays[name][index] for name in ("values", "oracle")}
-            frame = pd.DataFrame({"metric": METRICS} | columns)
-            keys = _keys(arm, condition)
-            if condition.distance:
-                keys["severity"] = round(float(result.arrays["dial"][index]), 4)
-            frames.append(frame.assign(**keys))
-    return pd.concat(frames, ignore_index=True).rename(columns={"values": "value"}).assign(n=n_test)
-
-
-def effect_row(name: str, by_world: pd.Series, *, log: bool, **keys: Any) -> dict[str, Any]:
-    """Mean over worlds with its intervals and the sign-flip p; ratios come in as logarithms."""
-    effect = by_world.dropna()
-    rng = np.random.default_rng(0)
-    wide, narrow = (paired_contrast(effect, level, rng) for level in (0.95, 0.9))
-    row = {
-        "value": wide.value,
-        "lower": wide.lower,
-        "upper": wide.upper,
-        "lower_90": narrow.lower,
-        "upper_90": narrow.upper,
-    }
-    if log:
-        row = {key: float(np.exp(value)) for key, value in row.items()}
-    return {"effect": name, **keys, **row, "worlds": len(effect), "p": wide.p}
-
-
-def share_closed(error: pd.Series, against: pd.Series) -> pd.Series:
-    """Share of the mean squared error against f that a prior takes away.
-
-    The oracle's error against f is 0, so all of it is reducible.
-
-    Examples
-    --------
-    >>> share_closed(pd.Series([1.0]), pd.Series([2.0])).tolist()  # 1 - 1/4
-    [0.75]
-    """
-    return 1 - (error / against) ** 2
-
-
-def _by_world(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Worlds by prior."""
-    chosen = rows[rows["metric"] == metric]
-    return chosen.pivot_table(index="seed", columns="prior", values="value", dropna=False)
+PLACE: Final = ("split", "shift", "family", "condition", "cell")
 
 
 def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every prior against the placebo and against none, for each network and condition."""
-    columns = [*ARM, *(name for name in CONDITION if name != "severity")]
+    columns = [*ARM, *PLACE]
     for given, rows in values.groupby(columns, sort=False, dropna=False):
         keys: dict[str, Any] = dict(zip(columns, given, strict=True))
         keys["severity"] = round(float(rows["severity"].mean()), 4)
-        tables = {metric: _by_world(rows, metric) for metric in (*RATIOS, "picp_90")}
-        for against in AGAINST:
-            for prior in tables["rmse_f"].columns:
-                pair = keys | {"prior": prior, "against": against}
-                if prior == against or against not in tables["rmse_f"].columns:
-                    continue
-                if tables["rmse_f"][[prior, against]].dropna().empty:
-                    continue
-                for metric in RATIOS:
-                    ratio = np.log(tables[metric][prior]) - np.log(tables[metric][against])
-                    yield effect_row(f"{metric}_ratio", ratio, log=True, **pair)
-                error = tables["rmse_f"]
-                closed = share_closed(error[prior], error[against])
-                yield effect_row("share_closed", closed, log=False, **pair)
-                gained = tables["picp_90"][prior] - tables["picp_90"][against]
-                yield effect_row("coverage_gain", gained, log=False, **pair)
+        parts = dict(iter(rows.groupby("prior")))
+        for reference in AGAINST:
+            for prior, part in parts.items():
+                if prior != reference and reference in parts:
+                    pair = {"prior": prior, "against": reference}
+                    yield from against(part, parts[reference], CHANGED, **keys, **pair)
 
 
 def line_residual(x: FloatArray, y: FloatArray, at: float, found: float) -> float:
@@ -142,48 +52,42 @@ def line_residual(x: FloatArray, y: FloatArray, at: float, found: float) -> floa
     return round(float(found - (slope * at + intercept)), 12)
 
 
+def _late(values: pd.DataFrame) -> pd.DataFrame:
+    """Errors against f of networks with a prior beside the embedding, in well-specified worlds."""
+    rows = values[(values["metric"] == "rmse_f") & (values["data"] == "simulation")]
+    return rows[rows["entry"] == "late"]
+
+
 def line_effects(values: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]:
     """Shifted error over that which the no-prior networks promise at equal error in distribution.
 
     The line is that of log RMSE against f, shifted on in distribution, through the no-prior
     networks of all training sizes of a world. Below 1 a prior gives robustness beyond accuracy.
     """
-    rows = values[(values["metric"] == "rmse_f") & (values["data"] == "simulation")]
-    rows = rows[(rows["entry"] == "late") & rows["split"].isin(["test", "shifted"])]
-    for model, own in rows.groupby("model", sort=False):
+    rows = _late(values)
+    rows = rows[rows["split"] != "matched"]
+    wide = rows.pivot(
+        index=["model", "prior", "n_train", "replicate"], columns="cell", values="value"
+    )
+    points = np.log(wide).reset_index()
+    places = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
+    for model, own in points.groupby("model", sort=False):
         plain = own[own["prior"] == "none"]
+        full = own[(own["n_train"] == n_train) & (own["prior"] != "none")]
         if plain["n_train"].nunique() < 3:
             continue
-        full = own[(own["n_train"] == n_train) & (own["prior"] != "none")]
-        wide = [
-            part.pivot_table(index=["prior", "n_train", "seed"], columns="cell", values="value")
-            for part in (plain, full)
-        ]
-        for cell in sorted(set(wide[0].columns) - {""}):
-            line, points = (part[["", cell]].dropna().apply(np.log) for part in wide)
-            first = own[own["cell"] == cell].iloc[0]
-            keys = {name: first[name] for name in CONDITION if name != "severity"}
-            for prior, at in points.groupby("prior", sort=False):
-                found = {}
-                for world, point in at.droplevel(["prior", "n_train"]).iterrows():
-                    mine = line.xs(world, level="seed")
-                    found[world] = line_residual(
-                        mine[""].to_numpy(), mine[cell].to_numpy(), point[""], point[cell]
-                    )
-                effect = pd.Series(found, dtype=float).dropna()
-                if len(effect):
-                    yield effect_row(
-                        "rmse_f_over_line",
-                        effect,
-                        log=True,
-                        data="simulation",
-                        model=model,
-                        entry="late",
-                        n_train=n_train,
-                        prior=prior,
-                        against="line",
-                        **keys,
-                    )
+        for cell in wide.columns.drop(""):
+            lines = dict(iter(plain[["replicate", "", cell]].dropna().groupby("replicate")))
+            for prior, part in full.groupby("prior", sort=False):
+                found = {
+                    world: line_residual(lines[world][""], lines[world][cell], at, shifted)
+                    for world, at, shifted in part[["replicate", "", cell]].dropna().to_numpy()
+                    if world in lines
+                }
+                keys = {"data": "simulation", "model": model, "entry": "late", "n_train": n_train}
+                keys |= {"prior": prior, "against": "line"} | places.loc[cell].to_dict()
+                above = pd.Series(found, dtype=float)
+                yield effect("rmse_f_over_line", above, log=True, **keys)
 
 
 def noise_effects(
@@ -194,48 +98,49 @@ def noise_effects(
     Gains are shares of the error against f that the prior takes from its placebo's; the genomic
     one is the mean over ``cells``. Networks under noise were trained at it.
     """
-    rows = values[(values["metric"] == "rmse_f") & (values["data"] == "simulation")]
-    rows = rows[(rows["entry"] == "late") & (rows["n_train"] == n_train)]
-
-    def gain(part: pd.DataFrame, prior: str, against: str) -> pd.Series:
-        wide = part.pivot_table(index="seed", columns="prior", values="value")
-        return share_closed(wide[prior], wide[against])
-
+    rows = _late(values)
+    rows = rows[rows["n_train"] == n_train]
+    noisy = (rows["split"] == "matched") & (rows["severity"] == 1)
+    genomic = (rows["split"] == "shifted") & rows["cell"].isin(cells)
+    rows = rows.assign(cell=rows["cell"].mask(noisy, "trained"))[noisy | genomic]
     for model, own in rows.groupby("model", sort=False):
-        noisy = own[(own["split"] == "matched") & (own["severity"] == 1)]
-        if "motif_decoy" not in set(noisy["prior"]):
-            continue
-        shifted = [own[(own["cell"] == cell) & (own["split"] == "shifted")] for cell in cells]
-        if not shifted or any(part.empty for part in shifted):
-            continue
-        for against in AGAINST:
-            if against not in set(noisy["prior"]):
+        wide = own.pivot(index=["cell", "replicate"], columns="prior", values="value")
+        for reference in AGAINST:
+            if not {"motif_decoy", reference} <= set(wide):
                 continue
-            at_noise = gain(noisy, "motif_decoy", against)
-            gains = [gain(part, "motif_decoy", against) for part in shifted]
-            genomic = pd.concat(gains, axis=1).mean(axis=1, skipna=False)
-            keys = {
-                "data": "simulation",
-                "model": model,
-                "entry": "late",
-                "n_train": n_train,
-                "prior": "motif_decoy",
-                "against": against,
-                "shift": "noise",
-                "condition": "trained",
+            closed = CHANGES["closed"](wide["motif_decoy"], wide[reference]).unstack("cell")
+            if not cells or not {"trained", *cells} <= set(closed):
+                continue
+            under = closed[list(cells)].mean(axis=1, skipna=False)
+            gains = {
+                "gain_at_noise": closed["trained"],
+                "gain_under_shifts": under,
+                "gain_at_noise_beyond_half": closed["trained"] - under / 2,
             }
-            yield effect_row("gain_at_noise", at_noise, log=False, **keys)
-            yield effect_row("gain_under_shifts", genomic, log=False, **keys)
-            beyond = at_noise - genomic / 2
-            yield effect_row("gain_at_noise_beyond_half", beyond, log=False, **keys)
+            keys = {"data": "simulation", "model": model, "entry": "late", "n_train": n_train}
+            keys |= {"prior": "motif_decoy", "against": reference}
+            keys |= {"shift": "noise", "condition": "trained"}
+            for name, gain in gains.items():
+                yield effect(name, gain, **keys)
 
 
 def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.DataFrame:
     """All contrasts; ``cells`` are the genomic shifts of C7 and C8."""
-    return pd.DataFrame(
-        [
-            *prior_effects(values),
-            *line_effects(values, n_train),
-            *noise_effects(values, n_train, cells),
-        ]
-    )
+    rows = [
+        *prior_effects(values),
+        *line_effects(values, n_train),
+        *noise_effects(values, n_train, cells),
+    ]
+    table = pd.DataFrame([row for row in rows if row])
+    return table.rename(columns={"n": "worlds"}).drop(columns="df")
+
+
+def effect_row(name: str, by_world: pd.Series, *, log: bool, **keys: Any) -> dict[str, Any]:
+    row = effect(name, by_world, log=log, **keys)
+    row["worlds"] = row.pop("n")
+    del row["df"]
+    return row
+
+
+def cell_name(condition: Any) -> str:
+    return str(condition.cell)

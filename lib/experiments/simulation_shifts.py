@@ -219,7 +219,7 @@ def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> p
     shown = values[(own & (few | (full & ~baseline))) | (full & main & treated)]
     rows = over_replicates(shown, [*KEYS, "metric"], averaged=["oracle", "dial", "n"])
     worlds = values[main & own & some & full].rename(columns={"replicate": "seed"})
-    table = pd.concat([rows, worlds.drop(columns=["prior", "entry"])], ignore_index=True)
+    table = pd.concat([rows, worlds.drop(columns=["prior", "entry", "cell"])], ignore_index=True)
     where = ["shift", "severity", "condition"]
     names = {"measured": "severity_measured"}
     table = table.merge(measured[[*where, "measured"]].rename(columns=names), "left", on=where)

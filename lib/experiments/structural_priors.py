@@ -5,7 +5,7 @@ features, in three ways, beside placebos of the same width; on real assays a CNN
 content. Worlds and splits pair every prior with its placebo.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,23 +22,27 @@ from lib.experiments.prior_assays import (
     load_assay,
     score_arms,
 )
-from lib.experiments.prior_sets import PRIORS
-from lib.experiments.prior_worlds import (
-    MAIN_MODEL,
+from lib.experiments.priors import (
     OPTIONS,
-    PriorArm,
-    fitting_arm,
-    judging_arm,
-    judging_linear,
+    PRIORS,
+    fit_prior,
+    linear_metrics,
+    network_metrics,
 )
-from lib.experiments.sim_arms import Condition
-from lib.experiments.sim_tables import intervals
-from lib.experiments.world_config import TestedWorldConfig
+from lib.experiments.worlds import (
+    Arm,
+    Condition,
+    TestedWorldConfig,
+    judging,
+    run_judging,
+)
 from lib.simulator.anchors import digest
+from lib.statistics.effects import over_replicates
 from lib.study.config import Names, Numbers, Seeds, known_names
 from lib.study.found import Tables
-from lib.study.units import Store, Unit, missing_units, run_units
+from lib.study.units import Store, run_fits
 
+MAIN_MODEL = "reference_cnn"
 DEFAULT_DATA = ("wtc11", "plant_leaf", "retina_libraries")
 TAIL_DATA = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out
 # The five shifts of C7 at the severity at which it is judged.
@@ -49,12 +53,12 @@ PRIMARY = (
     Condition("cell_type", 0.5),
     Condition("effect_rewiring", distance=0.5),
 )
-# In every world; the other priors in the first few.
+# Of the main network in every world, the other priors in the first few; of the others these alone.
 CORE_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")
-FEW_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")
 COMPARED = ("none", "motif_decoy", "permuted")  # noise ladder and learning curves
 LINEAR_MODEL = "feature_ridge"
 LINEAR_PRIORS = ("motif_true", "motif_decoy", "gc", "kmer")
+PUBLISHED = ("rmse", "rmse_f", "r2_f", "crps_gaussian", "zms", "picp_90", "mpiw_90")
 
 
 class Config(TestedWorldConfig):
@@ -63,13 +67,13 @@ class Config(TestedWorldConfig):
     Attributes
     ----------
     priors : tuple of str
-        Names of :data:`lib.experiments.prior_sets.PRIORS`, or ``all``.
+        Names of :data:`lib.experiments.priors.PRIORS`, or ``all``.
     shifts : tuple of str
         Names of :data:`lib.simulator.SHIFTS`, or ``all``.
     severities : tuple of float
         Points of each shift's dial.
     models : tuple of str
-        ``reference_cnn`` for the whole grid, the others for :data:`FEW_PRIORS`.
+        ``reference_cnn`` for the whole grid, the others for :data:`CORE_PRIORS`.
     world_seeds : tuple of int
         Worlds of :data:`CORE_PRIORS`.
     other_worlds : int
@@ -188,53 +192,38 @@ def few_conditions(config: Config) -> list[Condition]:
     return [Condition(), *(at for at in PRIMARY if at.shift in config.shifts)]
 
 
-def plan(config: Config) -> list[tuple[PriorArm, list[Condition]]]:
+def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network of the simulated worlds, with the conditions it is judged under."""
-    every, few = all_conditions(config), few_conditions(config)
+    every, few, size = all_conditions(config), few_conditions(config), config.n_train
     worlds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
-    size = config.n_train
-
-    def chosen(priors: Sequence[str]) -> Iterator[str]:
-        return (prior for prior in priors if prior in config.priors)
-
-    arms: list[tuple[PriorArm, list[Condition]]] = []
+    compared, core = (
+        [prior for prior in priors if prior in config.priors] for priors in (COMPARED, CORE_PRIORS)
+    )
+    jobs = []
     if MAIN_MODEL in config.models:
         for prior in config.priors:
             own = worlds if prior in CORE_PRIORS else some
-            arms += [(PriorArm(w, MAIN_MODEL, size, prior), every) for w in own]
-        for prior in chosen(COMPARED):
-            arms += [(PriorArm(w, MAIN_MODEL, n, prior), few) for n in config.sizes for w in worlds]
-            for noise in config.noise:
-                own = worlds if noise == 1 else some
-                law = [Condition("noise", noise)]
-                arms += [(PriorArm(w, MAIN_MODEL, size, prior, noise=noise), law) for w in own]
-        for prior in chosen(FEW_PRIORS):
-            arms += [
-                (PriorArm(w, MAIN_MODEL, size, prior, misspecified=True), few)
-                for w in some
-                if prior != "gc"
+            jobs += [(Arm(w, MAIN_MODEL, size, prior=prior), every) for w in own]
+        for prior in compared:
+            jobs += [
+                (Arm(w, MAIN_MODEL, n, prior=prior), few) for n in config.sizes for w in worlds
             ]
-            for entry in ("residual", "filters"):
-                if prior != "none" and not (entry == "filters" and prior == "gc"):
-                    arms += [(PriorArm(w, MAIN_MODEL, size, prior, entry), few) for w in some]
+            for noise in config.noise:
+                law, own = Condition("noise", noise), worlds if noise == 1 else some
+                jobs += [(Arm(w, MAIN_MODEL, size, law, prior), [law]) for w in own]
+        told: list[tuple[str, dict[str, Any]]] = [
+            *((prior, {"misspecified": True}) for prior in core if prior != "gc"),
+            *((prior, {"entry": "residual"}) for prior in core if prior != "none"),
+            *((prior, {"entry": "filters"}) for prior in core if prior not in ("none", "gc")),
+        ]
+        for prior, how in told:
+            jobs += [(Arm(w, MAIN_MODEL, size, prior=prior, **how), few) for w in some]
     for model in config.models:
         if model != MAIN_MODEL:
-            arms += [
-                (PriorArm(w, model, config.other_train, prior), few)
-                for prior in chosen(FEW_PRIORS)
-                for w in some
-            ]
-    return arms
-
-
-def linear_plan(config: Config) -> list[tuple[PriorArm, list[Condition]]]:
-    """Linear models of a prior's features alone."""
-    return [
-        (PriorArm(world, LINEAR_MODEL, config.n_train, prior), few_conditions(config))
-        for prior in LINEAR_PRIORS
-        if prior in config.priors
-        for world in config.world_seeds
-    ]
+            few_elements = config.other_train
+            jobs += [(Arm(w, model, few_elements, prior=p), few) for p in core for w in some]
+    # World by world, so that a worker that holds a world's samples judges all of its networks.
+    return sorted(jobs, key=lambda job: job[0].world_seed)
 
 
 def assay_names(config: Config) -> tuple[str, ...]:
@@ -265,45 +254,37 @@ def assay_plan(config: Config) -> list[AssayArm]:
     return found
 
 
-def units(config: Config) -> list[Unit]:
-    """Every fit of the experiment; none needs another's result."""
-    found = [
-        fitting_arm(arm, config.parts, config.epochs, config.device)
-        for arm, _ in sorted(plan(config), key=lambda job: job[0].world_seed)
-    ]
-    return found + [
-        fitting_assay(arm, config.assay_epochs, config.device) for arm in assay_plan(config)
-    ]
-
-
 def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
     """Every metric of every network and linear model in every world, and how many fits were run."""
-    # World by world, so that a worker that holds a world's samples judges all of its networks.
-    jobs = sorted(plan(config), key=lambda job: job[0].world_seed)
-    fits = [fitting_arm(arm, config.parts, config.epochs, config.device) for arm, _ in jobs]
-    missing = missing_units(fits, store)
-    fitted = run_units(fits, store, config.where, "fits")
+    jobs, given = plan(config), (config.parts, config.epochs, config.device)
+    units = [fit_prior(arm, *given) for arm, _ in jobs]
+    fits, counts = run_fits(units, store, config.where)
     judged = [
-        judging_arm(arm, conditions, config.parts, unit, result)
-        for (arm, conditions), unit, result in zip(jobs, fits, fitted, strict=True)
+        judging(*job, config.parts, (network_metrics,), {"model": fit})
+        for job, fit in zip(jobs, fits, strict=True)
     ]
-    linear = linear_plan(config)
-    judged += [judging_linear(arm, conditions, config.parts) for arm, conditions in linear]
-    results = run_units(judged, store, config.where, "judged")
-    values = prior_effects.long_values([*jobs, *linear], results, config.n_test)
-    return values, {"fits": len(fits), "fits_computed": missing}
+    judged += [
+        judging(
+            Arm(world, LINEAR_MODEL, config.n_train, prior=prior),
+            few_conditions(config),
+            config.parts,
+            (linear_metrics,),
+        )
+        for prior in LINEAR_PRIORS
+        if prior in config.priors
+        for world in config.world_seeds
+    ]
+    values = run_judging(judged, store, config.where)["values"]
+    # Worlds turn the dial differently to reach one distance.
+    return values.assign(severity=values.pop("dial").round(4), n=config.n_test), counts
 
 
 def world_rows(values: pd.DataFrame) -> pd.DataFrame:
     """Means over worlds with their intervals, as tidy rows."""
-    published = values[values["metric"].isin(prior_effects.PUBLISHED)]
-    numbers = ("severity", "value", "oracle", "n", "seed")
-    keys = [name for name in published.columns if name not in numbers]
-    rows = intervals(published, keys)
-    means = published.groupby(keys, sort=False, dropna=False)[["severity", "oracle", "n"]].mean()
-    rows = rows.merge(means.reset_index(), on=keys)
-    rows["n"], rows["severity"] = rows["n"].astype(int), rows["severity"].round(4)
-    return rows.drop(columns=["lower_90", "upper_90"]).assign(uncertainty="single")
+    numbers = ["severity", "oracle", "n"]
+    keys = [name for name in values if name not in (*numbers, "value", "replicate")]
+    rows = over_replicates(values[values["metric"].isin(PUBLISHED)], keys, averaged=numbers)
+    return rows.round({"severity": 4}).astype({"n": int})
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -323,26 +304,21 @@ def run(config: Config, store: Store) -> Tables:
     """
     values, counts = judge_worlds(config, store)
     arms = assay_plan(config)
-    fits = [fitting_assay(arm, config.assay_epochs, config.device) for arm in arms]
-    missing = missing_units(fits, store)
+    units = [fitting_assay(arm, config.assay_epochs, config.device) for arm in arms]
+    fits, more = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = score_arms(arms, fits, store, config.where, config.draws)
-    rows = pd.concat([world_rows(values), assay_rows], ignore_index=True)
-    rows["seed"] = None
+    rows = pd.concat([world_rows(values), assay_rows], ignore_index=True).assign(seed=None)
     # A prior beside the embedding is the usual row; another way in is named like a bin.
-    usual = rows["entry"] == "late"
+    usual, linear = rows["entry"] == "late", rows["model"] == LINEAR_MODEL
     rows["by"], rows["bin"] = np.where(usual, "", "entry"), rows["entry"].where(~usual, "")
-    linear = rows["model"] == LINEAR_MODEL
     rows.loc[linear, "by"], rows.loc[linear, "bin"] = "features", rows.loc[linear, "prior"]
     rows.loc[linear, "prior"] = "prior_only"
-    cells = [prior_effects.cell_name(at) for at in PRIMARY if at.shift in config.shifts]
+    cells = [at.cell for at in PRIMARY if at.shift in config.shifts]
     tables = {
         "effects": prior_effects.effects(values, config.n_train, cells),
         "assay_effects": assay_effects,
     }
     names = {arm.data.name: arm.data.fingerprint for arm in arms}
-    counts = {
-        "fits": counts["fits"] + len(fits),
-        "fits_computed": counts["fits_computed"] + missing,
-    }
+    counts = {name: counts[name] + more[name] for name in counts}
     data = {"anchors": digest()} | names
     return Tables.of(config, rows, tables, data=data, counts=counts, standin=STANDIN in names)

@@ -155,6 +155,7 @@ class Arm:
             "family": "" if split == "test" else condition.family,
             "severity": condition.severity,
             "condition": condition.name,
+            "cell": "" if split == "test" else condition.cell,
             "dial": condition.dial(self.world),
             "model": self.model,
             "prior": self.prior,

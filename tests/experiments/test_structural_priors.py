@@ -11,39 +11,27 @@ from scipy.stats import ttest_1samp
 from lib.experiments import prior_page, prior_page_assays
 from lib.experiments.prior_assays import AssayArm, arm_data, assay_arms, paired, pooled
 from lib.experiments.prior_effects import (
-    cell_name,
     line_effects,
     line_residual,
     noise_effects,
     prior_effects,
 )
-from lib.experiments.prior_sets import (
+from lib.experiments.priors import (
     RELATED,
     RELEASE,
+    arm_features,
+    arm_settings,
     decoy_set,
+    fit_prior,
     motif_set,
+    offsets,
     prior_features,
     release_ids,
     unrelated_set,
 )
-from lib.experiments.prior_worlds import (
-    PriorArm,
-    arm_features,
-    arm_settings,
-    fitting_arm,
-    offsets,
-    training_sample,
-)
 from lib.experiments.scoring import Scored
-from lib.experiments.sim_arms import Condition, Sizes
-from lib.experiments.structural_priors import (
-    PRIMARY,
-    Config,
-    all_conditions,
-    plan,
-    run,
-    units,
-)
+from lib.experiments.structural_priors import PRIMARY, Config, all_conditions, plan, run
+from lib.experiments.worlds import Arm, Condition, Sizes, training_data
 from lib.models import build
 from lib.motifs.priors import check_motifs
 from lib.motifs.pwm import RELEASE as GENERATOR_RELEASE
@@ -57,6 +45,11 @@ from lib.study.units import Store
 
 SIZES = Sizes(300, 60, 60, 200)
 PLACEBO_WIDTH = 3 * 4 * len(MOTIFS)
+
+
+def net(size, prior, entry="late"):
+    """The main network of world 0 with a prior."""
+    return Arm(0, "reference_cnn", size, prior=prior, entry=entry)
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +117,16 @@ def test_features_are_named_and_checked(world):
 
 
 def test_placebos_have_the_width_and_the_values_of_the_prior():
-    own = arm_features(PriorArm(0, "reference_cnn", 300, "motif_decoy"), None, SIZES)
-    permuted = arm_features(PriorArm(0, "reference_cnn", 300, "permuted"), None, SIZES)
-    drawn = arm_features(PriorArm(0, "reference_cnn", 300, "random"), None, SIZES)
+    own = arm_features(net(300, "motif_decoy"), None, SIZES)
+    permuted = arm_features(net(300, "permuted"), None, SIZES)
+    drawn = arm_features(net(300, "random"), None, SIZES)
     assert own.shape == permuted.shape == drawn.shape == (420, PLACEBO_WIDTH)
     for part in (slice(0, 300), slice(300, 360), slice(360, 420)):
         assert np.array_equal(np.sort(own[part], axis=0), np.sort(permuted[part], axis=0))
         assert not np.array_equal(own[part], permuted[part])
     here = Condition("gc", 1.0)
     test, other = (
-        arm_features(PriorArm(0, "reference_cnn", 300, prior), here, SIZES)
-        for prior in ("motif_decoy", "permuted")
+        arm_features(net(300, prior), here, SIZES) for prior in ("motif_decoy", "permuted")
     )
     assert np.array_equal(np.sort(test, axis=0), np.sort(other, axis=0))
 
@@ -142,7 +134,7 @@ def test_placebos_have_the_width_and_the_values_of_the_prior():
 def test_a_wider_head_has_as_many_parameters_as_one_with_the_prior():
     counts = []
     for prior, features in (("width_matched", 0), ("none", PLACEBO_WIDTH)):
-        settings = arm_settings(PriorArm(0, "reference_cnn", 300, prior), SIZES, 2, "cpu")
+        settings = arm_settings(net(300, prior), SIZES, 2, "cpu")
         network = build(settings.model, 200, features, **settings.model_options)
         counts.append(sum(p.numel() for p in network.parameters()))
     assert abs(counts[0] - counts[1]) < 0.005 * counts[1]
@@ -150,18 +142,15 @@ def test_a_wider_head_has_as_many_parameters_as_one_with_the_prior():
 
 def test_small_samples_are_trained_for_more_epochs():
     full = Sizes(8000, 60, 60, 200)
-    epochs = [
-        arm_settings(PriorArm(0, "reference_cnn", n, "none"), full, 15, "cpu").epochs
-        for n in (8000, 2000, 500)
-    ]
+    epochs = [arm_settings(net(n, "none"), full, 15, "cpu").epochs for n in (8000, 2000, 500)]
     assert epochs == [15, 33, 100]  # 1,000 steps of 64: 31 an epoch; 7 an epoch would need 143
-    few = arm_settings(PriorArm(0, "reference_cnn", 2000, "none"), full, 1, "cpu")
+    few = arm_settings(net(2000, "none"), full, 1, "cpu")
     assert few.epochs == 5  # one epoch of the whole sample has 125 steps, and 4 * 31 are too few
 
 
 def test_filters_start_from_the_motifs_of_the_prior():
     units_of = {
-        prior: fitting_arm(PriorArm(0, "reference_cnn", 300, prior, "filters"), SIZES, 1, "cpu")
+        prior: fit_prior(net(300, prior, "filters"), SIZES, 1, "cpu")
         for prior in ("motif_true", "motif_decoy", "permuted")
     }
     weights = {name: unit.data["filters"].weight for name, unit in units_of.items()}
@@ -175,9 +164,9 @@ def test_filters_start_from_the_motifs_of_the_prior():
 
 
 def test_the_residual_is_what_a_linear_model_leaves():
-    arm = PriorArm(0, "reference_cnn", 300, "motif_true", "residual")
+    arm = net(300, "motif_true", "residual")
     own, moved = offsets(arm, [Condition(), Condition("gc", 1.0), Condition("noise", 1.0)], SIZES)
-    data, split = training_sample(arm, SIZES)
+    data, split = training_data(arm, SIZES)
     assert set(moved) == {Condition(), Condition("gc", 1.0)}  # noise moves no sequence
     assert len(own) == len(data) and all(len(mean) == SIZES.test for mean in moved.values())
     rows = split["train"]
@@ -190,12 +179,13 @@ def test_the_full_profile_keeps_its_promises():
     config = Config.create(profile="full")
     arms = [arm for arm, _ in plan(config)]
     assert len(arms) == len(set(arms))
-    grid = [a for a in arms if a.model == "reference_cnn" and a.entry == "late" and not a.noise]
+    grid = [a for a in arms if a.model == "reference_cnn" and a.entry == "late"]
+    grid = [a for a in grid if a.law == Condition()]
     full = [a for a in grid if a.size == config.n_train and not a.misspecified]
     worlds = pd.Series([a.prior for a in full]).value_counts()
     for prior in ("none", "motif_decoy", "permuted"):
         assert worlds[prior] >= 10
-        noisy = [a for a in arms if a.noise == 1 and a.prior == prior]
+        noisy = [a for a in arms if a.law == Condition("noise", 1.0) and a.prior == prior]
         assert len(noisy) >= 10  # C8
         sizes = {a.size for a in grid if a.prior == prior}
         assert min(sizes) <= 500 and len(sizes) >= 3  # a line needs three points
@@ -206,15 +196,10 @@ def test_the_full_profile_keeps_its_promises():
     assert len(config.split_seeds) >= 5 and config.assay_epochs >= 20
 
 
-def test_every_fit_is_planned_once(config):
-    keys = [unit.key for unit in units(config)]
-    assert len(keys) == len(set(keys))
-
-
 def values_by_hand(priors, worlds=(0, 1, 2), **more):
     """RMSE against f by prior in some worlds, the other metrics alike."""
     rows = [
-        {"prior": prior, "seed": world, "metric": metric, "value": value, "severity": 0.0}
+        {"prior": prior, "replicate": world, "metric": metric, "value": value, "severity": 0.0}
         for prior, errors in priors.items()
         for world, value in zip(worlds, errors, strict=True)
         for metric in ("rmse_f", "rmse", "crps_gaussian", "picp_90")
@@ -279,7 +264,7 @@ def test_gains_at_noise_and_under_shifts_are_shares_of_squared_error():
 
 
 def test_cells_have_names():
-    names = [cell_name(at) for at in (Condition(), *PRIMARY, Condition("gc", 1.0, "low"))]
+    names = [at.cell for at in (Condition(), *PRIMARY, Condition("gc", 1.0, "low"))]
     assert names[0] == "" and "effect_rewiring d=0.5" in names and names[-1] == "gc low 1"
 
 
