@@ -68,8 +68,10 @@ def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> 
 def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str, *axes: str,
             caption: str, digits: int = 4, **options: Any) -> Figure:  # fmt: skip
     table = rows[show.split()].round(digits)
-    if isinstance(options.get("order"), str):  # a column whose order of appearance counts
-        options["order"] = list(dict.fromkeys(table[options["order"]]))
+    if "order" in options:  # a column whose order of appearance counts, or names in order
+        order = options["order"]
+        order = table[order] if isinstance(order, str) else order
+        options["order"] = [word for word in dict.fromkeys(order) if word in set(table[axes[-1]])]
     return Figure(anchor, draw(table, *axes, **options), table, caption)
 
 
