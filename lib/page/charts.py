@@ -66,7 +66,7 @@ _CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A chart with its caption, ready for display.
+    """A chart with its caption, ready for display; without data it says what was not asked for.
 
     Attributes
     ----------
@@ -102,6 +102,11 @@ class Figure:
         return _renamed(spec)
 
     def _repr_html_(self) -> str:
+        if self.data.empty:
+            caption = html.escape(self.caption)
+            return (
+                f'<figure class="chart"><figcaption>Not asked for: {caption}</figcaption></figure>'
+            )
         spec = self.spec
         svg = vl_convert.vegalite_to_svg(json.dumps(spec)).replace(_TEXT, "#333333")
         image = base64.b64encode(svg.encode()).decode()
@@ -366,7 +371,7 @@ def _plain_number(value: float) -> str:
 class Table:
     """A table with a caption; whatever its cells hold is shown as text.
 
-    A table of more than 20 rows is folded: readers open it.
+    A table of more than 20 rows is folded: readers open it. One without rows is not shown.
 
     Attributes
     ----------
@@ -378,6 +383,8 @@ class Table:
     caption: str
 
     def _repr_html_(self) -> str:
+        if self.data.empty:
+            return ""
         body = self.data.to_html(
             index=False,
             escape=True,

@@ -72,7 +72,8 @@ def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str
         order = options["order"]
         order = table[order] if isinstance(order, str) else order
         options["order"] = [word for word in dict.fromkeys(order) if word in set(table[axes[-1]])]
-    return Figure(anchor, draw(table, *axes, **options), table, caption)
+    chart = None if table.empty else draw(table, *axes, **options)
+    return Figure(anchor, chart, table, caption)
 
 
 def dots(anchor: str, rows: pd.DataFrame, show: str, y: str, **more: Any) -> Figure:

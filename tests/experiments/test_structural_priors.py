@@ -1,14 +1,11 @@
 """Notebook 03: priors and placebos by name, what is planned, effects worked by hand, one run."""
 
-import html
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.stats import ttest_1samp
 
-from lib.experiments import prior_page, prior_page_assays
 from lib.experiments.prior_assays import AssayArm, arm_data, assay_arms, paired, pooled
 from lib.experiments.prior_effects import (
     line_effects,
@@ -35,7 +32,6 @@ from lib.experiments.worlds import Arm, Condition, Sizes, training_data
 from lib.models import build
 from lib.motifs.priors import check_motifs
 from lib.motifs.pwm import RELEASE as GENERATOR_RELEASE
-from lib.page.charts import Figure, Table
 from lib.simulator import draw_world, standin
 from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
@@ -342,25 +338,3 @@ def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(found, config, 
     )
     networks = table[(table["data"] == "simulation") & (table["metric"] == "rmse_f")]
     assert (networks["oracle"] == 0).all()  # the oracle's mean is f where no batch moves it
-
-
-def test_the_page_draws_from_the_tables(found, config):
-    text = prior_page.answer(found, config).data
-    assert "not for conclusions" in text and "permuted features" in text
-    shown = [
-        prior_page.prior_figure(found, config),
-        prior_page.linear_table(found, config),
-        prior_page.shift_map(found, config),
-        prior_page.line_table(found, config),
-        prior_page.noise_figure(found, config),
-        prior_page.learning_figure(found, config),
-        prior_page.entry_figure(found, config),
-        prior_page.misspecified_table(found),
-        prior_page_assays.assay_figure(found, "crps_gaussian"),
-        prior_page_assays.control_table(found),
-    ]
-    for item in shown:
-        assert isinstance(item, (Figure, Table)) and html.escape(item.caption) in item._repr_html_()
-    figures = [item for item in shown if isinstance(item, Figure)]
-    assert all(len(figure.data) for figure in figures)
-    assert len({figure.name for figure in figures}) == len(figures)
