@@ -25,7 +25,7 @@ from lib.metrics.evaluate import compare
 from lib.models.baselines import gc_ridge
 from lib.motifs.priors import permuted_rows
 from lib.simulator import standin
-from lib.statistics.effects import as_ratios, over_splits
+from lib.statistics.effects import over_splits
 from lib.study.units import Fit, Placement, Result, Store, Unit, cores, run_units
 from lib.training.config import FitConfig
 
@@ -195,9 +195,9 @@ def pooled(contrasts: pd.DataFrame) -> pd.DataFrame:
 
     Intervals are those of :func:`lib.statistics.intervals.combine_splits`, at 95 and at 90 %.
     """
-    keys = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric"]
-    table = over_splits(contrasts, keys)
-    return as_ratios(table, table["metric"].isin(RATIOS))
+    scale = contrasts["metric"].isin(RATIOS).map({True: "ratio", False: "difference"})
+    keys = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric", "scale"]
+    return over_splits(contrasts.assign(scale=scale), keys, narrow=True).drop(columns="scale")
 
 
 def _contrast_pairs(items: Sequence[Scored]) -> Iterator[tuple[Scored, Scored, str]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lib.data.dataset import FloatArray, IndexArray
 from lib.metrics.evaluate import evaluate
-from lib.statistics.intervals import combine_splits
+from lib.statistics.effects import over_splits
 from lib.study.units import cores
 
 # Keys that tell repeats apart; a combined row has them empty.
@@ -86,34 +86,6 @@ def score_all(items: Sequence[Scored], draws: int, workers: int | None) -> pd.Da
     """:func:`score` of every forecast, stacked; an item's place seeds its bootstrap."""
     jobs = ((item, draws, place) for place, item in enumerate(items))
     return pd.concat(side_by_side(score, jobs, workers), ignore_index=True)
-
-
-def over_splits(
-    table: pd.DataFrame, keys: Sequence[str], *, level: float = 0.95, averaged: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Pool ``value, variance`` of single splits, with ``n`` and ``n_train``.
-
-    Without an interval where the bootstrap has none (too few elements). Where ``scale`` is
-    ``ratio``, ``value`` is a logarithm and what comes out is not.
-
-    Returns
-    -------
-    DataFrame
-        ``keys, value, lower, upper, n, splits`` and the means of ``averaged``.
-    """
-    rows = []
-    for key, part in table.groupby(list(keys), dropna=False, sort=False):
-        sizes = part["n"].mean(), part["n_train"].mean()
-        found = {"value": float(part["value"].mean()), "lower": np.nan, "upper": np.nan}
-        if np.isfinite(part["variance"]).all():
-            pooled = combine_splits(part["value"], part["variance"], *sizes, level)
-            found = {name: getattr(pooled, name) for name in found}
-        row: dict[str, Any] = dict(zip(keys, key, strict=True))
-        if row.get("scale") == "ratio":
-            found = {name: float(np.exp(value)) for name, value in found.items()}
-        row |= found | {"n": round(sizes[0]), "splits": len(part)}
-        rows.append(row | {name: part[name].mean() for name in averaged})
-    return pd.DataFrame(rows)
 
 
 def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

@@ -149,11 +149,12 @@ def over_replicates(
 
 
 def over_splits(
-    table: pd.DataFrame, keys: Sequence[str], *, averaged: Sequence[str] = ()
+    table: pd.DataFrame, keys: Sequence[str], *, averaged: Sequence[str] = (), narrow: bool = False
 ) -> pd.DataFrame:
-    """Mean of ``value`` over overlapping splits with its 95 and 90 % intervals.
+    """Mean of ``value`` over overlapping splits with its 95 % interval, with ``narrow`` also 90 %.
 
-    Where a bootstrap has no variance (too few elements) there is no interval.
+    Where a bootstrap has no variance (too few elements) there is no interval. Where a key ``scale``
+    is ``ratio``, ``value`` is a logarithm and what comes out is not.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def over_splits(
     Returns
     -------
     DataFrame
-        ``keys``, :data:`ENDS`, ``n`` (mean size, rounded), ``splits`` and ``averaged``.
+        ``keys, value, lower, upper, n`` (mean size, rounded), ``splits`` and ``averaged``.
 
     Examples
     --------
@@ -175,25 +176,19 @@ def over_splits(
     [2.0, 2.0]
     """
     rows = []
+    levels = LEVELS if narrow else {"": LEVELS[""]}
     for key, part in table.groupby(list(keys), sort=False, dropna=False):
-        mean = part[list(dict.fromkeys(["value", "n", "n_train", *averaged]))].mean()
-        ends = [np.nan] * 4
-        value = mean["value"]
-        if np.isfinite(part["variance"]).all():
-            sizes = mean["n"], mean["n_train"]
-            pools = [
-                combine_splits(part["value"], part["variance"], *sizes, level)
-                for level in LEVELS.values()
-            ]
-            value = pools[0].value
-            ends = [end for pool in pools for end in (pool.lower, pool.upper)]
-        numbers = dict(zip(ENDS, (value, *ends), strict=True))
-        numbers |= {"n": round(mean["n"]), "splits": len(part)} | mean[list(averaged)].to_dict()
-        rows.append(dict(zip(keys, key, strict=True)) | numbers)
+        row: dict[str, Any] = dict(zip(keys, key, strict=True))
+        sizes = part["n"].mean(), part["n_train"].mean()
+        found = {"value": float(part["value"].mean())}
+        for ending, level in levels.items():
+            found |= {f"lower{ending}": np.nan, f"upper{ending}": np.nan}
+            if np.isfinite(part["variance"]).all():
+                pooled = combine_splits(part["value"], part["variance"], *sizes, level)
+                found["value"] = pooled.value
+                found |= {f"lower{ending}": pooled.lower, f"upper{ending}": pooled.upper}
+        if row.get("scale") == "ratio":
+            found = {name: float(np.exp(value)) for name, value in found.items()}
+        row |= found | {"n": round(sizes[0]), "splits": len(part)}
+        rows.append(row | {name: part[name].mean() for name in averaged})
     return pd.DataFrame(rows)
-
-
-def as_ratios(table: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
-    """The same with the ends of the chosen rows, which are logarithms, as ratios."""
-    ends = [end for end in ENDS if end in table]
-    return table.assign(**{end: table[end].where(~chosen, np.exp(table[end])) for end in ends})

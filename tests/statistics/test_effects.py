@@ -7,10 +7,8 @@ from scipy.stats import ttest_1samp
 
 from lib.statistics.effects import (
     CHANGES,
-    ENDS,
     Effect,
     against,
-    as_ratios,
     effect,
     over_replicates,
     over_splits,
@@ -41,14 +39,16 @@ def test_missing_keys_make_a_group_and_groups_keep_their_order():
 
 
 def test_splits_are_pooled_with_their_correction():
-    table = rows(VALUES).assign(variance=0.1, n=[10, 10, 10, 11], n_train=40)
-    row = over_splits(table, ["metric"], averaged=["n_train"]).iloc[0]
+    table = rows(VALUES).assign(variance=0.1, n=[10, 10, 10, 11], n_train=40, scale="difference")
+    both = pd.concat([table, table.assign(scale="ratio")])
+    found = over_splits(both, ["metric", "scale"], averaged=["n_train"], narrow=True)
     for level, ending in ((0.95, ""), (0.9, "_90")):
-        pooled = combine_splits(VALUES, [0.1] * 4, 10.25, 40, level)
-        assert (row[f"lower{ending}"], row[f"upper{ending}"]) == pytest.approx(pooled[1:3])
-    assert row[["n", "splits", "n_train"]].tolist() == [10, 4, 40]
+        pooled = combine_splits(VALUES, [0.1] * 4, 10.25, 40, level)[1:3]
+        ends = found[[f"lower{ending}", f"upper{ending}"]].to_numpy()
+        assert ends[0] == pytest.approx(pooled) and ends[1] == pytest.approx(np.exp(pooled))
+    assert found[["n", "splits", "n_train"]].to_numpy().tolist() == [[10, 4, 40]] * 2
     row = over_splits(table.assign(variance=[0.1, np.nan, 0.1, 0.1]), ["metric"]).iloc[0]
-    assert row["value"] == VALUES.mean() and row[list(ENDS[1:])].isna().all()
+    assert row["value"] == VALUES.mean() and row[["lower", "upper"]].isna().all()
 
 
 def test_an_effect_is_a_paired_t_test_and_empty_without_values():
@@ -77,10 +77,3 @@ def test_changes_are_paired_by_replicate(how):
 def test_without_a_reference_only_values_are_given():
     wanted = [Effect("zms", "rmse"), Effect("ratio", "rmse", "ratio")]
     assert [row["effect"] for row in against(rows(VALUES), None, wanted)] == ["zms"]
-
-
-def test_chosen_rows_become_ratios():
-    table = pd.DataFrame({"value": [0.0, 0.0], "lower": [-1.0, -1.0], "n": 3})
-    found = as_ratios(table, pd.Series([True, False]))
-    assert found["value"].tolist() == [1, 0] and found["lower"].tolist() == [np.exp(-1), -1]
-    assert found["n"].tolist() == [3, 3]
