@@ -15,8 +15,8 @@ import pandas as pd
 from lib.study import results
 from lib.study.config import ExperimentConfig, ParameterError, repository_root
 from lib.study.found import Tables
-from lib.study.staleness import module_hashes
-from lib.study.units import Store, source_hash
+from lib.study.source import module_hashes
+from lib.study.units import Store
 
 C = TypeVar("C", bound=ExperimentConfig, contravariant=True)
 NEWER = "not recorded"  # a parameter that the tables' own run did not know
@@ -78,7 +78,6 @@ def run_experiment(experiment: Experiment[C], config: C) -> Found:
     entry = computed.entry | {
         "config": config.model_dump(mode="json", exclude=set(config.placement)),
         "config_hash": config.hash,
-        "source": source_hash(experiment.__name__),
         "sources": module_hashes(experiment.__name__),
         # Of this run: units that an earlier one had stored cost nothing here.
         "seconds": round(time.perf_counter() - start, 1),

@@ -10,20 +10,17 @@ nobody has shown the numbers to be the same, not that they are not.
 """
 
 import argparse
-import ast
 import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.study import units
 from lib.study.results import read_manifest, write_atomic
+from lib.study.source import DIGITS, file_hash
 
-SOURCE = Path(units.__file__).parents[2]  # the folder that holds the package
-DIGITS = 12  # of a module's hash; enough to tell versions of one file apart
+SOURCE = Path(__file__).parents[2]  # the folder that holds the package
 
 
 class Published(NamedTuple):
@@ -46,30 +43,6 @@ class Published(NamedTuple):
     altered: tuple[str, ...]
 
 
-@cache
-def _source_hash(path: Path, changed: float) -> str:
-    """Hash of a file's syntax; ``changed``, its modification time, keeps the cache honest."""
-    tree = units.without_docstrings(ast.parse(path.read_text("utf-8")))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:DIGITS]
-
-
-def module_hashes(module: str) -> dict[str, str]:
-    """Hash of each file of ``lib`` that a module consists of, without comments and docstrings.
-
-    Parameters
-    ----------
-    module : str
-        Dotted name within ``lib``.
-
-    Returns
-    -------
-    dict of str to str
-        Module name to hexadecimal digits.
-    """
-    files = units.source_files(module)
-    return {name: _source_hash(path, path.stat().st_mtime) for name, path in sorted(files.items())}
-
-
 def present_hashes(modules: Iterable[str], source: Path = SOURCE) -> dict[str, str]:
     """Hashes of these modules below ``source``; those that are gone are left out.
 
@@ -81,7 +54,7 @@ def present_hashes(modules: Iterable[str], source: Path = SOURCE) -> dict[str, s
         path = source.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if path.is_file():
-            found[name] = _source_hash(path, path.stat().st_mtime)
+            found[name] = file_hash(path)[:DIGITS]
     return found
 
 

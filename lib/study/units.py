@@ -8,10 +8,7 @@ docstrings. So a killed run resumes, an edited docstring costs nothing and an ed
 what depends on it.
 """
 
-import ast
 import hashlib
-import importlib
-import importlib.util
 import json
 import os
 import tempfile
@@ -19,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +28,7 @@ from tqdm import tqdm
 
 from lib.data.stored import Result as Result
 from lib.data.stored import Stored as Stored
-
-PACKAGE = "lib"
+from lib.study.source import source_hash
 
 
 class DamagedUnit(UserWarning):
@@ -71,68 +66,6 @@ class Unit:
             "data": {name: value.fingerprint for name, value in sorted(self.data.items())},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        holds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        if isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    return tree
-
-
-def _imports(tree: ast.Module, module: str) -> Iterator[str]:
-    """Modules of this package that ``tree`` names in import statements, at any depth."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), module)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def _source_file(module: str) -> Path | None:
-    if module.split(".")[0] != PACKAGE:
-        return None
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # a name imported from a module, not a module
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin is not None else None
-
-
-def source_files(module: str) -> dict[str, Path]:
-    """The files of this package that ``module`` consists of: itself and all it imports."""
-    found: dict[str, Path] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = None if name in found else _source_file(name)
-        if path is None:
-            continue
-        found[name] = path
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        relative_to = f"{package}.__init__" if path.name == "__init__.py" else name
-        waiting.extend(_imports(ast.parse(path.read_text("utf-8")), relative_to))
-    return found
-
-
-@cache
-def source_hash(module: str) -> str:
-    """SHA-256 of the syntax trees of :func:`source_files`; comments and docstrings do not count.
-
-    A module outside the package (a user's own network) counts by its own file alone.
-    """
-    files = source_files(module)
-    if not files:
-        origin = importlib.import_module(module).__file__
-        files = {module: Path(origin)} if origin is not None else {}
-    digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        tree = without_docstrings(ast.parse(path.read_text("utf-8")))
-        digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
-    return digest.hexdigest()
 
 
 def _checksum(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lib.study.source import module_hashes
 from lib.study.staleness import (
     Published,
     altered_files,
     changed,
     main,
-    module_hashes,
     present_hashes,
     published_runs,
     record_files,

@@ -1,6 +1,3 @@
-import ast
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,8 +13,6 @@ from lib.study.units import (
     Unit,
     missing_units,
     run_units,
-    source_files,
-    source_hash,
 )
 
 
@@ -130,38 +125,6 @@ def test_key_follows_config_data_and_earlier_units():
     }
     assert len(keys) == 6
     assert Unit(double, {"n": 1}).key == Unit(double, {"n": 1}).key
-
-
-def package(tmp_path, monkeypatch, body):
-    """A package of its own, so that no file of ours is touched."""
-    root = tmp_path / "madepackage"
-    root.mkdir(exist_ok=True)
-    (root / "__init__.py").write_text("")
-    (root / "low.py").write_text(body)
-    (root / "high.py").write_text("from madepackage.low import f\n\n\ndef g():\n    return f()\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(units, "PACKAGE", "madepackage")
-    for name in [name for name in sys.modules if name.startswith("madepackage")]:
-        del sys.modules[name]
-    source_hash.cache_clear()
-    return source_hash("madepackage.high")
-
-
-def test_a_line_makes_stale_a_docstring_or_comment_does_not(tmp_path, monkeypatch):
-    plain = package(tmp_path, monkeypatch, "def f():\n    return 1\n")
-    documented = '"""Module."""\n\n\ndef f():\n    """Say."""\n    # why\n    return 1\n'
-    assert package(tmp_path, monkeypatch, documented) == plain
-    assert package(tmp_path, monkeypatch, "def f():\n    return 2\n") != plain
-    source_hash.cache_clear()
-
-
-def test_every_import_of_the_package_counts():
-    files = source_files("lib.data.leakage")
-    assert {"lib.data.leakage", "lib.data.splits", "lib.data.dataset", "lib.sequences"} <= set(
-        files
-    )
-    assert "lib.study.units" not in files
-    assert all(ast.parse(path.read_text("utf-8")) for path in files.values())
 
 
 @pytest.mark.parametrize(
