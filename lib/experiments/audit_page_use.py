@@ -9,9 +9,9 @@ from IPython.display import Markdown
 
 from lib.experiments.audit_page import data_name, part_name, part_names, table_of
 from lib.experiments.audit_your_own import Config
-from lib.experiments.selective_page import RULES
-from lib.experiments.selective_page import SCORES as RANKED
 from lib.page.charts import Figure, Table, dots, lines
+from lib.page.names import RULES
+from lib.page.names import SCORES as RANKED
 from lib.page.notes import interval, plain
 from lib.study.found import Tables
 

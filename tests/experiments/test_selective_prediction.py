@@ -1,14 +1,10 @@
-import json
-
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from scipy import stats
 
 from lib.experiments import (
     mpra_gc_ood,
-    selective_page,
     selective_tables,
     simulation_shifts,
 )
@@ -19,7 +15,6 @@ from lib.experiments.selective_prediction import Config, run, world_arms
 from lib.experiments.selective_scores import scored
 from lib.experiments.sim_arms import Condition, Sizes
 from lib.metrics import selective
-from lib.page.charts import Figure, Table
 from lib.study import results
 from lib.study.units import Store
 
@@ -322,30 +317,3 @@ def test_full_profile_meets_the_floor():
     assert [arm.world_seed for arm in homes] == [arm.world_seed for arm in noisy] == list(range(10))
     assert len({condition.severity for _, own in arms for condition in own} - {0.0}) == 4
     assert len(config.assays.split_seeds) == 5 and config.assays.epochs >= 20
-
-
-def test_page_is_made_of_the_tables(found):
-    tables, config = found
-    said = selective_page.answer(tables, config).data
-    assert "not for conclusions" in said and "nan" not in said
-    figures = [
-        selective_page.curve_figure(tables, "measured", "a"),
-        selective_page.curve_figure(tables, "noise_free", "b"),
-        selective_page.score_figure(tables),
-        selective_page.shift_curve_figure(tables),
-        selective_page.audit_figure(tables, "fixed_coverage", "share kept", "c"),
-        selective_page.audit_figure(tables, "risk_over_target", "risk", "d"),
-        selective_page.noise_figure(tables),
-    ]
-    shown = [
-        selective_page.summary_table(tables),
-        selective_page.trivial_table(tables),
-        selective_page.rejected_table(tables),
-        selective_page.audit_table(tables),
-    ]
-    assert all(isinstance(item, Figure) and len(item.data) for item in figures)
-    assert all(isinstance(item, Table) and len(item.data) for item in shown)
-    for item in figures:
-        text = json.dumps(item.spec, allow_nan=False)  # NaN would not be JSON for a browser
-        assert len(text) < 300_000
-    assert pd.concat([item.data for item in shown]).notna().any(axis=None)
