@@ -9,12 +9,14 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.motif_recovery import BEST_AREA, Config
-from lib.experiments.sim_page import MODEL_NAMES, OPTION_NAMES, SHIFT_NAMES
 from lib.page.charts import Figure, Table, dots
 from lib.page.grammar import listed
 from lib.page.grammar import one as first
 from lib.page.logos import Drawing, Span, score_logos
 from lib.page.names import DATA
+from lib.page.names import MODELS as MODEL_NAMES
+from lib.page.names import OPTIONS as OPTION_NAMES
+from lib.page.names import SHIFTS as SHIFT_NAMES
 from lib.page.notes import interval, profile_note
 from lib.study.found import Tables
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 from pydantic import Field, field_validator
+from scipy.stats import norm
 
 from lib.experiments import realism
 from lib.experiments.baseline_fits import SIMULATED_BASELINES
@@ -30,8 +31,11 @@ from lib.experiments.worlds import (
     run_judging,
 )
 from lib.metrics.evaluate import MIN_BIN
+from lib.motifs.pwm import jaspar
 from lib.simulator import SHIFTS, dial_table
 from lib.simulator.anchors import digest
+from lib.simulator.programs import MOTIFS
+from lib.simulator.shifts import perturbed
 from lib.statistics.effects import over_replicates
 from lib.study.config import Names, Numbers, Seeds, known_names
 from lib.study.found import Tables
@@ -44,6 +48,7 @@ GC_BLIND = "term_off"
 REWIRING = Condition("effect_rewiring", distance=0.5)  # at which its claims are judged
 MILD = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
 NOISY = Condition("noise", 1.0)
+SHOWN_MOTIFS = 3
 
 KEYS = (
     *("data", "split", "shift", "family", "severity", "condition"),
@@ -232,6 +237,36 @@ def coverage_table(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["split", "shift", "severity", "condition", "by", "bin"]
     found = over_replicates(table[table["elements"] >= MIN_BIN], keys, averaged=["elements"])
     return found.round({"elements": 0})
+
+
+def noise_arithmetic(rows: pd.DataFrame) -> pd.DataFrame:
+    """The CNN's coverage where noise is raised at test only, beside what arithmetic expects."""
+    keep = rows["seed"].isna() & (rows["shift"] == "noise") & (rows["split"] == "shifted")
+    keep &= (rows["model"] == MAIN_MODEL) & (rows["uncertainty"] == "single")
+    own = rows[keep & (rows["n_train"] == rows["n_train"].max())]
+    widths = own[own["metric"] == "mpiw_90"].set_index("severity")
+    covered = own[own["metric"] == "picp_90"]
+    k = covered["severity"].map(widths["value"] / widths["oracle"])
+    return covered.assign(arithmetic=2 * norm.cdf(norm.ppf(0.95) * k) - 1)
+
+
+def perturbed_motifs(world_seed: int) -> pd.DataFrame:
+    """Motifs as PWM perturbation leaves them in a world, position by position."""
+    parts = []
+    for place, pwm in enumerate(jaspar(MOTIFS)[:SHOWN_MOTIFS]):
+        for strength in (0.0, 0.5, 1.0):
+            odds = perturbed(pwm, strength, world_seed, place).probabilities.T
+            part = pd.DataFrame(odds, columns=list("ACGT"))
+            parts.append(part.assign(motif=pwm.name, severity=strength))
+    return pd.concat(parts, ignore_index=True)
+
+
+def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables that follow from the rows: ``noise_arithmetic``, ``perturbed_motifs``."""
+    return {
+        "noise_arithmetic": noise_arithmetic(rows),
+        "perturbed_motifs": perturbed_motifs(int(rows["seed"].min())),
+    }
 
 
 def run(config: Config, store: Store) -> Tables:

@@ -131,6 +131,19 @@ def wide(rows: pd.DataFrame, index: list[str], columns: str, caption: str, *,
     return Table(name(table.rename_axis(None, axis=1).reset_index(), **words), caption)
 
 
+def columns(
+    rows: pd.DataFrame, line: Names, cells: Mapping[str, tuple[str, str]], caption: str
+) -> Table:
+    """One line per value of a column; in each column a metric's ``interval``, or a number of it."""
+    ((key, title),) = line.items()
+    parts = {}
+    for label, (metric, kind) in cells.items():
+        part = pick(rows, metric=metric)
+        text = texts(part) if kind == "interval" else part[kind].map("{:.2f}".format)
+        parts[label] = pd.Series(list(text), index=part[key])
+    return Table(pd.concat(parts, axis=1).rename_axis(title).reset_index(), caption)
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as an English list."""
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)

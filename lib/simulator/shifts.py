@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.motifs.binding import occupancy
-from lib.motifs.pwm import perturb
+from lib.motifs.pwm import PWM, perturb
 from lib.simulator.activity import Program, matched_potentials
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.assay import SD, Assay, Batch
@@ -224,10 +224,15 @@ def _cell_type(law: Law, world: World, shift: Shift) -> Law:
     return law._replace(program=replace(law.program, coefficients=mixed))
 
 
+def perturbed(pwm: PWM, severity: float, world_seed: int, place: int) -> PWM:
+    """How the factor at a place of a world's program reads sequences after PWM perturbation."""
+    return perturb(pwm, severity, np.random.default_rng([world_seed, 104, place]), sd=PWM_NOISE)
+
+
 def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
     motifs = tuple(
-        perturb(pwm, shift.severity, np.random.default_rng([world.seed, 104, i]), sd=PWM_NOISE)
-        for i, pwm in enumerate(law.program.motifs)
+        perturbed(pwm, shift.severity, world.seed, place)
+        for place, pwm in enumerate(law.program.motifs)
     )
     sample = world.reference[:MATCHING_SIZE]
     target = occupancy(sample, law.program.scanner).mean(axis=0)

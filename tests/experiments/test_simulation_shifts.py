@@ -4,13 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments import sim_page, sim_page_real, sim_page_tables
 from lib.experiments.shift_effects import beyond_gc, hidden_effects
-from lib.experiments.simulation_shifts import Config, plan, run
+from lib.experiments.simulation_shifts import Config, derive, plan, run
 from lib.experiments.worlds import Arm, Condition, Sizes, test_data, training_data
-from lib.page import notes as page
-from lib.page.charts import Figure, Table
-from lib.page.logos import Drawing
+from lib.motifs.pwm import jaspar
+from lib.simulator.programs import MOTIFS
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store
@@ -189,33 +187,18 @@ def test_rows_keep_the_contract(found, config, tmp_path):
     assert set(read["family"].dropna()) == {"covariate", "concept", "technical"}
 
 
-def test_page_is_made_of_the_tables(found, config):
-    assert "not for conclusions" in sim_page.answer(found, config).data
-    shown = [
-        sim_page.coverage_map(found, config),
-        sim_page.error_map(found, config),
-        *(sim_page.dose_figure(found, config, family) for family in sim_page.FAMILIES),
-        sim_page.accuracy_figure(found, config),
-        sim_page.architecture_figure(found, config),
-        sim_page.treatment_figure(found, config),
-        sim_page.conditional_figure(found, config, "gc_decile", "GC", "by-gc"),
-        sim_page.hidden_figure(found),
-        sim_page_tables.zms_table(found, config),
-        sim_page_tables.score_table(found, config),
-        sim_page_tables.matched_table(found, config),
-        sim_page_tables.noise_arithmetic(found, config),
-        sim_page_tables.dial_page(found),
-        sim_page_tables.severity_table(found, config),
-        sim_page_real.realism_table(found),
-        sim_page_real.activity_figure(found),
-        sim_page_real.variance_figure(found),
-        sim_page_real.learning_figure(found),
-        sim_page_real.network_learning_figure(found, config),
-        sim_page_real.perturbed_logos(config),
-        page.settings(config),
-    ]
-    assert all(isinstance(item, Figure | Table | Drawing) for item in shown)
-    assert all(len(item._repr_html_()) < 400_000 for item in shown)
+def test_noise_at_test_only_is_arithmetic(found):
+    table = derive(found.rows, found.tables)["noise_arithmetic"]
+    assert len(table) == 1 and table["severity_measured"].iloc[0] > 0.5
+    assert table["arithmetic"].iloc[0] == pytest.approx(table["value"].iloc[0], abs=0.1)
+
+
+def test_severity_zero_perturbs_no_motif(found):
+    table = derive(found.rows, found.tables)["perturbed_motifs"]
+    assert np.allclose(table[list("ACGT")].sum(axis=1), 1)
+    first = {s: part[list("ACGT")].to_numpy() for s, part in table.groupby("severity")}
+    motifs = np.concatenate([pwm.probabilities.T for pwm in jaspar(MOTIFS)[:3]])
+    assert np.allclose(first[0.0], motifs) and not np.allclose(first[1.0], motifs)
 
 
 def test_drop_beyond_gc_by_hand():
