@@ -16,8 +16,7 @@ from lib.experiments.audit_table import Forecasts, Part
 from lib.experiments.selective_measures import Judged, Rule, judge, make_rules
 from lib.experiments.selective_measures import Part as Ranked
 from lib.experiments.selective_scores import STD
-from lib.metrics import diagnosis
-from lib.metrics.audit import all_metrics, audit
+from lib.metrics.audit import all_metrics, audit, coverage_by
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, evaluate
 from lib.repair.detection import centre_distance
 
@@ -89,7 +88,7 @@ def _as_they_are(forecasts: Forecasts, part: Part) -> pd.DataFrame:
     tables = [pd.DataFrame({"metric": list(values), "value": list(values.values())})]
     tables[0] = tables[0].assign(by="", bin="", n=len(part.rows))
     for name, cells in forecasts.by.items():
-        found = diagnosis.coverage_by(*forecast, cells[part.rows])
+        found = coverage_by(*forecast, cells[part.rows])
         found["bin"] = np.array(forecasts.labels[name])[found["bin"]]
         found = found.rename(columns={"coverage": "picp_90", "mpiw": "mpiw_90"})
         metrics = ["picp_90", "mpiw_90", "rmse", "zms"]
@@ -128,18 +127,13 @@ def diagnoses(forecasts: Forecasts) -> dict[str, pd.DataFrame]:
         with np.errstate(invalid="ignore"):
             tables = audit(*forecast, rng, by=by, climatology=climatology(forecasts))
         # Deciles are those of the whole table, so that a bin means the same in every part.
-        coverage = tables.coverage[tables.coverage["by"] != "mean_decile"].copy()
+        coverage = tables["coverage"]
+        coverage = coverage[coverage["by"] != "mean_decile"].copy()
         coverage["bin"] = [
             forecasts.labels[name][cell]
             for name, cell in zip(coverage["by"], coverage["bin"], strict=True)
         ]
-        named = {
-            "bands": tables.metrics,
-            "pit": tables.pit,
-            "reliability": tables.reliability,
-            "coverage": coverage,
-        }
-        for name, table in named.items():
+        for name, table in (tables | {"coverage": coverage}).items():
             kept = table.assign(data=forecasts.data, part=part.name, rows=len(part.rows))
             found.setdefault(name, []).append(kept)
     return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}

@@ -12,7 +12,7 @@ import pandas as pd
 from lib.data.table import numbers
 from lib.experiments.audit_reading import harmless
 from lib.experiments.audit_table import MOST_LABELS, Forecasts
-from lib.metrics.accuracy import pearson_r, rmse
+from lib.metrics.scores import pearson_r, rmse
 from lib.statistics.paired import decompose, paired_assay
 
 COLUMNS = ("pair", "condition")

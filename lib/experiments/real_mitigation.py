@@ -30,7 +30,7 @@ from lib.experiments.repair_scoring import (
     gc_bins,
     labelled_columns,
 )
-from lib.metrics.coverage import interval as gaussian_interval
+from lib.metrics.scores import interval as gaussian_interval
 from lib.repair.conformal import Interval
 from lib.repair.recalibration import std_scaling
 from lib.statistics.paired import PairedAssay, line_between

@@ -15,8 +15,8 @@ from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split, group_split
 from lib.experiments.gc_tables import strand_pairs
 from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, world_of
-from lib.metrics.accuracy import pearson_r
 from lib.metrics.evaluate import MIN_BIN
+from lib.metrics.scores import pearson_r
 from lib.models.baselines import kmer_ridge
 from lib.simulator import assay_codes, simulate
 from lib.study.units import Placement, Result, Store, Unit, run_units

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from lib.data.dataset import FloatArray, IndexArray
 from lib.experiments.sim_arms import TEST_SEED, Arm, Condition, test_data, world_of
-from lib.metrics.accuracy import r2_cod
+from lib.metrics.scores import r2_cod
 from lib.models import build
 from lib.models.baselines import feature_ridge
 from lib.motifs.binding import scan, score_threshold

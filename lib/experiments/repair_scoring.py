@@ -16,8 +16,8 @@ import pandas as pd
 from lib.arrays import group_codes, merge_groups
 from lib.data.dataset import FloatArray, IndexArray
 from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_totals, percentile_interval
-from lib.metrics.coverage import interval as gaussian_interval
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
+from lib.metrics.scores import interval as gaussian_interval
 from lib.repair.conformal import (
     InfiniteIntervalWarning,
     Interval,

@@ -31,7 +31,7 @@ from lib.experiments.repair_scoring import (
     oracle_values,
 )
 from lib.experiments.sim_arms import Arm, Condition, Sizes, test_data, training_data, world_of
-from lib.metrics.coverage import coverage_under_scale
+from lib.metrics.scores import coverage_under_scale
 from lib.repair.conformal import conformal_quantile
 from lib.simulator.assay import Assay
 from lib.simulator.sample import known_truth

@@ -13,8 +13,7 @@ import pandas as pd
 from lib.arrays import as_count, ranks
 from lib.data.dataset import FloatArray
 from lib.experiments.twin_curves import no_change
-from lib.metrics.accuracy import spearman_r
-from lib.metrics.scoring import crps_gaussian
+from lib.metrics.scores import crps_gaussian, spearman_r
 
 KEYS: Final = ["shift", "condition", "metric", "axis"]
 

@@ -18,15 +18,17 @@ from lib.data.dataset import FloatArray, IndexArray, Truth
 from lib.experiments.selective_scores import STD, TRIVIAL
 from lib.metrics.bootstrap import draw_variance, weight_blocks
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
-from lib.metrics.resampling import selective_metrics
 from lib.metrics.selective import (
     augrc,
     average_ties,
+    crc_threshold,
+    ltt_threshold,
     relative_gain,
     retained_profile,
     risk_coverage,
+    selective_metrics,
+    threshold_at,
 )
-from lib.metrics.thresholds import crc_threshold, ltt_threshold, threshold_at
 from lib.repair.conformal import one_per_group
 
 HALF = 0.5  # coverage at which elements are ranked, and at which the first rule is fixed

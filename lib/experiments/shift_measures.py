@@ -13,7 +13,7 @@ from lib.data.dataset import FloatArray, SequenceDataset
 from lib.experiments.baseline_fits import SIMULATED_BASELINES, baseline_forecast, baseline_unit
 from lib.experiments.worlds import Condition, Forecast, Judge, metric_table
 from lib.metrics.bands import gaussian_band
-from lib.metrics.coverage import picp
+from lib.metrics.scores import picp
 from lib.models.baselines import constant_sigma, sigma_regression
 from lib.repair.recalibration import std_scaling
 from lib.simulator.activity import responses

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from lib.data.dataset import FloatArray
-from lib.metrics._elements import half_width
+from lib.metrics.columns import half_width
 from lib.study.results import read
 
 METRICS: Final = ("coverage_drop", "zms_ratio", "rmse_ratio", "crps_ratio", "aurc_ratio")

@@ -26,9 +26,9 @@ from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split
 from lib.experiments.fits import fitting
 from lib.experiments.tuning import tuned
-from lib.metrics.accuracy import r2_cod, rmse
 from lib.metrics.audit import all_metrics
-from lib.metrics.decomposition import zms_decomposition
+from lib.metrics.calibration import zms_decomposition
+from lib.metrics.scores import r2_cod, rmse
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.sample import known_truth

@@ -1,22 +1,53 @@
-"""Does the predicted std match the errors: on average, by its own size, over all levels.
+"""Does the predicted std match the errors: over all levels, by its own size, and why not.
 
 In: ``mean``, ``std``, ``target``, vectors ``(n,)`` in one unit; ``z = (target - mean) / std``. Out:
-a float, or an array where said. Fewer elements than a metric needs: NaN. Bins hold equal counts (up
-to one) in the order of ``std``, ties in row order; no more bins than elements allow. "ECE" is not
-used: its definitions differ (Wibbeke 2025, arXiv 2508.17761).
+a float, or an array where said; too few elements give NaN. Bins hold equal counts (up to one) in
+the order of ``std``, ties in row order; no more bins than elements allow. "ECE" is not used: its
+definitions differ (Wibbeke 2025, arXiv 2508.17761). Each metric is defined once, as a function of
+sums per level, per bin or in an order: the public functions take the sums of all elements,
+``*_metrics`` those under resampling weights ``(n_groups, draws)``, ``lib.metrics.bands`` drawn
+ones.
+
+Examples
+--------
+>>> case = [1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2]
+>>> round(mace(*case), 9), round(rmsce(*case), 9), round(mace(*case, kind="quantile"), 9)
+(0.373333333, 0.416575748, 0.237575758)
+>>> forecast = [0, 0], [1, 2], [2, 2]
+>>> ence(*forecast, bins=2), uce(*forecast, bins=2)  # (1 + 0) / 2; (|4 - 1| + |4 - 4|) / 2
+(0.5, 1.5)
+>>> round(zve([0] * 4, [1, 1, 2, 2], [0, 2, 0, 4], bins=2), 12)  # both bins have var z = 2
+2.0
+>>> pit_ks([0], [1], [0]), round(zms_robust([0] * 3, [1] * 3, [0.1, 0.67448975, 50]), 6)
+(0.5, 1.0)
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
+from scipy import sparse
+from scipy.special import ndtr, ndtri
 
-from lib.arrays import FloatArray, as_count, as_forecast, as_std, ranks, stable_order
-from lib.metrics.accuracy import _correlation
+from lib.arrays import (
+    FloatArray,
+    GroupCodes,
+    IntArray,
+    as_count,
+    as_forecast,
+    as_std,
+    as_vector,
+    stable_order,
+)
+from lib.metrics.columns import Values
 
-CurveType = Literal["interval", "quantile"]
+Kind = Literal["interval", "quantile"]
+Weighted = Callable[[FloatArray], Values]
 CHI2_MEDIAN = 0.45493642311957305  # median of a chi-squared variable with one degree of freedom
+BINS = 20
+POINTS = 100
+_ALL = np.ones((1, 1))  # the weight of a table that is not resampled
 
 
 def _z(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> FloatArray:
@@ -29,39 +60,24 @@ def pit(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> FloatArray:
 
     Uniform when calibrated; a U shape is overconfident, a hump underconfident, a slope biased.
     Uniform over all does not mean uniform in any subset (Gneiting, Balabdaoui & Raftery 2007).
-
-    Examples
-    --------
-    >>> pit([0, 0], [1, 1], [0, 1.959963984540054]).round(6).tolist()
-    [0.5, 0.975]
     """
     return ndtr(_z(mean, std, target))
 
 
-def pit_ks(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Largest distance between the distribution of the PIT and the uniform one.
-
-    The Kolmogorov-Smirnov statistic. Lower is better, in [1 / 2n, 1]; NaN for n = 0. Of order 1 /
-    sqrt(n) for a perfect forecast, and weak in the tails.
-
-    Examples
-    --------
-    >>> pit_ks([0], [1], [0])
-    0.5
-    """
-    u = np.sort(pit(mean, std, target))
-    if not len(u):
-        return float("nan")
-    steps = np.arange(len(u) + 1) / len(u)
-    return float(max((steps[1:] - u).max(), (u - steps[:-1]).max()))
+def _levels(z: FloatArray, kind: Kind, points: int) -> IntArray:
+    """For each element the first of even levels whose interval, or quantile, reaches it."""
+    grid = np.linspace(0, 1, points)
+    if kind == "interval":
+        return np.searchsorted(ndtri((1 + grid) / 2), np.abs(z), side="left")
+    return np.searchsorted(ndtri(grid), z, side="left")
 
 
 def calibration_curve(
     mean: ArrayLike,
     std: ArrayLike,
     target: ArrayLike,
-    kind: CurveType = "interval",
-    points: int = 100,
+    kind: Kind = "interval",
+    points: int = POINTS,
 ) -> tuple[FloatArray, FloatArray]:
     """Expected and observed proportions on an even grid over [0, 1], each ``(points,)``.
 
@@ -75,56 +91,13 @@ def calibration_curve(
     >>> observed.tolist()  # at levels 0, 0.5, 1
     [0.0, 0.5, 1.0]
     """
-    u = pit(mean, std, target)
+    z = _z(mean, std, target)
     if kind not in ("interval", "quantile"):
         raise ValueError(f"kind is {kind!r}; 'interval' or 'quantile' would do")
     expected = np.linspace(0, 1, as_count("points", points, 2))
-    if not len(u):
-        return expected, np.full(len(expected), np.nan)
-    inner = np.abs(2 * u - 1) if kind == "interval" else u
-    return expected, np.searchsorted(np.sort(inner), expected, side="right") / len(u)
-
-
-def mace(
-    mean: ArrayLike,
-    std: ArrayLike,
-    target: ArrayLike,
-    kind: CurveType = "interval",
-    points: int = 100,
-) -> float:
-    """Mean absolute distance of observed from expected proportions.
-
-    Lower is better, in [0, 0.5]; NaN for n = 0. State the ``kind``: a std that is too small pulls
-    the quantile curve symmetrically about one half and looks half as bad. Says nothing of
-    sharpness. Source: Chung et al. 2021 (uncertainty-toolbox).
-
-    Examples
-    --------
-    >>> round(mace([1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2]), 12)
-    0.373333333333
-    """
-    expected, observed = calibration_curve(mean, std, target, kind, points)
-    return float(np.mean(np.abs(observed - expected)))
-
-
-def rmsce(
-    mean: ArrayLike,
-    std: ArrayLike,
-    target: ArrayLike,
-    kind: CurveType = "interval",
-    points: int = 100,
-) -> float:
-    """Root mean squared distance of observed from expected proportions.
-
-    Lower is better, in [0, 0.58]; NaN for n = 0. As ``mace``, weighting the worst levels more.
-
-    Examples
-    --------
-    >>> round(rmsce([1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2]), 12)
-    0.416575747656
-    """
-    expected, observed = calibration_curve(mean, std, target, kind, points)
-    return float(np.sqrt(np.mean((observed - expected) ** 2)))
+    if not len(z):
+        return expected, np.full(points, np.nan)
+    return expected, np.cumsum(np.bincount(_levels(z, kind, points), minlength=points)) / len(z)
 
 
 def area_between(expected: FloatArray, observed: FloatArray) -> FloatArray:
@@ -137,87 +110,213 @@ def area_between(expected: FloatArray, observed: FloatArray) -> FloatArray:
     return np.sum(np.diff(expected) * np.where(crossing, halves, total) / 2, axis=-1)
 
 
+def curve_distances(observed: FloatArray) -> Values:
+    """``mace``, ``rmsce`` and ``miscal_area`` of proportions whose last axis is the even grid."""
+    expected = np.linspace(0, 1, observed.shape[-1])
+    gap = np.abs(observed - expected)
+    return {
+        "mace": gap.mean(axis=-1),
+        "rmsce": np.sqrt((gap**2).mean(axis=-1)),
+        "miscal_area": area_between(expected, observed),
+    }
+
+
+def mace(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
+    """Mean absolute distance of observed from expected proportions, over 100 levels.
+
+    Lower is better, in [0, 0.5]; NaN for n = 0. State the ``kind``: a std that is too small pulls
+    the quantile curve symmetrically about one half and looks half as bad. Says nothing of
+    sharpness. Source: Chung et al. 2021 (uncertainty-toolbox).
+    """
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["mace"])
+
+
+def rmsce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
+    """Root mean squared distance of observed from expected proportions, over 100 levels.
+
+    Lower is better, in [0, 0.58]; NaN for n = 0. As ``mace``, weighting the worst levels more.
+    """
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["rmsce"])
+
+
 def miscal_area(
-    mean: ArrayLike,
-    std: ArrayLike,
-    target: ArrayLike,
-    kind: CurveType = "interval",
-    points: int = 100,
+    mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval"
 ) -> float:
     """Miscalibration area: between the linearly joined curve and the diagonal. Also called AUCE.
 
     Lower is better, in [0, 0.5]; NaN for n = 0. A std twice too small and one twice too large both
     give 0.2048 in the limit: print ``picp`` for the direction. Source: Tran et al. 2020.
-
-    Examples
-    --------
-    >>> round(miscal_area([0, 0], [1, 1], [0.0, 0.0], points=2), 12)  # curve from (0, 1) to (1, 1)
-    0.5
     """
-    return float(area_between(*calibration_curve(mean, std, target, kind, points)))
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["miscal_area"])
 
 
-def binned_by_std(std: FloatArray, bins: int, least: int = 1) -> list[np.ndarray]:
-    """Row numbers of equal-count bins in the order of ``std``, each of at least ``least`` rows."""
-    bins = min(as_count("bins", bins), len(std) // least)
-    return np.array_split(stable_order(std), bins) if bins else []
+def _table(
+    values: FloatArray, cells: IntArray, n_cells: int, groups: GroupCodes | None
+) -> FloatArray | sparse.csr_array:
+    """Sums per cell and group, ``(n_cells, n_groups)``; one column for no groups."""
+    if groups is None:
+        return np.bincount(cells, weights=values, minlength=n_cells)[:, None]
+    return sparse.csr_array((values, (cells, groups.codes)), shape=(n_cells, groups.n_groups))
 
 
-def ence(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = 20) -> float:
+def curve_metrics(z: FloatArray, groups: GroupCodes | None = None) -> Weighted:
+    """``mace``, ``rmsce``, ``miscal_area`` (interval type, 100 levels) as functions of weights."""
+    counts = _table(np.ones_like(z), _levels(z, "interval", POINTS), POINTS, groups)
+
+    def weighted(weights: FloatArray) -> Values:
+        observed = np.cumsum(counts @ weights, axis=0).T
+        return curve_distances(observed / observed[:, -1:])
+
+    return weighted
+
+
+def bin_sizes(n: int, bins: int, least: int = 1) -> IntArray:
+    """Sizes of equal-count bins of ``n`` elements, each of at least ``least``; none for too few."""
+    count = min(as_count("bins", bins), n // least)
+    return n // max(count, 1) + (np.arange(count) < n % max(count, 1)).astype(np.int64)
+
+
+def _mean_of_known(values: FloatArray) -> FloatArray:
+    known = ~np.isnan(values)
+    return np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
+
+
+def bin_distances(error: FloatArray, variance: FloatArray, count: FloatArray) -> Values:
+    """``ence`` and ``uce`` from sums ``(bins, draws)`` of squared errors and predicted variances.
+
+    Bins that a draw empties drop out.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "ence": _mean_of_known(np.abs(np.sqrt(error / variance) - 1)),
+            "uce": np.sum(np.abs(error - variance), axis=0) / count.sum(axis=0),
+        }
+
+
+def zve_of(variances: FloatArray) -> FloatArray:
+    """``zve`` from the variances of z ``(bins, draws)``; those that are NaN are left out."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.exp(_mean_of_known(np.abs(np.log(np.maximum(variances, 0)))))
+
+
+def binned_metrics(
+    z: FloatArray,
+    std: FloatArray,
+    groups: GroupCodes | None = None,
+    bins: int = BINS,
+    order: IntArray | None = None,
+) -> Weighted:
+    """``ence``, ``uce``, ``zve`` as functions of weights; bins are those of the full sample.
+
+    ``order`` is the stable order of ``std`` if known.
+    """
+    order = stable_order(std) if order is None else order
+    sizes, pairs = bin_sizes(len(std), bins), bin_sizes(len(std), bins, least=2)
+
+    def cells(sizes: IntArray) -> IntArray:
+        numbers = np.empty(len(std), np.int64)
+        numbers[order] = np.repeat(np.arange(len(sizes)), sizes)
+        return numbers
+
+    cell = cells(sizes)
+    error = _table((std * z) ** 2, cell, len(sizes), groups)
+    variance = _table(std * std, cell, len(sizes), groups)
+    count = _table(np.ones_like(z), cell, len(sizes), groups)
+    if len(pairs):
+        if len(pairs) < len(sizes):
+            cell = cells(pairs)
+        if groups is None:  # about the mean of the bin: the difference of squares loses no digits
+            z = z - (np.bincount(cell, weights=z) / pairs)[cell]
+        total, square = (_table(values, cell, len(pairs), groups) for values in (z, z * z))
+        number = _table(np.ones_like(z), cell, len(pairs), groups)
+
+    def weighted(weights: FloatArray) -> Values:
+        out = bin_distances(error @ weights, variance @ weights, count @ weights)
+        if not len(pairs):
+            return out | {"zve": np.full(weights.shape[1], np.nan)}
+        n, first = number @ weights, total @ weights
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = (square @ weights - first * first / n) / (n - 1)
+        return out | {"zve": zve_of(np.where(n < 2, np.nan, spread))}
+
+    return weighted
+
+
+def ence(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
     """Expected normalised calibration error: mean over bins of |RMSE - RMV| / RMV.
 
     Lower is better, at least 0; NaN for n = 0. RMV is the root of the mean predicted variance. Its
     value for a perfect forecast grows as sqrt(bins / n): compare with the null band, never with 0.
     Source: Levi et al. 2019 (arXiv 1905.11659); Pernot 2023.
-
-    Examples
-    --------
-    >>> ence([0, 0], [1, 2], [2, 2], bins=2)  # (|2 - 1| / 1 + |2 - 2| / 2) / 2
-    0.5
     """
-    mean, std, target = as_forecast(mean, std, target)
-    error, variance = (target - mean) ** 2, std**2
-    parts = [
-        abs(np.sqrt(error[rows].mean() / variance[rows].mean()) - 1)
-        for rows in binned_by_std(std, bins)
-    ]
-    return float(np.mean(parts)) if parts else float("nan")
+    return _binned("ence", mean, std, target, bins)
 
 
-def uce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = 20) -> float:
+def uce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
     """Uncertainty calibration error: mean over elements of the bin's |MSE - mean variance|.
 
     Lower is better, at least 0, in squared units of the target; NaN for n = 0. The bins of largest
     std dominate. Source: Laves et al. 2020.
-
-    Examples
-    --------
-    >>> uce([0, 0], [1, 2], [2, 2], bins=2)  # (|4 - 1| + |4 - 4|) / 2
-    1.5
     """
-    mean, std, target = as_forecast(mean, std, target)
-    error, variance = (target - mean) ** 2, std**2
-    parts = [
-        len(rows) * abs(error[rows].mean() - variance[rows].mean())
-        for rows in binned_by_std(std, bins)
-    ]
-    return float(np.sum(parts) / len(std)) if parts else float("nan")
+    return _binned("uce", mean, std, target, bins)
 
 
-def zms(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Mean squared z: average calibration of the variance.
+def zve(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
+    """Z-variance error: exp of the mean over bins of |log var z|.
 
-    Best at 1, above it overconfident, at least 0; NaN for n = 0. Mixes bias with wrong variance,
-    and heavy tails move it: see ``zms_robust`` and ``zms_decomposition``. Source: Pernot 2024
-    (2402.10043).
-
-    Examples
-    --------
-    >>> zms([0, 0], [1, 2], [1, 4])  # (1 + 4) / 2
-    2.5
+    Best at 1, at least 1; NaN for n < 2; infinite when a bin has constant z. As ``ence``, its value
+    for a perfect forecast grows with the number of bins. Source: Pernot 2023.
     """
+    return _binned("zve", mean, std, target, bins)
+
+
+def _binned(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int) -> float:
     z = _z(mean, std, target)
-    return float(np.mean(z * z)) if len(z) else float("nan")
+    if not len(z):
+        return float("nan")
+    return float(binned_metrics(z, as_std("std", std), bins=bins)(_ALL)[name][0])
+
+
+def ordered_metrics(z: FloatArray, groups: GroupCodes | None = None) -> Weighted:
+    """``pit_ks`` and ``zms_robust`` as functions of weights."""
+    size = np.abs(z)
+    if groups is None:
+        codes = []
+        u, square = ndtr(np.sort(z))[:, None], np.sort(size) ** 2
+    else:
+        orders = np.argsort(z), np.argsort(size)
+        codes = [groups.codes[order] for order in orders]
+        u, square = ndtr(z[orders[0]])[:, None], size[orders[1]] ** 2
+
+    def mass(which: int, weights: FloatArray) -> FloatArray:
+        if groups is None:
+            return np.arange(1.0, len(z) + 1)[:, None]
+        return np.cumsum(weights[codes[which]], axis=0)
+
+    def weighted(weights: FloatArray) -> Values:
+        steps = mass(0, weights)
+        steps /= steps[-1]
+        before = np.vstack([np.zeros(steps.shape[1]), steps[:-1]])
+        distance = np.maximum((steps - u).max(axis=0), (u - before).max(axis=0))
+        heap = mass(1, weights)
+        half = heap[-1] / 2
+        low, high = (heap >= half).argmax(axis=0), (heap > half).argmax(axis=0)
+        return {"pit_ks": distance, "zms_robust": (square[low] + square[high]) / 2 / CHI2_MEDIAN}
+
+    return weighted
+
+
+def _ordered(name: str, z: FloatArray) -> float:
+    return float(ordered_metrics(z)(_ALL)[name][0]) if len(z) else float("nan")
+
+
+def pit_ks(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
+    """Largest distance between the distribution of the PIT and the uniform one.
+
+    The Kolmogorov-Smirnov statistic. Lower is better, in [1 / 2n, 1]; NaN for n = 0. Of order 1 /
+    sqrt(n) for a perfect forecast, and weak in the tails.
+    """
+    return _ordered("pit_ks", _z(mean, std, target))
 
 
 def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
@@ -225,91 +324,85 @@ def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
 
     Best at 1, above it overconfident, at least 0; NaN for n = 0. Single large errors do not move
     it, so it misses tails; under heavy-tailed but right variance it falls below 1.
+    """
+    return _ordered("zms_robust", _z(mean, std, target))
+
+
+class ZmsDecomposition(NamedTuple):
+    """``excess`` = ``aleatoric`` + ``epistemic``; ``epistemic`` = ``bias`` + ``missing``.
+
+    All are shares of the predicted variance: 0 is right, above 0 is too little predicted variance.
+    """
+
+    excess: float
+    aleatoric: float
+    epistemic: float
+    bias: float
+    missing: float
+
+
+def zms_decomposition(
+    mean: ArrayLike,
+    std_aleatoric: ArrayLike,
+    std_epistemic: ArrayLike,
+    true_activity: ArrayLike,
+    true_std: ArrayLike,
+) -> ZmsDecomposition:
+    """Where miscalibration comes from in a simulation: E[z^2] - 1 by cause.
+
+    With s^2 = a^2 + e^2 (aleatoric, epistemic), true activity f and true noise sigma, exactly in
+    expectation over fresh noise::
+
+        E[z^2] - 1 = E[(sigma^2 - a^2) / s^2] + E[((f - mean)^2 - e^2) / s^2]
+                     wrong aleatoric            epistemic deficit
+
+    The second term is split by the affine fit g of f on the mean, every element weighted by 1 / s^2
+    as in the sum, so that no cross term is left: (g - mean)^2 is bias, the rest missing epistemic.
+
+    Parameters
+    ----------
+    mean, std_aleatoric, std_epistemic : (n,) arrays, in the unit of the target
+        A single model has ``std_epistemic`` 0 everywhere.
+    true_activity, true_std : (n,) arrays
+        Noise-free activity f and the true noise sigma (0 allowed).
+
+    Returns
+    -------
+    ZmsDecomposition
+        NaN throughout for n = 0. For n < 3 the line fits through every point: all is bias.
+
+    Raises
+    ------
+    ValueError
+        Lengths that differ, values not finite, negative parts, or both parts 0 in a row.
 
     Examples
     --------
-    >>> round(zms_robust([0, 0, 0], [1, 1, 1], [0.1, 0.6744897501960817, 50]), 12)
-    1.0
+    >>> split = zms_decomposition([0, 1], [1, 1], [0, 0], [1, 2], [2**0.5, 2**0.5])
+    >>> [round(part, 12) for part in split]  # sigma^2 = 2 for 1, and a constant bias of 1
+    [2.0, 1.0, 1.0, 1.0, 0.0]
     """
-    z = _z(mean, std, target)
-    return float(np.median(z * z) / CHI2_MEDIAN) if len(z) else float("nan")
-
-
-def zvar(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Sample variance of z (divisor n - 1).
-
-    Best at 1, at least 0; NaN for n < 2. Blind to a constant bias of z, which ``zms`` counts.
-    Source: Pernot 2024 (2402.10043).
-
-    Examples
-    --------
-    >>> zvar([0, 0], [1, 1], [5, 7])
-    2.0
-    """
-    z = _z(mean, std, target)
-    return float(np.var(z, ddof=1)) if len(z) > 1 else float("nan")
-
-
-def zve(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = 20) -> float:
-    """Z-variance error: exp of the mean over bins of |log var z|.
-
-    Best at 1, at least 1; NaN for n < 2; infinite when a bin has constant z. As ``ence``, its value
-    for a perfect forecast grows with the number of bins. Source: Pernot 2023.
-
-    Examples
-    --------
-    >>> zve([0, 0, 0, 0], [1, 1, 2, 2], [0, 2, 0, 4], bins=2)  # both bins have var z = 2
-    2.0
-    """
-    z = _z(mean, std, target)
-    variances = [
-        np.var(z[rows], ddof=1) for rows in binned_by_std(as_std("std", std), bins, least=2)
-    ]
-    if not variances:
-        return float("nan")
-    with np.errstate(divide="ignore"):
-        return float(np.exp(np.mean(np.abs(np.log(variances)))))
-
-
-def sharpness(std: ArrayLike) -> float:
-    """Root mean predicted variance, in the unit of the target.
-
-    Lower is better at equal calibration, above 0; NaN for n = 0. Knows nothing of the target.
-
-    Examples
-    --------
-    >>> round(sharpness([0.1, 0.5, 1]), 12)
-    0.648074069841
-    """
-    std = as_std("std", std)
-    return float(np.sqrt(np.mean(std**2))) if len(std) else float("nan")
-
-
-def dispersion_cv(std: ArrayLike) -> float:
-    """Coefficient of variation of the predicted std (divisor n - 1).
-
-    Neither good nor bad, at least 0; 0 for a constant std, which can say nothing about single
-    elements; NaN for n < 2. Source: Levi et al. 2019.
-
-    Examples
-    --------
-    >>> dispersion_cv([1, 3]) == 2**0.5 / 2
-    True
-    """
-    std = as_std("std", std)
-    return float(np.std(std, ddof=1) / np.mean(std)) if len(std) > 1 else float("nan")
-
-
-def unc_error_spearman(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Rank correlation of absolute error and predicted std.
-
-    Higher is better, in [-1, 1]; NaN for n < 2 or a constant side. Low even for a perfect forecast:
-    print the oracle's value beside it. Source: Greenman et al. 2025.
-
-    Examples
-    --------
-    >>> round(unc_error_spearman([0, 0, 0], [1, 2, 3], [0.1, -0.5, 0.9]), 12)
-    1.0
-    """
-    mean, std, target = as_forecast(mean, std, target)
-    return _correlation(ranks(np.abs(target - mean)), ranks(std))
+    mean = as_vector("mean", mean)
+    n = len(mean)
+    activity = as_vector("true_activity", true_activity, n)
+    given = (("std_aleatoric", std_aleatoric), ("std_epistemic", std_epistemic))
+    parts = {name: as_vector(name, v, n) for name, v in (*given, ("true_std", true_std))}
+    for name, values in parts.items():
+        if n and values.min() < 0:
+            row = int(np.argmin(values))
+            raise ValueError(f"{name} is {values[row]} in row {row}; at least 0 would do")
+    aleatoric, epistemic, sigma = parts.values()
+    together = as_std("std_aleatoric and std_epistemic together", np.hypot(aleatoric, epistemic))
+    if n == 0:
+        return ZmsDecomposition(*(5 * [float("nan")]))
+    variance = together**2
+    weight = 1 / variance / np.sum(1 / variance)
+    from_centre, rise = mean - weight @ mean, activity - weight @ activity
+    slope = weight @ (from_centre * rise) / (weight @ from_centre**2) if np.ptp(mean) > 0 else 0.0
+    line = weight @ activity + slope * from_centre
+    wrong_aleatoric = float(np.mean((sigma**2 - aleatoric**2) / variance))
+    bias = float(np.mean((line - mean) ** 2 / variance))
+    deficit = float(np.mean(((activity - mean) ** 2 - epistemic**2) / variance))
+    return ZmsDecomposition(
+        wrong_aleatoric + deficit, wrong_aleatoric, deficit, bias, deficit - bias
+    )

@@ -3,7 +3,8 @@
 In: a predictions table (``target, mean, std``, optional ``group``). Out: rows ``metric, by, bin,
 value, lower, upper, n, oracle, variance``; ``by`` and ``bin`` are empty for the whole part.
 Intervals are 95 % percentile intervals of a bootstrap over groups; ``variance`` is the variance of
-the draws, which ``lib.statistics.intervals.combine_splits`` takes.
+the draws, which ``lib.statistics.intervals.combine_splits`` takes. Metrics of means go through sums
+per group and one matrix product for all draws, the others through weights on ordered elements.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,119 +21,178 @@ from lib.arrays import (
     as_count,
     as_forecast,
     as_labels,
-    as_level,
     factorise,
     group_codes,
     merge_groups,
 )
-from lib.metrics.bootstrap import draw_variance, percentile_interval
-from lib.metrics.groups import worst_group
-from lib.metrics.resampled import (
-    Bins,
-    Forecast,
-    Measured,
-    Setup,
-    Values,
-    measure_draws,
-    measure_point,
+from lib.metrics.bootstrap import (
+    bootstrap_totals,
+    cell_totals,
+    draw_variance,
+    group_totals,
+    percentile_interval,
+    weight_blocks,
 )
+from lib.metrics.calibration import binned_metrics, curve_metrics, ordered_metrics
+from lib.metrics.columns import (
+    CONDITIONAL,
+    LEVELS,
+    Climatology,
+    Columns,
+    Forecast,
+    Key,
+    Metric,
+    Values,
+    mean_metrics,
+    needed,
+    values_of,
+)
+from lib.metrics.groups import worst_group
+from lib.metrics.selective import selective_metrics
 
 MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
+ORDERED_DRAWS = 200  # draws of metrics that need the order of elements, not only sums
+FEWER_DRAWS = 100  # the same above MANY_ROWS
+MANY_ROWS = 5000
 COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
+_KEYS = ["metric", "by", "bin", "n"]
+# averages over levels of what each level's rows say, and e_aurc in another unit
+_LEFT_OUT = ("check_score", "interval_score_mean", "ause")
 
 
-def _bins(name: str, labels: ArrayLike, n: int) -> Bins:
+class _Bins(NamedTuple):
+    """Bins of one covariate, small ones left out."""
+
+    labels: list[str]
+    cells: IntArray  # (n,), -1 where the bin is too small
+    sizes: IntArray
+
+
+class _Setup(NamedTuple):
+    """What does not depend on the model."""
+
+    groups: GroupCodes
+    metrics: dict[str, Metric]
+    climatology: Climatology | None
+    bins: dict[str, _Bins]
+
+
+def _bins(name: str, labels: ArrayLike, n: int) -> _Bins:
     unique, inverse = factorise(as_labels(f"by[{name!r}]", labels, n))
     sizes = np.bincount(inverse, minlength=len(unique))
     kept = sizes >= MIN_BIN
     number = np.where(kept, np.cumsum(kept) - 1, -1)
-    return Bins([str(label) for label in unique[kept]], number[inverse], sizes[kept])
+    return _Bins([str(label) for label in unique[kept]], number[inverse], sizes[kept])
 
 
 def _set_up(
     groups: GroupCodes,
-    levels: Sequence[float],
-    climatology: tuple[float, float] | None,
+    climatology: Climatology | None,
     by: Mapping[str, ArrayLike] | None,
     rng: np.random.Generator,
-) -> Setup:
-    n = len(groups.codes)
-    checked = tuple(as_level(level, "levels") for level in levels)
-    given = {} if by is None else {name: _bins(name, labels, n) for name, labels in by.items()}
-    bins = {name: members for name, members in given.items() if members.labels}
-    return Setup(merge_groups(groups, MOST_GROUPS, rng), checked, climatology, bins)
+) -> _Setup:
+    given = {} if by is None else by
+    bins = {name: _bins(name, labels, len(groups.codes)) for name, labels in given.items()}
+    metrics = mean_metrics(LEVELS, skill=climatology is not None)
+    metrics = {name: metric for name, metric in metrics.items() if name not in _LEFT_OUT}
+    kept = {name: members for name, members in bins.items() if members.labels}
+    return _Setup(merge_groups(groups, MOST_GROUPS, rng), metrics, climatology, kept)
 
 
-class _Part(NamedTuple):
-    """Metrics of one covariate's bins (or of the whole part) that share a number of draws."""
-
-    by: str
-    bins: list[str]
-    n: IntArray
-    names: list[str]
-    values: FloatArray  # (metrics, bins)
-    draws: FloatArray  # (metrics, bins, draws)
-
-    def subtract(self, other: "_Part") -> "_Part":
-        with np.errstate(invalid="ignore"):
-            return self._replace(values=self.values - other.values, draws=self.draws - other.draws)
-
-    def divide(self, other: "_Part") -> "_Part":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._replace(values=self.values / other.values, draws=self.draws / other.draws)
+def _stacked(columns: Columns, keys: Sequence[Key]) -> FloatArray:
+    """Columns beside each other, ``(n, 1 + K)``; the first counts rows."""
+    return np.column_stack([np.ones(len(columns.mean)), *(columns[key] for key in keys)])
 
 
-def _part(by: str, bins: list[str], n: IntArray, point: Values, drawn: Values) -> _Part:
-    names = list(drawn)
-    values = np.stack([point[name].reshape(len(bins)) for name in names])
-    draws = np.stack([drawn[name].reshape(len(bins), -1) for name in names])
-    return _Part(by, bins, n, names, values, draws)
+def _from_sums(metrics: Mapping[str, Metric], sums: FloatArray, n: int) -> Values:
+    """Metrics from sums ``(1 + K, ...)``, the count first; NaN where nothing counts."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = dict(zip(needed(metrics), sums[1:] / sums[0], strict=True))
+        return values_of(metrics, means, n)
 
 
-def _parts(point: Measured, drawn: Measured, setup: Setup) -> list[_Part]:
-    whole = np.array([len(setup.groups.codes)])
-    by_count: dict[int, Values] = {}
-    for name, values in drawn.overall.items():
-        by_count.setdefault(values.shape[-1], {})[name] = values
-    parts = [_part("", [""], whole, point.overall, values) for values in by_count.values()]
-    for name, bins in setup.bins.items():
-        parts.append(_part(name, bins.labels, bins.sizes, point.binned[name], drawn.binned[name]))
-    return parts
+def _of_sums(
+    forecast: Forecast, setup: _Setup, draws: int, rng: np.random.Generator
+) -> list[Values]:
+    """Metrics of means: of the whole part ``(1 + draws,)``, then per covariate, bins first."""
+    columns = Columns(forecast, setup.climatology)
+    inner = {name: setup.metrics[name] for name in CONDITIONAL}
+    stacked = _stacked(columns, needed(inner))
+    tables = [
+        group_totals(_stacked(columns, needed(setup.metrics)), setup.groups),
+        *(cell_totals(stacked, b.cells, len(b.labels), setup.groups) for b in setup.bins.values()),
+    ]
+    drawn = bootstrap_totals(tables, setup.groups.n_groups, draws, rng)
+    sums = [np.column_stack([t.sum(axis=1), d]) for t, d in zip(tables, drawn, strict=True)]
+    n = len(columns.mean)
+    out = [_from_sums(setup.metrics, sums[0], n)]
+    for bins, total in zip(setup.bins.values(), sums[1:], strict=True):
+        cube = total.reshape(len(bins.labels), stacked.shape[1], -1).swapaxes(0, 1)
+        out.append(_from_sums(inner, cube, n))
+    return out
 
 
-def _frame(part: _Part, truth: Measured | None) -> pd.DataFrame:
-    lower, upper = percentile_interval(part.draws)
-    oracle = np.full(part.values.shape, np.nan)
-    if truth is not None:
-        known = truth.binned[part.by] if part.by else truth.overall
-        oracle = np.stack([known[name].reshape(len(part.bins)) for name in part.names])
-    return pd.DataFrame(
-        {
-            "metric": np.repeat(np.array(part.names, dtype=object), len(part.bins)),
-            "by": part.by,
-            "bin": np.tile(np.array(part.bins, dtype=object), len(part.names)),
-            "value": part.values.ravel(),
-            "lower": lower.ravel(),
-            "upper": upper.ravel(),
-            "n": np.tile(part.n, len(part.names)),
-            "oracle": oracle.ravel(),
-            "variance": draw_variance(part.draws).ravel(),
-        }
+def _of_orders(
+    forecast: Forecast, groups: GroupCodes, draws: int, rng: np.random.Generator
+) -> Values:
+    """Metrics that need the order of elements, ``(1 + draws,)``; NaN beyond their fewer draws."""
+    mean, std, target = forecast
+    z = (target - mean) / std
+    weighted = (
+        curve_metrics(z, groups),
+        binned_metrics(z, std, groups),
+        ordered_metrics(z, groups),
+        selective_metrics((target - mean) ** 2, std, groups.codes),
     )
+    few = min(draws, ORDERED_DRAWS if len(z) <= MANY_ROWS else FEWER_DRAWS)
+    blocks = [np.ones((groups.n_groups, 1))]
+    blocks = [*blocks, *(w for _, w in weight_blocks(groups.n_groups, few, rng, rows=len(z)))]
+    found = [{k: v for of in weighted for k, v in of(block).items()} for block in blocks]
+    nothing = np.full(draws - few, np.nan)
+    return {
+        name: np.concatenate([*(values[name] for values in found), nothing])
+        for name in found[0]
+        if name not in _LEFT_OUT
+    }
+
+
+def _measure(
+    forecast: Forecast, setup: _Setup, draws: int, rng: np.random.Generator
+) -> tuple[pd.DataFrame, FloatArray]:
+    """Keys ``metric, by, bin, n`` of each row, and its value before its draws."""
+    whole, *binned = _of_sums(forecast, setup, draws, rng)
+    whole |= _of_orders(forecast, setup.groups, draws, rng)
+    everything = _Bins([""], np.empty(0, np.int64), np.array([len(forecast[0])]))
+    keys, values = [], []
+    for name, bins, found in zip(
+        ["", *setup.bins], [everything, *setup.bins.values()], [whole, *binned], strict=True
+    ):
+        size = len(bins.labels)
+        table = {
+            "metric": np.repeat(np.array(list(found), dtype=object), size),
+            "by": name,
+            "bin": np.tile(np.array(bins.labels, dtype=object), len(found)),
+            "n": np.tile(bins.sizes, len(found)),
+        }
+        keys.append(pd.DataFrame(table))
+        values += [block.reshape(size, -1) for block in found.values()]
+    return pd.concat(keys, ignore_index=True), np.concatenate(values)
+
+
+def _intervals(values: FloatArray) -> dict[str, FloatArray]:
+    lower, upper = percentile_interval(values[:, 1:])
+    return {"value": values[:, 0], "lower": lower, "upper": upper}
 
 
 def _worst_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The worst bin of each metric again, as ``worst_group_<metric>``; none for a whole part."""
-    rows = rows[rows["by"] != ""]
-    found = []
-    for metric, part in rows.groupby("metric", sort=False):
-        worst = worst_group(str(metric), dict(zip(part.index, part["value"], strict=True)))
-        if worst is not None:
-            found.append(worst)
-    worst_rows = rows.loc[found].copy()
-    worst_rows["metric"] = "worst_group_" + worst_rows["metric"]
-    return worst_rows
+    """The worst bin of each metric again, as ``worst_group_<metric>``."""
+    found = [
+        worst_group(str(metric), dict(zip(part.index, part["value"], strict=True)))
+        for (_, metric), part in rows[rows["by"] != ""].groupby(["by", "metric"], sort=False)
+    ]
+    worst = rows.loc[[row for row in found if row is not None]]
+    return worst.assign(metric="worst_group_" + worst["metric"].astype(str))
 
 
 def _read(predictions: pd.DataFrame) -> tuple[Forecast, GroupCodes]:
@@ -162,9 +222,8 @@ def evaluate(
     predictions: pd.DataFrame,
     *,
     rng: np.random.Generator,
-    climatology: tuple[float, float] | None = None,
+    climatology: Climatology | None = None,
     oracle: pd.DataFrame | None = None,
-    levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
     draws: int = 1000,
     by: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
@@ -182,8 +241,6 @@ def evaluate(
     oracle : DataFrame with n rows, optional
         ``mean`` and ``std`` of the measurement given the element: fills the column ``oracle`` with
         the same metric of that forecast. NaN without it.
-    levels : sequence of float
-        Levels of ``picp_*``, ``mpiw_*``, ``coverage_gap_*``, ``interval_score_*``.
     draws : int
         Bootstrap draws. More than 2,000 groups are first merged at random into 2,000 sets. Metrics
         that need the order of elements (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``,
@@ -216,15 +273,13 @@ def evaluate(
     (True, 3)
     """
     forecast, groups = _read(predictions)
-    setup = _set_up(groups, levels, climatology, by, rng)
-    point, drawn = measure_draws(forecast, setup, as_count("draws", draws), rng)
-    truth = None
+    setup = _set_up(groups, climatology, by, rng)
+    rows, values = _measure(forecast, setup, as_count("draws", draws), rng)
+    rows = rows.assign(**_intervals(values), variance=draw_variance(values[:, 1:]), oracle=np.nan)
     if oracle is not None:
-        best = _oracle(oracle, forecast[2])
-        truth = measure_point(best, setup)
-    frames = [_frame(part, truth) for part in _parts(point, drawn, setup)]
-    rows = pd.concat([piece for frame in frames for piece in (frame, _worst_rows(frame))])
-    return rows.reset_index(drop=True)[COLUMNS]
+        truth = _oracle(oracle, forecast[2])
+        rows["oracle"] = _measure(truth, setup, 0, rng)[1][:, 0]
+    return pd.concat([rows, _worst_rows(rows)], ignore_index=True)[COLUMNS]
 
 
 def compare(
@@ -232,8 +287,7 @@ def compare(
     second: pd.DataFrame,
     *,
     rng: np.random.Generator,
-    climatology: tuple[float, float] | None = None,
-    levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
+    climatology: Climatology | None = None,
     draws: int = 1000,
     by: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
@@ -247,7 +301,7 @@ def compare(
     ----------
     first, second : DataFrame with n rows
         As for ``evaluate``, with equal ``target`` and, where given, equal ``group``.
-    rng, climatology, levels, draws, by
+    rng, climatology, draws, by
         As for ``evaluate``.
 
     Returns
@@ -275,19 +329,15 @@ def compare(
         raise ValueError("first and second differ in target; the same elements in order would do")
     if not np.array_equal(groups.codes, other_groups.codes):
         raise ValueError("first and second differ in group; the same groups would do")
-    setup = _set_up(groups, levels, climatology, by, rng)
+    setup = _set_up(groups, climatology, by, rng)
     seed = int(rng.integers(2**63))
-    runs = [
-        measure_draws(each, setup, as_count("draws", draws), np.random.default_rng(seed))
+    (rows, left), (_, right) = (
+        _measure(each, setup, as_count("draws", draws), np.random.default_rng(seed))
         for each in (forecast, other)
-    ]
-    frames = []
-    pairs = (_parts(*run, setup) for run in runs)
-    for left, right in zip(*pairs, strict=True):
-        frame, ratio = _frame(left.subtract(right), None), _frame(left.divide(right), None)
-        for column in ("value", "lower", "upper"):
-            frame["ratio" if column == "value" else f"ratio_{column}"] = ratio[column]
-        frames.append(frame)
-    columns = [name for name in COLUMNS if name != "oracle"]
-    columns += ["ratio", "ratio_lower", "ratio_upper"]
-    return pd.concat(frames, ignore_index=True)[columns]
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference, ratio = left - right, left / right
+    names = ("ratio", "ratio_lower", "ratio_upper")
+    ratios = dict(zip(names, _intervals(ratio).values(), strict=True))
+    variance = draw_variance(difference[:, 1:])
+    return rows.assign(**_intervals(difference), variance=variance, **ratios)

@@ -62,10 +62,8 @@ def worst_group(metric: str, values: Mapping[object, float]) -> object | None:
 
     def badness(group: object) -> float:
         value = known[group]
-        if best == "lower":
-            return value
-        if best == "higher":
-            return -value
+        if best in ("lower", "higher"):
+            return value if best == "lower" else -value
         if best == 1.0:
             return abs(float(np.log(value))) if value > 0 else float("inf")
         return abs(value - float(best))
@@ -80,10 +78,8 @@ def quantile_bins(values: ArrayLike, bins: int = 10) -> IntArray:
 
     Examples
     --------
-    >>> quantile_bins([1, 2, 3, 4], bins=2).tolist()
-    [0, 0, 1, 1]
-    >>> quantile_bins([5, 5, 5, 5], bins=2).tolist()
-    [0, 0, 0, 0]
+    >>> quantile_bins([1, 2, 3, 4], bins=2).tolist(), quantile_bins([5, 5, 5], bins=2).tolist()
+    ([0, 0, 1, 1], [0, 0, 0])
     """
     values = as_vector("values", values)
     count = as_count("bins", bins)
@@ -106,7 +102,8 @@ def id_ood_gap(metric: str, value_id: float, value_ood: float) -> Gap:
     For metrics that are best at a value (coverage, ZMS, bias) the distance from it is compared.
     ``relative`` is the difference over the ID value (over the ID distance: NaN where that is 0).
     Say which ID arm was used: a model trained on ID tested on ID, or one trained on the shifted law
-    (the difficulty-matched arm). Source: Koh et al. 2021 (2012.07421).
+    (the difficulty-matched arm). A ``ValueError`` names a metric without orientation. Source: Koh
+    et al. 2021 (2012.07421).
 
     Examples
     --------

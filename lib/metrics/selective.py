@@ -2,28 +2,55 @@
 
 In: ``loss`` ``(n,)`` (squared error unless the caller says otherwise) and ``score`` ``(n,)``,
 higher meaning less certain; any score will do (total, epistemic or aleatoric std, a distance). Out:
-floats or curves. Elements that share a score are kept or rejected in random order and every value
-is the expectation over it: their losses are replaced by the mean of the tie. A constant score is
-therefore exactly the random order. ``n = 0`` gives NaN.
+floats, curves, or a threshold: an element is kept when its score is at most the threshold (-inf
+keeps none, inf keeps all). Elements that share a score are kept or rejected in random order and
+every value is the expectation over it: their losses are replaced by the mean of the tie. A constant
+score is therefore exactly the random order. ``n = 0`` gives NaN; bad input is a ``ValueError``.
 
 MSE risk favours rejecting active, variable elements: print ``retained_r2`` and
 ``retained_profile``.
+
+Examples
+--------
+>>> loss, score = [4.0, 1.0], [0.9, 0.1]
+>>> risk_coverage(loss, score).risk.tolist(), aurc(loss, score), augrc([2.0, 1.0], [1.0, 0.0])
+([1.0, 2.5], 1.75, 0.6666666666666666)
+>>> e_aurc([1.0, 4.0], score), ause([1.0, 4.0], score)  # (4 + 2.5) / 2 - (1 + 2.5) / 2; over 2.5
+(1.5, 0.6)
+>>> prr([1.0, 2.0, 3.0], [1, 2, 3]), prr([1.0, 2.0, 3.0], [1, 1, 1]), naurc([1.0, 3.0], [1, 2])
+(1.0, 0.0, 1.0)
+>>> loss, score = [1.0, 2.0, 9.0, 9.0], [1, 2, 3, 4]
+>>> risk_at(loss, score, coverage=0.5), coverage_at(loss, score, risk=1.5)
+(1.5, 0.5)
+>>> round(f1_auc([0.0, 9.0], [1, 2], acceptable=1), 9)  # F1 = 0, 1, 2/3: (1/2 + 5/6) / 3
+0.444444444
+>>> threshold_at(score, coverage=0.5), retained([3.0, 1.0, 2.0], coverage=0.5).tolist()
+(2.0, [False, True, True])
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import binom
 
-from lib.arrays import FloatArray, as_level, as_vector, stable_order
-from lib.metrics.accuracy import r2_cod
+from lib.arrays import FloatArray, IntArray, as_level, as_vector, stable_order
+from lib.metrics.scores import r2_cod
+
+FAILURE = 0.1  # probability that a threshold of ``ltt_threshold`` misses its risk
 
 
 def _inputs(loss: ArrayLike, score: ArrayLike) -> tuple[FloatArray, FloatArray]:
     loss = as_vector("loss", loss)
     return loss, as_vector("score", score, len(loss))
+
+
+def _count(coverage: float, n: int) -> int:
+    """How many of ``n`` elements ``coverage`` keeps: ceil(coverage * n)."""
+    share = coverage if coverage == 1 else as_level(coverage, "coverage")
+    return int(np.ceil(share * n - 1e-9))
 
 
 def average_ties(ordered: FloatArray, values: FloatArray) -> FloatArray:
@@ -43,17 +70,67 @@ def by_confidence(loss: FloatArray, score: FloatArray) -> FloatArray:
     return average_ties(score[order], loss[order])
 
 
-def area_under_risk(ordered: FloatArray) -> float:
-    """Mean over k of the mean of the first k losses."""
+def relative_gain(random: float, model: float, oracle: float) -> float:
+    """Share of the oracle's gain over chance; NaN where the oracle gains nothing but rounding."""
+    gain = random - oracle
+    return (random - model) / gain if gain > 1e-12 * abs(random) else float("nan")
+
+
+def _areas(ordered: FloatArray) -> tuple[float, float]:
+    """Areas under the risk and the generalised risk of losses, the most certain first."""
+    n, cumulative = len(ordered), np.cumsum(ordered)
+    return float(np.mean(cumulative / np.arange(1, n + 1))), float(cumulative.sum() / (n * (n + 1)))
+
+
+def ranking_values(ordered: FloatArray, best: FloatArray) -> dict[str, float]:
+    """``aurc, e_aurc, augrc, prr, naurc, ause`` of losses by confidence and in the best order."""
     if not len(ordered):
-        return float("nan")
-    return float(np.mean(np.cumsum(ordered) / np.arange(1, len(ordered) + 1)))
+        return dict.fromkeys(("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"), float("nan"))
+    mean = float(ordered.mean())
+    (risk, area), (best_risk, best_area) = _areas(ordered), _areas(best)
+    return {
+        "aurc": risk,
+        "e_aurc": risk - best_risk,
+        "augrc": area,
+        "prr": relative_gain(mean / 2, area, best_area),
+        "naurc": relative_gain(mean, risk, best_risk),
+        "ause": (risk - best_risk) / mean if mean != 0 else float("nan"),
+    }
 
 
-def area_under_generalised_risk(ordered: FloatArray) -> float:
-    """Mean over k = 0 .. n of the sum of the first k losses over n."""
-    n = len(ordered)
-    return float(np.sum(np.cumsum(ordered)) / (n * (n + 1))) if n else float("nan")
+def selective_metrics(
+    loss: FloatArray, score: FloatArray, codes: IntArray
+) -> Callable[[FloatArray], dict[str, FloatArray]]:
+    """``ranking_values`` as a function of whole-number weights ``(n_groups, draws)``.
+
+    ``codes`` ``(n,)`` number the groups. Rows are repeated as often as drawn, so each draw is
+    exactly the metric of the resampled table.
+    """
+    order, by_loss = stable_order(score), np.argsort(loss)
+    sorted_score, sorted_loss, best = score[order], loss[order], loss[by_loss]
+    tied = bool(np.any(sorted_score[1:] == sorted_score[:-1]))
+
+    def drawn(counts: IntArray) -> dict[str, float]:
+        times = counts[codes[order]]
+        ordered = np.repeat(sorted_loss, times)
+        if tied:
+            ordered = average_ties(np.repeat(sorted_score, times), ordered)
+        return ranking_values(ordered, np.repeat(best, counts[codes[by_loss]]))
+
+    def weighted(weights: FloatArray) -> dict[str, FloatArray]:
+        rows = [drawn(counts) for counts in weights.T.astype(np.int64)]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    return weighted
+
+
+def _ranked(name: str, loss: ArrayLike, score: ArrayLike, oracle: ArrayLike | None = None) -> float:
+    loss, score = _inputs(loss, score)
+    if oracle is None:
+        best = np.sort(loss)
+    else:
+        best = by_confidence(loss, as_vector("oracle_score", oracle, len(loss)))
+    return ranking_values(by_confidence(loss, score), best)[name]
 
 
 class RiskCoverage(NamedTuple):
@@ -67,11 +144,6 @@ def risk_coverage(loss: ArrayLike, score: ArrayLike) -> RiskCoverage:
     """Mean loss of the k most certain elements, for k = 1 .. n.
 
     The first points rest on few elements and are noisy. Source: El-Yaniv & Wiener, JMLR 11 (2010).
-
-    Examples
-    --------
-    >>> risk_coverage([4.0, 1.0], [0.9, 0.1]).risk.tolist()
-    [1.0, 2.5]
     """
     loss, score = _inputs(loss, score)
     count = np.arange(1, len(loss) + 1)
@@ -79,18 +151,13 @@ def risk_coverage(loss: ArrayLike, score: ArrayLike) -> RiskCoverage:
 
 
 def aurc(loss: ArrayLike, score: ArrayLike) -> float:
-    """Area under the risk-coverage curve.
+    """Area under the risk-coverage curve: mean over k of the mean of the first k losses.
 
     Lower is better, in the unit of the loss; a random order has the mean loss. It mixes accuracy
     with ranking (``e_aurc`` takes part of the accuracy out) and weights the most certain few
     heavily (Traub 2024; estimator bias: Zhou 2025). Source: Geifman & El-Yaniv 2017.
-
-    Examples
-    --------
-    >>> aurc([4.0, 1.0], [0.9, 0.1])  # (1 + 2.5) / 2
-    1.75
     """
-    return area_under_risk(by_confidence(*_inputs(loss, score)))
+    return _ranked("aurc", loss, score)
 
 
 def e_aurc(loss: ArrayLike, score: ArrayLike) -> float:
@@ -98,14 +165,8 @@ def e_aurc(loss: ArrayLike, score: ArrayLike) -> float:
 
     Lower is better, at least 0, in the unit of the loss. Even the true std does not reach 0, since
     no one can foresee the noise. Source: Geifman, Uziel & El-Yaniv 2019.
-
-    Examples
-    --------
-    >>> e_aurc([1.0, 4.0], [0.9, 0.1])  # (4 + 2.5) / 2 - (1 + 2.5) / 2
-    1.5
     """
-    loss, score = _inputs(loss, score)
-    return aurc(loss, score) - area_under_risk(np.sort(loss))
+    return _ranked("e_aurc", loss, score)
 
 
 def augrc(loss: ArrayLike, score: ArrayLike) -> float:
@@ -114,19 +175,8 @@ def augrc(loss: ArrayLike, score: ArrayLike) -> float:
     Lower is better, in the unit of the loss; a random order has half the mean loss, exactly. Does
     not say at which coverage the risk arises. Source: Traub et al. 2024 (2407.01032); the R-AUC of
     the Shifts benchmark is this area.
-
-    Examples
-    --------
-    >>> augrc([2.0, 1.0], [1.0, 0.0])  # (0 + 1 + 3) / 2 over three points
-    0.6666666666666666
     """
-    return area_under_generalised_risk(by_confidence(*_inputs(loss, score)))
-
-
-def relative_gain(random: float, model: float, oracle: float) -> float:
-    """Share of the oracle's gain over chance; NaN where the oracle gains nothing but rounding."""
-    gain = random - oracle
-    return (random - model) / gain if gain > 1e-12 * abs(random) else float("nan")
+    return _ranked("augrc", loss, score)
 
 
 def prr(loss: ArrayLike, score: ArrayLike, oracle_score: ArrayLike | None = None) -> float:
@@ -137,33 +187,17 @@ def prr(loss: ArrayLike, score: ArrayLike, oracle_score: ArrayLike | None = None
     reach, or that of ``oracle_score``, such as the true std in a simulation. Invariant to the scale
     of the loss, so it does not say whether the risk is acceptable. Source: Malinin 2020
     (2006.10562).
-
-    Examples
-    --------
-    >>> prr([1.0, 2.0, 3.0], [0.1, 0.2, 0.3]), prr([1.0, 2.0, 3.0], [1, 1, 1])
-    (1.0, 0.0)
     """
-    loss, score = _inputs(loss, score)
-    best = loss if oracle_score is None else as_vector("oracle_score", oracle_score, len(loss))
-    random = float(loss.mean()) / 2 if len(loss) else float("nan")
-    return relative_gain(random, augrc(loss, score), augrc(loss, best))
+    return _ranked("prr", loss, score, oracle_score)
 
 
-def naurc(loss: ArrayLike, score: ArrayLike, oracle_score: ArrayLike | None = None) -> float:
+def naurc(loss: ArrayLike, score: ArrayLike) -> float:
     """As ``prr`` on the risk-coverage curve: (random - AURC) / (random - oracle AURC).
 
-    Higher is better, at most 1 for the loss oracle; NaN where the oracle gains nothing. Weights the
-    most certain few more than ``prr``.
-
-    Examples
-    --------
-    >>> naurc([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
-    1.0
+    Higher is better, at most 1; NaN where the oracle gains nothing. Weights the most certain few
+    more than ``prr``.
     """
-    loss, score = _inputs(loss, score)
-    best = loss if oracle_score is None else as_vector("oracle_score", oracle_score, len(loss))
-    random = float(loss.mean()) if len(loss) else float("nan")
-    return relative_gain(random, aurc(loss, score), aurc(loss, best))
+    return _ranked("naurc", loss, score)
 
 
 def ause(loss: ArrayLike, score: ArrayLike) -> float:
@@ -171,30 +205,17 @@ def ause(loss: ArrayLike, score: ArrayLike) -> float:
 
     Lower is better, at least 0; NaN for zero mean loss. Equals ``e_aurc`` over the mean loss.
     Source: Ilg et al. 2018 (1802.07095).
-
-    Examples
-    --------
-    >>> ause([1.0, 4.0], [0.9, 0.1])  # 1.5 / 2.5
-    0.6
     """
-    loss, score = _inputs(loss, score)
-    full = float(loss.mean()) if len(loss) else float("nan")
-    return e_aurc(loss, score) / full if full != 0 else float("nan")
+    return _ranked("ause", loss, score)
 
 
 def risk_at(loss: ArrayLike, score: ArrayLike, coverage: float) -> float:
     """Mean loss of the most certain ``coverage`` of the elements, ceil(coverage * n) of them.
 
     Lower is better, in the unit of the loss. Says nothing of other operating points.
-
-    Examples
-    --------
-    >>> risk_at([1.0, 2.0, 9.0, 9.0], [1, 2, 3, 4], coverage=0.5)
-    1.5
     """
     loss, score = _inputs(loss, score)
-    share = coverage if coverage == 1 else as_level(coverage, "coverage")
-    kept = int(np.ceil(share * len(loss) - 1e-9))
+    kept = _count(coverage, len(loss))
     return float(by_confidence(loss, score)[:kept].mean()) if kept else float("nan")
 
 
@@ -203,11 +224,6 @@ def coverage_at(loss: ArrayLike, score: ArrayLike, risk: float) -> float:
 
     Higher is better, in [0, 1]. Read off the same data it is optimistic: fix the threshold
     elsewhere (``threshold_at``, ``crc_threshold``) and audit it.
-
-    Examples
-    --------
-    >>> coverage_at([1.0, 2.0, 9.0, 9.0], [1, 2, 3, 4], risk=1.5)
-    0.5
     """
     curve = risk_coverage(loss, score)
     if not len(curve.risk):
@@ -223,11 +239,6 @@ def f1_auc(loss: ArrayLike, score: ArrayLike, acceptable: float, beta: float = 1
     loss is acceptable. It grows with accuracy even at a random order. The area is the trapezoid
     rule over k = 0 .. n kept, 1 / (n + 1) apart, as in the Shifts benchmark. Source: Malinin 2021
     (2107.07455).
-
-    Examples
-    --------
-    >>> round(f1_auc([0.0, 9.0], [1, 2], acceptable=1), 12)  # F1 = 0, 1, 2/3: (1/2 + 5/6) / 3
-    0.444444444444
     """
     loss, score = _inputs(loss, score)
     good = np.cumsum(by_confidence((loss <= acceptable).astype(np.float64), score))
@@ -240,27 +251,15 @@ def f1_auc(loss: ArrayLike, score: ArrayLike, acceptable: float, beta: float = 1
     return float((f.sum() - f[-1] / 2) / (len(f) + 1))
 
 
-def reference_curves(
-    loss: ArrayLike, score: ArrayLike, true_std: ArrayLike | None = None, points: int = 100
-) -> pd.DataFrame:
-    """The risk-coverage curve beside its references, thinned to at most ``points`` rows.
+def retained(score: ArrayLike, coverage: float) -> np.ndarray:
+    """Which of the ``(n,)`` elements are kept: the ceil(coverage * n) of lowest score, as booleans.
 
-    Columns ``coverage, model, random, error_oracle`` and, where the truth is known,
-    ``sigma_oracle`` (rejecting by the true std).
-
-    Examples
-    --------
-    >>> reference_curves([4.0, 1.0], [0.9, 0.1])["random"].tolist()
-    [2.5, 2.5]
+    Ties are broken by row order.
     """
-    loss, score = _inputs(loss, score)
-    coverage, model = risk_coverage(loss, score)
-    columns = {"model": model, "random": np.full(len(loss), loss.mean() if len(loss) else np.nan)}
-    columns["error_oracle"] = risk_coverage(loss, loss).risk
-    if true_std is not None:
-        columns["sigma_oracle"] = risk_coverage(loss, true_std).risk
-    rows = np.unique(np.linspace(0, len(loss) - 1, min(points, len(loss))).round().astype(int))
-    return pd.DataFrame({"coverage": coverage} | columns).iloc[rows].reset_index(drop=True)
+    score = as_vector("score", score)
+    kept = np.zeros(len(score), bool)
+    kept[stable_order(score)[: _count(coverage, len(score))]] = True
+    return kept
 
 
 def retained_r2(mean: ArrayLike, target: ArrayLike, score: ArrayLike, coverage: float) -> float:
@@ -269,30 +268,10 @@ def retained_r2(mean: ArrayLike, target: ArrayLike, score: ArrayLike, coverage: 
     Higher is better, in (-inf, 1]. Rejecting variable elements lowers the risk and the spread
     alike; where R2 falls while risk falls, the gain came from easy elements, not from knowing the
     errors.
-
-    Examples
-    --------
-    >>> retained_r2([1, 2, 9], [1, 2, 0], [0.1, 0.2, 0.3], coverage=0.6)
-    1.0
     """
     mean = as_vector("mean", mean)
     kept = retained(as_vector("score", score, len(mean)), coverage)
     return r2_cod(mean[kept], as_vector("target", target, len(mean))[kept])
-
-
-def retained(score: ArrayLike, coverage: float) -> np.ndarray:
-    """Which of the ``(n,)`` elements are kept: the ceil(coverage * n) of lowest score, as booleans.
-
-    Examples
-    --------
-    >>> retained([3.0, 1.0, 2.0], coverage=0.5).tolist()
-    [False, True, True]
-    """
-    score = as_vector("score", score)
-    share = coverage if coverage == 1 else as_level(coverage, "coverage")
-    kept = np.zeros(len(score), bool)
-    kept[stable_order(score)[: int(np.ceil(share * len(score) - 1e-9))]] = True
-    return kept
 
 
 def retained_profile(
@@ -302,12 +281,6 @@ def retained_profile(
 
     Columns ``column, retained, rejected, difference`` with the difference retained - rejected in
     standard deviations of all elements; NaN where a side is empty or the column constant.
-
-    Examples
-    --------
-    >>> profile = retained_profile([1, 2, 3, 4], 0.5, {"gc": [0.2, 0.4, 0.6, 0.8]})
-    >>> float(profile["retained"].iloc[0].round(9))
-    0.3
     """
     kept = retained(score, coverage)
     rows = []
@@ -317,3 +290,93 @@ def retained_profile(
         spread = float(values.std()) if len(values) and np.ptp(values) > 0 else float("nan")
         rows.append((name, *sides, (sides[0] - sides[1]) / spread))
     return pd.DataFrame(rows, columns=["column", "retained", "rejected", "difference"])
+
+
+def threshold_at(score: ArrayLike, coverage: float) -> float:
+    """The score that keeps ``coverage`` of these elements: their ceil(coverage * n)-th smallest.
+
+    Elements tied with it are kept too, so realised coverage may exceed ``coverage``. No guarantee
+    on the risk elsewhere. NaN for n = 0.
+    """
+    score = np.sort(as_vector("score", score))
+    kept = _count(coverage, len(score))
+    return float(score[kept - 1]) if len(score) else float("nan")
+
+
+def _bounded(loss: ArrayLike, score: ArrayLike, bound: float) -> tuple[FloatArray, FloatArray]:
+    loss = as_vector("loss", loss)
+    if len(loss) and not (loss.min() >= 0 and loss.max() <= bound):
+        raise ValueError(
+            f"loss spans [{loss.min()}, {loss.max()}] outside [0, {bound}]; a larger bound, or a "
+            "clipped loss (whose risk is then controlled), would do"
+        )
+    return loss, as_vector("score", score, len(loss))
+
+
+def crc_threshold(loss: ArrayLike, score: ArrayLike, risk: float, bound: float) -> float:
+    """Conformal risk control: the largest threshold with E[loss * kept] <= ``risk``.
+
+    The controlled quantity is the *generalised* risk (loss counted 0 where rejected), in
+    expectation over calibration and one new element, for exchangeable elements and losses in [0,
+    ``bound``]. -inf where even keeping none cannot be certified (bound / (n + 1) > risk). Source:
+    Angelopoulos et al. 2022 (2208.02814).
+
+    Examples
+    --------
+    >>> crc_threshold([0, 0, 1, 1], [1, 2, 3, 4], risk=0.5, bound=1)  # (0 + 0 + 1 + 1) / 5 <= .5
+    3.0
+    """
+    loss, score = _bounded(loss, score, bound)
+    if bound > risk * (len(loss) + 1):
+        return float("-inf")
+    order = stable_order(score)
+    upper = (np.cumsum(loss[order]) + bound) / (len(loss) + 1)
+    # ties are kept together: a threshold counts with the last element that shares it
+    last = np.append(score[order][1:] != score[order][:-1], True)
+    allowed = np.flatnonzero((upper <= risk) & last)
+    if len(allowed) and allowed[-1] == len(loss) - 1:
+        return float("inf")
+    return float(score[order][allowed[-1]]) if len(allowed) else float("-inf")
+
+
+def hoeffding_bentkus_p(mean_loss: float, n: int, risk: float) -> float:
+    """p-value for "expected loss exceeds ``risk``" from n independent losses in [0, 1].
+
+    Source: Bates et al. 2021 (2101.02703), proposition 3.
+    """
+    if n == 0 or mean_loss >= risk:
+        return 1.0
+    a, b = mean_loss, risk
+    divergence = (a * np.log(a / b) if a > 0 else 0.0) + (1 - a) * np.log((1 - a) / (1 - b))
+    bentkus = np.e * binom.cdf(np.ceil(n * a - 1e-9), n, b)
+    return float(min(np.exp(-n * divergence), bentkus, 1.0))
+
+
+def ltt_threshold(
+    loss: ArrayLike, score: ArrayLike, risk: float, thresholds: ArrayLike, bound: float
+) -> float:
+    """Learn then test: the largest threshold certified to have selective risk <= ``risk``.
+
+    With probability at least 0.9 over the calibration part, E[loss | kept] <= ``risk``, for
+    independent elements and losses in [0, ``bound``] (draw one element per group first). Thresholds
+    are tested from the strictest on, stopping at the first that fails, so they must be chosen
+    without the calibration losses, and the strictest must keep enough elements to pass. -inf where
+    none passes. Source: Angelopoulos et al. 2021 (2110.01052), fixed-sequence testing.
+
+    Examples
+    --------
+    >>> loss, score = np.repeat([0.0, 1.0], 200), np.repeat([1.0, 2.0], 200)
+    >>> ltt_threshold(loss, score, risk=0.1, thresholds=[1.0, 2.0], bound=1)
+    1.0
+    """
+    loss, score = _bounded(loss, score, bound)
+    if not 0 < risk < bound:
+        raise ValueError(f"risk is {risk}; a value inside (0, bound = {bound}) would do")
+    certified = float("-inf")
+    for threshold in np.sort(as_vector("thresholds", thresholds)):
+        kept = loss[score <= threshold] / bound
+        mean = float(kept.mean()) if len(kept) else 0.0
+        if hoeffding_bentkus_p(mean, len(kept), risk / bound) > FAILURE:
+            break
+        certified = float(threshold)
+    return certified

@@ -5,8 +5,11 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from lib.metrics import accuracy, audit, calibration, coverage, scoring, selective
+from lib.metrics import audit, calibration, scores, selective
+from lib.metrics.audit import coverage_by, pit_histogram, reliability
+from lib.metrics.columns import LEVELS
 
 
 def sample(n, seed=0, digits=None):
@@ -25,23 +28,29 @@ def test_equals_the_single_functions(n, digits):
     loss = (target - mean) ** 2
     expected = {}
     for name in ("pearson_r", "spearman_r", "rmse", "mae", "bias", "r2_cod", "r2_pearson"):
-        expected[name] = getattr(accuracy, name)(mean, target)
-    expected["sd_target"] = accuracy.sd_target(target)
-    for name in ("pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zms", "zms_robust"):
+        expected[name] = getattr(scores, name)(mean, target)
+    expected["sd_target"] = scores.sd_target(target)
+    for name in ("pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zve", "zms_robust"):
         expected[name] = getattr(calibration, name)(mean, std, target)
-    for name in ("zvar", "zve", "unc_error_spearman"):
-        expected[name] = getattr(calibration, name)(mean, std, target)
-    for name in ("nll_gaussian", "crps_gaussian", "check_score", "interval_score_mean"):
-        expected[name] = getattr(scoring, name)(mean, std, target)
-    expected["crps_skill"] = scoring.crps_skill(mean, std, target, (0.1, 1.3))
+    for name in (
+        "zms",
+        "zvar",
+        "unc_error_spearman",
+        "nll_gaussian",
+        "crps_gaussian",
+        "check_score",
+        "interval_score_mean",
+    ):
+        expected[name] = getattr(scores, name)(mean, std, target)
+    expected["crps_skill"] = scores.crps_skill(mean, std, target, (0.1, 1.3))
     for name in ("sharpness", "dispersion_cv"):
-        expected[name] = getattr(calibration, name)(std)
-    for level in audit.LEVELS:
+        expected[name] = getattr(scores, name)(std)
+    for level in LEVELS:
         percent = round(100 * level)
-        expected[f"picp_{percent}"] = coverage.picp(mean, std, target, level)
-        expected[f"mpiw_{percent}"] = coverage.mpiw(std, level)
-        expected[f"coverage_gap_{percent}"] = coverage.coverage_gap(mean, std, target, level)
-        expected[f"interval_score_{percent}"] = scoring.interval_score(mean, std, target, level)
+        expected[f"picp_{percent}"] = scores.picp(mean, std, target, level)
+        expected[f"mpiw_{percent}"] = scores.mpiw(std, level)
+        expected[f"coverage_gap_{percent}"] = scores.coverage_gap(mean, std, target, level)
+        expected[f"interval_score_{percent}"] = scores.interval_score(mean, std, target, level)
     for name in ("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"):
         expected[name] = getattr(selective, name)(loss, std)
     assert set(values) == set(expected)
@@ -83,17 +92,14 @@ def test_tables():
     mean, std, target = sample(3000)
     species = np.arange(3000) % 3
     result = audit.audit(mean, std, target, np.random.default_rng(0), by={"species": species})
-    metrics = result.metrics.set_index("metric")
+    metrics = result["bands"].set_index("metric")
     assert metrics.loc["zms", ["band_lower", "shape_upper"]].notna().all()
     assert metrics.loc["rmse", ["band_lower", "shape_upper"]].isna().all()
     assert metrics["value"].notna().sum() >= 45 - 1  # all but crps_skill, which is absent
-    assert set(result.coverage["by"]) == {"std_decile", "mean_decile", "species"}
-    curve = selective.reference_curves((target - mean) ** 2, std)
-    pd.testing.assert_frame_equal(result.curve, curve)
-    assert len(result.pit) == 20
-    assert len(result.std_bins) == 20
+    assert set(result["coverage"]["by"]) == {"std_decile", "mean_decile", "species"}
+    assert len(result["pit"]) == 20
     again = audit.audit(mean, std, target, np.random.default_rng(0), by={"species": species})
-    pd.testing.assert_frame_equal(result.metrics, again.metrics)
+    pd.testing.assert_frame_equal(result["bands"], again["bands"])
 
 
 def test_bad_input():
@@ -101,22 +107,6 @@ def test_bad_input():
         audit.all_metrics([], [], [])
     with pytest.raises(ValueError, match=r"std is 0.0 in row 0"):
         audit.audit([0], [0], [0], np.random.default_rng(0))
-
-
-def test_reads_parquet(tmp_path):
-    mean, std, target = sample(600_000)
-    table = pd.DataFrame({"target": target, "id": np.arange(600_000), "mean": mean, "std": std})
-    table.to_parquet(tmp_path / "p.parquet", row_group_size=70_000)
-    read = audit.read_parquet(tmp_path / "p.parquet")
-    for left, right in zip(read, (mean, std, target), strict=True):
-        assert (left == right).all()
-    table.drop(columns="std").to_parquet(tmp_path / "q.parquet")
-    with pytest.raises(ValueError, match=r"lacks \['std'\]"):
-        audit.read_parquet(tmp_path / "q.parquet")
-    table.loc[5, "mean"] = None
-    table.iloc[:10].to_parquet(tmp_path / "r.parquet")
-    with pytest.raises(ValueError, match="mean is nan in row 5"):
-        audit.all_metrics(*audit.read_parquet(tmp_path / "r.parquet"))
 
 
 def test_audit_of_100k_is_quick():
@@ -127,3 +117,49 @@ def test_audit_of_100k_is_quick():
         audit.audit(*forecast, np.random.default_rng(0))
         seconds.append(time.process_time() - start)
     assert min(seconds) < 2
+
+
+def test_pit_histogram():
+    # u = .1, .3, .35, .9 in four bins: 1, 2, 0, 1 of 4
+    z = stats.norm.ppf([0.1, 0.3, 0.35, 0.9])
+    table = pit_histogram(np.zeros(4), np.ones(4), z, bins=4)
+    assert table["density"].tolist() == [1, 2, 0, 1]
+    assert table["left"].tolist() == [0, 0.25, 0.5, 0.75]
+    band = stats.binom.ppf([0.025, 0.975], 4, 0.25) / 4 * 4
+    assert table[["band_lower", "band_upper"]].iloc[0].tolist() == band.tolist()
+    extreme = pit_histogram([0, 0], [1, 1], [-50, 50], bins=3)  # u is 0 and 1 exactly
+    assert extreme["density"].tolist() == [1.5, 0, 1.5]
+
+
+def test_most_points_lie_in_their_band():
+    forecast = sample(2000)
+    for table, column in (
+        (pit_histogram(*forecast), "density"),
+        (reliability(*forecast), "observed"),
+        (coverage_by(*forecast, labels=np.arange(2000) % 20), "coverage"),
+    ):
+        inside = (table["band_lower"] <= table[column]) & (table[column] <= table["band_upper"])
+        assert inside.mean() >= 0.8
+    mean, std, target = forecast
+    wrong = (mean, std / 2, target)
+    assert reliability(*wrong)["observed"].iloc[10] < reliability(*wrong)["band_lower"].iloc[10]
+
+
+def test_coverage_by_drops_small_subsets():
+    labels = np.repeat(["a", "b"], [12, 9])
+    table = coverage_by(np.zeros(21), np.ones(21), np.r_[np.full(3, 5.0), np.zeros(18)], labels)
+    assert table["bin"].tolist() == ["a"]
+    row = table.iloc[0]
+    assert row["n"] == 12
+    assert row["coverage"] == 9 / 12
+    assert row["rmse"] == pytest.approx((3 * 25 / 12) ** 0.5)
+    assert row["zms"] == pytest.approx(75 / 12)
+    assert row["mpiw"] == pytest.approx(2 * stats.norm.ppf(0.95))
+
+
+def test_tables_of_nothing_and_bad_labels():
+    for table in (pit_histogram([], [], []), reliability([], [], [])):
+        assert table.empty
+    assert coverage_by([], [], [], []).empty
+    with pytest.raises(ValueError, match="labels has shape"):
+        coverage_by([0], [1], [0], ["a", "b"])

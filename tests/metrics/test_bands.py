@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from lib.metrics.audit import all_metrics
-from lib.metrics.bands import gaussian_band, outside, residual_band
+from lib.metrics.bands import gaussian_band, residual_band
 
 DISTANCES = {"mace", "rmsce", "miscal_area", "pit_ks", "ence", "uce", "zve"}
 
@@ -32,8 +32,14 @@ def test_edges():
     assert "ence" in constant
     assert residual_band([0.0], [1.0], [1.0], rng).empty
     assert residual_band([0.0] * 3, [1.0] * 3, [0.0] * 3, rng).empty
-    with pytest.raises(ValueError, match="level is 1"):
-        gaussian_band([1.0], rng, level=1)
+    with pytest.raises(ValueError, match="draws is 0"):
+        gaussian_band([1.0], rng, draws=0)
+
+
+def outside(values, band):
+    """Metrics whose value lies outside its band."""
+    limits = as_dict(band).items()
+    return [name for name, (low, high) in limits if not low <= values[name] <= high]
 
 
 def test_misfits_are_seen():

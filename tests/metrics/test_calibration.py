@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from lib.metrics import calibration
+from lib.metrics import calibration, scores
+from lib.metrics.calibration import zms_decomposition
 
 CASE = ([1.0, 2.0, 3.0], [0.1, 0.5, 1.0], [1.5, 3.0, 2.0])
 
@@ -16,16 +17,20 @@ def test_reference_values():
     assert calibration.rmsce(*CASE, kind="quantile") == pytest.approx(
         0.30362567774902066, abs=1e-12
     )
-    assert calibration.sharpness(CASE[1]) == pytest.approx(0.648074069840786, abs=1e-12)
+    assert scores.sharpness(CASE[1]) == pytest.approx(0.648074069840786, abs=1e-12)
+
+
+def area(mean, std, target, points):
+    curve = calibration.calibration_curve(mean, std, target, points=points)
+    return calibration.area_between(*curve)
 
 
 def test_area_crosses_the_diagonal_exactly():
     # grid 0, .5, 1; one of two inside |2u - 1| <= .5: observed 0, .5, 1 -> area 0
     z = stats.norm.ppf([0.5 + 0.2, 0.5 + 0.4])
-    assert calibration.miscal_area([0, 0], [1, 1], z, points=3) == pytest.approx(0, abs=1e-15)
+    assert area([0, 0], [1, 1], z, points=3) == pytest.approx(0, abs=1e-15)
     # observed (0, 1, 1, 1) on grid (0, 1/3, 2/3, 1): gaps 0, 2/3, 1/3, 0 -> (1/3)(1/3 + 1/2 + 1/6)
-    near = [0.1]
-    assert calibration.miscal_area([0], [1], near, points=4) == pytest.approx(1 / 3, abs=1e-12)
+    assert area([0], [1], [0.1], points=4) == pytest.approx(1 / 3, abs=1e-12)
     # gaps -.25 then +.25 in a segment of 1: two triangles of (1/2) * .25 / 2
     gap = calibration.area_between(np.array([0.0, 1.0]), np.array([-0.25, 1.25]))
     assert gap == pytest.approx(2 * 0.5 * 0.5 * 0.25)
@@ -40,8 +45,8 @@ def test_area_of_a_wrong_scale_in_closed_form(scale):
     assert closed == pytest.approx(0.2048, abs=1e-4)
     n = 200_000
     target = stats.norm.ppf((np.arange(n) + 0.5) / n)  # the exact quantiles of the law
-    area = calibration.miscal_area(np.zeros(n), np.full(n, scale), target, points=1001)
-    assert area == pytest.approx(closed, abs=1e-4)
+    found = area(np.zeros(n), np.full(n, scale), target, points=1001)
+    assert found == pytest.approx(closed, abs=1e-4)
 
 
 def test_pit_and_its_distance():
@@ -64,52 +69,17 @@ def test_ence_uce_zve_by_hand():
     assert calibration.ence(mean, std, target, bins=20) == pytest.approx(0.5)
 
 
-def test_zms_family():
-    target = [1.0, 2.0, -3.0]
-    assert calibration.zms([0, 0, 0], [1, 1, 1], target) == pytest.approx(14 / 3)
-    assert calibration.zvar([0, 0, 0], [1, 1, 1], target) == pytest.approx(7)  # (1 + 4 + 9) / 2
-    assert calibration.zms_robust([0, 0, 0], [1, 1, 1], target) == pytest.approx(
-        4 / stats.chi2.ppf(0.5, 1)
-    )
-
-
-def test_heavy_tails_move_zms_but_not_its_robust_twin():
-    rng = np.random.default_rng(3)
-    target = rng.normal(size=10_000)
-    target[:20] = 60
-    zeros, ones = np.zeros(10_000), np.ones(10_000)
-    assert calibration.zms(zeros, ones, target) > 5
-    assert calibration.zms_robust(zeros, ones, target) == pytest.approx(1, abs=0.1)  # s.e. .023
-
-
-def test_unc_error_spearman_is_low_even_when_right():
-    rng = np.random.default_rng(4)
-    std = rng.uniform(0.5, 1.5, 5000)
-    rho = calibration.unc_error_spearman(np.zeros(5000), std, std * rng.normal(size=5000))
-    assert 0.15 < rho < 0.5
-    assert np.isnan(calibration.unc_error_spearman([0, 0], [1, 1], [1, 2]))
-
-
-def test_dispersion():
-    assert calibration.dispersion_cv([2, 2, 2]) == 0
-    assert calibration.dispersion_cv([1, 2, 3]) == pytest.approx(0.5)  # sd 1 over mean 2
-    assert np.isnan(calibration.dispersion_cv([1]))
-
-
 @pytest.mark.parametrize(
     ("name", "at_zero", "at_one"),
     [
         ("pit_ks", np.nan, 0.5),
-        ("zms", np.nan, 0),
         ("zms_robust", np.nan, 0),
-        ("zvar", np.nan, np.nan),
         ("zve", np.nan, np.nan),
         ("ence", np.nan, 1),
         ("uce", np.nan, 1),
         ("mace", np.nan, 0.5),
         ("rmsce", np.nan, (((np.arange(100) / 99) ** 2).mean()) ** 0.5),
         ("miscal_area", np.nan, 0.5),
-        ("unc_error_spearman", np.nan, np.nan),
     ],
 )
 def test_none_and_one_element(name, at_zero, at_one):
@@ -120,7 +90,17 @@ def test_none_and_one_element(name, at_zero, at_one):
 
 
 def test_bad_input_is_named():
-    for name in ("pit", "pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zms", "zvar"):
+    for name in (
+        "pit",
+        "pit_ks",
+        "mace",
+        "rmsce",
+        "miscal_area",
+        "ence",
+        "uce",
+        "zve",
+        "zms_robust",
+    ):
         with pytest.raises(ValueError, match=r"std is -1.0 in row 1"):
             getattr(calibration, name)([0, 0], [1, -1], [0, 0])
         with pytest.raises(ValueError, match=r"target has 3 rows"):
@@ -129,3 +109,65 @@ def test_bad_input_is_named():
         calibration.mace(*CASE, kind="median")
     with pytest.raises(ValueError, match="bins is 0"):
         calibration.ence(*CASE, bins=0)
+
+
+def test_terms_by_hand():
+    # s^2 = 4 + 0 = 4 twice, sigma^2 = 1: aleatoric (1 - 4)/4 = -3/4
+    # f - mean = (+1, -1), mean = (0, 0) is constant, so g = 0: bias 0, missing ((1 + 1)/2)/4 = 1/4
+    split = zms_decomposition([0, 0], [2, 2], [0, 0], [1, -1], [1, 1])
+    assert split == pytest.approx((-0.5, -0.75, 0.25, 0.0, 0.25))
+
+
+def test_sum_is_the_expected_excess_over_fresh_noise():
+    rng = np.random.default_rng(0)
+    n, repeats = 500, 400
+    f, mean = rng.normal(size=(2, n))
+    aleatoric, epistemic, sigma = rng.uniform(0.3, 1.5, size=(3, n))
+    split = zms_decomposition(mean, aleatoric, epistemic, f, sigma)
+    y = f + sigma * rng.normal(size=(repeats, n))
+    z2 = (y - mean) ** 2 / (aleatoric**2 + epistemic**2)
+    per_repeat = z2.mean(axis=1) - 1
+    assert split.excess == pytest.approx(per_repeat.mean(), abs=4 * per_repeat.std() / repeats**0.5)
+    assert split.excess == pytest.approx(split.aleatoric + split.epistemic, abs=1e-12)
+    assert split.epistemic == pytest.approx(split.bias + split.missing, abs=1e-12)
+
+
+def test_each_cause_in_its_place():
+    rng = np.random.default_rng(1)
+    n = 20_000
+    f = rng.normal(size=n)
+    ones, zeros = np.ones(n), np.zeros(n)
+    perfect = zms_decomposition(f, ones, zeros, f, ones)
+    assert perfect == pytest.approx(np.zeros(5), abs=1e-12)
+    louder = zms_decomposition(f, ones, zeros, f, 2 * ones)  # sigma^2 = 4
+    assert louder == pytest.approx((3, 3, 0, 0, 0), abs=1e-12)
+    shifted = zms_decomposition(0.5 * f - 1, ones, zeros, f, ones)  # f = 2 mean + 2: affine
+    assert shifted.missing == pytest.approx(0, abs=1e-12)
+    assert shifted.bias == pytest.approx(np.mean((f - 0.5 * f + 1) ** 2))
+    scattered = zms_decomposition(f + 0.5 * rng.normal(size=n), ones, 0.5 * ones, f + 0, ones)
+    assert scattered.epistemic == pytest.approx(0, abs=0.01)
+
+
+def test_heteroscedastic_split_has_no_cross_term():
+    rng = np.random.default_rng(2)
+    mean, f = rng.normal(size=(2, 300))
+    a, e = rng.uniform(0.1, 2, size=(2, 300))
+    split = zms_decomposition(mean, a, e, f, a)
+    weight = 1 / (a**2 + e**2)
+    design = np.column_stack([np.ones(300), mean]) * np.sqrt(weight)[:, None]
+    g = (
+        np.column_stack([np.ones(300), mean])
+        @ np.linalg.lstsq(design, f * np.sqrt(weight), rcond=None)[0]
+    )
+    missing = np.mean(((f - g) ** 2 - e**2) * weight)
+    assert split.missing == pytest.approx(missing, abs=1e-10)
+
+
+def test_decomposition_refuses_bad_input():
+    assert all(np.isnan(zms_decomposition([], [], [], [], [])))
+    with pytest.raises(ValueError, match=r"true_std is -1.0 in row 0"):
+        zms_decomposition([0], [1], [0], [0], [-1])
+    with pytest.raises(ValueError, match=r"together is 0.0 in row 1"):
+        zms_decomposition([0, 0], [1, 0], [0, 0], [0, 0], [1, 1])
+    with pytest.raises(ValueError, match="true_activity has 1 rows"):
+        zms_decomposition([0, 0], [1, 1], [0, 0], [0], [1, 1])

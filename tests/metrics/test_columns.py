@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.metrics.moments import level_name, spearman_column
+from lib.metrics.columns import level_name, spearman_column
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 12])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.metrics import accuracy, calibration, coverage, scoring, selective
+from lib.metrics import calibration, scores, selective
 from lib.metrics.evaluate import COLUMNS, compare, evaluate
 from lib.metrics.groups import quantile_bins
 
@@ -32,28 +32,28 @@ def run(table, **options):
 def test_values_are_those_of_the_pure_functions(n):
     table = make(n, group=np.arange(n) // 3)
     mean, std, target = table["mean"], table["std"], table["target"]
-    scores = overall(run(table, climatology=(0.2, 1.4)))["value"]
+    found = overall(run(table, climatology=(0.2, 1.4)))["value"]
     by_pair = ("pearson_r", "spearman_r", "rmse", "mae", "bias", "r2_cod", "r2_pearson")
-    expected = {name: getattr(accuracy, name)(mean, target) for name in by_pair}
-    expected["sd_target"] = accuracy.sd_target(target)
-    by_forecast = ("pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zms", "zms_robust")
-    for name in (*by_forecast, "zvar", "zve", "unc_error_spearman"):
+    expected = {name: getattr(scores, name)(mean, target) for name in by_pair}
+    expected["sd_target"] = scores.sd_target(target)
+    by_forecast = ("pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zve", "zms_robust")
+    for name in by_forecast:
         expected[name] = getattr(calibration, name)(mean, std, target)
-    expected |= {name: getattr(calibration, name)(std) for name in ("sharpness", "dispersion_cv")}
-    for name in ("nll_gaussian", "crps_gaussian"):
-        expected[name] = getattr(scoring, name)(mean, std, target)
-    expected["crps_skill"] = scoring.crps_skill(mean, std, target, (0.2, 1.4))
+    expected |= {name: getattr(scores, name)(std) for name in ("sharpness", "dispersion_cv")}
+    for name in ("nll_gaussian", "crps_gaussian", "zms", "zvar", "unc_error_spearman"):
+        expected[name] = getattr(scores, name)(mean, std, target)
+    expected["crps_skill"] = scores.crps_skill(mean, std, target, (0.2, 1.4))
     for level in (0.5, 0.8, 0.9, 0.95):
         percent = round(100 * level)
-        expected[f"picp_{percent}"] = coverage.picp(mean, std, target, level)
-        expected[f"mpiw_{percent}"] = coverage.mpiw(std, level)
-        expected[f"coverage_gap_{percent}"] = coverage.coverage_gap(mean, std, target, level)
-        expected[f"interval_score_{percent}"] = scoring.interval_score(mean, std, target, level)
+        expected[f"picp_{percent}"] = scores.picp(mean, std, target, level)
+        expected[f"mpiw_{percent}"] = scores.mpiw(std, level)
+        expected[f"coverage_gap_{percent}"] = scores.coverage_gap(mean, std, target, level)
+        expected[f"interval_score_{percent}"] = scores.interval_score(mean, std, target, level)
     for name in ("aurc", "e_aurc", "augrc", "prr", "naurc"):
         expected[name] = getattr(selective, name)((target - mean) ** 2, std)
-    assert set(expected) == set(scores.index)
+    assert set(expected) == set(found.index)
     for name, value in expected.items():
-        assert scores[name] == pytest.approx(value, abs=1e-10), name
+        assert found[name] == pytest.approx(value, abs=1e-10), name
 
 
 def test_offset_does_not_cost_precision():
@@ -73,10 +73,10 @@ def test_bootstrap_equals_repeating_rows():
         rows = (3 * rng.integers(0, 20, 20)[:, None] + np.arange(3)).ravel()
         part = table.iloc[rows]
         mean, std, target = part["mean"], part["std"], part["target"]
-        drawn["rmse"].append(accuracy.rmse(mean, target))
-        drawn["pearson_r"].append(accuracy.pearson_r(mean, target))
-        drawn["spearman_r"].append(accuracy.spearman_r(mean, target))
-        drawn["mae"].append(accuracy.mae(mean, target))
+        drawn["rmse"].append(scores.rmse(mean, target))
+        drawn["pearson_r"].append(scores.pearson_r(mean, target))
+        drawn["spearman_r"].append(scores.spearman_r(mean, target))
+        drawn["mae"].append(scores.mae(mean, target))
         drawn["mace"].append(calibration.mace(mean, std, target))
         drawn["aurc"].append(selective.aurc((target - mean) ** 2, std))
     for name in ("rmse", "pearson_r", "mae"):
@@ -138,14 +138,14 @@ def test_conditional_rows_and_worst_bin():
     assert set(inside["metric"]) == expected
     row = inside[(inside["metric"] == "rmse") & (inside["bin"] == "1")].iloc[0]
     part = table[bins == 1]
-    assert row["value"] == pytest.approx(accuracy.rmse(part["mean"], part["target"]))
+    assert row["value"] == pytest.approx(scores.rmse(part["mean"], part["target"]))
     assert row["lower"] < row["value"] < row["upper"]
     worst = frame[frame["metric"] == "worst_group_rmse"].iloc[0]
     assert (worst["bin"], worst["by"], worst["value"]) == ("1", "gc_decile", row["value"])
     crps = inside[(inside["metric"] == "crps_gaussian") & (inside["bin"] == "0")].iloc[0]
     first = table[bins == 0]
     assert crps["value"] == pytest.approx(
-        scoring.crps_gaussian(first["mean"], first["std"], first["target"])
+        scores.crps_gaussian(first["mean"], first["std"], first["target"])
     )
 
 
@@ -158,9 +158,7 @@ def test_oracle_column():
     assert overall(frame)["oracle"].to_dict() == pytest.approx(best["value"].to_dict())
     inside = frame[(frame["metric"] == "zms") & (frame["bin"] == "0")].iloc[0]
     half = table[np.arange(300) % 2 == 0]
-    assert inside["oracle"] == pytest.approx(
-        calibration.zms(half["mean"], half["std"], half["target"])
-    )
+    assert inside["oracle"] == pytest.approx(scores.zms(half["mean"], half["std"], half["target"]))
     assert run(table)["oracle"].isna().all()
 
 
@@ -170,7 +168,6 @@ def test_columns_and_reproducibility():
     assert list(first.columns) == COLUMNS
     pd.testing.assert_frame_equal(first, second)
     assert "crps_skill" not in set(first["metric"])
-    assert {"picp_97.5"} <= set(run(table, levels=(0.975,))["metric"])
 
 
 @pytest.mark.filterwarnings("error")
@@ -198,7 +195,6 @@ def test_constant_forecast_and_tiny_parts():
         (lambda t: t.assign(std=0.0), {}, r"std is 0.0 in row 0"),
         (lambda t: t.assign(group=[None, *range(19)]), {}, "groups is missing in row 0"),
         (lambda t: t, {"by": {"gc": [1, 2]}}, r"by\['gc'\] has shape"),
-        (lambda t: t, {"levels": (0.5, 1.0)}, r"levels is 1.0"),
         (lambda t: t, {"draws": 0}, "draws is 0"),
         (lambda t: t, {"oracle": pd.DataFrame({"mean": [1.0]})}, "oracle: 'std'"),
         (lambda t: t, {"oracle": pd.DataFrame({"mean": [1.0], "std": [1.0]})}, "oracle: "),

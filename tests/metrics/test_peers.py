@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from lib.metrics import accuracy, calibration, coverage, scoring
+from lib.metrics import calibration, scores
 from lib.repair import conformal, recalibration
 
 CASES = 100
@@ -32,13 +32,13 @@ def test_uncertainty_toolbox_scores():
     for _, mean, std, target in cases(0):
         theirs = uct.get_all_scoring_rule_metrics(mean, std, target, 99, True, verbose=False)
         ours = {
-            "nll": scoring.nll_gaussian(mean, std, target),
-            "crps": scoring.crps_gaussian(mean, std, target),
-            "check": scoring.check_score(mean, std, target),
-            "interval": scoring.interval_score_mean(mean, std, target),
+            "nll": scores.nll_gaussian(mean, std, target),
+            "crps": scores.crps_gaussian(mean, std, target),
+            "check": scores.check_score(mean, std, target),
+            "interval": scores.interval_score_mean(mean, std, target),
         }
         assert ours == pytest.approx(theirs, abs=1e-8, rel=1e-10)
-        assert calibration.sharpness(std) == pytest.approx(uct.sharpness(std), abs=1e-8)
+        assert scores.sharpness(std) == pytest.approx(uct.sharpness(std), abs=1e-8)
 
 
 def test_uncertainty_toolbox_accuracy():
@@ -46,10 +46,10 @@ def test_uncertainty_toolbox_accuracy():
     for _, mean, _, target in cases(1):
         theirs = uct.metrics.get_all_accuracy_metrics(mean, target, verbose=False)
         ours = {
-            "mae": accuracy.mae(mean, target),
-            "rmse": accuracy.rmse(mean, target),
-            "r2": accuracy.r2_cod(mean, target),
-            "corr": accuracy.pearson_r(mean, target),
+            "mae": scores.mae(mean, target),
+            "rmse": scores.rmse(mean, target),
+            "r2": scores.r2_cod(mean, target),
+            "corr": scores.pearson_r(mean, target),
         }
         assert ours == pytest.approx({name: theirs[name] for name in ours}, abs=1e-8)
 
@@ -157,14 +157,14 @@ def test_mapie_interval_metrics():
     mapie = peer("mapie.metrics.regression")
     for rng, mean, std, target in cases(6):
         level = float(rng.uniform(0.05, 0.99))
-        lower, upper = coverage.interval(mean, std, level)
+        lower, upper = scores.interval(mean, std, level)
         ends = np.column_stack([lower, upper])
         width = mapie.regression_mean_width_score(ends[:, :, None])[0]
         seen = mapie.regression_coverage_score(target, ends[:, :, None])[0]
         winkler = mapie.regression_mwi_score(target, ends[:, :, None], level)
-        assert coverage.mpiw(std, level) == pytest.approx(width, abs=1e-8)
-        assert coverage.picp(mean, std, target, level) == pytest.approx(seen, abs=1e-8)
-        assert scoring.interval_score(mean, std, target, level) == pytest.approx(winkler, abs=1e-8)
+        assert scores.mpiw(std, level) == pytest.approx(width, abs=1e-8)
+        assert scores.picp(mean, std, target, level) == pytest.approx(seen, abs=1e-8)
+        assert scores.interval_score(mean, std, target, level) == pytest.approx(winkler, abs=1e-8)
 
 
 def test_crepes_normalised_and_mondrian():

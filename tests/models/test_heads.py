@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lib.metrics.scoring import interval_score
+from lib.metrics.scores import interval_score
 from lib.models.heads import GaussianHead, SequenceNetwork, beta_nll, pinball, positive_std
 
 

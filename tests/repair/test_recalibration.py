@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.metrics import calibration, coverage, selective
+from lib.metrics import calibration, scores, selective
 from lib.repair import recalibration
 from lib.repair.conformal import InfiniteIntervalWarning
 
@@ -23,7 +23,7 @@ def test_std_scaling():
     assert (fitted.gain, fitted.offset) == (1, 0)
     new_mean, new_std = fitted.apply(mean, std)
     assert (new_mean == mean).all()
-    assert calibration.zms(new_mean, new_std, target) == pytest.approx(1, abs=1e-12)
+    assert scores.zms(new_mean, new_std, target) == pytest.approx(1, abs=1e-12)
     loss = (target - mean) ** 2
     assert selective.aurc(loss, new_std) == pytest.approx(selective.aurc(loss, std))
     one = recalibration.std_scaling([0], [2], [6])
@@ -53,8 +53,8 @@ def test_each_kind_undoes_its_shift(kind):
         shift["gain"] = 0.4
     fitted = recalibration.few_shot(*draw(rng, 1000, **shift), kind=kind)
     mean, std, target = draw(rng, 20_000, **shift)
-    assert abs(coverage.coverage_gap(mean, std, target)) > 0.15
-    assert abs(coverage.coverage_gap(*fitted.apply(mean, std), target)) < 0.03
+    assert abs(scores.coverage_gap(mean, std, target)) > 0.15
+    assert abs(scores.coverage_gap(*fitted.apply(mean, std), target)) < 0.03
 
 
 def test_few_shot_scale_is_right_on_average():
@@ -75,7 +75,7 @@ def test_affine_cannot_repair_a_rewired_program():
     fitted = recalibration.few_shot(mean, std, target, kind="affine")
     assert fitted.gain == pytest.approx(0, abs=0.03)
     repaired = fitted.apply(mean, std)
-    assert coverage.coverage_gap(*repaired, target) == pytest.approx(0, abs=0.02)  # but useless:
+    assert scores.coverage_gap(*repaired, target) == pytest.approx(0, abs=0.02)  # but useless:
     assert repaired[1][0] > 2 * std[0]
 
 
