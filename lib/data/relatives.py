@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lib.data.dataset import FloatArray, IndexArray
-from lib.sequences import Codes, canonical, kmer_codes
+from lib.sequences import Codes, canonical, kmer_codes, reverse_complement
 
 DUST_THRESHOLD = 2.0  # of Morgulis et al. 2006; repeats of period 1 to 3 score above it
 
@@ -142,3 +142,23 @@ def leak_groups(
         (np.ones(len(left), bool), (owner[left - 1], owner[left])), shape=(size, size)
     )
     return _compact(connected_components(graph, directed=False)[1][parent])
+
+
+def strand_pairs(codes: Codes) -> tuple[IndexArray, IndexArray]:
+    """Rows of elements measured in both orientations: forward and reverse, (m,) each.
+
+    Returns
+    -------
+    forward, reverse : (m,) int64 arrays
+        Row ``forward[i]`` is the reverse complement of row ``reverse[i]``; each row at most once.
+    """
+    first: dict[bytes, int] = {}
+    pairs = []
+    for row, flipped in enumerate(reverse_complement(codes)):
+        partner = first.pop(flipped.tobytes(), None)
+        if partner is None:
+            first[codes[row].tobytes()] = row
+        else:
+            pairs.append((partner, row))
+    index = np.array(pairs, np.int64).reshape(-1, 2)
+    return index[:, 0], index[:, 1]

@@ -163,7 +163,7 @@ def gc_networks(config: Config) -> list[tuple[real_arms.Network, Arm]]:
     gc = GCConfig.create(profile="full", epochs=config.epochs, device=config.device)
     data = [mpra.load(name) for name in GC_DATA]
     return real_arms.gc_networks(
-        data, gc.fit(0, both_strands=True), config.split_seeds, gc.gc_quantile, gc.gc_tilts
+        data, gc.design.fit, config.split_seeds, gc.gc_quantile, gc.gc_tilts
     )
 
 

@@ -12,7 +12,7 @@ elements judged by a network that was trained on all kinds, on as many elements.
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,22 +29,21 @@ from lib.data.splits import (
     placebo_split,
     random_leaky_split,
 )
+from lib.experiments.fits import fitting, forecast, predicting
 from lib.experiments.scoring import Scored
 from lib.models.baselines import constant_sigma
 from lib.repair.conformal import one_per_group
 from lib.repair.recalibration import std_scaling
 from lib.simulator import standin
-from lib.study.units import Placement, Result, Store, Unit, missing_units, run_units
+from lib.study.units import Fit, Placement, Store, run_fits, run_units
 from lib.training.config import FitConfig
 from lib.training.ensembles import EnsemblePrediction, combine
-from lib.training.units import fitting, forecast, predicting
+from lib.training.units import Forecast
 
 STANDIN: Final = "standin"
 GC_DATA: Final = ("wtc11", "plant_leaf")
 ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
 SPECIES_COLUMN: Final = "sp"
-
-Forecasts = tuple[FloatArray, FloatArray]  # mean and standard deviation, (n,) each
 
 
 def load_assays(
@@ -98,6 +97,11 @@ class AssayPart:
             "severity": round(self.severity, 4),
             "condition": self.condition,
         }
+
+    @property
+    def label(self) -> str:
+        """How figures call it: its shift, and which side of it."""
+        return f"{self.shift} {self.condition}, {self.split}" if self.shift else self.split
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,30 +282,13 @@ class Design:
         return [self.fit.model_copy(update=own | {"seed": seed}) for seed in seeds]
 
 
-class Fit(NamedTuple):
-    """A unit that fits a network, and its result."""
-
-    unit: Unit
-    model: Result
-
-
-def fit_units(
-    units: Sequence[Unit], store: Store, where: Placement, label: str = "fits"
-) -> tuple[list[Fit], dict[str, int]]:
-    """Finished fits in order, and how many there are and were computed now."""
-    missing = missing_units(units, store)
-    models = run_units(units, store, where, label)
-    found = [Fit(*pair) for pair in zip(units, models, strict=True)]
-    return found, {"fits": len(units), "fits_computed": missing}
-
-
-def forecast_units(fits: Iterable[Fit], store: Store, where: Placement) -> list[Forecasts]:
-    """Forecasts of each fit's own data; NaN on rows that it has seen."""
+def forecast_all(fits: Iterable[Fit], store: Store, where: Placement) -> list[Forecast]:
+    """Each fit's forecast of its own data; NaN on rows that it has seen."""
     asked = [predicting(*fit) for fit in fits]
     return [forecast(result) for result in run_units(asked, store, where, "forecasts")]
 
 
-def together(members: Sequence[Forecasts]) -> EnsemblePrediction:
+def together(members: Sequence[Forecast]) -> EnsemblePrediction:
     """Forecasts of the same rows as one; NaN on rows that a member has seen."""
     means, stds = (np.stack(values) for values in zip(*members, strict=True))
     unseen = np.isfinite(means).all(axis=0)
@@ -316,7 +303,7 @@ class FittedArm:
 
     arm: AssayArm
     fits: tuple[Fit, ...]
-    members: tuple[Forecasts, ...]
+    members: tuple[Forecast, ...]
 
     @property
     def uncertainty(self) -> str:
@@ -337,8 +324,8 @@ def fit_arms(
         [fitting(settings, arm.data, arm.split) for settings in design.settings(arm)]
         for arm in arms
     ]
-    fits, counts = fit_units([unit for own in units for unit in own], store, where)
-    pairs = iter(zip(fits, forecast_units(fits, store, where), strict=True))
+    fits, counts = run_fits([unit for own in units for unit in own], store, where)
+    pairs = iter(zip(fits, forecast_all(fits, store, where), strict=True))
     fitted = []
     for arm, own in zip(arms, units, strict=True):
         found, members = zip(*(next(pairs) for _ in own), strict=True)

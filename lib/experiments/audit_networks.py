@@ -12,12 +12,11 @@ import pandas as pd
 from lib.data import predictions
 from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
+from lib.experiments.assays import FittedArm, fit_arms
 from lib.experiments.audit_table import Forecasts, prepare
-from lib.experiments.gc_fits import Fitted, base_forecast
 from lib.experiments.gc_tables import gc_deciles
 from lib.experiments.scoring import Scored
 from lib.study.units import Store
-from lib.training.ensembles import combine
 
 # A label in a table of the audit for what notebook 02 keys by shift and condition.
 TILT = "gc_tilt"
@@ -71,24 +70,18 @@ def _piece(
     return pd.DataFrame(columns).assign(**more)
 
 
-def _uncertainty_parts(fitted: Fitted) -> dict[str, np.ndarray]:
+def _uncertainty_parts(fitted: FittedArm) -> dict[str, np.ndarray]:
     """Aleatoric and epistemic standard deviation of an ensemble; NaN where a member saw the row."""
     if len(fitted.members) < 2:
         return {}
-    means, stds = (np.stack(values) for values in zip(*fitted.members, strict=True))
-    unseen = np.isfinite(means).all(axis=0)
-    together = combine(means[:, unseen], stds[:, unseen])
-    found = {}
-    for name in ("std_aleatoric", "std_epistemic"):
-        found[name] = np.full(means.shape[1], np.nan)
-        found[name][unseen] = getattr(together, name)
-    return found
+    found = fitted.forecast
+    return {"std_aleatoric": found.std_aleatoric, "std_epistemic": found.std_epistemic}
 
 
-def _forecasts(fitted: Fitted, items: list[tuple[int, Scored]], model: str) -> Forecasts:
+def _forecasts(fitted: FittedArm, items: list[tuple[int, Scored]], model: str) -> Forecasts:
     """The group arm of one split; ``items`` are its parts with the seeds of their bootstrap."""
-    data, split = fitted.data, fitted.arm.split
-    forecast = base_forecast(fitted)
+    data, split = fitted.arm.data, fitted.arm.split
+    forecast = fitted.forecast[:2]
     own = _uncertainty_parts(fitted)
     held = split["calibration"]
     pieces = [_piece(data, held, forecast, own, split="calibration", shift="")]
@@ -106,7 +99,7 @@ def _forecasts(fitted: Fitted, items: list[tuple[int, Scored]], model: str) -> F
         data.name,
         by=("gc_decile",),
         model=model,
-        uncertainty="ensemble" if len(fitted.members) > 1 else "single",
+        uncertainty=fitted.uncertainty,
         split_seed=split.seed,
         n_train=first.n_train,
         climatology=first.climatology,
@@ -129,17 +122,19 @@ def forecasts(
         ``fits`` and, of these, ``fits_computed`` now.
     """
     data = mpra_gc_ood.load_data(config)
-    fitted, counts = mpra_gc_ood._fit_all(config, store, data)
+    design = config.design
+    fitted, counts = fit_arms(design.build(data), design, store, config.where)
+    others, more = mpra_gc_ood.fit_others(config, fitted, store)
     found, seed = [], 0
-    for arm in fitted:
-        items = list(enumerate(mpra_gc_ood._items(arm, config), start=seed))
+    for arm, named in zip(fitted, others, strict=True):
+        items = list(enumerate(mpra_gc_ood.scored_items(arm, named, config), start=seed))
         seed += len(items)
         if arm.arm.main:
-            base = "ensemble" if len(arm.members) > 1 else "single"
+            own = (config.model, arm.uncertainty)
             wanted = [
                 (number, item)
                 for number, item in items
-                if item.keys["model"] == config.model and item.keys["uncertainty"] == base
+                if item is not None and (item.keys["model"], item.keys["uncertainty"]) == own
             ]
             found.append(_forecasts(arm, wanted, config.model))
-    return data, found, counts
+    return data, found, {name: counts[name] + more[name] for name in counts}

@@ -5,6 +5,7 @@ shifts and on GC shift; nothing is trained that those have trained before.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -194,8 +195,8 @@ def fit_assay(config: Config, data: SequenceDataset, split_seed: int) -> tuple[S
     if data.name == RETINA:
         plain = AssayArm(data, arm.split, arm.parts, "none")
         return arm.split, [fitting_assay(plain, config.assay_epochs, config.device)]
-    both = arm.both_strands and not data.oriented
-    return arm.split, [fitting(given.fit(s, both), data, arm.split) for s in config.seeds]
+    settings = replace(given.design, seeds=config.seeds).settings(arm)
+    return arm.split, [fitting(own, data, arm.split) for own in settings]
 
 
 def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:

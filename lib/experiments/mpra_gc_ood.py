@@ -1,30 +1,51 @@
 """Does a network trained on a real assay stay accurate and calibrated when GC content shifts?
 
-In: :class:`Config`. Out: :class:`Tables`. The arms are those of :mod:`lib.experiments.gc_arms`;
-each is fitted on repeated group-wise splits, and every network stands beside the baselines.
+In: :class:`Config`. Out: :class:`~lib.study.found.Tables`. The arms are those of
+:mod:`lib.experiments.assays`; each is fitted on repeated group-wise splits, and every network
+stands beside the baselines.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from pydantic import Field, field_validator
 
-from lib import assays as mpra
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.assays.plant import TISSUES, reference_predictions
+from lib.data.dataset import SequenceDataset
 from lib.data.table import load_table
-from lib.experiments import gc_tables
-from lib.experiments.baseline_fits import BASELINES, baseline_forecast
-from lib.experiments.gc_arms import ARMS, build_arms
-from lib.experiments.gc_fits import Fitted, Plan, base_forecast, fit_all
-from lib.experiments.gc_variants import Variants
-from lib.experiments.scoring import Scored, combine, score
+from lib.experiments.assays import (
+    ARMS,
+    STANDIN,
+    AssayArm,
+    Design,
+    FittedArm,
+    fit_arms,
+    forecast_all,
+    load_assays,
+    scales,
+    scored,
+)
+from lib.experiments.fits import (
+    BASELINES,
+    baseline_forecast,
+    baselines,
+    fitting,
+    forecast,
+    predicting_with_dropout,
+)
+from lib.experiments.gc_tables import (
+    assay_table,
+    contrasts,
+    gc_deciles,
+    gc_histogram,
+    leaks,
+    predicted_measured,
+)
+from lib.experiments.scoring import Scored, combine, score_all
+from lib.experiments.tuning import tuned
 from lib.models.baselines import constant_sigma
-from lib.repair.conformal import one_per_group
-from lib.repair.recalibration import std_scaling
-from lib.simulator import standin
 from lib.study.config import (
     AnyNames,
     AnyNumbers,
@@ -33,13 +54,13 @@ from lib.study.config import (
     Numbers,
     ParameterError,
     Seeds,
+    known_names,
 )
 from lib.study.found import Tables
-from lib.study.units import Store, cores
+from lib.study.units import Store, run_fits, run_units
 from lib.training.config import FitConfig
+from lib.training.units import Forecast
 
-DEFAULT_DATA = ("wtc11", "plant_leaf")
-STANDIN = "standin"
 # What is published of each forecast, and of these what is published of every single split too.
 METRICS = (
     *("rmse", "mae", "bias", "pearson_r", "spearman_r", "r2_cod", "sd_target"),
@@ -56,12 +77,12 @@ class Config(ExperimentConfig):
     Attributes
     ----------
     dataset : str
-        Names of :func:`lib.assays.names` or ``standin``, comma-separated. ``default`` takes WTC11 and
-        plant leaf, or the stand-in assay where their files cannot be had.
+        Names of :func:`lib.assays.names` or ``standin``, comma-separated. ``default`` takes WTC11
+        and plant leaf, or the stand-in assay where their files cannot be had.
     table : str or None
         A file of one's own instead; its columns are named by the parameters after it.
     arm : tuple of str
-        Out of :data:`lib.experiments.gc_arms.ARMS`, or ``all``.
+        Out of :data:`lib.experiments.assays.ARMS`, or ``all``.
     gc_quantile : float in (0, 1)
         Share of the elements inside a tail split.
     gc_tilts : tuple of float
@@ -75,15 +96,13 @@ class Config(ExperimentConfig):
     leak_k : int
         Length of the shared word that makes two elements relatives.
     model, epochs, batch_size, learning_rate, beta, max_shift
-        See :class:`lib.training.fit.FitConfig`.
+        See :class:`lib.training.config.FitConfig`.
     other_models : tuple of str
         Architectures fitted beside ``model`` on the group arm, once per split.
     other_betas : tuple of float
         Values of ``beta`` fitted beside the own one on the group arm, once per split.
     dropout_samples : int
         Passes with dropout of the first fit of the group arm; 0 for none.
-    distilled : bool
-        Whether one network learns the forecast of the group arm's ensemble.
     standin_size : int
         Elements of the stand-in assay.
     """
@@ -93,31 +112,19 @@ class Config(ExperimentConfig):
         "smoke": {
             "dataset": STANDIN,
             "standin_size": 600,
-            "split_seeds": (0,),
-            "seeds": (0, 1),
-            "members": 1,
             "epochs": 1,
             "other_models": ("bilstm",),
             "other_betas": (1.0,),
             "dropout_samples": 2,
-            "distilled": True,
             "draws": 100,
         },
-        "quick": {
-            "arm": ("group", "tilt", "tail", "leaky"),
-            "split_seeds": (0,),
-            "seeds": (0, 1),
-            "members": 1,
-            "epochs": 5,
-        },
+        "quick": {"arm": ("group", "tilt", "tail", "leaky"), "epochs": 5},
         "full": {
             "split_seeds": (0, 1, 2, 3, 4),
             "seeds": (0, 1, 2, 3, 4),
-            "members": 1,
             "other_models": ("bilstm", "transformer"),
             "other_betas": (0.0, 1.0),
             "dropout_samples": 30,
-            "distilled": True,
         },
     }
 
@@ -145,16 +152,12 @@ class Config(ExperimentConfig):
     other_models: AnyNames = ()
     other_betas: AnyNumbers = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
-    distilled: bool = False
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @field_validator("arm")
     @classmethod
     def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(arm) - {*ARMS, "all"})
-        if unknown:
-            raise ValueError(f"no arm {', '.join(unknown)}; use all, {', '.join(ARMS)}")
-        return ARMS if "all" in arm else arm
+        return known_names("arm", arm, ARMS)
 
     @field_validator("other_betas")
     @classmethod
@@ -165,22 +168,17 @@ class Config(ExperimentConfig):
         return betas
 
     @property
-    def variants(self) -> Variants:
-        """What stands beside the network of an arm."""
-        return Variants(self.other_models, self.other_betas, self.dropout_samples, self.distilled)
-
-    def fit(self, seed: int, both_strands: bool) -> FitConfig:
-        """The configuration of one fit."""
-        return FitConfig(
-            model=self.model,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            beta=self.beta,
-            max_shift=self.max_shift,
-            device=self.device,
-            reverse_complement=both_strands,
-            seed=seed,
+    def design(self) -> Design:
+        """Which splits are made, and which networks are fitted on each."""
+        shared = {"model", "epochs", "batch_size", "learning_rate", "beta", "max_shift", "device"}
+        return Design(
+            self.arm,
+            self.split_seeds,
+            FitConfig(**self.model_dump(include=shared)),
+            self.seeds,
+            self.members,
+            self.gc_quantile,
+            self.gc_tilts,
         )
 
 
@@ -196,103 +194,102 @@ def load_data(config: Config) -> list[SequenceDataset]:
     lib.assays.DataUnavailable
         If a data set asked for by name cannot be had.
     """
-    if config.table is not None:
-        if config.dataset != "default":
-            raise ParameterError("give either dataset or table, not both")
-        columns = {
-            name: getattr(config, name)
-            for name in config.model_fields_set | set(Config.model_fields)
-            if name.endswith("_column")
-        }
-        return [load_table(config.table, oriented=config.oriented, **columns)]
-    names = tuple(name.strip() for name in config.dataset.split(","))
-    if names == ("default",):
-        names = DEFAULT_DATA if all(map(mpra.available, DEFAULT_DATA)) else (STANDIN,)
-    return [
-        standin(n=config.standin_size, seed=0) if name == STANDIN else mpra.load(name)
-        for name in names
-    ]
+    if config.table is None:
+        return load_assays(config.dataset, config.standin_size)
+    if config.dataset != "default":
+        raise ParameterError("give either dataset or table, not both")
+    fields = [name for name in Config.model_fields if name.endswith("_column")]
+    columns = config.model_dump(include={*fields, "oriented"})
+    return [load_table(config.table, **columns)]
 
 
-def _fit_all(
-    config: Config, store: Store, data: list[SequenceDataset]
-) -> tuple[list[Fitted], dict[str, int]]:
-    """Every arm with its forecasts, and how many fits there are and were computed now."""
-    arms = [
-        (assay, arm)
-        for assay in data
-        for seed in config.split_seeds
-        for arm in build_arms(assay, config.arm, config.gc_quantile, config.gc_tilts, seed)
-    ]
-    plan = Plan(config.fit, config.seeds, config.members, config.variants)
-    return fit_all(arms, plan, store, config.where)
+Named = tuple[dict[str, Any], Forecast] | None  # a forecast with the keys that tell it apart
 
 
-Forecasts = Iterator[tuple[dict[str, Any], FloatArray, FloatArray]]
+def _variants(config: Config, arm: AssayArm) -> Iterator[tuple[dict[str, Any], FitConfig]]:
+    """Other architectures and losses on the split of a group arm, one fit each."""
+    base = config.design.settings(arm)[0]
+    kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
+    shared = base.model_dump(include=kept)
+    for model in config.other_models:
+        yield {"model": model, "uncertainty": "single"}, tuned(model, **shared)
+    for beta in config.other_betas:
+        keys = {"model": base.model, "uncertainty": f"beta_{beta:g}"}
+        yield keys, base.model_copy(update={"beta": beta})
 
 
-def _forecasts(fitted: Fitted, config: Config) -> Forecasts:
-    """Every forecast of an arm, with the keys that tell it apart."""
-    data, arm, members, others, simple = fitted
-    network = {"model": config.model, "prior": "none"}
-    for seed, (mean, std) in zip(config.seeds, members, strict=False):
-        yield network | {"uncertainty": "single", "seed": seed}, mean, std
-    mean, std = base_forecast(fitted)
-    if len(members) > 1:
-        yield network | {"uncertainty": "ensemble"}, mean, std
-    held = arm.split["calibration"]
-    # One element per group: relatives are not independent evidence of the scale.
-    drawn = held[one_per_group(data.group[held], np.random.default_rng(arm.split.seed))]
-    repair = std_scaling(mean[drawn], std[drawn], data.activity[drawn])
-    yield network | {"uncertainty": "std_scaling"}, mean, repair.scale * std
-    constant = constant_sigma(mean, data.activity, held)
-    yield network | {"uncertainty": "constant_sigma"}, constant.mean, constant.std
-    for keys, mean, std in others:
-        yield {"prior": "none", **keys}, mean, std
-    if not arm.both_strands:
-        return  # the baselines of the group arm's split stand there
-    for name in BASELINES:
-        yield (
-            {"model": name, "prior": "none", "uncertainty": "single"},
-            *baseline_forecast(simple, name),
-        )
-    if arm.main:
-        yield from gc_tables.reference_forecasts(data, held)
+def fit_others(
+    config: Config, fitted: Sequence[FittedArm], store: Store
+) -> tuple[list[list[Named]], dict[str, int]]:
+    """Forecasts that stand beside each arm's own networks, and how many fits they take."""
+    found: list[list[Named]] = [[] for _ in fitted]
+    main = [place for place, one in enumerate(fitted) if one.arm.main]
+    asked = [(i, *each) for i in main for each in _variants(config, fitted[i].arm)]
+    units = [fitting(fit, fitted[i].arm.data, fitted[i].arm.split) for i, _, fit in asked]
+    fits, counts = run_fits(units, store, config.where, "other fits")
+    forecasts = forecast_all(fits, store, config.where)
+    for (place, keys, _), values in zip(asked, forecasts, strict=True):
+        found[place].append((keys, values))
+    if config.dropout_samples:
+        passes = [predicting_with_dropout(*fitted[i].fits[0], config.dropout_samples) for i in main]
+        for place, result in zip(main, run_units(passes, store, config.where), strict=True):
+            keys = {"model": config.model, "uncertainty": "mc_dropout"}
+            # A place is left free: places seed the bootstrap, and published intervals stay.
+            found[place] += [None, (keys, forecast(result))]
+    simple = [baselines(one.arm.data, one.arm.split) for one in fitted]
+    results = run_units(simple, store, config.where, "baselines")
+    for one, own, result in zip(fitted, found, results, strict=True):
+        if one.arm.kind != "strand":  # those of the group arm are of the same split
+            keyed = [{"model": name, "uncertainty": "single"} for name in BASELINES]
+            own += [(keys, baseline_forecast(result, keys["model"])) for keys in keyed]
+        if one.arm.main:
+            own += _authors_forecast(one.arm)
+    return found, counts
 
 
-def _items(fitted: Fitted, config: Config) -> Iterator[Scored]:
-    data, arm = fitted.data, fitted.arm
-    train = arm.split["train"]
-    climate = (float(data.activity[train].mean()), float(data.activity[train].std()))
-    deciles = gc_tables.gc_deciles(data)
-    base = "ensemble" if len(fitted.members) > 1 else "single"
-    for keys, mean, std in _forecasts(fitted, config):
-        detailed = keys["model"] == config.model and keys["uncertainty"] == base
-        for part in arm.parts:
-            rows = part.rows
-            yield Scored(
-                {
-                    "data": data.name,
-                    "split_seed": arm.split.seed,
-                    **part.keys,
-                    "seed": None,
-                    **keys,
-                },
-                mean[rows],
-                std[rows],
-                data.activity[rows],
-                data.group[rows],
-                len(train),
-                climate,
-                {"gc_decile": deciles[rows]} if detailed else {},
-                None if data.truth is None else (data.truth.mean[rows], data.truth.std[rows]),
-            )
+def _authors_forecast(arm: AssayArm) -> Iterator[Named]:
+    """The plant authors' own predictions, where there are any; σ is their error in calibration."""
+    tissue = arm.data.name.removeprefix("plant_")
+    if arm.data.name != tissue and tissue in TISSUES:
+        mean = reference_predictions(tissue).mean
+        found = constant_sigma(mean, arm.data.activity, arm.split["calibration"])
+        yield {"model": "authors_cnn", "uncertainty": "constant_sigma"}, (found.mean, found.std)
 
 
-def _publishable(scored: pd.DataFrame, model: str) -> pd.DataFrame:
+def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Named]:
+    """Every forecast of an arm."""
+    network = {"model": config.model}
+    for seed, values in zip(config.seeds, fitted.members, strict=False):
+        yield network | {"uncertainty": "single", "seed": seed}, values
+    mean, std = fitted.forecast[:2]
+    if len(fitted.members) > 1:
+        yield network | {"uncertainty": "ensemble"}, (mean, std)
+    factor, constant = scales(fitted.arm, mean, std)
+    yield network | {"uncertainty": "std_scaling"}, (mean, factor * std)
+    yield network | {"uncertainty": "constant_sigma"}, (mean, np.full(len(mean), constant))
+    yield from others
+
+
+def scored_items(
+    fitted: FittedArm, others: Sequence[Named], config: Config
+) -> Iterator[Scored | None]:
+    """Every forecast of an arm on each of its parts; the arm's own one by GC decile too."""
+    deciles = {"gc_decile": gc_deciles(fitted.arm.data)}
+    for named in _forecasts(fitted, others, config):
+        if named is None:
+            yield from [None] * len(fitted.arm.parts)
+            continue
+        keys, values = named
+        own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
+        for part in fitted.arm.parts:
+            by = deciles if own else {}
+            yield scored(fitted.arm, part, *values, by, prior="none", **keys)
+
+
+def _publishable(scores: pd.DataFrame, model: str) -> pd.DataFrame:
     """Combined rows of all forecasts; of single splits and fits those of the network."""
-    combined = combine(scored[scored["metric"].isin(METRICS) | (scored["by"] != "")])
-    single = scored[scored["metric"].isin(SPLIT_METRICS) & (scored["by"] == "")]
+    combined = combine(scores[scores["metric"].isin(METRICS) | (scores["by"] != "")])
+    single = scores[scores["metric"].isin(SPLIT_METRICS) & (scores["by"] == "")]
     single = single[(single["model"] == model) & single["uncertainty"].isin(["single", "ensemble"])]
     return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
 
@@ -312,23 +309,24 @@ def run(config: Config, store: Store) -> Tables:
         With ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
     """
     data = load_data(config)
-    fitted, counts = _fit_all(config, store, data)
-    items = [item for arm in fitted for item in _items(arm, config)]
-    parallel = Parallel(n_jobs=cores() if config.workers is None else config.workers)
-    scored = pd.concat(
-        parallel(delayed(score)(item, config.draws, index) for index, item in enumerate(items)),
-        ignore_index=True,
-    )
-    first = [arm for arm in fitted if arm.arm.split.seed == config.split_seeds[0]]
-    rows = _publishable(scored, config.model)
+    design = config.design
+    fitted, own = fit_arms(design.build(data), design, store, config.where)
+    others, more = fit_others(config, fitted, store)
+    items = [
+        item
+        for one, found in zip(fitted, others, strict=True)
+        for item in scored_items(one, found, config)
+    ]
+    scores = score_all(items, config.draws, config.workers)
+    first = [one.arm for one in fitted if one.arm.split.seed == config.split_seeds[0]]
     tables = {
-        "assays": gc_tables.assays(data, config.draws),
-        "leaks": gc_tables.leaks([(arm.data, arm.arm.split) for arm in first], config.leak_k),
-        "gc_histogram": gc_tables.gc_histogram([(arm.data, arm.arm) for arm in first]),
-        "predicted_measured": gc_tables.predicted_measured(
-            [(arm.data, arm.arm, *base_forecast(arm)) for arm in fitted]
-        ),
-        "contrasts": gc_tables.contrasts(scored),
+        "assays": assay_table(data, config.draws),
+        "leaks": leaks(first, config.leak_k),
+        "gc_histogram": gc_histogram(first),
+        "predicted_measured": predicted_measured(fitted),
+        "contrasts": contrasts(scores),
     }
     marks = {assay.name: assay.fingerprint for assay in data}
+    counts = {name: own[name] + more[name] for name in own}
+    rows = _publishable(scores, config.model)
     return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)

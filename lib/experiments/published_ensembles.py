@@ -20,6 +20,7 @@ from lib import published
 from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split, group_split
 from lib.experiments import mpra_gc_ood
+from lib.experiments.assays import build_arms
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
@@ -83,7 +84,8 @@ def source(name: str, config: Config, store: Store) -> Source:
     asked = mpra_gc_ood.Config.create(profile="full", dataset=name)
     data = mpra.load(name)
     split = group_split(data.group, config.split_seed)
-    fits = [fitting(asked.fit(seed, not data.oriented), data, split) for seed in asked.seeds]
+    (arm,) = build_arms(data, ("group",), 0.8, (), config.split_seed)
+    fits = [fitting(own, data, split) for own in asked.design.settings(arm)]
     done = run_units(fits, store, config.where, "fits")
     asks = [predicting(fit, result) for fit, result in zip(fits, done, strict=True)]
     found = [forecast(result) for result in run_units(asks, store, config.where, "forecasts")]

@@ -12,8 +12,8 @@ import pandas as pd
 
 from lib import assays as mpra
 from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.relatives import strand_pairs
 from lib.data.splits import Split, group_split
-from lib.experiments.gc_tables import strand_pairs
 from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, world_of
 from lib.metrics.evaluate import MIN_BIN
 from lib.metrics.scores import pearson_r
@@ -95,7 +95,7 @@ def tables(
     marks = {}
     if mpra.available(REAL):
         real = mpra.load(REAL)
-        forward, reverse = strand_pairs(real)
+        forward, reverse = strand_pairs(real.codes)
         assays.append((REAL, -1, real, real.activity[forward], real.activity[reverse]))
         marks[REAL] = real.fingerprint
     units = [

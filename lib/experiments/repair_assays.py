@@ -63,7 +63,7 @@ def fit_arms(
     ]
     units, pairs = [], {}
     for index, (assay, arm) in enumerate(arms):
-        settings = config.fit(config.seeds[0], arm.both_strands and not assay.oriented)
+        settings = config.design.settings(arm)[0]
         units.append(fitting(settings, assay, arm.split))
         if arm.main:
             ends = settings.model_copy(update={"interval_level": LEVEL})

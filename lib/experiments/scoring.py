@@ -82,9 +82,9 @@ def side_by_side(
     return list(parallel(delayed(function)(*job) for job in jobs))
 
 
-def score_all(items: Sequence[Scored], draws: int, workers: int | None) -> pd.DataFrame:
+def score_all(items: Sequence[Scored | None], draws: int, workers: int | None) -> pd.DataFrame:
     """:func:`score` of every forecast, stacked; an item's place seeds its bootstrap."""
-    jobs = ((item, draws, place) for place, item in enumerate(items))
+    jobs = ((item, draws, place) for place, item in enumerate(items) if item is not None)
     return pd.concat(side_by_side(score, jobs, workers), ignore_index=True)
 
 

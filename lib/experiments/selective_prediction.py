@@ -165,8 +165,7 @@ def _fit_assays(
     fits, owners = [], []
     for index, (assay, arm) in enumerate(arms):
         seeds = given.seeds if arm.main else given.seeds[: given.members]
-        both = arm.both_strands and not assay.oriented
-        fits += [fitting(given.fit(seed, both), assay, arm.split) for seed in seeds]
+        fits += [fitting(own, assay, arm.split) for own in given.design.settings(arm)]
         owners += [index] * len(seeds)
     missing = missing_units(fits, store)
     fitted = run_units(fits, store, config.where, "fits")

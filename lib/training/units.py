@@ -1,8 +1,9 @@
-"""Fits, forecasts and baselines as stored units (:mod:`lib.study.units`).
+"""What stored units do: fit a network, forecast with it, fit the baselines.
 
-In: a :class:`lib.training.config.FitConfig`, a data set and a split. Out: results that hold a
-fitted network, or its forecast (arrays ``mean`` and ``std``) of the rows it has not seen, or of
-other elements. What judges forecasts is not imported, so that a change there leaves fits valid.
+In: the JSON-able config of a unit and its data, such as a data set, a split, a finished fit. Out:
+results that hold a fitted network, or a forecast (arrays ``mean`` and ``std``) of the rows it has
+not seen, or of other elements. :mod:`lib.experiments.fits` makes the units; what judges forecasts
+is not imported, so that a change there leaves fits valid.
 """
 
 import hashlib
@@ -16,18 +17,15 @@ from numpy.typing import NDArray
 
 from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.data.splits import Split
+from lib.data.stored import Result, Stored
 from lib.models import baselines as simple
-from lib.models import model_path
 from lib.sequences import Codes
-from lib.study.units import Result, Stored, Unit
 from lib.training.config import FitConfig
 from lib.training.fit import fit
 from lib.training.fitted import FittedModel, predict
 
-BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
-# Of a simulated assay: its data sets carry the true occupancies as features.
-SIMULATED_BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
 DROPOUT_SEED = 0
+Forecast = tuple[FloatArray, FloatArray]  # mean and standard deviation, (n,) each
 
 
 def array_digest(*arrays: NDArray[Any] | None) -> str:
@@ -72,11 +70,6 @@ def network_of(model: Stored | Result) -> FittedModel:
     return FittedModel.from_arrays(result.arrays, result.meta)
 
 
-def forecast(result: Result) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation, (n,) each, that a forecasting unit stored."""
-    return result.arrays["mean"], result.arrays["std"]
-
-
 def fit_unit(
     config: Mapping[str, Any], data: SequenceDataset, split: Split, filters: Filters | None = None
 ) -> Result:
@@ -98,7 +91,7 @@ def fit_unit(
     return Result(*model.to_arrays())
 
 
-def _of_rows(n: int, rows: IndexArray, found: tuple[FloatArray, FloatArray]) -> Result:
+def _of_rows(n: int, rows: IndexArray, found: Forecast) -> Result:
     """A forecast of some of ``n`` rows; the others are NaN."""
     mean, std = np.full((2, n), np.nan)
     mean[rows], std[rows] = found
@@ -129,38 +122,6 @@ def forecast_unit(_: Mapping[str, Any], model: Stored, elements: Elements) -> Re
     """Forecast elements that are not of the data set the network was fitted on."""
     mean, std = predict(network_of(model), elements.codes, elements.features)
     return Result({"mean": mean, "std": std})
-
-
-def fitting(
-    config: FitConfig, data: SequenceDataset, split: Split, filters: Filters | None = None
-) -> Unit:
-    """The unit that fits ``config``; of all networks the one it names counts by its source."""
-    given: dict[str, Any] = {"data": data, "split": split}
-    given |= {} if filters is None else {"filters": filters}
-    modules = (model_path(config.model)[0],)
-    return Unit(fit_unit, config.model_dump(mode="json"), given, modules)
-
-
-def _on_own_data(fit: Unit, result: Result) -> dict[str, Any]:
-    own = {name: fit.data[name] for name in ("data", "split")}
-    return {"model": Stored(result, fit.key), **own}
-
-
-def predicting(fit: Unit, result: Result) -> Unit:
-    """The unit that forecasts the unseen rows of a finished fit's data set."""
-    return Unit(predict_unit, {}, _on_own_data(fit, result), fit.modules)
-
-
-def predicting_with_dropout(fit: Unit, result: Result, samples: int) -> Unit:
-    """The unit that forecasts with ``samples`` passes of a finished fit, dropout at work."""
-    config = {"samples": samples, "device": fit.config["device"]}
-    return Unit(dropout_unit, config, _on_own_data(fit, result), fit.modules)
-
-
-def forecasting(fit: Unit, result: Result, data: SequenceDataset) -> Unit:
-    """The unit that forecasts another data set with a finished fit."""
-    given = {"model": Stored(result, fit.key), "elements": Elements(data.codes, data.features)}
-    return Unit(forecast_unit, {}, given, fit.modules)
 
 
 Maker = Callable[[SequenceDataset, IndexArray, IndexArray], simple.BaselinePrediction]
@@ -194,13 +155,3 @@ def baseline_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split
         made = _MAKERS[name](data, split["train"], split["validation"])
         arrays |= {f"{name}.mean": made.mean, f"{name}.std": made.std}
     return Result(arrays)
-
-
-def baselines(data: SequenceDataset, split: Split, names: tuple[str, ...] = BASELINES) -> Unit:
-    """The unit that fits baselines on a split."""
-    return Unit(baseline_unit, {"names": list(names)}, {"data": data, "split": split})
-
-
-def baseline_forecast(result: Result, name: str) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of one baseline, (n,) each."""
-    return result.arrays[f"{name}.mean"], result.arrays[f"{name}.std"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.data.relatives import dust_score, leak_groups
+from lib.data.relatives import dust_score, leak_groups, strand_pairs
 from lib.sequences import encode, kmer_codes, reverse_complement
 
 
@@ -99,3 +99,11 @@ def test_words_with_unknown_letters_do_not_link():
 def test_impossible_groupings_are_refused(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_strand_pairs_are_found_once_each():
+    codes = random_codes(6)
+    codes[4] = reverse_complement(codes[1:2])[0]
+    codes[5] = reverse_complement(codes[0:1])[0]
+    forward, reverse = strand_pairs(codes)
+    assert sorted(zip(forward, reverse, strict=True)) == [(0, 5), (1, 4)]

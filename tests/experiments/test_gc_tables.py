@@ -4,7 +4,7 @@ import pytest
 
 from lib.data.dataset import SequenceDataset
 from lib.experiments import gc_tables
-from lib.experiments.gc_arms import build_arms
+from lib.experiments.assays import FittedArm, build_arms
 from lib.sequences import reverse_complement
 
 
@@ -23,14 +23,6 @@ def test_deciles_hold_a_tenth_each():
     assert counts.min() > 350 and counts.sum() == 5000
 
 
-def test_strand_pairs_are_found_once_each():
-    codes = random_codes(6)
-    codes[4] = reverse_complement(codes[1:2])[0]
-    codes[5] = reverse_complement(codes[0:1])[0]
-    forward, reverse = gc_tables.strand_pairs(assay(codes, np.zeros(6)))
-    assert sorted(zip(forward, reverse, strict=True)) == [(0, 5), (1, 4)]
-
-
 def test_reliability_recovers_a_known_share_of_signal():
     rng = np.random.default_rng(0)
     n = 4000
@@ -39,28 +31,30 @@ def test_reliability_recovers_a_known_share_of_signal():
     signal = rng.normal(size=n) * 0.744**0.5
     noise = rng.normal(size=2 * n) * 0.256**0.5
     data = assay(codes, np.tile(signal, 2) + noise)
-    value, low, high = gc_tables.reliability(data, 500)["reliability"]
-    assert low < 0.744 < high and high - low < 0.05
-    assert gc_tables.reliability(data, 500)["best_pearson_r"][0] == pytest.approx(value**0.5)
+    found, bound = gc_tables.reliability(data, 500).itertuples()
+    assert found.lower < 0.744 < found.upper and found.upper - found.lower < 0.05
+    assert bound.value == pytest.approx(found.value**0.5)
 
 
 def test_an_assay_of_one_orientation_has_no_reliability():
-    assert gc_tables.reliability(assay(random_codes(50), np.zeros(50)), 100) == {}
+    assert gc_tables.reliability(assay(random_codes(50), np.zeros(50)), 100).empty
 
 
 def test_no_aggregate_of_fewer_than_ten_elements():
     data = assay(random_codes(900), np.random.default_rng(0).normal(size=900))
     arms = build_arms(data, ("group", "tail"), 0.8, (), 0)
-    table = gc_tables.gc_histogram([(data, arm) for arm in arms])
+    table = gc_tables.gc_histogram(arms)
     assert table["count"].min() >= 10
-    mean = data.activity + 0.1
-    binned = gc_tables.predicted_measured([(data, arm, mean, np.ones(900)) for arm in arms])
+    forecast = data.activity + 0.1, np.ones(900)
+    binned = gc_tables.predicted_measured([FittedArm(arm, (), (forecast,)) for arm in arms])
     assert binned["n"].min() >= 10
     assert (binned["predicted"] - binned["measured"]).to_numpy() == pytest.approx(0.1)
 
 
 def test_repairs_are_counted_in_the_table():
-    table = gc_tables.assays([assay(random_codes(50), np.arange(50.0), repairs={"upper": 3})], 100)
+    table = gc_tables.assay_table(
+        [assay(random_codes(50), np.arange(50.0), repairs={"upper": 3})], 100
+    )
     row = table[table["measure"] == "repaired_upper"]
     assert row["value"].item() == 3
     assert isinstance(table, pd.DataFrame)

@@ -11,7 +11,6 @@ import pytest
 from lib import assays as mpra
 from lib.experiments import gc_page, gc_page_variants, mpra_gc_ood
 from lib.experiments.mpra_gc_ood import Config, load_data, run
-from lib.page import notes as page
 from lib.page.charts import Figure, Table
 from lib.sequences import decode
 from lib.study import results
@@ -45,12 +44,12 @@ def test_every_forecast_stands_on_every_part(found):
     group = combined[(combined["split"] == "test") & (combined["model"] == "cnn")]
     assert set(group.loc[group["condition"] == "", "uncertainty"]) == {
         *("single", "ensemble", "std_scaling", "constant_sigma"),
-        *("beta_1", "mc_dropout", "distilled"),
+        *("beta_1", "mc_dropout"),
     }
     assert (combined["lower"] <= combined["upper"]).all()
 
 
-def test_other_losses_and_students_are_other_forecasts(found):
+def test_other_losses_are_other_forecasts(found):
     rows = found[0].rows
     test = rows[(rows["split"] == "test") & (rows["model"] == "cnn") & (rows["by"] == "")]
     test = test[(test["condition"] == "") & (test["metric"] == "rmse") & test["split_seed"].isna()]
@@ -106,7 +105,7 @@ def test_page_is_made_of_the_tables(found):
         gc_page.predicted_figure(tables),
         gc_page_variants.architecture_figure(tables, config, "rmse", "error", "architectures"),
     ]
-    shown = [gc_page.assay_table(tables), gc_page.leak_table(tables), page.settings(config)]
+    shown = [gc_page.assay_table(tables), gc_page.leak_table(tables)]
     shown.append(gc_page.contrast_table(tables, config))
     shown.append(gc_page.score_table(tables, config))
     shown.append(gc_page_variants.uncertainty_table(tables, config))

@@ -24,7 +24,6 @@ SMALL: dict[str, Any] = {
     "other_models": [],
     "other_betas": [],
     "dropout_samples": 0,
-    "distilled": False,
     "workers": 1,
 }
 # The clock of the process can be made to run backwards, an hour each time that it is asked.

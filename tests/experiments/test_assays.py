@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lib.data.dataset import SequenceDataset
-from lib.experiments.gc_arms import ARMS, build_arms
+from lib.experiments.assays import ARMS, build_arms, together
 
 
 def assay(n=900, oriented=False, species=False):
@@ -81,3 +81,13 @@ def test_keys_tell_all_parts_apart():
     arms = build_arms(assay(species=True), ARMS, 0.8, (0.5, 1.0, 1.5), 0)
     keys = [tuple(part.keys.values()) for arm in arms for part in arm.parts]
     assert len(set(keys)) == len(keys)
+
+
+def test_rows_that_a_member_has_seen_have_no_joint_forecast():
+    members = [
+        (np.array([0.0, np.nan, 1.0]), np.ones(3)),
+        (np.array([2.0, 1.0, 1.0]), np.ones(3)),
+    ]
+    found = together(members)
+    assert found.mean[[0, 2]].tolist() == [1.0, 1.0] and np.isnan(found.std[1])
+    assert found.std[[0, 2]] ** 2 == pytest.approx([2.0, 1.0])
