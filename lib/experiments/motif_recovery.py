@@ -16,7 +16,7 @@ from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
 from lib.experiments import mpra_gc_ood, simulation_shifts
 from lib.experiments.fits import fitting
-from lib.experiments.gc_arms import build_arms
+from lib.experiments.assays import GC_DATA, STANDIN, build_arms
 from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
 from lib.experiments.recovery_assays import (
     Motifs,
@@ -54,10 +54,9 @@ from lib.study.units import Result, Store, Unit, missing_units, run_units
 from lib.training.config import FitConfig
 
 MAIN_MODEL = simulation_shifts.MAIN_MODEL
-STANDIN = mpra_gc_ood.STANDIN
 # Of the retina libraries the networks without a prior of the experiment on priors are read.
 RETINA = "retina_libraries"
-DEFAULT_DATA = (*mpra_gc_ood.DEFAULT_DATA, RETINA)
+DEFAULT_DATA = (*GC_DATA, RETINA)
 BEST_AREA = 0.6  # what the best score should reach in distribution
 
 
@@ -181,7 +180,7 @@ def load_data(config: Config) -> list[SequenceDataset]:
     """The assays that a config names."""
     names = tuple(name.strip() for name in config.dataset.split(","))
     if names in (("default",), ("quick",)):
-        names = DEFAULT_DATA if names == ("default",) else mpra_gc_ood.DEFAULT_DATA
+        names = DEFAULT_DATA if names == ("default",) else GC_DATA
         names = names if all(map(mpra.available, names)) else (STANDIN,)
     return [load_assay(name, config.standin_size) for name in names]
 

@@ -20,7 +20,7 @@ from lib import published
 from lib.data.dataset import FloatArray, SequenceDataset
 from lib.data.splits import Split, group_split
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import build_arms
+from lib.experiments.assays import GC_DATA, build_arms
 from lib.experiments.fits import fitting, forecast, predicting
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
@@ -56,7 +56,7 @@ class Config(ExperimentConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"full": {}}
 
     profile: Profile = "full"
-    assays: Names = mpra_gc_ood.DEFAULT_DATA
+    assays: Names = GC_DATA
     split_seed: int = 0
 
 
