@@ -15,8 +15,8 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
 from lib.experiments import mpra_gc_ood, simulation_shifts
-from lib.experiments.fits import fitting
 from lib.experiments.assays import GC_DATA, STANDIN, build_arms
+from lib.experiments.fits import fitting
 from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
 from lib.experiments.recovery_assays import (
     Motifs,
