@@ -1,27 +1,23 @@
-"""Verdicts on the claims: margins of ``claims.yaml`` against rows of the published tables.
+"""Verdicts on the claims: margins of the ledger ``claims.yaml`` against rows of published tables.
 
-In: ``claims.yaml``, ``results/<table>.csv`` and ``results/manifest.json``. Out:
-``results/claims.csv`` (a row per judged claim), ``results/claims/parts.csv`` (a row per judged
-contrast) and ``results/claims/not_judged.csv``. Only published full runs are judged. Every figure
-comes from a table and every rule from ``lib.statistics.intervals``; nothing is computed anew here.
-
-Command line: ``python -m lib.claims`` in the repository's top folder.
+In: ``claims.yaml``, ``results/<table>.csv`` and ``results/manifest.json``. Out: a row per judged
+claim, one per judged contrast, and the claims that wait. Only published full runs are judged. Every
+figure comes from a table and every rule from ``lib.statistics.intervals``; nothing is computed.
 """
 
 import itertools
 import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lib.statistics.claims_file import Cell, Claim, Part, margin_text, read_claims
-from lib.statistics.intervals import Verdict, decide, intersection_union, scaled_margin
-from lib.study.results import to_csv, write_atomic
+from lib.statistics.intervals import Verdict, decide
 
 CLAIM_COLUMNS = (
     *("id", "statement", "verdict", "effect", "lower", "upper", "n", "margin", "evidence"),
@@ -32,12 +28,181 @@ PART_COLUMNS = (
     *("verdict_half", "verdict_double", "table", "row", "note"),
 )
 NOT_JUDGED_COLUMNS = ("id", "statement", "reason")
+VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at which margin
 
 # Rows of single fits, single splits and bins share their other keys with the row over all of them.
 USUALLY_EMPTY = ("seed", "split_seed", "by")
 
 
-class Judged(NamedTuple):
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        raise ValueError("a word, a number or none would do")
+    return value
+
+
+def _margin(value: Any) -> Any:
+    numbers = value if isinstance(value, list | tuple) else [value]
+    plain = all(isinstance(x, int | float) and not isinstance(x, bool) for x in numbers)
+    if not plain or any(math.isnan(x) for x in numbers) or len(numbers) not in (1, 2):
+        raise ValueError("a number, or [low, high], would do")
+    return tuple(numbers) if isinstance(value, list | tuple) else value
+
+
+Cell = Annotated[str | float | None, BeforeValidator(_cell)]
+Margin = float | tuple[float, float]
+
+
+class ClaimPart(BaseModel):
+    """One contrast of a claim: which rows of which table, and what their intervals must show.
+
+    Attributes
+    ----------
+    name : str
+    where : dict
+        Column to value; ``none`` for an empty cell.
+    each : dict
+        Column to list of values: the part is judged once per combination.
+    direction, margin, null
+        See :func:`lib.statistics.intervals.decide`; a ``within`` margin is [low, high], or one
+        number, the half-width about ``null``.
+    secondary : bool
+        Printed, without weight in the verdict.
+    table : str, optional
+        File of ``results/`` without its ending; the claim's by default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    where: dict[str, Cell] = {}
+    each: dict[str, Annotated[list[Cell], Field(min_length=1)]] = {}
+    direction: Literal["greater", "less", "within"]
+    margin: Annotated[Margin, BeforeValidator(_margin)]
+    null: float = Field(default=0.0, allow_inf_nan=False)
+    secondary: bool = False
+    table: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        twice = sorted(set(self.where) & set(self.each))
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands in where and in each; once would do")
+        decide(self.null, self.null, self.margin, self.direction, self.null)  # refuses bad margins
+        return self
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The margin's end; for ``within`` always both."""
+        if isinstance(self.margin, tuple):
+            return self.margin
+        if self.direction == "within":
+            return self.null - self.margin, self.null + self.margin
+        return (self.margin,)
+
+    @property
+    def margin_text(self) -> str:
+        """The margin as a reader writes it: ``< 0.85``, ``0.85 to 0.95``."""
+        if self.direction == "within":
+            return f"{self.limits[0]:g} to {self.limits[1]:g}"
+        return f"{'>' if self.direction == 'greater' else '<'} {self.limits[0]:g}"
+
+    def scaled(self, factor: float) -> Margin:
+        """The margin at ``factor`` times its distance from ``null``."""
+        low, *high = (self.null + factor * (limit - self.null) for limit in self.limits)
+        return (low, high[0]) if high else low
+
+
+class Claim(BaseModel):
+    """A claim of the abstract with the contrasts that judge it; none yet where ``parts`` is empty.
+
+    Attributes
+    ----------
+    id, statement : str
+    page : str, optional
+        The book's page that shows the evidence, without ending.
+    table : str, optional
+        File of ``results/`` without its ending, for the parts that name none.
+    parts : list of ClaimPart
+    note : str, optional
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1)
+    statement: str = Field(min_length=1)
+    page: str | None = None
+    table: str | None = None
+    parts: list[ClaimPart] = []
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _judgeable(self) -> Self:
+        for part in self.parts:
+            if part.table is None and self.table is None:
+                raise ValueError(f"part {part.name!r} names no table, and the claim none either")
+        if self.parts and all(part.secondary for part in self.parts):
+            raise ValueError("all parts are secondary; at least one must count")
+        return self
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables its parts need, each once, in order."""
+        return list(dict.fromkeys(part.table or str(self.table) for part in self.parts))
+
+
+def read_claims(path: Path) -> list[Claim]:
+    """Read and check ``claims.yaml``.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, no YAML or holds an id twice, or for the first wrong field, naming
+        the claim, the part and what would do.
+    """
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path.name} does not exist; run in the repository's top folder"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is no YAML: {error}") from None
+    if not (isinstance(content, dict) and isinstance(content.get("claims"), list)):
+        raise ValueError(f"{path.name} must hold a list named claims")
+    claims = []
+    for number, entry in enumerate(content["claims"], 1):
+        try:
+            claims.append(Claim.model_validate(entry))
+        except ValidationError as error:
+            raise ValueError(f"{path.name}, {_explain(error, entry, number)}") from None
+    ids = [claim.id for claim in claims]
+    for name in ids:
+        if ids.count(name) > 1:
+            raise ValueError(
+                f"{path.name} holds claim {name} {ids.count(name)} times; once would do"
+            )
+    return claims
+
+
+def _explain(error: ValidationError, entry: Any, number: int) -> str:
+    """The first thing wrong with a claim, in one line."""
+    first = error.errors(include_url=False)[0]
+    known = isinstance(entry, dict) and "id" in entry
+    message = [f"claim {entry['id']}" if known else f"claim number {number}"]
+    where = list(first["loc"])
+    if len(where) > 1 and where[0] == "parts":
+        part = entry["parts"][where[1]]
+        named = isinstance(part, dict) and "name" in part
+        message.append(f"part {part['name']!r}" if named else f"part number {int(where[1]) + 1}")
+        where = where[2:]
+    if None in where or "None" in where:
+        return f'{", ".join(message)}: YAML reads the key null as nothing; write "null" in quotes'
+    if where:
+        message.append(f"field {'.'.join(map(str, where))} (it holds {first['input']!r})")
+    return f"{', '.join(message)}: {first['msg'].removeprefix('Value error, ')}"
+
+
+class Verdicts(NamedTuple):
     """The three tables of verdicts, with the columns of their CSV files."""
 
     claims: pd.DataFrame
@@ -45,42 +210,8 @@ class Judged(NamedTuple):
     not_judged: pd.DataFrame
 
 
-class _Row(NamedTuple):
-    """One judged row, its part, and its verdicts at the margin, at half and at twice of it."""
-
-    part: Part
-    name: str
-    table: str
-    keys: str
-    effect: float
-    lower: float
-    upper: float
-    level: float
-    n: int
-    verdict: Verdict
-    half: Verdict
-    double: Verdict
-    note: str
-
-    @property
-    def room(self) -> float:
-        """Distance of the effect from its margin in half-widths of its interval."""
-        limits = self.part.limits
-        ends = limits if isinstance(limits, tuple) else (limits,)
-        distance = min(abs(self.effect - end) for end in ends)
-        half_width = (self.upper - self.lower) / 2
-        return distance / half_width if half_width > 0 else math.inf
-
-
-def load_table(folder: Path, name: str) -> pd.DataFrame:
-    """A published table as text cells, empty ones as ``""``.
-
-    Raises
-    ------
-    ValueError
-        If its experiment's entry in the manifest is missing or not of the full profile, or if rows
-        say that they come from another profile.
-    """
+def _published(folder: Path, name: str) -> pd.DataFrame:
+    """A published table of a full run as text cells, empty ones as ``""``."""
     experiment = name.split("/")[0]
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text("utf-8")) if path.is_file() else {}
@@ -110,17 +241,8 @@ def _matches(cell: str, value: Cell) -> bool:
         return False
 
 
-def pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[str, str]:
-    """The one row whose cells have all the wanted values.
-
-    Rows of single fits, single splits and bins (``seed``, ``split_seed``, ``by``) are left out
-    unless their column is named.
-
-    Raises
-    ------
-    ValueError
-        If no row or several match, or a column is missing.
-    """
+def _pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[Any, str]:
+    """The one row with all the wanted values; columns usually empty are so unless named."""
     missing = [column for column in where if column not in table]
     if missing:
         raise ValueError(f"has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
@@ -130,7 +252,7 @@ def pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[str, str]:
         rows = rows[np.array([_matches(cell, value) for cell in rows[column]], dtype=bool)]
     if len(rows) != 1:
         raise ValueError(f"has {len(rows)} rows that match; exactly one must")
-    return cast(dict[str, str], rows.iloc[0].to_dict())
+    return rows.iloc[0].to_dict()
 
 
 def _number(row: Mapping[str, str], *columns: str) -> float:
@@ -141,51 +263,53 @@ def _number(row: Mapping[str, str], *columns: str) -> float:
     raise ValueError(f"has no {' or '.join(columns)} in this row; a finished interval would do")
 
 
-def _judge_row(
-    part: Part, table: str, row: Mapping[str, str], values: Sequence[object], keys: str
-) -> _Row:
-    """Verdicts on one row; ``values`` are its own of the part's ``each``."""
+def _judge_row(part: ClaimPart, row: Mapping[str, str]) -> dict[str, Any]:
+    """A row's numbers and verdicts; equivalence by the 90 % interval where there is one.
+
+    ``room`` is the distance of the effect from its margin in half-widths of the interval.
+    """
     equivalence = part.direction == "within"
     narrow = equivalence and bool(row.get("lower_90")) and bool(row.get("upper_90"))
     lower, upper = (_number(row, f"{end}_90" if narrow else end) for end in ("lower", "upper"))
-    decision, half, double = (
-        decide(lower, upper, scaled_margin(part.limits, by, part.null), part.direction, part.null)
-        for by in (1.0, 0.5, 2.0)
-    )
-    said = [decision.note] if decision.note else []
+    decisions = {
+        name: decide(lower, upper, part.scaled(factor), part.direction, part.null)
+        for name, factor in VERDICTS.items()
+    }
+    note = [decisions["verdict"].note]
     if equivalence:
-        said.append("90 % interval" if narrow else "95 % interval, stricter than the rule's 90 %")
-    return _Row(
-        part=part,
-        name=f"{part.name} ({', '.join(map(str, values))})" if values else part.name,
-        table=table,
-        keys=keys,
-        effect=_number(row, "value"),
-        lower=lower,
-        upper=upper,
-        level=0.9 if narrow else 0.95,
-        n=round(_number(row, "splits", "worlds", "n")),
-        verdict=decision.verdict,
-        half=half.verdict,
-        double=double.verdict,
-        note="; ".join(said),
-    )
+        note.append("90 % interval" if narrow else "95 % interval, stricter than the rule's 90 %")
+    effect = _number(row, "value")
+    distance = min(abs(effect - limit) for limit in part.limits)
+    return {name: decision.verdict for name, decision in decisions.items()} | {
+        "effect": effect,
+        "lower": lower,
+        "upper": upper,
+        "level": 0.9 if narrow else 0.95,
+        "n": round(_number(row, "splits", "worlds", "n")),
+        "margin": part.margin_text,
+        "note": "; ".join(filter(None, note)),
+        "room": 2 * distance / (upper - lower) if upper > lower else math.inf,
+    }
 
 
-def _judge_part(claim: Claim, part: Part, tables: Mapping[str, pd.DataFrame]) -> list[_Row]:
+def _judge_part(
+    claim: Claim, part: ClaimPart, tables: Mapping[str, pd.DataFrame]
+) -> list[dict[str, Any]]:
     """One judged row per combination of the part's ``each``."""
     name = part.table or str(claim.table)
+    shared = {"id": claim.id, "secondary": part.secondary, "table": name}
     judged = []
     for values in itertools.product(*part.each.values()):
         where = part.where | dict(zip(part.each, values, strict=True))
         keys = ", ".join(f"{column}={_text(value)}" for column, value in where.items())
+        ending = f" ({', '.join(map(str, values))})" if values else ""
         try:
-            row = pick_row(tables[name], where)
-            judged.append(_judge_row(part, name, row, values, keys))
+            found = _judge_row(part, _pick_row(tables[name], where))
         except ValueError as error:
             raise ValueError(
                 f"claim {claim.id}, part {part.name!r}: {name}.csv {error} ({keys})"
             ) from None
+        judged.append(shared | found | {"part": f"{part.name}{ending}", "row": keys})
     return judged
 
 
@@ -195,54 +319,33 @@ def _text(value: Cell) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _deciding(rows: Sequence[_Row]) -> _Row:
-    """The first contradicted row, else the first undecided, else the one nearest its margin."""
-    for verdict in ("contradicted", "undecided"):
-        found = [row for row in rows if row.verdict == verdict]
-        if found:
-            return found[0]
-    return min(rows, key=lambda row: row.room)
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """Supported if all are, contradicted if any is, else undecided.
+
+    No correction is needed: each part is tested at full level (Berger 1982).
+    """
+    if "contradicted" in verdicts:
+        return "contradicted"
+    return "supported" if set(verdicts) == {"supported"} else "undecided"
 
 
-def _shared(row: _Row) -> dict[str, object]:
-    """The columns that both tables take from a judged row."""
-    return {
-        **{name: getattr(row, name) for name in ("effect", "lower", "upper", "n", "note")},
-        "part": row.name,
-        "margin": margin_text(row.part),
-    }
-
-
-def _claim_row(claim: Claim, rows: Sequence[_Row]) -> dict[str, object]:
-    counted = [row for row in rows if not row.part.secondary]
-    decider = _deciding(counted)
+def _claim_row(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    counted = [row for row in rows if not row["secondary"]]
+    order = ("contradicted", "undecided", "supported")
+    worst = min((row["verdict"] for row in counted), key=order.index)
+    reached = [row for row in counted if row["verdict"] == worst]
+    decider = min(reached, key=lambda row: row["room"]) if worst == "supported" else reached[0]
     evidence = [f"{claim.page}.html"] if claim.page else []
-    shared = _shared(decider)
-    return shared | {
-        "id": claim.id,
+    return {
+        **decider,
+        **{name: all_of([row[name] for row in counted]) for name in VERDICTS},
         "statement": claim.statement,
-        "verdict": intersection_union([row.verdict for row in counted]),
-        "verdict_half": intersection_union([row.half for row in counted]),
-        "verdict_double": intersection_union([row.double for row in counted]),
-        "evidence": ", ".join([*evidence, f"results/{decider.table}.csv"]),
-        "note": "; ".join(str(note) for note in (shared["note"], claim.note) if note),
+        "evidence": ", ".join([*evidence, f"results/{decider['table']}.csv"]),
+        "note": "; ".join(filter(None, (decider["note"], claim.note))),
     }
 
 
-def _part_row(claim: Claim, row: _Row) -> dict[str, object]:
-    return _shared(row) | {
-        "id": claim.id,
-        "secondary": row.part.secondary,
-        "verdict": row.verdict,
-        "verdict_half": row.half,
-        "verdict_double": row.double,
-        "level": row.level,
-        "table": row.table,
-        "row": row.keys,
-    }
-
-
-def judge(folder: Path, claims: Sequence[Claim]) -> Judged:
+def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     """Judge every claim whose tables are all there.
 
     Parameters
@@ -253,11 +356,11 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Judged:
 
     Returns
     -------
-    Judged
-        A claim's verdict is the intersection-union of its parts that count. Its effect, interval,
-        n and margin are those of the row that decides: the first contradicted, else the first
-        undecided, else the one nearest its margin in half-widths of its interval. Claims without
-        parts, or with a table that is not published, are in ``not_judged``.
+    Verdicts
+        A claim's verdict is that of all its parts that count (:func:`all_of`). Its effect,
+        interval, n and margin are those of the row that decides: the first contradicted, else the
+        first undecided, else the one nearest its margin in half-widths of its interval. Claims
+        without parts, or with a table that is not published, are in ``not_judged``.
 
     Raises
     ------
@@ -270,58 +373,14 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Judged:
         absent = [name for name in claim.tables if not (folder / f"{name}.csv").is_file()]
         if absent or not claim.parts:
             reason = f"no results/{absent[0]}.csv yet" if absent else "no contrast set yet"
-            waiting.append({"id": claim.id, "statement": claim.statement, "reason": reason})
+            waiting.append((claim.id, claim.statement, reason))
             continue
-        for name in claim.tables:
-            if name not in tables:
-                tables[name] = load_table(folder, name)
+        tables |= {name: _published(folder, name) for name in claim.tables if name not in tables}
         rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
         claim_rows.append(_claim_row(claim, rows))
-        part_rows += [_part_row(claim, row) for row in rows]
-    return Judged(
+        part_rows += rows
+    return Verdicts(
         pd.DataFrame(claim_rows, columns=CLAIM_COLUMNS),
         pd.DataFrame(part_rows, columns=PART_COLUMNS),
         pd.DataFrame(waiting, columns=NOT_JUDGED_COLUMNS),
     )
-
-
-def files(judged: Judged) -> dict[str, str]:
-    """Content of each file of verdicts, by its name within the folder of results."""
-    return {
-        "claims.csv": to_csv(judged.claims),
-        "claims/parts.csv": to_csv(judged.parts),
-        "claims/not_judged.csv": to_csv(judged.not_judged),
-    }
-
-
-def write(root: Path) -> Judged:
-    """Judge the claims of a repository and write its files of verdicts.
-
-    Raises
-    ------
-    ValueError
-        As :func:`read_claims` and :func:`judge`; nothing is written then.
-    """
-    folder = root / "results"
-    judged = judge(folder, read_claims(root / "claims.yaml"))
-    for name, content in files(judged).items():
-        write_atomic(folder / name, content)
-    return judged
-
-
-def main() -> int:
-    """Command line; says the verdicts, or what is wrong and returns 1."""
-    try:
-        judged = write(Path.cwd())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    for name, verdict, part in judged.claims[["id", "verdict", "part"]].itertuples(index=False):
-        print(f"{name}: {verdict} ({part})")
-    for name, _, reason in judged.not_judged.itertuples(index=False):
-        print(f"{name}: not judged, {reason}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,17 +2,16 @@
 
 In: finished effects per world or split. Out: intervals, p-values and verdicts as the page on claims
 rules them. Randomness comes from the caller's generator. The bootstrap over groups that gives the
-variance within a split is in ``lib.metrics.bootstrap``.
+variance within a split is :mod:`lib.metrics.bootstrap`.
 """
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from lib.arrays import FloatArray, as_level, as_vector
+from lib.arrays import as_level, as_vector
 
 EXACT_SIGN_FLIPS = 20  # 2^20 sums are enumerated; above that they are drawn
 _FLIP_CELLS = 4_000_000  # signs held at once: 32 MB
@@ -236,90 +235,3 @@ def decide(
         return Decision("undecided", "")
     absent = near <= sign * null
     return Decision("contradicted", "absent" if absent else "present but below margin")
-
-
-def margin_p(
-    value: float,
-    lower: float,
-    upper: float,
-    df: float,
-    margin: float,
-    direction: Literal["greater", "less"],
-    level: float = 0.95,
-) -> float:
-    """p-value of a claim of superiority beyond a margin, on the scale of a two-sided test.
-
-    Read off a t interval (``paired_contrast``, ``combine_splits``): at most 1 - level exactly where
-    ``decide`` says *supported*. It is what ``holm`` takes for "any of" a family. 1 where the value
-    falls short of the margin.
-
-    Examples
-    --------
-    >>> contrast = paired_contrast([1.0, 2.0, 3.0, 2.0])
-    >>> p = margin_p(*contrast[:3], contrast.df, margin=0.5, direction="greater")
-    >>> (p <= 0.05) == (decide(*contrast[1:3], 0.5, "greater").verdict == "supported")
-    True
-    """
-    if direction not in ("greater", "less"):
-        raise ValueError(f"direction is {direction!r}; 'greater' or 'less' would do")
-    beyond = (value - margin) * (1 if direction == "greater" else -1)
-    half = (upper - lower) / 2
-    if np.isnan([value, half, margin]).any() or half < 0:
-        raise ValueError(f"({value}, {lower}, {upper}) with margin {margin} is no interval")
-    if beyond <= 0 or half == float("inf"):
-        return 1.0
-    error = half / float(student_t.ppf((1 + as_level(level)) / 2, df))
-    return float(2 * student_t.sf(beyond / error, df)) if error > 0 else 0.0
-
-
-def scaled_margin(
-    margin: float | tuple[float, float], factor: float, null: float = 0.0
-) -> float | tuple[float, float]:
-    """The margin at ``factor`` times its distance from ``null``, for verdicts at half and twice.
-
-    For ``within``, a number is a half-width about ``null`` and a pair holds both ends; pass
-    ``null=0`` for a half-width.
-
-    Examples
-    --------
-    >>> scaled_margin(1.25, 2, null=1), scaled_margin((-0.05, 0.05), 0.5)
-    (1.5, (-0.025, 0.025))
-    """
-    if isinstance(margin, tuple):
-        return null + factor * (margin[0] - null), null + factor * (margin[1] - null)
-    return null + factor * (margin - null)
-
-
-def holm(p_values: ArrayLike) -> FloatArray:
-    """Holm-adjusted p-values of one family, ``(m,)``, in the order given.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).tolist()  # 3 * .01, then 2 * .03, then the larger of that and .04
-    [0.03, 0.06, 0.06]
-    """
-    p = as_vector("p_values", p_values)
-    if len(p) and not (p.min() >= 0 and p.max() <= 1):
-        raise ValueError("p_values holds a value outside [0, 1]")
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
-
-
-def intersection_union(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on "all of": supported if all are, contradicted if any is, else undecided.
-
-    No correction is needed: each part is tested at full level (Berger 1982).
-
-    Examples
-    --------
-    >>> intersection_union(["supported", "undecided"])
-    'undecided'
-    """
-    if not verdicts:
-        raise ValueError("verdicts is empty; at least one would do")
-    if "contradicted" in verdicts:
-        return "contradicted"
-    return "supported" if all(verdict == "supported" for verdict in verdicts) else "undecided"

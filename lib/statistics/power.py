@@ -1,8 +1,8 @@
 """What each contrast of the ledger could have shown, from the width of its interval.
 
-In: ``claims.yaml`` and ``results/claims/parts.csv``. Out: for each contrast that counts, the
-smallest effect that an interval of that width tells from no effect in four of five repetitions, and
-the smallest that it would have called supported.
+In: the ledger and ``results/claims/parts.csv``. Out: for each contrast that counts, the smallest
+effect that an interval of that width tells from no effect in four of five repetitions, and the
+smallest that it would have called supported.
 
 An interval of level ``a`` is taken as normal, on the scale on which its effect is closer to its
 middle (natural or logarithmic). With half-width ``h``, an effect must lie ``h (1 + z_0.8 / z_q)``
@@ -11,42 +11,17 @@ beyond a limit for the whole interval to lie beyond it with probability 0.8, whe
 ``h (1 + z_0.9 / z_q)`` to both sides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from lib.statistics.claims_file import Claim, Part, read_claims
+from lib.statistics.claims import Claim, ClaimPart, read_claims
 
 POWER = 0.8
-
-
-class Interval(NamedTuple):
-    """An effect with its interval at ``level``."""
-
-    effect: float
-    lower: float
-    upper: float
-    level: float
-
-    @property
-    def is_log(self) -> bool:
-        """The interval is closer to symmetric on the logarithmic scale."""
-        if self.lower <= 0:
-            return False
-        ends = np.array([self.lower, self.effect, self.upper])
-        off = [abs(x[1] - (x[0] + x[2]) / 2) / (x[2] - x[0]) for x in (ends, np.log(ends))]
-        return bool(off[1] < off[0])
-
-    def beyond(self, limit: float, half_widths: float) -> float:
-        """The point that many half-widths from ``limit``."""
-        if self.is_log:
-            half = np.log(self.upper / self.lower) / 2
-            return float(limit * np.exp(half_widths * half))
-        return float(limit + half_widths * (self.upper - self.lower) / 2)
 
 
 def reach(level: float, power: float) -> float:
@@ -60,13 +35,14 @@ def reach(level: float, power: float) -> float:
     return float(1 + norm.ppf(power) / norm.ppf((1 + level) / 2))
 
 
-def detectable(part: Part, found: Interval) -> tuple[str, str]:
-    """What the contrast could have shown with probability 0.8.
+def detectable(part: ClaimPart, found: Mapping[str, Any]) -> tuple[str, str]:
+    """What a contrast could have shown with probability 0.8.
 
     Parameters
     ----------
-    part : Part
-    found : Interval
+    part : ClaimPart
+    found : mapping
+        ``effect``, ``lower``, ``upper`` and the ``level`` of the interval.
 
     Returns
     -------
@@ -74,20 +50,27 @@ def detectable(part: Part, found: Interval) -> tuple[str, str]:
         The smallest effect told from no effect, and the smallest called supported; for an
         equivalence a dash, and the narrowest range about no effect that would have passed.
     """
+    ends = np.array([found["lower"], found["effect"], found["upper"]], float)
+    scales = [ends] if ends[0] <= 0 else [ends, np.log(ends)]
+    off = [abs(x[1] - (x[0] + x[2]) / 2) / (x[2] - x[0]) for x in scales]
+    is_log = len(off) > 1 and off[1] < off[0]
+    half = float(np.ptp(scales[int(is_log)][[0, 2]]) / 2)
+
+    def beyond(limit: float, half_widths: float) -> float:
+        step = half_widths * half
+        return float(limit * np.exp(step) if is_log else limit + step)
+
     if part.direction == "within":
-        steps = reach(found.level, (1 + POWER) / 2)
-        low, high = (found.beyond(part.null, sign * steps) for sign in (-1, 1))
+        steps = reach(found["level"], (1 + POWER) / 2)
+        low, high = (beyond(part.null, sign * steps) for sign in (-1, 1))
         return "–", f"{low:.3g} to {high:.3g}"
-    limit = part.limits
-    assert not isinstance(limit, tuple)
-    sign = 1 if part.direction == "greater" else -1
-    word = ">" if sign > 0 else "<"
-    steps = sign * reach(found.level, POWER)
-    told, supported = (found.beyond(point, steps) for point in (part.null, limit))
+    sign, word = (1, ">") if part.direction == "greater" else (-1, "<")
+    steps = sign * reach(found["level"], POWER)
+    told, supported = (beyond(point, steps) for point in (part.null, *part.limits))
     return f"{word} {told:.3g}", f"{word} {supported:.3g}"
 
 
-def _part_of(claim: Claim, name: str) -> Part:
+def _part_of(claim: Claim, name: str) -> ClaimPart:
     """The part of a judged row; its name may end with the values of ``each``."""
     for part in claim.parts:
         if name == part.name or (part.each and name.startswith(f"{part.name} (")):
@@ -96,13 +79,7 @@ def _part_of(claim: Claim, name: str) -> Part:
 
 
 def power_table(parts: pd.DataFrame, claims: Sequence[Claim]) -> pd.DataFrame:
-    """Every contrast that counts, with what it could have shown.
-
-    Parameters
-    ----------
-    parts : DataFrame
-        ``results/claims/parts.csv``.
-    claims : sequence of Claim
+    """Every contrast of ``results/claims/parts.csv`` that counts, with what it could have shown.
 
     Returns
     -------
@@ -115,26 +92,16 @@ def power_table(parts: pd.DataFrame, claims: Sequence[Claim]) -> pd.DataFrame:
         If a row belongs to no part of the ledger.
     """
     known = {claim.id: claim for claim in claims}
-    rows = []
-    for row in parts[~parts["secondary"].astype(bool)].to_dict("records"):
-        found = Interval(row["effect"], row["lower"], row["upper"], row["level"])
-        told, supported = detectable(_part_of(known[row["id"]], row["part"]), found)
-        cells = [row[name] for name in ("id", "part", "n", "effect")]
-        rows.append((*cells, told, supported, row["margin"]))
+    counted = parts[~parts["secondary"].astype(bool)].rename(columns={"part": "contrast"})
+    rows = counted.to_dict("records")
+    shown = [detectable(_part_of(known[row["id"]], row["contrast"]), row) for row in rows]
+    counted = counted.assign(told=[a for a, _ in shown], supported=[b for _, b in shown])
     columns = ["id", "contrast", "n", "effect", "told", "supported", "margin"]
-    return pd.DataFrame(rows, columns=columns)
+    return counted[columns].reset_index(drop=True)
 
 
 def read_power(root: Path) -> pd.DataFrame:
-    """The table of a repository's ledger and published verdicts.
-
-    Raises
-    ------
-    FileNotFoundError
-        If nothing was judged.
-    ValueError
-        As :func:`power_table`.
-    """
+    """The table of a repository's ledger and published verdicts; an error where none are."""
     path = root / "results" / "claims" / "parts.csv"
     if not path.is_file():
         raise FileNotFoundError("results/claims/parts.csv does not exist; make claims writes it")

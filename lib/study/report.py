@@ -23,9 +23,8 @@ import nbformat
 import pandas as pd
 import yaml
 
-from lib.statistics import claims
 from lib.study import staleness
-from lib.study.results import write_atomic
+from lib.study.results import write_atomic, write_verdicts
 from lib.study.units import cores
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
@@ -295,7 +294,7 @@ def publish(root: Path, only: Sequence[str]) -> None:
         publish_tables(out / "results", root / "results", name.split("_", 1)[1])
         staleness.record_files(root, name.split("_", 1)[1])
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
-    claims.write(root)
+    write_verdicts(root)
 
 
 def pages(root: Path, only: Sequence[str]) -> None:

@@ -21,6 +21,8 @@ import pandas as pd
 from filelock import FileLock
 from pandas.api.types import is_numeric_dtype
 
+from lib.statistics import claims
+
 KEYS = (
     "experiment",
     "profile",
@@ -210,6 +212,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     manifest: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return manifest
+
+
+def verdict_files(judged: claims.Verdicts) -> dict[str, str]:
+    """Content of each file of verdicts, by its name within the folder of results."""
+    return {
+        "claims.csv": to_csv(judged.claims),
+        "claims/parts.csv": to_csv(judged.parts),
+        "claims/not_judged.csv": to_csv(judged.not_judged),
+    }
+
+
+def write_verdicts(root: Path) -> claims.Verdicts:
+    """Judge the claims of a repository and write its files of verdicts; none on an error."""
+    folder = root / "results"
+    judged = claims.judge(folder, claims.read_claims(root / "claims.yaml"))
+    for name, content in verdict_files(judged).items():
+        write_atomic(folder / name, content)
+    return judged
 
 
 def versions() -> dict[str, str]:

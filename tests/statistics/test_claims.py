@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.statistics.claims import files, judge, main, write
-from lib.statistics.claims_file import Claim, read_claims
+from lib.claims import main
+from lib.statistics.claims import Claim, ClaimPart, all_of, judge, read_claims
+from lib.study.results import verdict_files, write_verdicts
 
 EFFECTS = (
     "effect,data,shift,severity,condition,model,value,lower,upper,lower_90,upper_90,n,df,p\n"
@@ -299,7 +300,7 @@ def test_command_writes_all_files_or_none(
 
 def test_nothing_to_judge_leaves_headers(results: Path) -> None:
     (results.parent / "claims.yaml").write_text("claims: [{id: C1, statement: a}]", "utf-8")
-    write(results.parent)
+    write_verdicts(results.parent)
     assert (results / "claims.csv").read_text("utf-8").startswith("id,statement,verdict,effect")
     assert len((results / "claims" / "parts.csv").read_text("utf-8").splitlines()) == 1
 
@@ -307,7 +308,7 @@ def test_nothing_to_judge_leaves_headers(results: Path) -> None:
 def test_published_verdicts_follow_from_the_published_tables(root: Path) -> None:
     """Editing a result, a margin or a verdict turns this red until ``make claims``."""
     folder = root / "results"
-    for name, content in files(judge(folder, read_claims(root / "claims.yaml"))).items():
+    for name, content in verdict_files(judge(folder, read_claims(root / "claims.yaml"))).items():
         assert (folder / name).read_text("utf-8") == content, f"results/{name}: run make claims"
 
 
@@ -315,3 +316,31 @@ def test_the_page_has_a_place_for_every_claim(root: Path) -> None:
     page = (root / "book" / "claims.md").read_text("utf-8")
     for found in read_claims(root / "claims.yaml"):
         assert f"### {found.id}\n\n```{{verdicts}} {found.id}\n```" in page
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["supported", "supported"], "supported"),
+        (["supported", "undecided"], "undecided"),
+        (["undecided", "contradicted"], "contradicted"),
+    ],
+)
+def test_all_of(verdicts: list, expected: str) -> None:
+    assert all_of(verdicts) == expected
+
+
+@pytest.mark.parametrize(
+    ("direction", "margin", "null", "factor", "expected"),
+    [
+        ("greater", 1.25, 1, 0.5, 1.125),
+        ("less", 0.85, 1, 2, 0.7),
+        ("within", (0.8, 1.25), 1, 2, (0.6, 1.5)),
+        ("within", 0.05, 0.9, 2, (0.8, 1.0)),
+    ],
+)
+def test_margins_scale_about_null(
+    direction: str, margin: object, null: float, factor: float, expected: object
+) -> None:
+    given = ClaimPart(name="a", direction=direction, margin=margin, null=null)
+    assert given.scaled(factor) == pytest.approx(expected)

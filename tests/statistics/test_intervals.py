@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.statistics.intervals import (
-    combine_splits,
-    decide,
-    holm,
-    intersection_union,
-    margin_p,
-    paired_contrast,
-    scaled_margin,
-    sign_flip_p,
-)
+from lib.statistics.intervals import combine_splits, decide, paired_contrast, sign_flip_p
 
 INF = float("inf")
 
@@ -159,55 +150,3 @@ def test_verdicts(lower, upper, margin, direction, null, expected):
 def test_verdict_bad_input(args, message):
     with pytest.raises(ValueError, match=message):
         decide(*args)
-
-
-def test_margins_scale_about_null():
-    assert scaled_margin(1.25, 0.5, null=1) == pytest.approx(1.125)
-    assert scaled_margin(0.85, 2, null=1) == pytest.approx(0.7)
-    assert scaled_margin((0.8, 1.25), 2, null=1) == pytest.approx((0.6, 1.5))
-    assert scaled_margin(0.05, 2) == 0.1
-
-
-def test_margin_p_agrees_with_the_verdict():
-    rng = np.random.default_rng(3)
-    for _ in range(300):
-        differences = rng.normal(rng.uniform(-1, 1), 0.4, size=int(rng.integers(2, 12)))
-        value, lower, upper, _, df, _ = paired_contrast(differences)
-        for direction, margin in (("greater", 0.2), ("less", -0.2)):
-            p = margin_p(value, lower, upper, df, margin, direction)
-            supported = decide(lower, upper, margin, direction).verdict == "supported"
-            assert (p < 0.05) == supported
-    sample = rng.normal(0.5, 1, 9)
-    value, lower, upper, _, df, _ = paired_contrast(sample)
-    expected = stats.ttest_1samp(sample, 0.1).pvalue
-    assert margin_p(value, lower, upper, df, 0.1, "greater") == pytest.approx(expected)
-    assert margin_p(1.0, -INF, INF, 0, 0.1, "greater") == 1
-    assert margin_p(1.0, 1.0, 1.0, 5, 0.1, "greater") == 0
-    assert margin_p(0.0, -1.0, 1.0, 5, 0.1, "greater") == 1
-    with pytest.raises(ValueError, match="direction is 'within'"):
-        margin_p(0, -1, 1, 5, 0.1, "within")
-    with pytest.raises(ValueError, match="is no interval"):
-        margin_p(np.nan, -1, 1, 5, 0.1, "less")
-
-
-def test_holm_by_hand():
-    # ordered .001, .01, .02, .5 times 4, 3, 2, 1 = .004, .03, .04, .5
-    assert holm([0.02, 0.5, 0.001, 0.01]) == pytest.approx([0.04, 0.5, 0.004, 0.03])
-    assert holm([0.9, 0.8]) == pytest.approx([1, 1])
-    assert holm([]).tolist() == []
-    with pytest.raises(ValueError, match="outside"):
-        holm([1.2])
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "expected"),
-    [
-        (["supported", "supported"], "supported"),
-        (["supported", "undecided"], "undecided"),
-        (["undecided", "contradicted"], "contradicted"),
-    ],
-)
-def test_all_of(verdicts, expected):
-    assert intersection_union(verdicts) == expected
-    with pytest.raises(ValueError, match="verdicts is empty"):
-        intersection_union([])
