@@ -1,16 +1,14 @@
 """The predictions table, ours and anyone's: one row per element and forecast.
 
 Columns: ``id, target, mean, std`` (the last three in one unit), and optionally ``std_aleatoric,
-std_epistemic, group, gc, sequence, split, shift``; further ones pass through. Stored as CSV, TSV
+std_epistemic, group, gc, sequence, split, shift``; further ones pass through. Read from CSV, TSV
 (also gzipped) or Parquet. ``id`` is unique within each ``split`` and ``shift``.
 """
 
 import gzip
-import os
-import tempfile
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import ArrayLike
 from pyarrow import parquet
+
+from lib.data.dataset import FloatArray, SequenceDataset
 
 REQUIRED = ("id", "target", "mean", "std")
 OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "gc", "sequence", "split", "shift")
+TRUTH = ("noise_free", "true_mean", "true_std")  # of simulated elements
 NUMERIC = ("target", "mean", "std", "std_aleatoric", "std_epistemic", "gc")
 SEPARATORS = (",", "\t", ";")
+MANY_ROWS = 1_000_000  # a Parquet file of more is read column by column, ids left out
+LONGEST_LABEL = 60
+FORMULA = ("=", "+", "-", "@")
 # What pandas, gzip and Arrow raise of damaged files.
 UNREADABLE = (
     *(ValueError, OSError, EOFError, zlib.error),
@@ -126,28 +129,6 @@ def validate(table: pd.DataFrame, source: str = "predictions") -> pd.DataFrame:
     return checked
 
 
-def make(
-    id: ArrayLike, target: ArrayLike, mean: ArrayLike, std: ArrayLike, **optional: ArrayLike
-) -> pd.DataFrame:
-    """A table from arrays of one length n.
-
-    Raises
-    ------
-    ValueError
-        For arrays of different lengths, or as in :func:`validate`.
-
-    Examples
-    --------
-    >>> make(["a", "b"], [0.0, 1.0], [0.1, 0.9], [0.2, 0.2], gc=[0.4, 0.6]).shape
-    (2, 5)
-    """
-    columns: dict[str, Any] = {"id": id, "target": target, "mean": mean, "std": std, **optional}
-    lengths = {name: len(np.asarray(values)) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"the columns have different lengths: {lengths}")
-    return validate(pd.DataFrame({name: np.asarray(v) for name, v in columns.items()}))
-
-
 def _separator(header: str) -> str:
     """The separator under which a header names most known columns."""
 
@@ -183,11 +164,43 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame
 
 
-def read(path: str | Path, *, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Read and validate a CSV, TSV (also gzipped) or Parquet table.
+def _read_columns(path: Path, rename: Mapping[str, str], more: Sequence[str]) -> pd.DataFrame:
+    """What is judged of a large Parquet file, one column in memory at a time; no id is read."""
+    file = parquet.ParquetFile(path)
+    theirs = {rename.get(name, name): name for name in file.schema_arrow.names}
+    _require_renamed(rename, list(theirs.values()), path)
+    head = next(file.iter_batches(batch_size=1000)).to_pandas().rename(columns=dict(rename))
+    # Without an id the check of the columns would stop there; none is read here.
+    validate(head.assign(id=np.arange(len(head))), str(path))
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys((*NUMERIC, "group", "split", "shift", *more)):
+        if name not in theirs:
+            continue
+        column = parquet.read_table(path, columns=[theirs[name]]).column(0)
+        if name in NUMERIC:
+            values = column.to_numpy().astype(np.float64, copy=False)
+            columns[name] = _numbers(name, pd.Series(values, copy=False), str(path))
+        elif pa.types.is_integer(column.type) and not column.null_count:
+            columns[name] = column.to_numpy()
+        else:
+            columns[name] = column.cast(pa.string()).dictionary_encode().to_pandas()
+    return pd.DataFrame(columns, copy=False)
+
+
+def _require_renamed(rename: Mapping[str, str], present: Sequence[str], path: Path) -> None:
+    absent = [name for name in rename if name not in present]
+    if absent:
+        raise ValueError(f"{path} has no column {absent[0]!r}; it has {', '.join(present)}")
+
+
+def read(
+    path: str | Path, *, rename: Mapping[str, str] | None = None, more: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """Read and validate a CSV, TSV (also gzipped) or Parquet table, and say how it was read.
 
     A byte order mark, CRLF line ends, gzip and the separators comma, tab and semicolon are
-    recognised. Identifiers stay text.
+    recognised. Identifiers stay text. A Parquet file of more than :data:`MANY_ROWS` rows is read
+    column by column, without ids and sequences.
 
     Parameters
     ----------
@@ -195,62 +208,87 @@ def read(path: str | Path, *, rename: Mapping[str, str] | None = None) -> pd.Dat
         ``.parquet`` is read as Parquet, all else as text.
     rename : mapping, optional
         From column names in the file to those of this module.
+    more : sequence of str
+        Further columns that must be there.
+
+    Returns
+    -------
+    table : DataFrame
+        As :func:`validate` gives it.
+    notes : list of str
+        What was not looked at.
 
     Raises
     ------
     ValueError
-        If the file is empty or cannot be parsed, a name in ``rename`` is absent, or as in
-        :func:`validate`.
+        If there is no such file, it is empty or cannot be parsed, a name in ``rename`` or ``more``
+        is absent, or as in :func:`validate`.
     """
-    path = Path(path)
+    path, rename = Path(path), {} if rename is None else rename
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; give the path of a CSV, TSV or Parquet table")
+    notes: list[str] = []
     try:
-        table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except FileNotFoundError:
-        raise
+        packed = path.suffix == ".parquet"
+        many = packed and parquet.ParquetFile(path).metadata.num_rows > MANY_ROWS
+        table = pd.DataFrame() if many else (_read_parquet if packed else _read_text)(path)
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty") from None
     except UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
-    if rename is not None:
-        absent = [name for name in rename if name not in table]
-        if absent:
-            raise ValueError(
-                f"{path} has no column {absent[0]!r}; it has {', '.join(map(str, table))}"
-            )
-        table = table.rename(columns=dict(rename))
-    return validate(table, str(path))
+    if many:
+        table = _read_columns(path, rename, more)
+        notes.append(
+            f"The file has more than {MANY_ROWS:,} rows and was read column by column: ids and "
+            "sequences were not looked at."
+        )
+    else:
+        _require_renamed(rename, list(map(str, table.columns)), path)
+        table = validate(table.rename(columns=dict(rename)), str(path))
+    missing = [name for name in more if name not in table]
+    if missing:
+        have = ", ".join(map(str, table.columns))
+        raise ValueError(f"{path} has no column {missing[0]!r}; it has {have}")
+    return table, notes
 
 
-def write(table: pd.DataFrame, path: str | Path) -> None:
-    """Validate and write a table, whole or not at all; the ending decides the format.
+def of_elements(
+    data: SequenceDataset, mean: FloatArray, std: FloatArray, *, truth: bool = False
+) -> pd.DataFrame:
+    """Forecasts of a data set, without an ``id``.
 
-    Raises
-    ------
-    ValueError
-        For an ending other than ``.csv``, ``.tsv``, ``.csv.gz``, ``.tsv.gz``, ``.parquet``, or as
-        in :func:`validate`.
+    Parameters
+    ----------
+    data : SequenceDataset with n rows
+    mean, std : (n,) arrays
+    truth : bool
+        Add what is known of simulated elements: ``noise_free`` (activity before noise) and
+        ``true_mean`` and ``true_std`` (the law of the measurement).
     """
-    path = Path(path)
-    checked = validate(table)
-    kind = next(
-        (e for e in (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz") if path.name.endswith(e)),
-        None,
-    )
-    if kind is None:
-        raise ValueError(f"{path.name} must end in .csv, .tsv, .csv.gz, .tsv.gz or .parquet")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".predictions-")
-    os.close(handle)
+    columns = {"target": data.activity, "mean": mean, "std": std, "group": data.group}
+    columns["gc"] = data.gc
+    if truth and data.truth is not None:
+        columns |= dict(zip(TRUTH, data.truth, strict=True))
+    return pd.DataFrame(columns)
+
+
+def harmless(label: object) -> str:
+    """A stranger's label as one line of text that no spreadsheet takes for a formula.
+
+    Examples
+    --------
+    >>> harmless("=cmd|' /C calc'!A0"), harmless("-0.5"), harmless("plain")
+    ("'=cmd|' /C calc'!A0", '-0.5', 'plain')
+    """
+    text = "".join(c if c.isprintable() else " " for c in str(label)).strip()
+    if len(text) > LONGEST_LABEL:
+        text = text[: LONGEST_LABEL - 1] + "…"
+    return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
     try:
-        if kind == ".parquet":
-            checked.to_parquet(temporary, index=False)
-        else:
-            text = checked.to_csv(
-                sep="\t" if kind.startswith(".tsv") else ",", index=False
-            ).encode()
-            # No time in the gzip header: the same table gives the same bytes.
-            packed = gzip.compress(text, mtime=0) if kind.endswith(".gz") else text
-            Path(temporary).write_bytes(packed)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -7,7 +7,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.audit_measures import BOOTSTRAP_ROWS, RANKED_ROWS
+from lib.experiments.audit_measures import (
+    BOOTSTRAP_ROWS,
+    COMPARED_ROWS,
+    RANKED_ROWS,
+    REPAIRED_ROWS,
+)
 from lib.experiments.audit_page import (
     covariate,
     data_name,
@@ -15,7 +20,6 @@ from lib.experiments.audit_page import (
     overall,
     table_of,
 )
-from lib.experiments.audit_repairs import COMPARED_ROWS, REPAIRED_ROWS
 from lib.experiments.audit_your_own import Config
 from lib.page.notes import plain, profile_note
 from lib.study.found import Tables

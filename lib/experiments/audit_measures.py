@@ -1,43 +1,58 @@
-"""What an audit measures of one model's forecasts: scores, null bands, bins, selective prediction.
+"""What an audit measures of one model's forecasts: scores, bands, ranking, repairs, shifts, pairs.
 
-In: :class:`lib.experiments.audit_table.Forecasts`. Out: tables, a row per part and value. Scores
-come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows of a part, and without intervals
-above; what orders elements again and again takes at most :data:`RANKED_ROWS` of them.
+In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes on
+what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows of
+a part, and without intervals above; what orders elements again and again takes at most
+:data:`RANKED_ROWS` of them. Repairs are learned from the calibration part (or a random half of the
+groups in distribution) and judged on rows of other groups.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import CountVectorizer
 
-from lib.data.dataset import FloatArray, IndexArray
-from lib.experiments.audit_table import Forecasts, Part
-from lib.experiments.selective_measures import Judged, Rule, judge, make_rules
-from lib.experiments.selective_measures import Part as Ranked
-from lib.experiments.selective_scores import STD
+from lib.arrays import FloatArray
+from lib.data.dataset import IndexArray
+from lib.data.predictions import harmless
+from lib.data.table import numbers
+from lib.experiments.audit_table import MOST_LABELS, Audited, AuditedPart
+from lib.experiments.ranking import Ranked, Rule, make_rules, rank, scores_of
+from lib.experiments.repairs import averages, calibrated, judged, triple
 from lib.metrics.audit import all_metrics, audit, coverage_by
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, evaluate
-from lib.repair.detection import centre_distance
+from lib.metrics.scores import pearson_r, rmse
+from lib.repair.conformal import one_per_group
+from lib.repair.detection import (
+    ShiftTest,
+    centre_distance,
+    domain_classifier_test,
+    mean_distance_test,
+    mmd_test,
+    shift_table,
+)
+from lib.statistics.paired import decompose, paired_assay
 
 BOOTSTRAP_ROWS = 200_000
 RANKED_ROWS = 20_000
+REPAIRED_ROWS = 50_000  # of each side
+COMPARED_ROWS = 1_000  # of each side of a test
 RISK_TARGET = 0.85  # share of the full risk that a certified threshold should not pass
+PERMUTATIONS = 300
+GC_BINS = 5
+WORDS = ["".join(letters) for letters in product("ACGT", repeat=3)]
+TESTS: dict[str, Callable[..., ShiftTest]] = {
+    "classifier": domain_classifier_test,
+    "kernel (MMD)": mmd_test,
+    "mean": mean_distance_test,
+}
+FORECAST = ("mean", "std", "target")
 
-
-def keys(forecasts: Forecasts, part: Part) -> dict[str, Any]:
-    """Columns of a part's rows."""
-    return {
-        "data": forecasts.data,
-        "split": part.split,
-        "shift": part.shift,
-        "family": "",
-        "severity": forecasts.severity.get(part.shift, np.nan) if part.shift else 0.0,
-        "condition": "",
-        "model": forecasts.model,
-        "prior": "none",
-        "uncertainty": forecasts.uncertainty,
-    }
+Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
 
 
 def thinned(rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
@@ -45,72 +60,72 @@ def thinned(rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def climatology(forecasts: Forecasts) -> tuple[float, float] | None:
-    """The forecast that skill is against; of calibration targets where training ones are unknown.
+def _home(one: Audited) -> pd.DataFrame:
+    """Rows in distribution that others are held against: those to repair from, if there are."""
+    rows = one.calibration if len(one.calibration) else one.parts[0].rows
+    return one.take(rows, "target", "gc")
 
-    Without a calibration part the targets in distribution stand in; None where they are constant.
+
+def climatology(one: Audited) -> tuple[float, float] | None:
+    """The forecast that skill is against; of other targets where training ones are unknown.
+
+    None where these are constant.
     """
-    if forecasts.climatology is not None:
-        return forecasts.climatology
-    rows = forecasts.calibration if len(forecasts.calibration) else forecasts.parts[0].rows
-    target = forecasts.column("target", rows)
-    return (float(target.mean()), float(target.std())) if np.ptp(target) > 0 else None
+    if one.climatology is not None:
+        return one.climatology
+    target = _home(one)["target"]
+    return (float(target.mean()), float(target.std(ddof=0))) if np.ptp(target) > 0 else None
 
 
-def _named_bins(forecasts: Forecasts, part: Part) -> dict[str, np.ndarray]:
-    return {
-        name: np.array(forecasts.labels[name])[cells[part.rows]]
-        for name, cells in forecasts.by.items()
-    }
-
-
-def _resampled(forecasts: Forecasts, part: Part, draws: int) -> pd.DataFrame:
-    mean, std, target = forecasts.forecast(part.rows)
-    group = forecasts.group(part.rows)
-    table = pd.DataFrame({"target": target, "mean": mean, "std": std, "group": group})
+def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
+    table = one.take(part.rows, *FORECAST, "group")
     rows = evaluate(
         table,
-        climatology=climatology(forecasts),
+        climatology=climatology(one),
         draws=draws,
-        rng=np.random.default_rng(forecasts.seeds.get(part.shift, 0)),
-        by=_named_bins(forecasts, part),
+        rng=np.random.default_rng(one.seeds.get(part.shift, 0)),
+        by={name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()},
     )
-    if len(np.unique(group)) < 2:
+    if table["group"].nunique() < 2:
         # One group resampled is itself: no interval is better than one of no width.
         rows[["lower", "upper", "variance"]] = np.nan
     return rows
 
 
-def _as_they_are(forecasts: Forecasts, part: Part) -> pd.DataFrame:
+def _as_they_are(one: Audited, part: AuditedPart) -> pd.DataFrame:
     """The same values without a bootstrap."""
-    forecast = forecasts.forecast(part.rows)
-    values = all_metrics(*forecast, climatology=climatology(forecasts))
-    tables = [pd.DataFrame({"metric": list(values), "value": list(values.values())})]
-    tables[0] = tables[0].assign(by="", bin="", n=len(part.rows))
-    for name, cells in forecasts.by.items():
-        found = coverage_by(*forecast, cells[part.rows])
-        found["bin"] = np.array(forecasts.labels[name])[found["bin"]]
+    forecast = triple(one.take(part.rows, *FORECAST))
+    values = pd.Series(all_metrics(*forecast, climatology=climatology(one)), name="value")
+    tables = [values.rename_axis("metric").reset_index().assign(by="", bin="", n=len(part.rows))]
+    for name, cells in one.by.items():
+        found = _coverage(forecast, cells[part.rows])
         found = found.rename(columns={"coverage": "picp_90", "mpiw": "mpiw_90"})
         metrics = ["picp_90", "mpiw_90", "rmse", "zms"]
-        long = found.melt(["bin", "n"], metrics, var_name="metric").assign(by=name)
-        tables.append(long)
+        tables.append(found.melt(["bin", "n"], metrics, var_name="metric").assign(by=name))
     return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS)
 
 
-def scores(forecasts: Forecasts, draws: int) -> pd.DataFrame:
+def _texts(cells: pd.Categorical) -> NDArray[np.str_]:
+    return np.asarray(cells.categories, str)
+
+
+def _coverage(forecast: tuple[FloatArray, ...], cells: pd.Categorical) -> pd.DataFrame:
+    """Coverage in each bin of a covariate, under the bin's label."""
+    found = coverage_by(*forecast, cells.codes)
+    return found.assign(bin=_texts(cells)[found["bin"].to_numpy(int)])
+
+
+def scores(one: Audited, draws: int) -> pd.DataFrame:
     """Rows of every part as :func:`lib.metrics.evaluate.evaluate` gives them, with their keys."""
     tables = []
-    for part in forecasts.parts:
+    for part in one.parts:
         many = len(part.rows) > BOOTSTRAP_ROWS
-        rows = _as_they_are(forecasts, part) if many else _resampled(forecasts, part, draws)
-        # One split is not compared with others: any size of the training part will do.
-        n_train = forecasts.n_train if forecasts.n_train is not None else len(part.rows)
-        more = {"split_seed": forecasts.split_seed, "seed": None, "n_train": n_train}
-        tables.append(rows.assign(**keys(forecasts, part), **more))
+        rows = _as_they_are(one, part) if many else _resampled(one, part, draws)
+        tables.append(rows.assign(**one.keys(part), seed=None))
     return pd.concat(tables, ignore_index=True)
 
 
-def diagnoses(forecasts: Forecasts) -> dict[str, pd.DataFrame]:
+def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
     """Null bands, PIT, reliability and coverage by covariate of every part.
 
     Returns
@@ -119,76 +134,287 @@ def diagnoses(forecasts: Forecasts) -> dict[str, pd.DataFrame]:
         ``bands``, ``pit``, ``reliability``, ``coverage``; each with ``data, part, rows``.
     """
     found: dict[str, list[pd.DataFrame]] = {}
-    for index, part in enumerate(forecasts.parts):
-        rng = np.random.default_rng([forecasts.split_seed, index])
-        by = {name: forecasts.by[name][part.rows] for name in forecasts.by}
-        forecast = forecasts.forecast(part.rows)
+    for index, part in enumerate(one.parts):
+        rng = np.random.default_rng([one.split_seed, index])
+        forecast = triple(one.take(part.rows, *FORECAST))
         # With few rows a draw can be infinite, and its quantile is then no number.
         with np.errstate(invalid="ignore"):
-            tables = audit(*forecast, rng, by=by, climatology=climatology(forecasts))
+            tables = audit(*forecast, rng, climatology=climatology(one))
         # Deciles are those of the whole table, so that a bin means the same in every part.
-        coverage = tables["coverage"]
-        coverage = coverage[coverage["by"] != "mean_decile"].copy()
-        coverage["bin"] = [
-            forecasts.labels[name][cell]
-            for name, cell in zip(coverage["by"], coverage["bin"], strict=True)
-        ]
+        cells = {name: _coverage(forecast, by[part.rows]) for name, by in one.by.items()}
+        coverage = pd.concat([table.assign(by=name) for name, table in cells.items()])
         for name, table in (tables | {"coverage": coverage}).items():
-            kept = table.assign(data=forecasts.data, part=part.name, rows=len(part.rows))
+            kept = table.assign(data=one.data, part=part.name, rows=len(part.rows))
             found.setdefault(name, []).append(kept)
     return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
 
 
-def _ranking(forecasts: Forecasts, rows: IndexArray) -> dict[str, FloatArray]:
-    """What could rank the elements; without GC content its distance is the random order."""
-    known = forecasts.calibration if len(forecasts.calibration) else forecasts.parts[0].rows
-    found = {STD: forecasts.column("std", rows)}
-    for name in ("epistemic", "aleatoric"):
-        if f"std_{name}" in forecasts.table:
-            found[name] = forecasts.column(f"std_{name}", rows)
-    mean = forecasts.column("mean", rows)
-    found["mean"] = mean
-    reference = forecasts.column("target", known)
-    constant = np.zeros(len(rows))
-    found["mean_distance"] = centre_distance(reference, mean) if np.ptp(reference) else constant
-    found["gc_distance"] = constant
-    if "gc" in forecasts.table and np.ptp(forecasts.column("gc", known)):
-        gc = forecasts.column("gc", known)
-        found["gc_distance"] = centre_distance(gc, forecasts.column("gc", rows))
-    return found
+def _rules(one: Audited) -> tuple[Rule, ...]:
+    """Thresholds fixed on the calibration part; none where it is too small or has no errors."""
+    held = one.take(one.calibration, *FORECAST, "group")
+    spread = float(held["target"].std(ddof=0)) if len(held) else 0.0
+    if len(held) < 2 * MIN_BIN or spread == 0 or (held["target"] == held["mean"]).all():
+        return ()
+    return make_rules(held, spread, RISK_TARGET, np.random.default_rng([one.split_seed, 1]))
 
 
-def selective(forecasts: Forecasts, draws: int) -> Iterator[Judged]:
+def ranked(one: Audited, draws: int) -> Iterator[Ranked]:
     """Ranking by every score, and thresholds fixed on the calibration part, part by part.
 
     Parts of fewer than ten rows are passed over.
     """
-    held = forecasts.calibration
-    rules: tuple[Rule, ...] = ()
-    if len(held) >= 2 * MIN_BIN:
-        mean, std, target = forecasts.forecast(held)
-        loss, spread = (target - mean) ** 2, float(target.std())
-        rng = np.random.default_rng([forecasts.split_seed, 1])
-        if loss.any() and spread > 0:
-            group = forecasts.group(held)
-            rules = make_rules(loss, std, group, spread, RISK_TARGET, rng)
-    for index, part in enumerate(forecasts.parts):
-        rng = np.random.default_rng([forecasts.split_seed, 2, index])
-        rows = thinned(part.rows, RANKED_ROWS, rng)
-        mean, _, target = forecasts.forecast(rows)
-        if len(rows) < MIN_BIN or not (target - mean).any():
+    rules, home = _rules(one), _home(one)
+    for index, part in enumerate(one.parts):
+        rng = np.random.default_rng([one.split_seed, 2, index])
+        forecast = one.take(thinned(part.rows, RANKED_ROWS, rng))
+        if len(forecast) < MIN_BIN or (forecast["target"] == forecast["mean"]).all():
             continue
-        ranked = Ranked(
-            keys=keys(forecasts, part) | {"cell": part.name},
-            unit=forecasts.split_seed,
-            mean=mean,
-            target=target,
-            gc=forecasts.column("gc", rows) if "gc" in forecasts.table else np.zeros(len(rows)),
-            group=forecasts.group(rows),
-            scores=_ranking(forecasts, rows),
-            rules=rules,
-            n_train=forecasts.n_train if forecasts.n_train is not None else len(rows),
-            truth=None,
-            resampled=True,
+        keys = one.keys(part) | {"cell": part.name, "replicate": one.split_seed}
+        if one.n_train is None:
+            keys["n_train"] = len(forecast)
+        yield rank(forecast, scores_of(forecast, home), rules, keys, draws, index)
+
+
+class Held(NamedTuple):
+    """Rows to learn from, with all members of their groups, and what to say about them."""
+
+    rows: IndexArray
+    note: str
+
+
+def held_rows(one: Audited) -> Held:
+    """The calibration part, less groups that are judged; else half of the groups in distribution.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 10 groups are left.
+    """
+    note = ""
+    if len(one.calibration):
+        rows = one.calibration
+        judged_ones = np.concatenate([one.group(part.rows) for part in one.parts])
+        leaking = np.isin(one.group(rows), judged_ones)
+        if leaking.any():
+            note = (
+                f"{leaking.sum():,} rows of the calibration part have relatives among the judged "
+                "ones and teach no repair."
+            )
+        rows = rows[~leaking]
+    else:
+        group = one.group(one.parts[0].rows)
+        groups = np.unique(group)
+        drawn = np.random.default_rng([one.split_seed, 3]).permutation(groups)[: len(groups) // 2]
+        rows = one.parts[0].rows[np.isin(group, drawn)]
+        note = (
+            f"Repairs learned from {len(rows):,} rows of {len(drawn):,} groups, drawn at random in "
+            "distribution, and are judged on rows of other groups."
         )
-        yield judge(ranked, draws, index)
+    count = len(np.unique(one.group(rows)))
+    if count < MIN_BIN:
+        raise ValueError(
+            f"there are {count} groups to learn a repair from; at least {MIN_BIN} would do"
+        )
+    return Held(rows, note)
+
+
+def _apart(one: Audited, held: IndexArray) -> Iterator[tuple[AuditedPart, IndexArray]]:
+    """Each part with its rows of groups that nothing was learned from."""
+    for part in one.parts:
+        yield part, part.rows[~np.isin(one.group(part.rows), one.group(held))]
+
+
+def repairs(one: Audited, draws: int) -> Noted:
+    """Coverage, width and interval score of every repair on every part.
+
+    Returns
+    -------
+    table : DataFrame
+        The keys of a part, ``uncertainty`` (the repair), ``variant, metric, by, bin, value, lower,
+        upper, variance, n``; empty where no repair could be learned.
+    notes : list of str
+    """
+    try:
+        held = held_rows(one)
+    except ValueError as error:
+        return pd.DataFrame(), [f"No repair: {error}."]
+    # One row per group: relatives are not independent evidence.
+    rng = np.random.default_rng(one.split_seed)
+    drawn = held.rows[one_per_group(one.group(held.rows), rng)]
+    learned = one.take(thinned(drawn, REPAIRED_ROWS, rng))
+    if (learned["target"] == learned["mean"]).all():
+        return pd.DataFrame(), ["No repair: the forecast has no errors to learn from."]
+    tables = []
+    for index, (part, rows) in enumerate(_apart(one, held.rows)):
+        asked = one.take(thinned(rows, REPAIRED_ROWS, rng))
+        if len(asked) < MIN_BIN:
+            continue
+        found = judged(calibrated(learned, asked, GC_BINS), asked)
+        table = averages(found, asked["group"], draws, index)
+        named = {name: key for name, key in one.keys(part).items() if name != "uncertainty"}
+        if one.n_train is None:
+            named["n_train"] = len(asked)
+        tables.append(table.assign(**named, seed=None, oracle=np.nan))
+    notes = [held.note] if held.note else []
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
+
+
+def word_counts(sequences: pd.Series) -> FloatArray:
+    """How often each word of three letters stands in each sequence, per letter, ``(n, 64)``.
+
+    Examples
+    --------
+    >>> counts = word_counts(pd.Series(["AAAA", "acg"]))
+    >>> float(counts[0, 0]), float(counts[1].sum().round(3))  # AAA twice in four; ACG once in three
+    (0.5, 0.333)
+    """
+    counted = CountVectorizer(
+        analyzer="char", ngram_range=(3, 3), lowercase=False, vocabulary=WORDS
+    ).transform(sequences.str.upper())
+    lengths = np.maximum(sequences.str.len().to_numpy(float), 1)
+    return np.asarray(counted.toarray() / lengths[:, None])
+
+
+def _features(table: pd.DataFrame) -> dict[str, FloatArray]:
+    """What is seen of the rows without their targets."""
+    found = {"predicted mean and std": np.column_stack([table["mean"], np.log(table["std"])])}
+    if "gc" in table:
+        found["GC content"] = table[["gc"]].to_numpy()
+    if "sequence" in table:
+        found["words of 3 nt"] = word_counts(table["sequence"])
+    return found
+
+
+def detection(one: Audited) -> Noted:
+    """Is a part told from the reference without labels? Tests, and scores of single elements.
+
+    Returns
+    -------
+    table : DataFrame
+        ``data, part, seen, detector, statistic, p, n``; ``p`` is empty for the area under the ROC
+        curve of a score.
+    notes : list of str
+    """
+    try:
+        held = held_rows(one).rows
+    except ValueError as error:
+        return pd.DataFrame(), [f"No test of a shift: {error}."]
+    rng = np.random.default_rng([one.split_seed, 4])
+
+    def distinct(rows: IndexArray) -> pd.DataFrame:
+        """One row per group, and no more than a test needs."""
+        return one.take(thinned(rows[one_per_group(one.group(rows), rng)], COMPARED_ROWS, rng))
+
+    reference = distinct(held)
+    seen, found = _features(reference), []
+    for part, rows in _apart(one, held):
+        new = distinct(rows)
+        if len(new) < MIN_BIN:
+            continue
+        sides = {name: (seen[name], features) for name, features in _features(new).items()}
+        scores = {"predicted std": (np.log(reference["std"]), np.log(new["std"]))}
+        if "gc" in reference and np.ptp(reference["gc"]) > 0:
+            gc = reference["gc"]
+            scores["GC distance"] = centre_distance(gc, gc), centre_distance(gc, new["gc"])
+        tests = [
+            (name, *test, pair) for (name, pair), test in product(sides.items(), TESTS.items())
+        ]
+        groups = reference["group"], new["group"]
+        table = shift_table(tests, scores, rng, groups, PERMUTATIONS)
+        found.append(table.assign(data=one.data, part=part.name, n=len(new)))
+    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), []
+
+
+def _flags(values: pd.Series) -> pd.Series:
+    known = {
+        **dict.fromkeys(("true", "yes", "1"), True),
+        **dict.fromkeys(("false", "no", "0", ""), False),
+    }
+    flags = values.astype(str).str.strip().str.lower().map(known)
+    if flags.isna().any():
+        row = int(np.argmax(flags.isna().to_numpy()))
+        raise ValueError(f"anchor is {values.iloc[row]!r} in row {row}; true or false would do")
+    return flags.astype(bool)
+
+
+def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
+    """One table per condition, in order of appearance, indexed by pair."""
+    # Rows that the model saw in training would foresee too much.
+    rows = np.concatenate([*(part.rows for part in one.parts), one.calibration])
+    table = one.table.iloc[np.sort(rows)]
+    frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0, anchor=False)
+    if "noise_std" in table:
+        frame["noise_std"] = numbers(table["noise_std"], "noise_std")
+    if "anchor" in table:
+        frame["anchor"] = _flags(table["anchor"])
+    frame = frame[frame["pair"].notna() & (frame["pair"].astype(str) != "")]
+    labels = list(pd.unique(frame["condition"]))
+    if not 2 <= len(labels) <= MOST_LABELS:
+        raise ValueError(
+            f"condition has {len(labels)} labels among rows with a pair; 2 to {MOST_LABELS} would "
+            "do, the reference first"
+        )
+    twice = frame[frame.duplicated(["pair", "condition"])]
+    if len(twice):
+        pair, condition = twice[["pair", "condition"]].iloc[0]
+        raise ValueError(
+            f"pair {pair!r} stands twice under condition {condition!r}; one row for each would do"
+        )
+    return {harmless(c): frame[frame["condition"] == c].set_index("pair") for c in labels}
+
+
+def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataFrame:
+    """What changes between two conditions, and how much of it the forecast foresees."""
+    both = first.merge(side, left_index=True, right_index=True, suffixes=("_a", "_b"))
+    columns = [both[name] for name in ("target_a", "target_b", "noise_std_a", "noise_std_b")]
+    pair = paired_assay(*columns, both["group_a"], both["anchor_a"].to_numpy(bool))
+    table = decompose(pair, np.random.default_rng(0), draws=draws)
+    measured = both["target_b"] - both["target_a"]
+    foreseen = both["mean_b"] - both["mean_a"]
+    more = {
+        "predicted_change_pearson_r": pearson_r(foreseen, measured),
+        "predicted_change_rmse": rmse(foreseen, measured),
+        "change_rmse": rmse(np.zeros(len(measured)), measured),
+    }
+    own = pd.DataFrame({"quantity": list(more), "value": list(more.values())})
+    return pd.concat([table, own.assign(n=len(both))], ignore_index=True)
+
+
+def decomposition(one: Audited, draws: int) -> Noted:
+    """Offset, gain, rewiring and noise between the first condition and each other one.
+
+    The table's columns ``pair`` (the element) and ``condition`` are needed; ``noise_std`` (measured
+    standard error) and ``anchor`` (true for controls) are used.
+
+    Returns
+    -------
+    table : DataFrame
+        ``data, reference, condition, quantity, value, lower, upper, n``. Beside the quantities of
+        :func:`lib.statistics.paired.decompose`: ``predicted_change_pearson_r`` and
+        ``predicted_change_rmse`` of the forecast's change against the measured one, and
+        ``change_rmse``, the same for the forecast that nothing changes.
+    notes : list of str
+    """
+    if not {"pair", "condition"} <= set(one.table.columns):
+        return pd.DataFrame(), [
+            "Columns pair and condition (and noise_std, the standard error of target) would add a "
+            "decomposition of what changes between conditions."
+        ]
+    notes = []
+    if "noise_std" not in one.table:
+        notes.append(
+            "Without a column noise_std the noise of the measurement counts as rewiring below."
+        )
+    try:
+        (reference, first), *others = _conditions(one).items()
+    except ValueError as error:
+        return pd.DataFrame(), [f"No decomposition: {error}."]
+    found = []
+    for name, side in others:
+        try:
+            table = _decomposed(first, side, draws)
+        except ValueError as error:
+            notes.append(f"No decomposition of {name}: {error}.")
+        else:
+            found.append(table.assign(data=one.data, reference=reference, condition=name))
+    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), notes

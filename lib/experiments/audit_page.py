@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from lib.experiments.audit_networks import TILT
+from lib.experiments.audit_your_own import TILT
 from lib.page import names
 from lib.page.charts import Figure, Table, dots, lines
 from lib.page.notes import interval, standin_banner

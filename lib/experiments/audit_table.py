@@ -1,8 +1,8 @@
-"""A predictions table as the audit takes it: checked, its labels harmless, its parts named.
+"""A predictions table as the audit takes it: its labels harmless, its parts and covariates named.
 
-In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Forecasts`, whose ``parts``
-are the rows to judge and whose ``calibration`` are those to repair from. What was made up or left
-out is said in ``notes``, sentence by sentence.
+In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Audited`, whose
+``parts`` are the rows to judge and whose ``calibration`` are those to repair from. What was made up
+or left out is said in ``notes``, sentence by sentence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lib.data.dataset import FloatArray, IndexArray
+from lib.data.predictions import harmless
 from lib.data.relatives import leak_groups
-from lib.experiments.audit_reading import harmless
 from lib.metrics.groups import quantile_bins
 from lib.sequences import encode
 
@@ -22,11 +22,12 @@ LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
 LINK_LENGTH = 20  # nt shared by relatives
 MOST_LABELS = 30  # parts, and labels of a covariate
 DECILES = 10
+SIZES = ("1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows")  # of groups
 CALIBRATION = ("calibration", "calib", "cal")
 SEEN = ("train", "training", "validation", "valid", "val", "dev")
 
 
-class Part(NamedTuple):
+class AuditedPart(NamedTuple):
     """Rows judged together; ``shift`` is empty in distribution."""
 
     split: str
@@ -42,7 +43,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Forecasts:
+class Audited:
     """One model's forecasts of one data set, from one split of it.
 
     Attributes
@@ -50,17 +51,14 @@ class Forecasts:
     data : str
     table : DataFrame with n rows
         ``target, mean, std, group`` and what else there is; index 0 to n - 1.
-    parts : tuple of Part
+    parts : tuple of AuditedPart
         In distribution first.
     calibration : (m,) int array
         Rows to repair from; empty where the table names none.
-    by : mapping of str to (n,) int array
-        Covariates as bin numbers; ``labels`` holds what the numbers mean.
-    labels : mapping of str to sequence of str
+    by : mapping of str to categorical of n rows
+        Covariates, by which coverage is asked.
     notes : tuple of str
         What was made up or left out, and which column would switch something on.
-    grouped : bool
-        Whether relatives are known.
     model, uncertainty : str
         Columns of its rows.
     split_seed : int
@@ -76,12 +74,10 @@ class Forecasts:
 
     data: str
     table: pd.DataFrame
-    parts: tuple[Part, ...]
+    parts: tuple[AuditedPart, ...]
     calibration: IndexArray
-    by: Mapping[str, IndexArray]
-    labels: Mapping[str, Sequence[str]]
+    by: Mapping[str, pd.Categorical]
     notes: tuple[str, ...] = ()
-    grouped: bool = True
     model: str = "given"
     uncertainty: str = "single"
     split_seed: int = 0
@@ -90,41 +86,49 @@ class Forecasts:
     seeds: Mapping[str, int] = field(default_factory=dict)
     severity: Mapping[str, float] = field(default_factory=dict)
 
-    def column(self, name: str, rows: IndexArray) -> FloatArray:
-        """Values of a numeric column at ``rows``."""
-        return self.table[name].to_numpy(np.float64)[rows]
-
-    def forecast(self, rows: IndexArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Mean, standard deviation and target at ``rows``."""
-        mean, std, target = (self.column(name, rows) for name in ("mean", "std", "target"))
-        return mean, std, target
+    def take(self, rows: IndexArray, *columns: str) -> pd.DataFrame:
+        """The forecasts at ``rows``; of many rows only the columns named, one copy of each."""
+        if not columns:
+            return self.table.iloc[rows]
+        known = {name: self.table[name] for name in columns if name in self.table}
+        found = {name: column.to_numpy()[rows] for name, column in known.items()}
+        return pd.DataFrame(found, copy=False)
 
     def group(self, rows: IndexArray) -> IndexArray:
         """Group numbers at ``rows``."""
-        return self.table["group"].to_numpy(np.int64)[rows]
+        return self.table["group"].to_numpy()[rows]
+
+    def keys(self, part: AuditedPart) -> dict[str, Any]:
+        """Columns of a part's rows; one split is not compared: any ``n_train`` will do then."""
+        return {
+            "data": self.data,
+            "split": part.split,
+            "shift": part.shift,
+            "family": "",
+            "severity": self.severity.get(part.shift, np.nan) if part.shift else 0.0,
+            "condition": "",
+            "model": self.model,
+            "prior": "none",
+            "uncertainty": self.uncertainty,
+            "split_seed": self.split_seed,
+            "n_train": len(part.rows) if self.n_train is None else self.n_train,
+        }
 
 
-class _Labels(NamedTuple):
-    """A column as numbers into its distinct labels."""
-
-    codes: IndexArray
-    labels: list[str]
-
-
-def _text_labels(table: pd.DataFrame, name: str) -> _Labels:
-    """A column of harmless labels; missing ones are empty."""
-    if name not in table:
-        return _Labels(np.zeros(len(table), np.int64), [""])
-    codes, found = pd.factorize(table[name])
+def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorical:
+    """A column of few harmless labels; a missing one has the code -1."""
+    codes, found = pd.factorize(values, sort=sort)
     if len(found) > MOST_LABELS:
-        raise ValueError(
-            f"{name} has {len(found)} labels; at most {MOST_LABELS} would do: drop the column, or "
-            "give fewer labels"
-        )
-    texts = ["", *(harmless(label) for label in found)]
+        raise ValueError(f"{values.name} has {len(found)} labels; at most {MOST_LABELS}{remedy}")
+    texts = [harmless(label) for label in found]
     unique = list(dict.fromkeys(texts))
-    number = np.array([unique.index(text) for text in texts], np.int64)
-    return _Labels(number[codes + 1], unique)
+    number = np.array([*(unique.index(text) for text in texts), -1], np.int8)
+    return pd.Categorical.from_codes(number[codes], unique)
+
+
+def _deciles(values: pd.Series) -> pd.Categorical:
+    names = [f"{cell + 1:02d}" for cell in range(DECILES)]
+    return pd.Categorical.from_codes(quantile_bins(values, DECILES), names)
 
 
 def group_numbers(labels: pd.Series) -> IndexArray:
@@ -146,10 +150,10 @@ def group_numbers(labels: pd.Series) -> IndexArray:
     empty = (codes < 0) | (np.asarray(found == "", bool)[codes] if len(found) else False)
     if empty.any():
         raise ValueError(f"group is missing in row {int(np.argmax(empty))}; every row needs one")
-    as_number = pd.to_numeric(pd.Series(found), errors="coerce").to_numpy(np.float64)
-    whole = np.isfinite(as_number).all() and (as_number == np.round(as_number)).all()
-    if whole and np.abs(as_number).max() < 2**53 and len(set(as_number)) == len(found):
-        return as_number.astype(np.int64)[codes]
+    numbers = pd.to_numeric(pd.Series(found), errors="coerce").to_numpy(np.float64)
+    whole = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
+    if whole and np.abs(numbers).max() < 2**53 and len(set(numbers)) == len(found):
+        return numbers.astype(np.int64)[codes]
     return codes.astype(np.int64)
 
 
@@ -179,108 +183,111 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
         notes.append("A column gc, or sequence, would add what depends on GC content.")
 
 
+def _linked(sequences: pd.Series, notes: list[str]) -> IndexArray | None:
+    """Groups of sequences of one length that share a word; None where there are none to make."""
+    lengths = sequences.str.len()
+    if len(sequences) > LINKED_ROWS or lengths.nunique() > 1 or lengths.iloc[0] < LINK_LENGTH:
+        return None
+    try:
+        codes = encode([text.upper() for text in sequences])
+    except ValueError as error:
+        notes.append(f"No groups could be made from the sequences: {error}.")
+        return None
+    notes.append(
+        f"Groups were made from the sequences: those that share {LINK_LENGTH} nt on either strand "
+        "are relatives."
+    )
+    return leak_groups(codes, LINK_LENGTH)
+
+
 def _add_groups(table: pd.DataFrame, notes: list[str]) -> bool:
-    """Number the groups; without a column, from sequences of one length, else one per row."""
+    """Number the groups, from sequences where no column says them; whether relatives are known."""
     if "group" in table:
         table["group"] = group_numbers(table["group"])
         return True
-    if "sequence" in table and len(table) <= LINKED_ROWS:
-        lengths = table["sequence"].str.len()
-        if lengths.nunique() == 1 and lengths.iloc[0] >= LINK_LENGTH:
-            try:
-                codes = encode([text.upper() for text in table["sequence"]])
-            except ValueError as error:
-                notes.append(f"No groups could be made from the sequences: {error}.")
-            else:
-                table["group"] = leak_groups(codes, LINK_LENGTH)
-                notes.append(
-                    f"Groups were made from the sequences: those that share {LINK_LENGTH} nt on "
-                    "either strand are relatives."
-                )
-                return True
-    table["group"] = np.arange(len(table))
-    notes.append(
-        "Without a column group every row counts as independent. Where rows are relatives "
-        "(both strands, tiles, mutants of one parent) the intervals here are too narrow."
-    )
-    return False
+    linked = _linked(table["sequence"], notes) if "sequence" in table else None
+    table["group"] = np.arange(len(table)) if linked is None else linked
+    if linked is None:
+        notes.append(
+            "Without a column group every row counts as independent. Where rows are relatives "
+            "(both strands, tiles, mutants of one parent) the intervals here are too narrow."
+        )
+    return linked is not None
 
 
-def _deal(split: _Labels, shift: _Labels, notes: list[str]) -> tuple[tuple[Part, ...], IndexArray]:
+def _numbered(table: pd.DataFrame, name: str) -> tuple[IndexArray, list[str]]:
+    """A column as numbers into its labels, of which the first is none."""
+    if name not in table:
+        return np.zeros(len(table), np.int64), [""]
+    found = _labels(table[name], " would do: drop the column, or give fewer labels")
+    labels = list(dict.fromkeys(["", *found.categories]))
+    number = np.array([*(labels.index(text) for text in found.categories), 0], np.int64)
+    return number[found.codes], labels
+
+
+def _deal(table: pd.DataFrame, notes: list[str]) -> tuple[tuple[AuditedPart, ...], IndexArray]:
     """Parts to judge, in distribution first, and the rows to repair from."""
-    width = len(shift.labels)
-    code = split.codes * width + shift.codes
-    parts: list[Part] = []
-    calibration = np.empty(0, np.int64)
+    (split, splits), (shift, shifts) = _numbered(table, "split"), _numbered(table, "shift")
+    code = split * len(shifts) + shift
+    parts: list[AuditedPart] = []
+    calibration = [np.empty(0, np.int64)]
     for number in np.unique(code):
-        own, moved = split.labels[number // width], shift.labels[number % width]
+        own, moved = splits[number // len(shifts)], shifts[number % len(shifts)]
         rows = np.flatnonzero(code == number)
         if own.lower() in SEEN:
             notes.append(f"{len(rows):,} rows of split {own} are left out: the model saw them.")
         elif own.lower() in CALIBRATION and not moved:
-            calibration = np.sort(np.concatenate([calibration, rows]))
+            calibration.append(rows)
         else:
-            parts.append(Part(own or ("shifted" if moved else "test"), moved, rows))
+            parts.append(AuditedPart(own or ("shifted" if moved else "test"), moved, rows))
     if not parts:
         raise ValueError(
             "no rows are left to judge: all are of a training, validation or calibration split; "
             "add rows of split test"
         )
-    return tuple(sorted(parts, key=lambda part: part.shift != "")), calibration
+    if len(calibration) == 1:
+        notes.append(
+            "Rows with split calibration would serve the repairs; without them the repairs learn "
+            "from a random half of the groups in distribution and are judged on the rest."
+        )
+    return tuple(sorted(parts, key=lambda part: part.shift != "")), np.sort(
+        np.concatenate(calibration)
+    )
 
 
-def _quantiles(values: FloatArray) -> tuple[IndexArray, list[str]]:
-    cells = quantile_bins(values, DECILES)
-    return cells, [f"{cell + 1:02d}" for cell in range(DECILES)]
-
-
-def _group_sizes(group: IndexArray) -> tuple[IndexArray, list[str]]:
-    _, inverse, count = np.unique(group, return_inverse=True, return_counts=True)
-    edges = (1, 2, 5, 20)
-    cells = np.searchsorted(edges, count[inverse], side="left").astype(np.int64)
-    return cells, ["1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows"]
-
-
-def _own_covariate(table: pd.DataFrame, name: str) -> tuple[IndexArray, list[str]]:
+def _own_covariate(values: pd.Series) -> pd.Categorical:
     """A column of the table as bins: its labels, or deciles of many numbers."""
-    codes, found = pd.factorize(table[name], sort=True)
-    if (codes < 0).any():
-        raise ValueError(f"{name} is missing in row {int(np.argmax(codes < 0))}")
-    if len(found) > MOST_LABELS:
-        numbers = pd.to_numeric(pd.Series(found), errors="coerce").to_numpy(np.float64)
-        if not np.isfinite(numbers).all():
-            raise ValueError(
-                f"{name} has {len(found)} labels; at most {MOST_LABELS}, or numbers, would do"
-            )
-        return _quantiles(numbers[codes])
-    return codes.astype(np.int64), [harmless(label) for label in found]
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise ValueError(f"{values.name} is missing in row {int(np.argmax(missing))}")
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    if values.nunique() > MOST_LABELS and np.isfinite(numbers).all():
+        return _deciles(pd.Series(numbers))
+    return _labels(values, ", or numbers, would do", sort=True)
 
 
 def _covariates(
     table: pd.DataFrame, grouped: bool, own: Sequence[str]
-) -> tuple[dict[str, IndexArray], dict[str, list[str]]]:
-    found = {
-        "std_decile": _quantiles(table["std"].to_numpy()),
-        "activity_decile": _quantiles(table["mean"].to_numpy()),
-    }
+) -> dict[str, pd.Categorical]:
+    found = {"std_decile": _deciles(table["std"]), "activity_decile": _deciles(table["mean"])}
     if "gc" in table and "gc_decile" not in own:
-        found["gc_decile"] = _quantiles(table["gc"].to_numpy())
+        found["gc_decile"] = _deciles(table["gc"])
     if grouped:
-        found["group_size"] = _group_sizes(table["group"].to_numpy())
-    found |= {harmless(name): _own_covariate(table, name) for name in own}
-    by = {name: cells for name, (cells, _) in found.items()}
-    return by, {name: labels for name, (_, labels) in found.items()}
+        _, inverse, count = np.unique(table["group"], return_inverse=True, return_counts=True)
+        cells = np.searchsorted((1, 2, 5, 20), count[inverse], side="left")
+        found["group_size"] = pd.Categorical.from_codes(cells, SIZES)
+    return found | {harmless(name): _own_covariate(table[name]) for name in own}
 
 
 def prepare(
     table: pd.DataFrame, data: str, by: Sequence[str] = (), notes: Sequence[str] = (), **more: Any
-) -> Forecasts:
+) -> Audited:
     """Make a checked predictions table ready for the audit.
 
     Parameters
     ----------
     table : DataFrame
-        Of :func:`lib.experiments.audit_reading.read` or :func:`lib.data.predictions.validate`; not
+        Of :func:`lib.data.predictions.read` or of :func:`lib.data.predictions.validate`; not
         changed.
     data : str
         Name of the data set.
@@ -288,7 +295,7 @@ def prepare(
         Columns of the table that coverage is asked by, beside the usual ones.
     notes : sequence of str
     **more
-        Further attributes of :class:`Forecasts`.
+        Further attributes of :class:`Audited`.
 
     Raises
     ------
@@ -296,20 +303,12 @@ def prepare(
         If a group is missing, labels are too many, or no row is left to judge.
     """
     table, said = table.copy(deep=False), list(notes)
-    split, shift = _text_labels(table, "split"), _text_labels(table, "shift")
-    parts, calibration = _deal(split, shift, said)
-    if not len(calibration):
-        said.append(
-            "Rows with split calibration would serve the repairs; without them the repairs learn "
-            "from a random half of the groups in distribution and are judged on the rest."
-        )
+    parts, calibration = _deal(table, said)
     _add_gc(table, said)
     grouped = _add_groups(table, said)
     if not any(part.shift for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
-    cells, labels = _covariates(table, grouped, by)
     if {"std_aleatoric", "std_epistemic"} <= set(table.columns):
         more = {"uncertainty": "ensemble"} | more
-    return Forecasts(
-        harmless(data), table, parts, calibration, cells, labels, tuple(said), grouped, **more
-    )
+    covariates = _covariates(table, grouped, by)
+    return Audited(harmless(data), table, parts, calibration, covariates, tuple(said), **more)

@@ -5,32 +5,62 @@ the networks of notebook 02 are audited and must give the numbers of that notebo
 :class:`Tables`. What a table does not hold switches a section off and a note on.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from pydantic import BeforeValidator, Field
 
+from lib.data import predictions
+from lib.data.dataset import SequenceDataset
+from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
-from lib.experiments.audit_measures import diagnoses, scores, selective
-from lib.experiments.audit_networks import forecasts as network_forecasts
-from lib.experiments.audit_networks import shift_name, with_conditions
-from lib.experiments.audit_pairs import decomposition
-from lib.experiments.audit_reading import as_rename, read
-from lib.experiments.audit_repairs import detection, repairs
-from lib.experiments.audit_table import Forecasts, prepare
+from lib.experiments.assays import STANDIN, FittedArm, fit_arms
+from lib.experiments.audit_table import Audited, prepare
+from lib.experiments.gc_tables import gc_deciles
+from lib.experiments.ranking_tables import all_tables
 from lib.experiments.scoring import combine
-from lib.experiments.selective_tables import all_tables
 from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
 from lib.study.found import Tables
 from lib.study.units import Store, cores
 from lib.training.config import FitConfig
 
+TILT = "gc_tilt"  # a label of the audit for what notebook 02 keys by shift and condition
 CHAPTER = "mpra_gc_ood"
 COMPARED = ["metric", "by", "bin", "value", "lower", "upper", "n"]
+
+
+def as_rename(given: object) -> dict[str, str] | None:
+    """Column names, theirs to ours, from a mapping, its JSON, or ``"theirs=ours,theirs=ours"``.
+
+    Raises
+    ------
+    ValueError
+        For text that is neither.
+
+    Examples
+    --------
+    >>> as_rename("y=target, y_hat=mean")
+    {'y': 'target', 'y_hat': 'mean'}
+    """
+    if given is None or given == "":
+        return None
+    content: Any = given
+    if isinstance(given, str):
+        try:
+            content = json.loads(given)
+        except json.JSONDecodeError:
+            pairs = [part.split("=") for part in given.split(",")]
+            if all(len(pair) == 2 for pair in pairs):
+                content = {theirs.strip(): ours.strip() for theirs, ours in pairs}
+    if not isinstance(content, Mapping):
+        raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
+    return {str(theirs): str(ours) for theirs, ours in content.items()}
+
 
 Rename = Annotated[dict[str, str] | None, BeforeValidator(as_rename)]
 
@@ -123,17 +153,92 @@ class Config(ExperimentConfig):
         return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
 
 
-class _Measured(NamedTuple):
-    """Tables of one :class:`Forecasts`."""
+def shift_name(shift: str, condition: str) -> str:
+    """The audit's name of a part of notebook 02.
 
-    rows: pd.DataFrame
-    repairs: pd.DataFrame
-    notes: list[str]
+    Examples
+    --------
+    >>> shift_name("", ""), shift_name("gc_tilt", "+0.5 SD")
+    ('', 'gc_tilt +0.5 SD')
+    """
+    return f"{shift} {condition}".strip()
 
 
-def _measure(forecasts: Forecasts, draws: int) -> _Measured:
-    repaired, notes = repairs(forecasts, draws)
-    return _Measured(scores(forecasts, draws), repaired, [*forecasts.notes, *notes])
+def with_conditions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the audit under the columns of notebook 02: the inverse of :func:`shift_name`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"shift": ["", "gc_tilt +0.5 SD"]})
+    >>> with_conditions(rows)[["shift", "condition", "family"]].to_numpy().tolist()
+    [['', '', ''], ['gc_tilt', '+0.5 SD', 'covariate']]
+    """
+    tilted = rows["shift"].str.startswith(f"{TILT} ")
+    return rows.assign(
+        shift=rows["shift"].where(~tilted, TILT),
+        condition=rows["shift"].where(tilted, "").str.removeprefix(f"{TILT} "),
+        family=tilted.map({True: "covariate", False: ""}),
+    )
+
+
+def _of_network(fitted: FittedArm, seeds: Mapping[str, int], model: str) -> Audited:
+    """The group arm of one split; ``seeds`` are those of the bootstrap of its parts."""
+    data, split, own = fitted.arm.data, fitted.arm.split, fitted.forecast
+    every = predictions.of_elements(data, own.mean, own.std).assign(gc_decile=gc_deciles(data))
+    if len(fitted.members) > 1:
+        every = every.assign(std_aleatoric=own.std_aleatoric, std_epistemic=own.std_epistemic)
+    pieces = [every.iloc[split["calibration"]].assign(split="calibration", shift="")]
+    severity = {}
+    for part in fitted.arm.parts:
+        name = shift_name(part.shift, part.condition)
+        pieces.append(every.iloc[part.rows].assign(split=part.split, shift=name))
+        severity[name] = float(str(part.keys["severity"]))
+    home = every["target"].iloc[split["train"]]
+    return prepare(
+        pd.concat(pieces, ignore_index=True),
+        data.name,
+        by=("gc_decile",),
+        model=model,
+        uncertainty=fitted.uncertainty,
+        split_seed=split.seed,
+        n_train=len(home),
+        climatology=(float(home.mean()), float(home.std(ddof=0))),
+        seeds=seeds,
+        severity=severity,
+    )
+
+
+def network_forecasts(
+    config: mpra_gc_ood.Config, store: Store
+) -> tuple[list[SequenceDataset], list[Audited], dict[str, int]]:
+    """Networks of notebook 02, or others trained in the same way, as forecasts to audit.
+
+    Fits and forecasts are the stored units of notebook 02, and so is the seed of every bootstrap:
+    where nothing else is asked for, the audit gives the numbers of that notebook.
+
+    Returns
+    -------
+    data : list of SequenceDataset
+    forecasts : list of Audited
+        By data set, then by split.
+    counts : dict of str to int
+        ``fits`` and, of these, ``fits_computed`` now.
+    """
+    data = mpra_gc_ood.load_data(config)
+    design = config.design
+    fitted, counts = fit_arms(design.build(data), design, store, config.where)
+    others, more = mpra_gc_ood.fit_others(config, fitted, store)
+    found, place = [], 0
+    for arm, named in zip(fitted, others, strict=True):
+        seeds = {}
+        for item in mpra_gc_ood.scored_items(arm, named, config):
+            own = item is not None and (item.keys["model"], item.keys["uncertainty"])
+            if own == (config.model, arm.uncertainty):
+                seeds[shift_name(item.keys["shift"], item.keys["condition"])] = place
+            place += 1
+        if arm.arm.main:
+            found.append(_of_network(arm, seeds, config.model))
+    return data, found, {name: counts[name] + more[name] for name in counts}
 
 
 def _stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -141,19 +246,20 @@ def _stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
-def _combined(rows: pd.DataFrame) -> pd.DataFrame:
+def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Pool the splits of each data set, which may have been split differently often."""
+    rows = _stacked(tables)
     if rows.empty:
         return rows
     return _stacked(combine(part) for _, part in rows.groupby("data", sort=False))
 
 
-def audit(forecasts: Sequence[Forecasts], draws: int, workers: int | None = 1) -> Tables:
+def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> Tables:
     """Every table of the audit.
 
     Parameters
     ----------
-    forecasts : sequence of Forecasts
+    forecasts : sequence of Audited
         By data set; several of one data set are repeats, and pooled. Bins, curves and tests are
         those of the first of each.
     draws : int
@@ -166,51 +272,36 @@ def audit(forecasts: Sequence[Forecasts], draws: int, workers: int | None = 1) -
     Tables
         With an empty ``entry``.
     """
-    side_by_side = min(len(forecasts), cores() if workers is None else workers)
-    parallel = Parallel(n_jobs=side_by_side)
-    measured = list(parallel(delayed(_measure)(one, draws) for one in forecasts))
-    first: dict[str, Forecasts] = {}
-    said: list[tuple[str, str]] = []
-    for one, found in zip(forecasts, measured, strict=True):
-        if one.data not in first:
-            first[one.data] = one
-            said += [(one.data, note) for note in found.notes]
-    tables: dict[str, pd.DataFrame] = {}
-    diagnosed = [diagnoses(one) for one in first.values()]
-    for name in diagnosed[0]:
-        tables[name] = _stacked(found[name] for found in diagnosed)
-    tables["repairs"] = _combined(_stacked(found.repairs for found in measured))
-    for name, function in (
-        ("detection", detection),
-        ("decomposition", lambda one: decomposition(one, draws)),
-    ):
-        answers = [(one.data, *function(one)) for one in first.values()]
-        tables[name] = _stacked(table for _, table, _ in answers)
-        said += [(data, note) for data, _, notes in answers for note in notes]
-    judged = [part for one in forecasts for part in selective(one, draws)]
-    rows = _combined(_stacked(found.rows for found in measured))
-    if judged:
-        ranked, more = all_tables(judged)
-        no_gc = {name for name, one in first.items() if "gc" not in one.table}
-        ranked, *others = (_without_gc(table, no_gc) for table in (ranked, *more.values()))
-        rows = pd.concat([rows, ranked], ignore_index=True)
-        tables |= dict(zip(more, others, strict=True))
-    else:
-        tables |= {name: pd.DataFrame() for name in ("effects", "audit", "curves", "rejected")}
+    parallel = Parallel(n_jobs=min(len(forecasts), cores() if workers is None else workers))
+    measured = list(parallel(delayed(measures.scores)(one, draws) for one in forecasts))
+    repaired = list(parallel(delayed(measures.repairs)(one, draws) for one in forecasts))
+    first = {one.data: place for place, one in reversed([*enumerate(forecasts)])}
+    notes = {data: list(forecasts[place].notes) for data, place in first.items()}
+    places = sorted(first.values())
+    answers = {
+        "repairs": repaired,
+        "detection": {place: measures.detection(forecasts[place]) for place in places},
+        "decomposition": {
+            place: measures.decomposition(forecasts[place], draws) for place in places
+        },
+    }
+    diagnosed = [measures.diagnoses(forecasts[place]) for place in places]
+    tables = {name: _stacked(found[name] for found in diagnosed) for name in diagnosed[0]}
+    tables["repairs"] = _combined(table for table, _ in repaired)
+    for name in ("detection", "decomposition"):
+        tables[name] = _stacked(answers[name][place][0] for place in places)
+    rows = _combined(measured)
+    ranked = [part for one in forecasts for part in measures.ranked(one, draws)]
+    if ranked:
+        more, found = all_tables(ranked)
+        rows = pd.concat([rows, more], ignore_index=True)
+        tables |= {name: found[name] for name in ("effects", "audit", "curves")}
+    for answer in answers.values():
+        for place in places:
+            notes[forecasts[place].data] += answer[place][1]
+    said = [(data, note) for data, own in notes.items() for note in own]
     tables["notes"] = pd.DataFrame(said, columns=["data", "note"]).drop_duplicates()
     return Tables(rows, tables, {}, False)
-
-
-def _without_gc(table: pd.DataFrame, data: set[str]) -> pd.DataFrame:
-    """Leave out what stands in for the GC distance where no GC content is known."""
-    if not data or table.empty:
-        return table
-    drop = pd.Series(False, table.index)
-    for column in {"score", "bin", "curve"} & set(table.columns):
-        drop |= table[column] == "gc_distance"
-    if "column" in table:
-        drop |= table["column"] == "GC"
-    return table[~(drop & table["data"].isin(data))].reset_index(drop=True)
 
 
 def chapter_rows(rows: pd.DataFrame, chapter: pd.DataFrame) -> pd.DataFrame:
@@ -262,11 +353,11 @@ def _read_chapter(config: Config) -> pd.DataFrame | None:
     return None
 
 
-def _inputs(config: Config, store: Store) -> tuple[list[Forecasts], dict[str, str], dict[str, int]]:
+def _inputs(config: Config, store: Store) -> tuple[list[Audited], dict[str, str], dict[str, int]]:
     """What is audited; for the manifest, its data and how many fits there are."""
     if config.predictions is not None and config.source == "predictions":
         path = Path(config.predictions)
-        table, notes = read(path, config.rename, config.by)
+        table, notes = predictions.read(path, rename=config.rename, more=config.by)
         name = path.name.split(".")[0]
         found = [prepare(table, name, config.by, notes)]
         return found, {found[0].data: f"{len(table)} rows"}, {}
@@ -287,7 +378,7 @@ def run(config: Config, store: Store) -> Tables:
     -------
     Tables
         With ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
-        ``curves``, ``rejected``, ``detection``, ``decomposition``, ``notes`` and, for the networks
+        ``curves``, ``detection``, ``decomposition``, ``notes`` and, for the networks
         of notebook 02, ``chapter``; those that the input does not allow are left out.
 
     Raises
@@ -304,5 +395,5 @@ def run(config: Config, store: Store) -> Tables:
     if chapter is not None:
         tables["chapter"] = chapter_rows(rows, chapter)
     filled = {name: table for name, table in tables.items() if len(table)}
-    standin = config.source != "predictions" and mpra_gc_ood.STANDIN in data
+    standin = config.source != "predictions" and STANDIN in data
     return Tables.of(config, rows, filled, data=data, counts=counts, standin=standin)

@@ -4,34 +4,43 @@ In: :class:`Config`. Out: :class:`Tables`. Simulated worlds use the networks of 
 assays those of notebook 02, so that a run after these two costs no fit.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed
+import pandas as pd
 from pydantic import Field
 
 from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood
-from lib.experiments.fits import fitting, forecast, predicting
-from lib.experiments.gc_arms import Arm as SplitArm
-from lib.experiments.gc_arms import build_arms
-from lib.experiments.selective_measures import Judged, Part, judge, make_rules
-from lib.experiments.selective_scores import Forecast, distancing, reference_rows, scored
-from lib.experiments.selective_tables import all_tables
-from lib.experiments.selective_units import judged_tables, judging
-from lib.experiments.sim_arms import Arm, Condition, training_data
-from lib.experiments.tuning import tuned
-from lib.experiments.world_config import TestedWorldConfig
+from lib.experiments.assays import STANDIN, FittedArm, fit_arms
+from lib.experiments.ranking import Ranked, make_rules, rank, scores_of
+from lib.experiments.ranking_tables import all_tables
+from lib.experiments.scoring import side_by_side
+from lib.experiments.worlds import (
+    Arm,
+    Condition,
+    Judge,
+    TestedWorldConfig,
+    fit_arm,
+    judging,
+    run_judging,
+)
+from lib.repair.detection import knn_distance
+from lib.sequences import Codes
 from lib.simulator.anchors import digest
 from lib.study.config import Numbers, Seeds
 from lib.study.found import Tables
-from lib.study.units import Result, Store, Unit, cores, missing_units, run_units
+from lib.study.units import Result, Store, Stored, Unit, run_fits, run_units
 from lib.training.config import FitConfig
+from lib.training.fitted import FittedModel, embed
+from lib.training.units import Elements, network_of
 
 NOISY = Condition("noise", 1.0)
 SIDES = ("", "low")  # of the GC shift: richer, poorer
 JUDGED = ("test", "inside", "shifted")  # parts of the split arms; matched ones stand in notebook 02
+REFERENCE = 2000  # training elements that the embedding distance is measured from
 
 
 class Config(TestedWorldConfig):
@@ -68,7 +77,7 @@ class Config(TestedWorldConfig):
             "n_calibration": 200,
             "n_test": 600,
             "epochs": 1,
-            "dataset": mpra_gc_ood.STANDIN,
+            "dataset": STANDIN,
             "standin_size": 600,
             "seeds": (0, 1),
             "assay_epochs": 1,
@@ -114,6 +123,27 @@ class Config(TestedWorldConfig):
         return mpra_gc_ood.Config.create(**given, arm=arms, epochs=self.assay_epochs)
 
 
+def reference_rows(train: IndexArray, seed: int) -> IndexArray:
+    """At most :data:`REFERENCE` training rows, drawn by ``seed``."""
+    if len(train) <= REFERENCE:
+        return train
+    return np.sort(np.random.default_rng(seed).choice(train, REFERENCE, replace=False))
+
+
+def embedding_distance(
+    model: FittedModel, reference: Codes, codes: Codes, neighbours: int
+) -> FloatArray:
+    """Mean distance to the nearest reference elements in the network's embedding, ``(n,)``.
+
+    Each dimension is divided by its standard deviation over the reference. Source: Sun et al. 2022
+    (2204.06507), there with vectors of unit length.
+    """
+    known, new = embed(model, reference), embed(model, codes)
+    spread = known.std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    return knn_distance(known / spread, new / spread, min(neighbours, len(known)))
+
+
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Networks of the simulated worlds, each with the conditions it is judged under."""
     shifted = [Condition("gc", s, side) for side in SIDES for s in config.severities]
@@ -124,63 +154,87 @@ def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
     return arms + [(Arm(w, config.model, size, NOISY), [NOISY]) for w in noisy]
 
 
-def judge_worlds(config: Config, store: Store) -> tuple[list[Judged], dict[str, int]]:
+def world_keys(arm: Arm, condition: Condition) -> dict[str, Any]:
+    """Columns of the rows of a network under a condition."""
+    keys = arm.keys(condition) | {"cell": "simulation", "uncertainty": "single"}
+    if keys["split"] == "matched":
+        keys["condition"] = "trained"
+    if condition.shift:
+        side = {"gc": "_low" if condition.option == "low" else "_high"}.get(condition.shift, "")
+        point = "trained" if keys["split"] == "matched" else f"{condition.severity:g}"
+        keys["cell"] = f"simulation {condition.shift}{side} {point}"
+    return keys
+
+
+def rank_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """The measure of a world: elements are not resampled, the world is the unit."""
+    train, seed, asked = judge.part("train"), judge.arm.world_seed, judge.settings
+    held, test = judge.part("calibration"), judge.test(condition)
+    rules = judge.kept(
+        "rules",
+        lambda: make_rules(
+            of_elements(held, *judge.forecast(held)),
+            float(train.activity.std()),
+            asked["risk_target"],
+            np.random.default_rng([seed, 1]),
+        ),
+    )
+    reference = train.codes[reference_rows(np.arange(len(train)), seed)]
+    distance = judge.kept(
+        ("distance", test.codes.tobytes()),
+        lambda: embedding_distance(judge.network(), reference, test.codes, asked["neighbours"]),
+    )
+    forecast = of_elements(test, *judge.forecast(test), truth=True)
+    forecast["embedding_distance"] = distance
+    home = pd.DataFrame({"target": train.activity, "gc": train.gc})
+    scores = scores_of(forecast, home)
+    return rank(forecast, scores, rules, world_keys(judge.arm, condition))._asdict()
+
+
+def rank_worlds(config: Config, store: Store) -> tuple[Ranked, dict[str, int]]:
     """Tables of every simulated network, and how many fits there are and were computed now."""
     arms = world_arms(config)
-    fits = []
-    for arm, _ in arms:
-        settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
-        fits.append(fitting(settings, *training_data(arm, config.parts)))
-    missing = missing_units(fits, store)
-    fitted = run_units(fits, store, config.where, "fits")
-    settings_used = {"neighbours": config.neighbours, "risk_target": config.risk_target}
+    fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
+    asked = {"neighbours": config.neighbours, "risk_target": config.risk_target}
     units = [
-        judging(arm, conditions, config.parts, settings_used, unit, result)
-        for (arm, conditions), unit, result in zip(arms, fits, fitted, strict=True)
+        judging(arm, conditions, config.parts, [rank_world], {"model": fit}, **asked)
+        for (arm, conditions), fit in zip(arms, fits, strict=True)
     ]
-    found = run_units(units, store, config.where, "judged")
-    counts = {"fits": len(fits), "fits_computed": missing}
-    return [judged_tables(result) for result in found], counts
+    return Ranked(**run_judging(units, store, config.where)), counts
 
 
-class _Fitted(NamedTuple):
-    """A split arm with its fits and their forecasts of unseen rows (NaN elsewhere)."""
-
-    data: SequenceDataset
-    arm: SplitArm
-    first: tuple[Unit, Result]
-    members: list[Forecast]
-
-
-def _fit_assays(
-    config: Config, store: Store, data: list[SequenceDataset]
-) -> tuple[list[_Fitted], dict[str, int]]:
-    given = config.assays
-    arms = [
-        (assay, arm)
-        for assay in data
-        for seed in given.split_seeds
-        for arm in build_arms(assay, given.arm, given.gc_quantile, given.gc_tilts, seed)
-    ]
-    fits, owners = [], []
-    for index, (assay, arm) in enumerate(arms):
-        seeds = given.seeds if arm.main else given.seeds[: given.members]
-        fits += [fitting(own, assay, arm.split) for own in given.design.settings(arm)]
-        owners += [index] * len(seeds)
-    missing = missing_units(fits, store)
-    fitted = run_units(fits, store, config.where, "fits")
-    wanted = [predicting(unit, result) for unit, result in zip(fits, fitted, strict=True)]
-    forecasts = run_units(wanted, store, config.where, "forecasts")
-    found = []
-    for index, (assay, arm) in enumerate(arms):
-        own = [place for place, owner in enumerate(owners) if owner == index]
-        first = fits[own[0]], fitted[own[0]]
-        found.append(_Fitted(assay, arm, first, [forecast(forecasts[place]) for place in own]))
-    return found, {"fits": len(fits), "fits_computed": missing}
+def distance_unit(
+    config: Mapping[str, Any], model: Stored, reference: Elements, elements: Elements
+) -> Result:
+    """Array ``distance``, (n,): :func:`embedding_distance` of ``elements``."""
+    codes = reference.codes, elements.codes
+    return Result({"distance": embedding_distance(network_of(model), *codes, **config)})
 
 
-def _judged_rows(arm: SplitArm) -> IndexArray:
-    return np.unique(np.concatenate([p.rows for p in arm.parts if p.keys["split"] in JUDGED]))
+def _judged_rows(fitted: FittedArm) -> IndexArray:
+    parts = [part.rows for part in fitted.arm.parts if part.split in JUDGED]
+    return np.unique(np.concatenate(parts))
+
+
+def _distances(
+    config: Config, store: Store, fitted: Sequence[FittedArm]
+) -> Iterator[tuple[FittedArm, FloatArray]]:
+    """Each arm with the embedding distance of its judged rows (NaN elsewhere)."""
+    units = []
+    for one in fitted:
+        codes, split, (fit, result) = one.arm.data.codes, one.arm.split, one.fits[0]
+        given = {
+            "model": Stored(result, fit.key),
+            "reference": Elements(codes[reference_rows(split["train"], split.seed)]),
+            "elements": Elements(codes[_judged_rows(one)]),
+        }
+        asked = {"neighbours": config.neighbours}
+        units.append(Unit(distance_unit, asked, given, fit.modules))
+    found = run_units(units, store, config.where, "distances")
+    for one, result in zip(fitted, found, strict=True):
+        distance = np.full(len(one.arm.data), np.nan)
+        distance[_judged_rows(one)] = result.arrays["distance"]
+        yield one, distance
 
 
 def _cell(data: str, keys: Mapping[str, Any]) -> str:
@@ -190,61 +244,39 @@ def _cell(data: str, keys: Mapping[str, Any]) -> str:
     return " ".join(str(word) for word in (data, keys["shift"], exact, inside) if word)
 
 
-def _split_parts(fitted: _Fitted, distance: FloatArray, config: Config) -> Iterator[Part]:
-    data, arm, _, members = fitted
-    train, held = arm.split["train"], arm.split["calibration"]
-    training = (data.activity[train], data.gc[train])
-
-    def at(rows: Any, away: FloatArray) -> tuple[FloatArray, dict[str, FloatArray]]:
-        seen = [(mean[rows], std[rows]) for mean, std in members]
-        return scored(seen, data.gc[rows], away, training)
-
-    mean, scores = at(held, np.zeros(len(held)))
-    loss = (data.activity[held] - mean) ** 2
-    rng = np.random.default_rng([arm.split.seed, 1])
-    spread = float(training[0].std())
-    rules = make_rules(loss, scores["std"], data.group[held], spread, config.risk_target, rng)
-    named: dict[str, Any] = {"data": data.name, "model": config.model}
-    named["uncertainty"] = "ensemble" if len(members) > 1 else "single"
-    for part in arm.parts:
-        if part.keys["split"] not in JUDGED:
-            continue
-        rows = part.rows
-        mean, scores = at(rows, distance[rows])
-        yield Part(
-            keys=named | dict(part.keys) | {"cell": _cell(data.name, part.keys)},
-            unit=arm.split.seed,
-            mean=mean,
-            target=data.activity[rows],
-            gc=data.gc[rows],
-            group=data.group[rows],
-            scores=scores,
-            rules=rules,
-            n_train=len(train),
-            truth=None,
-            resampled=True,
-        )
+def _rank_jobs(
+    config: Config, fitted: FittedArm, distance: FloatArray
+) -> Iterator[tuple[Any, ...]]:
+    """What :func:`rank` is given for each part of an arm, the draws apart."""
+    data, split, own = fitted.arm.data, fitted.arm.split, fitted.forecast
+    every = of_elements(data, own.mean, own.std).assign(embedding_distance=distance)
+    if len(fitted.members) > 1:
+        every = every.assign(std_aleatoric=own.std_aleatoric, std_epistemic=own.std_epistemic)
+    home, held = every.iloc[split["train"]], every.iloc[split["calibration"]]
+    spread, rng = float(home["target"].std(ddof=0)), np.random.default_rng([split.seed, 1])
+    rules = make_rules(held, spread, config.risk_target, rng)
+    keys = {"data": data.name, "model": config.model, "uncertainty": fitted.uncertainty}
+    keys |= {"replicate": split.seed, "n_train": len(home)}
+    for part in fitted.arm.parts:
+        if part.split in JUDGED:
+            forecast = every.iloc[part.rows]
+            named = keys | part.keys | {"cell": _cell(data.name, part.keys)}
+            yield forecast, scores_of(forecast, home), rules, named
 
 
-def judge_assays(
+def rank_assays(
     config: Config, store: Store, data: list[SequenceDataset]
-) -> tuple[list[Judged], dict[str, int]]:
+) -> tuple[list[Ranked], dict[str, int]]:
     """Tables of every split arm, and how many fits there are and were computed now."""
-    fitted, counts = _fit_assays(config, store, data)
-    rows = [_judged_rows(one.arm) for one in fitted]
-    units = []
-    for one, own in zip(fitted, rows, strict=True):
-        known = reference_rows(one.arm.split["train"], one.arm.split.seed)
-        units.append(distancing(*one.first, one.data, (known, own), config.neighbours))
-    found = run_units(units, store, config.where, "distances")
-    parts = []
-    for one, own, result in zip(fitted, rows, found, strict=True):
-        distance = np.full(len(one.data), np.nan)
-        distance[own] = result.arrays["distance"]
-        parts += list(_split_parts(one, distance, config))
-    parallel = Parallel(n_jobs=cores() if config.workers is None else config.workers)
-    judged = parallel(delayed(judge)(part, config.draws, i) for i, part in enumerate(parts))
-    return list(judged), counts
+    design = config.assays.design
+    fitted, counts = fit_arms(design.build(data), design, store, config.where)
+    jobs = [
+        job
+        for one, distance in _distances(config, store, fitted)
+        for job in _rank_jobs(config, one, distance)
+    ]
+    seeded = ((*job, config.draws, place) for place, job in enumerate(jobs))
+    return side_by_side(rank, seeded, config.workers), counts
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -263,10 +295,10 @@ def run(config: Config, store: Store) -> Tables:
         score.
     """
     data = mpra_gc_ood.load_data(config.assays)
-    worlds, world_counts = judge_worlds(config, store)
-    assays, assay_counts = judge_assays(config, store, data)
-    rows, tables = all_tables([*worlds, *assays])
+    worlds, world_counts = rank_worlds(config, store)
+    assays, assay_counts = rank_assays(config, store, data)
+    rows, tables = all_tables([worlds, *assays])
     counts = {name: world_counts[name] + assay_counts[name] for name in world_counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    standin = mpra_gc_ood.STANDIN in marks
+    standin = STANDIN in marks
     return Tables.of(config, rows, tables, data=marks, counts=counts, standin=standin)

@@ -9,9 +9,11 @@ p-values are valid for exchangeable rows. Relatives are not: pass ``groups`` and
 sides.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist, pdist
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from lib.arrays import FloatArray, IntArray, as_count, as_vector, group_codes, ranks
 
+ROC = "area under ROC"
 MAX_ROWS = 1000  # rows per side in the kernel test; more are subsampled
 
 
@@ -312,6 +315,40 @@ def fpr95(score_id: ArrayLike, score_ood: ArrayLike) -> float:
     needed = int(np.ceil(0.95 * len(right) - 1e-9))
     threshold = np.sort(right)[len(right) - needed]
     return float(np.mean(left >= threshold))
+
+
+Sides = tuple[ArrayLike, ArrayLike]  # of elements in distribution, and of new ones
+
+
+def shift_table(
+    tests: Iterable[tuple[str, str, Callable[..., ShiftTest], Sides]],
+    scores: Mapping[str, Sides],
+    rng: np.random.Generator,
+    groups: Sides,
+    permutations: int,
+) -> pd.DataFrame:
+    """Is a shift seen without labels? Two-sample tests, and how well scores tell elements apart.
+
+    Parameters
+    ----------
+    tests : iterable of (seen, detector, test, sides)
+        What is seen of the elements and how it is tested, in the order in which ``rng`` is used.
+    scores : mapping of str to pair of (n,) arrays
+    groups : pair of (n,) arrays
+        Of the two sides of every test.
+    permutations : int
+
+    Returns
+    -------
+    DataFrame
+        ``seen, detector, statistic, p``; ``p`` is empty for the area under the ROC curve.
+    """
+    found = [
+        (seen, detector, *test(*sides, rng, groups=groups, permutations=permutations)[:2])
+        for seen, detector, test, sides in tests
+    ]
+    found += [(seen, ROC, auroc_ood(*sides), np.nan) for seen, sides in scores.items()]
+    return pd.DataFrame(found, columns=["seen", "detector", "statistic", "p"])
 
 
 def density_ratio(

@@ -161,6 +161,35 @@ def paired_contrast(
     return Contrast(value, value - float(half), value + float(half), p, n - 1, exact)
 
 
+def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> tuple[float, ...]:
+    """Ratio of two paired means with Fieller's interval: ``value, lower, upper``.
+
+    The interval holds every r at which the paired t test does not reject mean(upper - r lower) = 0,
+    so values may be negative. It is the whole line where ``lower`` is not above 0 beyond doubt:
+    there is nothing to be a share of. Source: Fieller, JRSS B 16 (1954) 175-185.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in ratio_of_means([1.0, 2.0, 1.5], [2.0, 4.0, 3.0])]
+    [0.5, 0.5, 0.5]
+    """
+    a = as_vector("upper", upper)
+    b = as_vector("lower", lower, len(a))
+    value = float(a.mean() / b.mean()) if b.mean() != 0 else float("nan")
+    if len(a) < 2:
+        return value, -np.inf, np.inf
+    k = student_t.ppf((1 + as_level(level)) / 2, len(a) - 1) ** 2 / len(a)
+    covariance = np.cov(a, b)
+    # r lies inside where square r^2 - 2 cross r + rest <= 0
+    square = b.mean() ** 2 - k * covariance[1, 1]
+    cross = a.mean() * b.mean() - k * covariance[0, 1]
+    rest = a.mean() ** 2 - k * covariance[0, 0]
+    if square <= 0 or b.mean() <= 0:
+        return value, -np.inf, np.inf
+    half = max(cross**2 - square * rest, 0.0) ** 0.5
+    return value, float((cross - half) / square), float((cross + half) / square)
+
+
 class Decision(NamedTuple):
     """A verdict and, for a contradicted claim, how: ``absent`` or ``present but below margin``."""
 

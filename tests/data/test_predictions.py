@@ -7,33 +7,29 @@ import pandas as pd
 import pytest
 
 from lib.data import predictions
+from lib.simulator import standin
 
 
-@pytest.fixture
-def table() -> pd.DataFrame:
-    return predictions.make(
-        ["007", "b", "c"],
-        [0.1, -1.0, 2.0],
-        [0.1 + 0.2, 0.0, 1e-300],
-        [0.5, 1.0, 2.0],
-        gc=[0.0, 0.5, 1.0],
-        split=["test", "test", "test"],
-    )
+def made(n=3, **columns):
+    base = {"id": [f"e{row}" for row in range(n)], "target": np.arange(n) / 10}
+    return pd.DataFrame(base | {"mean": 0.1 + 0.2, "std": 1.0} | columns)
 
 
-@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet"])
-def test_what_is_written_is_read_back_exactly(table, tmp_path, ending) -> None:
+def read(path, **more):
+    return predictions.read(path, **more)[0]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".parquet"])
+def test_numbers_are_read_back_exactly_and_ids_stay_text(tmp_path, ending) -> None:
+    table = made(id=["007", "b", "c"], mean=[0.1 + 0.2, 0.0, 1e-300], gc=[0.0, 0.5, 1.0])
     path = tmp_path / f"p{ending}"
-    predictions.write(table, path)
-    pd.testing.assert_frame_equal(predictions.read(path), table, check_dtype=False)
-    assert predictions.read(path)["mean"].tolist() == [0.1 + 0.2, 0.0, 1e-300]
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_gzip_has_no_time_in_it(table, tmp_path) -> None:
-    for name in ("a.csv.gz", "b.csv.gz"):
-        predictions.write(table, tmp_path / name)
-    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+    if ending == ".parquet":
+        table.to_parquet(path, index=False)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ending == ".tsv" else ",")
+    found = read(path)
+    pd.testing.assert_frame_equal(found, table, check_dtype=False)
+    assert found["mean"].tolist() == [0.1 + 0.2, 0.0, 1e-300]
 
 
 @pytest.mark.parametrize("separator", [",", "\t", ";"])
@@ -43,17 +39,17 @@ def test_byte_order_mark_line_ends_and_separators(tmp_path, separator, packed) -
     text = "\ufeff" + "".join(separator.join(row) + "\r\n" for row in rows)
     path = tmp_path / "p.txt"
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
-    read = predictions.read(path)
-    assert read["id"].tolist() == ["01", "NA"]
-    assert read["std"].tolist() == [3.0, 6.0]
+    found = read(path)
+    assert found["id"].tolist() == ["01", "NA"]
+    assert found["std"].tolist() == [3.0, 6.0]
 
 
 def test_columns_are_renamed_and_ordered_and_extra_ones_kept(tmp_path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("extra,sd,mean,y,id\nx,1,2,3,a\n")
-    read = predictions.read(path, rename={"sd": "std", "y": "target"})
-    assert list(read.columns) == ["id", "target", "mean", "std", "extra"]
-    assert read.loc[0].tolist() == ["a", 3.0, 2.0, 1.0, "x"]
+    found = read(path, rename={"sd": "std", "y": "target"})
+    assert list(found.columns) == ["id", "target", "mean", "std", "extra"]
+    assert found.loc[0].tolist() == ["a", 3.0, 2.0, 1.0, "x"]
 
 
 @pytest.mark.parametrize(
@@ -80,18 +76,17 @@ def test_bad_tables_are_refused_with_row_and_value(tmp_path, text, words) -> Non
     path = tmp_path / "p.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
-        predictions.read(path)
+        read(path)
 
 
 def test_one_id_may_stand_in_several_splits_and_shifts() -> None:
-    columns = {"target": [1.0, 1.0], "mean": [0.0, 0.0], "std": [1.0, 1.0]}
-    both = predictions.make(["a", "a"], **columns, split=["test", "shifted"])
+    both = predictions.validate(made(2, id="a", split=["test", "shifted"]))
     assert len(both) == 2
     with pytest.raises(ValueError, match="appears again"):
-        predictions.make(["a", "a"], **columns, split=["test", "test"])
+        predictions.validate(made(2, id="a", split="test"))
 
 
-def test_the_argument_is_left_alone(table) -> None:
+def test_the_argument_is_left_alone() -> None:
     given = pd.DataFrame({"id": [1], "target": [1], "mean": ["2"], "std": [3]})
     before = given.copy()
     checked = predictions.validate(given)
@@ -100,35 +95,81 @@ def test_the_argument_is_left_alone(table) -> None:
 
 
 def test_damaged_and_absent_files(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError):
-        predictions.read(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="there is no file"):
+        read(tmp_path / "none.csv")
     packed = gzip.compress(b"id,target,mean,std\na,1,1,1\n" * 50)
     (tmp_path / "cut.csv.gz").write_bytes(packed[:-12])
-    with pytest.raises(ValueError, match="cannot be read"):
-        predictions.read(tmp_path / "cut.csv.gz")
     (tmp_path / "not.parquet").write_bytes(b"id,target\n")
-    with pytest.raises(ValueError, match="cannot be read"):
-        predictions.read(tmp_path / "not.parquet")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 no table")
+    for name in ("cut.csv.gz", "not.parquet", "cut.parquet"):
+        with pytest.raises(ValueError, match="cannot be read"):
+            read(tmp_path / name)
 
 
-def test_refused_endings_lengths_and_names(table, tmp_path) -> None:
-    with pytest.raises(ValueError, match="must end in"):
-        predictions.write(table, tmp_path / "p.xlsx")
-    with pytest.raises(ValueError, match="different lengths"):
-        predictions.make(["a"], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0])
+def test_names_that_are_not_there(tmp_path) -> None:
     (tmp_path / "p.csv").write_text("id,target,mean,std\na,1,1,1\n")
     with pytest.raises(ValueError, match="no column 'sd'"):
-        predictions.read(tmp_path / "p.csv", rename={"sd": "std"})
-    twice = pd.concat([table, table[["std"]]], axis=1)
+        read(tmp_path / "p.csv", rename={"sd": "std"})
+    with pytest.raises(ValueError, match="no column 'species'"):
+        read(tmp_path / "p.csv", more=("species",))
+    twice = pd.concat([made(), made()[["std"]]], axis=1)
     with pytest.raises(ValueError, match="'std' twice"):
         predictions.validate(twice)
 
 
-def test_a_failed_write_leaves_the_old_file(table, tmp_path) -> None:
-    path = tmp_path / "p.csv"
-    predictions.write(table, path)
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match="std"):
-        predictions.write(table.assign(std=np.nan), path)
-    assert path.read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 1
+def test_large_parquet_reads_as_the_small_one_does(tmp_path, monkeypatch) -> None:
+    whole = made(40, split=["test"] * 20 + ["calibration"] * 20, group=np.arange(40) // 4)
+    path = tmp_path / "mine.parquet"
+    whole.rename(columns={"mean": "m"}).to_parquet(path)
+    small, notes = predictions.read(path, rename={"m": "mean"})
+    assert notes == []
+    monkeypatch.setattr(predictions, "MANY_ROWS", 10)
+    large, notes = predictions.read(path, rename={"m": "mean"})
+    assert "column by column" in notes[0] and "id" not in large
+    for name in large:
+        assert (small[name] == large[name].astype(small[name].dtype)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "rename", "words"),
+    [
+        ({}, {"q": "mean"}, "no column 'q'"),
+        ({"std": None}, {}, r"lacks 'std' \(nearest: stdev"),
+        ({"std": np.append(np.ones(39), 0.0)}, {}, r"std is 0\.0 in row 39"),
+    ],
+)
+def test_large_parquet_is_refused_in_the_same_words(
+    tmp_path, monkeypatch, change, rename, words
+) -> None:
+    monkeypatch.setattr(predictions, "MANY_ROWS", 10)
+    path = tmp_path / "mine.parquet"
+    table = made(40, **change).dropna(axis=1)
+    table = table if "std" in table else table.assign(stdev=1.0)
+    table.to_parquet(path)
+    with pytest.raises(ValueError, match=words):
+        read(path, rename=rename)
+
+
+@pytest.mark.parametrize("label", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_formulas_are_neutralised(label) -> None:
+    assert predictions.harmless(label)[0] == "'"
+
+
+@pytest.mark.parametrize("label", ["-1.5", "+2", "1e-3", "a=b", "<b>", "x-y"])
+def test_numbers_and_text_stay_as_they_are(label) -> None:
+    assert predictions.harmless(label) == label
+
+
+def test_a_long_label_is_cut_and_a_broken_line_mended() -> None:
+    assert len(predictions.harmless("x" * 500)) == predictions.LONGEST_LABEL
+    assert predictions.harmless("a\nb") == "a b"
+
+
+def test_forecasts_of_a_data_set() -> None:
+    data = standin(n=30, seed=0)
+    mean, std = np.zeros(30), np.ones(30)
+    plain = predictions.of_elements(data, mean, std)
+    assert list(plain) == ["target", "mean", "std", "group", "gc"]
+    known = predictions.of_elements(data, mean, std, truth=True)
+    assert known["noise_free"].tolist() == data.truth.activity.tolist()
+    assert known["true_std"].tolist() == data.truth.std.tolist()

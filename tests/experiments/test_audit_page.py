@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments import audit_page, audit_page_use, audit_repairs
+from lib.experiments import audit_measures, audit_page, audit_page_use
 from lib.experiments.audit_answer import answer, limits, notes
-from lib.experiments.audit_networks import with_conditions
 from lib.experiments.audit_table import prepare
-from lib.experiments.audit_your_own import Config, audit, chapter_rows
+from lib.experiments.audit_your_own import Config, audit, chapter_rows, with_conditions
 
 N = 1200
 PARTS = ("in distribution", "heat_<b>")
@@ -58,8 +57,8 @@ def found_of(kind):
 @pytest.fixture(autouse=True, scope="module")
 def few_permutations():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_repairs, "PERMUTATIONS", 20)
-        patch.setattr(audit_repairs, "COMPARED_ROWS", 100)
+        patch.setattr(audit_measures, "PERMUTATIONS", 20)
+        patch.setattr(audit_measures, "COMPARED_ROWS", 100)
         yield
 
 

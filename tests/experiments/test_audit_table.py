@@ -68,18 +68,18 @@ def test_gc_and_groups_come_from_sequences():
     found = prepare(table(6, sequence=sequence), "mine")
     assert found.table["gc"].tolist() == [0.5, 0.5, 0.4] * 2
     group = found.table["group"].to_numpy()
-    assert group[0] == group[1] != group[2] and found.grouped
+    assert group[0] == group[1] != group[2]
     assert "gc_decile" in found.by and "group_size" in found.by
 
 
 def test_without_groups_the_page_says_so():
     found = prepare(table(), "mine")
-    assert not found.grouped and "group_size" not in found.by
+    assert "group_size" not in found.by
     assert any("column group" in note for note in found.notes)
 
 
 def test_covariates_of_one_s_own():
     kind = ["=x", "y"] * 20
     found = prepare(table(kind=kind, size=np.arange(40.0)), "mine", ("kind", "size"))
-    assert found.labels["kind"] == ["'=x", "y"]
-    assert np.bincount(found.by["size"]).tolist() == [4] * 10  # 40 numbers: deciles
+    assert list(found.by["kind"].categories) == ["'=x", "y"]
+    assert np.bincount(found.by["size"].codes).tolist() == [4] * 10  # 40 numbers: deciles

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments import audit_measures, audit_repairs, audit_your_own, mpra_gc_ood
+from lib.experiments import audit_measures, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
-from lib.experiments.audit_your_own import Config, audit, chapter_rows, run
+from lib.experiments.audit_your_own import Config, as_rename, audit, chapter_rows, run
 from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
@@ -42,8 +42,8 @@ def value(rows, metric, shift="", by=""):
 @pytest.fixture(autouse=True, scope="module")
 def few_permutations():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_repairs, "PERMUTATIONS", 150)
-        patch.setattr(audit_repairs, "COMPARED_ROWS", 300)
+        patch.setattr(audit_measures, "PERMUTATIONS", 150)
+        patch.setattr(audit_measures, "COMPARED_ROWS", 300)
         yield
 
 
@@ -313,6 +313,15 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
 def test_one_way_in(given, message):
     with pytest.raises(ParameterError, match=message):
         _ = Config.create(**given).source
+
+
+def test_rename_in_three_forms():
+    wanted = {"y": "target", "p": "mean"}
+    assert as_rename(wanted) == as_rename('{"y": "target", "p": "mean"}') == wanted
+    assert as_rename("y=target,p=mean") == wanted
+    assert as_rename(None) is None
+    with pytest.raises(ValueError, match="rename is 'y'"):
+        as_rename("y")
 
 
 def test_columns_of_an_assay_are_renamed_like_those_of_predictions():

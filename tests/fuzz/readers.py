@@ -216,7 +216,7 @@ def predictions_case(folder: Path, rng: np.random.Generator) -> Case:
     path = _spoilt(FORECASTS, folder, rng)
     rename = _pick(rng, None, None, None, {"gc": "GC"}, {"absent": "std"}, {"gc": "std"})
     errors, names = (ValueError,), (str(path),)
-    return Case(lambda: predictions.read(path, rename=rename), errors, names, _are_forecasts)
+    return Case(lambda: predictions.read(path, rename=rename)[0], errors, names, _are_forecasts)
 
 
 def _are_forecasts(table: Any) -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.statistics.intervals import combine_splits, decide, paired_contrast, sign_flip_p
+from lib.statistics.intervals import (
+    combine_splits,
+    decide,
+    paired_contrast,
+    ratio_of_means,
+    sign_flip_p,
+)
 
 INF = float("inf")
 
@@ -150,3 +156,15 @@ def test_verdicts(lower, upper, margin, direction, null, expected):
 def test_verdict_bad_input(args, message):
     with pytest.raises(ValueError, match=message):
         decide(*args)
+
+
+def test_fieller_ends_are_where_the_t_test_turns():
+    rng = np.random.default_rng(6)
+    lower = 2 + 0.3 * rng.normal(size=10)
+    upper = 0.6 * lower + 0.2 * rng.normal(size=10) - 1
+    value, low, high = ratio_of_means(upper, lower, 0.9)
+    assert low < value < high
+    for end in (low, high):
+        assert stats.ttest_1samp(upper - end * lower, 0).pvalue == pytest.approx(0.1)
+    # where the denominator may be 0 nothing is said
+    assert ratio_of_means([1, 2, 3], [-1, 0, 2])[1:] == (-np.inf, np.inf)

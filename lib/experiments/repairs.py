@@ -1,0 +1,336 @@
+"""Repairs of a table of forecasts, judged on another.
+
+In: tables of forecasts (:mod:`lib.data.predictions`): ``held``, calibration elements with one row
+per group, and ``asked``, the elements asked about. Out: tables of values by :class:`Key`. Nothing
+here knows whether elements are simulated or real; a repair is learned from the calibration part
+(no label of the asked part is seen) or from k labels of the asked part, and judged on the rest.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lib.arrays import FloatArray, group_codes, merge_groups
+from lib.data.dataset import IndexArray
+from lib.metrics.bootstrap import (
+    bootstrap_totals,
+    draw_variance,
+    group_totals,
+    percentile_interval,
+)
+from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
+from lib.metrics.scores import interval as gaussian_interval
+from lib.repair.conformal import (
+    InfiniteIntervalWarning,
+    Interval,
+    cqr,
+    group_cp,
+    mondrian_cp,
+    n_eff,
+    norm_cp,
+    one_per_group,
+    split_cp,
+    weighted_cp,
+)
+from lib.repair.detection import density_ratio
+from lib.repair.recalibration import few_shot, isotonic_std, std_scaling
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+LEVEL = 0.9
+DECILES = 10
+# Conditional coverage is printed of these: without repair, and what GC bins change.
+BY_GC = ("single", "norm_cp", "mondrian_cp")
+COSTS = ("picp_90", "mpiw_90", "interval_score_90")  # of :func:`elements` at 90 %
+KNOWN, ESTIMATED = "known weights", "estimated weights"
+# The own interval of a network with two quantiles, and the same after conformal repair.
+RAW, CQR = "quantiles", "cqr"
+
+Triple = tuple[FloatArray, FloatArray, FloatArray]
+Weights = tuple[FloatArray, FloatArray]  # density ratio at calibration elements, at the asked ones
+
+
+class Key(NamedTuple):
+    """What a value is of; ``variant`` tells apart repairs of one name (weights, labels)."""
+
+    uncertainty: str
+    variant: str
+    metric: str
+    by: str = ""
+    bin: str = ""
+
+
+class Repaired(NamedTuple):
+    """A repaired forecast: its interval at each level; ``n_eff`` of its weights, if it has some."""
+
+    uncertainty: str
+    variant: str
+    interval: Callable[[float], Interval]
+    n_eff: float = float("nan")
+    levels: tuple[float, ...] = LEVELS
+
+
+class Found(NamedTuple):
+    """What is known of repairs: a column per key, NaN where it says nothing, and single values."""
+
+    columns: dict[Key, FloatArray]
+    single: dict[Key, float]
+
+    def __or__(self, other: "Found") -> "Found":
+        return Found(self.columns | other.columns, self.single | other.single)
+
+
+class Budget(NamedTuple):
+    """A repair by labels: sizes k of the labelled sample, samples per size, and what is restored.
+
+    ``tolerance`` is how far from nominal coverage still counts.
+    """
+
+    labels: tuple[int, ...]
+    repeats: int
+    tolerance: float
+
+
+def triple(table: pd.DataFrame) -> Triple:
+    """Mean, std and target, as repairs take them."""
+    mean, std, target = (table[name].to_numpy() for name in ("mean", "std", "target"))
+    return mean, std, target
+
+
+def gc_bins(held: pd.DataFrame, table: pd.DataFrame, bins: int) -> IndexArray:
+    """GC bin of each row; equal counts in the calibration part."""
+    edges = np.quantile(held["gc"], np.linspace(0, 1, bins + 1)[1:-1])
+    return np.searchsorted(edges, table["gc"], side="right")
+
+
+def gaussian(name: str, mean: FloatArray, std: FloatArray) -> Repaired:
+    """A repair that gives another Gaussian forecast."""
+    return Repaired(name, "", lambda level: Interval(*gaussian_interval(mean, std, level)))
+
+
+def calibrated(
+    held: pd.DataFrame,
+    asked: pd.DataFrame,
+    bins: int,
+    known: Weights | None = None,
+    relatives: pd.DataFrame | None = None,
+) -> Iterator[Repaired]:
+    """The forecast without repair, and under every repair learned from the calibration part.
+
+    Parameters
+    ----------
+    held, asked : DataFrame
+        Without a column ``gc`` there is no repair by GC bins or weights.
+    bins : int
+        GC bins of the Mondrian repair.
+    known : pair of arrays, optional
+        The density ratio, where it is known.
+    relatives : DataFrame, optional
+        The calibration part with all rows of its groups, for the group-wise repair.
+    """
+    own = triple(held)
+    mean, std, _ = triple(asked)
+    yield gaussian("single", mean, std)
+    yield gaussian("std_scaling", *std_scaling(*own).apply(mean, std))
+    yield gaussian("isotonic", *isotonic_std(*own).apply(mean, std))
+    yield Repaired("split_cp", "", lambda level: split_cp((own[0], own[2]), mean, level))
+    yield Repaired("norm_cp", "", lambda level: norm_cp(own, mean, std, level))
+    if relatives is not None:
+        every, group = triple(relatives), relatives["group"]
+        yield Repaired("group_cp", "", lambda level: group_cp(every, group, mean, std, level))
+    if "gc" not in held:
+        return
+    cells = gc_bins(held, held, bins), gc_bins(held, asked, bins)
+    yield Repaired(
+        "mondrian_cp",
+        "",
+        lambda level: mondrian_cp(own, cells[0], mean, std, cells[1], level),
+    )
+    # Uncapped: outside the calibration part's range the honest interval is infinite.
+    gc = held["gc"], asked["gc"]
+    estimated = density_ratio(*gc, *gc, cap=np.inf)
+    for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
+        if weights is None:
+            continue
+
+        def weighted(level: float, w: Sequence[FloatArray] = weights) -> Interval:
+            return weighted_cp(own, w[0], mean, std, w[1], level)
+
+        yield Repaired("weighted_cp", variant, weighted, n_eff(weights[0]))
+
+
+def quantiles(held: Interval, target: FloatArray, asked: Interval) -> Iterator[Repaired]:
+    """A network's own interval, which has one level, and its conformal repair.
+
+    Parameters
+    ----------
+    held, asked : Interval
+        Of calibration elements, one per group, with their ``target``, and of those asked about.
+    """
+    yield Repaired(RAW, "", lambda _: asked, levels=(LEVEL,))
+    repaired = cqr((*held, target), *asked, LEVEL)
+    yield Repaired(CQR, "", lambda _: repaired, levels=(LEVEL,))
+
+
+def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
+    """Per element: 1 where the interval holds the target, its width, its interval score.
+
+    The score is width + 2 / (1 - level) per unit of a miss (Gneiting & Raftery 2007, equation 43);
+    width and score of an infinite interval are infinite.
+
+    Examples
+    --------
+    >>> found = elements(Interval(np.zeros(2), np.ones(2)), np.array([1.0, 3.0]), 0.9)
+    >>> [values.round(9).tolist() for values in found]  # a miss by 2 costs 20 * 2
+    [[1.0, 0.0], [1.0, 1.0], [1.0, 41.0]]
+    """
+    lower, upper = interval
+    covered = ((lower <= target) & (target <= upper)).astype(float)
+    width = upper - lower
+    missed = np.maximum(lower - target, 0) + np.maximum(target - upper, 0)
+    return covered, width, width + 2 / (1 - level) * missed
+
+
+def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """Coverage at every level, and at 90 % what it costs."""
+    for level in repair.levels:
+        covered, width, score = elements(repair.interval(level), target, level)
+        yield f"picp_{round(100 * level)}", covered
+        if level == LEVEL:
+            finite = np.isfinite(width)
+            yield "mpiw_90", np.where(finite, width, np.nan)
+            # A mean over the finite ones alone would reward giving up.
+            yield "interval_score_90", score if finite.all() else np.full(len(score), np.nan)
+            if repair.levels == LEVELS:
+                yield "infinite_90", 1.0 - finite
+
+
+def judged(
+    repairs: Iterable[Repaired], asked: pd.DataFrame, decile: IndexArray | None = None
+) -> Found:
+    """Each repair on the asked elements, coverage also by GC decile; effective sizes of weights."""
+    target = asked["target"].to_numpy()
+    found = Found({}, {})
+    with warnings.catch_warnings():
+        # The share of infinite intervals is a column of its own.
+        warnings.simplefilter("ignore", InfiniteIntervalWarning)
+        for repair in repairs:
+            name = repair[:2]
+            for metric, values in _columns(repair, target):
+                found.columns[Key(*name, metric)] = values
+            if decile is not None and repair.uncertainty in BY_GC:
+                covered = found.columns[Key(*name, "picp_90")]
+                for cell in range(decile.max() + 1):
+                    key = Key(*name, "picp_90", "gc_decile", f"{cell + 1:02d}")
+                    found.columns[key] = np.where(decile == cell, covered, np.nan)
+            if np.isfinite(repair.n_eff):
+                found.single[Key(*name, "n_eff")] = repair.n_eff
+    return found
+
+
+def oracle_values(asked: pd.DataFrame) -> dict[str, float]:
+    """The same metrics for the true mean and standard deviation of the asked elements."""
+    truth = gaussian("oracle", asked["true_mean"].to_numpy(), asked["true_std"].to_numpy())
+    target = asked["target"].to_numpy()
+    return {metric: float(values.mean()) for metric, values in _columns(truth, target)}
+
+
+def from_labels(known: pd.DataFrame, rest: pd.DataFrame) -> Iterator[tuple[str, Interval]]:
+    """Repairs learned from labels of the asked part itself."""
+    mean, std, _ = triple(rest)
+    repaired = few_shot(*triple(known)).apply(mean, std)
+    yield "few_shot", Interval(*gaussian_interval(*repaired, LEVEL))
+    yield "norm_cp", norm_cp(triple(known), mean, std, LEVEL)
+
+
+def labelled(
+    asked: pd.DataFrame,
+    budget: Budget,
+    rng: np.random.Generator,
+    cohorts: Sequence[IndexArray] | None = None,
+    repairs: Callable[..., Iterator[tuple[str, Interval]]] = from_labels,
+) -> Found:
+    """Repairs from k labels of the asked part: mean per element over draws it was judged in.
+
+    Parameters
+    ----------
+    asked : DataFrame
+    budget : Budget
+        One element each of k groups is labelled; relatives of a labelled element are not judged. A
+        larger k adds to the elements of a smaller one.
+    rng : Generator
+    cohorts : sequence of (m,) row arrays, optional
+        New conditions, each repaired by k labels of its own; k is left out where fewer than 2 k
+        groups are there. By default all rows are one.
+    repairs : callable
+        Named intervals of the elements to judge, from the labelled ones.
+
+    Returns
+    -------
+    Found
+        ``single`` holds ``within_tolerance``: the share of draws that restore coverage.
+    """
+    asked = asked[["mean", "std", "target", "group"]]
+    sums: dict[tuple[str, int], FloatArray] = {}
+    hits: dict[tuple[str, int], list[bool]] = {}
+    for _ in range(budget.repeats):
+        for rows in [np.arange(len(asked))] if cohorts is None else cohorts:
+            own, group = asked.iloc[rows], asked["group"].to_numpy()[rows]
+            order = rng.permutation(one_per_group(group, rng))
+            for k in (k for k in budget.labels if 2 * k <= len(order)):
+                rest = np.flatnonzero(~np.isin(group, group[order[:k]]))
+                part = own.iloc[rest]
+                for name, interval in repairs(own.iloc[order[:k]], part):
+                    found = elements(interval, part["target"].to_numpy(), LEVEL)
+                    total = sums.setdefault((name, k), np.zeros((4, len(asked))))
+                    total[:, rows[rest]] += [*found, np.ones(len(rest))]
+                    gap = abs(found[0].mean() - LEVEL)
+                    hits.setdefault((name, k), []).append(bool(gap <= budget.tolerance))
+    with np.errstate(invalid="ignore"):
+        columns = {
+            Key(name, f"k={k}", metric): values
+            for (name, k), (*totals, times) in sums.items()
+            for metric, values in zip(COSTS, totals / times, strict=True)
+        }
+    single = {
+        Key(name, f"k={k}", "within_tolerance"): float(np.mean(hit))
+        for (name, k), hit in hits.items()
+    }
+    return Found(columns, single)
+
+
+def averages(found: Found, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
+    """Means of the columns over the elements that have a value, one row per key.
+
+    Parameters
+    ----------
+    found : Found
+        Its single values are no means over elements and get no interval here.
+    group : (n,) array, optional
+        With it, ``lower``, ``upper`` and ``variance`` are those of a bootstrap over groups.
+    draws, seed : int
+        Of that bootstrap.
+    """
+    matrix = np.column_stack(list(found.columns.values()))
+    known = np.isfinite(matrix)
+    count = known.sum(axis=0)
+    filled = np.where(known, matrix, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table = pd.DataFrame(list(found.columns), columns=list(Key._fields)).assign(
+            value=filled.sum(axis=0) / count, n=count
+        )
+    if group is not None:
+        rng = np.random.default_rng(seed)
+        groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
+        totals = [group_totals(part, groups) for part in (filled, known.astype(float))]
+        top, bottom = bootstrap_totals(totals, groups.n_groups, draws, rng)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            resampled = top / bottom
+        table["lower"], table["upper"] = percentile_interval(resampled)
+        table["variance"] = draw_variance(resampled)
+    rows = [(*key, value, len(matrix)) for key, value in found.single.items()]
+    alone = pd.DataFrame(rows, columns=[*Key._fields, "value", "n"])
+    table = pd.concat([table, alone], ignore_index=True) if rows else table
+    return table[(table["n"] >= MIN_BIN) & np.isfinite(table["value"])].reset_index(drop=True)

@@ -1,0 +1,212 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lib.experiments import ranking
+from lib.experiments.ranking import Rule, make_rules, rank, scores_of
+from lib.experiments.ranking_tables import pool
+from lib.metrics import selective
+
+KEYS = {
+    **{"data": "made", "split": "test", "shift": "", "family": "", "severity": 0.0},
+    **{"condition": "", "cell": "made", "model": "cnn", "uncertainty": "single"},
+    **{"replicate": 0, "n_train": 1000},
+}
+
+
+def ranked(loss, std, *, group=None, rules=(), draws=0, **scores):
+    """Elements predicted as 0 whose squared errors are ``loss``; trivial scores without ties."""
+    n = len(loss)
+    rng = np.random.default_rng(0)
+    forecast = pd.DataFrame({"target": np.sqrt(np.asarray(loss, float)), "mean": 0.0})
+    forecast = forecast.assign(std=np.asarray(std, float), gc=np.linspace(0.3, 0.7, n))
+    forecast["group"] = np.arange(n) if group is None else group
+    trivial = {name: rng.permutation(n).astype(float) for name in ranking.TRIVIAL}
+    every = pd.DataFrame({"std": forecast["std"]} | trivial | scores)
+    return rank(forecast, every, rules, KEYS, draws)
+
+
+def value(judged, metric, **keys):
+    rows = judged.points
+    keys = {"target": "measured"} | keys
+    for column, wanted in ({"metric": metric} | keys).items():
+        rows = rows[rows[column] == wanted]
+    return rows.iloc[0]
+
+
+def test_half_kept_by_hand():
+    """Kept are the elements of std 1 to 10, whose losses are 1; all others have 4."""
+    judged = ranked(np.repeat([1.0, 4.0], 10), np.arange(1, 21))
+    assert value(judged, "risk")["value"] == pytest.approx(2.5)
+    assert value(judged, "risk_50", score="std")["value"] == pytest.approx(1.0)
+    ratio = value(judged, "risk_ratio_50", score="std")["value"]
+    assert np.exp(ratio) == pytest.approx(1 / 2.5)
+    # targets are 1 in the kept half: no spread, so no share of it is explained
+    assert value(judged, "r2_50", score="std")["value"] == -np.inf
+    curve = judged.curves.set_index(["curve", "coverage"])["risk"]
+    assert curve["std", 0.5] == pytest.approx(1 / 2.5) and curve["std", 1.0] == pytest.approx(1)
+    assert judged.curves["coverage"].min() == 0.5  # fewer than ten elements are not shown
+
+
+def test_ranked_values_are_the_metrics():
+    """Independent truth: the plain functions of lib.metrics on the same elements, with ties."""
+    rng = np.random.default_rng(1)
+    loss, std = rng.exponential(size=301), rng.integers(1, 9, 301).astype(float)
+    judged = ranked(loss, std)
+    for metric in ("aurc", "e_aurc", "augrc", "prr"):
+        expected = getattr(selective, metric)(loss, std)
+        assert value(judged, metric, score="std")["value"] == pytest.approx(expected)
+    expected = selective.risk_at(loss, std, 0.5)
+    assert value(judged, "risk_50", score="std")["value"] == pytest.approx(expected)
+
+
+def test_a_draw_is_the_metric_of_the_resampled_table():
+    rng = np.random.default_rng(2)
+    loss, score = rng.exponential(size=50), rng.normal(size=50)
+    weights = rng.integers(0, 3, (50, 4)).astype(float)
+    found = ranking.ranked_risk(loss, score, weights, 0.5)
+    for draw in range(4):
+        rows = np.repeat(np.arange(50), weights[:, draw].astype(int))
+        # ties are between copies of one element, whose losses are equal
+        assert found[draw] == pytest.approx(selective.risk_at(loss[rows], score[rows], 0.5))
+
+
+def test_bootstrap_variance_is_that_of_repeated_samples():
+    """The spread of the log ratio over fresh samples, against its bootstrap within one."""
+
+    def sample(seed, draws):
+        rng = np.random.default_rng(seed)
+        std = rng.uniform(0.5, 1.5, 600)
+        judged = ranked((std * rng.normal(size=600)) ** 2, std, draws=draws)
+        return value(judged, "risk_ratio_50", score="std")
+
+    fresh = [sample(seed, 0)["value"] for seed in range(60)]
+    within = sample(99, 200)["variance"]
+    # the s.e. of 60 repeats is 9 % of the s.d., that of 200 draws 5 %
+    assert within**0.5 == pytest.approx(np.std(fresh, ddof=1), rel=0.35)
+
+
+def test_whole_groups_are_resampled():
+    """Groups of four copies carry a quarter of the information: four times the variance."""
+    rng = np.random.default_rng(3)
+    loss, std = rng.exponential(size=400), rng.normal(size=400) + 5
+    single = ranked(loss, std, draws=200)
+    copies = [np.repeat(values, 4) for values in (loss, std, np.arange(400))]
+    fourfold = ranked(*copies[:2], group=copies[2], draws=200)
+    pair = [value(judged, "risk")["variance"] for judged in (single, fourfold)]
+    assert pair[1] == pytest.approx(pair[0], rel=0.3)
+
+
+def test_fixed_thresholds_by_hand():
+    """Std up to 4 are kept: losses 1, 1, 1, 5 of 1, 1, 1, 5, 9, 9 with mean 2 against a target."""
+    rules = (
+        Rule("coverage_50", 4.0, target=1.6),
+        Rule("crc", 4.0, target=1.6, bound=3.0, generalised=True),
+        Rule("ltt", -np.inf, target=1.6),
+    )
+    judged = ranked([1, 1, 1, 5, 9, 9], [1, 2, 3, 4, 5, 6], rules=rules)
+    fixed = {"score": "std", "rule": "coverage_50"}
+    assert value(judged, "fixed_coverage", **fixed)["value"] == pytest.approx(4 / 6)
+    assert np.exp(value(judged, "risk_ratio_fixed", **fixed)["value"]) == pytest.approx(12 / 26)
+    assert value(judged, "violated", **fixed)["value"] == 1
+    # with losses bounded by 3 and rejected ones counted as 0: (1 + 1 + 1 + 3) / 6 = 1
+    controlled = fixed | {"rule": "crc"}
+    assert np.exp(value(judged, "risk_over_target", **controlled)["value"]) == pytest.approx(
+        1 / 1.6
+    )
+    assert value(judged, "violated", **controlled)["value"] == 0
+    nothing = fixed | {"rule": "ltt"}
+    assert value(judged, "fixed_coverage", **nothing)["value"] == 0
+    assert value(judged, "violated", **nothing)["value"] == 0
+    assert np.isnan(value(judged, "risk_over_target", **nothing)["value"])
+
+
+def test_trivial_scores_reject_as_many_as_the_fixed_threshold():
+    """A trivial score equal to std keeps the same elements, so that their ratio is one."""
+    rng = np.random.default_rng(4)
+    loss, std = rng.exponential(size=200), rng.normal(size=200)
+    judged = ranked(loss, std, rules=(Rule("coverage_50", 0.3, 1.0),), mean=2 * std)
+    row = value(judged, "risk_over_trivial_fixed", score="mean")
+    assert row["value"] == pytest.approx(0)
+
+
+def held_out(loss, std, group=None):
+    group = np.arange(len(loss)) if group is None else group
+    return pd.DataFrame({"target": np.sqrt(loss), "mean": 0.0, "std": std, "group": group})
+
+
+@pytest.mark.slow
+def test_rules_keep_their_promise_in_distribution():
+    """Risk certified at 90 %, loss controlled in expectation, over fresh calibration parts."""
+    held = np.random.default_rng(0)
+
+    def sample(rng, n):
+        std = rng.uniform(0.2, 2, n)
+        return (std * rng.normal(size=n)) ** 2, std
+
+    loss, std = sample(held, 200_000)
+    broken, remaining, kept = [], [], []
+    for seed in range(150):
+        rng = np.random.default_rng([seed, 7])
+        own = sample(rng, 1600)
+        rules = make_rules(held_out(*own), 1.3, 0.85, rng)
+        named = {rule.name: rule for rule in rules}
+        ltt, crc = named["ltt"], named["crc"]
+        inside = std <= ltt.threshold
+        clipped = np.minimum(loss, ltt.bound)
+        broken.append(inside.any() and clipped[inside].mean() > ltt.target)
+        kept.append(inside.mean())
+        remaining.append((clipped * (std <= crc.threshold)).mean() / crc.target)
+        assert named["coverage_50"].threshold == pytest.approx(np.median(own[1]), abs=0.01)
+    # at most a tenth may break; 150 binomial draws of .1 have s.d. .024
+    assert np.mean(broken) <= 0.1 + 3 * 0.024
+    assert np.mean(kept) > 0.5
+    # the mean of 150 ratios, each about 1 with s.d. below .15
+    assert np.mean(remaining) < 1 + 3 * 0.15 / 150**0.5
+
+
+def test_rules_take_one_element_of_each_group():
+    """Copies of an element add nothing that the certified rules may count."""
+    rng = np.random.default_rng(5)
+    std = rng.uniform(0.2, 2, 400)
+    loss = (std * rng.normal(size=400)) ** 2
+    plain = make_rules(held_out(loss, std), 1.3, 0.85, np.random.default_rng(0))
+    thrice = pd.concat([held_out(loss, std)] * 3, ignore_index=True)
+    copied = make_rules(thrice, 1.3, 0.85, np.random.default_rng(0))
+    # one of three copies in other order: the same 400 elements, halved in another way
+    assert copied[3].target == pytest.approx(plain[3].target, rel=0.4)
+    assert copied[2].threshold <= np.quantile(std, 0.9)
+
+
+def test_scores_are_what_the_table_has():
+    forecast = pd.DataFrame({"mean": [1.0, 1, 1], "std": [2.0, 2, 2], "gc": [0.5, 0.6, 0.7]})
+    home = pd.DataFrame({"target": [0.0, 2.0], "gc": [0.4, 0.6]})
+    scores = scores_of(forecast, home)
+    # GC .1 is one standard deviation of the training GC
+    assert scores["gc_distance"].tolist() == pytest.approx([0, 1, 2])
+    assert scores["mean_distance"].tolist() == [0, 0, 0]
+    assert set(scores) == {"std", "mean", "gc_distance", "mean_distance"}
+    more = scores_of(forecast.assign(std_epistemic=1.0).drop(columns="gc"), home)
+    assert set(more) == {"std", "epistemic", "mean", "mean_distance"}
+    assert (scores_of(forecast, home.assign(gc=0.5))["gc_distance"] == 0).all()
+
+
+def points(values, **more):
+    table = pd.DataFrame({"value": values, "variance": np.nan, "n": 10, "n_train": 100})
+    return table.assign(**{"resampled": False} | more)
+
+
+def test_pools_are_those_of_the_two_kinds_of_repeat():
+    values = [0.1, 0.3, 0.2, 0.4]
+    worlds = pool(points(values))
+    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert (worlds["lower"], worlds["upper"]) == pytest.approx((low, high))
+    # splits share elements: 1/4 + 10/100 of the variance between them, and that within
+    splits = pool(points(values, variance=0.01, resampled=True))
+    error = (0.01 + 0.35 * np.var(values, ddof=1)) ** 0.5
+    half = stats.t.ppf(0.975, splits["df"]) * error
+    assert splits["upper"] - splits["value"] == pytest.approx(half)
+    assert splits["lower_90"] > splits["lower"]
+    undecided = pool(points([0.1, np.nan]))
+    assert (undecided["lower"], undecided["upper"]) == (-np.inf, np.inf)
