@@ -68,9 +68,10 @@ def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> 
 def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str, *axes: str,
             caption: str, digits: int = 4, **options: Any) -> Figure:  # fmt: skip
     table = rows[show.split()].round(digits)
-    if "order" in options:  # a column whose order of appearance counts, or names in order
+    if "order" in options:  # names, or a column: of its categories, else of its appearance
         order = options["order"]
         order = table[order] if isinstance(order, str) else order
+        order = getattr(getattr(order, "cat", order), "categories", order)
         options["order"] = [word for word in dict.fromkeys(order) if word in set(table[axes[-1]])]
     chart = None if table.empty else draw(table, *axes, **options)
     return Figure(anchor, chart, table, caption)

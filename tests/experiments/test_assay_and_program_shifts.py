@@ -15,9 +15,6 @@ from lib.experiments import (
     real_asked,
     real_assays,
     real_depth,
-    real_page,
-    real_page_noise,
-    real_page_tables,
     real_parts,
     real_severity,
 )
@@ -270,25 +267,6 @@ def test_sealed_forecasts_are_not_made_twice(
     with pytest.raises(SystemExit, match="not made twice"):
         shifts.main()
     assert path.read_text("utf-8") == "stands"
-
-
-def test_the_page_shows_every_figure_and_table(found: Tables, config: shifts.Config) -> None:
-    assert "rank alike" in real_page.answer(found, config).data
-    for metric in real_page.CHANGES:
-        assert len(real_page.twin_figure(found, metric).data) > 3
-    for axis in ("distance", "noise"):
-        kinds = set(real_page.dose_figure(found, "coverage_drop", axis).data["series"])
-        assert any(name.startswith("real") for name in kinds)
-        assert any(name.startswith("simulated") for name in kinds)
-    page, noise = real_page_tables, real_page_noise
-    makers = (page.decomposition_figure, page.site_figure, page.ladder_figure, page.control_table,
-              page.budget_table, page.matched_table, page.accuracy_figure, page.sensitivity_table,
-              noise.noise_table, noise.depth_table, noise.noise_library_table)  # fmt: skip
-    for make in makers:
-        made = make(found)
-        assert len(made.data), make.__name__
-        assert made._repr_html_()
-    assert len(page.mitigation_figure(found, config).data)
 
 
 @pytest.mark.parametrize(
