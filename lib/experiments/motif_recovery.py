@@ -15,9 +15,9 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
 from lib.experiments import mpra_gc_ood, simulation_shifts
-from lib.experiments.assays import GC_DATA, STANDIN, build_arms
+from lib.experiments.assays import GC_DATA, STANDIN, build_arms, load_assays
 from lib.experiments.fits import fitting
-from lib.experiments.prior_assays import AssayArm, fitting_assay, load_assay
+from lib.experiments.prior_assays import Told, fitting_told
 from lib.experiments.recovery_assays import (
     Motifs,
     known_motifs,
@@ -182,7 +182,7 @@ def load_data(config: Config) -> list[SequenceDataset]:
     if names in (("default",), ("quick",)):
         names = DEFAULT_DATA if names == ("default",) else GC_DATA
         names = names if all(map(mpra.available, names)) else (STANDIN,)
-    return [load_assay(name, config.standin_size) for name in names]
+    return load_assays(",".join(names), config.standin_size)
 
 
 def fit_assay(config: Config, data: SequenceDataset, split_seed: int) -> tuple[Split, list[Unit]]:
@@ -192,8 +192,8 @@ def fit_assay(config: Config, data: SequenceDataset, split_seed: int) -> tuple[S
     )
     (arm,) = build_arms(data, ("group",), given.gc_quantile, (), split_seed)
     if data.name == RETINA:
-        plain = AssayArm(data, arm.split, arm.parts, "none")
-        return arm.split, [fitting_assay(plain, config.assay_epochs, config.device)]
+        plain = Told(arm, "none")
+        return arm.split, [fitting_told(plain, config.assay_epochs, config.device)]
     settings = replace(given.design, seeds=config.seeds).settings(arm)
     return arm.split, [fitting(own, data, arm.split) for own in settings]
 

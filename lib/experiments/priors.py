@@ -23,15 +23,12 @@ import pandas as pd
 
 from lib.data.dataset import FloatArray
 from lib.experiments.fits import fitting
-from lib.experiments.prior_fits import Filters, fitting_from
-from lib.experiments.tuning import tuned
+from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import (
     Arm,
     Condition,
-    Forecast,
     Judge,
     Sizes,
-    metric_table,
     test_data,
     training_data,
     world_of,
@@ -59,8 +56,9 @@ from lib.simulator import World
 from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
 from lib.study.units import Unit
-from lib.training.config import FitConfig
+from lib.training.config import FitConfig, tuned
 from lib.training.fitted import predict
+from lib.training.units import Filters, Forecast
 
 RELEASE: Final = "JASPAR2018"
 # In the order of lib.simulator.programs.MOTIFS: HNF4G HNF1B FOXA2 CEBPB, GATA3 TAL1::TCF3* NFE2L2,
@@ -271,7 +269,7 @@ def fit_prior(arm: Arm, sizes: Sizes, epochs: int, device: str) -> Unit:
     data, split = training_data(arm, sizes)
     settings = arm_settings(arm, sizes, epochs, device)
     if arm.entry == "filters":
-        return fitting_from(settings, data, split, _filters(arm))
+        return fitting(settings, data, split, _filters(arm))
     if arm.entry == "residual":
         data = replace(data, activity=data.activity - offsets(arm, (), sizes)[0])
         return fitting(settings, data, split)

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from lib.data.dataset import FloatArray
-from lib.experiments.baseline_fits import SIMULATED_BASELINES
+from lib.experiments.fits import SIMULATED_BASELINES
 from lib.metrics.bootstrap import percentile_interval
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect
 

@@ -14,9 +14,9 @@ from pydantic import Field, field_validator
 from scipy.stats import norm
 
 from lib.experiments import realism
-from lib.experiments.baseline_fits import SIMULATED_BASELINES
+from lib.experiments.fits import SIMULATED_BASELINES
 from lib.experiments.shift_effects import effects, fit_table
-from lib.experiments.shift_measures import (
+from lib.experiments.world_measures import (
     baseline_metrics,
     coverage_by,
     severity,

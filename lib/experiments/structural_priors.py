@@ -12,16 +12,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from lib import assays as mpra
 from lib.experiments import prior_effects
-from lib.experiments.prior_assays import (
-    STANDIN,
-    AssayArm,
-    assay_arms,
-    fitting_assay,
-    load_assay,
-    score_arms,
-)
+from lib.experiments.assays import STANDIN, build_arms, load_assays
+from lib.experiments.prior_assays import Told, fitting_told, score_told, told_arms
 from lib.experiments.priors import (
     OPTIONS,
     PRIORS,
@@ -226,31 +219,18 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     return sorted(jobs, key=lambda job: job[0].world_seed)
 
 
-def assay_names(config: Config) -> tuple[str, ...]:
-    """The assays a config names; the stand-in where the default ones cannot be had."""
-    if config.dataset not in ("default", "quick"):
-        return tuple(name.strip() for name in config.dataset.split(","))
-    wanted = DEFAULT_DATA if config.dataset == "default" else DEFAULT_DATA[:1]
-    return wanted if all(map(mpra.available, wanted)) else (STANDIN,)
-
-
-def assay_plan(config: Config) -> list[AssayArm]:
-    """Every network on an assay."""
-    found = []
-    for name in assay_names(config):
-        data = load_assay(name, config.standin_size)
-        kinds = ("group", "tilt", "tail", "species") if name in TAIL_DATA else ("group", "tilt")
-        priors = config.assay_priors if name in TAIL_DATA else config.assay_priors[:3]
+def assay_plan(config: Config) -> list[Told]:
+    """Every network on an assay, the stand-in where the default ones cannot be had."""
+    default = DEFAULT_DATA[:1] if config.dataset == "quick" else DEFAULT_DATA
+    name = "default" if config.dataset == "quick" else config.dataset
+    found: list[Told] = []
+    for data in load_assays(name, config.standin_size, default):
+        tails = data.name in TAIL_DATA
+        kinds = ("group", "tilt", "tail", "species") if tails else ("group", "tilt")
+        priors = config.assay_priors if tails else config.assay_priors[:3]
         for seed in config.split_seeds:
-            found += assay_arms(
-                data,
-                kinds,
-                priors,
-                config.held_out_priors,
-                config.gc_quantile,
-                config.gc_tilts,
-                seed,
-            )
+            arms = build_arms(data, kinds, config.gc_quantile, config.gc_tilts, seed)
+            found += told_arms(arms, priors, config.held_out_priors, controls=tails)
     return found
 
 
@@ -303,10 +283,10 @@ def run(config: Config, store: Store) -> Tables:
         column ``entry`` says how a prior enters.
     """
     values, counts = judge_worlds(config, store)
-    arms = assay_plan(config)
-    units = [fitting_assay(arm, config.assay_epochs, config.device) for arm in arms]
+    told = assay_plan(config)
+    units = [fitting_told(one, config.assay_epochs, config.device) for one in told]
     fits, more = run_fits(units, store, config.where, "assay fits")
-    assay_rows, assay_effects = score_arms(arms, fits, store, config.where, config.draws)
+    assay_rows, assay_effects = score_told(told, fits, store, config.where, config.draws)
     rows = pd.concat([world_rows(values), assay_rows], ignore_index=True).assign(seed=None)
     # A prior beside the embedding is the usual row; another way in is named like a bin.
     usual, linear = rows["entry"] == "late", rows["model"] == LINEAR_MODEL
@@ -318,7 +298,7 @@ def run(config: Config, store: Store) -> Tables:
         "effects": prior_effects.effects(values, config.n_train, cells),
         "assay_effects": assay_effects,
     }
-    names = {arm.data.name: arm.data.fingerprint for arm in arms}
+    names = {one.arm.data.name: one.arm.data.fingerprint for one in told}
     counts = {name: counts[name] + more[name] for name in counts}
     data = {"anchors": digest()} | names
     return Tables.of(config, rows, tables, data=data, counts=counts, standin=STANDIN in names)

@@ -22,31 +22,19 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
 from lib.experiments.fits import fitting
-from lib.experiments.tuning import tuned
-from lib.metrics.audit import all_metrics
-from lib.metrics.calibration import zms_decomposition
-from lib.metrics.scores import r2_cod, rmse
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
-from lib.simulator.sample import known_truth
 from lib.simulator.severity import severity_for
 from lib.study.config import ExperimentConfig, known_names
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_units
-from lib.training.config import FitConfig
+from lib.training.config import FitConfig, tuned
 from lib.training.fitted import FittedModel, predict
+from lib.training.units import Forecast, network_of
 
 TRAIN_SEED, TEST_SEED = 1, 2
-METRICS = (
-    *("rmse", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),
-    *("nll_gaussian", "interval_score_90", "zms", "zms_robust", "ence", "mace", "mpiw_90"),
-    *("picp_50", "picp_80", "picp_90", "picp_95"),
-    *("rmse_f", "r2_f", "zms_aleatoric", "zms_bias", "zms_missing"),
-)
-
-Forecast = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -297,10 +285,7 @@ class Judge:
 
     def network(self, name: str = "model") -> FittedModel:
         """A fitted network by the name it was given under."""
-        result = self.stored[name].result
-        return self.kept(
-            ("network", name), lambda: FittedModel.from_arrays(result.arrays, result.meta)
-        )
+        return self.kept(("network", name), lambda: network_of(self.stored[name]))
 
     @cached_property
     def training(self) -> tuple[SequenceDataset, Split]:
@@ -401,39 +386,3 @@ def run_judging(
         )
         for name in names
     }
-
-
-def metrics(
-    forecast: Forecast, data: SequenceDataset, climatology: tuple[float, float]
-) -> dict[str, float]:
-    """The :data:`METRICS` of a forecast of a simulated sample.
-
-    Every metric against the measurement y is joined by ``rmse_f`` and ``r2_f`` against the
-    noise-free activity f, and the mean squared z by its parts.
-    """
-    mean, std = forecast
-    truth = known_truth(data)
-    values = all_metrics(mean, std, data.activity, climatology=climatology)
-    parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
-    values |= {"rmse_f": rmse(mean, truth.activity), "r2_f": r2_cod(mean, truth.activity)}
-    values |= {f"zms_{name}": getattr(parts, name) for name in ("aleatoric", "bias", "missing")}
-    return {name: values[name] for name in METRICS}
-
-
-def metric_table(
-    judge: Judge,
-    test: SequenceDataset,
-    forecasts: Mapping[str, Forecast],
-    column: str = "uncertainty",
-) -> pd.DataFrame:
-    """``metric, value, oracle`` of each forecast, named in ``column``, beside the true one's."""
-    truth = known_truth(test)
-    oracle = metrics((truth.mean, truth.std), test, judge.climatology)
-    tables = [
-        pd.DataFrame({"value": metrics(forecast, test, judge.climatology), "oracle": oracle})
-        .rename_axis("metric")
-        .reset_index()
-        .assign(**{column: name})
-        for name, forecast in forecasts.items()
-    ]
-    return pd.concat(tables, ignore_index=True)

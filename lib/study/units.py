@@ -221,15 +221,20 @@ def run_units(
     return [results[key] for key in keys]
 
 
-Fit = tuple[Unit, Result]
+class Fit(NamedTuple):
+    """A unit that fits a network, and its result."""
+
+    unit: Unit
+    model: Result
 
 
 def run_fits(
     units: Sequence[Unit], store: Store, where: Placement, label: str = "fits"
 ) -> tuple[list[Fit], dict[str, int]]:
-    """Each unit with its result; how many there are, and how many were computed now."""
+    """Finished fits in order, and how many there are and were computed now."""
     counts = {"fits": len(units), "fits_computed": missing_units(units, store)}
-    return list(zip(units, run_units(units, store, where, label), strict=True)), counts
+    models = run_units(units, store, where, label)
+    return [Fit(*pair) for pair in zip(units, models, strict=True)], counts
 
 
 def _keyed(key: str, unit: Unit, store: Store) -> tuple[str, Result]:

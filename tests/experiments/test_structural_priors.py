@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy.stats import ttest_1samp
 
-from lib.experiments.prior_assays import AssayArm, arm_data, assay_arms, paired, pooled
+from lib.experiments.assays import build_arms
+from lib.experiments.prior_assays import Told, offset, paired, pooled, told_arms, told_data
 from lib.experiments.prior_effects import (
     line_effects,
     line_residual,
@@ -270,12 +271,10 @@ def assay():
 
 
 def test_each_split_of_an_assay_has_every_prior_and_its_placebo(assay):
-    arms = assay_arms(
-        assay, ("group", "tilt", "tail"), ("none", "gc", "permuted"), ("gc", "permuted"), 0.8,
-        (0.5,), 0,
-    )  # fmt: skip
+    arms = build_arms(assay, ("group", "tilt", "tail"), 0.8, (0.5,), 0)
+    told = told_arms(arms, ("none", "gc", "permuted"), ("gc", "permuted"), controls=True)
     by_split = pd.DataFrame(
-        [{"split": a.split.name, "prior": a.prior, "entry": a.entry} for a in arms]
+        [{"split": one.arm.split.name, "prior": one.prior, "entry": one.entry} for one in told]
     )
     assert set(by_split["split"]) == {"group", "gc_high", "gc_low"}
     for _, part in by_split[by_split["split"] != "group"].groupby("split"):
@@ -285,9 +284,9 @@ def test_each_split_of_an_assay_has_every_prior_and_its_placebo(assay):
 
 
 def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(assay):
-    (arm, *_) = assay_arms(assay, ("group",), ("permuted",), (), 0.8, (), 0)
-    data, offset = arm_data(arm)
-    assert np.array_equal(data.activity, assay.activity) and not offset.any()
+    (arm,) = build_arms(assay, ("group",), 0.8, (), 0)
+    data = told_data(Told(arm, "permuted"))
+    assert np.array_equal(data.activity, assay.activity) and not offset(Told(arm, "gc")).any()
     for rows in arm.split.parts.values():
         assert np.sort(data.features[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
     train = arm.split["train"]
@@ -295,10 +294,11 @@ def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(assay):
 
 
 def test_a_residualised_target_has_lost_its_gc(assay):
-    (arm, *_) = assay_arms(assay, ("group",), ("gc",), (), 0.8, (), 0)
-    data, offset = arm_data(AssayArm(assay, arm.split, arm.parts, "gc", "residual"))
+    (arm,) = build_arms(assay, ("group",), 0.8, (), 0)
+    told = Told(arm, "gc", "residual")
+    data = told_data(told)
     assert data.features is None
-    assert data.activity + offset == pytest.approx(assay.activity)
+    assert data.activity + offset(told) == pytest.approx(assay.activity)
     train = arm.split["train"]
     assert abs(np.corrcoef(data.activity[train], assay.gc[train])[0, 1]) < 0.02
 

@@ -1,4 +1,4 @@
-"""What notebook 01 measures in a world: networks and baselines under every shift, and severities.
+"""What is measured in a simulated world: networks and baselines under shifts, and severities.
 
 In: a :class:`lib.experiments.worlds.Judge` and a condition. Out: long tables.
 """
@@ -10,15 +10,25 @@ import numpy as np
 import pandas as pd
 
 from lib.data.dataset import FloatArray, SequenceDataset
-from lib.experiments.baseline_fits import SIMULATED_BASELINES, baseline_forecast, baseline_unit
-from lib.experiments.worlds import Condition, Forecast, Judge, metric_table
+from lib.experiments.fits import SIMULATED_BASELINES, baseline_forecast
+from lib.experiments.worlds import Condition, Judge
+from lib.metrics.audit import all_metrics
 from lib.metrics.bands import gaussian_band
-from lib.metrics.scores import picp
+from lib.metrics.calibration import zms_decomposition
+from lib.metrics.scores import picp, r2_cod, rmse
 from lib.models.baselines import constant_sigma, sigma_regression
 from lib.repair.recalibration import std_scaling
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import measure_severity
+from lib.training.units import Forecast, baseline_unit
+
+METRICS = (
+    *("rmse", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),
+    *("nll_gaussian", "interval_score_90", "zms", "zms_robust", "ence", "mace", "mpiw_90"),
+    *("picp_50", "picp_80", "picp_90", "picp_95"),
+    *("rmse_f", "r2_f", "zms_aleatoric", "zms_bias", "zms_missing"),
+)
 
 DECILES = 10
 SEVERITY_SIZE = 4096
@@ -31,6 +41,42 @@ MEASURED = {
     "batch": "label_shift",
     "gc_amplification": "label_shift",
 }
+
+
+def metrics(
+    forecast: Forecast, data: SequenceDataset, climatology: tuple[float, float]
+) -> dict[str, float]:
+    """The :data:`METRICS` of a forecast of a simulated sample.
+
+    Every metric against the measurement y is joined by ``rmse_f`` and ``r2_f`` against the
+    noise-free activity f, and the mean squared z by its parts.
+    """
+    mean, std = forecast
+    truth = known_truth(data)
+    values = all_metrics(mean, std, data.activity, climatology=climatology)
+    parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
+    values |= {"rmse_f": rmse(mean, truth.activity), "r2_f": r2_cod(mean, truth.activity)}
+    values |= {f"zms_{name}": getattr(parts, name) for name in ("aleatoric", "bias", "missing")}
+    return {name: values[name] for name in METRICS}
+
+
+def metric_table(
+    judge: Judge,
+    test: SequenceDataset,
+    forecasts: Mapping[str, Forecast],
+    column: str = "uncertainty",
+) -> pd.DataFrame:
+    """``metric, value, oracle`` of each forecast, named in ``column``, beside the true one's."""
+    truth = known_truth(test)
+    oracle = metrics((truth.mean, truth.std), test, judge.climatology)
+    tables = [
+        pd.DataFrame({"value": metrics(forecast, test, judge.climatology), "oracle": oracle})
+        .rename_axis("metric")
+        .reset_index()
+        .assign(**{column: name})
+        for name, forecast in forecasts.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def treated(judge: Judge, test: SequenceDataset) -> dict[str, Forecast]:

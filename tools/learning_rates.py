@@ -13,12 +13,12 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split, group_split
 from lib.experiments.fits import fitting
-from lib.experiments.sim_arms import Arm, Sizes, training_data
-from lib.experiments.tuning import tuned
+from lib.experiments.worlds import Arm, Sizes, training_data
 from lib.study.config import repository_root
 from lib.study.results import to_csv, write_atomic
 from lib.study.run import default_store
-from lib.study.units import HERE, Placement, Store, Unit, run_units
+from lib.study.units import HERE, Store, Unit, run_fits
+from lib.training.config import tuned
 
 MODELS = ("cnn", "bilstm", "transformer")
 RATES = (0.002, 0.004, 0.008, 0.016)
@@ -52,7 +52,7 @@ def trials() -> list[Trial]:
     ]
 
 
-def record(store: Store, where: Placement = HERE) -> pd.DataFrame:
+def record(store: Store) -> pd.DataFrame:
     """A row per trial: validation NLL and correlation at the epoch that early stopping kept.
 
     Returns
@@ -62,9 +62,10 @@ def record(store: Store, where: Placement = HERE) -> pd.DataFrame:
         standardised unit of the training targets.
     """
     made = trials()
+    fits, _ = run_fits([trial.unit for trial in made], store, HERE)
     rows = []
-    for trial, result in zip(made, run_units([t.unit for t in made], store, where), strict=True):
-        history, best = result.meta["history"], result.meta["best_epoch"]
+    for trial, fit in zip(made, fits, strict=True):
+        history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]
         kept = history[best - 1]  # epochs count from 1
         rows.append(
             {"data": trial.data, "model": trial.model, "learning_rate": trial.rate}
