@@ -1,7 +1,7 @@
 """What a repair buys under each real shift: no label, labels of controls, or a few of its own.
 
 In: fitted networks and their shifted parts. Out: coverage, width and interval score per split by
-repair, in the form of :func:`lib.experiments.repair_scoring.averages`. ``centring`` moves the
+repair, in the form of :func:`lib.experiments.repairs.averages`. ``centring`` moves the
 forecast so that its mean is that of the measurements it is judged on, an oracle and an upper bound
 for any repair of the level; ``anchored`` maps it by the line through
 labels that the new condition shares with the old one; ``few_shot`` (line and std), ``std_scaling``
@@ -14,21 +14,22 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from lib.data.dataset import FloatArray
+from lib.data.predictions import of_elements
 from lib.experiments.real_assays import Assays
 from lib.experiments.real_parts import Asked, is_choice
 from lib.experiments.real_scoring import Fitted
 from lib.experiments.real_severity import batch_pair, genotype_pairs
-from lib.experiments.repair_scoring import (
+from lib.experiments.repairs import (
     LEVEL,
-    Part,
+    Budget,
     Repaired,
     averages,
     calibrated,
-    calibrated_columns,
     from_labels,
-    gc_bins,
-    labelled_columns,
+    gaussian,
+    judged,
+    labelled,
+    triple,
 )
 from lib.metrics.scores import interval as gaussian_interval
 from lib.repair.conformal import Interval
@@ -81,25 +82,22 @@ def anchor_line(assays: Assays, fitted: Fitted, asked: Asked) -> Line | None:
     return None
 
 
-def _gaussian(name: str, mean: FloatArray, std: FloatArray) -> Repaired:
-    return Repaired(name, "", lambda level: Interval(*gaussian_interval(mean, std, level)))
-
-
-def _moved(part: Part, line: Line | None, fitted: Fitted) -> Iterator[Repaired]:
+def _moved(part: pd.DataFrame, line: Line | None, fitted: Fitted) -> Iterator[Repaired]:
     """Repairs of the mean; the std is first scaled as the calibration part in distribution asks."""
-    std = fitted.scale * part.std
-    shift = part.target.mean() - part.mean.mean()
-    yield _gaussian("centring", part.mean + shift, std)
+    mean, std, target = triple(part)
+    std = fitted.scale * std
+    yield gaussian("centring", mean + (target.mean() - mean.mean()), std)
     if line is not None:
         intercept, slope = line
-        yield _gaussian("anchored", intercept + slope * part.mean, slope * std)
+        yield gaussian("anchored", intercept + slope * mean, slope * std)
 
 
-def _from_labels(known: Part, rest: Part) -> Iterator[tuple[str, Interval]]:
+def _from_labels(known: pd.DataFrame, rest: pd.DataFrame) -> Iterator[tuple[str, Interval]]:
     """As :func:`from_labels`, and the std alone scaled."""
     yield from from_labels(known, rest)
-    std = std_scaling(*known.labelled).scale * rest.std
-    yield "std_scaling", Interval(*gaussian_interval(rest.mean, std, LEVEL))
+    mean, std, _ = triple(rest)
+    repaired = std_scaling(*triple(known)).scale * std
+    yield "std_scaling", Interval(*gaussian_interval(mean, repaired, LEVEL))
 
 
 def repairs(
@@ -128,27 +126,28 @@ def repairs(
     Returns
     -------
     DataFrame
-        Columns of :class:`lib.experiments.repair_scoring.Key`, ``value, n, lower, upper, variance``
+        Columns of :class:`lib.experiments.repairs.Key`, ``value, n, lower, upper, variance``
         and the part's keys.
     """
     data, own = fitted.network.data, fitted.own
-    held_rows, found = fitted.calibration, fitted.of(asked)
-    held = Part(
-        own.mean[held_rows],
-        own.std[held_rows],
-        data.activity[held_rows],
-        data.gc[held_rows],
-        data.group[held_rows],
+    rows, found = fitted.calibration, fitted.of(asked)
+    every = of_elements(data, own.mean, own.std)
+    part = pd.DataFrame(
+        {
+            "mean": found.mean[asked.rows],
+            "std": found.std[asked.rows],
+            "target": asked.target,
+            "gc": asked.gc,
+            "group": asked.group,
+        }
     )
-    part = Part(found.mean[asked.rows], found.std[asked.rows], asked.target, asked.gc, asked.group)
-    every = chain(calibrated(held, part, GC_BINS), _moved(part, line, fitted))
-    wanted = (repair for repair in every if repair.uncertainty in SHOWN)
-    columns, single = calibrated_columns(wanted, part, gc_bins(held, part, GC_BINS)[1])
+    repaired = chain(calibrated(every.iloc[rows], part, GC_BINS), _moved(part, line, fitted))
+    wanted = (repair for repair in repaired if repair.uncertainty in SHOWN)
     seed = fitted.network.split.seed
     rng = np.random.default_rng([seed, 3])
-    rows = [np.arange(len(asked.rows))]
-    labelled = labelled_columns(part, rows, labels, repeats, TOLERANCE, rng, _from_labels)
-    table = averages(columns | labelled[0], single | labelled[1], part.group, draws, seed)
+    budget = Budget(tuple(labels), repeats, TOLERANCE)
+    known = judged(wanted, part) | labelled(part, budget, rng, repairs=_from_labels)
+    table = averages(known, part["group"], draws, seed)
     table = table[table["metric"].isin(METRICS) & (table["by"] == "")]
     train = len(fitted.network.split["train"])
     return table.assign(**asked.keys, split_seed=seed, n_train=train, oracle=np.nan)

@@ -8,8 +8,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.repair_page import REPAIRS, SHIFTS
-from lib.experiments.repair_scoring import ESTIMATED, LEVEL
 from lib.experiments.repair_tables import UNDERCOVERED
+from lib.experiments.repairs import ESTIMATED, LEVEL
 from lib.experiments.uncertainty_repair import Config
 from lib.page.names import DATA
 from lib.page.notes import interval, profile_note

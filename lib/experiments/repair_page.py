@@ -7,9 +7,7 @@ In: :class:`lib.study.found.Tables`. Out: Markdown, :class:`lib.page.charts.Tabl
 import numpy as np
 import pandas as pd
 
-from lib.experiments.repair_quantiles import RAW
-from lib.experiments.repair_quantiles import REPAIRED as CQR
-from lib.experiments.repair_scoring import ESTIMATED, KNOWN, LEVEL
+from lib.experiments.repairs import CQR, ESTIMATED, KNOWN, LEVEL, RAW
 from lib.experiments.uncertainty_repair import Config
 from lib.page import names
 from lib.page.charts import Figure, Table, dots, heat_map, lines

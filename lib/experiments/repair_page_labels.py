@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.experiments.repair_page import SHIFTS, condition_names, strongest
-from lib.experiments.repair_scoring import LEVEL
+from lib.experiments.repairs import LEVEL
 from lib.experiments.uncertainty_repair import Config
 from lib.page.charts import Figure, Table, lines
 from lib.page.names import DATA

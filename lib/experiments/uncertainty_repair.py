@@ -12,20 +12,29 @@ from typing import Any, ClassVar
 import pandas as pd
 from pydantic import Field, field_validator
 
+from lib.data.dataset import SequenceDataset
 from lib.experiments import repair_tables
+from lib.experiments.assays import STANDIN, fit_arms
 from lib.experiments.fits import fitting
-from lib.experiments.mpra_gc_ood import STANDIN, load_data
 from lib.experiments.mpra_gc_ood import Config as GCConfig
-from lib.experiments.repair_assays import fit_arms, judge_all
-from lib.experiments.repair_quantiles import quantile_fit
-from lib.experiments.repair_worlds import Settings, read, repairing
-from lib.experiments.sim_arms import Arm, Condition, training_data
+from lib.experiments.mpra_gc_ood import load_data
+from lib.experiments.repair_measures import Settings, repair_arm, repair_world
+from lib.experiments.repairs import LEVEL
+from lib.experiments.scoring import side_by_side
 from lib.experiments.tuning import tuned
-from lib.experiments.world_config import TestedWorldConfig
+from lib.experiments.worlds import (
+    Arm,
+    Condition,
+    TestedWorldConfig,
+    fit_arm,
+    judging,
+    run_judging,
+    training_data,
+)
 from lib.simulator.anchors import digest
 from lib.study.config import Names, Numbers, Seeds
 from lib.study.found import Tables
-from lib.study.units import Store, missing_units, run_units
+from lib.study.units import Store, run_fits
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
@@ -141,32 +150,15 @@ class Config(TestedWorldConfig):
     @property
     def settings(self) -> Settings:
         """What every part is judged with."""
-        return Settings(
-            self.gc_bins,
-            self.labels,
-            self.label_draws,
-            self.tolerance,
-            self.detection_size,
-            self.permutations,
-        )
+        return Settings(*(getattr(self, name) for name in Settings._fields))
 
     @property
     def assays(self) -> GCConfig:
-        """The settings under which notebook 02 fits the same arms."""
-        return GCConfig.create(
-            profile=self.profile,
-            dataset=self.dataset,
-            gc_quantile=self.gc_quantile,
-            gc_tilts=self.gc_tilts,
-            split_seeds=self.split_seeds,
-            model=self.model,
-            epochs=self.epochs,
-            standin_size=self.standin_size,
-            device=self.device,
-            workers=self.workers,
-            executor=self.executor,
-            scheduler=self.scheduler,
-        )
+        """The settings under which notebook 02 fits the same arms, of which one network is taken."""
+        shared = {"profile", "dataset", "gc_quantile", "gc_tilts", "split_seeds", "model", "epochs"}
+        given = self.model_dump(include={*shared, "standin_size", "device"})
+        usual = GCConfig.create(profile=self.profile).seeds[:1]
+        return GCConfig.create(**given, seeds=usual, arm=("group", "tilt", "tail", "placebo"))
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -178,31 +170,44 @@ def conditions(config: Config) -> list[Condition]:
     return found
 
 
-def _worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Values and detection of all worlds, and how many fits there are and were computed now."""
+def repaired_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """``values`` and ``detection`` of all worlds, and how many fits there are and were computed."""
     arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
-    fits, pairs = [], []
-    for index, arm in enumerate(arms):
-        data, split = training_data(arm, config.parts)
+    units = [fit_arm(arm, config) for arm in arms]
+    for arm in arms[: config.quantile_worlds]:
         own = {"epochs": config.epochs, "device": config.device, "seed": arm.world_seed}
-        fits.append(fitting(tuned(arm.model, **own), data, split))
+        settings = tuned(arm.model, interval_level=LEVEL, **own)
+        units.append(fitting(settings, *training_data(arm, config.parts)))
+    fits, counts = run_fits(units, store, config.where, "fits of worlds")
+    jobs = []
+    for index, arm in enumerate(arms):
+        named = {"model": fits[index]}
         if index < config.quantile_worlds:
-            pairs.append(fitting(quantile_fit(arm.model, **own), data, split))
-    missing = missing_units([*fits, *pairs], store)
-    fitted = run_units([*fits, *pairs], store, config.where, "fits of worlds")
-    finished = [*zip(fits, fitted, strict=False)]
-    ends = dict(enumerate(zip(pairs, fitted[len(fits) :], strict=True)))
-    asked = conditions(config)
-    jobs = [
-        repairing(arm, asked, config.parts, config.settings, *fit, ends.get(index))
-        for index, (arm, fit) in enumerate(zip(arms, finished, strict=True))
+            named["quantiles"] = fits[len(arms) + index]
+        asked = conditions(config)
+        settings = config.settings._asdict()
+        jobs.append(judging(arm, asked, config.parts, [repair_world], named, **settings))
+    return run_judging(jobs, store, config.where, "repaired worlds"), counts
+
+
+def repaired_assays(
+    config: Config, store: Store, data: list[SequenceDataset]
+) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """The same of all splits of the assays."""
+    design = config.assays.design
+    fitted, counts = fit_arms(design.build(data), design, store, config.where)
+    main = [one for one in fitted if one.arm.main]
+    ends = {"interval_level": LEVEL}
+    units = [
+        fitting(design.settings(one.arm)[0].model_copy(update=ends), one.arm.data, one.arm.split)
+        for one in main
     ]
-    judged = run_units(jobs, store, config.where, "repaired worlds")
-    found = [read(result, asked, arm.world_seed) for arm, result in zip(arms, judged, strict=True)]
-    values, detection = (
-        pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)
-    )
-    return values, detection, {"fits": len(fitted), "fits_computed": missing}
+    pairs, more = run_fits(units, store, config.where, "fits of two quantiles")
+    found = {id(one): result for one, (_, result) in zip(main, pairs, strict=True)}
+    jobs = ((one, found.get(id(one)), config.settings, config.draws) for one in fitted)
+    tables = side_by_side(repair_arm, jobs, config.workers)
+    stacked = {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}
+    return stacked, {name: counts[name] + more[name] for name in counts}
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -221,16 +226,15 @@ def run(config: Config, store: Store) -> Tables:
         ``variant`` tells apart repairs of one name.
     """
     data = load_data(config.assays)
-    worlds, seen_worlds, world_fits = _worlds(config, store)
-    fitted, assay_fits = fit_arms(config.assays, data, store)
-    splits, seen_splits = judge_all(fitted, config.settings, config.draws, config.workers)
-    rows = repair_tables.combined(worlds, splits)
+    worlds, world_fits = repaired_worlds(config, store)
+    assays, assay_fits = repaired_assays(config, store, data)
+    rows = repair_tables.combined(worlds["values"], assays["values"])
     rows = rows.assign(model=config.model, prior="none")
     tables = {
-        "weighted": repair_tables.weighted(worlds),
-        "concept": repair_tables.concept(worlds),
+        "weighted": repair_tables.weighted(worlds["values"]),
+        "concept": repair_tables.concept(worlds["values"]),
         "label_budget": repair_tables.label_budget(rows, config.tolerance),
-        "detection": repair_tables.detection(seen_worlds, seen_splits),
+        "detection": repair_tables.detection(worlds["detection"], assays["detection"]),
     }
     counts = {name: world_fits[name] + assay_fits[name] for name in world_fits}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
