@@ -294,6 +294,16 @@ def _publishable(scores: pd.DataFrame, model: str) -> pd.DataFrame:
     return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
 
 
+def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Of predicted beside measured activity: shift and split of a part, the interval of its mean."""
+    table = tables["predicted_measured"]
+    half = 1.96 * table["measured_sd"] / table["n"] ** 0.5
+    shift = table["part"].str.extract(r"^(\w+) ")[0].fillna("")
+    split = table["part"].str.extract(r"(\w+)$")[0]
+    ends = {"lower": table["measured"] - half, "upper": table["measured"] + half}
+    return {"predicted_measured": table.assign(shift=shift, split=split, **ends)}
+
+
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score.
 

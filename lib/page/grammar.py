@@ -4,7 +4,7 @@ In: tidy tables of an experiment. Out: :class:`lib.page.charts.Figure`, :class:`
 Markdown. A cell of a notebook is one such sentence; no number is typed in it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -45,7 +45,7 @@ def _holds(cells: pd.Series, wanted: Any) -> pd.Series:
         return cells.isna() | (cells == "")
     if callable(wanted):
         return cells.map(wanted).astype(bool)
-    if isinstance(wanted, str | float | int):
+    if pd.api.types.is_scalar(wanted):
         return cells == wanted
     return cells.isin(list(wanted))
 
@@ -54,6 +54,23 @@ def one(rows: pd.DataFrame, **keys: Any) -> pd.Series | None:
     """The first such row, or None."""
     found = pick(rows, **keys)
     return None if found.empty else found.iloc[0]
+
+
+def prefer(rows: pd.DataFrame, same: Sequence[str], **ranked: Sequence[str]) -> pd.DataFrame:
+    """Of rows that agree in some columns those that hold what a list names first, of one column."""
+    ((column, order),) = ranked.items()
+    rows = pick(rows, **{column: order})
+    rank = rows[column].map(order.index)
+    best = rank.groupby([rows[key] for key in same], dropna=False).transform("min")
+    return ordered(rows[rank == best], **ranked)
+
+
+def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
+    """Rows in the order in which lists name what columns hold; others last, as they came."""
+    ranks = {column: {v: i for i, v in enumerate(order)} for column, order in orders.items()}
+    return rows.sort_values(
+        [*orders], key=lambda cells: cells.map(ranks[cells.name]).astype(float), kind="stable"
+    )
 
 
 def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
@@ -109,27 +126,26 @@ def texts(rows: pd.DataFrame, digits: int = 2) -> list[str]:
     return [interval(row, digits) for _, row in rows.iterrows()]
 
 
-def wide(rows: pd.DataFrame, index: list[str], columns: str, caption: str, *,
+def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption: str, *,
          cell: str | int = 2, names: Names | None = None, sort: bool = True,
          **words: Names) -> Table:  # fmt: skip
     """One line per ``index``, one column per value of ``columns``, named and ordered by ``names``.
 
-    ``cell`` is a column, or the digits of a value with its interval. ``sort=False`` keeps the order
-    in which lines came; ``words`` name an index after the lines were sorted.
+    ``index`` may say how its columns are headed. ``cell`` is a column, or the digits of a value
+    with its interval. ``sort=False`` keeps the order in which lines came; ``words`` name an index
+    after the lines were sorted.
     """
+    if rows.empty:
+        return Table(rows, caption)
     values = rows[cell] if isinstance(cell, str) else texts(rows, cell)
-    table = (
-        rows.assign(_cell=values)
-        .pivot_table(
-            index=index, columns=columns, values="_cell", aggfunc="first", sort=sort, dropna=False
-        )
-        .dropna(how="all")
-        if len(rows)
-        else rows[index].set_index(index)
+    table = rows.assign(_cell=values).pivot_table(
+        index=[*index], columns=columns, values="_cell", aggfunc="first", sort=sort, dropna=False
     )
+    table = table.dropna(how="all")
     if names is not None:
         table = table[[key for key in names if key in table]].rename(columns=names)
-    return Table(name(table.rename_axis(None, axis=1).reset_index(), **words), caption)
+    table = name(table.rename_axis(None, axis=1).reset_index(), **words)
+    return Table(table.rename(columns=index) if isinstance(index, Mapping) else table, caption)
 
 
 def columns(
@@ -143,6 +159,11 @@ def columns(
         text = texts(part) if kind == "interval" else part[kind].map("{:.2f}".format)
         parts[label] = pd.Series(list(text), index=part[key])
     return Table(pd.concat(parts, axis=1).rename_axis(title).reset_index(), caption)
+
+
+def capital(text: str) -> str:
+    """A text that opens a sentence."""
+    return text[0].upper() + text[1:]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from lib import assays as mpra
-from lib.experiments import gc_page, gc_page_variants, mpra_gc_ood
-from lib.experiments.mpra_gc_ood import Config, load_data, run
-from lib.page.charts import Figure, Table
+from lib.experiments import mpra_gc_ood
+from lib.experiments.mpra_gc_ood import Config, derive, load_data, run
 from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
@@ -86,31 +85,13 @@ def test_the_simulated_assay_shows_its_oracle(found):
     assert (test["oracle"] < test["value"]).all()
 
 
-def test_a_data_sets_name_is_text_in_the_answer(found):
-    tables, config = found
-    named = tables._replace(rows=tables.rows.assign(data="<b>*mine*"))
-    assert r"\<b\>\*mine\*" in gc_page.answer(named, config).data
-
-
-def test_page_is_made_of_the_tables(found):
-    tables, config = found
-    assert "standin-banner" in gc_page.banner(tables).data
-    assert "not for conclusions" in gc_page.answer(tables, config).data
-    figures = [
-        gc_page.gc_figure(tables),
-        gc_page.accuracy_figure(tables, config),
-        gc_page.shift_figure(tables, config, "picp_90", "coverage", "coverage"),
-        gc_page.decile_figure(tables, config, "rmse", "error", "rmse-by-gc"),
-        gc_page.reliability_figure(tables, config),
-        gc_page.predicted_figure(tables),
-        gc_page_variants.architecture_figure(tables, config, "rmse", "error", "architectures"),
-    ]
-    shown = [gc_page.assay_table(tables), gc_page.leak_table(tables)]
-    shown.append(gc_page.contrast_table(tables, config))
-    shown.append(gc_page.score_table(tables, config))
-    shown.append(gc_page_variants.uncertainty_table(tables, config))
-    assert all(isinstance(item, Figure | Table) for item in figures + shown)
-    assert all(len(item._repr_html_()) < 300_000 for item in figures + shown)
+def test_parts_of_predicted_beside_measured_are_named_and_have_intervals():
+    parts = ["test", "random_leaky", "gc_high GC ≥ 0.6, shifted", "species At, matched"]
+    table = pd.DataFrame({"part": parts, "measured": 1.0, "measured_sd": 2.0, "n": 400})
+    found = derive(pd.DataFrame(), {"predicted_measured": table})["predicted_measured"]
+    assert list(found["shift"]) == ["", "", "gc_high", "species"]
+    assert list(found["split"]) == ["test", "random_leaky", "shifted", "matched"]
+    assert (found["upper"] - found["lower"]).tolist() == pytest.approx([4 * 1.96 / 20] * 4)
 
 
 def test_default_data_fall_back_to_the_standin_named_data_do_not(monkeypatch):
