@@ -1,63 +1,50 @@
 """Do networks find the sites that made the activity, and do their scores warn of failure?
 
-In: :class:`Config`. Out: :class:`Tables`. The networks are those of the experiments on simulated
-shifts and on GC shift; nothing is trained that those have trained before.
+In: :class:`Config`. Out: :class:`~lib.study.found.Tables`. The networks are those of the
+experiments on simulated shifts and on GC shift; nothing is trained that those have trained before.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
-from lib.data.splits import Split
-from lib.experiments import mpra_gc_ood, simulation_shifts
-from lib.experiments.assays import GC_DATA, STANDIN, build_arms, load_assays
+from lib.data.stored import Stored
+from lib.experiments import mpra_gc_ood, recovery
+from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design, load_assays
 from lib.experiments.fits import fitting
 from lib.experiments.prior_assays import Told, fitting_told
-from lib.experiments.recovery_assays import (
-    Motifs,
-    known_motifs,
-    looking,
-    members_agreeing,
-    motif_rows,
-    profile_rows,
+from lib.experiments.recovery import EXAMPLES, known_motifs
+from lib.experiments.simulation_shifts import MAIN_MODEL
+from lib.experiments.worlds import (
+    Arm,
+    Condition,
+    Sizes,
+    WorldConfig,
+    fit_arm,
+    judging,
+    run_judging,
 )
-from lib.experiments.recovery_tables import (
-    agreements,
-    areas,
-    effects,
-    pooled_motifs,
-    probes,
-    tidy,
-)
-from lib.experiments.recovery_worlds import (
-    EXAMPLES,
-    MEASURES,
-    SIGNS,
-    agreeing,
-    example_table,
-    finding_sites,
-    probing,
-)
-from lib.experiments.sim_arms import Arm, Condition, Sizes, training_data
-from lib.experiments.tuning import tuned
-from lib.experiments.world_config import WorldConfig
-from lib.motifs.pwm import PWM
 from lib.simulator.anchors import digest
+from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Names, Seeds
 from lib.study.found import Tables
-from lib.study.units import Result, Store, Unit, missing_units, run_units
+from lib.study.units import Fit, Store, Unit, run_fits
+from lib.training.attribution import SCORERS
 from lib.training.config import FitConfig
 
-MAIN_MODEL = simulation_shifts.MAIN_MODEL
 # Of the retina libraries the networks without a prior of the experiment on priors are read.
 RETINA = "retina_libraries"
-DEFAULT_DATA = (*GC_DATA, RETINA)
 BEST_AREA = 0.6  # what the best score should reach in distribution
+AREA_EFFECTS = (
+    Effect("auprc_sites", "auprc_sites"),
+    Effect("auprc_above_base", "auprc_above_base"),
+    Effect("auprc_change", "auprc_sites", "rise"),
+)
+PROBE_EFFECTS = (Effect("r2_probe", "r2_probe"), Effect("r2_probe_gain", "r2_probe", "rise"))
 
 
 class Config(WorldConfig):
@@ -146,7 +133,7 @@ class Config(WorldConfig):
 
     @property
     def parts(self) -> Sizes:
-        """Elements per part of a world; nothing here is judged on a test part of that size."""
+        """Elements per part of a world."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_elements)
 
 
@@ -157,7 +144,7 @@ def conditions(config: Config) -> list[Condition]:
 
 
 def world_arms(config: Config) -> list[Arm]:
-    """The networks of the simulated worlds."""
+    """The networks of the simulated worlds: those of notebook 01."""
     return [
         Arm(world, model, config.n_train)
         for model in config.models
@@ -165,130 +152,136 @@ def world_arms(config: Config) -> list[Arm]:
     ]
 
 
-def fit_worlds(config: Config) -> list[Unit]:
-    """The units that fit them: those of notebook 01."""
-    return [
-        fitting(
-            tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed),
-            *training_data(arm, config.parts),
-        )
-        for arm in world_arms(config)
-    ]
-
-
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays that a config names."""
-    names = tuple(name.strip() for name in config.dataset.split(","))
-    if names in (("default",), ("quick",)):
-        names = DEFAULT_DATA if names == ("default",) else GC_DATA
-        names = names if all(map(mpra.available, names)) else (STANDIN,)
-    return load_assays(",".join(names), config.standin_size)
+    default = GC_DATA if config.dataset == "quick" else (*GC_DATA, RETINA)
+    dataset = "default" if config.dataset == "quick" else config.dataset
+    return load_assays(dataset, config.standin_size, default)
 
 
-def fit_assay(config: Config, data: SequenceDataset, split_seed: int) -> tuple[Split, list[Unit]]:
-    """The group split of a seed and the units that fit its networks: those of notebook 02 or 03."""
-    given = mpra_gc_ood.Config.create(
-        profile="full", epochs=config.assay_epochs, device=config.device
-    )
-    (arm,) = build_arms(data, ("group",), given.gc_quantile, (), split_seed)
-    if data.name == RETINA:
-        plain = Told(arm, "none")
-        return arm.split, [fitting_told(plain, config.assay_epochs, config.device)]
-    settings = replace(given.design, seeds=config.seeds).settings(arm)
-    return arm.split, [fitting(own, data, arm.split) for own in settings]
+def assay_design(config: Config) -> Design:
+    """The group splits and networks of an assay: those of notebook 02."""
+    return mpra_gc_ood.Config.create(
+        profile="full",
+        arm=["group"],
+        epochs=config.assay_epochs,
+        device=config.device,
+        split_seeds=config.split_seeds,
+        seeds=config.seeds,
+    ).design
 
 
-def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Every measure in every world, the examples, and how many fits there are and were run."""
-    arms, fits, at = world_arms(config), fit_worlds(config), conditions(config)
-    missing = missing_units(fits, store)
-    fitted = run_units(fits, store, config.where, "fits")
-    jobs = list(zip(arms, fits, fitted, strict=True))
-    sites = run_units(
-        [finding_sites(arm, at, config.n_elements, unit, found) for arm, unit, found in jobs],
-        store,
-        config.where,
-        "sites",
-    )
-    probed = run_units(
-        [probing(arm, config.n_probe, unit, found) for arm, unit, found in jobs],
-        store,
-        config.where,
-        "probes",
-    )
-    by_world: dict[int, dict[str, tuple[Unit, Result]]] = {}
-    for arm, unit, result in jobs:
-        by_world.setdefault(arm.world_seed, {})[arm.model] = (unit, result)
-    several = {world: found for world, found in by_world.items() if len(found) > 1}
-    agreed = run_units(
-        [agreeing(world, at, config.n_agreement, found) for world, found in several.items()],
-        store,
-        config.where,
-        "agreement",
-    )
-    values = [areas(arms, at, sites), probes(arms, probed)]
-    if several:
-        values.append(agreements(list(several), at, agreed))
-    first = next(place for place, arm in enumerate(arms) if arm.model == config.models[0])
-    examples = example_table(
-        arms[first].world_seed, config.n_elements, sites[first].arrays["examples"]
-    )
-    counts = {"fits": len(fits), "fits_computed": missing}
-    return pd.concat(values, ignore_index=True), examples, counts
+def assay_fits(config: Config, arm: AssayArm) -> list[Unit]:
+    """The units that fit an arm's networks; of the retina the one that knows no prior."""
+    if arm.data.name == RETINA:
+        return [fitting_told(Told(arm, "none"), config.assay_epochs, config.device)]
+    settings = assay_design(config).settings(arm)
+    return [fitting(each, arm.data, arm.split) for each in settings]
+
+
+def judge_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Tables of every simulated network, and how many fits there are and were computed now."""
+    arms, at = world_arms(config), conditions(config)
+    fits, counts = run_fits([fit_arm(arm, config) for arm in arms], store, config.where)
+    measures = (recovery.areas, recovery.probes)
+    jobs = [
+        judging(arm, at, config.parts, measures, {"model": fit}, n_probe=config.n_probe)
+        for arm, fit in zip(arms, fits, strict=True)
+    ]
+    by_world: dict[int, dict[str, Fit]] = {}
+    for arm, fit in zip(arms, fits, strict=True):
+        by_world.setdefault(arm.world_seed, {})[arm.model] = fit
+    size = {"n_agreement": config.n_agreement}
+    jobs += [
+        judging(Arm(world, "all", 0), at, config.parts, (recovery.agreements,), own, **size)
+        for world, own in by_world.items()
+        if len(own) > 1
+    ]
+    return run_judging(jobs, store, config.where, "worlds"), counts
 
 
 def judge_assays(
     config: Config, store: Store, data: Sequence[SequenceDataset]
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, dict[str, int]]:
-    """Known motifs pooled over splits, agreement within ensembles, and how many fits."""
-    jobs = [(assay, *fit_assay(config, assay, s)) for assay in data for s in config.split_seeds]
-    fits = [unit for _, _, units in jobs for unit in units]
-    missing = missing_units(fits, store)
-    done = iter(run_units(fits, store, config.where, "assay fits"))
-    fitted = [[(unit, next(done)) for unit in units] for _, _, units in jobs]
-    sets: dict[str, tuple[PWM, ...]] = {assay.name: known_motifs(assay.name) for assay in data}
-    looked = run_units(
-        [
-            looking(assay, split, *members[0], Motifs(sets[assay.name]), config.draws)
-            for (assay, split, _), members in zip(jobs, fitted, strict=True)
-        ],
-        store,
-        config.where,
-        "known motifs",
-    )
-    tables = [
-        motif_rows(assay.name, sets[assay.name], split.seed, result)
-        for (assay, split, _), result in zip(jobs, looked, strict=True)
+) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Known motifs of each split, agreement within ensembles, and how many fits."""
+    arms = assay_design(config).build(data)
+    units = [assay_fits(config, arm) for arm in arms]
+    fits, counts = run_fits([unit for own in units for unit in own], store, config.where)
+    done, jobs = iter(fits), []
+    for arm, own in zip(arms, units, strict=True):
+        given: dict[str, Any] = {"data": arm.data, "split": arm.split}
+        members = [next(done) for _ in own]
+        models = {f"member_{i:02d}": Stored(fit[1], fit[0].key) for i, fit in enumerate(members)}
+        modules = own[0].modules
+        known = given | {"model": models["member_00"], "motifs": known_motifs(arm.data.name)}
+        jobs.append(Unit(recovery.known_unit, {"draws": config.draws}, known, modules))
+        if len(members) > 1:
+            jobs.append(Unit(recovery.members_unit, {}, given | models, modules))
+    return run_judging(jobs, store, config.where, "assays"), counts
+
+
+def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Enrichment of each motif over splits, as a ratio with its interval; ``n`` elements hit."""
+    known = table[np.isfinite(table["value"]) & np.isfinite(table["variance"])]
+    sizes = known.groupby("data")[["n_test", "n_train"]].transform("last")
+    known = known.assign(n=sizes["n_test"], n_train=sizes["n_train"], scale="ratio")
+    found = over_splits(known, ["data", "motif", "scale"], averaged=["hits"])
+    return found.assign(n=found["hits"].round().astype(int)).drop(columns=["scale", "hits"])
+
+
+def profile_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean scores of each letter at each position of each motif, over splits that show it."""
+    groups = table.groupby(["data", "motif", "position"], sort=False)
+    return groups[list("ACGT")].mean().assign(splits=groups.size()).reset_index()
+
+
+def effects(areas: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
+    """Areas over their base, against those in distribution, and what training adds to a probe."""
+    keys = ["model", "method", "shift", "condition"]
+    wide = areas.pivot(index=[*keys, "replicate"], columns="metric", values="value").reset_index()
+    wide["auprc_above_base"] = wide["auprc_sites"] - wide["auprc_base"]
+    long = wide.melt([*keys, "replicate"], var_name="metric")
+    home = dict(list(long[long["shift"] == ""].groupby(["model", "method"])))
+    rows: list[dict[str, Any]] = []
+    for given, part in long.groupby(keys, sort=False):
+        named = dict(zip(keys, given, strict=True))
+        other = home[given[:2]] if named["shift"] else None
+        rows += against(part, other, AREA_EFFECTS, **named)
+    keys = ["model", "condition", "method", "replicate", "metric"]
+    means = probes.groupby(keys)["value"].mean().reset_index()
+    for (model, kind), part in means.groupby(["model", "condition"], sort=False):
+        named = {"model": model, "method": "probe", "shift": "", "condition": kind}
+        sides = (part[part["method"] == name] for name in ("probe", "probe_untrained"))
+        rows += against(*sides, PROBE_EFFECTS, **named)
+    found = pd.DataFrame(rows).rename(columns={"n": "worlds"}).drop(columns="df")
+    return found.assign(data="simulation")
+
+
+def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFrame:
+    """Means over worlds with their intervals; ``bin`` is the method of an area, or the motif."""
+    areas, probes = tables["areas"], tables["probes"]
+    untrained = probes["method"] == "probe_untrained"
+    parts = [
+        areas.assign(by="method", bin=areas["method"], n=config.n_elements),
+        probes.assign(
+            by="motif",
+            metric=probes["metric"].where(~untrained, "r2_probe_untrained"),
+            n=config.n_probe,
+        ),
     ]
-    pairs = [job for job in zip(jobs, fitted, strict=True) if len(job[1]) > 1]
-    agreed = run_units(
-        [members_agreeing(assay, split, members) for (assay, split, _), members in pairs],
-        store,
-        config.where,
-        "agreement",
-    )
-    rows = [
-        {"data": assay.name, "split": "test", "split_seed": split.seed, "model": MAIN_MODEL}
-        | {"method": "gradient_input", "metric": metric, "value": float(value)}
-        | {"n": len(split["test"]), "n_train": len(split["train"])}
-        for ((assay, split, _), _), result in zip(pairs, agreed, strict=True)
-        for metric, value in zip(SIGNS, result.arrays["values"], strict=True)
-    ]
-    share = {assay.name: (len(split["test"]), len(split["train"])) for assay, split, _ in jobs}
-    shown = [
-        profile_rows(
-            assay.name,
-            sets[assay.name],
-            [found for (own, _, _), found in zip(jobs, looked, strict=True) if own is assay],
-        )
-        for assay in data
-    ]
-    known = {
-        "known_motifs": pooled_motifs(pd.concat(tables, ignore_index=True), share),
-        "known_profiles": pd.concat(shown, ignore_index=True),
-    }
-    counts = {"fits": len(fits), "fits_computed": missing}
-    return known, pd.DataFrame(rows), counts
+    if "agreements" in tables:
+        parts.append(tables["agreements"].assign(by="", bin="", n=config.n_agreement))
+    keys = ["data", "split", "shift", "family", "severity", "condition", "model"]
+    return over_replicates(pd.concat(parts), [*keys, "metric", "by", "bin", "n"])
+
+
+def tidy_assays(agreed: pd.DataFrame) -> pd.DataFrame:
+    """Agreement within the ensembles of an assay over its splits."""
+    # No bootstrap: what splits differ by is all there is, and one split has no interval.
+    alone = agreed.groupby(["data", "metric"])["value"].transform("size") == 1
+    table = agreed.assign(variance=np.where(alone, np.nan, 0.0), n=agreed["n_test"])
+    keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
+    return over_splits(table, ["data", "metric"]).assign(**keys, by="", bin="")
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -305,18 +298,26 @@ def run(config: Config, store: Store) -> Tables:
     Tables
         With ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated
         elements, position by position), ``known_motifs`` and ``known_profiles`` (assays). The rows
-        are areas by method in the column ``method``, probes by motif, agreement between networks.
+        are areas by method in the column ``bin``, probes by motif, agreement between networks.
     """
-    values, examples, counts = judge_worlds(config, store)
+    worlds, counts = judge_worlds(config, store)
     data = load_data(config)
-    known, agreed, assay_counts = judge_assays(config, store, data)
-    sizes = dict.fromkeys(MEASURES, config.n_elements) | {"r2_probe": config.n_probe}
-    rows = tidy(
-        values,
-        agreed,
-        sizes | {"r2_probe_untrained": config.n_probe} | dict.fromkeys(SIGNS, config.n_agreement),
-    )
-    tables = {"effects": effects(values), "examples": examples} | known
-    counts = {name: counts[name] + assay_counts[name] for name in counts}
+    assays, more = judge_assays(config, store, data)
+    rows = [tidy_worlds(worlds, config)]
+    if "agreements" in assays:
+        rows.append(tidy_assays(assays["agreements"]))
+    shown = worlds["examples"]
+    shown = shown[shown["model"] == config.models[0]]
+    shown = shown[shown["replicate"] == config.world_seeds[0]]
+    tables = {
+        "effects": effects(worlds["areas"], worlds["probes"]),
+        "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
+    }
+    if "known_motifs" in assays:
+        tables["known_motifs"] = known_motif_table(assays["known_motifs"])
+        tables["known_profiles"] = profile_table(assays["known_profiles"])
+    table = pd.concat(rows, ignore_index=True)
+    table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
+    counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)
+    return Tables.of(config, table, tables, data=marks, counts=counts, standin=STANDIN in marks)

@@ -7,27 +7,36 @@ import pandas as pd
 import pytest
 
 from lib.experiments import recovery_page, simulation_shifts
-from lib.experiments.fits import fitting
-from lib.experiments.motif_recovery import Config, conditions, fit_assay, fit_worlds, run
-from lib.experiments.recovery_assays import (
-    Motifs,
+from lib.experiments.motif_recovery import (
+    Config,
+    assay_design,
+    assay_fits,
+    conditions,
+    effects,
+    known_motif_table,
+    profile_table,
+    run,
+    world_arms,
+)
+from lib.experiments.recovery import (
+    KnownMotifs,
+    active_motifs,
     enrichment,
     known_motifs,
-    motif_rows,
+    probe,
     shuffled,
     site_profile,
+    true_sites,
+    untrained,
 )
-from lib.experiments.recovery_tables import effects, pooled_motifs
-from lib.experiments.recovery_worlds import active_motifs, probe, true_sites, untrained
-from lib.experiments.sim_arms import TEST_SEED, Arm, Condition, training_data, world_of
-from lib.experiments.tuning import tuned
+from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
 from lib.motifs.pwm import information_content, jaspar
 from lib.page.charts import Figure, Table
 from lib.page.logos import Drawing
 from lib.simulator import planted_sites, standin
 from lib.study import results
 from lib.study.config import ParameterError
-from lib.study.units import Result, Store
+from lib.study.units import Store
 from lib.training.attribution import auprc_sites
 from lib.training.config import FitConfig
 from lib.training.fit import fit
@@ -139,37 +148,36 @@ def test_a_profile_turns_hits_round_and_leaves_rare_letters_out():
     assert found == pytest.approx(expected)
 
 
+def split_rows(values):
+    sizes = {"data": "wtc11", "motif": "SP1", "hits": 50, "n_test": 100, "n_train": 700}
+    rows = [{"value": v, "variance": 0.01, "split_seed": s} | sizes for s, v in enumerate(values)]
+    return pd.DataFrame(rows)
+
+
 def test_motifs_pool_over_splits_as_ratios():
-    (pwm,) = jaspar(["SP1"])
-    values = [Result({"values": np.array([[np.log(v), 0.01, 50.0]])}) for v in (2.0, 8.0)]
-    table = pd.concat([motif_rows("wtc11", [pwm], s, r) for s, r in enumerate(values)])
-    row = pooled_motifs(table, {"wtc11": (100, 700)}).iloc[0]
+    row = known_motif_table(split_rows(np.log([2.0, 8.0]))).iloc[0]
     assert row["value"] == pytest.approx(4.0)  # the geometric mean
     assert row["lower"] < 4 < row["upper"] and row["n"] == 50
 
 
-def test_a_motif_with_few_sites_is_left_out():
-    (pwm,) = jaspar(["SP1"])
-    table = motif_rows("wtc11", [pwm], 0, Result({"values": np.array([[np.nan, np.nan, 3.0]])}))
-    assert pooled_motifs(table, {"wtc11": (100, 700)}).empty
+def test_profiles_are_means_over_the_splits_that_show_a_motif():
+    letters = {letter: [1.0, 3.0] for letter in "ACGT"}
+    table = pd.DataFrame({"data": "d", "motif": "m", "position": 0} | letters)
+    assert profile_table(table).iloc[0][["A", "T", "splits"]].tolist() == [2.0, 2.0, 2.0]
 
 
 def test_motifs_are_told_apart_by_their_digits():
     sp1, nfe2 = jaspar(["SP1", "NFE2"])
     renamed = nfe2._replace(name="SP1")
-    assert Motifs((sp1,)).fingerprint != Motifs((renamed,)).fingerprint
-    assert known_motifs("wtc11")[0].name == "HNF4A"
+    assert KnownMotifs((sp1,)).fingerprint != KnownMotifs((renamed,)).fingerprint
+    assert known_motifs("wtc11").pwms[0].name == "HNF4A"
 
 
 def test_networks_are_those_of_the_experiment_on_shifts():
     config = Config.create(profile="smoke", world_seeds=[0], n_train=600)
     given = simulation_shifts.Config.create(profile="smoke", world_seeds=[0])
-    arm = Arm(0, "cnn", given.n_train)
-    unit = fitting(
-        tuned("cnn", epochs=given.epochs, device=given.device, seed=0),
-        *training_data(arm, given.parts),
-    )
-    assert [fitted.key for fitted in fit_worlds(config)] == [unit.key]
+    theirs = {fit_arm(arm, given).key for arm, _ in simulation_shifts.plan(given)}
+    assert {fit_arm(arm, config).key for arm in world_arms(config)} <= theirs
 
 
 def test_the_full_profile_asks_for_no_network_of_its_own():
@@ -181,25 +189,34 @@ def test_the_full_profile_asks_for_no_network_of_its_own():
 
 
 def test_an_ensemble_has_a_member_per_seed(config):
-    split, units = fit_assay(config, standin(n=600, seed=0), 0)
-    assert split.name == "group" and len({unit.key for unit in units}) == len(config.seeds)
+    (arm,) = assay_design(config).build([standin(n=600, seed=0)])
+    units = assay_fits(config, arm)
+    assert arm.kind == "group" and len({unit.key for unit in units}) == len(config.seeds)
 
 
 def test_area_changes_are_paired_within_worlds():
     rows = [
-        {"model": "cnn", "method": "m", "shift": shift, "condition": "", "seed": world}
+        {"model": "cnn", "method": "m", "shift": shift, "condition": "", "replicate": world}
         | {"metric": metric, "value": value}
         for shift, areas in (("", (0.5, 0.7)), ("gc", (0.4, 0.5)))
         for world, area in enumerate(areas)
         for metric, value in (("auprc_sites", area), ("auprc_base", 0.1))
     ]
     probes = [
-        {"model": "cnn", "shift": "", "condition": "acting", "seed": world, "metric": "r2_probe"}
+        {
+            "model": "cnn",
+            "shift": "",
+            "condition": "acting",
+            "replicate": world,
+            "metric": "r2_probe",
+        }
         | {"method": method, "value": value + 0.1 * world}
         for method, value in (("probe", 0.6), ("probe_untrained", 0.2))
         for world in (0, 1)
     ]
-    table = effects(pd.DataFrame(rows + probes)).set_index(["effect", "shift"])["value"]
+    table = effects(pd.DataFrame(rows), pd.DataFrame(probes)).set_index(["effect", "shift"])[
+        "value"
+    ]
     assert table["auprc_change", "gc"] == pytest.approx(-0.15)
     assert table["auprc_above_base", ""] == pytest.approx(0.5)
     assert table["r2_probe_gain", ""] == pytest.approx(0.4)

@@ -1,0 +1,347 @@
+"""Do networks look where activity is made, and do they agree on where they look?
+
+In: finished networks. Out: measures of a world (:mod:`lib.experiments.worlds`): areas against the
+sites that act, occupancies read off the embedding, agreement of networks; and units of an assay:
+known motifs beside the same matrices with their positions in random order, which hold as much
+information and no biology. A shift that leaves the sequences as they are leaves the scores too;
+what may change is which sites have an effect.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import spearmanr
+
+from lib.assays.sources import fetch
+from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.splits import Split
+from lib.data.stored import Result, Stored
+from lib.experiments.worlds import TEST_SEED, Condition, Judge, test_data, world_of
+from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_codes, group_totals
+from lib.metrics.scores import r2_cod
+from lib.models import build
+from lib.models.baselines import feature_ridge
+from lib.motifs.binding import scan, score_threshold
+from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
+from lib.sequences import Codes
+from lib.simulator import planted_sites
+from lib.simulator.activity import Program, responses
+from lib.simulator.assay import Assay
+from lib.simulator.programs import MOTIFS
+from lib.simulator.sample import known_truth
+from lib.simulator.shifts import ACTIVE, apply
+from lib.training.attribution import (
+    SCORERS,
+    BoolArray,
+    agreement,
+    auprc_sites,
+    cover,
+    gradient_input,
+)
+from lib.training.batches import one_thread
+from lib.training.fitted import FittedModel, embed, predict
+from lib.training.units import network_of
+
+CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
+SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
+SHUFFLES: Final = 5
+LEAST_SITES: Final = 10  # below it nothing is printed
+EXAMPLES: Final = 2  # elements whose scores are shown position by position
+MEASURES: Final = ("auprc_sites", "auprc_base")
+SIGNS: Final = ("agreement", "disagreement_error", "spread_error")
+PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
+    "plant_leaf": ("plant", "data/misc/CPEs.meme"),
+    "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
+}
+
+
+class Sites(NamedTuple):
+    """Where the truth lies.
+
+    Attributes
+    ----------
+    codes : (n, L) uint8 array
+    sites : (n, L) bool array
+        In a planted site of a motif that acts.
+    masked : (n, L) bool array
+        In a site that stands there by chance, or a planted one whose motif does not act.
+    table : DataFrame
+        ``element, motif, start, end, strand`` of the planted sites of motifs that act.
+    """
+
+    codes: Codes
+    sites: BoolArray
+    masked: BoolArray
+    table: pd.DataFrame
+
+
+def active_motifs(program: Program) -> BoolArray:
+    """Which motifs act: those whose coefficient is at least ``ACTIVE``, (m,)."""
+    return np.asarray(np.abs(program.coefficients[: len(program.motifs)]) >= ACTIVE)
+
+
+@lru_cache(maxsize=16)
+def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
+    """Sites with an effect in the first ``n`` test elements of a world under a condition."""
+    world = world_of(world_seed)
+    shifts = condition.shifts(world)
+    program = apply(shifts, world, Assay()).program
+    codes = test_data(world_seed, condition, n).codes
+    planted = planted_sites(world, n, TEST_SEED, shift=shifts)
+    active = active_motifs(program)
+    motifs = [pwm for pwm, acts in zip(program.motifs, active, strict=True) if acts]
+    acting = planted["motif"].isin([pwm.name for pwm in motifs])
+
+    def covered(table: pd.DataFrame) -> BoolArray:
+        return cover(codes.shape, table["element"], table["start"], table["end"])
+
+    hits = scan(codes, motifs, np.array([score_threshold(pwm, CHANCE_P_VALUE) for pwm in motifs]))
+    width = np.array([pwm.width for pwm in motifs])[hits["motif"]]
+    sites = covered(planted[acting])
+    others = covered(planted[~acting]) | covered(hits.assign(end=hits["start"] + width))
+    return Sites(codes, sites, others & ~sites, planted[acting])
+
+
+def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """:data:`MEASURES` of each method; ``examples``, the scores of the first elements, at home."""
+    truth = true_sites(judge.arm.world_seed, condition, judge.sizes.test)
+    scores: dict[str, FloatArray] = judge.kept(
+        ("scores", condition.sequences),
+        lambda: {name: score(judge.network(), truth.codes) for name, score in SCORERS.items()},
+    )
+    found = {name: auprc_sites(score, truth.sites, truth.masked) for name, score in scores.items()}
+    wide = pd.DataFrame(found, index=pd.Index(MEASURES, name="metric"))
+    tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
+    if condition == Condition():
+        tables["examples"] = _examples(truth, scores)
+    return tables
+
+
+def _examples(truth: Sites, scores: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """Scores of the first elements position by position, with the site each lies in."""
+    tables = []
+    for element in range(EXAMPLES):
+        motif = np.full(truth.codes.shape[1], "", object)
+        for site in truth.table[truth.table["element"] == element].itertuples():
+            motif[site.start : site.end] = str(site.motif)
+        columns = {name: score[element] for name, score in scores.items()}
+        table = pd.DataFrame({"position": np.arange(len(motif))} | columns)
+        tables.append(table.assign(element=element, code=truth.codes[element], motif=motif))
+    return pd.concat(tables)
+
+
+def untrained(model: FittedModel) -> FittedModel:
+    """The same network before its training, as its seed draws it."""
+    with one_thread(model.config.seed):
+        network = build(model.config.model, model.length, **model.config.model_options)
+        state = {name: value.numpy() for name, value in network.state_dict().items()}
+    return replace(model, state=state)
+
+
+def probe(embedding: FloatArray, occupancy: FloatArray, parts: Sequence[IndexArray]) -> FloatArray:
+    """R² of a linear probe for each motif's response, on the third part, ``(m,)``.
+
+    Parameters
+    ----------
+    embedding : (n, d) array
+    occupancy : (n, m) array
+    parts : three int arrays
+        Rows to fit on, to choose the penalty on, and to judge on.
+    """
+    train, validation, test = parts
+    found = []
+    for column in occupancy.T:
+        forecast = feature_ridge(embedding, column, train, validation).mean
+        found.append(r2_cod(forecast[test], column[test]))
+    return np.array(found)
+
+
+def probes(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """R² of each motif's response read off the embedding, trained and not, in distribution."""
+    if condition.shift:
+        return {}
+    n, program = judge.settings["n_probe"], judge.arm.world.program
+    codes = test_data(judge.arm.world_seed, condition, 2 * n).codes
+    occupancy = responses(codes, program)[:, : len(program.motifs)]
+    parts = np.split(np.arange(2 * n), [n, n + n // 4])
+    named = {"bin": [pwm.name for pwm in program.motifs]}
+    named |= {"condition": np.where(active_motifs(program), "acting", "idle").tolist()}
+    networks = {"probe": judge.network(), "probe_untrained": untrained(judge.network())}
+    tables = [
+        pd.DataFrame(
+            named | {"value": probe(embed(network, codes).astype(float), occupancy, parts)}
+        ).assign(method=method, metric="r2_probe")
+        for method, network in networks.items()
+    ]
+    return {"probes": pd.concat(tables)}
+
+
+def warning_signs(
+    networks: Sequence[FittedModel], codes: Codes, target: FloatArray
+) -> pd.DataFrame:
+    """How far networks agree on an element, and what their disagreement says of the error.
+
+    Returns
+    -------
+    DataFrame
+        ``metric, value``. ``agreement``: mean over elements of the correlation between the
+        networks' scores. ``disagreement_error``: rank correlation of its negative with the error
+        of the networks' mean. ``spread_error``: the same of the s.d. of their forecasts, which
+        costs no gradient.
+    """
+    means = np.stack([predict(network, codes)[0] for network in networks])
+    agreed = agreement([gradient_input(network, codes) for network in networks])
+    error = np.abs(means.mean(axis=0) - target)
+    known = np.isfinite(agreed)
+    values = (
+        float(agreed[known].mean()),
+        float(spearmanr(-agreed[known], error[known]).statistic),
+        float(spearmanr(means.std(axis=0), error).statistic),
+    )
+    return pd.DataFrame({"metric": SIGNS, "value": values, "method": "gradient_input"})
+
+
+def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """:func:`warning_signs` of the networks of a world."""
+    test = test_data(judge.arm.world_seed, condition, judge.settings["n_agreement"])
+    networks = [judge.network(name) for name in sorted(judge.stored)]
+    return {"agreements": warning_signs(networks, test.codes, known_truth(test).activity)}
+
+
+@dataclass(frozen=True, eq=False)
+class KnownMotifs:
+    """Motifs as data of a unit."""
+
+    pwms: tuple[PWM, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names and digits of the matrices."""
+        return repr([(pwm.name, pwm.probabilities.tolist()) for pwm in self.pwms])
+
+
+def known_motifs(data: str) -> KnownMotifs:
+    """Motifs known to matter in an assay; those of the simulator where nobody published any."""
+    if data in PUBLISHED:
+        return KnownMotifs(read_meme(fetch(*PUBLISHED[data])))
+    return KnownMotifs(jaspar(MOTIFS))
+
+
+def shuffled(pwm: PWM, rng: np.random.Generator) -> PWM:
+    """The motif with its positions in random order."""
+    return make_pwm(pwm.name, pwm.probabilities[:, rng.permutation(pwm.width)])
+
+
+def _hits(data: SequenceDataset, pwm: PWM) -> tuple[pd.DataFrame, BoolArray]:
+    """Windows that reach the threshold, of the forward strand alone where it matters; and cover."""
+    hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
+    hits = hits[hits["strand"] > 0] if data.oriented else hits
+    end = hits["start"] + pwm.width
+    return hits, cover(data.codes.shape, hits["element"], hits["start"], end)
+
+
+def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: int) -> FloatArray:
+    """Mean score of each letter at each position of a motif, over its hits, ``(4, width)``.
+
+    Hits on the reverse strand are turned round. What rests on fewer than :data:`LEAST_SITES` hits
+    is 0, so that no value is one element's.
+
+    Parameters
+    ----------
+    scores : (n, L) float array
+    codes : (n, L) uint8 array
+    hits : DataFrame
+        ``element, start, strand``; no window with an N.
+    width : int
+    """
+    place = hits["start"].to_numpy()[:, None] + np.arange(width)  # (hits, width)
+    element = hits["element"].to_numpy()[:, None]
+    letter, value = codes[element, place].astype(np.int64), scores[element, place]
+    turned = hits["strand"].to_numpy() < 0
+    letter[turned], value[turned] = 3 - letter[turned, ::-1], value[turned, ::-1]
+    total, count = np.zeros((2, 4, width))
+    position = np.broadcast_to(np.arange(width), letter.shape)
+    np.add.at(total, (letter, position), value)
+    np.add.at(count, (letter, position), 1)
+    return np.where(count >= LEAST_SITES, total / max(len(hits), 1), 0.0)
+
+
+def enrichment(
+    scores: FloatArray, hits: ArrayLike, control: ArrayLike, group: Any, draws: int
+) -> tuple[float, float]:
+    """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
+
+    Parameters
+    ----------
+    scores : (n, L) float array
+    hits, control : (n, L) arrays
+        Positions, or how often each counts.
+    group : (n,) labels
+        Resampled by the bootstrap.
+    draws : int
+    """
+    sides = [part for where in (hits, control) for part in (np.abs(scores) * where, where)]
+    columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)
+    groups = group_codes(group)
+    totals = group_totals(columns, groups)
+    (drawn,) = bootstrap_totals([totals], groups.n_groups, draws, np.random.default_rng(0))
+
+    def log_ratio(sums: FloatArray) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
+
+    return float(log_ratio(columns.sum(axis=0))), float(draw_variance(log_ratio(drawn)))
+
+
+def _keys(data: SequenceDataset, split: Split) -> dict[str, Any]:
+    sizes = {"n_test": len(split["test"]), "n_train": len(split["train"])}
+    return {"data": data.name, "split_seed": split.seed} | sizes
+
+
+def known_unit(
+    config: Mapping[str, Any],
+    model: Stored,
+    data: SequenceDataset,
+    split: Split,
+    motifs: KnownMotifs,
+) -> Result:
+    """Enrichment of each known motif on a test part, and its mean scores.
+
+    Tables, of motifs with at least :data:`LEAST_SITES` sites: ``known_motifs`` (``motif, value,
+    variance, hits``: the log ratio, its variance over groups, the number of elements with a hit)
+    and ``known_profiles`` (``motif, position, A, C, G, T``).
+    """
+    test = data.take(split["test"])
+    scores = gradient_input(network_of(model), test.codes)
+    rng = np.random.default_rng(0)
+    rows, profiles = [], []
+    for pwm in motifs.pwms:
+        hits, own = _hits(test, pwm)
+        control = np.sum([_hits(test, shuffled(pwm, rng))[1] for _ in range(SHUFFLES)], axis=0)
+        found = int(own.any(axis=1).sum())
+        if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
+            value, variance = enrichment(scores, own, control, test.group, config["draws"])
+            rows.append({"motif": pwm.name, "value": value, "variance": variance, "hits": found})
+            profile = site_profile(scores, test.codes, hits, pwm.width)
+            table = pd.DataFrame(profile.T, columns=list("ACGT"))
+            profiles.append(table.assign(motif=pwm.name, position=np.arange(pwm.width)))
+    if not rows:
+        return Result.of_tables({})
+    tables = {"known_motifs": pd.DataFrame(rows), "known_profiles": pd.concat(profiles)}
+    keys = _keys(data, split)
+    return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
+
+
+def members_unit(
+    _: Mapping[str, Any], data: SequenceDataset, split: Split, **models: Stored
+) -> Result:
+    """:func:`warning_signs` of an ensemble on its test part, as the table ``agreements``."""
+    networks = [network_of(model) for _, model in sorted(models.items())]
+    test = data.take(split["test"])
+    found = warning_signs(networks, test.codes, test.activity)
+    return Result.of_tables({"agreements": found.assign(**_keys(data, split))})
