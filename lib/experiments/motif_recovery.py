@@ -284,6 +284,17 @@ def tidy_assays(agreed: pd.DataFrame) -> pd.DataFrame:
     return over_splits(table, ["data", "metric"]).assign(**keys, by="", bin="")
 
 
+def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """``motif_probes``: R² by motif, over the worlds in which it acts and those in which not."""
+    probes = rows[rows["by"].eq("motif") & rows["metric"].str.startswith("r2_probe")]
+    probes = probes.assign(total=probes["value"] * probes["worlds"]).rename(
+        columns={"bin": "motif"}
+    )
+    sums = probes.groupby(["model", "metric", "motif"], sort=False)[["total", "worlds"]].sum()
+    means = sums.assign(value=sums["total"] / sums["worlds"])
+    return {"motif_probes": means.drop(columns="total").reset_index()}
+
+
 def run(config: Config, store: Store) -> Tables:
     """Score finished networks.
 

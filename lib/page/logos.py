@@ -8,8 +8,9 @@ import base64
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import logomaker
@@ -17,13 +18,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION
 
 FloatArray = NDArray[np.float64]
 
 _STYLE: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
+FAINT = 0.1  # letters lower than this share of the highest are left out of a drawing
 _COLOURS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
 
 
@@ -79,6 +81,29 @@ def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
 
 
 Span = tuple[int, int, str]
+
+
+def spans(names: Iterable[str]) -> list[Span]:
+    """Runs of one name along the positions; an empty name is none.
+
+    Examples
+    --------
+    >>> spans(["", "CRX", "CRX", "NRL"])
+    [(1, 3, 'CRX'), (3, 4, 'NRL')]
+    """
+    found, start = [], 0
+    for name, run in groupby(names):
+        end = start + len(list(run))
+        found += [(start, end, name)] if name else []
+        start = end
+    return found
+
+
+def letters(codes: ArrayLike, scores: ArrayLike) -> FloatArray:
+    """The letter that stands at each position, as high as its score; the faintest left out."""
+    score = np.asarray(scores, dtype=float)
+    score = np.where(np.abs(score) < FAINT * np.abs(score).max(), 0.0, score)
+    return np.eye(5)[np.asarray(codes, dtype=int)][:, :4] * score[:, None]
 
 
 def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:

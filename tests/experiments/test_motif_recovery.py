@@ -1,17 +1,16 @@
 """Notebook 07: sites by hand, perfect and random scores, probes, known motifs, one run."""
 
-import html
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments import recovery_page, simulation_shifts
+from lib.experiments import simulation_shifts
 from lib.experiments.motif_recovery import (
     Config,
     assay_design,
     assay_fits,
     conditions,
+    derive,
     effects,
     known_motif_table,
     profile_table,
@@ -31,8 +30,6 @@ from lib.experiments.recovery import (
 )
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
 from lib.motifs.pwm import information_content, jaspar
-from lib.page.charts import Figure, Table
-from lib.page.logos import Drawing
 from lib.simulator import planted_sites, standin
 from lib.study import results
 from lib.study.config import ParameterError
@@ -241,19 +238,8 @@ def test_agreement_stays_where_the_sequences_do(found):
     assert by_shift["gc"].iloc[0] != pytest.approx(by_shift[""])
 
 
-def test_the_page_draws_from_the_tables(found, config):
-    text = recovery_page.answer(found, config).data
-    assert "not for conclusions" in text and "random scores" in text
-    shown = [
-        recovery_page.area_figure(found),
-        recovery_page.shift_figure(found, config),
-        recovery_page.probe_figure(found, config),
-        recovery_page.probe_table(found),
-        recovery_page.agreement_table(found),
-        recovery_page.known_figure(found),
-        recovery_page.score_drawing(found),
-        recovery_page.known_drawing(found),
-    ]
-    for item in shown:
-        assert isinstance(item, (Drawing, Figure, Table))
-        assert html.escape(item.caption) in item._repr_html_()
+def test_a_probe_s_mean_is_over_all_worlds():
+    row = {"by": "motif", "metric": "r2_probe", "model": "cnn", "bin": "CRX"}
+    rows = pd.DataFrame([row | {"value": 0.2, "worlds": 1}, row | {"value": 0.6, "worlds": 3}])
+    (found,) = derive(rows, {})["motif_probes"].to_dict("records")
+    assert found["motif"] == "CRX" and found["value"] == pytest.approx(0.5) and found["worlds"] == 4
