@@ -13,7 +13,7 @@ import pandas as pd
 from lib.assays.counts import BarcodeCounts, Thresholds, activities
 from lib.assays.genotypes import EPSILON, GENOTYPES, PROMOTERS, GenotypeAssay
 from lib.data.dataset import FloatArray, SequenceDataset
-from lib.experiments.real_assays import Assays
+from lib.experiments.twins.assays import Assays
 from lib.simulator import Shift, World, draw_world, simulate
 
 LIBRARIES = ("1", "2", "9a")

@@ -1,0 +1,313 @@
+"""How severe the real shifts are, from labels, counts and sequences alone; no forecast is read.
+
+In: :class:`lib.experiments.twins.assays.Assays` and networks, of which only what they are asked
+about is read. Out: one row per shift and condition in the units of the simulator's own shifts, and
+the decompositions behind them, so that forecasts of what each shift will do can be sealed before
+any network is judged under it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.assays.counts import activities
+from lib.data.dataset import IndexArray
+from lib.experiments.twins.assays import (
+    HOME,
+    PROMOTER,
+    Assays,
+    Law,
+    at_depth_of,
+    barcode_std,
+    partners,
+)
+from lib.experiments.twins.networks import Network
+from lib.metrics.bootstrap import group_bootstrap_weights, percentile_interval
+from lib.motifs.binding import scan, score_threshold
+from lib.statistics.noise import censored_line
+from lib.statistics.paired import (
+    PairedAssay,
+    control_noise_factor,
+    decompose,
+    estimates_table,
+    paired_assay,
+    site_differences,
+)
+
+SITE_P = 1e-4  # of a motif site by chance in one window
+CONTROL = "scrambled"
+# Whether barcodes or observations count as independent: the larger and the smaller error.
+BARCODES, OBSERVATIONS = "barcodes", "observations"
+ALL, CONTROLLED, SITES = "all", "controlled", "site_pairs"
+MOST_DRAWS = 200  # of the censored lines: each is a fit of its own
+TREATMENTS = ("least squares, quantified", "censored regression, all")
+
+
+class Pair(NamedTuple):
+    """A shift and condition of which elements, and both measurements of them."""
+
+    shift: str
+    condition: str
+    elements: str
+    assay: PairedAssay
+
+
+def controls(assays: Assays) -> NDArray[np.bool_]:
+    """Which of the genotypes' elements are scrambled."""
+    return (assays.genotypes[PROMOTER].metadata["variant_type"] == CONTROL).to_numpy()
+
+
+def law_pair(assays: Assays, law: Law, rows: IndexArray, errors: str = BARCODES) -> PairedAssay:
+    """Wild type on rho beside another law; scrambled elements are anchors."""
+    first, second = assays.genotypes[PROMOTER], assays.genotypes[law.promoter]
+    old, new = first.column(HOME.genotype), second.column(law.genotype)
+    return paired_assay(
+        first.activity[rows, old],
+        second.activity[rows, new],
+        getattr(first, f"se_{errors}")[rows, old],
+        getattr(second, f"se_{errors}")[rows, new],
+        first.group[rows],
+        controls(assays)[rows],
+    )
+
+
+def law_pairs(assays: Assays) -> Iterator[Pair]:
+    """Wild type on rho beside every other law: all elements, the scrambled, differences of sites.
+
+    ``observations`` are all elements with the smaller error.
+    """
+    rows = assays.quantified
+    place = np.full(len(assays.genotypes[PROMOTER].codes), -1)
+    place[rows] = np.arange(len(rows))
+    intact, mutated = (place[each] for each in assays.genotypes[PROMOTER].site_pairs())
+    both = (intact >= 0) & (mutated >= 0)
+    for law in assays.laws:
+        if law == HOME:
+            continue
+        pair = law_pair(assays, law, rows)
+        yield Pair(*law.keys, ALL, pair)
+        yield Pair(*law.keys, OBSERVATIONS, law_pair(assays, law, rows, OBSERVATIONS))
+        own = pair.anchors
+        alone = (values[own] for values in pair[:4])
+        yield Pair(*law.keys, CONTROL, paired_assay(*alone, pair.groups.codes[own]))
+        yield Pair(*law.keys, SITES, site_differences(pair, intact[both], mutated[both]))
+
+
+def tissue_pairs(assays: Assays) -> Iterator[Pair]:
+    """Promoters that both tissues measured, either way; their errors are not published."""
+    for name, data, other_name, other in assays.tissues():
+        partner = partners(data, other)
+        rows = np.flatnonzero(partner >= 0)
+        exact = np.zeros(len(rows))
+        activity = data.activity[rows], other.activity[partner[rows]]
+        pair = paired_assay(*activity, exact, exact, data.group[rows])
+        yield Pair("assay", f"{name} to {other_name}", ALL, pair)
+
+
+def library_pair(
+    labels: pd.DataFrame, library: str, others: Sequence[str], known_error: bool = True
+) -> PairedAssay:
+    """Labels that a library shares with others: the others' mean beside its own value.
+
+    Without ``known_error`` the library's own error is part of the rest.
+    """
+    theirs = labels[labels["library"].isin([name for name in others if name != library])]
+    grouped = theirs.assign(variance=theirs["noise_std"] ** 2).groupby("label")
+    error = np.sqrt(grouped["variance"].sum()) / grouped.size()
+    both = pd.DataFrame({"theirs": grouped["activity"].mean(), "error": error})
+    joint = both.join(labels[labels["library"] == library].set_index("label"), how="inner")
+    known = joint["noise_std"] if known_error else 0 * joint["noise_std"]
+    group = pd.factorize(joint["origin"])[0]
+    return paired_assay(joint["theirs"], joint["activity"], joint["error"], known, group)
+
+
+def library_pairs(assays: Assays) -> Iterator[Pair]:
+    """Each library beside the others to train on; what a noisy one has of its own is its noise."""
+    for shift, names in (("batch", assays.first), ("noise", assays.noisy)):
+        for name in names:
+            pair = library_pair(assays.labels, name, assays.first, shift == "batch")
+            yield Pair(shift, name, ALL, pair)
+
+
+def _controlled(pair: Pair, draws: int) -> Iterator[pd.DataFrame]:
+    """The factor on the errors at which the anchors show no rewiring, and all elements with it."""
+    assay, keys = pair.assay, {"shift": pair.shift, "condition": pair.condition}
+    factor = control_noise_factor(assay, np.random.default_rng(0), draws=draws)
+    number = estimates_table({"noise_factor": factor}, int(assay.anchors.sum()))
+    yield number.assign(**keys, elements=CONTROL)
+    scale = np.sqrt(max(factor.value, 0))
+    wider = assay._replace(std_a=scale * assay.std_a, std_b=scale * assay.std_b)
+    try:
+        found = decompose(wider, np.random.default_rng(0), draws=draws)
+    except ValueError:  # the scaled errors account for all variance
+        return
+    yield found.assign(**keys, elements=CONTROLLED)
+
+
+def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
+    """Decomposition of every paired shift, by kind of elements.
+
+    ``controlled``: all, with errors so large that the scrambled elements show no rewiring.
+    """
+    tables = []
+    for pair in (*law_pairs(assays), *tissue_pairs(assays), *library_pairs(assays)):
+        found = decompose(pair.assay, np.random.default_rng(0), draws=draws)
+        keys = {name: getattr(pair, name) for name in ("shift", "condition", "elements")}
+        tables.append(found.assign(**keys))
+        if pair.elements == ALL and pair.assay.anchors.any():
+            tables += _controlled(pair, draws)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _noise_shares(assays: Assays) -> Iterator[dict[str, Any]]:
+    """Noise share of the first libraries thinned, and at full depth as ``baseline``.
+
+    At full depth the noise is that between the barcodes of an element. What thinning adds is the
+    variance of the change within a library: a reference measured anew moves all elements alike.
+    """
+    data, own = assays.retina, assays.own
+    library = assays.library[own]
+    noise = float(np.nanmean(barcode_std(data.metadata)[own] ** 2))
+    signal = float(data.activity[own].var()) - noise
+    for condition, activity in assays.depths.items():
+        change = pd.Series((activity - data.activity)[own])
+        added = float((change - change.groupby(library).transform("mean")).var(ddof=0))
+        total = noise + added
+        yield {
+            "shift": "depth",
+            "condition": condition,
+            "severity": total / (total + signal),
+            "n": int(change.notna().sum()),
+            "baseline": noise / (noise + signal),
+        }
+
+
+def _designs(assays: Assays) -> Iterator[dict[str, Any]]:
+    """Shift of the mean number of motif sites on both strands, beside genomic elements."""
+    own, design, motifs = assays.own, assays.design, assays.motifs
+    thresholds = np.array([score_threshold(motif, SITE_P) for motif in motifs])
+    sites = scan(assays.retina.codes, motifs, thresholds)["element"]
+    count = np.bincount(sites, minlength=len(assays.retina))
+    genomic = count[own & (design == "genomic")]
+    for kind in sorted(set(design[own]) - {"genomic"}):
+        here = count[own & (design == kind)]
+        severity = (here.mean() - genomic.mean()) / genomic.std()
+        yield {"shift": "design", "condition": kind, "severity": severity, "n": len(here)}
+
+
+def _paired(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Distance, or for a noisy library the share of its variance that is not the others' signal."""
+    for (shift, condition), part in table.groupby(["shift", "condition"], sort=False):
+        by = part.set_index("quantity")[["value", "lower", "upper"]]
+        ends, rewiring = by.loc["distance"].to_numpy(), by["value"]["distance_rewiring"]
+        if shift == "noise":
+            r = by.loc["pearson_r_deattenuated", ["value", "upper", "lower"]].to_numpy(float)
+            ends, rewiring = np.clip(1 - r**2, 0, 1), np.nan
+        row = {"shift": shift, "condition": condition, "n": int(part["n"].iloc[0])}
+        row |= dict(zip(("severity", "lower", "upper"), map(float, ends), strict=True))
+        yield row | {"distance_rewiring": rewiring}
+
+
+def severities(
+    assays: Assays, decomposition: pd.DataFrame, networks: Iterable[Network]
+) -> pd.DataFrame:
+    """One row per real shift and condition.
+
+    Severity is the noise-free distance over Var f for genotype, promoter, assay and batch; the
+    signed shift of mean GC in in-distribution s.d. for species and gc_*, known of the parts that
+    the networks are asked about; that of mean motif sites for design; the noise share for depth and
+    noise, beside its ``baseline`` in distribution; 0 for placebo.
+    """
+    rows = [*_paired(decomposition[decomposition["elements"] == ALL])]
+    shares = [*_noise_shares(assays)]
+    by_gc = pd.DataFrame(
+        [
+            (part.shift, part.condition.name, part.severity, len(part.rows))
+            for network in sorted(networks, key=lambda each: each.kind != "gc")
+            for part in network.asked
+            if part.split == "shifted" and np.isfinite(part.severity)
+        ],
+        columns=["shift", "condition", "severity", "n"],
+    )
+    by_gc = (
+        by_gc.astype({"severity": float, "n": float})
+        .groupby(["shift", "condition"], sort=False)
+        .mean()
+        .reset_index()
+    )
+    table = pd.concat([pd.DataFrame([*rows, *shares, *_designs(assays)]), by_gc], ignore_index=True)
+    noisy = table["shift"].isin(["depth", "noise"])
+    table["baseline"] = np.where(noisy, shares[0]["baseline"], np.nan)
+    order = ["shift", "condition", "severity", "lower", "upper", "n"]
+    return table[[*order, "distance_rewiring", "baseline"]]
+
+
+def noise_libraries(assays: Assays) -> pd.DataFrame:
+    """Noisy libraries beside the others, as they are and at their depth: what noise is depth?
+
+    The filter on the spread between replicates is off: it selects on what is compared.
+    """
+    every = replace(assays.thresholds, max_rna_cv=np.inf)
+    frames = {
+        name: activities(counts, every, assays.fallback).frame
+        for name, counts in assays.counts.items()
+    }
+    others = [name for name in frames if name not in assays.noisy]
+    rows = []
+    for noisy in assays.noisy:
+        states = {
+            "as measured": frames[noisy],
+            "others": pd.concat([frames[name] for name in others]),
+            "others at its depth": pd.concat(at_depth_of(assays, noisy, every, ()).values()),
+        }
+        for state, frame in states.items():
+            several = frame[frame["n_barcodes"] >= 2]
+            measures = {
+                "median replicate CV": frame["replicate_cv"].median(),
+                "error variance between replicates": (frame["noise_std"] ** 2).mean(),
+                "error variance between barcodes": np.mean(barcode_std(several) ** 2),
+                "median barcodes": frame["n_barcodes"].median(),
+                "median DNA count": frame["dna_count"].median(),
+                "elements": len(frame),
+            }
+            keys = {"library": noisy, "state": state}
+            rows += [keys | {"measure": m, "value": float(v)} for m, v in measures.items()]
+    return pd.DataFrame(rows, columns=["library", "state", "measure", "value"])
+
+
+def censored_lines(assays: Assays, draws: int) -> pd.DataFrame:
+    """Each law on wild type on rho, with the elements whose mean activity was zero and without.
+
+    Least squares over the elements quantified everywhere, and censored regression over all, where a
+    mean of zero says that the activity lies at or below a limit.
+    """
+    first = assays.genotypes[PROMOTER]
+    reference = first.column(HOME.genotype)
+    test = ~controls(assays) & ~first.censored[:, reference]
+    everywhere = np.isin(np.arange(len(test)), assays.quantified)
+    found = []
+    for law in assays.laws:
+        assay, (shift, condition) = assays.genotypes[law.promoter], law.keys
+        for treatment, rows in zip(TREATMENTS, (test & everywhere, test), strict=True):
+            if law == HOME:
+                continue
+            column = assay.column(law.genotype)
+            given = first.activity[rows, reference], assay.activity[rows, column]
+            below = assay.censored[rows, column]
+            weights, groups = group_bootstrap_weights(
+                first.group[rows], min(draws, MOST_DRAWS), np.random.default_rng(0)
+            )
+            line = censored_line(*given, below)
+            drawn = [censored_line(*given, below, weight=w[groups.codes]) for w in weights]
+            for quantity in ("slope", "std"):
+                values = np.array([getattr(each, quantity) for each in drawn])
+                lower, upper = map(float, percentile_interval(values))
+                keys = {"shift": shift, "condition": condition, "treatment": treatment}
+                ends = {"value": getattr(line, quantity), "lower": lower, "upper": upper}
+                counts = {"n": int(rows.sum()), "censored": int(below.sum())}
+                found.append(keys | {"quantity": quantity} | ends | counts)
+    return pd.DataFrame(found)
