@@ -20,7 +20,7 @@ Names = Mapping[str, str]
 def pick(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
     """Rows whose columns hold what is wanted: a value, one of several, or what a test accepts.
 
-    None and ``""`` both mean an empty cell.
+    None and ``""`` both mean an empty cell. A table without rows may lack columns, here and below.
 
     Examples
     --------
@@ -28,14 +28,14 @@ def pick(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
     >>> pick(rows, shift="gc", value=lambda v: v > 1)["value"].tolist()
     [3]
     """
-    for column, wanted in keys.items():
+    for column, wanted in keys.items() if len(rows) else ():
         rows = rows[_holds(rows[column], wanted)]
     return rows
 
 
 def drop(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
     """Rows of which no column holds what is named; see :func:`pick`."""
-    for column, unwanted in keys.items():
+    for column, unwanted in keys.items() if len(rows) else ():
         rows = rows[~_holds(rows[column], unwanted)]
     return rows
 
@@ -73,8 +73,22 @@ def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
     )
 
 
+def furthest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of simulated rows those in distribution, at the end of the dial or turned to one distance.
+
+    All measured rows stay. ``part`` holds the distance as ``d=0.5``.
+    """
+    if rows.empty:
+        return rows
+    simulated = rows["data"] == "simulation"
+    last = rows["severity"] == rows["severity"].where(simulated).max()
+    return rows[~simulated | last | (rows["shift"] == "") | rows["part"].str.startswith("d=")]
+
+
 def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
     """Columns in a reader's words; what a mapping does not hold stays, a function makes a column."""
+    if rows.empty:
+        return rows
     made = {
         column: how(rows) if callable(how) else rows[column].map(lambda v, how=how: how.get(v, v))
         for column, how in names.items()
@@ -84,7 +98,7 @@ def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> 
 
 def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str, *axes: str,
             caption: str, digits: int = 4, **options: Any) -> Figure:  # fmt: skip
-    table = rows[show.split()].round(digits)
+    table = (rows[show.split()] if len(rows) else pd.DataFrame(columns=show.split())).round(digits)
     if "order" in options:  # names, or a column: of its categories, else of its appearance
         order = options["order"]
         order = table[order] if isinstance(order, str) else order
@@ -132,8 +146,8 @@ def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption
     """One line per ``index``, one column per value of ``columns``, named and ordered by ``names``.
 
     ``index`` may say how its columns are headed. ``cell`` is a column, or the digits of a value
-    with its interval. ``sort=False`` keeps the order in which lines came; ``words`` name an index
-    after the lines were sorted.
+    with its interval. ``sort=False`` keeps the order in which lines came, those of one value of the
+    first index together; ``words`` name an index after the lines were sorted.
     """
     if rows.empty:
         return Table(rows, caption)
@@ -142,6 +156,10 @@ def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption
         index=[*index], columns=columns, values="_cell", aggfunc="first", sort=sort, dropna=False
     )
     table = table.dropna(how="all")
+    if not sort:
+        parts = [part for _, part in rows.groupby(next(iter(index)), sort=False, dropna=False)]
+        lines = pd.concat(parts).set_index([*index]).index.unique()
+        table = table.reindex(lines[lines.isin(table.index)])
     if names is not None:
         table = table[[key for key in names if key in table]].rename(columns=names)
     table = name(table.rename_axis(None, axis=1).reset_index(), **words)

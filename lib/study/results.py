@@ -198,6 +198,8 @@ def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """One table as :func:`write` was given it, but for the digits: texts without apostrophes."""
+    if not path.read_text("utf-8").strip():
+        return pd.DataFrame()  # nothing was found that could stand in it
     table, cells = pd.read_csv(path), pd.read_csv(path, dtype=str, keep_default_na=False)
     texts = [c for c in table if c in TEXTS or not is_numeric_dtype(table[c])]
     return _change_texts(table.assign(**cells[texts].astype(object)), _without_apostrophe)

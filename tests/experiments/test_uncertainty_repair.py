@@ -2,13 +2,9 @@ import pytest
 
 from lib.experiments import (
     mpra_gc_ood,
-    repair_answer,
-    repair_page,
-    repair_page_labels,
     simulation_shifts,
 )
 from lib.experiments.uncertainty_repair import Config, run
-from lib.page.charts import Figure, Table
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store
@@ -64,31 +60,6 @@ def test_the_oracle_s_intervals_are_nominal_under_every_shift(found):
     rows = rows[(rows["data"] == "simulation") & (rows["metric"] == "picp_90") & (rows["by"] == "")]
     assert rows["oracle"].notna().all()
     assert rows["oracle"].to_numpy() == pytest.approx(0.9, abs=0.05)
-
-
-def test_page_is_made_of_the_tables(found):
-    tables, config = found
-    text = repair_answer.answer(tables, config).data
-    assert "not for conclusions" in text and "margin" not in text
-    figures = [
-        repair_page.coverage_figure(tables),
-        repair_page.assay_figure(tables),
-        repair_page.concept_figure(tables),
-        repair_page.decile_figure(tables),
-        repair_page_labels.budget_figure(tables),
-        repair_page_labels.score_figure(tables),
-    ]
-    shown = [
-        repair_page.guarantee_table(),
-        repair_page.cost_table(tables),
-        repair_page.weighted_table(tables, config),
-        repair_page.concept_table(tables, config),
-        repair_page_labels.budget_table(tables, config),
-        repair_page_labels.detection_table(tables),
-    ]
-    assert all(isinstance(item, Figure | Table) for item in figures + shown)
-    assert all(len(item._repr_html_()) < 300_000 for item in figures + shown)
-    assert len({figure.name for figure in figures}) == len(figures)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick", "full"])

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from lib.page.grammar import dots, drop, heat_map, listed, name, one, pick, say, wide
+from lib.page.grammar import dots, drop, furthest, heat_map, listed, name, one, pick, say, wide
 
 ROWS = pd.DataFrame(
     {
@@ -53,6 +53,37 @@ def test_without_rows_a_figure_says_what_was_not_asked_for_and_a_table_is_not_sh
     for figure in figures:
         assert "Not asked for: What one would see." in figure._repr_html_()
     assert wide(none, ["shift"], "metric", "c")._repr_html_() == ""
+
+
+def test_a_table_without_rows_may_lack_columns():
+    none = furthest(drop(pick(name(pd.DataFrame(), shift={"gc": "GC"}), shift="gc"), metric="rmse"))
+    assert none.empty and one(none, shift="gc") is None
+    assert "Not asked for" in dots("a", none, "shift value", "shift", **AXES)._repr_html_()
+    assert wide(none, ["shift"], "metric", "c").data.empty
+
+
+def test_the_furthest_of_each_simulated_shift_and_all_that_was_measured():
+    rows = pd.DataFrame(
+        {
+            "data": ["simulation"] * 4 + ["wtc11"],
+            "shift": ["", "gc", "gc", "effect_rewiring", "gc_tilt"],
+            "severity": [0.0, 0.5, 1.0, 0.6, 0.2],
+            "part": ["", "", "", "d=0.5", "+1 SD"],
+        }
+    )
+    assert furthest(rows).index.tolist() == [0, 2, 3, 4]
+
+
+def test_lines_of_a_wide_table_come_as_they_came():
+    rows = pd.DataFrame(
+        {"data": ["b", "a", "b"], "part": [3, 3, 1], "metric": "m", "value": [1.0, 2.0, 3.0]}
+    )
+    table = wide(rows, ["data", "part"], "metric", "c", cell="value", sort=False).data
+    assert table[["data", "part", "m"]].to_numpy().tolist() == [
+        ["b", 3, 1],
+        ["b", 1, 3],
+        ["a", 3, 2],
+    ]
 
 
 def test_a_wide_table_has_a_line_per_index_and_a_named_column_per_value():

@@ -104,6 +104,11 @@ def test_names_that_look_like_something_else_stay_names(tmp_path, name):
     assert set(bins["part"]) == {name}
 
 
+def test_a_table_that_holds_nothing_is_read_as_one(tmp_path):
+    results.write(tmp_path, "e", rows(), {"none": pd.DataFrame()}, {})
+    assert results.read_tables(tmp_path, "e")["none"].empty
+
+
 def test_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
     assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
