@@ -211,7 +211,7 @@ def judge_assays(
     for arm, own in zip(arms, units, strict=True):
         given: dict[str, Any] = {"data": arm.data, "split": arm.split}
         members = [next(done) for _ in own]
-        models = {f"member_{i:02d}": Stored(fit[1], fit[0].key) for i, fit in enumerate(members)}
+        models = {f"member_{i:02d}": Stored(fit.model, fit.unit.key) for i, fit in enumerate(members)}
         modules = own[0].modules
         known = given | {"model": models["member_00"], "motifs": known_motifs(arm.data.name)}
         jobs.append(Unit(recovery.known_unit, {"draws": config.draws}, known, modules))

@@ -3,7 +3,7 @@
 In: codes ``(n, L)`` uint8 or a FASTA file, of the length that the assay had. Out: mean and standard
 deviation of the measurement in the assay's unit, the latter also in its two parts. Each ensemble is
 one safetensors file beside this module, so an installed package finds it as a checkout does;
-:mod:`lib.experiments.export_ensembles` writes them. On the command line:
+``tools/export_ensembles.py`` writes them. On the command line:
 ``python -m lib.published wtc11 sequences.fa > forecasts.csv``.
 """
 

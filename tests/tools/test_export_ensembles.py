@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from lib import published
-from lib.data.splits import group_split
-from lib.experiments.published_ensembles import (
+from lib.experiments.assays import build_arms
+from lib.simulator import standin
+from lib.training.config import FitConfig
+from lib.training.fit import fit
+from tools.export_ensembles import (
     METRICS,
     Source,
     compare,
@@ -17,9 +20,6 @@ from lib.experiments.published_ensembles import (
     in_float32,
     path_of,
 )
-from lib.simulator import standin
-from lib.training.config import FitConfig
-from lib.training.fit import fit
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,14 @@ def test_data_fingerprints_are_those_of_the_run(root):
 
 def test_a_file_is_compared_with_what_it_came_from(monkeypatch):
     data = standin(400)
-    split = group_split(data.group, 0)
+    (arm,) = build_arms(data, ("group",), 0.8, (), 0)
+    split = arm.split
     train = data.take(split["train"])
     config = FitConfig(epochs=1, model_options={"channels": 4}, precision="float32")
     members = [fit(train.codes, train.activity, config=config) for _ in range(2)]
-    monkeypatch.setattr("lib.experiments.published_ensembles.INPUT", {"a": "stand-in"})
-    made = Source(data, split, members, np.empty(0), np.empty(0))
-    given = ensemble("a", made)
+    monkeypatch.setattr("tools.export_ensembles.INPUT", {"standin": "stand-in"})
+    made = Source(arm, members, np.empty(0), np.empty(0))
+    given = ensemble(made)
     right = given.predict(data.codes[split["test"]])
     made = made._replace(mean=right.mean + 0.1 * right.std, std=right.std)
     found = compare(given, made, draws=100).set_index(["condition", "metric"])["value"]

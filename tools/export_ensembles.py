@@ -1,9 +1,8 @@
-"""The ensembles that come with the package: made from the fits of notebook 02, measured by them.
+"""Writes the ensembles that come with the package, and the tables that say how good they are.
 
-In: :class:`Config`, which names assays and a split of notebook 02; fits that are not stored yet are
-computed. Out: ensembles for :mod:`lib.published`, and :class:`~lib.study.found.Tables`, in
-which the forecasts of the published files stand beside those of notebook 02.
-:mod:`lib.experiments.export_ensembles` writes both.
+In: the finished fits of notebook 02 on one split; those that are not stored yet are computed. Out:
+files for :mod:`lib.published`, and ``results/published_ensembles*``, in which the forecasts of the
+files stand beside those of notebook 02. Command line: ``python -m tools.export_ensembles``.
 """
 
 import hashlib
@@ -15,20 +14,21 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib import assays as mpra
 from lib import published
-from lib.data.dataset import FloatArray, SequenceDataset
-from lib.data.splits import Split, group_split
+from lib.data.dataset import FloatArray
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import GC_DATA, build_arms
-from lib.experiments.fits import fitting, forecast, predicting
+from lib.experiments.assays import GC_DATA, AssayArm, fit_arms
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
-from lib.study.config import ExperimentConfig, Names, Profile
+from lib.study import results, staleness
+from lib.study.config import ExperimentConfig, Names, Profile, repository_root
 from lib.study.found import Tables
-from lib.study.units import Store, run_units
-from lib.training.ensembles import combine
+from lib.study.report import publish_tables
+from lib.study.run import default_store
+from lib.study.source import module_hashes
+from lib.study.units import Store
 from lib.training.fitted import FittedModel
+from lib.training.units import network_of
 
 METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
 LICENCE = (
@@ -42,15 +42,7 @@ INPUT = {
 
 
 class Config(ExperimentConfig):
-    """Parameters of the export.
-
-    Attributes
-    ----------
-    assays : tuple of str
-        Names of :func:`lib.assays.names` that notebook 02 takes.
-    split_seed : int
-        Of the group split whose test part the files are measured on.
-    """
+    """Which assays of notebook 02, and the group split on whose test part files are measured."""
 
     experiment: ClassVar[str] = "published_ensembles"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"full": {}}
@@ -65,15 +57,13 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    data : SequenceDataset
-    split : Split
+    arm : AssayArm
     members : list of FittedModel
     mean, std : (n,) float arrays
         Forecast of the members as one, of the test part.
     """
 
-    data: SequenceDataset
-    split: Split
+    arm: AssayArm
     members: list[FittedModel]
     mean: FloatArray
     std: FloatArray
@@ -81,30 +71,29 @@ class Source(NamedTuple):
 
 def source(name: str, config: Config, store: Store) -> Source:
     """The finished fits of the group arm of notebook 02, and their forecast of the test part."""
-    asked = mpra_gc_ood.Config.create(profile="full", dataset=name)
-    data = mpra.load(name)
-    split = group_split(data.group, config.split_seed)
-    (arm,) = build_arms(data, ("group",), 0.8, (), config.split_seed)
-    fits = [fitting(own, data, split) for own in asked.design.settings(arm)]
-    done = run_units(fits, store, config.where, "fits")
-    asks = [predicting(fit, result) for fit, result in zip(fits, done, strict=True)]
-    found = [forecast(result) for result in run_units(asks, store, config.where, "forecasts")]
-    means, stds = (np.stack(values)[:, split["test"]] for values in zip(*found, strict=True))
-    together = combine(means, stds)
-    members = [FittedModel.from_arrays(result.arrays, result.meta) for result in done]
-    return Source(data, split, members, together.mean, together.std)
+    seeds = (config.split_seed,)
+    asked = mpra_gc_ood.Config.create(
+        profile="full", dataset=name, arm=["group"], split_seeds=seeds
+    )
+    design = asked.design
+    arms = design.build(mpra_gc_ood.load_data(asked))
+    (fitted,), _ = fit_arms(arms, design, store, config.where)
+    test = fitted.arm.split["test"]
+    members = [network_of(fit.model) for fit in fitted.fits]
+    return Source(fitted.arm, members, fitted.forecast.mean[test], fitted.forecast.std[test])
 
 
-def ensemble(name: str, made: Source) -> Ensemble:
+def ensemble(made: Source) -> Ensemble:
     """What is published of an assay."""
+    data = made.arm.data
     about = {
-        "unit": made.data.unit,
-        "input": INPUT[name],
-        "split_seed": made.split.seed,
-        "data_fingerprint": made.data.fingerprint,
+        "unit": data.unit,
+        "input": INPUT[data.name],
+        "split_seed": made.arm.split.seed,
+        "data_fingerprint": data.fingerprint,
         "licence": LICENCE,
     }
-    return Ensemble(name, made.members, about)
+    return Ensemble(data.name, made.members, about)
 
 
 def in_float32(given: Ensemble) -> Ensemble:
@@ -124,10 +113,9 @@ def measured(made: Source, mean: FloatArray, std: FloatArray, draws: int) -> pd.
     ``difference`` is the largest difference of two means, ``difference_std`` that of two standard
     deviations, in per cent of the standard deviation that notebook 02 predicts.
     """
-    test = made.split["test"]
-    columns = {"target": made.data.activity[test], "mean": mean, "std": std}
-    table = pd.DataFrame(columns | {"group": made.data.group[test]})
-    rows = evaluate(table, draws=draws, rng=np.random.default_rng(0))
+    data, test = made.arm.data, made.arm.split["test"]
+    columns = {"target": data.activity[test], "mean": mean, "std": std, "group": data.group[test]}
+    rows = evaluate(pd.DataFrame(columns), draws=draws, rng=np.random.default_rng(0))
     rows = rows[rows["metric"].isin(METRICS)].drop(columns="variance")
     apart = {"difference": mean - made.mean, "difference_std": std - made.std}
     more = [
@@ -145,14 +133,14 @@ def compare(given: Ensemble, made: Source, draws: int) -> pd.DataFrame:
     DataFrame
         Tidy; ``condition`` is ``notebook 02``, ``file`` or ``file in float32``.
     """
-    codes = made.data.codes[made.split["test"]]
+    codes = made.arm.data.codes[made.arm.split["test"]]
     forecasts = {"notebook 02": (made.mean, made.std)}
     for condition, asked in (("file", given), ("file in float32", in_float32(given))):
         found = asked.predict(codes)
         forecasts[condition] = found.mean, found.std
-    keys: dict[str, Any] = {"data": made.data.name, "split": "test", "severity": 0.0}
+    keys: dict[str, Any] = {"data": made.arm.data.name, "split": "test", "severity": 0.0}
     keys |= {"model": "cnn", "prior": "none", "uncertainty": "ensemble"}
-    keys["split_seed"] = made.split.seed
+    keys["split_seed"] = made.arm.split.seed
     tables = [
         measured(made, mean, std, draws).assign(**keys, condition=condition)
         for condition, (mean, std) in forecasts.items()
@@ -180,20 +168,31 @@ def contents(name: str) -> dict[str, Any]:
     }
 
 
-def run(config: Config, store: Store) -> Tables:
-    """Measure the published files against the fits they came from; writes nothing.
-
-    Raises
-    ------
-    ValueError
-        If an assay has no file yet.
-    """
-    made = {name: source(name, config, store) for name in config.assays}
-    rows = [compare(published.load(name), made[name], config.draws) for name in made]
-    return Tables.of(
+def main() -> None:
+    """Write the files, measure them and publish the tables."""
+    config = Config.create(run_folder="runs/full/results")
+    root = repository_root()
+    made = {name: source(name, config, default_store()) for name in config.assays}
+    for name, one in made.items():
+        published.write(ensemble(one), path_of(name))
+        print(f"wrote {path_of(name).relative_to(root)}")
+    rows = [compare(published.load(name), one, config.draws) for name, one in made.items()]
+    found = Tables.of(
         config,
         pd.concat(rows, ignore_index=True),
         {"files": pd.DataFrame([contents(name) for name in made])},
-        data={name: one.data.fingerprint for name, one in made.items()},
+        data={name: one.arm.data.fingerprint for name, one in made.items()},
         counts={"fits": sum(len(one.members) for one in made.values())},
     )
+    entry = found.entry | {
+        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config_hash": config.hash,
+        "sources": module_hashes(mpra_gc_ood.__name__),
+    }
+    results.write(config.folder, config.experiment, found.rows, found.tables, entry)
+    publish_tables(config.folder, root / "results", config.experiment)
+    staleness.record_files(root, config.experiment)
+
+
+if __name__ == "__main__":
+    main()
