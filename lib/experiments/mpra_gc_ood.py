@@ -44,7 +44,6 @@ from lib.experiments.gc_tables import (
     predicted_measured,
 )
 from lib.experiments.scoring import Scored, combine, score_all
-from lib.experiments.tuning import tuned
 from lib.models.baselines import constant_sigma
 from lib.study.config import (
     AnyNames,
@@ -58,7 +57,7 @@ from lib.study.config import (
 )
 from lib.study.found import Tables
 from lib.study.units import Store, run_fits, run_units
-from lib.training.config import FitConfig
+from lib.training.config import FitConfig, tuned
 from lib.training.units import Forecast
 
 # What is published of each forecast, and of these what is published of every single split too.

@@ -133,14 +133,3 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
     ]
     table = pd.DataFrame([row for row in rows if row])
     return table.rename(columns={"n": "worlds"}).drop(columns="df")
-
-
-def effect_row(name: str, by_world: pd.Series, *, log: bool, **keys: Any) -> dict[str, Any]:
-    row = effect(name, by_world, log=log, **keys)
-    row["worlds"] = row.pop("n")
-    del row["df"]
-    return row
-
-
-def cell_name(condition: Any) -> str:
-    return str(condition.cell)

@@ -86,16 +86,11 @@ PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, *PLACEBOS)
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted and whose width is matched
 
 # Small, so that a grid of priors, worlds and shifts stays within an hour.
+_STEM: Final = {"channels": 16, "kernels": [9, 9]}
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "reference_cnn": {"channels": 32},
-    "bilstm": {"channels": 16, "kernels": [9, 9], "pools": [2, 4], "units": 32},
-    "transformer": {
-        "channels": 16,
-        "kernels": [9, 9],
-        "pools": [4, 4],
-        "width": 48,
-        "depth": 1,
-    },
+    "bilstm": _STEM | {"pools": [2, 4], "units": 32},
+    "transformer": _STEM | {"pools": [4, 4], "width": 48, "depth": 1},
 }
 FEWEST_STEPS, MOST_EPOCHS = 1000, 100
 HIDDEN = 64  # of the head, see lib.models.heads
@@ -154,23 +149,10 @@ def motif_set(prior: str, world: World) -> tuple[PWM, ...]:
 
 
 def prior_features(prior: str, codes: Codes, world: World | None = None) -> Features:
-    """Features of a prior that is no placebo.
+    """Features of a prior that is no placebo; those made of motifs need a world.
 
     ``motif_true`` are the generator's own responses, an upper bound; every other motif prior goes
     through :func:`lib.motifs.priors.motif_features`.
-
-    Parameters
-    ----------
-    prior : str
-    codes : (n, L) uint8 array
-    world : World, optional
-        Needed by motif priors.
-
-    Raises
-    ------
-    ValueError
-        For an unknown prior, a motif prior without a world, features that are constant or not
-        finite.
     """
     if prior in COMPOSITION:
         return check_prior(COMPOSITION[prior](codes), prior)

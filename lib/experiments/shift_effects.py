@@ -64,20 +64,10 @@ def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def beyond_gc(
     ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArray
 ) -> tuple[float, bool]:
-    """A shift's coverage drop beyond that of a GC shift at equal excess RMSE.
+    """A shift's coverage drop beyond that of a GC shift of growing severity at equal excess RMSE.
 
-    Parameters
-    ----------
-    ratio, drop : float
-        RMSE over that in distribution, coverage lost.
-    gc_ratio, gc_drop : (s,) arrays
-        The same of the GC shift at growing severity.
-
-    Returns
-    -------
-    float, bool
-        The difference, and whether the GC shift never reaches the ratio. Its drop is then
-        extrapolated in proportion to the excess, or taken at its largest where it has no excess.
+    Also whether the GC shift never reaches the ratio. Its drop is then extrapolated in proportion
+    to the excess, or taken at its largest where it has no excess.
 
     Examples
     --------
@@ -125,10 +115,7 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def fit_table(values: pd.DataFrame) -> pd.DataFrame:
-    """One row per network trained in distribution: what a test set shows, and what rewiring does.
-
-    Columns ``world, model, n_train, nll, picp_90, shifted_picp_90, drop``.
-    """
+    """One row per network trained in distribution: what a test set shows, and what rewiring does."""
     single = values[(values["uncertainty"] == "single")]
     single = single[~single["model"].isin(SIMULATED_BASELINES)]
     home = single[(single["split"] == "test") & (single["condition"] == "")]

@@ -270,20 +270,7 @@ def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, forecast, score.
-
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished units lie; a killed run resumes from it.
-
-    Returns
-    -------
-    Tables
-        With ``effects``, ``severities``, ``dials``, ``coverage_by``, ``fits`` and, of simulated
-        beside real, ``realism``, ``histogram``, ``variance``, ``learning``.
-    """
+    """Fit, forecast, score; a killed run resumes from the store."""
     judged, counts = judge_all(config, store)
     measured, values = severities(config, store), judged["values"]
     tables = {

@@ -268,20 +268,7 @@ def world_rows(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, forecast, score.
-
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished units lie; a killed run resumes from it.
-
-    Returns
-    -------
-    Tables
-        With ``effects`` (contrasts over worlds) and ``assay_effects`` (over splits). The rows'
-        column ``entry`` says how a prior enters.
-    """
+    """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
     values, counts = judge_worlds(config, store)
     told = assay_plan(config)
     units = [fitting_told(one, config.assay_epochs, config.device) for one in told]

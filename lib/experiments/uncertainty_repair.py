@@ -21,7 +21,6 @@ from lib.experiments.mpra_gc_ood import load_data
 from lib.experiments.repair_measures import Settings, repair_arm, repair_world
 from lib.experiments.repairs import LEVEL
 from lib.experiments.scoring import side_by_side
-from lib.experiments.tuning import tuned
 from lib.experiments.worlds import (
     Arm,
     Condition,
@@ -35,6 +34,7 @@ from lib.simulator.anchors import digest
 from lib.study.config import Names, Numbers, Seeds
 from lib.study.found import Tables
 from lib.study.units import Store, run_fits
+from lib.training.config import tuned
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),

@@ -39,16 +39,9 @@ TRAIN_SEED, TEST_SEED = 1, 2
 
 @dataclass(frozen=True)
 class Condition:
-    """A shift at a severity; ``Condition()`` is in distribution.
+    """A shift, as of :class:`lib.simulator.Shift`, at a severity; in distribution without one.
 
-    Attributes
-    ----------
-    shift, option : str
-        As for :class:`lib.simulator.Shift`; empty in distribution.
-    severity : float
-        On the shift's dial.
-    distance : float
-        Above 0: the measured distance d that a concept shift reaches; its dial is found per world.
+    ``distance`` above 0 is the measured d that a concept shift reaches; its dial is found per world.
     """
 
     shift: str = ""
@@ -99,18 +92,9 @@ class Condition:
 class Arm:
     """A network with the law and the size of its training sample.
 
-    Attributes
-    ----------
-    world_seed : int
-    model : str
-    size : int
-        Training elements.
-    law : Condition
-        Training law; ``Condition()`` is in distribution.
-    prior, entry : str
-        What the network knows beforehand and how it is told, see :mod:`lib.experiments.priors`.
-    misspecified : bool
-        The world has a DNA-shape term that no motif explains.
+    ``prior`` and ``entry`` are what it knows beforehand and how it is told
+    (:mod:`lib.experiments.priors`); a misspecified world has a DNA-shape term that no motif
+    explains.
     """
 
     world_seed: int
@@ -164,15 +148,7 @@ class Sizes:
 
 
 class WorldConfig(ExperimentConfig):
-    """How networks are trained in a world; checks shifts, severities and models where there are.
-
-    Attributes
-    ----------
-    n_train, n_validation, n_calibration : int
-        Elements per part of a world.
-    epochs : int
-        Of a network in a world.
-    """
+    """Elements per part of a world; checks shifts, severities and models where there are."""
 
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
     n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
@@ -199,13 +175,7 @@ class WorldConfig(ExperimentConfig):
 
 
 class TestedWorldConfig(WorldConfig):
-    """With a test part of its own.
-
-    Attributes
-    ----------
-    n_test : int
-        Elements of the test part.
-    """
+    """With a test part of its own."""
 
     n_test: int = Field(default=10_000, ge=200, le=1_000_000)
 
@@ -258,14 +228,7 @@ def fit_arm(arm: Arm, config: Any) -> Unit:
 class Judge:
     """A fitted network, several or none, in its world: what a measure is given.
 
-    Attributes
-    ----------
-    arm, conditions, sizes
-        As for :func:`judging`.
-    settings : dict
-        Further keywords of :func:`judging`.
-    stored : dict of str to Stored
-        The finished fits by name.
+    Its attributes are what :func:`judging` was given; ``stored`` are the finished fits by name.
     """
 
     def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Stored]) -> None:
@@ -348,17 +311,8 @@ def judging(
 ) -> Unit:
     """The unit that judges finished fits of a world under every condition.
 
-    Parameters
-    ----------
-    arm : Arm
-    conditions : sequence of Condition
-    sizes : Sizes
-    measures : sequence of functions
-        See the head of this module.
-    fits : mapping of str to (Unit, Result), optional
-        By name; the arm's own network is ``model``.
-    **settings
-        JSON-able; what the measures need to know besides.
+    Of ``fits`` by name the arm's own network is ``model``; ``settings`` are plain values that the
+    measures need to know besides.
     """
     config = {
         "arm": asdict(arm),

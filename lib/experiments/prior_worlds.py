@@ -1,1 +1,0 @@
-MAIN_MODEL = "reference_cnn"
