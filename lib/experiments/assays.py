@@ -51,14 +51,8 @@ def load_assays(
 ) -> list[SequenceDataset]:
     """Assays by name, comma-separated; ``standin`` is a simulated one.
 
-    ``default`` takes the given names, or the stand-in where their files cannot be had.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
-    lib.assays.DataUnavailable
-        If a data set asked for by name cannot be had.
+    ``default`` takes the given names, or the stand-in where their files cannot be had; a name that
+    is asked for and cannot be had is an error.
     """
     names: Sequence[str] = [name.strip() for name in dataset.split(",")]
     if names == ["default"]:
@@ -72,13 +66,8 @@ def load_assays(
 class AssayPart:
     """Rows on which an arm is judged, with what its result rows say of them.
 
-    Attributes
-    ----------
-    split, shift, condition : str
-        ``shift`` is empty in distribution.
-    rows : (m,) int64 array
-    severity : float
-        The measured shift of the mean GC, in standard deviations.
+    ``shift`` is empty in distribution; ``severity`` is the measured shift of the mean GC, in
+    standard deviations.
     """
 
     split: str
@@ -202,24 +191,10 @@ def build_arms(
     tilts: Sequence[float],
     split_seed: int,
 ) -> list[AssayArm]:
-    """The wanted arms of one split seed; those that an assay does not allow are left out.
+    """The wanted arms (out of :data:`ARMS`) that an assay allows, of one split seed.
 
-    Parameters
-    ----------
-    data : SequenceDataset
-    wanted : sequence of str
-        Out of :data:`ARMS`. ``tilt`` resamples the test part of ``group`` and costs no fit;
-        ``tail`` brings ``placebo`` with it.
-    quantile : float
-        Share of the elements inside a tail split.
-    tilts : sequence of float
-        Shifts of the mean GC, in standard deviations of the test part.
-    split_seed : int
-
-    Raises
-    ------
-    ValueError
-        If a split leaves a part empty or a group is too large, see :mod:`lib.data.splits`.
+    ``tilt`` resamples the test part of ``group`` by ``tilts``, in its standard deviations of GC,
+    and costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it.
     """
     arms = []
     if {"group", "tilt"} & set(wanted):
@@ -242,20 +217,10 @@ def build_arms(
 
 @dataclass(frozen=True)
 class Design:
-    """Which splits are made, and which networks are fitted on each.
+    """Which splits are made (see :func:`build_arms`), and which networks are fitted on each.
 
-    Attributes
-    ----------
-    arms : tuple of str
-        As for :func:`build_arms`, and so ``quantile`` and ``tilts``.
-    split_seeds : tuple of int
-        Repeats of every split.
-    fit : FitConfig
-        Of every network, but for its seed and its strands.
-    seeds : tuple of int
-        Networks of the group arm.
-    members : int
-        Of these, how many on every other arm.
+    ``fit`` holds for every network but for its seed and its strands; ``seeds`` are those of the
+    group arm, ``members`` of them stand on every other arm.
     """
 
     arms: tuple[str, ...]

@@ -211,9 +211,10 @@ def judge_assays(
     for arm, own in zip(arms, units, strict=True):
         given: dict[str, Any] = {"data": arm.data, "split": arm.split}
         members = [next(done) for _ in own]
-        models = {f"member_{i:02d}": Stored(fit.model, fit.unit.key) for i, fit in enumerate(members)}
+        stored = [Stored(fit.model, fit.unit.key) for fit in members]
+        models = {f"member_{i:02d}": model for i, model in enumerate(stored)}
         modules = own[0].modules
-        known = given | {"model": models["member_00"], "motifs": known_motifs(arm.data.name)}
+        known = given | {"model": stored[0], "motifs": known_motifs(arm.data.name)}
         jobs.append(Unit(recovery.known_unit, {"draws": config.draws}, known, modules))
         if len(members) > 1:
             jobs.append(Unit(recovery.members_unit, {}, given | models, modules))
@@ -298,18 +299,9 @@ def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
 def run(config: Config, store: Store) -> Tables:
     """Score finished networks.
 
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished units lie; a killed run resumes from it.
-
-    Returns
-    -------
-    Tables
-        With ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated
-        elements, position by position), ``known_motifs`` and ``known_profiles`` (assays). The rows
-        are areas by method in the column ``bin``, probes by motif, agreement between networks.
+    Tables: ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated
+    elements, position by position), ``known_motifs`` and ``known_profiles`` (assays). The rows are
+    areas by method in the column ``bin``, probes by motif, agreement between networks.
     """
     worlds, counts = judge_worlds(config, store)
     data = load_data(config)

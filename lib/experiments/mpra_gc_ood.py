@@ -294,7 +294,7 @@ def _publishable(scores: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Of predicted beside measured activity: shift and split of a part, the interval of its mean."""
+    """Predicted beside measured activity, with shift and split, and the interval of the mean."""
     table = tables["predicted_measured"]
     half = 1.96 * table["measured_sd"] / table["n"] ** 0.5
     shift = table["part"].str.extract(r"^(\w+) ")[0].fillna("")
@@ -306,16 +306,7 @@ def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score.
 
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished fits lie; a killed run resumes from it.
-
-    Returns
-    -------
-    Tables
-        With ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
+    Tables: ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
     """
     data = load_data(config)
     design = config.design

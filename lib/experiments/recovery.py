@@ -61,17 +61,10 @@ PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class Sites(NamedTuple):
-    """Where the truth lies.
+    """Where the truth lies, (n, L) each.
 
-    Attributes
-    ----------
-    codes : (n, L) uint8 array
-    sites : (n, L) bool array
-        In a planted site of a motif that acts.
-    masked : (n, L) bool array
-        In a site that stands there by chance, or a planted one whose motif does not act.
-    table : DataFrame
-        ``element, motif, start, end, strand`` of the planted sites of motifs that act.
+    ``sites``: in a planted site of a motif that acts, as ``table`` lists them. ``masked``: in a
+    site that stands there by chance, or a planted one whose motif does not act.
     """
 
     codes: Codes
@@ -144,14 +137,9 @@ def untrained(model: FittedModel) -> FittedModel:
 
 
 def probe(embedding: FloatArray, occupancy: FloatArray, parts: Sequence[IndexArray]) -> FloatArray:
-    """R² of a linear probe for each motif's response, on the third part, ``(m,)``.
+    """R² of a linear probe for each motif's response ``(n, m)``, on the third part, ``(m,)``.
 
-    Parameters
-    ----------
-    embedding : (n, d) array
-    occupancy : (n, m) array
-    parts : three int arrays
-        Rows to fit on, to choose the penalty on, and to judge on.
+    ``parts`` are the rows to fit on, to choose the penalty on, and to judge on.
     """
     train, validation, test = parts
     found = []
@@ -186,13 +174,9 @@ def warning_signs(
 ) -> pd.DataFrame:
     """How far networks agree on an element, and what their disagreement says of the error.
 
-    Returns
-    -------
-    DataFrame
-        ``metric, value``. ``agreement``: mean over elements of the correlation between the
-        networks' scores. ``disagreement_error``: rank correlation of its negative with the error
-        of the networks' mean. ``spread_error``: the same of the s.d. of their forecasts, which
-        costs no gradient.
+    ``agreement``: mean over elements of the correlation between the networks' scores.
+    ``disagreement_error``: rank correlation of its negative with the error of the networks' mean.
+    ``spread_error``: the same of the s.d. of their forecasts, which costs no gradient.
     """
     means = np.stack([predict(network, codes)[0] for network in networks])
     agreed = agreement([gradient_input(network, codes) for network in networks])
@@ -249,15 +233,8 @@ def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: in
     """Mean score of each letter at each position of a motif, over its hits, ``(4, width)``.
 
     Hits on the reverse strand are turned round. What rests on fewer than :data:`LEAST_SITES` hits
-    is 0, so that no value is one element's.
-
-    Parameters
-    ----------
-    scores : (n, L) float array
-    codes : (n, L) uint8 array
-    hits : DataFrame
-        ``element, start, strand``; no window with an N.
-    width : int
+    is 0, so that no value is one element's. ``hits`` has ``element, start, strand``; no window with
+    an N.
     """
     place = hits["start"].to_numpy()[:, None] + np.arange(width)  # (hits, width)
     element = hits["element"].to_numpy()[:, None]
@@ -276,14 +253,7 @@ def enrichment(
 ) -> tuple[float, float]:
     """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
 
-    Parameters
-    ----------
-    scores : (n, L) float array
-    hits, control : (n, L) arrays
-        Positions, or how often each counts.
-    group : (n,) labels
-        Resampled by the bootstrap.
-    draws : int
+    ``hits`` and ``control`` (n, L) say how often a position counts; groups are resampled.
     """
     sides = [part for where in (hits, control) for part in (np.abs(scores) * where, where)]
     columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)

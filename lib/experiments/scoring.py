@@ -27,22 +27,11 @@ _AVERAGED: Final = ("value", "variance", "oracle", "n", "n_train", "severity")
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One forecast to score.
+    """One forecast to score: of n elements, by a model that was trained on ``n_train``.
 
-    Attributes
-    ----------
-    keys : mapping of str to value
-        Columns of its rows: ``data, split, shift, … , model, uncertainty, split_seed, seed``.
-    mean, std, target : (n,) float arrays
-    group : (n,) int array
-    n_train : int
-        Elements the model was trained on.
-    climatology : (float, float)
-        Mean and standard deviation of the training targets: the forecast that skill is against.
-    by : mapping of str to (n,) array
-        Labels for conditional rows.
-    oracle : (mean, std) or None
-        The true forecast, where the assay is simulated.
+    ``keys`` are columns of its rows; ``climatology`` is mean and standard deviation of the training
+    targets, the forecast that skill is against; ``by`` labels elements for conditional rows;
+    ``oracle`` is the true forecast (mean, std) where the assay is simulated.
     """
 
     keys: Mapping[str, Hashable]
@@ -96,19 +85,10 @@ def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def combine(rows: pd.DataFrame) -> pd.DataFrame:
-    """Combine the rows of single splits over splits.
+    """Rows of :func:`score` over splits: one per key without :data:`REPEATS`.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of :func:`score`, stacked; ``split_seed`` names the split, ``seed`` the fit within it.
-
-    Returns
-    -------
-    DataFrame
-        One row per key without :data:`REPEATS`; ``n`` is the mean size of the part, ``splits`` the
-        number of splits. For one split the interval is the bootstrap's percentiles, which say more
-        than its variance does.
+    ``n`` is the mean size of the part, ``splits`` the number of splits. For one split the interval
+    is the bootstrap's percentiles, which say more than its variance does.
     """
     values = {*_AVERAGED, "lower", "upper", *REPEATS}
     keys = [column for column in rows.columns if column not in values]
@@ -127,21 +107,10 @@ def combine(rows: pd.DataFrame) -> pd.DataFrame:
 def contrast(
     left: pd.DataFrame, right: pd.DataFrame, scales: Mapping[str, str], *, match: Sequence[str]
 ) -> pd.DataFrame:
-    """Differences or ratios of two conditions, paired by split.
+    """Differences or ratios of two conditions, rows of :func:`score`, paired by split.
 
-    Parameters
-    ----------
-    left, right : DataFrame
-        Overall rows of :func:`score`.
-    scales : mapping of str to str
-        ``difference`` or ``ratio`` by metric; ratios are formed and pooled on the log scale.
-    match : sequence of str
-        Keys that both sides share, such as ``data, model, uncertainty``.
-
-    Returns
-    -------
-    DataFrame
-        ``match``, ``metric, scale, value, lower, upper, n, splits``.
+    ``scales`` says which by metric; ratios are formed and pooled as logarithms. ``match`` are the
+    keys that both sides share, such as ``data, model, uncertainty``.
     """
     keys = [*match, "metric"]
     sides = [
