@@ -4,7 +4,7 @@
 it.
 """
 
-from lib.simulator.assay import RELIABILITY, Assay, Batch
+from lib.simulator.assay import Assay, Batch
 from lib.simulator.programs import CELL_TYPES, World, draw_world
 from lib.simulator.sample import assay_codes, planted_sites, simulate
 from lib.simulator.shifts import SEVERITIES, SHIFTS, Shift, dial_table
@@ -12,7 +12,6 @@ from lib.simulator.standin import standin
 
 __all__ = [
     "CELL_TYPES",
-    "RELIABILITY",
     "SEVERITIES",
     "SHIFTS",
     "Assay",

@@ -6,7 +6,7 @@ strand.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -41,8 +41,6 @@ class SequenceLaw:
     pairs : tuple of (int, int)
         Motifs planted together, the second within ``WIDEST_GAP`` nucleotides downstream of the
         first, in either relative orientation.
-    order : int
-        Letters of context in the background, 0 to 2.
     units_mean : float
         Mean of the Poisson number of units per element, before the cap of ``MAX_UNITS``.
     pair_share : float
@@ -57,15 +55,12 @@ class SequenceLaw:
     length: int
     motifs: tuple[PWM, ...]
     pairs: tuple[tuple[int, int], ...] = ()
-    order: int = 1
     units_mean: float = 1.8
     pair_share: float = 0.3
     gc_tilt: float = 0.0
     gc_neutral: bool = False
 
     def __post_init__(self) -> None:
-        if self.order not in (0, 1, 2):
-            raise ValueError(f"order is {self.order}; the background's order is 0, 1 or 2")
         if not self.units_mean >= 0:
             raise ValueError(f"units_mean is {self.units_mean}; it must be at least 0")
         if not 0 <= self.pair_share <= 1:
@@ -115,21 +110,17 @@ def gc_tilt_for(mean_shift: float) -> float:
     return (low + high) / 2
 
 
-@lru_cache(maxsize=4)
-def transition_thresholds(order: int) -> FloatArray:
-    """Cumulative probabilities of A, C, G given the context, for every GC of the grid.
+@cache
+def transition_thresholds() -> FloatArray:
+    """Cumulative probabilities of A, C, G given the letter before, for every GC of the grid.
 
     Returns
     -------
-    (g, 4**order, 3) float64 array
+    (g, 4, 3) float64 array
         The chain's stationary GC equals the grid's value; the composition that achieves this given
         the anchored odds is found by bisection.
     """
-    odds = np.ones((1, 4))
-    if order >= 1:
-        odds = np.array(ANCHORS["dinucleotide_odds"])
-    if order == 2:
-        odds = (odds[None] * np.array(ANCHORS["trinucleotide_odds"])).reshape(16, 4)
+    odds = np.array(ANCHORS["dinucleotide_odds"])
     low, high = np.zeros(len(GC_GRID)), np.ones(len(GC_GRID))
     for _ in range(40):
         share = (low + high) / 2
@@ -147,16 +138,10 @@ def _transitions(odds: FloatArray, share: FloatArray) -> FloatArray:
 
 
 def _stationary_gc(transitions: FloatArray) -> FloatArray:
-    grid, contexts, _ = transitions.shape
-    state = np.full((grid, contexts), 1 / contexts)
-    for _ in range(50):
-        joint = state[:, :, None] * transitions  # (g, context, letter)
-        if contexts == 16:
-            state = joint.reshape(grid, 4, 16).sum(axis=1)
-        elif contexts == 4:
-            state = joint.sum(axis=1)
-    letters = (state[:, :, None] * transitions).sum(axis=1)
-    return np.asarray(letters[:, 1] + letters[:, 2])
+    state = np.full(transitions.shape[:2], 1 / 4)  # (g, letter)
+    for _ in range(51):
+        state = (state[:, :, None] * transitions).sum(axis=1)
+    return np.asarray(state[:, 1] + state[:, 2])
 
 
 def draw(
@@ -174,7 +159,7 @@ def draw(
     cumulative = np.cumsum(gc_probabilities(0.0 if law.gc_neutral else law.gc_tilt))
     bins = np.searchsorted(cumulative, gc_rng.random(n) * cumulative[-1], side="right")
     codes = np.empty((n, law.length), np.uint8)
-    _background(codes, bins, transition_thresholds(law.order), letter_rng)
+    _background(codes, bins, transition_thresholds(), letter_rng)
     sites = np.empty((n * 2 * MAX_UNITS, 4), np.int32)
     pairs = np.array(law.pairs, np.int64).reshape(-1, 2)
     cumulative_pwms, widths = _cumulative_pwms(law.motifs)
@@ -198,13 +183,11 @@ def _letter(thresholds, u):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _background(codes, bins, thresholds, rng):  # type: ignore[no-untyped-def]
-    contexts = thresholds.shape[1]
     for element in range(codes.shape[0]):
         own = thresholds[bins[element]]
-        state = 0
+        letter = 0
         for position in range(-BURN_IN, codes.shape[1]):
-            letter = _letter(own[state], rng.random())
-            state = (state * 4 + letter) % contexts
+            letter = _letter(own[letter], rng.random())
             if position >= 0:
                 codes[element, position] = letter
 

@@ -89,7 +89,6 @@ def draw_world(
     cell_type: str = "hepg2_like",
     *,
     length: int = ANCHORS["length"],
-    order: int = 1,
     misspecified: bool = False,
 ) -> World:
     """Draw a world.
@@ -101,8 +100,6 @@ def draw_world(
         One of ``CELL_TYPES``.
     length : int
         Nucleotides per element.
-    order : int
-        Markov order of the background, 0 to 2.
     misspecified : bool
         Add a DNA-shape term that owns a quarter of the variance and that no motif explains.
 
@@ -122,7 +119,7 @@ def draw_world(
     rng = np.random.default_rng([world_seed, 0])
     order_of_pairs = rng.permutation(len(motifs))[: 2 * PAIRS].reshape(PAIRS, 2)
     pairs = tuple((int(a), int(b)) for a, b in order_of_pairs)
-    sequence = SequenceLaw(length, motifs, pairs, order)
+    sequence = SequenceLaw(length, motifs, pairs)
     gaps = rng.integers(2, 11, PAIRS).astype(np.float64)
     same = rng.integers(0, 2, PAIRS).astype(np.float64)
     steps = _draw_steps(rng) if misspecified else None

@@ -5,9 +5,9 @@ Elements are made in blocks of fixed size, each from generators of its own, so t
 neither on the number of workers nor on how many elements follow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,8 +62,7 @@ def simulate(
     -------
     SequenceDataset
         ``metadata``: n_sites, depth, batch, gc, gc_law (the background's GC the element was drawn
-        at); in count mode also dna and rna (counts, all replicates), and ``noise_std`` is the
-        standard error over replicates. ``truth``: f, and the mean and s.d. of the measurement.
+        at). ``truth``: f, and the mean and s.d. of the measurement.
 
     Raises
     ------
@@ -206,28 +205,17 @@ def _assay_block(codes: Codes, law: Law, rng: np.random.Generator) -> _Block:
 
 def _cut(block: _Block, size: int) -> _Block:
     """The first rows of a whole block: what comes first never depends on what follows."""
-    measured = _each_part([block.measured], lambda parts: parts[0][:size])
+    measured = Measurement(*(values[:size] for values in block.measured))
     return _Block(block.activity[:size], measured, block.metadata[:size])
-
-
-def _each_part(
-    blocks: Sequence[Measurement], function: Callable[[Sequence[Any]], Any]
-) -> Measurement:
-    """Apply a function to each field of some measurements; a field that is None stays so."""
-    fields: Any = (
-        None if parts[0] is None else function(parts) for parts in zip(*blocks, strict=True)
-    )
-    return Measurement(*fields)
 
 
 def _dataset(
     codes: Codes, blocks: list[_Block], features: Sequence[str], name: str
 ) -> SequenceDataset:
-    measured = _each_part([block.measured for block in blocks], np.concatenate)
+    parts = zip(*(block.measured for block in blocks), strict=True)
+    measured = Measurement(*(np.concatenate(values) for values in parts))
     metadata = pd.concat([block.metadata for block in blocks], ignore_index=True)
     metadata["depth"], metadata["batch"] = measured.depth, measured.batch
-    if measured.dna is not None and measured.rna is not None:
-        metadata["dna"], metadata["rna"] = measured.dna, measured.rna.sum(axis=1)
     log_depth = np.log(measured.depth / ANCHORS["depth_median"]) / ANCHORS["depth_log_sd"]
     columns = {"depth": log_depth.astype(np.float32)}
     return SequenceDataset(
@@ -235,7 +223,6 @@ def _dataset(
         codes=codes,
         activity=measured.value,
         group=np.arange(len(codes)),
-        noise_std=measured.replicate_std,
         features=np.stack([columns[f] for f in features], axis=1) if features else None,
         metadata=metadata,
         truth=Truth(

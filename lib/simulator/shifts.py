@@ -268,8 +268,6 @@ def _batch(law: Law, world: World, shift: Shift) -> Law:
 
 
 def _noise(law: Law, world: World, shift: Shift) -> Law:
-    if law.assay.mode == "counts":
-        raise ValueError("noise acts on the gaussian mode; in count mode take the shift depth")
     share = law.assay.noise_share
     share += shift.severity * max(NOISE_LIMIT - share, 0.0)
     return law._replace(assay=replace(law.assay, reliability=1 - share))

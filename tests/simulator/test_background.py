@@ -14,7 +14,6 @@ from lib.simulator.background import (
     draw,
     gc_probabilities,
     gc_tilt_for,
-    transition_thresholds,
 )
 
 MOTIFS = jaspar(["FOXA1", "SP1", "REST"])
@@ -33,9 +32,8 @@ def test_gc_quantiles_are_those_of_wtc11(world):
     )
 
 
-@pytest.mark.parametrize("order", [0, 1, 2])
-def test_background_has_the_gc_it_was_drawn_at(order):
-    drawn = sample(SequenceLaw(200, MOTIFS, order=order, units_mean=0.0))
+def test_background_has_the_gc_it_was_drawn_at():
+    drawn = sample(SequenceLaw(200, MOTIFS, units_mean=0.0))
     assert len(drawn.sites) == 0
     # 800,000 letters
     assert gc_content(drawn.codes).mean() == pytest.approx(drawn.gc_law.mean(), abs=0.002)
@@ -43,22 +41,13 @@ def test_background_has_the_gc_it_was_drawn_at(order):
     assert slope == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize("order", [1, 2])
-def test_background_lacks_cpg_as_the_anchor_says(order):
-    codes = sample(SequenceLaw(200, MOTIFS, order=order, units_mean=0.0)).codes.astype(int)
+def test_background_lacks_cpg_as_the_anchor_says():
+    codes = sample(SequenceLaw(200, MOTIFS, units_mean=0.0)).codes.astype(int)
     pair = np.bincount((codes[:, :-1] * 4 + codes[:, 1:]).ravel(), minlength=16) / codes[:, 1:].size
     letter = np.bincount(codes.ravel(), minlength=4) / codes.size
     odds = pair.reshape(4, 4) / np.outer(letter, letter)
     assert odds[1, 2] == pytest.approx(ANCHORS["dinucleotide_odds"][1][2], abs=0.1)
     assert odds[1, 2] < 0.55 < odds[2, 1]
-
-
-def test_order_zero_has_independent_letters():
-    thresholds = transition_thresholds(0)
-    assert thresholds.shape == (len(GC_GRID), 1, 3)
-    # P(A), P(A or C), P(not T) at GC g: (1 - g)/2, 1/2, (1 + g)/2
-    expected = np.stack([(1 - GC_GRID) / 2, np.full_like(GC_GRID, 0.5), (1 + GC_GRID) / 2], axis=1)
-    assert thresholds[:, 0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_tilt_moves_the_mean_as_asked_on_the_same_support():
@@ -128,7 +117,6 @@ class TestPlanting:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"order": 3}, "order is 3"),
         ({"units_mean": -1.0}, "units_mean is -1"),
         ({"units_mean": np.nan}, "units_mean is nan"),
         ({"pair_share": 1.5}, "pair_share is 1.5"),

@@ -82,13 +82,6 @@ def test_noise_can_be_raised_everywhere_or_at_test_alone(world):
     assert error / (error + noisy.truth.activity.var()) == pytest.approx(0.8, abs=0.02)
 
 
-def test_count_mode_carries_counts_and_their_error(world):
-    data = simulate(world, 300, 1, assay=Assay(mode="counts"))
-    assert {"dna", "rna"} <= set(data.metadata.columns)
-    assert (data.noise_std > 0).all()
-    assert (data.codes == simulate(world, 300, 1).codes).all()
-
-
 def test_given_sequences_are_measured(world):
     codes = world.reference[:200]
     one, two = (assay_codes(world, codes, seed) for seed in (1, 2))

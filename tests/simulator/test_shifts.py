@@ -243,10 +243,6 @@ class TestTechnical:
             law = apply(Shift("noise", severity), world, assay)
             assert law.assay.noise_share == pytest.approx(share)
 
-    def test_noise_refuses_the_count_mode(self, world):
-        with pytest.raises(ValueError, match="take the shift depth"):
-            apply(Shift("noise", 0.5), world, Assay(mode="counts"))
-
     def test_depth_falls_sixteenfold(self, world):
         plain, data = simulate(world, 300, 4), simulate(world, 300, 4, shift=Shift("depth", 1.0))
         ratio = plain.metadata["depth"] / data.metadata["depth"]
