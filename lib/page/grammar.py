@@ -50,6 +50,11 @@ def _holds(cells: pd.Series, wanted: Any) -> pd.Series:
     return cells.isin(list(wanted))
 
 
+def has(*words: str) -> Callable[[str], bool]:
+    """A test for :func:`pick`: whether a cell holds one of these words."""
+    return lambda cell: any(word in cell for word in words)
+
+
 def one(rows: pd.DataFrame, **keys: Any) -> pd.Series | None:
     """The first such row, or None."""
     found = pick(rows, **keys)

@@ -1,0 +1,27 @@
+"""Pages are made of tables: nothing is computed for them, and they stand where tables have no rows."""
+
+import runpy
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+PAGES = ("03_structural_priors", "05_assay_and_program_shifts")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_stands_on_tables_without_rows(
+    page: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = page.split("_", 1)[1]
+    shutil.copytree(root / "results" / name, tmp_path / name)
+    for file in (f"{name}.csv", "manifest.json"):
+        shutil.copy(root / "results" / file, tmp_path)
+    for table in tmp_path.rglob("*.csv"):
+        table.write_text(table.read_text("utf-8").partition("\n")[0] + "\n", encoding="utf-8")
+    monkeypatch.delattr(import_module(f"lib.experiments.{name}"), "run")  # nothing may compute
+    render = runpy.run_path(str(root / "tests" / "goldens.py"))["render"]
+    *shown, settings = render(page, profile="full", tables_from=str(tmp_path))
+    assert "Effective configuration" in settings
+    assert shown and all("<figcaption>Not asked for: " in text for text in shown)
