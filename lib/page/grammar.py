@@ -93,7 +93,7 @@ def furthest(rows: pd.DataFrame) -> pd.DataFrame:
 def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
     """Columns in a reader's words; what a mapping does not hold stays, a function makes a column."""
     if rows.empty:
-        return rows
+        return rows.assign(**{new: pd.Series(dtype=object) for new in names if new not in rows})
     made = {
         column: how(rows) if callable(how) else rows[column].map(lambda v, how=how: how.get(v, v))
         for column, how in names.items()
