@@ -9,7 +9,7 @@ colour-blind readers can tell apart; text takes the page's colour, light or dark
 import base64
 import html
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,46 +19,25 @@ import vl_convert
 
 from lib.study.results import without_formulas
 
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#7F7F7F",
-)
-PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+BLUE, VERMILION, GREEN, _, ORANGE, _, GREY = PALETTE
 MOST_ROWS = 5000
 MOST_OPEN = 20  # rows of a table that stand unfolded
 PANEL = {"width": 200, "height": 180}
 
 _TEXT = "currentColor"
+_WORDS = {"labelColor": _TEXT, "titleColor": _TEXT}
+_LINES = {"tickColor": GREY, "domainColor": GREY, "gridColor": GREY, "gridOpacity": 0.25}
+_SIZES = {"labelFontSize": 12, "titleFontSize": 12}
 _CONFIG: dict[str, Any] = {
     "background": None,
     "aria": False,  # the element around the chart carries the label
     "font": "sans-serif",
     "view": {"stroke": None},
-    "axis": {
-        "labelColor": _TEXT,
-        "titleColor": _TEXT,
-        "tickColor": GREY,
-        "domainColor": GREY,
-        "gridColor": GREY,
-        "gridOpacity": 0.25,
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-    },
-    "legend": {
-        "labelColor": _TEXT,
-        "titleColor": _TEXT,
-        "labelFontSize": 12,
-        "labelLimit": 0,
-        "orient": "top",
-        "columns": 3,  # more would run off a narrow page
-    },
-    "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 13},
+    "axis": _WORDS | _LINES | _SIZES | {"titleFontWeight": "normal"},
+    # More than three columns would run off a narrow page.
+    "legend": _WORDS | {"labelFontSize": 12, "labelLimit": 0, "orient": "top", "columns": 3},
+    "header": _WORDS | {"labelFontSize": 13},
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
 }
@@ -102,11 +81,9 @@ class Figure:
         return _renamed(spec)
 
     def _repr_html_(self) -> str:
+        caption = html.escape(self.caption)
         if self.data.empty:
-            caption = html.escape(self.caption)
-            return (
-                f'<figure class="chart"><figcaption>Not asked for: {caption}</figcaption></figure>'
-            )
+            return not_asked(caption)
         spec = self.spec
         svg = vl_convert.vegalite_to_svg(json.dumps(spec)).replace(_TEXT, "#333333")
         image = base64.b64encode(svg.encode()).decode()
@@ -114,7 +91,6 @@ class Figure:
         table = base64.b64encode(data.encode()).decode()
         # A "<" in the data could end the script element that the specification stands in.
         script = json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
-        caption = html.escape(self.caption)
         return (
             f'<figure class="chart" id="{self.name}">'
             f'<div class="chart-live" id="{self.name}-live" role="img" aria-label="{caption}">'
@@ -129,6 +105,11 @@ class Figure:
             f".then(function(){{document.getElementById('{self.name}').classList.add('drawn')}})"
             f"}});</script>"
         )
+
+
+def not_asked(caption: str) -> str:
+    """What stands where a figure would, had the run asked for it."""
+    return f'<figure class="chart"><figcaption>Not asked for: {caption}</figcaption></figure>'
 
 
 def _renamed(spec: dict[str, Any]) -> dict[str, Any]:
@@ -148,16 +129,32 @@ def _with_key(node: Any, key: str) -> list[dict[str, Any]]:
     return [node, *found] if isinstance(node, dict) and key in node else found
 
 
-def _facetted(chart: Any, facet: str | None, columns: int) -> Any:
+def _x(column: str, title: str) -> alt.X:
+    return alt.X(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
+
+
+def _y(column: str, title: str) -> alt.Y:
+    return alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
+
+
+def _colour(column: str) -> alt.Color:
+    return alt.Color(f"{column}:N", title=None, sort=None)
+
+
+def _tooltip(rows: pd.DataFrame) -> list[alt.Tooltip]:
+    return [alt.Tooltip(column) for column in rows.columns]
+
+
+def _dashed(rows: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:
+    rule = alt.Chart(rows).mark_rule(strokeDash=[5, 4], color=GREY)
+    return [] if reference is None else [rule.encode(**{axis: alt.datum(reference)})]
+
+
+def _panels(chart: Any, facet: str | None, columns: int) -> Any:
     if facet is None:
         return chart
-    return chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns).resolve_scale(
-        x="independent", y="independent"
-    )
-
-
-def _dashed(mark: Callable[..., Any]) -> Any:
-    return mark(strokeDash=[5, 4], color=GREY)
+    panels = chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns)
+    return panels.resolve_scale(x="independent", y="independent")
 
 
 def lines(
@@ -173,40 +170,20 @@ def lines(
     diagonal: bool = False,
     columns: int = 2,
 ) -> Any:
-    """Lines with points and interval bars; one panel per value of ``facet``.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns ``x``, ``y``, ``colour`` and, where there are intervals, ``lower`` and ``upper``.
-    x, y, colour, facet : str
-        Column names.
-    reference : float, optional
-        Height of a dashed line (a nominal value).
-    diagonal : bool
-        Draw y = x, for reliability.
-    """
-    base = alt.Chart(rows).encode(
-        x=alt.X(f"{x}:Q", title=x_title, scale=alt.Scale(zero=False)),
-        color=alt.Color(f"{colour}:N", title=None, sort=None),
-    )
-    tooltip = [alt.Tooltip(column) for column in rows.columns]
-    height = alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(zero=False))
+    """Lines with points, and bars where there is a ``lower``; ``diagonal`` draws y = x."""
+    base = alt.Chart(rows).encode(x=_x(x, x_title), color=_colour(colour))
+    height = _y(y, y_title)
     layers = [
         base.mark_line(strokeWidth=2).encode(y=height),
-        base.mark_point(filled=True, size=45).encode(y=height, tooltip=tooltip),
+        base.mark_point(filled=True, size=45).encode(y=height, tooltip=_tooltip(rows)),
     ]
     if {"lower", "upper"} <= set(rows.columns):
-        layers.append(
-            base.mark_rule(opacity=0.6).encode(
-                y=alt.Y("lower:Q", title=y_title, scale=alt.Scale(zero=False)), y2="upper:Q"
-            )
-        )
-    if reference is not None:
-        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(y=alt.datum(reference)))
+        layers.append(base.mark_rule(opacity=0.6).encode(y=_y("lower", y_title), y2="upper:Q"))
+    layers += _dashed(rows, reference, "y")
     if diagonal:
-        layers.append(_dashed(alt.Chart(rows).mark_line).encode(x=f"{x}:Q", y=f"{x}:Q"))
-    return _facetted(alt.layer(*layers).properties(**PANEL), facet, columns)
+        line = alt.Chart(rows).mark_line(strokeDash=[5, 4], color=GREY)
+        layers.append(line.encode(x=f"{x}:Q", y=f"{x}:Q"))
+    return _panels(alt.layer(*layers).properties(**PANEL), facet, columns)
 
 
 def dots(
@@ -221,38 +198,22 @@ def dots(
     reference: float | None = None,
     columns: int = 2,
 ) -> Any:
-    """Values with intervals, one line of dots per category of ``y``.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns ``x``, ``y``, ``colour``, ``lower``, ``upper``.
-    order : sequence of str, optional
-        Categories from top to bottom.
-    reference : float, optional
-        Position of a dashed line.
-    """
+    """Values with bars from ``lower`` to ``upper``, one line of dots per ``y``, in their order."""
     base = alt.Chart(rows).encode(
         y=alt.Y(f"{y}:N", title=None, sort=None if order is None else list(order)),
         yOffset=alt.YOffset(f"{colour}:N", sort=None),
-        color=alt.Color(f"{colour}:N", title=None, sort=None),
+        color=_colour(colour),
     )
-    wide = alt.Scale(zero=False)
+    points = base.mark_point(filled=True, size=60, opacity=1)
     layers = [
-        base.mark_rule(strokeWidth=2).encode(
-            x=alt.X("lower:Q", title=x_title, scale=wide), x2="upper:Q"
-        ),
-        base.mark_point(filled=True, size=60, opacity=1).encode(
-            x=alt.X(f"{x}:Q", title=x_title, scale=wide),
-            tooltip=[alt.Tooltip(column) for column in rows.columns],
-        ),
+        base.mark_rule(strokeWidth=2).encode(x=_x("lower", x_title), x2="upper:Q"),
+        points.encode(x=_x(x, x_title), tooltip=_tooltip(rows)),
+        *_dashed(rows, reference, "x"),
     ]
-    if reference is not None:
-        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(x=alt.datum(reference)))
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
     width = PANEL["width"] * (1.5 if facet is None else 1)
-    panel = {"width": width, "height": alt.Step(12, **{"for": "offset"})}
-    return _facetted(alt.layer(*layers).properties(**panel), facet, columns)
+    size = {"width": width, "height": alt.Step(12, **{"for": "offset"})}
+    return _panels(alt.layer(*layers).properties(**size), facet, columns)
 
 
 def scatter(
@@ -265,48 +226,28 @@ def scatter(
     y_title: str,
     reference: float | None = None,
 ) -> Any:
-    """One point per row.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns ``x``, ``y`` and ``colour``.
-    reference : float, optional
-        Height of a dashed line.
-    """
-    wide = alt.Scale(zero=False)
-    points = (
-        alt.Chart(rows)
-        .mark_point(filled=True, size=50, opacity=0.8)
-        .encode(
-            x=alt.X(f"{x}:Q", title=x_title, scale=wide),
-            y=alt.Y(f"{y}:Q", title=y_title, scale=wide),
-            color=alt.Color(f"{colour}:N", title=None, sort=None),
-            tooltip=[alt.Tooltip(column) for column in rows.columns],
-        )
+    """One point per row."""
+    points = alt.Chart(rows).mark_point(filled=True, size=50, opacity=0.8)
+    points = points.encode(
+        x=_x(x, x_title), y=_y(y, y_title), color=_colour(colour), tooltip=_tooltip(rows)
     )
-    layers = [points]
-    if reference is not None:
-        layers.append(_dashed(alt.Chart(rows).mark_rule).encode(y=alt.datum(reference)))
-    return alt.layer(*layers).properties(width=1.5 * PANEL["width"], height=PANEL["height"])
+    size = {"width": 1.5 * PANEL["width"], "height": PANEL["height"]}
+    return alt.layer(points, *_dashed(rows, reference, "y")).properties(**size)
 
 
 def histogram(
     rows: pd.DataFrame, *, colour: str, x_title: str, facet: str | None = None, columns: int = 2
 ) -> Any:
     """Overlaid step histograms from bins: columns ``left``, ``right``, ``share`` and ``colour``."""
-    chart = (
-        alt.Chart(rows)
-        .mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
-        .encode(
-            x=alt.X("left:Q", title=x_title, bin="binned", scale=alt.Scale(zero=False)),
-            x2="right:Q",
-            y=alt.Y("share:Q", title="share of elements", stack=None, axis=alt.Axis(format="%")),
-            color=alt.Color(f"{colour}:N", title=None, sort=None),
-            tooltip=[alt.Tooltip(column) for column in rows.columns],
-        )
+    bars = alt.Chart(rows).mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
+    bars = bars.encode(
+        x=alt.X("left:Q", title=x_title, bin="binned", scale=alt.Scale(zero=False)),
+        x2="right:Q",
+        y=alt.Y("share:Q", title="share of elements", stack=None, axis=alt.Axis(format="%")),
+        color=_colour(colour),
+        tooltip=_tooltip(rows),
     )
-    return _facetted(chart.properties(**PANEL), facet, columns)
+    return _panels(bars.properties(**PANEL), facet, columns)
 
 
 def heat_map(
@@ -322,41 +263,27 @@ def heat_map(
     facet: str,
     columns: int = 3,
 ) -> Any:
-    """Cells coloured about a middle value, their numbers written in them; one panel per facet.
+    """Cells coloured about a middle value, their numbers in them; one panel per ``facet``.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        One row per cell.
-    x, y, value, facet : str
-        Column names; ``x`` and ``y`` are ordinal, in the order of the rows.
-    title : str
-        Of the colour scale.
-    domain : (float, float)
-        Values of the end colours; what lies beyond takes the end colour.
-    middle : float
-        Value of the neutral colour.
+    ``x`` and ``y`` stand in the order of the rows. ``title`` is that of the colours; values beyond
+    the ``domain`` take its end colours.
     """
-    scale = alt.Scale(
-        domain=[domain[0], middle, domain[1]],
-        range=[VERMILION, "#F2F2F2", BLUE],
-        clamp=True,
-    )
+    ends = [domain[0], middle, domain[1]]
+    scale = alt.Scale(domain=ends, range=[VERMILION, "#F2F2F2", BLUE], clamp=True)
     colour = alt.Color(f"{value}:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
-    panels = []
     # A cell holds its column's label; of a number, its own three digits are the widest.
     width = max(38, *(7 * len(str(label)) for label in rows[x].unique()))
+    panels = []
     # Panels side by side rather than facets: those cannot size their cells one by one.
     for name in dict.fromkeys(rows[facet]):
         base = alt.Chart(rows[rows[facet] == name]).encode(
             x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y(f"{y}:N", title=None, sort=None),
-            tooltip=[alt.Tooltip(column) for column in rows.columns],
+            tooltip=_tooltip(rows),
         )
         cells = base.mark_rect().encode(color=colour)
-        text = base.mark_text(fontSize=11, color="#222222").encode(
-            text=alt.Text(f"{value}:Q", format=".2f")
-        )
+        text = base.mark_text(fontSize=11, color="#222222")
+        text = text.encode(text=alt.Text(f"{value}:Q", format=".2f"))
         size = {"width": alt.Step(width), "height": alt.Step(22), "title": name}
         panels.append(alt.layer(cells, text).properties(**size))
     return alt.concat(*panels, columns=columns)

@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import ArrayLike, NDArray
 
-from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION
+from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION, not_asked
 
 FloatArray = NDArray[np.float64]
 
@@ -31,23 +31,17 @@ _COLOURS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A static picture with its caption.
-
-    Attributes
-    ----------
-    name : str
-        Anchor: letters, digits and hyphens; unique on its page.
-    svg : str
-    caption : str
-    """
+    """A static picture with its caption, under an anchor unique on its page; see ``Figure``."""
 
     name: str
     svg: str
     caption: str
 
     def _repr_html_(self) -> str:
-        image = base64.b64encode(self.svg.encode()).decode()
         caption = html.escape(self.caption)
+        if not self.svg:
+            return not_asked(caption)
+        image = base64.b64encode(self.svg.encode()).decode()
         return (
             f'<figure class="drawing" id="{self.name}">'
             f'<img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
@@ -56,13 +50,7 @@ class Drawing:
 
 
 def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
-    """Sequence logos in bits on a grid, as SVG: the same bytes on every run.
-
-    Parameters
-    ----------
-    rows : sequence of sequences of (title, (w, 4) array)
-        Probabilities of A, C, G, T per position.
-    """
+    """Logos in bits on a grid, from titles and ``(w, 4)`` probabilities: the same bytes always."""
     columns = max(len(row) for row in rows)
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(2.4 * columns, 1.1 * len(rows)), layout="constrained")
@@ -80,7 +68,7 @@ def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
         return _svg(canvas)
 
 
-Span = tuple[int, int, str]
+Span = tuple[int, int, str]  # half-open, and its name
 
 
 def spans(names: Iterable[str]) -> list[Span]:
@@ -107,16 +95,9 @@ def letters(codes: ArrayLike, scores: ArrayLike) -> FloatArray:
 
 
 def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:
-    """Letters as high as their scores, with named stretches shaded, as SVG.
-
-    Parameters
-    ----------
-    panels : sequence of (title, (L, 4) array, spans)
-        Scores of A, C, G, T per position; negative ones hang. Spans are (start, end, name),
-        half-open.
-    columns : int
-        Panels side by side.
-    """
+    """Letters as high as their ``(L, 4)`` scores, negative ones hanging; spans are shaded."""
+    if not panels:
+        return ""
     count = -(-len(panels) // columns)
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(10, 1.3 * count), layout="constrained")
