@@ -8,6 +8,7 @@ each caller states its own value for it.
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
@@ -73,10 +74,8 @@ def as_labels(name: str, values: ArrayLike, n: int) -> NDArray:
     labels = np.asarray(values)
     if labels.shape != (n,):
         raise ValueError(f"{name} has shape {labels.shape}; one label per row, ({n},), would do")
-    missing = labels != labels if labels.dtype.kind in "fO" else np.zeros(n, bool)
-    if labels.dtype.kind == "O":
-        missing = missing | np.array([label is None for label in labels], bool)
-    if np.any(missing):
+    missing = pd.isna(labels)
+    if missing.any():
         row = int(np.argmax(missing))
         raise ValueError(f"{name} is missing in row {row}; every row needs a label")
     return labels
@@ -117,27 +116,6 @@ def ranks(values: FloatArray, order: IntArray | None = None) -> FloatArray:
     return out
 
 
-def factorise(labels: NDArray) -> tuple[NDArray, IntArray]:
-    """Sorted distinct labels and the number of each row's label; no sort for small whole numbers.
-
-    Examples
-    --------
-    >>> distinct, codes = factorise(np.array([7, 5, 7]))
-    >>> distinct.tolist(), codes.tolist()
-    ([5, 7], [1, 0, 1])
-    """
-    if labels.dtype.kind in "iu" and len(labels):
-        low, high = int(labels.min()), int(labels.max())
-        if high - low <= 2 * len(labels):
-            wide = labels if labels.dtype.kind == "u" else labels.astype(np.int64)
-            shifted = (wide - wide.min()).astype(np.int64)
-            present = np.bincount(shifted) > 0
-            number = np.cumsum(present) - 1
-            return np.flatnonzero(present).astype(wide.dtype) + wide.min(), number[shifted]
-    distinct, codes = np.unique(labels, return_inverse=True)
-    return distinct, codes.astype(np.int64)
-
-
 class GroupCodes(NamedTuple):
     """Groups as numbers 0 to ``n_groups - 1``, one per row."""
 
@@ -155,7 +133,7 @@ def group_codes(groups: ArrayLike) -> GroupCodes:
     ([1, 0, 1], 2)
     """
     labels = as_labels("groups", groups, len(np.asarray(groups)))
-    unique, codes = factorise(labels)
+    codes, unique = pd.factorize(labels, sort=True)
     return GroupCodes(codes, len(unique))
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
-from lib.arrays import FloatArray, as_forecast, as_labels, factorise, ranks, stable_order
+from lib.arrays import FloatArray, as_forecast, as_labels, ranks, stable_order
 from lib.metrics.bands import BAND_LEVEL, gaussian_band, residual_band
 from lib.metrics.calibration import (
     BINS,
@@ -177,7 +177,7 @@ def coverage_by(
     [1.0, 0.0]
     """
     mean, std, target = as_forecast(mean, std, target)
-    unique, cells = factorise(as_labels("labels", labels, len(mean)))
+    cells, unique = pd.factorize(as_labels("labels", labels, len(mean)), sort=True)
     z = (target - mean) / std
     columns = (np.ones_like(z), covered(z, _LEVEL), std, (target - mean) ** 2, z * z)
     sums = [np.bincount(cells, weights=column, minlength=len(unique)) for column in columns]
@@ -248,8 +248,8 @@ def audit(
     for name, null in nulls.items():
         ends = {"lower": f"{name}_lower", "upper": f"{name}_upper"}
         bands = bands.merge(null.rename(columns=ends), on="metric", how="left")
-    labels = {"std_decile": quantile_bins(std), "mean_decile": quantile_bins(mean)}
-    labels |= {} if by is None else by
+    deciles = {"std_decile": quantile_bins(std), "mean_decile": quantile_bins(mean)}
+    labels: dict[str, ArrayLike] = {**deciles, **({} if by is None else by)}
     coverage = [coverage_by(*forecast, cells).assign(by=name) for name, cells in labels.items()]
     return {
         "bands": bands,

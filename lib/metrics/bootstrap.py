@@ -5,7 +5,7 @@ resampled groups. The unit that is resampled is always the group (leak group, pa
 the row; a metric that is a function of column means then costs one matrix product for all draws.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -105,39 +105,6 @@ def bootstrap_totals(
         for result, matrix in zip(out, totals, strict=True):
             result[:, start : start + weights.shape[1]] = matrix @ weights
     return out
-
-
-def bootstrap_statistic(
-    statistic: Callable[..., ArrayLike],
-    columns: Sequence[ArrayLike],
-    groups: ArrayLike,
-    draws: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Any statistic on resampled groups, by repeating rows: ``(draws, ...)``, slow but general.
-
-    Parameters
-    ----------
-    statistic : callable
-        Takes the columns, each ``(m,)`` with m varying between draws, and gives a float or array.
-    columns : sequence of (n,) arrays
-    groups : (n,) labels
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> bootstrap_statistic(np.median, [[1.0, 1.0, 1.0]], [0, 0, 1], 3, rng).tolist()
-    [1.0, 1.0, 1.0]
-    """
-    numbering = group_codes(groups)
-    arrays = [np.asarray(column) for column in columns]
-    rows = np.argsort(numbering.codes, kind="stable")
-    results = []
-    for _, block in weight_blocks(numbering.n_groups, as_count("draws", draws), rng):
-        for weights in block.T.astype(np.int64):
-            drawn = np.repeat(rows, weights[numbering.codes[rows]])
-            results.append(np.asarray(statistic(*(array[drawn] for array in arrays)), float))
-    return np.stack(results)
 
 
 def percentile_interval(

@@ -13,6 +13,8 @@ Examples
 >>> case = [1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2]
 >>> round(mace(*case), 9), round(rmsce(*case), 9), round(mace(*case, kind="quantile"), 9)
 (0.373333333, 0.416575748, 0.237575758)
+>>> calibration_curve([0, 0], [1, 1], [0.1, 5], points=3)[1].tolist()  # at levels 0, 0.5, 1
+[0.0, 0.5, 1.0]
 >>> forecast = [0, 0], [1, 2], [2, 2]
 >>> ence(*forecast, bins=2), uce(*forecast, bins=2)  # (1 + 0) / 2; (|4 - 1| + |4 - 4|) / 2
 (0.5, 1.5)
@@ -84,12 +86,6 @@ def calibration_curve(
     ``interval``: share of targets in the central interval of that level. ``quantile``: share at or
     below that quantile. Observed above expected is underconfident for ``interval``. NaN for n = 0.
     Source: Kuleshov, Fenner & Ermon, ICML 2018.
-
-    Examples
-    --------
-    >>> expected, observed = calibration_curve([0, 0], [1, 1], [0.1, 5], points=3)
-    >>> observed.tolist()  # at levels 0, 0.5, 1
-    [0.0, 0.5, 1.0]
     """
     z = _z(mean, std, target)
     if kind not in ("interval", "quantile"):
@@ -121,6 +117,10 @@ def curve_distances(observed: FloatArray) -> Values:
     }
 
 
+def _distance(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind) -> float:
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])[name])
+
+
 def mace(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
     """Mean absolute distance of observed from expected proportions, over 100 levels.
 
@@ -128,7 +128,7 @@ def mace(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "inter
     the quantile curve symmetrically about one half and looks half as bad. Says nothing of
     sharpness. Source: Chung et al. 2021 (uncertainty-toolbox).
     """
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["mace"])
+    return _distance("mace", mean, std, target, kind)
 
 
 def rmsce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
@@ -136,7 +136,7 @@ def rmsce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "inte
 
     Lower is better, in [0, 0.58]; NaN for n = 0. As ``mace``, weighting the worst levels more.
     """
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["rmsce"])
+    return _distance("rmsce", mean, std, target, kind)
 
 
 def miscal_area(
@@ -147,7 +147,7 @@ def miscal_area(
     Lower is better, in [0, 0.5]; NaN for n = 0. A std twice too small and one twice too large both
     give 0.2048 in the limit: print ``picp`` for the direction. Source: Tran et al. 2020.
     """
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["miscal_area"])
+    return _distance("miscal_area", mean, std, target, kind)
 
 
 def _table(
@@ -206,37 +206,29 @@ def binned_metrics(
     bins: int = BINS,
     order: IntArray | None = None,
 ) -> Weighted:
-    """``ence``, ``uce``, ``zve`` as functions of weights; bins are those of the full sample.
-
-    ``order`` is the stable order of ``std`` if known.
-    """
+    """``ence``, ``uce``, ``zve`` by weights; bins, and the stable ``order``, of the full sample."""
     order = stable_order(std) if order is None else order
     sizes, pairs = bin_sizes(len(std), bins), bin_sizes(len(std), bins, least=2)
-
-    def cells(sizes: IntArray) -> IntArray:
-        numbers = np.empty(len(std), np.int64)
-        numbers[order] = np.repeat(np.arange(len(sizes)), sizes)
-        return numbers
-
-    cell = cells(sizes)
+    cell = np.empty(len(std), np.int64)
+    cell[order] = np.repeat(np.arange(len(sizes)), sizes)
     error = _table((std * z) ** 2, cell, len(sizes), groups)
     variance = _table(std * std, cell, len(sizes), groups)
     count = _table(np.ones_like(z), cell, len(sizes), groups)
     if len(pairs):
         if len(pairs) < len(sizes):
-            cell = cells(pairs)
+            cell[order] = np.repeat(np.arange(len(pairs)), pairs)
         if groups is None:  # about the mean of the bin: the difference of squares loses no digits
             z = z - (np.bincount(cell, weights=z) / pairs)[cell]
-        total, square = (_table(values, cell, len(pairs), groups) for values in (z, z * z))
-        number = _table(np.ones_like(z), cell, len(pairs), groups)
+        columns = (np.ones_like(z), z, z * z)
+        moments = [_table(values, cell, len(pairs), groups) for values in columns]
 
     def weighted(weights: FloatArray) -> Values:
         out = bin_distances(error @ weights, variance @ weights, count @ weights)
         if not len(pairs):
             return out | {"zve": np.full(weights.shape[1], np.nan)}
-        n, first = number @ weights, total @ weights
+        n, total, square = (table @ weights for table in moments)
         with np.errstate(divide="ignore", invalid="ignore"):
-            spread = (square @ weights - first * first / n) / (n - 1)
+            spread = (square - total * total / n) / (n - 1)
         return out | {"zve": zve_of(np.where(n < 2, np.nan, spread))}
 
     return weighted
@@ -271,22 +263,21 @@ def zve(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) ->
 
 
 def _binned(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int) -> float:
-    z = _z(mean, std, target)
-    if not len(z):
-        return float("nan")
-    return float(binned_metrics(z, as_std("std", std), bins=bins)(_ALL)[name][0])
+    mean, std, target = as_forecast(mean, std, target)
+    return float(binned_metrics((target - mean) / std, std, bins=bins)(_ALL)[name][0])
 
 
 def ordered_metrics(z: FloatArray, groups: GroupCodes | None = None) -> Weighted:
     """``pit_ks`` and ``zms_robust`` as functions of weights."""
-    size = np.abs(z)
+    by_z, by_size = z, np.abs(z)
+    codes: list[IntArray] = []  # of the elements in both orders
     if groups is None:
-        codes = []
-        u, square = ndtr(np.sort(z))[:, None], np.sort(size) ** 2
+        by_z, by_size = np.sort(by_z), np.sort(by_size)
     else:
-        orders = np.argsort(z), np.argsort(size)
+        orders = np.argsort(by_z), np.argsort(by_size)
         codes = [groups.codes[order] for order in orders]
-        u, square = ndtr(z[orders[0]])[:, None], size[orders[1]] ** 2
+        by_z, by_size = by_z[orders[0]], by_size[orders[1]]
+    u, square = ndtr(by_z)[:, None], by_size**2
 
     def mass(which: int, weights: FloatArray) -> FloatArray:
         if groups is None:
@@ -294,13 +285,12 @@ def ordered_metrics(z: FloatArray, groups: GroupCodes | None = None) -> Weighted
         return np.cumsum(weights[codes[which]], axis=0)
 
     def weighted(weights: FloatArray) -> Values:
-        steps = mass(0, weights)
+        steps, below = mass(0, weights), mass(1, weights)
         steps /= steps[-1]
         before = np.vstack([np.zeros(steps.shape[1]), steps[:-1]])
         distance = np.maximum((steps - u).max(axis=0), (u - before).max(axis=0))
-        heap = mass(1, weights)
-        half = heap[-1] / 2
-        low, high = (heap >= half).argmax(axis=0), (heap > half).argmax(axis=0)
+        half = below[-1] / 2
+        low, high = (below >= half).argmax(axis=0), (below > half).argmax(axis=0)
         return {"pit_ks": distance, "zms_robust": (square[low] + square[high]) / 2 / CHI2_MEDIAN}
 
     return weighted
@@ -369,7 +359,7 @@ def zms_decomposition(
     Returns
     -------
     ZmsDecomposition
-        NaN throughout for n = 0. For n < 3 the line fits through every point: all is bias.
+        NaN for n = 0. For n < 3 the line fits through every point: all is bias.
 
     Raises
     ------

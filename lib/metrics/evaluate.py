@@ -21,7 +21,6 @@ from lib.arrays import (
     as_count,
     as_forecast,
     as_labels,
-    factorise,
     group_codes,
     merge_groups,
 )
@@ -79,7 +78,7 @@ class _Setup(NamedTuple):
 
 
 def _bins(name: str, labels: ArrayLike, n: int) -> _Bins:
-    unique, inverse = factorise(as_labels(f"by[{name!r}]", labels, n))
+    inverse, unique = pd.factorize(as_labels(f"by[{name!r}]", labels, n), sort=True)
     sizes = np.bincount(inverse, minlength=len(unique))
     kept = sizes >= MIN_BIN
     number = np.where(kept, np.cumsum(kept) - 1, -1)

@@ -76,18 +76,18 @@ def relative_gain(random: float, model: float, oracle: float) -> float:
     return (random - model) / gain if gain > 1e-12 * abs(random) else float("nan")
 
 
-def _areas(ordered: FloatArray) -> tuple[float, float]:
-    """Areas under the risk and the generalised risk of losses, the most certain first."""
+def _areas(ordered: FloatArray) -> tuple[float, float, float]:
+    """Areas under the risk and the generalised risk of losses, the most certain first; the mean."""
     n, cumulative = len(ordered), np.cumsum(ordered)
-    return float(np.mean(cumulative / np.arange(1, n + 1))), float(cumulative.sum() / (n * (n + 1)))
+    risk = float(np.mean(cumulative / np.arange(1, n + 1)))
+    return risk, float(cumulative.sum() / (n * (n + 1))), float(cumulative[-1] / n)
 
 
 def ranking_values(ordered: FloatArray, best: FloatArray) -> dict[str, float]:
     """``aurc, e_aurc, augrc, prr, naurc, ause`` of losses by confidence and in the best order."""
     if not len(ordered):
         return dict.fromkeys(("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"), float("nan"))
-    mean = float(ordered.mean())
-    (risk, area), (best_risk, best_area) = _areas(ordered), _areas(best)
+    (risk, area, mean), (best_risk, best_area, _) = _areas(ordered), _areas(best)
     return {
         "aurc": risk,
         "e_aurc": risk - best_risk,

@@ -11,7 +11,7 @@ beyond a limit for the whole interval to lie beyond it with probability 0.8, whe
 ``h (1 + z_0.9 / z_q)`` to both sides.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def reach(level: float, power: float) -> float:
     return float(1 + norm.ppf(power) / norm.ppf((1 + level) / 2))
 
 
-def detectable(part: ClaimPart, found: Mapping[str, Any]) -> tuple[str, str]:
+def detectable(part: ClaimPart, found: Mapping[Hashable, Any]) -> tuple[str, str]:
     """What a contrast could have shown with probability 0.8.
 
     Parameters

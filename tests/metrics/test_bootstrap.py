@@ -7,7 +7,6 @@ import pytest
 
 from lib.arrays import group_codes
 from lib.metrics.bootstrap import (
-    bootstrap_statistic,
     bootstrap_totals,
     cell_totals,
     draw_variance,
@@ -62,16 +61,6 @@ def test_totals_equal_repeating_the_rows():
     for draw in range(6):
         repeated = np.repeat(columns, weights[groups.codes, draw].astype(int), axis=0)
         assert sums[:, draw] == pytest.approx(repeated.sum(axis=0))
-
-
-def test_any_statistic_agrees_with_the_sums():
-    rng = np.random.default_rng(1)
-    values, labels = rng.normal(size=90), np.repeat(np.arange(30), 3)
-    slow = bootstrap_statistic(np.mean, [values], labels, 50, np.random.default_rng(4))
-    groups = group_codes(labels)
-    table = group_totals(np.column_stack([np.ones(90), values]), groups)
-    count, total = bootstrap_totals([table], 30, 50, np.random.default_rng(4))[0]
-    np.testing.assert_allclose(slow, total / count)
 
 
 def test_percentiles_leave_nan_out():
