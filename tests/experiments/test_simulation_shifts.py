@@ -184,7 +184,7 @@ def test_rows_keep_the_contract(found, config, tmp_path):
     results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
     read = results.read(tmp_path, config.experiment)
     assert set(read["data"]) == {"simulation"} and set(read["profile"]) == {"smoke"}
-    assert set(read["family"].dropna()) == {"covariate", "concept", "technical"}
+    assert set(read["family"]) == {"", "covariate", "concept", "technical"}
 
 
 def test_noise_at_test_only_is_arithmetic(found):
@@ -256,7 +256,7 @@ def test_no_published_network_beats_the_oracle(root):
 
 def test_published_worlds_are_as_many_as_promised(root):
     rows = results.read(root / "results", "simulation_shifts")
-    home = rows[(rows["split"] == "test") & rows["condition"].isna() & (rows["metric"] == "rmse")]
+    home = rows[(rows["split"] == "test") & (rows["condition"] == "") & (rows["metric"] == "rmse")]
     home = home[home["seed"].isna() & (home["n_train"] == home["n_train"].max())]
     worlds = home[home["uncertainty"] == "single"].set_index("model")["worlds"]
     assert worlds["cnn"] >= 10 and min(worlds["bilstm"], worlds["transformer"]) >= 5
