@@ -1,20 +1,18 @@
 """What an audit measures of one model's forecasts: scores, bands, ranking, repairs, shifts, pairs.
 
 In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes on
-what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows of
-a part, and without intervals above; what orders elements again and again takes at most
+what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows
+of a part, and without intervals above; what orders elements again and again takes at most
 :data:`RANKED_ROWS` of them. Repairs are learned from the calibration part (or a random half of the
 groups in distribution) and judged on rows of other groups.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import CountVectorizer
 
 from lib.arrays import FloatArray
 from lib.data.dataset import IndexArray
@@ -22,7 +20,7 @@ from lib.data.predictions import harmless
 from lib.data.table import numbers
 from lib.experiments.audit_table import MOST_LABELS, Audited, AuditedPart
 from lib.experiments.ranking import Ranked, Rule, make_rules, rank, scores_of
-from lib.experiments.repairs import averages, calibrated, judged, triple
+from lib.experiments.repairs import Triple, averages, calibrated, judged, triple
 from lib.metrics.audit import all_metrics, audit, coverage_by
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, evaluate
 from lib.metrics.scores import pearson_r, rmse
@@ -44,15 +42,24 @@ COMPARED_ROWS = 1_000  # of each side of a test
 RISK_TARGET = 0.85  # share of the full risk that a certified threshold should not pass
 PERMUTATIONS = 300
 GC_BINS = 5
-WORDS = ["".join(letters) for letters in product("ACGT", repeat=3)]
 TESTS: dict[str, Callable[..., ShiftTest]] = {
     "classifier": domain_classifier_test,
     "kernel (MMD)": mmd_test,
     "mean": mean_distance_test,
 }
 FORECAST = ("mean", "std", "target")
+FLAGS = {
+    **dict.fromkeys(("true", "yes", "1"), True),
+    **dict.fromkeys(("false", "no", "0", ""), False),
+}
 
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
+
+
+def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Those of the tables that have rows as one."""
+    kept = [table for table in tables if len(table)]
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
 def thinned(rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
@@ -66,24 +73,31 @@ def _home(one: Audited) -> pd.DataFrame:
     return one.take(rows, "target", "gc")
 
 
-def climatology(one: Audited) -> tuple[float, float] | None:
-    """The forecast that skill is against; of other targets where training ones are unknown.
-
-    None where these are constant.
-    """
+def _climatology(one: Audited) -> tuple[float, float] | None:
+    """The forecast that skill is against; of other targets where training ones are unknown."""
     if one.climatology is not None:
         return one.climatology
     target = _home(one)["target"]
     return (float(target.mean()), float(target.std(ddof=0))) if np.ptp(target) > 0 else None
 
 
+def _texts(cells: pd.Categorical) -> NDArray[np.str_]:
+    return np.asarray(cells.categories, str)
+
+
+def _coverage(forecast: Triple, cells: pd.Categorical) -> pd.DataFrame:
+    """Coverage in each bin of a covariate, under the bin's label."""
+    found = coverage_by(*forecast, cells.codes)
+    return found.assign(bin=_texts(cells)[found["bin"].to_numpy(int)])
+
+
 def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
     table = one.take(part.rows, *FORECAST, "group")
     rows = evaluate(
         table,
-        climatology=climatology(one),
+        climatology=_climatology(one),
         draws=draws,
-        rng=np.random.default_rng(one.seeds.get(part.shift, 0)),
+        rng=np.random.default_rng(part.seed),
         by={name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()},
     )
     if table["group"].nunique() < 2:
@@ -95,7 +109,7 @@ def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
 def _as_they_are(one: Audited, part: AuditedPart) -> pd.DataFrame:
     """The same values without a bootstrap."""
     forecast = triple(one.take(part.rows, *FORECAST))
-    values = pd.Series(all_metrics(*forecast, climatology=climatology(one)), name="value")
+    values = pd.Series(all_metrics(*forecast, climatology=_climatology(one)), name="value")
     tables = [values.rename_axis("metric").reset_index().assign(by="", bin="", n=len(part.rows))]
     for name, cells in one.by.items():
         found = _coverage(forecast, cells[part.rows])
@@ -105,41 +119,25 @@ def _as_they_are(one: Audited, part: AuditedPart) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS)
 
 
-def _texts(cells: pd.Categorical) -> NDArray[np.str_]:
-    return np.asarray(cells.categories, str)
-
-
-def _coverage(forecast: tuple[FloatArray, ...], cells: pd.Categorical) -> pd.DataFrame:
-    """Coverage in each bin of a covariate, under the bin's label."""
-    found = coverage_by(*forecast, cells.codes)
-    return found.assign(bin=_texts(cells)[found["bin"].to_numpy(int)])
-
-
 def scores(one: Audited, draws: int) -> pd.DataFrame:
     """Rows of every part as :func:`lib.metrics.evaluate.evaluate` gives them, with their keys."""
     tables = []
     for part in one.parts:
         many = len(part.rows) > BOOTSTRAP_ROWS
         rows = _as_they_are(one, part) if many else _resampled(one, part, draws)
-        tables.append(rows.assign(**one.keys(part), seed=None))
+        tables.append(rows.assign(**one.keys(part, len(part.rows)), seed=None))
     return pd.concat(tables, ignore_index=True)
 
 
 def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
-    """Null bands, PIT, reliability and coverage by covariate of every part.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        ``bands``, ``pit``, ``reliability``, ``coverage``; each with ``data, part, rows``.
-    """
+    """``bands``, ``pit``, ``reliability`` and ``coverage`` by covariate of every part."""
     found: dict[str, list[pd.DataFrame]] = {}
     for index, part in enumerate(one.parts):
         rng = np.random.default_rng([one.split_seed, index])
         forecast = triple(one.take(part.rows, *FORECAST))
         # With few rows a draw can be infinite, and its quantile is then no number.
         with np.errstate(invalid="ignore"):
-            tables = audit(*forecast, rng, climatology=climatology(one))
+            tables = audit(*forecast, rng, climatology=_climatology(one))
         # Deciles are those of the whole table, so that a bin means the same in every part.
         cells = {name: _coverage(forecast, by[part.rows]) for name, by in one.by.items()}
         coverage = pd.concat([table.assign(by=name) for name, table in cells.items()])
@@ -159,31 +157,21 @@ def _rules(one: Audited) -> tuple[Rule, ...]:
 
 
 def ranked(one: Audited, draws: int) -> Iterator[Ranked]:
-    """Ranking by every score, and thresholds fixed on the calibration part, part by part.
-
-    Parts of fewer than ten rows are passed over.
-    """
+    """Ranking by every score, and by fixed thresholds, of parts of ten rows or more."""
     rules, home = _rules(one), _home(one)
     for index, part in enumerate(one.parts):
         rng = np.random.default_rng([one.split_seed, 2, index])
         forecast = one.take(thinned(part.rows, RANKED_ROWS, rng))
-        if len(forecast) < MIN_BIN or (forecast["target"] == forecast["mean"]).all():
-            continue
-        keys = one.keys(part) | {"cell": part.name, "replicate": one.split_seed}
-        if one.n_train is None:
-            keys["n_train"] = len(forecast)
-        yield rank(forecast, scores_of(forecast, home), rules, keys, draws, index)
+        if len(forecast) >= MIN_BIN and (forecast["target"] != forecast["mean"]).any():
+            keys = one.keys(part, len(forecast))
+            keys |= {"cell": part.name, "replicate": one.split_seed}
+            yield rank(forecast, scores_of(forecast, home), rules, keys, draws, index)
 
 
-class Held(NamedTuple):
-    """Rows to learn from, with all members of their groups, and what to say about them."""
+def held_rows(one: Audited) -> tuple[IndexArray, str]:
+    """Rows to learn from, with all members of their groups, and what to say about them.
 
-    rows: IndexArray
-    note: str
-
-
-def held_rows(one: Audited) -> Held:
-    """The calibration part, less groups that are judged; else half of the groups in distribution.
+    The calibration part, less groups that are judged; else half of the groups in distribution.
 
     Raises
     ------
@@ -193,8 +181,8 @@ def held_rows(one: Audited) -> Held:
     note = ""
     if len(one.calibration):
         rows = one.calibration
-        judged_ones = np.concatenate([one.group(part.rows) for part in one.parts])
-        leaking = np.isin(one.group(rows), judged_ones)
+        known = np.concatenate([one.group(part.rows) for part in one.parts])
+        leaking = np.isin(one.group(rows), known)
         if leaking.any():
             note = (
                 f"{leaking.sum():,} rows of the calibration part have relatives among the judged "
@@ -215,7 +203,7 @@ def held_rows(one: Audited) -> Held:
         raise ValueError(
             f"there are {count} groups to learn a repair from; at least {MIN_BIN} would do"
         )
-    return Held(rows, note)
+    return rows, note
 
 
 def _apart(one: Audited, held: IndexArray) -> Iterator[tuple[AuditedPart, IndexArray]]:
@@ -225,78 +213,38 @@ def _apart(one: Audited, held: IndexArray) -> Iterator[tuple[AuditedPart, IndexA
 
 
 def repairs(one: Audited, draws: int) -> Noted:
-    """Coverage, width and interval score of every repair on every part.
-
-    Returns
-    -------
-    table : DataFrame
-        The keys of a part, ``uncertainty`` (the repair), ``variant, metric, by, bin, value, lower,
-        upper, variance, n``; empty where no repair could be learned.
-    notes : list of str
-    """
+    """Coverage, width and interval score of every repair on every part."""
     try:
-        held = held_rows(one)
+        held, note = held_rows(one)
     except ValueError as error:
         return pd.DataFrame(), [f"No repair: {error}."]
     # One row per group: relatives are not independent evidence.
     rng = np.random.default_rng(one.split_seed)
-    drawn = held.rows[one_per_group(one.group(held.rows), rng)]
+    drawn = held[one_per_group(one.group(held), rng)]
     learned = one.take(thinned(drawn, REPAIRED_ROWS, rng))
     if (learned["target"] == learned["mean"]).all():
         return pd.DataFrame(), ["No repair: the forecast has no errors to learn from."]
     tables = []
-    for index, (part, rows) in enumerate(_apart(one, held.rows)):
+    for index, (part, rows) in enumerate(_apart(one, held)):
         asked = one.take(thinned(rows, REPAIRED_ROWS, rng))
-        if len(asked) < MIN_BIN:
-            continue
-        found = judged(calibrated(learned, asked, GC_BINS), asked)
-        table = averages(found, asked["group"], draws, index)
-        named = {name: key for name, key in one.keys(part).items() if name != "uncertainty"}
-        if one.n_train is None:
-            named["n_train"] = len(asked)
-        tables.append(table.assign(**named, seed=None, oracle=np.nan))
-    notes = [held.note] if held.note else []
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
-
-
-def word_counts(sequences: pd.Series) -> FloatArray:
-    """How often each word of three letters stands in each sequence, per letter, ``(n, 64)``.
-
-    Examples
-    --------
-    >>> counts = word_counts(pd.Series(["AAAA", "acg"]))
-    >>> float(counts[0, 0]), float(counts[1].sum().round(3))  # AAA twice in four; ACG once in three
-    (0.5, 0.333)
-    """
-    counted = CountVectorizer(
-        analyzer="char", ngram_range=(3, 3), lowercase=False, vocabulary=WORDS
-    ).transform(sequences.str.upper())
-    lengths = np.maximum(sequences.str.len().to_numpy(float), 1)
-    return np.asarray(counted.toarray() / lengths[:, None])
+        if len(asked) >= MIN_BIN:
+            found = judged(calibrated(learned, asked, GC_BINS), asked)
+            table = averages(found, asked["group"], draws, index)
+            named = one.keys(part, len(asked)) | {"uncertainty": table["uncertainty"]}
+            tables.append(table.assign(**named, seed=None, oracle=np.nan))
+    return stacked(tables), [note] if note else []
 
 
 def _features(table: pd.DataFrame) -> dict[str, FloatArray]:
     """What is seen of the rows without their targets."""
     found = {"predicted mean and std": np.column_stack([table["mean"], np.log(table["std"])])}
-    if "gc" in table:
-        found["GC content"] = table[["gc"]].to_numpy()
-    if "sequence" in table:
-        found["words of 3 nt"] = word_counts(table["sequence"])
-    return found
+    return found | ({"GC content": table[["gc"]].to_numpy()} if "gc" in table else {})
 
 
 def detection(one: Audited) -> Noted:
-    """Is a part told from the reference without labels? Tests, and scores of single elements.
-
-    Returns
-    -------
-    table : DataFrame
-        ``data, part, seen, detector, statistic, p, n``; ``p`` is empty for the area under the ROC
-        curve of a score.
-    notes : list of str
-    """
+    """Is a part told from the reference without labels? Tests, and scores of single elements."""
     try:
-        held = held_rows(one).rows
+        held, _ = held_rows(one)
     except ValueError as error:
         return pd.DataFrame(), [f"No test of a shift: {error}."]
     rng = np.random.default_rng([one.split_seed, 4])
@@ -312,25 +260,19 @@ def detection(one: Audited) -> Noted:
         if len(new) < MIN_BIN:
             continue
         sides = {name: (seen[name], features) for name, features in _features(new).items()}
-        scores = {"predicted std": (np.log(reference["std"]), np.log(new["std"]))}
+        scores = {"predicted std": (reference["std"], new["std"])}
         if "gc" in reference and np.ptp(reference["gc"]) > 0:
             gc = reference["gc"]
             scores["GC distance"] = centre_distance(gc, gc), centre_distance(gc, new["gc"])
-        tests = [
-            (name, *test, pair) for (name, pair), test in product(sides.items(), TESTS.items())
-        ]
+        tests = [(name, *t, pair) for (name, pair), t in product(sides.items(), TESTS.items())]
         groups = reference["group"], new["group"]
         table = shift_table(tests, scores, rng, groups, PERMUTATIONS)
         found.append(table.assign(data=one.data, part=part.name, n=len(new)))
-    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), []
+    return stacked(found), []
 
 
 def _flags(values: pd.Series) -> pd.Series:
-    known = {
-        **dict.fromkeys(("true", "yes", "1"), True),
-        **dict.fromkeys(("false", "no", "0", ""), False),
-    }
-    flags = values.astype(str).str.strip().str.lower().map(known)
+    flags = values.astype(str).str.strip().str.lower().map(FLAGS)
     if flags.isna().any():
         row = int(np.argmax(flags.isna().to_numpy()))
         raise ValueError(f"anchor is {values.iloc[row]!r} in row {row}; true or false would do")
@@ -366,9 +308,14 @@ def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
 def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataFrame:
     """What changes between two conditions, and how much of it the forecast foresees."""
     both = first.merge(side, left_index=True, right_index=True, suffixes=("_a", "_b"))
-    columns = [both[name] for name in ("target_a", "target_b", "noise_std_a", "noise_std_b")]
-    pair = paired_assay(*columns, both["group_a"], both["anchor_a"].to_numpy(bool))
-    table = decompose(pair, np.random.default_rng(0), draws=draws)
+    pair = paired_assay(
+        both["target_a"],
+        both["target_b"],
+        both["noise_std_a"],
+        both["noise_std_b"],
+        both["group_a"],
+        both["anchor_a"].to_numpy(bool),
+    )
     measured = both["target_b"] - both["target_a"]
     foreseen = both["mean_b"] - both["mean_a"]
     more = {
@@ -376,24 +323,18 @@ def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataF
         "predicted_change_rmse": rmse(foreseen, measured),
         "change_rmse": rmse(np.zeros(len(measured)), measured),
     }
-    own = pd.DataFrame({"quantity": list(more), "value": list(more.values())})
-    return pd.concat([table, own.assign(n=len(both))], ignore_index=True)
+    own = pd.DataFrame({"quantity": list(more), "value": list(more.values()), "n": len(both)})
+    return pd.concat([decompose(pair, np.random.default_rng(0), draws=draws), own])
 
 
 def decomposition(one: Audited, draws: int) -> Noted:
     """Offset, gain, rewiring and noise between the first condition and each other one.
 
-    The table's columns ``pair`` (the element) and ``condition`` are needed; ``noise_std`` (measured
-    standard error) and ``anchor`` (true for controls) are used.
-
-    Returns
-    -------
-    table : DataFrame
-        ``data, reference, condition, quantity, value, lower, upper, n``. Beside the quantities of
-        :func:`lib.statistics.paired.decompose`: ``predicted_change_pearson_r`` and
-        ``predicted_change_rmse`` of the forecast's change against the measured one, and
-        ``change_rmse``, the same for the forecast that nothing changes.
-    notes : list of str
+    The columns ``pair`` (the element) and ``condition`` are needed; ``noise_std`` (measured
+    standard error) and ``anchor`` (true for controls) are used. Beside the quantities of
+    :func:`lib.statistics.paired.decompose` stand ``predicted_change_pearson_r`` and
+    ``predicted_change_rmse`` of the forecast's change against the measured one, and
+    ``change_rmse``, the same for the forecast that nothing changes.
     """
     if not {"pair", "condition"} <= set(one.table.columns):
         return pd.DataFrame(), [
@@ -417,4 +358,4 @@ def decomposition(one: Audited, draws: int) -> Noted:
             notes.append(f"No decomposition of {name}: {error}.")
         else:
             found.append(table.assign(data=one.data, reference=reference, condition=name))
-    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), notes
+    return stacked(found), notes

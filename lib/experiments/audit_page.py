@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from lib.experiments.audit_your_own import TILT
 from lib.page import names
 from lib.page.charts import Figure, Table, dots, lines
 from lib.page.notes import interval, standin_banner
 from lib.study.found import Tables
 
 HOME = "in distribution"
+TILT = "gc_tilt"
 MOST_PARTS = 4  # lines in one chart; tables hold all parts
 SCORES = {
     "pearson_r": "Pearson r",

@@ -1,12 +1,11 @@
 """A predictions table as the audit takes it: its labels harmless, its parts and covariates named.
 
-In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Audited`, whose
-``parts`` are the rows to judge and whose ``calibration`` are those to repair from. What was made up
+In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Audited`. What was made up
 or left out is said in ``notes``, sentence by sentence.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,23 +21,27 @@ LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
 LINK_LENGTH = 20  # nt shared by relatives
 MOST_LABELS = 30  # parts, and labels of a covariate
 DECILES = 10
-SIZES = ("1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows")  # of groups
+SIZES = ["1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows"]  # of groups
 CALIBRATION = ("calibration", "calib", "cal")
 SEEN = ("train", "training", "validation", "valid", "val", "dev")
 
 
 class AuditedPart(NamedTuple):
-    """Rows judged together; ``shift`` is empty in distribution."""
+    """Rows judged together; ``shift`` is empty in distribution, ``seed`` is the bootstrap's."""
 
     split: str
     shift: str
     rows: IndexArray
+    condition: str = ""
+    family: str = ""
+    severity: float = float("nan")
+    seed: int = 0
 
     @property
     def name(self) -> str:
         """How pages call it."""
         if self.shift:
-            return self.shift
+            return f"{self.shift} {self.condition}".strip()
         return "in distribution" if self.split == "test" else f"in distribution, {self.split}"
 
 
@@ -66,10 +69,6 @@ class Audited:
     n_train : int or None
     climatology : (float, float) or None
         Mean and standard deviation of the training targets.
-    seeds : mapping of str to int
-        Of the bootstrap, by the shift of the part; 0 for others.
-    severity : mapping of str to float
-        How far a shift goes, by the shift of the part, where that was measured.
     """
 
     data: str
@@ -83,8 +82,6 @@ class Audited:
     split_seed: int = 0
     n_train: int | None = None
     climatology: tuple[float, float] | None = None
-    seeds: Mapping[str, int] = field(default_factory=dict)
-    severity: Mapping[str, float] = field(default_factory=dict)
 
     def take(self, rows: IndexArray, *columns: str) -> pd.DataFrame:
         """The forecasts at ``rows``; of many rows only the columns named, one copy of each."""
@@ -98,21 +95,26 @@ class Audited:
         """Group numbers at ``rows``."""
         return self.table["group"].to_numpy()[rows]
 
-    def keys(self, part: AuditedPart) -> dict[str, Any]:
-        """Columns of a part's rows; one split is not compared: any ``n_train`` will do then."""
+    def keys(self, part: AuditedPart, n: int) -> dict[str, Any]:
+        """Columns of a part's rows, of which ``n`` are judged."""
         return {
             "data": self.data,
             "split": part.split,
             "shift": part.shift,
-            "family": "",
-            "severity": self.severity.get(part.shift, np.nan) if part.shift else 0.0,
-            "condition": "",
+            "family": part.family,
+            "severity": part.severity if part.shift else 0.0,
+            "condition": part.condition,
             "model": self.model,
             "prior": "none",
             "uncertainty": self.uncertainty,
             "split_seed": self.split_seed,
-            "n_train": len(part.rows) if self.n_train is None else self.n_train,
+            # One split is not compared with others: any size of the training part will do.
+            "n_train": n if self.n_train is None else self.n_train,
         }
+
+
+def _categories(codes: IndexArray, texts: Sequence[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, pd.Index(texts))
 
 
 def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorical:
@@ -122,22 +124,17 @@ def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorica
         raise ValueError(f"{values.name} has {len(found)} labels; at most {MOST_LABELS}{remedy}")
     texts = [harmless(label) for label in found]
     unique = list(dict.fromkeys(texts))
-    number = np.array([*(unique.index(text) for text in texts), -1], np.int8)
-    return pd.Categorical.from_codes(number[codes], unique)
+    number = np.array([*(unique.index(text) for text in texts), -1], np.int64)
+    return _categories(number[codes], unique)
 
 
 def _deciles(values: pd.Series) -> pd.Categorical:
     names = [f"{cell + 1:02d}" for cell in range(DECILES)]
-    return pd.Categorical.from_codes(quantile_bins(values, DECILES), names)
+    return _categories(quantile_bins(values, DECILES), names)
 
 
 def group_numbers(labels: pd.Series) -> IndexArray:
-    """Group labels as whole numbers; numbers in text keep their value.
-
-    Raises
-    ------
-    ValueError
-        If a label is missing.
+    """Group labels as whole numbers, none missing; numbers in text keep their value.
 
     Examples
     --------
@@ -151,8 +148,8 @@ def group_numbers(labels: pd.Series) -> IndexArray:
     if empty.any():
         raise ValueError(f"group is missing in row {int(np.argmax(empty))}; every row needs one")
     numbers = pd.to_numeric(pd.Series(found), errors="coerce").to_numpy(np.float64)
-    whole = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
-    if whole and np.abs(numbers).max() < 2**53 and len(set(numbers)) == len(found):
+    whole = np.abs(numbers).max() < 2**53 and (numbers == np.round(numbers)).all()  # not with NaN
+    if whole and len(set(numbers)) == len(found):
         return numbers.astype(np.int64)[codes]
     return codes.astype(np.int64)
 
@@ -225,7 +222,7 @@ def _numbered(table: pd.DataFrame, name: str) -> tuple[IndexArray, list[str]]:
     return number[found.codes], labels
 
 
-def _deal(table: pd.DataFrame, notes: list[str]) -> tuple[tuple[AuditedPart, ...], IndexArray]:
+def _deal(table: pd.DataFrame, notes: list[str]) -> tuple[list[AuditedPart], IndexArray]:
     """Parts to judge, in distribution first, and the rows to repair from."""
     (split, splits), (shift, shifts) = _numbered(table, "split"), _numbered(table, "shift")
     code = split * len(shifts) + shift
@@ -245,14 +242,8 @@ def _deal(table: pd.DataFrame, notes: list[str]) -> tuple[tuple[AuditedPart, ...
             "no rows are left to judge: all are of a training, validation or calibration split; "
             "add rows of split test"
         )
-    if len(calibration) == 1:
-        notes.append(
-            "Rows with split calibration would serve the repairs; without them the repairs learn "
-            "from a random half of the groups in distribution and are judged on the rest."
-        )
-    return tuple(sorted(parts, key=lambda part: part.shift != "")), np.sort(
-        np.concatenate(calibration)
-    )
+    parts.sort(key=lambda part: part.shift != "")
+    return parts, np.sort(np.concatenate(calibration))
 
 
 def _own_covariate(values: pd.Series) -> pd.Categorical:
@@ -260,42 +251,33 @@ def _own_covariate(values: pd.Series) -> pd.Categorical:
     missing = values.isna().to_numpy()
     if missing.any():
         raise ValueError(f"{values.name} is missing in row {int(np.argmax(missing))}")
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    numbers = pd.to_numeric(values, errors="coerce")
     if values.nunique() > MOST_LABELS and np.isfinite(numbers).all():
-        return _deciles(pd.Series(numbers))
+        return _deciles(numbers)
     return _labels(values, ", or numbers, would do", sort=True)
 
 
-def _covariates(
-    table: pd.DataFrame, grouped: bool, own: Sequence[str]
+def covariates(
+    table: pd.DataFrame, grouped: bool, own: Sequence[str] = ()
 ) -> dict[str, pd.Categorical]:
+    """What coverage is asked by: std, predicted activity, GC, size of the group, own columns."""
     found = {"std_decile": _deciles(table["std"]), "activity_decile": _deciles(table["mean"])}
     if "gc" in table and "gc_decile" not in own:
         found["gc_decile"] = _deciles(table["gc"])
     if grouped:
         _, inverse, count = np.unique(table["group"], return_inverse=True, return_counts=True)
         cells = np.searchsorted((1, 2, 5, 20), count[inverse], side="left")
-        found["group_size"] = pd.Categorical.from_codes(cells, SIZES)
+        found["group_size"] = _categories(cells.astype(np.int64), SIZES)
     return found | {harmless(name): _own_covariate(table[name]) for name in own}
 
 
 def prepare(
     table: pd.DataFrame, data: str, by: Sequence[str] = (), notes: Sequence[str] = (), **more: Any
 ) -> Audited:
-    """Make a checked predictions table ready for the audit.
+    """A checked predictions table, which stays as it is, ready for the audit.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`lib.data.predictions.read` or of :func:`lib.data.predictions.validate`; not
-        changed.
-    data : str
-        Name of the data set.
-    by : sequence of str
-        Columns of the table that coverage is asked by, beside the usual ones.
-    notes : sequence of str
-    **more
-        Further attributes of :class:`Audited`.
+    ``by`` are columns of the table that coverage is asked by, ``more`` further attributes of
+    :class:`Audited`.
 
     Raises
     ------
@@ -304,11 +286,16 @@ def prepare(
     """
     table, said = table.copy(deep=False), list(notes)
     parts, calibration = _deal(table, said)
+    if not len(calibration):
+        said.append(
+            "Rows with split calibration would serve the repairs; without them the repairs learn "
+            "from a random half of the groups in distribution and are judged on the rest."
+        )
     _add_gc(table, said)
     grouped = _add_groups(table, said)
     if not any(part.shift for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
     if {"std_aleatoric", "std_epistemic"} <= set(table.columns):
         more = {"uncertainty": "ensemble"} | more
-    covariates = _covariates(table, grouped, by)
-    return Audited(harmless(data), table, parts, calibration, covariates, tuple(said), **more)
+    cells = covariates(table, grouped, by)
+    return Audited(harmless(data), table, tuple(parts), calibration, cells, tuple(said), **more)

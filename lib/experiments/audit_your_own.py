@@ -7,12 +7,12 @@ the networks of notebook 02 are audited and must give the numbers of that notebo
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from pydantic import BeforeValidator, Field
 
 from lib.data import predictions
@@ -20,18 +20,17 @@ from lib.data.dataset import SequenceDataset
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import STANDIN, FittedArm, fit_arms
-from lib.experiments.audit_table import Audited, prepare
+from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
 from lib.experiments.gc_tables import gc_deciles
 from lib.experiments.ranking_tables import all_tables
-from lib.experiments.scoring import combine
+from lib.experiments.scoring import combine, side_by_side
 from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
 from lib.study.found import Tables
-from lib.study.units import Store, cores
+from lib.study.units import Store
 from lib.training.config import FitConfig
 
-TILT = "gc_tilt"  # a label of the audit for what notebook 02 keys by shift and condition
 CHAPTER = "mpra_gc_ood"
-COMPARED = ["metric", "by", "bin", "value", "lower", "upper", "n"]
+COMPARED = ("value", "lower", "upper", "n")
 
 
 def as_rename(given: object) -> dict[str, str] | None:
@@ -153,58 +152,32 @@ class Config(ExperimentConfig):
         return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
 
 
-def shift_name(shift: str, condition: str) -> str:
-    """The audit's name of a part of notebook 02.
-
-    Examples
-    --------
-    >>> shift_name("", ""), shift_name("gc_tilt", "+0.5 SD")
-    ('', 'gc_tilt +0.5 SD')
-    """
-    return f"{shift} {condition}".strip()
-
-
-def with_conditions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the audit under the columns of notebook 02: the inverse of :func:`shift_name`.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"shift": ["", "gc_tilt +0.5 SD"]})
-    >>> with_conditions(rows)[["shift", "condition", "family"]].to_numpy().tolist()
-    [['', '', ''], ['gc_tilt', '+0.5 SD', 'covariate']]
-    """
-    tilted = rows["shift"].str.startswith(f"{TILT} ")
-    return rows.assign(
-        shift=rows["shift"].where(~tilted, TILT),
-        condition=rows["shift"].where(tilted, "").str.removeprefix(f"{TILT} "),
-        family=tilted.map({True: "covariate", False: ""}),
-    )
-
-
-def _of_network(fitted: FittedArm, seeds: Mapping[str, int], model: str) -> Audited:
+def _of_network(fitted: FittedArm, seeds: Sequence[int], model: str) -> Audited:
     """The group arm of one split; ``seeds`` are those of the bootstrap of its parts."""
     data, split, own = fitted.arm.data, fitted.arm.split, fitted.forecast
     every = predictions.of_elements(data, own.mean, own.std).assign(gc_decile=gc_deciles(data))
     if len(fitted.members) > 1:
         every = every.assign(std_aleatoric=own.std_aleatoric, std_epistemic=own.std_epistemic)
-    pieces = [every.iloc[split["calibration"]].assign(split="calibration", shift="")]
-    severity = {}
-    for part in fitted.arm.parts:
-        name = shift_name(part.shift, part.condition)
-        pieces.append(every.iloc[part.rows].assign(split=part.split, shift=name))
-        severity[name] = float(str(part.keys["severity"]))
+    # A tilt repeats rows, and deciles are those of all that is judged.
+    rows = [split["calibration"], *(part.rows for part in fitted.arm.parts)]
+    table = every.iloc[np.concatenate(rows)].reset_index(drop=True)
+    held, *places = np.split(np.arange(len(table)), np.cumsum([len(one) for one in rows])[:-1])
+    parts = tuple(
+        AuditedPart(rows=place, seed=seed, **part.keys)
+        for part, place, seed in zip(fitted.arm.parts, places, seeds, strict=True)
+    )
     home = every["target"].iloc[split["train"]]
-    return prepare(
-        pd.concat(pieces, ignore_index=True),
+    return Audited(
         data.name,
-        by=("gc_decile",),
+        table,
+        parts,
+        held,
+        covariates(table, True, ("gc_decile",)),
         model=model,
         uncertainty=fitted.uncertainty,
         split_seed=split.seed,
         n_train=len(home),
         climatology=(float(home.mean()), float(home.std(ddof=0))),
-        seeds=seeds,
-        severity=severity,
     )
 
 
@@ -214,15 +187,8 @@ def network_forecasts(
     """Networks of notebook 02, or others trained in the same way, as forecasts to audit.
 
     Fits and forecasts are the stored units of notebook 02, and so is the seed of every bootstrap:
-    where nothing else is asked for, the audit gives the numbers of that notebook.
-
-    Returns
-    -------
-    data : list of SequenceDataset
-    forecasts : list of Audited
-        By data set, then by split.
-    counts : dict of str to int
-        ``fits`` and, of these, ``fits_computed`` now.
+    where nothing else is asked for, the audit gives the numbers of that notebook. By data set, then
+    by split; counted are the fits that there are, and those computed now.
     """
     data = mpra_gc_ood.load_data(config)
     design = config.design
@@ -230,32 +196,27 @@ def network_forecasts(
     others, more = mpra_gc_ood.fit_others(config, fitted, store)
     found, place = [], 0
     for arm, named in zip(fitted, others, strict=True):
-        seeds = {}
-        for item in mpra_gc_ood.scored_items(arm, named, config):
-            own = item is not None and (item.keys["model"], item.keys["uncertainty"])
-            if own == (config.model, arm.uncertainty):
-                seeds[shift_name(item.keys["shift"], item.keys["condition"])] = place
-            place += 1
+        items = list(enumerate(mpra_gc_ood.scored_items(arm, named, config), place))
+        place += len(items)
+        own = {"model": config.model, "uncertainty": arm.uncertainty}
+        seeds = [
+            seed for seed, item in items if item is not None and own.items() <= item.keys.items()
+        ]
         if arm.arm.main:
             found.append(_of_network(arm, seeds, config.model))
     return data, found, {name: counts[name] + more[name] for name in counts}
 
 
-def _stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    kept = [table for table in tables if len(table)]
-    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
-
-
 def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Pool the splits of each data set, which may have been split differently often."""
-    rows = _stacked(tables)
+    rows = measures.stacked(tables)
     if rows.empty:
         return rows
-    return _stacked(combine(part) for _, part in rows.groupby("data", sort=False))
+    return measures.stacked(combine(part) for _, part in rows.groupby("data", sort=False))
 
 
 def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> Tables:
-    """Every table of the audit.
+    """Every table of the audit, with an empty ``entry``.
 
     Parameters
     ----------
@@ -266,80 +227,59 @@ def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> 
         Of the bootstrap.
     workers : int or None
         Forecasts measured side by side; all cores by default.
-
-    Returns
-    -------
-    Tables
-        With an empty ``entry``.
     """
-    parallel = Parallel(n_jobs=min(len(forecasts), cores() if workers is None else workers))
-    measured = list(parallel(delayed(measures.scores)(one, draws) for one in forecasts))
-    repaired = list(parallel(delayed(measures.repairs)(one, draws) for one in forecasts))
-    first = {one.data: place for place, one in reversed([*enumerate(forecasts)])}
-    notes = {data: list(forecasts[place].notes) for data, place in first.items()}
-    places = sorted(first.values())
-    answers = {
+    jobs = [(one, draws) for one in forecasts]
+    workers = 1 if len(jobs) == 1 else workers  # one table is not copied to another process
+    scores = side_by_side(measures.scores, jobs, workers)
+    repaired = dict(enumerate(side_by_side(measures.repairs, jobs, workers)))
+    places = sorted({one.data: i for i, one in reversed([*enumerate(forecasts)])}.values())
+    first = {place: forecasts[place] for place in places}
+    noted = {
         "repairs": repaired,
-        "detection": {place: measures.detection(forecasts[place]) for place in places},
-        "decomposition": {
-            place: measures.decomposition(forecasts[place], draws) for place in places
-        },
+        "detection": {i: measures.detection(one) for i, one in first.items()},
+        "decomposition": {i: measures.decomposition(one, draws) for i, one in first.items()},
     }
-    diagnosed = [measures.diagnoses(forecasts[place]) for place in places]
-    tables = {name: _stacked(found[name] for found in diagnosed) for name in diagnosed[0]}
-    tables["repairs"] = _combined(table for table, _ in repaired)
-    for name in ("detection", "decomposition"):
-        tables[name] = _stacked(answers[name][place][0] for place in places)
-    rows = _combined(measured)
+    diagnosed = [measures.diagnoses(one) for one in first.values()]
+    tables = {name: measures.stacked(found[name] for found in diagnosed) for name in diagnosed[0]}
+    for name, answers in noted.items():
+        tables[name] = measures.stacked(table for table, _ in answers.values())
+    tables["repairs"] = _combined(table for table, _ in repaired.values())
+    rows = _combined(scores)
     ranked = [part for one in forecasts for part in measures.ranked(one, draws)]
     if ranked:
         more, found = all_tables(ranked)
         rows = pd.concat([rows, more], ignore_index=True)
         tables |= {name: found[name] for name in ("effects", "audit", "curves")}
-    for answer in answers.values():
-        for place in places:
-            notes[forecasts[place].data] += answer[place][1]
-    said = [(data, note) for data, own in notes.items() for note in own]
+    said = [
+        (one.data, note)
+        for i, one in first.items()
+        for note in chain(one.notes, *(answers[i][1] for answers in noted.values()))
+    ]
     tables["notes"] = pd.DataFrame(said, columns=["data", "note"]).drop_duplicates()
     return Tables(rows, tables, {}, False)
 
 
 def chapter_rows(rows: pd.DataFrame, chapter: pd.DataFrame) -> pd.DataFrame:
-    """The audit's rows beside those of notebook 02.
+    """The audit's rows beside those of notebook 02, as its file holds them or as they were before.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Combined rows of the audit.
-    chapter : DataFrame
-        Results of notebook 02 as its file holds them, or as they were before.
-
-    Returns
-    -------
-    DataFrame
-        ``data, part, metric, by, bin`` with ``value, lower, upper, n`` as ``audit_*`` and
-        ``chapter_*`` text of five significant digits, and ``equal``.
+    Columns ``data, part, metric, by, bin`` with ``value, lower, upper, n`` as ``audit_*`` and
+    ``chapter_*`` text of five significant digits, and ``equal``.
     """
-    chapter = chapter.copy()
-    for name in ("shift", "condition", "by", "bin"):
-        chapter[name] = chapter[name].fillna("").astype(str)
+    texts = ["shift", "condition", "by", "bin"]
+    chapter = chapter.assign(**{name: chapter[name].fillna("").astype(str) for name in texts})
     whole = chapter["seed"].isna() & chapter["split_seed"].isna()
     chapter = chapter[whole & chapter["split"].isin(["test", "shifted"])]
+    keys = ["data", "part", "model", "uncertainty", "metric", "by", "bin"]
     sides = []
     for side in (rows, chapter):
-        names = zip(side["shift"], side["condition"], strict=True)
-        text = side.assign(part=[shift_name(*pair) for pair in names])[
-            ["data", "part", "model", "uncertainty", *COMPARED]
-        ].copy()
-        for name in ("value", "lower", "upper"):
+        text = side.assign(part=(side["shift"] + " " + side["condition"]).str.strip())
+        text = text[[*keys, *COMPARED]].astype({"n": float})
+        for name in COMPARED[:-1]:
             text[name] = [f"{value:.5g}" for value in text[name].astype(float)]
-        text["n"] = text["n"].round().astype(int).astype(str)
-        sides.append(text)
-    keyed = ["data", "part", "model", "uncertainty", "metric", "by", "bin"]
-    both = sides[0].merge(sides[1], on=keyed, suffixes=("_audit", "_chapter"))
-    values = ("value", "lower", "upper", "n")
-    both["equal"] = np.all([both[f"{v}_audit"] == both[f"{v}_chapter"] for v in values], axis=0)
-    return both
+        sides.append(text.assign(n=text["n"].round().astype(int).astype(str)))
+    both = sides[0].merge(sides[1], on=keys, suffixes=("_audit", "_chapter"))
+    pairs = [both[f"{name}_audit"] == both[f"{name}_chapter"] for name in COMPARED]
+    return both.assign(equal=np.all(pairs, axis=0))
 
 
 def _read_chapter(config: Config) -> pd.DataFrame | None:
@@ -351,18 +291,6 @@ def _read_chapter(config: Config) -> pd.DataFrame | None:
         if path.is_file():
             return pd.read_csv(path)
     return None
-
-
-def _inputs(config: Config, store: Store) -> tuple[list[Audited], dict[str, str], dict[str, int]]:
-    """What is audited; for the manifest, its data and how many fits there are."""
-    if config.predictions is not None and config.source == "predictions":
-        path = Path(config.predictions)
-        table, notes = predictions.read(path, rename=config.rename, more=config.by)
-        name = path.name.split(".")[0]
-        found = [prepare(table, name, config.by, notes)]
-        return found, {found[0].data: f"{len(table)} rows"}, {}
-    data, found, counts = network_forecasts(config.networks, store)
-    return found, {assay.name: assay.fingerprint for assay in data}, counts
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -378,22 +306,28 @@ def run(config: Config, store: Store) -> Tables:
     -------
     Tables
         With ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
-        ``curves``, ``detection``, ``decomposition``, ``notes`` and, for the networks
-        of notebook 02, ``chapter``; those that the input does not allow are left out.
+        ``curves``, ``detection``, ``decomposition``, ``notes`` and, for the networks of notebook
+        02, ``chapter``; those that the input does not allow are left out.
 
     Raises
     ------
     ValueError
         For bad input, naming it and the remedy.
     """
-    forecasts, data, counts = _inputs(config, store)
+    counts: dict[str, int] = {}
+    if config.source == "predictions":
+        path = Path(str(config.predictions))
+        table, notes = predictions.read(path, rename=config.rename, more=config.by)
+        forecasts = [prepare(table, path.name.split(".")[0], config.by, notes)]
+        marks = {forecasts[0].data: f"{len(table)} rows"}
+    else:
+        data, forecasts, counts = network_forecasts(config.networks, store)
+        marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
-    # A user's own shift keeps its name whole.
-    rows = found.rows if config.source == "predictions" else with_conditions(found.rows)
     tables = dict(found.tables)
     chapter = _read_chapter(config) if config.source == "chapter" else None
     if chapter is not None:
-        tables["chapter"] = chapter_rows(rows, chapter)
+        tables["chapter"] = chapter_rows(found.rows, chapter)
     filled = {name: table for name, table in tables.items() if len(table)}
-    standin = config.source != "predictions" and STANDIN in data
-    return Tables.of(config, rows, filled, data=data, counts=counts, standin=standin)
+    standin = config.source != "predictions" and STANDIN in marks
+    return Tables.of(config, found.rows, filled, data=marks, counts=counts, standin=standin)

@@ -10,7 +10,7 @@ import pytest
 from lib.experiments import audit_measures, audit_page, audit_page_use
 from lib.experiments.audit_answer import answer, limits, notes
 from lib.experiments.audit_table import prepare
-from lib.experiments.audit_your_own import Config, audit, chapter_rows, with_conditions
+from lib.experiments.audit_your_own import Config, audit, chapter_rows
 
 N = 1200
 PARTS = ("in distribution", "heat_<b>")
@@ -216,7 +216,11 @@ def test_a_tilt_of_notebook_02_is_named_for_readers_and_a_shift_of_ones_own_is_n
     frame = forecasts().replace({"shift": {"heat_<b>": "gc_tilt +1 SD"}})
     found = audited(frame)
     whole = audit_page.score_table(found).data["part"]
-    split = audit_page.score_table(found._replace(rows=with_conditions(found.rows))).data["part"]
+    moved = found.rows["shift"] != ""
+    rows = found.rows.assign(
+        shift=np.where(moved, "gc_tilt", ""), condition=np.where(moved, "+1 SD", "")
+    )
+    split = audit_page.score_table(found._replace(rows=rows)).data["part"]
     assert set(whole) == set(split) == {"in distribution", "GC tilt +1 SD"}
     assert set(audit_page.pit_figure(found).data["part"]) == set(whole)
     assert audit_page.part_name("my_gc_tilt 1", "shifted") == "my_gc_tilt 1"

@@ -112,7 +112,10 @@ def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
     ours = chapter[1]
     config = Config.create(profile="smoke", workers=1)
     _, (first,), _ = audit_your_own.network_forecasts(config.networks, store)
-    frame = first.table.assign(id=np.arange(len(first.table)).astype(str))
+    frame = first.table.assign(id=np.arange(len(first.table)).astype(str), shift="")
+    frame["split"] = "calibration"
+    for part in first.parts:
+        frame.loc[part.rows, ["split", "shift"]] = part.split, part.name if part.shift else ""
     frame.to_csv(tmp_path / "mine.csv", index=False)
     again = Config.create(
         profile="smoke", workers=1, predictions=str(tmp_path / "mine.csv"), by=["gc_decile"]
