@@ -33,7 +33,7 @@ from lib.experiments.twins.judging import (
     judge,
     worth_repairing,
 )
-from lib.experiments.twins.networks import ARMS, GC_ARMS, Network, Plan, gc_networks, networks
+from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
 from lib.experiments.twins.standin import standin_assays
 from lib.study.config import ExperimentConfig, Names, Seeds, repository_root
 from lib.study.found import Tables
@@ -122,12 +122,6 @@ class Config(ExperimentConfig):
             raise ValueError(f"no arm {', '.join(unknown)}; use all, {known}")
         return ARMS if "all" in arm else arm
 
-    @property
-    def plan(self) -> Plan:
-        """How much is fitted."""
-        targets = () if "all" in self.targets else self.targets
-        return Plan(self.split_seeds, self.seeds, self.epochs, self.arm, targets, self.device)
-
 
 def load_assays(config: Config) -> Assays:
     """The assays a config names.
@@ -145,7 +139,9 @@ def load_assays(config: Config) -> Assays:
 
 def planned(config: Config, assays: Assays) -> list[Network]:
     """Every network; those for GC shifts and species are notebook 02's own, on real data only."""
-    own = networks(assays, config.plan)
+    fit = FitConfig(model=MODEL, epochs=config.epochs, device=config.device)
+    targets = () if "all" in config.targets else config.targets
+    own = networks(assays, fit, config.arm, config.split_seeds, config.seeds, targets)
     if assays.standin or "gc" not in config.arm:
         return own
     gc = GCConfig.create(profile="full", epochs=config.epochs, device=config.device).design
@@ -158,23 +154,12 @@ def curves() -> Curves:
     return read_curves(repository_root() / "results")
 
 
-def _forecasts(
-    config: Config, severities: pd.DataFrame, fitted: Sequence[Fitted], standin: bool
-) -> pd.DataFrame:
-    """The simulator's forecasts on both axes.
-
-    Those on the axis ``signal`` are the sealed ones in the full profile; below it, and on the axis
-    ``predicted``, which needs the networks' own variance in distribution, they are made here.
-    """
-    named = [(each.network.kind, each.network.condition) for each in fitted]
-    single = pd.Series([each.signal_over_predicted for each in fitted], pd.Index(named))
-    quality = single.groupby(level=[0, 1]).mean()
-    made = seal(tables.with_quality(severities, quality.to_dict()), curves())
+def forecasts(config: Config, severities: pd.DataFrame, standin: bool) -> pd.DataFrame:
+    """The simulator's forecasts: the sealed ones in the full profile, below it made here."""
     path = repository_root() / "results" / config.experiment / "sealed.csv"
     if config.profile != "full" or standin or not path.exists():
-        return made
-    sealed = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
-    return pd.concat([sealed, made[made["axis"] != "signal"]], ignore_index=True)
+        return seal(severities, curves())
+    return pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
 
 
 def judge_all(assays: Assays, fitted: Sequence[Fitted], config: Config) -> dict[str, pd.DataFrame]:
@@ -207,8 +192,8 @@ def run(config: Config, store: Store) -> Tables:
     Returns
     -------
     Tables
-        With ``severities``, ``decomposition``, ``site_pairs``, ``censored``, ``noise_libraries``,
-        ``sealed``, ``effects``, ``twins``, ``order``, ``dose_response``, ``ladder``, ``noise``,
+        With ``severities``, ``decomposition``, ``site_pairs``, ``censored``, ``sealed``,
+        ``effects``, ``twins``, ``order``, ``dose_response``, ``ladder``, ``noise``,
         ``mitigation``.
     """
     assays = load_assays(config)
@@ -216,7 +201,7 @@ def run(config: Config, store: Store) -> Tables:
     decomposition = severity.decompositions(assays, config.draws)
     severities = severity.severities(assays, decomposition, asked)
     fitted, counts = fit_all(asked, assays.dataset(HOME), store, config.where)
-    sealed = _forecasts(config, severities, fitted, assays.standin)
+    sealed = forecasts(config, severities, assays.standin)
     judged = judge_all(assays, fitted, config)
     scored = tables.with_severity(judged["scores"], severities)
     effects = tables.effects(scored)
@@ -227,8 +212,7 @@ def run(config: Config, store: Store) -> Tables:
         "decomposition": decomposition[~sites],
         "site_pairs": decomposition[sites],
         "censored": severity.censored_lines(assays, config.draws),
-        "noise_libraries": severity.noise_libraries(assays),
-        "sealed": sealed[sealed["axis"] == "signal"],
+        "sealed": sealed,
         "effects": effects,
         "twins": twins,
         "order": sealed_summary(twins, np.random.default_rng(0)),

@@ -97,10 +97,7 @@ class Assays:
     @cached_property
     def shallow(self) -> dict[str, FloatArray]:
         """Labels of the retina rows at the depth of each noisy library; NaN in noisy ones."""
-        return {
-            name: _relabelled(self, at_depth_of(self, name, self.thresholds, (0,)))
-            for name in self.noisy
-        }
+        return {name: _relabelled(self, _at_depth_of(self, name)) for name in self.noisy}
 
     @property
     def library(self) -> NDArray[np.str_]:
@@ -253,9 +250,9 @@ def thinned(
 def _relabelled(assays: Assays, frames: Mapping[str, pd.DataFrame]) -> FloatArray:
     """Activity of every row of ``assays.retina`` in tables by library; NaN where none is left."""
     again = pd.concat([frame.assign(library=name) for name, frame in frames.items()])
-    again = again.set_index(["library", "label"])["activity"]
+    by = again.set_index(["library", "label"])["activity"]
     rows = pd.MultiIndex.from_frame(assays.retina.metadata[["library", "label"]])
-    return again.reindex(rows).to_numpy()
+    return by.reindex(rows).to_numpy()
 
 
 def activity_at_depth(assays: Assays, factor: float, side: str) -> FloatArray:
@@ -274,20 +271,18 @@ def depth_condition(factor: float, side: str) -> str:
     return f"1/{round(1 / factor)} {side}"
 
 
-def at_depth_of(
-    assays: Assays, noisy: str, thresholds: Thresholds, seed: tuple[int, ...]
-) -> dict[str, pd.DataFrame]:
+def _at_depth_of(assays: Assays, noisy: str) -> dict[str, pd.DataFrame]:
     """Activities of the other libraries, thinned to the depth per barcode of a noisy one."""
     # Median DNA and RNA counts of a kept barcode; RNA summed over replicates.
     depth = {}
     for name, counts in assays.counts.items():
-        kept = passing(counts, thresholds)[1]
+        kept = passing(counts, assays.thresholds)[1]
         depth[name] = np.median(counts.dna[kept]), np.median(counts.rna[kept].sum(axis=1))
     frames = {}
     for index, (name, counts) in enumerate(assays.counts.items()):
         if name not in assays.noisy:
             dna, rna = (float(a / b) for a, b in zip(depth[noisy], depth[name], strict=True))
             fractions = min(1.0, dna), min(1.0, rna)
-            rng = np.random.default_rng([*seed, index, len(noisy), ord(noisy[-1])])
-            frames[name] = thinned(counts, thresholds, fractions, rng, assays.fallback)
+            rng = np.random.default_rng([0, index, len(noisy), ord(noisy[-1])])
+            frames[name] = thinned(counts, assays.thresholds, fractions, rng, assays.fallback)
     return frames

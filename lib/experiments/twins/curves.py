@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from lib.data.dataset import FloatArray
@@ -47,8 +46,7 @@ class Curve(NamedTuple):
 
     ``dose`` (k,) is the magnitude of the severity, ascending, first that in distribution; ``mean``
     and ``std`` (k,) are of the change over ``worlds``, the s.d. that of one world. ``floor`` is the
-    s.d. between worlds in distribution: what a change can be where nothing changed. ``signal`` is
-    Var f over the predicted variance, in distribution: how good the network is.
+    s.d. between worlds in distribution: what a change can be where nothing changed.
     """
 
     shift: str
@@ -59,7 +57,6 @@ class Curve(NamedTuple):
     std: FloatArray
     floor: float
     worlds: int
-    signal: float
 
     def at(self, severity: float) -> tuple[float, float, bool]:
         """Mean, s.d. of a world and whether the severity lies beyond the last dose."""
@@ -83,9 +80,6 @@ def read_curves(folder: Path) -> dict[tuple[str, str], Curve]:
     home = rows[rows["split"] == "test"]
     # The noise share in distribution.
     start = 1 - float(home[home["metric"] == "pearson_r"]["oracle"].max()) ** 2
-    means = home[home["seed"].isna()].set_index("metric")["value"]
-    predicted = float(means["mpiw_90"]) / (2 * norm.ppf(0.95))
-    signal = (1 - start) * float(means["sd_target"]) ** 2 / predicted**2
     rows = rows[rows["metric"] != "aurc"]  # those of notebook 04 know what they rank by
     if (folder / "selective_prediction.csv").exists():
         more = _primary(read(folder, "selective_prediction"))
@@ -99,7 +93,7 @@ def read_curves(folder: Path) -> dict[tuple[str, str], Curve]:
     for metric, source in (PAIRED | POOLED).items():
         own = rows[(rows["metric"] == source) & (rows["seed"].notna() == (metric in PAIRED))]
         for curve in _curves(metric, own, doses, start) if len(own) else ():
-            found[curve.shift, metric] = curve._replace(signal=signal)
+            found[curve.shift, metric] = curve
     return found
 
 
@@ -127,7 +121,7 @@ def _curves(metric: str, rows: pd.DataFrame, doses: pd.DataFrame, start: float) 
     home = rows[rows["split"] == "test"].set_index("seed")
     one, level = np.zeros(1), no_change(metric)
     floor, worlds = _floor(metric, home)
-    yield Curve("none", metric, UNITS["none"], one, one + level, one, floor, worlds, np.nan)
+    yield Curve("none", metric, UNITS["none"], one, one + level, one, floor, worlds)
     for name, unit in UNITS.items():
         shift, condition = ("gc", "low") if name == "gc_low" else (name, "")
         own = (doses["shift"] == shift) & (doses["condition"] == condition)
@@ -142,7 +136,7 @@ def _curves(metric: str, rows: pd.DataFrame, doses: pd.DataFrame, start: float) 
         if len(changes) == len(arm) + 1 > 1:
             dose, mean, std, counts = np.array(sorted(changes)).T
             fewest = int(counts.min())
-            yield Curve(name, metric, unit, dose, mean, std, floor, fewest, np.nan)
+            yield Curve(name, metric, unit, dose, mean, std, floor, fewest)
 
 
 def _floor(metric: str, home: pd.DataFrame) -> tuple[float, int]:

@@ -19,12 +19,10 @@ from scipy.stats import t as student_t
 
 from lib.arrays import FloatArray, ranks
 from lib.experiments.twins.curves import (
-    DISTANCE,
     GC,
     METRICS,
     NOISE,
     UNITS,
-    Curve,
     Curves,
     no_change,
 )
@@ -73,7 +71,7 @@ def forecast(curves: Curves, shift: str, dose: Dose, metric: str) -> dict[str, A
     Examples
     --------
     >>> dose, drop = np.array([0.0, 1.0]), np.array([0.0, 0.2])
-    >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10, 2.0)
+    >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10)
     >>> found = forecast({("batch", "coverage_drop"): curve}, "batch", Dose(0.5), "coverage_drop")
     >>> found["forecast"], found["beyond"]
     (0.1, False)
@@ -122,54 +120,22 @@ def forecast(curves: Curves, shift: str, dose: Dose, metric: str) -> dict[str, A
 def seal(severities: pd.DataFrame, curves: Curves) -> pd.DataFrame:
     """Forecasts of real shifts, to be committed before their labels are scored.
 
-    ``severities`` are those of :func:`lib.experiments.twins.severity.severities`, and may hold
-    ``signal_over_predicted`` (Var f over the mean predicted variance, both in distribution). Rows
-    of the axis ``signal`` take them as they come, over Var f. Those of the axis ``predicted`` read
-    distances and noise at the same added mean square over the variance that the network predicts,
-    for a weak network has wide intervals and loses less at one distance. Metrics without a curve
-    are left out.
+    ``severities`` are those of :func:`lib.experiments.twins.severity.severities`; the axis
+    ``signal`` says that distances are over Var f. Metrics without a curve are left out.
     """
     rows = []
     for row in severities.to_dict("records"):
         shift, ends = str(row["shift"]), (row["lower"], row["upper"])
         dose = Dose(row["severity"], row["distance_rewiring"], row["baseline"], ends)
+        keys = {"shift": shift, "condition": row["condition"], "axis": "signal"}
         names = (*TWINS[shift], *(("batch",) if shift in BATCHED else ()))
-        for metric in METRICS:
-            if not all((name, metric) in curves for name in names):
-                continue
-            keys = {"shift": shift, "condition": row["condition"], "metric": metric}
-            keys["family"] = FAMILIES[shift]
-            signal = float(row.get("signal_over_predicted", np.nan))
-            doses = {"signal": dose, "predicted": _rescaled(dose, curves[names[0], metric], signal)}
-            for axis, at in doses.items():
-                if axis == "signal" or ("signal_over_predicted" in row and at is not None):
-                    rows.append(keys | {"axis": axis} | forecast(curves, shift, at, metric))
+        rows += [
+            keys | {"metric": metric, "family": FAMILIES[shift]}
+            | forecast(curves, shift, dose, metric)
+            for metric in METRICS
+            if all((name, metric) in curves for name in names)
+        ]  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _rescaled(dose: Dose, curve: Curve, signal: float) -> Dose | None:
-    """The dose at which the simulator adds the same mean square over the predicted variance."""
-    if curve.unit not in (DISTANCE, NOISE):
-        return dose
-    if not np.isfinite(signal):
-        return None
-    scale = signal / curve.signal
-    if curve.unit != NOISE:
-        low, high = dose.ends
-        ends = scale * low, scale * high
-        return Dose(scale * dose.severity, scale * dose.rewiring, ends=ends)
-    start = float(curve.dose[0])
-    base = dose.baseline if np.isfinite(dose.baseline) else start
-
-    def moved(share: float) -> float:
-        return 1 - 1 / (1 + _odds(start) + scale * (_odds(share) - _odds(base)))
-
-    return Dose(moved(dose.severity), ends=(moved(dose.ends[0]), moved(dose.ends[1])))
-
-
-def _odds(noise_share: float) -> float:
-    """Noise over signal."""
-    return noise_share / max(1 - noise_share, 1e-9)
 
 
 def score_sealed(sealed: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
@@ -181,9 +147,8 @@ def score_sealed(sealed: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
     table = sealed.merge(observed, on=["shift", "condition", "metric"], how="inner")
     table["inside"] = table["observed"].between(table["lower"], table["upper"])
     found = table.groupby(["metric", "axis"], sort=False)
-    centre = found["forecast"].transform("mean")
-    width = found["forecast"].transform("std", ddof=0)
-    width = np.maximum(width, found["std"].transform("min"))
+    centre, spread = found["forecast"].transform("mean"), found["forecast"].transform("std", ddof=0)
+    width = np.maximum(spread, found["std"].transform("min"))
     nothing = table["metric"].map(no_change)
     return table.assign(
         crps=_crps(table["forecast"], table["std"], table["observed"]),
@@ -192,7 +157,7 @@ def score_sealed(sealed: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _crps(*columns: pd.Series) -> list[float]:
+def _crps(*columns: Any) -> list[float]:
     """CRPS of each forecast by itself."""
     rows = zip(*columns, strict=True)
     return [crps_gaussian([mean], [std], [observed]) for mean, std, observed in rows]

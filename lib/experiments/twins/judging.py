@@ -84,19 +84,6 @@ class Fitted(NamedTuple):
         split = self.network.split
         return {"split_seed": split.seed, "n_train": len(split["train"])}
 
-    @property
-    def signal_over_predicted(self) -> float:
-        """Var f over the mean variance it predicts, both in distribution: how good it is.
-
-        The measured error is taken out of the labels' variance where it is known.
-        """
-        data, rows = self.network.data, self.network.calibration
-        error = data.noise_std if data.noise_std is not None else np.zeros(len(data))
-        if data.noise_std is None and "se_barcodes" in data.metadata:
-            error = data.metadata["se_barcodes"].to_numpy(float)
-        signal = float(data.activity[rows].var()) - float(np.mean(error[rows] ** 2))
-        return signal / float(np.mean(together(self.own).std[rows] ** 2))
-
 
 def fit_all(
     networks: Sequence[Network], elements: SequenceDataset, store: Store, where: Placement
@@ -318,9 +305,11 @@ def judge(
     tables: dict[str, list[pd.DataFrame]] = {"scores": [], "noise": [], "ladder": []}
     tables["mitigation"] = []
     fewer = min(draws, MOST_DRAWS)
-    own, foreign = together(fitted.own), fitted.foreign and together(fitted.foreign)
+    mixed = {False: together(fitted.own)}
+    if fitted.foreign:
+        mixed[True] = together(fitted.foreign)
     for part, line in zip(asked, lines, strict=True):
-        found = foreign if part.foreign else own
+        found = mixed[part.foreign]
         tables["scores"] += _scores(fitted, part, found, draws, seed)
         tables["noise"] += _noise(fitted, part, found, fewer)
         tables["ladder"] += _ladder(assays, fitted, part, found, fewer)

@@ -1,6 +1,6 @@
 """What is trained on the real assays, and what each network is asked about; nothing is fitted here.
 
-In: :class:`lib.experiments.twins.assays.Assays` and :class:`Plan`. Out: :class:`Network` objects.
+In: :class:`lib.experiments.twins.assays.Assays`. Out: :class:`Network` objects.
 
 Arms: ``retina`` (libraries to train on, groups joined), ``origin`` (the same, groups by origin
 alone), ``batch`` (without one library), ``design`` (genomic elements alone), ``weighted`` (elements
@@ -12,7 +12,6 @@ promoters that both measured), ``noise`` (a noisy library alone), ``gc`` (those 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,20 +34,6 @@ ARMS = (
 )
 GC_ARMS = ("group", "tilt", "tail", "placebo", "species")
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
-
-
-class Plan(NamedTuple):
-    """How much is fitted; ``seeds`` are members of the retina ensemble.
-
-    ``targets`` are networks of the arm ``genotype``, such as ``rho WT``; empty for all of them.
-    """
-
-    split_seeds: tuple[int, ...]
-    seeds: tuple[int, ...]
-    epochs: int
-    arms: tuple[str, ...]
-    targets: tuple[str, ...] = ()
-    device: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,11 +185,10 @@ def _genotype_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_
         name, members = " + ".join(pool), [data[by_name[genotype]] for genotype in pool]
         both = replace(
             members[0],
+            codes=np.concatenate([each.codes for each in members]),
+            activity=np.concatenate([each.activity for each in members]),
+            group=np.concatenate([each.group for each in members]),
             metadata=members[0].metadata.iloc[:0, :0],
-            **{
-                column: np.concatenate([getattr(each, column) for each in members])
-                for column in ("codes", "activity", "group")
-            },
         )
         for seed in split_seeds:
             alone = group_split(members[0].group, seed)
@@ -269,17 +253,27 @@ def _noisy_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Pla
             yield "noise", name, data, alone, [ask(data, "matched", "noise", name, rows)]
 
 
-def networks(assays: Assays, plan: Plan) -> list[Network]:
-    """The wanted networks on the retina libraries, the genotypes and the plant promoters."""
+def networks(
+    assays: Assays,
+    fit: FitConfig,
+    arms: Sequence[str] = ARMS,
+    split_seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] = (0,),
+    targets: Sequence[str] = (),
+) -> list[Network]:
+    """The wanted networks on the retina libraries, the genotypes and the plant promoters.
+
+    ``seeds`` are members of the retina ensemble, ``targets`` networks of the arm ``genotype``, such
+    as ``rho WT``; empty for all of them.
+    """
     found = []
-    fit = FitConfig(model=MODEL, epochs=plan.epochs, device=plan.device)
     for make in (_retina_networks, _genotype_networks, _plant_networks, _noisy_networks):
-        for kind, condition, data, split, asked in make(assays, plan.split_seeds):
-            unwanted = kind == "genotype" and plan.targets and condition not in plan.targets
-            if kind not in plan.arms or unwanted:
+        for kind, condition, data, split, asked in make(assays, split_seeds):
+            unwanted = kind == "genotype" and targets and condition not in targets
+            if kind not in arms or unwanted:
                 continue
             whole = tuple(asked)
-            for seed in plan.seeds if kind == "retina" else (0,):
+            for seed in seeds if kind == "retina" else (0,):
                 own = {"seed": seed, "reverse_complement": not data.oriented}
                 config = fit.model_copy(update=own)
                 found.append(Network(data, split, (), kind, condition, config, whole))

@@ -7,21 +7,18 @@ any network is judged under it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.assays.counts import activities
 from lib.data.dataset import IndexArray
 from lib.experiments.twins.assays import (
     HOME,
     PROMOTER,
     Assays,
     Law,
-    at_depth_of,
     barcode_std,
     partners,
 )
@@ -91,9 +88,9 @@ def law_pairs(assays: Assays) -> Iterator[Pair]:
         pair = law_pair(assays, law, rows)
         yield Pair(*law.keys, ALL, pair)
         yield Pair(*law.keys, OBSERVATIONS, law_pair(assays, law, rows, OBSERVATIONS))
-        own = pair.anchors
-        alone = (values[own] for values in pair[:4])
-        yield Pair(*law.keys, CONTROL, paired_assay(*alone, pair.groups.codes[own]))
+        a, b, std_a, std_b, groups, own = pair
+        alone = paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
+        yield Pair(*law.keys, CONTROL, alone)
         yield Pair(*law.keys, SITES, site_differences(pair, intact[both], mutated[both]))
 
 
@@ -244,39 +241,6 @@ def severities(
     table["baseline"] = np.where(noisy, shares[0]["baseline"], np.nan)
     order = ["shift", "condition", "severity", "lower", "upper", "n"]
     return table[[*order, "distance_rewiring", "baseline"]]
-
-
-def noise_libraries(assays: Assays) -> pd.DataFrame:
-    """Noisy libraries beside the others, as they are and at their depth: what noise is depth?
-
-    The filter on the spread between replicates is off: it selects on what is compared.
-    """
-    every = replace(assays.thresholds, max_rna_cv=np.inf)
-    frames = {
-        name: activities(counts, every, assays.fallback).frame
-        for name, counts in assays.counts.items()
-    }
-    others = [name for name in frames if name not in assays.noisy]
-    rows = []
-    for noisy in assays.noisy:
-        states = {
-            "as measured": frames[noisy],
-            "others": pd.concat([frames[name] for name in others]),
-            "others at its depth": pd.concat(at_depth_of(assays, noisy, every, ()).values()),
-        }
-        for state, frame in states.items():
-            several = frame[frame["n_barcodes"] >= 2]
-            measures = {
-                "median replicate CV": frame["replicate_cv"].median(),
-                "error variance between replicates": (frame["noise_std"] ** 2).mean(),
-                "error variance between barcodes": np.mean(barcode_std(several) ** 2),
-                "median barcodes": frame["n_barcodes"].median(),
-                "median DNA count": frame["dna_count"].median(),
-                "elements": len(frame),
-            }
-            keys = {"library": noisy, "state": state}
-            rows += [keys | {"measure": m, "value": float(v)} for m, v in measures.items()]
-    return pd.DataFrame(rows, columns=["library", "state", "measure", "value"])
 
 
 def censored_lines(assays: Assays, draws: int) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Stand-in for the real assays of the shifts in assay and program, made by the simulator.
 
-In: a size. Out: :class:`lib.experiments.real_assays.Assays` in which a batch is a gain and an
+In: a size. Out: :class:`lib.experiments.twins.assays.Assays` in which a batch is a gain and an
 offset, a genotype a rewired program, a promoter another program, and a noisy library a shallow one.
 It shows that the code runs and says nothing about any real assay.
 """
@@ -26,15 +26,7 @@ SHARED = 5  # one in so many plant promoters is measured in both tissues
 
 
 def standin_assays(n: int = 900, seed: int = 0) -> Assays:
-    """Simulated assays of about ``n`` elements each.
-
-    Raises
-    ------
-    ValueError
-        If ``n`` is below 300: parts would be too small to judge.
-    """
-    if n < 300:
-        raise ValueError(f"n is {n}; the stand-in assays need at least 300 elements each")
+    """Simulated assays of about ``n`` elements each; below 300 parts are too small to judge."""
     world = draw_world(seed)
     retina, counts = _libraries(world, n, seed)
     return Assays(

@@ -4,14 +4,13 @@ In: what :func:`lib.experiments.twins.judging.judge` gives, stacked. Out: tidy r
 over splits, and the tables that the notebook draws.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.experiments.scoring import combine, contrast
-from lib.experiments.twins.assays import HOME
 from lib.experiments.twins.curves import Curves
 from lib.experiments.twins.networks import MODEL
 from lib.experiments.twins.parts import ALIKE, Condition
@@ -107,26 +106,6 @@ def observed(effects: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def with_quality(
-    severities: pd.DataFrame, qualities: Mapping[tuple[str, str], float]
-) -> pd.DataFrame:
-    """Severities with ``signal_over_predicted`` of the network that each shift is judged by.
-
-    ``qualities`` are by arm and condition of a network.
-    """
-    judges = {
-        "genotype": lambda _: ("genotype", HOME.name),
-        "promoter": lambda _: ("genotype", HOME.name),
-        "assay": lambda condition: ("plant", condition.split(" ")[0]),
-        "batch": lambda condition: ("batch", condition),
-    }
-    known = [
-        qualities.get(judges[shift](name) if shift in judges else ("retina", ""), np.nan)
-        for shift, name in zip(severities["shift"], severities["condition"], strict=True)
-    ]
-    return severities.assign(signal_over_predicted=known)
-
-
 def dose_response(curves: Curves, twins: pd.DataFrame) -> pd.DataFrame:
     """Simulated curves (mean over worlds, 95 % range of one) and real points on one axis per unit.
 
@@ -141,10 +120,9 @@ def dose_response(curves: Curves, twins: pd.DataFrame) -> pd.DataFrame:
     both = pd.concat(simulated, ignore_index=True)
     for end, sign in (("lower", -1), ("upper", 1)):
         both[end] = both["value"] + sign * 1.96 * both["std"]
-    real = twins[twins["axis"] == "signal"]
     ends = {"observed": "value", "observed_lower": "lower", "observed_upper": "upper"}
-    kept = real[["unit", "metric", "shift", "condition", *ends]].rename(columns=ends)
-    points = kept.assign(kind="real", severity=real["severity"].abs())
+    kept = twins[["unit", "metric", "shift", "condition", *ends]].rename(columns=ends)
+    points = kept.assign(kind="real", severity=twins["severity"].abs())
     return pd.concat([both.drop(columns="std"), points], ignore_index=True)
 
 
@@ -170,7 +148,7 @@ def mitigation(repaired: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
     pools = conditions.map(lambda each: each.pool)
     wanted = (pools != "") & scored["metric"].isin(["picp_90", "mpiw_90"])
     wanted &= (scored["uncertainty"] == "single") & (scored["model"] == MODEL)
-    names = {"uncertainty": "pooled", "variant": pools[wanted]}
+    names: dict[str, Any] = {"uncertainty": "pooled", "variant": pools[wanted]}
     names["condition"] = conditions[wanted].map(lambda each: each.name)
     pooled = scored[wanted].assign(**names)
     keys = [*PART, "uncertainty", "variant", "metric"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm, t
+from scipy.stats import t
 
 from lib.experiments.twins.curves import read_curves
 from lib.experiments.twins.forecasts import TWINS
@@ -20,9 +20,6 @@ def write_results(folder: Path) -> None:
     home = {"split": "test", "severity": 0.0}
     rows = [
         home | {"metric": "pearson_r", "value": 0.8, "oracle": 0.75**0.5},
-        home | {"metric": "sd_target", "value": 2.0},
-        # predicted s.d. of 1
-        home | {"metric": "mpiw_90", "value": 2 * norm.ppf(0.95)},
         home | {"metric": "crps_gaussian", "value": 0.5, "lower": 0.4, "upper": 0.6, "worlds": 3},
     ]
     rows += [
@@ -55,7 +52,6 @@ def test_curves_from_tables(tmp_path: Path):
     assert own.mean == pytest.approx([0, 0.1, 0.25])
     assert own.std == pytest.approx([0, 0, 0.05])  # drops of .2 .25 .3, paired
     assert (own.floor, own.worlds) == (pytest.approx(0.02), 3)
-    assert own.signal == pytest.approx(0.75 * 2**2)  # Var f of 3 over a predicted variance of 1
     pooled = curves["batch", "crps_ratio"]
     assert pooled.mean == pytest.approx([1, 1.5, 2])
     # a t interval of half-width .1 over three worlds: the s.d. between them over the mean of 1

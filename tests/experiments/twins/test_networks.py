@@ -9,6 +9,7 @@ from lib.data.splits import Split
 from lib.experiments.twins import networks as made
 from lib.experiments.twins.assays import Assays
 from lib.experiments.twins.standin import standin_assays
+from lib.training.config import FitConfig
 
 LEARNED = ("train", "validation", "calibration")
 
@@ -20,7 +21,7 @@ def assays() -> Assays:
 
 @pytest.fixture(scope="module")
 def networks(assays: Assays) -> list[made.Network]:
-    return made.networks(assays, made.Plan((0, 1), (0,), 1, made.ARMS))
+    return made.networks(assays, FitConfig(epochs=1), split_seeds=(0, 1))
 
 
 def test_measured_noise_makes_weights_of_mean_one_that_the_median_floors() -> None:
