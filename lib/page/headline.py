@@ -10,18 +10,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib.page.charts import Figure, dots
+from lib.page import charts, names
+from lib.page.charts import Figure
+from lib.page.grammar import name, ordered, pick
 from lib.study import results
 
 SIMULATED, MEASURED = "simulated", "measured"
-ORIGINS = {
-    "simulation": "simulation",
-    "wtc11": "WTC11",
-    "plant_leaf": "plant promoters, leaf",
-    "plant_proto": "plant promoters, protoplast",
-    "retina_libraries": "retina libraries",
-    "retina_genotypes": "retina genotypes",
-}
 
 
 class Line(NamedTuple):
@@ -66,42 +60,26 @@ CAPTION = (
 )
 
 
-def _coverage(folder: Path, experiment: str) -> pd.DataFrame:
+def _coverage(folder: Path, experiment: str, source: str) -> pd.DataFrame:
     """Coverage of the CNN's 90 % intervals in distribution and under shift, main conditions."""
     table = results.read(folder, experiment)
-    table[["shift", "condition"]] = table[["shift", "condition"]].astype(object).fillna("")
-    keep = (table["metric"] == "picp_90") & (table["model"] == "cnn")
-    keep &= (table["uncertainty"] == "single") & table["split"].isin(["test", "shifted"])
-    for column in ("seed", "by", "split_seed"):
-        if column in table:
-            keep &= table[column].isna()
+    table = pick(table, metric="picp_90", model="cnn", uncertainty="single")
+    table = pick(table, **{c: None for c in ("seed", "by", "split_seed") if c in table})
     if "n_train" in table:
-        keep &= table["n_train"] == table["n_train"].max()
-    keep &= ~table["condition"].str.contains(REPEATS)
-    found = table[keep].assign(shift=lambda rows: rows["shift"].replace("", "none"))
-    return found[["data", "shift", "severity", "condition", "value", "lower", "upper", "n"]]
+        table = pick(table, n_train=table["n_train"].max())
+    found = pick(table, split=["test", "shifted"]).assign(source=source)
+    return found[~found["condition"].str.contains(REPEATS)]
 
 
 def _line(shift: str, source: str) -> str:
     for line in LINES:
-        if shift in (line.simulated if source == SIMULATED else line.measured):
+        if (shift or "none") in (line.simulated if source == SIMULATED else line.measured):
             return line.label
     raise ValueError(f"{source} shift {shift!r} has no line in the figure; add it to LINES")
 
 
 def coverage_rows(folder: Path) -> pd.DataFrame:
-    """Coverage under every shift, in the order of the figure's lines.
-
-    Parameters
-    ----------
-    folder : Path
-        Published tables.
-
-    Returns
-    -------
-    DataFrame
-        ``shift`` (label of a line), ``source`` (simulated or measured), ``data``, ``condition``,
-        ``coverage``, ``lower``, ``upper``, ``n`` (test elements).
+    """Coverage under every shift, from published tables, in the order of the figure's lines.
 
     Raises
     ------
@@ -110,22 +88,17 @@ def coverage_rows(folder: Path) -> pd.DataFrame:
     ValueError
         If a table holds a shift without a line.
     """
-    simulated = _coverage(folder, "simulation_shifts").assign(source=SIMULATED)
-    gc = _coverage(folder, "mpra_gc_ood")
-    other = _coverage(folder, "assay_and_program_shifts")
+    simulated = _coverage(folder, "simulation_shifts", SIMULATED)
+    gc = _coverage(folder, "mpra_gc_ood", MEASURED)
+    other = _coverage(folder, "assay_and_program_shifts", MEASURED)
     # The experiment on GC shifts is the source of what both tables hold.
     other = other[~other["data"].isin(gc["data"]) | (other["shift"] == "assay")]
-    rows = pd.concat([simulated, gc.assign(source=MEASURED), other.assign(source=MEASURED)])
-    names = [
-        _line(shift, source) for shift, source in zip(rows["shift"], rows["source"], strict=True)
-    ]
-    dose = "strength " + rows["severity"].map("{:g}".format)
-    condition = rows["condition"].where(rows["source"] == MEASURED, dose + " " + rows["condition"])
-    order = {line.label: place for place, line in enumerate(LINES)}
-    rows = rows.assign(shift=names, condition=condition.str.strip())
-    origins = [ORIGINS.get(name, name) for name in rows["data"]]
-    rows = rows.assign(data=origins, coverage=rows["value"])
-    rows = rows.sort_values("shift", key=lambda names: names.map(order), kind="stable")
+    rows = pd.concat([simulated, gc, other])
+    lines = [_line(*at) for at in zip(rows["shift"], rows["source"], strict=True)]
+    dose = "strength " + rows["severity"].map("{:g}".format) + " "
+    condition = dose.where(rows["source"] == SIMULATED, "") + rows["condition"]
+    rows = rows.assign(shift=lines, condition=condition.str.strip(), coverage=rows["value"])
+    rows = ordered(name(rows, data=names.DATA), shift=[line.label for line in LINES])
     columns = ["shift", "source", "data", "condition", "coverage", "lower", "upper", "n"]
     return rows[columns].reset_index(drop=True)
 
@@ -133,9 +106,8 @@ def coverage_rows(folder: Path) -> pd.DataFrame:
 def figure(folder: Path) -> Figure:
     """The figure of :func:`coverage_rows`."""
     rows = coverage_rows(folder)
-    drawn = rows.rename(columns={"data": "assay"})
-    chart = dots(
-        drawn,
+    chart = charts.dots(
+        rows.rename(columns={"data": "assay"}),
         "coverage",
         "shift",
         colour="source",
