@@ -35,12 +35,7 @@ def _average(terms: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def beta_nll(
-    mean: Tensor,
-    std: Tensor,
-    target: Tensor,
-    beta: float,
-    weight: Tensor | None = None,
-    target_std: Tensor | None = None,
+    mean: Tensor, std: Tensor, target: Tensor, beta: float, weight: Tensor | None = None
 ) -> Tensor:
     """Gaussian negative log-likelihood, each term weighted by its variance to the power ``beta``.
 
@@ -55,9 +50,6 @@ def beta_nll(
         0 to 1.
     weight : (n,) tensor, optional
         Weights of the elements; their sum divides.
-    target_std : (n,) tensor, optional
-        The target is a Gaussian forecast with mean ``target`` and this standard deviation, and the
-        loss its expectation: smallest, at ``beta=0``, where both forecasts agree.
 
     Returns
     -------
@@ -76,8 +68,6 @@ def beta_nll(
     probabilistic neural networks", equation 3.
     """
     terms = 0.5 * ((target - mean) / std) ** 2 + torch.log(std)  # (n,)
-    if target_std is not None:
-        terms = terms + 0.5 * (target_std / std) ** 2
     return _average(terms * std.detach() ** (2 * beta), weight)
 
 

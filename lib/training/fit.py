@@ -85,7 +85,6 @@ class _Part(NamedTuple):
     target: Tensor  # (n,)
     features: Tensor | None  # (n, p)
     weight: Tensor | None  # (n,)
-    target_std: Tensor | None  # (n,), where the target is itself a forecast
 
 
 class _Scales(NamedTuple):
@@ -121,15 +120,6 @@ def _check_weight(weight: ArrayLike | None, n: int) -> Tensor | None:
     return torch.from_numpy((values / values.mean()).astype(np.float32))
 
 
-def _check_target_std(target_std: ArrayLike | None, n: int) -> FloatArray | None:
-    if target_std is None:
-        return None
-    values = np.asarray(target_std, np.float64)
-    if values.shape != (n,) or not (np.isfinite(values) & (values >= 0)).all():
-        raise ValueError(f"target_std must be {n} finite numbers of at least 0")
-    return values
-
-
 def _scales(target: FloatArray, features: NDArray[Any] | None) -> _Scales:
     if not target.std() > 0:
         raise ValueError(f"the training target is constant ({target[0]}); nothing can be learnt")
@@ -147,14 +137,10 @@ def _part(
     features: NDArray[Any] | None,
     scales: _Scales,
     weight: Tensor | None = None,
-    target_std: FloatArray | None = None,
 ) -> _Part:
     standard = ((target - scales.target_mean) / scales.target_std).astype(np.float32)
     side = scaled_features(features, scales.feature_mean, scales.feature_std)
-    spread = None
-    if target_std is not None:
-        spread = torch.from_numpy((target_std / scales.target_std).astype(np.float32))
-    return _Part(as_tensor(codes), torch.from_numpy(standard), side, weight, spread)
+    return _Part(as_tensor(codes), torch.from_numpy(standard), side, weight)
 
 
 def _optimiser(
@@ -274,8 +260,7 @@ class _Loop:
         level = self.config.interval_level
         if level is not None:
             return pinball(mean, std, batch.target, level, batch.weight)
-        beta = self.config.beta
-        return beta_nll(mean, std, batch.target, beta, batch.weight, batch.target_std)
+        return beta_nll(mean, std, batch.target, self.config.beta, batch.weight)
 
     def epoch(self) -> float:
         """Mean loss over one epoch; ends early on a loss that is not finite, and returns that."""
@@ -298,7 +283,6 @@ def fit(
     features: NDArray[Any] | None = None,
     validation_features: NDArray[Any] | None = None,
     weight: ArrayLike | None = None,
-    target_std: ArrayLike | None = None,
     initial_state: Mapping[str, NDArray[Any]] | None = None,
     progress: Progress | None = None,
 ) -> FittedModel:
@@ -318,9 +302,6 @@ def fit(
         Side features; standardised on the training part.
     weight : (n,) array, optional
         Weights of the training elements, at least 0.
-    target_std : (n,) array, optional
-        Where the targets are another model's forecasts: their standard deviations, which the
-        network learns together with the means (:func:`lib.models.heads.beta_nll`).
     initial_state : mapping of str to array, optional
         Parameters or buffers, by their names in the network's state, to start from; the others are
         drawn from ``config.seed``.
@@ -331,7 +312,7 @@ def fit(
     ------
     ValueError
         For arrays that do not fit each other, values that are not finite, a constant target, an
-        unknown or unsuitable model, ``target_std`` with ``interval_level``.
+        unknown or unsuitable model.
     NonFiniteLoss
         When training diverges.
 
@@ -348,10 +329,7 @@ def fit(
     p = 0 if features is None else np.shape(features)[-1]
     values = _check_part("training", codes, target, features, p)
     scales = _scales(values, features)
-    spread = _check_target_std(target_std, len(codes))
-    if spread is not None and config.interval_level is not None:
-        raise ValueError("target_std belongs to the Gaussian head; leave interval_level at None")
-    train = _part(codes, values, features, scales, _check_weight(weight, len(codes)), spread)
+    train = _part(codes, values, features, scales, _check_weight(weight, len(codes)))
     held = None
     if validation is not None:
         held_values = _check_part("validation", *validation, validation_features, p)

@@ -43,21 +43,6 @@ def test_weights_average() -> None:
     assert beta_nll(zero, one, target, 0.0, weight).item() == pytest.approx(0.5)
 
 
-def test_a_forecast_as_target_is_its_expected_likelihood() -> None:
-    # Over y ~ N(4, 3²): E ½ ((y - 1)/2)² + log 2 = ½ (3² + 3²)/4 + log 2
-    given = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0])
-    loss = beta_nll(*given, beta=0.0, target_std=torch.tensor([3.0]))
-    assert loss.item() == pytest.approx(18 / 8 + math.log(2))
-
-
-def test_a_forecast_as_target_is_best_met_by_itself() -> None:
-    mean = torch.tensor([1.0], requires_grad=True)
-    std = torch.tensor([2.0], requires_grad=True)
-    beta_nll(mean, std, mean.detach(), 0.0, target_std=std.detach()).backward()
-    assert mean.grad is not None and std.grad is not None
-    assert (mean.grad.item(), std.grad.item()) == pytest.approx((0, 0))
-
-
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_pinball_is_a_share_of_the_interval_score(level: float) -> None:
     draw = torch.Generator().manual_seed(0)

@@ -289,9 +289,6 @@ def test_unknown_letters_are_allowed(toy, fitted) -> None:
         ({"validation": (np.zeros((5, 9), np.uint8), np.arange(5))}, "length 9"),
         ({"validation": (np.zeros((1, 40), np.uint8), np.arange(1))}, "validation has 1 rows"),
         ({"config": FitConfig(model="cnm")}, "not known"),
-        ({"target_std": np.ones(3)}, "target_std must be"),
-        ({"target_std": np.full(160, np.inf)}, "target_std must be"),
-        ({"target_std": np.ones(160), "config": _config(interval_level=0.9)}, "Gaussian head"),
         (
             {"initial_state": {"trunk.0.weight": np.zeros(3)}},
             r"in the network it is \(8, 4, 1, 9\)",
