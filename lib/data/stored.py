@@ -28,11 +28,12 @@ class Result:
         for name, table in tables.items():
             columns[name] = []
             for column, values in table.items():
-                texts = None
+                cells, texts = np.asarray(values), None
                 if not pd.api.types.is_numeric_dtype(values):
-                    values, texts = pd.factorize(values)
-                arrays[f"{name}/{column}"] = np.asarray(values)
-                columns[name].append((str(column), None if texts is None else list(texts)))
+                    cells, found = pd.factorize(values)
+                    texts = list(found)
+                arrays[f"{name}/{column}"] = cells
+                columns[name].append((str(column), texts))
         return cls(arrays, {"tables": columns})
 
     def table(self, name: str) -> pd.DataFrame:

@@ -107,12 +107,13 @@ def paired(one: Scored, other: Scored, draws: int, seed: int) -> pd.DataFrame:
     scale = found["metric"].map(SCALES)
     log = scale == "ratio"
     spread = (np.log(found["ratio_upper"]) - np.log(found["ratio_lower"])) / (2 * 1.96)
+    keys: dict[str, Any] = {name: one.keys[name] for name in PART}
     return found[["metric", "n"]].assign(
         scale=scale,
         value=found["value"].where(~log, np.log(found["ratio"])),
         variance=found["variance"].where(~log, spread**2),
         n_train=one.n_train,
-        **{name: one.keys[name] for name in PART},
+        **keys,
     )
 
 
@@ -143,12 +144,10 @@ def score_told(
     """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are those of ``told``."""
     items = []
     for one, (mean, std) in zip(told, forecast_all(fits, store, where), strict=True):
-        keys = {"model": ASSAY_MODEL, "prior": one.prior, "entry": one.entry}
         moved = mean + offset(one)
-        items += [
-            scored(one.arm, part, moved, std, uncertainty="single", **keys)
-            for part in one.arm.parts
-        ]
+        keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
+        keys |= {"prior": one.prior, "entry": one.entry}
+        items += [scored(one.arm, part, moved, std, **keys) for part in one.arm.parts]
     rows = score_all(items, draws, where.workers)
     pairs = list(_pairs(items))
     jobs = [(one, other, draws, place) for place, (one, other, _) in enumerate(pairs)]

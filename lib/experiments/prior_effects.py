@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from lib.data.dataset import FloatArray
 from lib.statistics.effects import CHANGES, Effect, against, effect
 
 AGAINST: Final = ("permuted", "none")
@@ -34,11 +34,11 @@ def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
         for reference in AGAINST:
             for prior, part in parts.items():
                 if prior != reference and reference in parts:
-                    pair = {"prior": prior, "against": reference}
-                    yield from against(part, parts[reference], CHANGED, **keys, **pair)
+                    keys |= {"prior": prior, "against": reference}
+                    yield from against(part, parts[reference], CHANGED, **keys)
 
 
-def line_residual(x: FloatArray, y: FloatArray, at: float, found: float) -> float:
+def line_residual(x: ArrayLike, y: ArrayLike, at: float, found: float) -> float:
     """How far a point lies above the least-squares line through others, NaN below two of them.
 
     Examples
@@ -46,6 +46,7 @@ def line_residual(x: FloatArray, y: FloatArray, at: float, found: float) -> floa
     >>> line_residual(np.array([0.0, 1.0]), np.array([0.0, 2.0]), at=0.5, found=0.75)
     -0.25
     """
+    x, y = np.asarray(x), np.asarray(y)
     if len(x) < 2:
         return float("nan")
     slope, intercept = np.polyfit(x, y, 1)
@@ -69,8 +70,9 @@ def line_effects(values: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]
     wide = rows.pivot(
         index=["model", "prior", "n_train", "replicate"], columns="cell", values="value"
     )
-    points = np.log(wide).reset_index()
-    places = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
+    points = wide.apply(np.log).reset_index()
+    first = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
+    places: dict[Any, dict[Any, Any]] = first.to_dict("index")
     for model, own in points.groupby("model", sort=False):
         plain = own[own["prior"] == "none"]
         full = own[(own["n_train"] == n_train) & (own["prior"] != "none")]
@@ -84,8 +86,8 @@ def line_effects(values: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]
                     for world, at, shifted in part[["replicate", "", cell]].dropna().to_numpy()
                     if world in lines
                 }
-                keys = {"data": "simulation", "model": model, "entry": "late", "n_train": n_train}
-                keys |= {"prior": prior, "against": "line"} | places.loc[cell].to_dict()
+                keys: dict[str, Any] = {"data": "simulation", "model": model, "entry": "late"}
+                keys |= {"n_train": n_train, "prior": prior, "against": "line"} | places[cell]
                 above = pd.Series(found, dtype=float)
                 yield effect("rmse_f_over_line", above, log=True, **keys)
 
@@ -117,8 +119,8 @@ def noise_effects(
                 "gain_under_shifts": under,
                 "gain_at_noise_beyond_half": closed["trained"] - under / 2,
             }
-            keys = {"data": "simulation", "model": model, "entry": "late", "n_train": n_train}
-            keys |= {"prior": "motif_decoy", "against": reference}
+            keys: dict[str, Any] = {"data": "simulation", "model": model, "entry": "late"}
+            keys |= {"n_train": n_train, "prior": "motif_decoy", "against": reference}
             keys |= {"shift": "noise", "condition": "trained"}
             for name, gain in gains.items():
                 yield effect(name, gain, **keys)

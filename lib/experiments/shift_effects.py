@@ -34,8 +34,8 @@ NAMES = ["model", "shift", "severity", "condition"]
 def _accuracy(home: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """How near each network comes to f in distribution, and how far above the baselines."""
     r2 = home[home["metric"] == "r2_f"].pivot(index="replicate", columns="model", values="value")
-    for model in r2.columns.difference(SIMULATED_BASELINES):
-        keys = {"shift": "", "severity": 0.0, "condition": "", "model": model}
+    for model in r2.columns.difference(list(SIMULATED_BASELINES)):
+        keys: dict[str, Any] = {"shift": "", "severity": 0.0, "condition": "", "model": model}
         # The oracle's forecast is f itself here: its R² against f is 1.
         yield effect("r2_share", r2[model], **keys)
         for baseline in ("kmer_ridge", "occupancy_linear"):
@@ -95,17 +95,17 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         gc = own[(own["shift"] == "gc") & (own["condition"] == "") & (own["split"] == "shifted")]
         if rewired.empty or gc.empty:
             continue
-        home = by_metric(own[(own["split"] == "test") & (own["condition"] == "")])
-        moved = by_metric(rewired)
+        plain = own[(own["split"] == "test") & (own["condition"] == "")]
+        at: list[dict[Any, Any]] = [by_metric(part).to_dict("index") for part in (plain, rewired)]
         found, far = {}, 0
         for world, part in gc.groupby("replicate"):
             dose = part.pivot(index="severity", columns="metric", values="value")
-            rmse, covered = home.loc[world, ["rmse", "picp_90"]]
+            home, moved = (worlds[world] for worlds in at)
             found[world], beyond = beyond_gc(
-                moved.loc[world, "rmse"] / rmse,
-                covered - moved.loc[world, "picp_90"],
-                dose["rmse"].to_numpy() / rmse,
-                covered - dose["picp_90"].to_numpy(),
+                moved["rmse"] / home["rmse"],
+                home["picp_90"] - moved["picp_90"],
+                dose["rmse"].to_numpy() / home["rmse"],
+                home["picp_90"] - dose["picp_90"].to_numpy(),
             )
             far += beyond
         first = rewired.iloc[0]

@@ -262,7 +262,7 @@ def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, 
 def world_rows(values: pd.DataFrame) -> pd.DataFrame:
     """Means over worlds with their intervals, as tidy rows."""
     numbers = ["severity", "oracle", "n"]
-    keys = [name for name in values if name not in (*numbers, "value", "replicate")]
+    keys = [name for name in values.columns if name not in (*numbers, "value", "replicate")]
     rows = over_replicates(values[values["metric"].isin(PUBLISHED)], keys, averaged=numbers)
     return rows.round({"severity": 4}).astype({"n": int})
 
