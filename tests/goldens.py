@@ -191,7 +191,7 @@ def described(shown: list[str]) -> dict[str, dict[str, Any]]:
             words = caption.get_text() if caption else ""
             if words.startswith("Effective configuration"):
                 continue  # fields come and go
-            if "chart" in figure.get("class", []):
+            if "chart" in figure.get("class", []) and "id" in figure.attrs:
                 name = str(figure["id"])
                 spec = next(s for s in scripts if f"'#{name}-live'" in s)
                 found = _SPEC.search(spec)

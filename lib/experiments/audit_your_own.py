@@ -20,6 +20,7 @@ from lib.data.dataset import SequenceDataset
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import STANDIN, FittedArm, fit_arms
+from lib.experiments.audit_readings import derive as derive
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
 from lib.experiments.gc_tables import gc_deciles
 from lib.experiments.ranking_tables import all_tables

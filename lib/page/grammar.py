@@ -7,6 +7,7 @@ Markdown. A cell of a notebook is one such sentence; no number is typed in it.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
@@ -140,13 +141,32 @@ def histogram(anchor: str, rows: pd.DataFrame, show: str, **more: Any) -> Figure
     return _figure(charts.histogram, anchor, rows, show, **more)
 
 
-def texts(rows: pd.DataFrame, digits: int = 2) -> list[str]:
-    """Each row's value with its interval."""
-    return [interval(row, digits) for _, row in rows.iterrows()]
+def texts(rows: pd.DataFrame, digits: int | None = None) -> list[str]:
+    """Each row's value with its interval; empty where there is no value."""
+    return ["" if pd.isna(row["value"]) else interval(row, digits) for _, row in rows.iterrows()]
+
+
+def spans(rows: pd.DataFrame, lower: str, upper: str) -> list[str]:
+    """Two ends as text; empty where one is missing."""
+    ends = rows[[lower, upper]].to_numpy(float)
+    return [f"{a:.3f} to {b:.3f}" if np.isfinite([a, b]).all() else "" for a, b in ends]
+
+
+def first(rows: pd.DataFrame, most: int, of: str = "part", within: str = "data") -> pd.DataFrame:
+    """Rows of the first so many values of a column, in each value of another: as a chart has room."""
+    if rows.empty:
+        return rows
+    place = rows.groupby(within)[of].transform(lambda cells: pd.factorize(cells)[0])
+    return rows[place < most]
+
+
+def listing(rows: pd.DataFrame, headed: Names, caption: str) -> Table:
+    """One line per row: the columns that ``headed`` names, under its heads."""
+    return Table(rows.reindex(columns=[*headed]).rename(columns=headed), caption)
 
 
 def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption: str, *,
-         cell: str | int = 2, names: Names | None = None, sort: bool = True,
+         cell: str | int | None = None, names: Names | None = None, sort: bool = True,
          **words: Names) -> Table:  # fmt: skip
     """One line per ``index``, one column per value of ``columns``, named and ordered by ``names``.
 
@@ -220,7 +240,11 @@ class _Said:
         self.row = row
 
     def __format__(self, digits: str) -> str:
-        return self.row if isinstance(self.row, str) else interval(self.row, int(digits or 2))
+        return (
+            self.row
+            if isinstance(self.row, str)
+            else interval(self.row, int(digits) if digits else None)
+        )
 
     def __getattr__(self, name: str) -> Any:  # {hidden.n:.0f}
         return self.row[name]

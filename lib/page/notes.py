@@ -40,9 +40,13 @@ def settings(found: Found) -> Table:
     return Table(table, f"Effective configuration {found.entry['config_hash']}.")
 
 
-def interval(row: pd.Series, digits: int = 2) -> str:
-    """A value with its interval as text; the value alone where there is no interval."""
-    value, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "lower", "upper"))
+def interval(row: pd.Series, digits: int | None = None) -> str:
+    """A value with its interval as text; the value alone where there is no interval.
+
+    Two decimals where nothing else is asked for, none from 100 on.
+    """
+    shown = (2 if abs(row["value"]) < 100 else 0) if digits is None else digits
+    value, low, high = (f"{row[name]:.{shown}f}" for name in ("value", "lower", "upper"))
     return (
         f"{value} ({low} to {high})" if np.isfinite([row["lower"], row["upper"]]).all() else value
     )
