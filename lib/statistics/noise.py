@@ -15,14 +15,8 @@ from scipy.special import log_ndtr
 
 from lib.arrays import FloatArray, as_labels, as_std, as_vector, group_codes
 from lib.metrics.bootstrap import group_totals
-from lib.statistics.paired import (
-    DRAWS,
-    FEWEST,
-    estimate,
-    estimates_table,
-    resampled_sets,
-    standard_errors,
-)
+from lib.statistics import paired
+from lib.statistics.paired import DRAWS, FEWEST, estimate
 
 
 def noise_account(
@@ -37,10 +31,9 @@ def noise_account(
 ) -> pd.DataFrame:
     """What the measured noise explains, and whether the predicted aleatoric std allows for it.
 
-    Every draw of the bootstrap over groups recomputes the reliability, so the deattenuated
-    correlation carries its interval. The noise is taken as independent of the forecast. A measured
-    standard error is itself a noisy estimate: over elements that are all forecast right, about half
-    of the measured values lie above the true one. The ratio of mean variances does not suffer.
+    The noise is taken as independent of the forecast. A measured standard error is itself a noisy
+    estimate: over elements that are all forecast right, about half of the measured values lie above
+    the true one. The ratio of mean variances does not suffer from that.
 
     Parameters
     ----------
@@ -77,7 +70,7 @@ def noise_account(
     """
     target = as_vector("target", target)
     n = len(target)
-    mean, noise = as_vector("mean", mean, n), standard_errors("std_noise", std_noise, n)
+    mean, noise = as_vector("mean", mean, n), paired.standard_errors("std_noise", std_noise, n)
     predicted = as_std("std_aleatoric", std_aleatoric, n)
     numbering = group_codes(as_labels("groups", groups, n))
     if n < FEWEST or numbering.n_groups < FEWEST:
@@ -89,7 +82,7 @@ def noise_account(
         raise ValueError("std_noise is 0 in all rows; there is no measured noise to compare with")
     columns = [np.ones(n), mean, target, mean**2, target**2, mean * target, noise**2]
     columns += [predicted**2, (predicted < noise).astype(float)]
-    sets, weights = resampled_sets(numbering, rng, draws)
+    sets, weights = paired.resampled_sets(numbering, rng, draws)
     sums = group_totals(np.column_stack(columns), sets) @ weights.T
     m, y, mm, yy, my, variance, own, below = sums[1:] / sums[0]
     var_m, var_y, cov = mm - m * m, yy - y * y, my - m * y
@@ -101,21 +94,14 @@ def noise_account(
         )
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.where(var_m > 0, cov / np.sqrt(var_m * var_y), np.nan)
-        ratio = own / variance
     ceiling, mse = np.sqrt(reliability), mm - 2 * my + yy
     values = {
         "reliability": reliability,
-        "pearson_r": r,
-        "pearson_r_ceiling": ceiling,
-        "pearson_r_deattenuated": r / ceiling,
-        "mse": mse,
-        "noise": variance,
-        "model": mse - variance,
-        "noise_share": variance / mse,
-        "variance_ratio": ratio,
-        "share_below": below,
+        **{"pearson_r": r, "pearson_r_ceiling": ceiling, "pearson_r_deattenuated": r / ceiling},
+        **{"mse": mse, "noise": variance, "model": mse - variance, "noise_share": variance / mse},
+        **{"variance_ratio": own / variance, "share_below": below},
     }
-    return estimates_table({name: estimate(drawn) for name, drawn in values.items()}, n)
+    return paired.estimates_table({name: estimate(drawn) for name, drawn in values.items()}, n)
 
 
 class CensoredLine(NamedTuple):
@@ -147,12 +133,9 @@ def censored_line(
 
     Examples
     --------
-    Without censored targets it is least squares:
-
-    >>> x = np.arange(12.0)
-    >>> line = censored_line(x, 2 * x + 1 + np.tile([-1.0, 1.0], 6), np.zeros(12, bool))
-    >>> slope, intercept = np.polyfit(x, 2 * x + 1 + np.tile([-1.0, 1.0], 6), 1)
-    >>> bool(abs(line.slope - slope) < 1e-5 and abs(line.intercept - intercept) < 1e-5)
+    >>> x, y = np.arange(12.0), 2 * np.arange(12.0) + np.tile([-1.0, 1.0], 6)
+    >>> line = censored_line(x, y, np.zeros(12, bool))  # least squares: nothing is censored
+    >>> bool(abs(line.slope - np.polyfit(x, y, 1)[0]) < 1e-5)
     True
     """
     x = as_vector("x", x)

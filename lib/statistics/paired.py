@@ -109,9 +109,9 @@ def paired_assay(
         )
     if 0 < mask.sum() < FEWEST:
         raise ValueError(f"there are {mask.sum()} anchors; none or at least {FEWEST} would do")
-    for name, values in (("activity_a", a), ("activity_b", b)):
-        if np.ptp(values[own]) == 0:
-            raise ValueError(f"{name} is {values[own][0]} in all elements; it must vary")
+    for name, values in (("activity_a", a[own]), ("activity_b", b[own])):
+        if np.ptp(values) == 0:
+            raise ValueError(f"{name} is {values[0]} in all elements; it must vary")
     return PairedAssay(a, b, error_a, error_b, numbering, mask)
 
 
@@ -126,11 +126,7 @@ def standard_errors(name: str, values: ArrayLike, n: int) -> FloatArray:
     return errors
 
 
-class Line(NamedTuple):
-    """Condition A into condition B, ``(draws,)`` each."""
-
-    intercept: FloatArray
-    slope: FloatArray
+Line = tuple[FloatArray, FloatArray]  # intercept and slope of B on A, (draws,) each
 
 
 class Moments(NamedTuple):
@@ -161,7 +157,7 @@ class Moments(NamedTuple):
 
     def line(self, slope: FloatArray) -> Line:
         """The line of a slope through both means."""
-        return Line(self.mean_b - slope * self.mean_a, slope)
+        return self.mean_b - slope * self.mean_a, slope
 
 
 def moments(assay: PairedAssay, rows: NDArray[np.bool_], weights: FloatArray) -> Moments:
@@ -233,9 +229,9 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
 
     Notes
     -----
-    Offset and gain are squares of signed quantities: their intervals are those of the root,
-    squared, and reach 0 where the root's interval holds it. Those of the rewiring and of the whole
-    distance are corrected for the median bias of the draws; the others are percentile intervals.
+    Offset and gain are squares: their intervals are those of the root, squared, and reach 0 where
+    that holds it. Those of the rewiring and of the whole distance are corrected for the median bias
+    of the draws; the others are percentile intervals.
 
     Examples
     --------
@@ -289,7 +285,7 @@ def estimates_table(found: dict[str, Estimate], n: int) -> pd.DataFrame:
 
 
 def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) -> PairedAssay:
-    """Intact minus mutated, D = y[intact] - y[mutated], as a paired assay of its own.
+    """Intact minus mutated, D = y[intact] - y[mutated], as a paired assay without anchors.
 
     Offsets of a whole condition cancel in it.
 
@@ -297,14 +293,8 @@ def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) 
     ----------
     assay : PairedAssay
     intact, mutated : (m,) integer arrays
-        Row numbers in the same order, as
-        :meth:`lib.assays.genotypes.GenotypeAssay.site_pairs` gives them. A pair takes the group of
-        its intact element; standard errors add in squares.
-
-    Returns
-    -------
-    PairedAssay
-        Without anchors.
+        Row numbers of pairs. A pair takes the group of its intact element; standard errors add in
+        squares.
 
     Raises
     ------
@@ -341,13 +331,12 @@ def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) 
 def control_noise_factor(
     assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS
 ) -> Estimate:
-    """Factor on both noise variances at which the anchors show no rewiring.
+    """Factor on both noise variances at which the anchors, the negative control, are not rewired.
 
-    The anchors are the negative control. Where they are not rewired in truth, a factor above 1 says
-    that the standard errors are too small by its root; where they are, it is an upper bound. Either
-    way a decomposition with ``std * factor**0.5`` is a lower bound on rewiring.
-
-    The factor k solves (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2, smaller root.
+    Where they are not in truth, a factor above 1 says that the standard errors are too small by its
+    root; where they are, it is an upper bound. Either way a decomposition with errors scaled by the
+    root is a lower bound on rewiring. The factor k is the smaller root of
+    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2.
 
     Raises
     ------
@@ -377,16 +366,7 @@ def control_noise_factor(
 
 
 def line_between(assay: PairedAssay, rows: NDArray[np.bool_]) -> tuple[float, float]:
-    """Intercept and slope of the line of f_B on f_A over some rows, such as the anchors.
-
-    NaN where they vary no more than their noise.
-
-    Examples
-    --------
-    >>> a, exact = np.arange(10.0), np.zeros(10)
-    >>> line_between(paired_assay(a, 2 * a + 3, exact, exact, a), np.ones(10, bool))
-    (3.0, 2.0)
-    """
+    """Intercept and slope of f_B on f_A over some rows; NaN where they vary no more than noise."""
     own = moments(assay, rows, np.ones((1, assay.groups.n_groups)))
-    line = own.line(own.slope)
-    return float(line.intercept[0]), float(line.slope[0])
+    intercept, slope = own.line(own.slope)
+    return float(intercept[0]), float(slope[0])

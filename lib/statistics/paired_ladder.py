@@ -27,13 +27,12 @@ def forecast_ladder(
 ) -> pd.DataFrame:
     """Scores of a forecast of y_A against y_B after each of a ladder of corrections.
 
-    A rung's line maps the forecast into condition B: mean to intercept + slope mean, std to |slope|
-    std. ``reference`` is the forecast against y_A, ``raw`` the same against y_B. ``anchor_offset``
-    and ``anchor_affine`` come from the anchors alone; ``matched_moments`` matches mean and s.d. of
-    y; ``oracle_affine`` is the line of f_B on f_A, a diagnostic since it needs all labels.
-    ``oracle_affine_noise`` adds to its variance what the measured noise grew by,
-    E std_b^2 - slope^2 E std_a^2 where positive: what then is still lost is rewiring, or errors of
-    the model that rewiring made visible.
+    A line maps the forecast into condition B: mean to intercept + slope mean, std to |slope| std.
+    ``reference`` is the forecast against y_A, ``raw`` against y_B. ``anchor_offset`` and
+    ``anchor_affine`` come from the anchors alone; ``matched_moments`` matches mean and s.d. of y;
+    ``oracle_affine`` is the line of f_B on f_A, a diagnostic since it needs all labels.
+    ``oracle_affine_noise`` adds to its variance what the measured noise grew by: what then is still
+    lost is rewiring, or errors of the model that rewiring made visible.
 
     Parameters
     ----------
@@ -90,8 +89,8 @@ def _rungs(
     elements, target = moments(assay, own, weights), assay.activity_b[own]
     none, one = np.zeros(len(weights)), np.ones(len(weights))
     best = elements.line(elements.slope)
-    yield "reference", assay.activity_a[own], Line(none, one), none
-    yield "raw", target, Line(none, one), none
+    yield "reference", assay.activity_a[own], (none, one), none
+    yield "raw", target, (none, one), none
     if assay.anchors.any():
         anchors = moments(assay, assay.anchors, weights)
         yield "anchor_offset", target, anchors.line(one), none
@@ -99,7 +98,7 @@ def _rungs(
     matched = elements.line(np.sqrt(elements.var_b / elements.var_a))
     yield "matched_moments", target, matched, none
     yield "oracle_affine", target, best, none
-    grown = np.maximum(elements.noise_b - best.slope**2 * elements.noise_a, 0)
+    grown = np.maximum(elements.noise_b - best[1] ** 2 * elements.noise_a, 0)
     yield "oracle_affine_noise", target, best, grown
 
 

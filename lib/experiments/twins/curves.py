@@ -33,7 +33,7 @@ UNITS: Final = {
 # Of these metrics there are values per world, paired within it; of the others means over worlds.
 PAIRED: Final = {"coverage_drop": "picp_90", "zms_ratio": "zms", "rmse_ratio": "rmse"}
 POOLED: Final = {"crps_ratio": "crps_gaussian", "aurc_ratio": "aurc"}
-METRICS: Final = (*PAIRED, *POOLED)
+METRICS: Final = PAIRED | POOLED
 
 
 def no_change(metric: str) -> float:
@@ -90,7 +90,7 @@ def read_curves(folder: Path) -> dict[tuple[str, str], Curve]:
             "simulation_shifts holds no values per world; results of profile full would do"
         )
     found: dict[tuple[str, str], Curve] = {}
-    for metric, source in (PAIRED | POOLED).items():
+    for metric, source in METRICS.items():
         own = rows[(rows["metric"] == source) & (rows["seed"].notna() == (metric in PAIRED))]
         for curve in _curves(metric, own, doses, start) if len(own) else ():
             found[curve.shift, metric] = curve

@@ -25,7 +25,7 @@ from lib.experiments.assays import forecast_all, scales, together
 from lib.experiments.scoring import Scored, score
 from lib.experiments.twins.assays import HOME, Assays, barcode_std
 from lib.experiments.twins.networks import MODEL, Network
-from lib.experiments.twins.parts import Asked
+from lib.experiments.twins.parts import FAMILIES, Asked
 from lib.experiments.twins.severity import controls, law_pair, library_pair
 from lib.metrics.scores import interval
 from lib.repair.conformal import Interval
@@ -46,12 +46,7 @@ METRICS = (
     *("picp_50", "picp_80", "picp_90", "picp_95", "mpiw_90"),
 )
 MOST_DRAWS = 300  # of intervals of each split but those of the scores; splits are pooled after
-REPAIRED = frozenset(
-    {
-        *("genotype", "promoter", "assay", "batch", "depth", "noise"),
-        *("design", "species", "gc_high", "gc_low", "placebo"),
-    }
-)
+REPAIRED = frozenset(FAMILIES) - {"", "gc_tilt"}
 REPAIRS = ("single", "std_scaling", "weighted_cp", "centring", "anchored", "few_shot", "norm_cp")
 REPAIR_METRICS = ("picp_90", "mpiw_90", "interval_score_90", "within_tolerance")
 TOLERANCE = 0.03  # of coverage, within which it counts as restored

@@ -11,21 +11,15 @@ import numpy as np
 import pandas as pd
 
 from lib.experiments.scoring import combine, contrast
-from lib.experiments.twins.curves import Curves
+from lib.experiments.twins.curves import METRICS, Curves
 from lib.experiments.twins.networks import MODEL
 from lib.experiments.twins.parts import ALIKE, Condition
 from lib.statistics.effects import over_splits
 
 SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
 SCALES |= dict.fromkeys(("picp_90", "pearson_r", "bias", "r2_cod"), "difference")
-# Names of the simulator's forecasts, and the effects that they speak of; a drop is a fall.
-OBSERVED = {
-    "picp_90": "coverage_drop",
-    "zms": "zms_ratio",
-    "rmse": "rmse_ratio",
-    "crps_gaussian": "crps_ratio",
-    "aurc": "aurc_ratio",
-}
+# Names of the simulator's forecasts by the metric that they speak of.
+OBSERVED = {metric: name for name, metric in METRICS.items()}
 SHORT = ("rmse", "crps_gaussian", "crps_skill", "zms", "picp_90", "mpiw_90", "pearson_r", "aurc")
 SPLIT_METRIC = "picp_90"  # of single splits
 PART = ["data", "split", "shift", "family", "condition"]
