@@ -67,14 +67,6 @@ def forecast(curves: Curves, shift: str, dose: Dose, metric: str) -> dict[str, A
     besides rewiring (genotype, promoter) are combined by adding doses, not effects: mean squares of
     independent parts add, so both curves are read at the whole distance and weighted by their share
     of it. Noise counts from the assay's ``baseline``, or the simulator's where there is none.
-
-    Examples
-    --------
-    >>> dose, drop = np.array([0.0, 1.0]), np.array([0.0, 0.2])
-    >>> curve = Curve("batch", "coverage_drop", "", dose, drop, drop / 10, 0.01, 10)
-    >>> found = forecast({("batch", "coverage_drop"): curve}, "batch", Dose(0.5), "coverage_drop")
-    >>> found["forecast"], found["beyond"]
-    (0.1, False)
     """
     severity, share = dose.severity, 1.0
     if shift in BATCHED:
