@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import IndexArray, SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments.assays import FittedArm
 from lib.experiments.repairs import (
@@ -39,6 +39,8 @@ from lib.metrics.scores import coverage_under_scale
 from lib.repair.conformal import Interval, conformal_quantile, one_per_group
 from lib.repair.detection import (
     ROC,
+    ShiftTest,
+    Sides,
     centre_distance,
     domain_classifier_test,
     knn_distance,
@@ -46,6 +48,7 @@ from lib.repair.detection import (
     mmd_test,
     shift_table,
 )
+from lib.sequences import Codes
 from lib.simulator.assay import Assay
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import distance
@@ -55,6 +58,7 @@ from lib.training.fitted import FittedModel, embed, predict_interval
 from lib.training.units import network_of
 
 NEIGHBOURS = 10
+EMBEDDING = "embedding "  # how columns of an embedding begin
 JUDGED = ("test", "shifted")  # parts of an arm
 # Closed forms of the coverage of ``norm_cp`` and what they are made of.
 CLOSED = ("coverage_from_truth", "coverage_gaussian", "coverage_from_distance", "distance")
@@ -77,73 +81,55 @@ class Settings(NamedTuple):
         return Budget(tuple(self.labels), self.label_draws, self.tolerance)
 
 
-class Seen(NamedTuple):
-    """What is seen of n elements: GC content, embedding ``(n, d)``, predicted std, group."""
-
-    gc: FloatArray
-    embedding: NDArray[np.float32]
-    std: FloatArray
-    group: IndexArray
-
-    def take(self, rows: IndexArray) -> "Seen":
-        """The rows ``rows``, in that order."""
-        return Seen(*(values[rows] for values in self))
+def seen(
+    network: FittedModel, codes: Codes, forecast: pd.DataFrame, group: IndexArray
+) -> pd.DataFrame:
+    """What is known of elements before anything is measured: ``gc, std, group`` and embedding."""
+    table = pd.DataFrame(embed(network, codes)).add_prefix(EMBEDDING)
+    return table.assign(gc=forecast["gc"].to_numpy(), std=forecast["std"].to_numpy(), group=group)
 
 
-def detect(held: Seen, new: Seen, settings: Settings, seed: int) -> pd.DataFrame:
+def detect(held: pd.DataFrame, new: pd.DataFrame, settings: Settings, seed: int) -> pd.DataFrame:
     """Tests of held against new elements, and how well scores tell the two apart.
 
     Targets never enter, so a shift that leaves sequences as they are leaves every value as it is.
-
-    Parameters
-    ----------
-    held : Seen
-        In-distribution elements, one per group: a half is the reference of tests and scores, the
-        other the in-distribution side of ``auroc``.
-    new : Seen
-        Of groups that ``held`` does not have.
-    settings : Settings
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        ``detector, quantity, value, n``: ``statistic`` and ``p`` of a test, ``auroc`` of a score.
+    A half of ``held`` is the reference of tests and scores, the other the in-distribution side of
+    ``auroc``. Columns ``detector, quantity, value, n``: ``statistic`` and ``p`` of a test,
+    ``auroc`` of a score.
     """
     rng, most = np.random.default_rng(seed), settings.detection_size
-    order = rng.permutation(len(held.gc))
+    order = rng.permutation(len(held))
     half = min(len(order) // 2, most)
-    reference, inside = (held.take(np.sort(s)) for s in (order[:half], order[half : 2 * half]))
-    size = min(len(new.gc), most)
-    asked = new.take(np.sort(rng.choice(len(new.gc), size, replace=False)))
-    gc, embedding = (reference.gc, asked.gc), (reference.embedding, asked.embedding)
-    tests = [
-        ("classifier on GC", domain_classifier_test, gc),
-        ("classifier on embedding", domain_classifier_test, embedding),
-        ("MMD of embedding", mmd_test, embedding),
-        ("mean embedding", mean_distance_test, embedding),
+    reference, inside = (
+        held.iloc[np.sort(rows)] for rows in (order[:half], order[half : 2 * half])
+    )
+    size = min(len(new), most)
+    asked = new.iloc[np.sort(rng.choice(len(new), size, replace=False))]
+    place = [name for name in held if name.startswith(EMBEDDING)]
+    gc, embedding = ((reference[one], asked[one]) for one in ("gc", place))
+    tests: list[tuple[str, str, Callable[..., ShiftTest], Sides]] = [
+        ("classifier on GC", "statistic", domain_classifier_test, gc),
+        ("classifier on embedding", "statistic", domain_classifier_test, embedding),
+        ("MMD of embedding", "statistic", mmd_test, embedding),
+        ("mean embedding", "statistic", mean_distance_test, embedding),
     ]
     near = min(NEIGHBOURS, half)
-    scores: dict[str, Callable[[Seen], FloatArray]] = {
-        "GC distance": lambda side: centre_distance(reference.gc, side.gc),
-        "embedding distance": lambda s: knn_distance(reference.embedding, s.embedding, near),
-        "predicted std": lambda side: side.std,
-    }
-    table = (
-        shift_table(
-            [(name, "test", test, sides) for name, test, sides in tests],
-            {name: (score(inside), score(asked)) for name, score in scores.items()},
-            rng,
-            (reference.group, asked.group),
-            settings.permutations,
-        )
-        .drop(columns="seen")
-        .set_axis([*(t[0] for t in tests), *scores])
-    )
-    table["auroc"] = table["statistic"].where(table.pop("detector") == ROC)
-    table["statistic"] = table["statistic"].where(table["auroc"].isna())
-    long = table.rename_axis("detector").reset_index().melt("detector", var_name="quantity")
-    return long.dropna(subset="value").assign(n=size)
+
+    def scores(side: pd.DataFrame) -> dict[str, ArrayLike]:
+        return {
+            "GC distance": centre_distance(reference["gc"], side["gc"]),
+            "embedding distance": knn_distance(reference[place], side[place], near),
+            "predicted std": side["std"],
+        }
+
+    pairs = zip(scores(inside).items(), scores(asked).values(), strict=True)
+    groups = reference["group"], asked["group"]
+    told = {name: (left, right) for (name, left), right in pairs}
+    table = shift_table(tests, told, rng, groups, settings.permutations)
+    first = table.rename(columns={"seen": "detector", "detector": "quantity", "statistic": "value"})
+    first["quantity"] = first["quantity"].replace(ROC, "auroc")
+    p = first.dropna(subset="p").assign(quantity="p", value=first["p"])
+    return pd.concat([first, p], ignore_index=True).drop(columns="p").assign(n=size)
 
 
 def known_weights(
@@ -168,21 +154,12 @@ def closed_forms(
 ) -> dict[str, float]:
     """Coverage that normalised conformal intervals must have once the law of scores has moved.
 
-    Parameters
-    ----------
-    held, asked : DataFrame
-        Forecasts; of the asked elements with ``true_mean`` and ``true_std`` of the measurement.
-    moved : (d, E[(new f - old f)^2]), optional
-        Measured distance of a concept shift at fixed sequence, relative and absolute.
-
-    Returns
-    -------
-    dict
-        ``coverage_from_truth``: exact for Gaussian measurements, the mean over elements of
-        P(|y - mean| <= q s). ``coverage_gaussian``: 2 Phi(q / sqrt(E z^2)) - 1, as if z were
-        Gaussian. ``coverage_from_distance``: the same with E z^2 forecast from calibration
-        elements and the distance alone, E z^2 + E[(new f - old f)^2] E[1 / s^2], as if the change
-        were unrelated to the network's error.
+    ``coverage_from_truth``: exact for Gaussian measurements, the mean over elements of
+    P(|y - mean| <= q s). ``coverage_gaussian``: 2 Phi(q / sqrt(E z^2)) - 1, as if z were Gaussian.
+    ``coverage_from_distance``: the same with E z^2 forecast from calibration elements and the
+    distance alone, E z^2 + E[(new f - old f)^2] E[1 / s^2], as if the change were unrelated to the
+    network's error. ``moved`` is the distance of a concept shift at fixed sequence, d and
+    E[(new f - old f)^2].
     """
     mean, std, target = triple(held)
     score = np.abs(target - mean) / std
@@ -226,15 +203,6 @@ def _forecast(judge: Judge, data: SequenceDataset) -> pd.DataFrame:
     return forecast.assign(group=np.arange(len(data)))
 
 
-def _seen_in_world(
-    judge: Judge, data: SequenceDataset, forecast: pd.DataFrame, most: int, first: int = 0
-) -> Seen:
-    """The first elements of a sample; groups are counted on from ``first``."""
-    gc, std = (forecast[name].to_numpy()[:most] for name in ("gc", "std"))
-    embedding = embed(judge.network(), data.codes[:most])
-    return Seen(gc, embedding, std, first + np.arange(len(gc)))
-
-
 def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     """The measure of a world: ``values`` with those of the oracle, and ``detection``.
 
@@ -248,11 +216,7 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     repairs = calibrated(held, asked, settings.gc_bins, known)
     found = judged(repairs, asked, gc_bins(held, asked, DECILES))
     if "quantiles" in judge.stored:
-        network = judge.network("quantiles")
-        ends = [
-            judge.kept(("ends", each.codes.tobytes()), lambda e=each: _ends(network, e))
-            for each in (data, test)
-        ]
+        ends = [_ends(judge, each) for each in (data, test)]
         found |= judged(quantiles(ends[0], held["target"].to_numpy(), ends[1]), asked)
     rng = np.random.default_rng([seed, 1])
     found |= labelled(asked, settings.budget, rng, _cohorts(condition, test))
@@ -265,9 +229,11 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     oracle = values["metric"].map(oracle_values(asked)).where(values["by"] == "")
 
     def tests() -> pd.DataFrame:
-        size = settings.detection_size
-        reference = _seen_in_world(judge, data, held, 2 * size)
-        new = _seen_in_world(judge, test, asked, size, len(reference.gc))
+        network, most = judge.network(), settings.detection_size
+        first = np.arange(min(len(held), 2 * most))
+        others = np.arange(min(len(asked), most))
+        reference = seen(network, data.codes[first], held.iloc[first], first)
+        new = seen(network, test.codes[others], asked.iloc[others], len(first) + others)
         return detect(reference, new, settings, seed)
 
     detection = judge.kept(("detection", test.codes.tobytes()), tests)
@@ -280,24 +246,23 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     }
 
 
-def _ends(network: FittedModel, data: SequenceDataset) -> Interval:
-    """The interval that a network with two quantiles forecasts of each element."""
-    return Interval(*predict_interval(network, data.codes))
+def _ends(judge: Judge, data: SequenceDataset) -> Interval:
+    """The interval that the network with two quantiles forecasts of each element."""
+    network = judge.network("quantiles")
+    key = "quantiles", data.codes.tobytes()
+    return judge.kept(key, lambda: Interval(*predict_interval(network, data.codes)))
 
 
-def _seen_of_arm(fitted: FittedArm, rows: IndexArray, most: int, rng: np.random.Generator) -> Seen:
-    """What is known, targets apart, of at most ``most`` elements: one per group and none twice.
+def _alone(group: IndexArray, rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
+    """At most ``most`` of the rows, one per group and none twice.
 
     Tests need sides alike in everything but the shift. A tilted part holds copies; an element
     stands in with a chance that grows with its copies, so what is tested is tilted a little less.
     """
-    data = fitted.arm.data
     distinct, copies = np.unique(rows, return_counts=True)
-    alone = one_per_group(data.group[distinct], rng)
+    alone = one_per_group(group[distinct], rng)
     chance = copies[alone] / copies[alone].sum()
-    drawn = distinct[rng.choice(alone, min(most, len(alone)), replace=False, p=chance)]
-    embedding = embed(network_of(fitted.fits[0][1]), data.codes[drawn])
-    return Seen(data.gc[drawn], embedding, fitted.members[0][1][drawn], data.group[drawn])
+    return distinct[rng.choice(alone, min(most, len(alone)), replace=False, p=chance)]
 
 
 def repair_arm(
@@ -311,7 +276,13 @@ def repair_arm(
     rng, drawn = np.random.default_rng([split.seed, 2]), fitted.arm.calibration
     every = of_elements(data, *fitted.members[0])
     held, relatives = every.iloc[drawn], every.iloc[split["calibration"]]
-    reference = _seen_of_arm(fitted, drawn, 2 * settings.detection_size, rng)
+    network, most = network_of(fitted.fits[0][1]), settings.detection_size
+
+    def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
+        own = _alone(data.group, rows, most, rng)
+        return seen(network, data.codes[own], every.iloc[own], data.group[own])
+
+    reference = seen_of(drawn, 2 * most)
     tables: dict[str, list[pd.DataFrame]] = {"values": [], "detection": []}
     for part in fitted.arm.parts:
         if part.split not in JUDGED:
@@ -320,11 +291,12 @@ def repair_arm(
         repairs = calibrated(held, asked, settings.gc_bins, relatives=relatives)
         found = judged(repairs, asked, gc_bins(held, asked, DECILES))
         if pair is not None:
-            network = network_of(pair)
-            ends = [_ends(network, data.take(rows)) for rows in (drawn, part.rows)]
+            two = network_of(pair)
+            codes = data.codes[drawn], data.codes[part.rows]
+            ends = [Interval(*predict_interval(two, each)) for each in codes]
             found |= judged(quantiles(ends[0], held["target"].to_numpy(), ends[1]), asked)
         found |= labelled(asked, settings.budget, rng)
-        new = _seen_of_arm(fitted, part.rows, settings.detection_size, rng)
+        new = seen_of(part.rows, most)
         keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed, **part.keys}
         keys["n_train"] = len(split["train"])
         values = averages(found, asked["group"], draws, split.seed)

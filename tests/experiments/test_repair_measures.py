@@ -4,7 +4,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from lib.experiments import worlds
-from lib.experiments.repair_measures import Seen, Settings, closed_forms, detect, known_weights
+from lib.experiments.repair_measures import EMBEDDING, Settings, closed_forms, detect, known_weights
 from lib.experiments.uncertainty_repair import REWIRING
 from lib.experiments.worlds import Condition
 
@@ -52,9 +52,9 @@ def test_known_weights_carry_the_home_law_to_the_shifted_one():
 
 
 def seen(n, first, shift, rng):
-    return Seen(
-        rng.normal(shift, 1, n), rng.normal(shift, 1, (n, 3)), np.ones(n), first + np.arange(n)
-    )
+    gc = rng.normal(shift, 1, n)
+    table = pd.DataFrame(rng.normal(shift, 1, (n, 3))).add_prefix(EMBEDDING)
+    return table.assign(gc=gc, std=1.0, group=first + np.arange(n))
 
 
 def test_detection_sees_a_shift_and_repeats_itself():
