@@ -1,7 +1,7 @@
 """What an audit measures of one model's forecasts: scores, bands, ranking, repairs, shifts, pairs.
 
-In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes on
-what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows
+In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes
+on what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows
 of a part, and without intervals above; what orders elements again and again takes at most
 :data:`RANKED_ROWS` of them. Repairs are learned from the calibration part (or a random half of the
 groups in distribution) and judged on rows of other groups.
@@ -48,11 +48,6 @@ TESTS: dict[str, Callable[..., ShiftTest]] = {
     "mean": mean_distance_test,
 }
 FORECAST = ("mean", "std", "target")
-FLAGS = {
-    **dict.fromkeys(("true", "yes", "1"), True),
-    **dict.fromkeys(("false", "no", "0", ""), False),
-}
-
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
 
 
@@ -271,24 +266,14 @@ def detection(one: Audited) -> Noted:
     return stacked(found), []
 
 
-def _flags(values: pd.Series) -> pd.Series:
-    flags = values.astype(str).str.strip().str.lower().map(FLAGS)
-    if flags.isna().any():
-        row = int(np.argmax(flags.isna().to_numpy()))
-        raise ValueError(f"anchor is {values.iloc[row]!r} in row {row}; true or false would do")
-    return flags.astype(bool)
-
-
 def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
     """One table per condition, in order of appearance, indexed by pair."""
     # Rows that the model saw in training would foresee too much.
     rows = np.concatenate([*(part.rows for part in one.parts), one.calibration])
     table = one.table.iloc[np.sort(rows)]
-    frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0, anchor=False)
+    frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0)
     if "noise_std" in table:
         frame["noise_std"] = numbers(table["noise_std"], "noise_std")
-    if "anchor" in table:
-        frame["anchor"] = _flags(table["anchor"])
     frame = frame[frame["pair"].notna() & (frame["pair"].astype(str) != "")]
     labels = list(pd.unique(frame["condition"]))
     if not 2 <= len(labels) <= MOST_LABELS:
@@ -308,14 +293,8 @@ def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
 def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataFrame:
     """What changes between two conditions, and how much of it the forecast foresees."""
     both = first.merge(side, left_index=True, right_index=True, suffixes=("_a", "_b"))
-    pair = paired_assay(
-        both["target_a"],
-        both["target_b"],
-        both["noise_std_a"],
-        both["noise_std_b"],
-        both["group_a"],
-        both["anchor_a"].to_numpy(bool),
-    )
+    noise = both["noise_std_a"], both["noise_std_b"]
+    pair = paired_assay(both["target_a"], both["target_b"], *noise, both["group_a"])
     measured = both["target_b"] - both["target_a"]
     foreseen = both["mean_b"] - both["mean_a"]
     more = {
@@ -330,8 +309,8 @@ def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataF
 def decomposition(one: Audited, draws: int) -> Noted:
     """Offset, gain, rewiring and noise between the first condition and each other one.
 
-    The columns ``pair`` (the element) and ``condition`` are needed; ``noise_std`` (measured
-    standard error) and ``anchor`` (true for controls) are used. Beside the quantities of
+    The columns ``pair`` (the element) and ``condition`` are needed, ``noise_std`` (measured standard
+    error) is used. Beside the quantities of
     :func:`lib.statistics.paired.decompose` stand ``predicted_change_pearson_r`` and
     ``predicted_change_rmse`` of the forecast's change against the measured one, and
     ``change_rmse``, the same for the forecast that nothing changes.

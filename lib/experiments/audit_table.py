@@ -1,7 +1,7 @@
 """A predictions table as the audit takes it: its labels harmless, its parts and covariates named.
 
-In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Audited`. What was made up
-or left out is said in ``notes``, sentence by sentence.
+In: a table under the contract of :mod:`lib.data.predictions`. Out: :class:`Audited`. What was made
+up or left out is said in ``notes``, sentence by sentence.
 """
 
 from collections.abc import Mapping, Sequence

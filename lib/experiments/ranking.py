@@ -54,18 +54,10 @@ Value = tuple[str, FloatArray, dict[str, Any]]  # metric, its value and draws (1
 class Rule(NamedTuple):
     """A threshold on ``std`` that was fixed in distribution.
 
-    Attributes
-    ----------
-    name : str
-        ``coverage_50``, ``coverage_80``, ``ltt`` or ``crc``.
-    threshold : float
-        Elements of at most this std are kept; -inf keeps none.
-    target : float
-        What the risk should not pass.
-    bound : float
-        Losses above it count as it, since risk control needs a bound; inf for none.
-    generalised : bool
-        Rejected elements count as a loss of 0 instead of not at all.
+    ``name`` is ``coverage_50``, ``coverage_80``, ``ltt`` or ``crc``. Elements of at most
+    ``threshold`` are kept (-inf keeps none), and their risk should not pass ``target``. Losses
+    above ``bound`` count as it, since risk control needs a bound. ``generalised``: rejected
+    elements count as a loss of 0 instead of not at all.
     """
 
     name: str
@@ -86,14 +78,9 @@ class Ranked(NamedTuple):
 def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
     """Everything that ranks the rows: the forecast's own std and its parts, distances, the mean.
 
-    Parameters
-    ----------
-    forecast : DataFrame with n rows
-        Scores that need a column it lacks (``std_epistemic``, ``embedding_distance``, ``gc``) are
-        left out.
-    home : DataFrame
-        ``target`` and ``gc`` of elements in distribution, which distances are measured from; where
-        they are constant so is the distance.
+    Those that need a column the table lacks (``std_epistemic``, ``embedding_distance``, ``gc``) are
+    left out. Distances are measured from ``home``, the ``target`` and ``gc`` of elements in
+    distribution; where these are constant so is the distance.
     """
     found = {STD: forecast["std"], "mean": forecast["mean"]}
     for name in ("std_epistemic", "std_aleatoric", "embedding_distance"):
@@ -118,15 +105,8 @@ def make_rules(
     one element per group, and half of those set targets and thresholds to test, so that the other
     half is fresh.
 
-    Parameters
-    ----------
-    held : DataFrame
-        Forecasts of the calibration part.
-    spread : float
-        Standard deviation of the training activity.
-    risk_target : float
-        Share of the full risk.
-    rng : Generator
+    ``spread`` is the standard deviation of the training activity, ``risk_target`` a share of the
+    full risk.
     """
     loss = ((held["target"] - held["mean"]) ** 2).to_numpy()
     std = held["std"].to_numpy()
@@ -337,18 +317,9 @@ def rank(
 ) -> Ranked:
     """Everything about one part; the bootstrap is seeded by ``seed`` alone.
 
-    Parameters
-    ----------
-    forecast : DataFrame with n rows
-    scores : DataFrame with n rows
-        Of :func:`scores_of`.
-    rules : sequence of Rule
-    keys : mapping
-        Columns of every row: ``data, split, shift, family, severity, condition, cell, model,
-        uncertainty, n_train`` and ``replicate`` (the world or split).
-    draws : int
-        At most :data:`MOST_DRAWS` are taken; none for a world, of which there are many.
-    seed : int
+    ``keys`` are columns of every row: ``data, split, shift, family, severity, condition, cell,
+    model, uncertainty, n_train`` and ``replicate`` (the world or split). ``draws`` of the bootstrap
+    are at most :data:`MOST_DRAWS`; none for a world, of which there are many.
     """
     ranking = {str(name): scores[name].to_numpy(float) for name in scores}
     drawn = _resampling(forecast["group"], draws, np.random.default_rng(seed))

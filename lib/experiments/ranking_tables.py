@@ -36,12 +36,7 @@ def pool(part: pd.DataFrame) -> dict[str, float]:
 
     Where a value is not finite (a threshold that keeps nothing has no risk) the interval is the
     whole line: nothing is decided. ``p`` is two-sided against 0: exact sign flips over worlds, t
-    over splits.
-
-    Returns
-    -------
-    dict
-        ``value``, :data:`ENDS`, ``df`` and ``p``.
+    over splits. Gives ``value``, :data:`ENDS`, ``df`` and ``p``.
     """
     values, variances = part["value"].to_numpy(float), part["variance"].to_numpy(float)
     splits = bool(part["resampled"].iloc[0])
@@ -65,11 +60,8 @@ def pool(part: pd.DataFrame) -> dict[str, float]:
 def pooled(points: pd.DataFrame) -> pd.DataFrame:
     """One row per :data:`POINT` over its worlds or splits; logarithms are turned back.
 
-    Returns
-    -------
-    DataFrame
-        :data:`POINT`, the fields of :func:`pool`, ``severity``, ``n`` and ``oracle`` (means) and
-        ``units``, the number of worlds or splits.
+    Beside :data:`POINT` and the fields of :func:`pool` stand ``severity``, ``n`` and ``oracle``
+    (means) and ``units``, the number of worlds or splits.
     """
     rows = []
     for key, part in points.groupby(list(POINT), sort=False, dropna=False):

@@ -119,16 +119,9 @@ def calibrated(
 ) -> Iterator[Repaired]:
     """The forecast without repair, and under every repair learned from the calibration part.
 
-    Parameters
-    ----------
-    held, asked : DataFrame
-        Without a column ``gc`` there is no repair by GC bins or weights.
-    bins : int
-        GC bins of the Mondrian repair.
-    known : pair of arrays, optional
-        The density ratio, where it is known.
-    relatives : DataFrame, optional
-        The calibration part with all rows of its groups, for the group-wise repair.
+    Without a column ``gc`` there is no repair by GC bins, of which there are ``bins``, or weights.
+    ``known`` is the density ratio, where it is known, ``relatives`` the calibration part with all
+    rows of its groups, for the group-wise repair.
     """
     own = triple(held)
     mean, std, _ = triple(asked)
@@ -164,10 +157,7 @@ def calibrated(
 def quantiles(held: Interval, target: FloatArray, asked: Interval) -> Iterator[Repaired]:
     """A network's own interval, which has one level, and its conformal repair.
 
-    Parameters
-    ----------
-    held, asked : Interval
-        Of calibration elements, one per group, with their ``target``, and of those asked about.
+    ``held`` is of calibration elements, one per group, with their ``target``.
     """
     yield Repaired(RAW, "", lambda _: asked, levels=(LEVEL,))
     repaired = cqr((*held, target), *asked, LEVEL)
@@ -254,23 +244,11 @@ def labelled(
 ) -> Found:
     """Repairs from k labels of the asked part: mean per element over draws it was judged in.
 
-    Parameters
-    ----------
-    asked : DataFrame
-    budget : Budget
-        One element each of k groups is labelled; relatives of a labelled element are not judged. A
-        larger k adds to the elements of a smaller one.
-    rng : Generator
-    cohorts : sequence of (m,) row arrays, optional
-        New conditions, each repaired by k labels of its own; k is left out where fewer than 2 k
-        groups are there. By default all rows are one.
-    repairs : callable
-        Named intervals of the elements to judge, from the labelled ones.
-
-    Returns
-    -------
-    Found
-        ``single`` holds ``within_tolerance``: the share of draws that restore coverage.
+    One element each of k groups is labelled; relatives of a labelled element are not judged. A
+    larger k adds to the elements of a smaller one, and is left out where fewer than 2 k groups are
+    there. ``cohorts`` are rows of new conditions, each repaired by labels of its own; by default
+    all rows are one. ``repairs`` gives named intervals of the elements to judge, from the labelled
+    ones. The single values are ``within_tolerance``: the share of draws that restore coverage.
     """
     asked = asked[["mean", "std", "target", "group"]]
     sums: dict[tuple[str, int], FloatArray] = {}
@@ -304,14 +282,8 @@ def labelled(
 def averages(found: Found, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
     """Means of the columns over the elements that have a value, one row per key.
 
-    Parameters
-    ----------
-    found : Found
-        Its single values are no means over elements and get no interval here.
-    group : (n,) array, optional
-        With it, ``lower``, ``upper`` and ``variance`` are those of a bootstrap over groups.
-    draws, seed : int
-        Of that bootstrap.
+    Single values are no means over elements and get no interval. With ``group``, ``lower``,
+    ``upper`` and ``variance`` are those of a bootstrap over groups, seeded by ``seed`` alone.
     """
     matrix = np.column_stack(list(found.columns.values()))
     known = np.isfinite(matrix)

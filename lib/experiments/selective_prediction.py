@@ -255,8 +255,8 @@ def _rank_jobs(
     home, held = every.iloc[split["train"]], every.iloc[split["calibration"]]
     spread, rng = float(home["target"].std(ddof=0)), np.random.default_rng([split.seed, 1])
     rules = make_rules(held, spread, config.risk_target, rng)
-    keys = {"data": data.name, "model": config.model, "uncertainty": fitted.uncertainty}
-    keys |= {"replicate": split.seed, "n_train": len(home)}
+    keys: dict[str, Any] = {"data": data.name, "model": config.model, "replicate": split.seed}
+    keys |= {"uncertainty": fitted.uncertainty, "n_train": len(home)}
     for part in fitted.arm.parts:
         if part.split in JUDGED:
             forecast = every.iloc[part.rows]

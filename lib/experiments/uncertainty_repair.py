@@ -154,7 +154,7 @@ class Config(TestedWorldConfig):
 
     @property
     def assays(self) -> GCConfig:
-        """The settings under which notebook 02 fits the same arms, of which one network is taken."""
+        """The settings under which notebook 02 fits the same arms; one network of each is taken."""
         shared = {"profile", "dataset", "gc_quantile", "gc_tilts", "split_seeds", "model", "epochs"}
         given = self.model_dump(include={*shared, "standin_size", "device"})
         usual = GCConfig.create(profile=self.profile).seeds[:1]
@@ -176,8 +176,8 @@ def repaired_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFram
     units = [fit_arm(arm, config) for arm in arms]
     for arm in arms[: config.quantile_worlds]:
         own = {"epochs": config.epochs, "device": config.device, "seed": arm.world_seed}
-        settings = tuned(arm.model, interval_level=LEVEL, **own)
-        units.append(fitting(settings, *training_data(arm, config.parts)))
+        two = tuned(arm.model, interval_level=LEVEL, **own)
+        units.append(fitting(two, *training_data(arm, config.parts)))
     fits, counts = run_fits(units, store, config.where, "fits of worlds")
     jobs = []
     for index, arm in enumerate(arms):
