@@ -15,10 +15,12 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lib import assays as mpra
 from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.predictions import of_elements
 from lib.data.splits import (
     Split,
     gc_tail_split,
@@ -279,6 +281,14 @@ class FittedArm:
     def forecast(self) -> EnsemblePrediction:
         """The members as one."""
         return together(self.members)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The same as a table of forecasts; an ensemble's tells the two parts of its std."""
+        own, more = self.forecast, {}
+        if len(self.members) > 1:
+            more = {"std_aleatoric": own.std_aleatoric, "std_epistemic": own.std_epistemic}
+        return of_elements(self.arm.data, own.mean, own.std).assign(**more)
 
 
 def fit_arms(

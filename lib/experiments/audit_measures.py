@@ -1,8 +1,8 @@
 """What an audit measures of one model's forecasts: scores, bands, ranking, repairs, shifts, pairs.
 
 In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes
-on what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS` rows
-of a part, and without intervals above; what orders elements again and again takes at most
+on what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS`
+rows of a part, and without intervals above; what orders elements again and again takes at most
 :data:`RANKED_ROWS` of them. Repairs are learned from the calibration part (or a random half of the
 groups in distribution) and judged on rows of other groups.
 """
@@ -27,6 +27,7 @@ from lib.metrics.scores import pearson_r, rmse
 from lib.repair.conformal import one_per_group
 from lib.repair.detection import (
     ShiftTest,
+    Sides,
     centre_distance,
     domain_classifier_test,
     mean_distance_test,
@@ -255,7 +256,7 @@ def detection(one: Audited) -> Noted:
         if len(new) < MIN_BIN:
             continue
         sides = {name: (seen[name], features) for name, features in _features(new).items()}
-        scores = {"predicted std": (reference["std"], new["std"])}
+        scores: dict[str, Sides] = {"predicted std": (reference["std"], new["std"])}
         if "gc" in reference and np.ptp(reference["gc"]) > 0:
             gc = reference["gc"]
             scores["GC distance"] = centre_distance(gc, gc), centre_distance(gc, new["gc"])
@@ -309,11 +310,10 @@ def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataF
 def decomposition(one: Audited, draws: int) -> Noted:
     """Offset, gain, rewiring and noise between the first condition and each other one.
 
-    The columns ``pair`` (the element) and ``condition`` are needed, ``noise_std`` (measured standard
-    error) is used. Beside the quantities of
-    :func:`lib.statistics.paired.decompose` stand ``predicted_change_pearson_r`` and
-    ``predicted_change_rmse`` of the forecast's change against the measured one, and
-    ``change_rmse``, the same for the forecast that nothing changes.
+    The columns ``pair`` (the element) and ``condition`` are needed, ``noise_std`` (the measured
+    standard error) is used. Beside what :func:`lib.statistics.paired.decompose` gives stand
+    ``predicted_change_pearson_r`` and ``predicted_change_rmse`` of the forecast's change against
+    the measured one, and ``change_rmse``, the same for the forecast that nothing changes.
     """
     if not {"pair", "condition"} <= set(one.table.columns):
         return pd.DataFrame(), [

@@ -114,7 +114,8 @@ class Audited:
 
 
 def _categories(codes: IndexArray, texts: Sequence[str]) -> pd.Categorical:
-    return pd.Categorical.from_codes(codes, pd.Index(texts))
+    made: pd.Categorical[Any] = pd.Categorical.from_codes(codes, pd.Index(texts))
+    return made
 
 
 def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorical:

@@ -155,17 +155,16 @@ class Config(ExperimentConfig):
 
 def _of_network(fitted: FittedArm, seeds: Sequence[int], model: str) -> Audited:
     """The group arm of one split; ``seeds`` are those of the bootstrap of its parts."""
-    data, split, own = fitted.arm.data, fitted.arm.split, fitted.forecast
-    every = predictions.of_elements(data, own.mean, own.std).assign(gc_decile=gc_deciles(data))
-    if len(fitted.members) > 1:
-        every = every.assign(std_aleatoric=own.std_aleatoric, std_epistemic=own.std_epistemic)
+    data, split = fitted.arm.data, fitted.arm.split
+    every = fitted.table.assign(gc_decile=gc_deciles(data))
     # A tilt repeats rows, and deciles are those of all that is judged.
     rows = [split["calibration"], *(part.rows for part in fitted.arm.parts)]
     table = every.iloc[np.concatenate(rows)].reset_index(drop=True)
     held, *places = np.split(np.arange(len(table)), np.cumsum([len(one) for one in rows])[:-1])
+    keys: list[dict[str, Any]] = [dict(part.keys) for part in fitted.arm.parts]
     parts = tuple(
-        AuditedPart(rows=place, seed=seed, **part.keys)
-        for part, place, seed in zip(fitted.arm.parts, places, seeds, strict=True)
+        AuditedPart(rows=place, seed=seed, **own)
+        for own, place, seed in zip(keys, places, seeds, strict=True)
     )
     home = every["target"].iloc[split["train"]]
     return Audited(

@@ -105,7 +105,7 @@ def detect(held: pd.DataFrame, new: pd.DataFrame, settings: Settings, seed: int)
     )
     size = min(len(new), most)
     asked = new.iloc[np.sort(rng.choice(len(new), size, replace=False))]
-    place = [name for name in held if name.startswith(EMBEDDING)]
+    place = [name for name in held if str(name).startswith(EMBEDDING)]
     gc, embedding = ((reference[one], asked[one]) for one in ("gc", place))
     tests: list[tuple[str, str, Callable[..., ShiftTest], Sides]] = [
         ("classifier on GC", "statistic", domain_classifier_test, gc),

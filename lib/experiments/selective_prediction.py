@@ -248,10 +248,8 @@ def _rank_jobs(
     config: Config, fitted: FittedArm, distance: FloatArray
 ) -> Iterator[tuple[Any, ...]]:
     """What :func:`rank` is given for each part of an arm, the draws apart."""
-    data, split, own = fitted.arm.data, fitted.arm.split, fitted.forecast
-    every = of_elements(data, own.mean, own.std).assign(embedding_distance=distance)
-    if len(fitted.members) > 1:
-        every = every.assign(std_aleatoric=own.std_aleatoric, std_epistemic=own.std_epistemic)
+    data, split = fitted.arm.data, fitted.arm.split
+    every = fitted.table.assign(embedding_distance=distance)
     home, held = every.iloc[split["train"]], every.iloc[split["calibration"]]
     spread, rng = float(home["target"].std(ddof=0)), np.random.default_rng([split.seed, 1])
     rules = make_rules(held, spread, config.risk_target, rng)
