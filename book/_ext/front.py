@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib.page import headline
+from lib.page.front import headline
 from lib.statistics import power
 from lib.study import staleness
 from lib.study.results import read_manifest
@@ -57,7 +57,7 @@ class HeadlineDirective(TablesDirective):
         """Coverage under every shift."""
         for name in ("simulation_shifts", "mpra_gc_ood", "assay_and_program_shifts"):
             self.env.note_dependency(str(folder / f"{name}.csv"))
-        return [output(headline.figure(folder)._repr_html_())]
+        return [output(headline(folder)._repr_html_())]
 
 
 class PowerDirective(TablesDirective):

@@ -1,7 +1,8 @@
 """A page's grammar: pick rows, name them, then draw, tabulate or say them.
 
-In: tidy tables of an experiment. Out: :class:`lib.page.charts.Figure`, :class:`lib.page.charts.Table` or
-Markdown. A cell of a notebook is one such sentence; no number is typed in it.
+In: tidy tables of an experiment. Out: :class:`lib.page.charts.Figure`,
+:class:`lib.page.charts.Table` or Markdown. A cell of a notebook is one such sentence; no number is
+typed in it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,7 +93,7 @@ def furthest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
-    """Columns in a reader's words; what a mapping does not hold stays, a function makes a column."""
+    """Columns in a reader's words: by a mapping, which may lack some, or made by a function."""
     if rows.empty:
         return rows.assign(**{new: pd.Series(dtype=object) for new in names if new not in rows})
     made = {
@@ -114,9 +115,11 @@ def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str
     return Figure(anchor, chart, table, caption)
 
 
-def dots(anchor: str, rows: pd.DataFrame, show: str, y: str, **more: Any) -> Figure:
+def dots(
+    anchor: str, rows: pd.DataFrame, show: str, y: str, x: str = "value", **more: Any
+) -> Figure:
     """Values with intervals, one line of dots per ``y``; see :func:`lib.page.charts.dots`."""
-    return _figure(charts.dots, anchor, rows, show, "value", y, **more)
+    return _figure(charts.dots, anchor, rows, show, x, y, **more)
 
 
 def lines(
@@ -153,7 +156,7 @@ def spans(rows: pd.DataFrame, lower: str, upper: str) -> list[str]:
 
 
 def first(rows: pd.DataFrame, most: int, of: str = "part", within: str = "data") -> pd.DataFrame:
-    """Rows of the first so many values of a column, in each value of another: as a chart has room."""
+    """Rows of the first values of a column, in each value of another: as a chart has room."""
     if rows.empty:
         return rows
     place = rows.groupby(within)[of].transform(lambda cells: pd.factorize(cells)[0])

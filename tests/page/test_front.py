@@ -1,4 +1,4 @@
-"""Coverage under every shift: which rows stand in the figure, and on which line."""
+"""Coverage under every shift: which rows stand in the front page's figure, and on which line."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lib.page.headline import coverage_rows, figure
+from lib.page.front import headline
 from lib.study.results import tidy
 
 BASE = {"model": "cnn", "uncertainty": "single", "metric": "picp_90", "value": 0.5, "n": 100}
@@ -49,7 +49,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_rows_of_the_figure(results: Path) -> None:
-    rows = coverage_rows(results)
+    rows = headline(results).data
     assert rows[["shift", "source", "condition", "coverage"]].to_numpy().tolist() == [
         ["no shift", "simulated", "strength 0", 0.9],
         ["no shift", "measured", "", 0.85],
@@ -63,16 +63,16 @@ def test_rows_of_the_figure(results: Path) -> None:
 def test_a_shift_without_a_line_is_named(results: Path) -> None:
     write(results, mpra_gc_ood=[row("wtc11", "shifted", "moonlight")])
     with pytest.raises(ValueError, match="measured shift 'moonlight' has no line"):
-        coverage_rows(results)
+        headline(results)
 
 
 def test_figure_promises_the_nominal_level(results: Path) -> None:
-    spec = json.dumps(figure(results).spec)
+    spec = json.dumps(headline(results).spec)
     assert '"datum": 0.9' in spec
 
 
 def test_published_tables_have_a_line_for_every_shift(root: Path) -> None:
-    rows = coverage_rows(root / "results")
+    rows = headline(root / "results").data
     assert {"simulated", "measured"} <= set(rows["source"])
     assert rows["coverage"].between(0, 1).all()
     assert (rows["n"] >= 10).all()
