@@ -6,15 +6,12 @@ import pytest
 
 from lib.experiments.shift_effects import beyond_gc, hidden_effects
 from lib.experiments.simulation_shifts import Config, derive, plan, run
-from lib.experiments.worlds import Arm, Condition, Sizes, test_data, training_data
+from lib.experiments.worlds import Condition
 from lib.motifs.pwm import jaspar
 from lib.simulator.programs import MOTIFS
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store
-
-test_data.__test__ = False  # type: ignore[attr-defined]
-SIZES = Sizes(300, 100, 100, 400)
 
 
 @pytest.fixture(scope="module")
@@ -78,40 +75,6 @@ def test_the_full_profile_keeps_its_promises():
     curves = {(arm.model, arm.size) for arm in arms if arm.law == Condition()}
     assert curves == {(m, n) for m in config.models for n in (*config.sizes, config.n_train)}
     assert len(arms) == len(set(arms))
-
-
-def test_parts_are_disjoint_draws_and_small_samples_nest():
-    data, split = training_data(Arm(0, "cnn", 300), SIZES)
-    small = training_data(Arm(0, "cnn", 100), SIZES)[1]
-    assert set(small["train"]) < set(split["train"])
-    assert np.array_equal(small["validation"], split["validation"])
-    rows = np.concatenate([split[name] for name in ("train", "validation", "calibration")])
-    assert np.array_equal(np.sort(rows), np.arange(len(data)))
-    test = test_data(0, Condition(), 400)
-    seen = {row.tobytes() for row in data.codes}
-    assert not any(row.tobytes() in seen for row in test.codes)
-
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        Condition("effect_rewiring", distance=0.5),
-        Condition("cell_type", 1.0),
-        Condition("pwm_perturbation", 1.0),
-        Condition("batch", 1.0),
-        Condition("noise", 1.0),
-    ],
-)
-def test_concept_and_technical_shifts_leave_the_sequences(condition):
-    home, away = test_data(0, Condition(), 300), test_data(0, condition, 300)
-    assert np.array_equal(home.codes, away.codes)
-    assert not np.array_equal(home.activity, away.activity)
-    assert not condition.moves_sequences
-
-
-def test_covariate_shifts_move_the_sequences():
-    home, away = test_data(0, Condition(), 300), test_data(0, Condition("gc", 1.0), 300)
-    assert not np.array_equal(home.codes, away.codes)
 
 
 def test_every_condition_stands_once_beside_its_oracle(found):

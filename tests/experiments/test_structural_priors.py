@@ -260,11 +260,6 @@ def test_gains_at_noise_and_under_shifts_are_shares_of_squared_error():
     assert effect["gain_at_noise_beyond_half"] == pytest.approx(0.5 - 0.375 / 2)
 
 
-def test_cells_have_names():
-    names = [at.cell for at in (Condition(), *PRIMARY, Condition("gc", 1.0, "low"))]
-    assert names[0] == "" and "effect_rewiring d=0.5" in names and names[-1] == "gc low 1"
-
-
 @pytest.fixture(scope="module")
 def assay():
     return standin(n=600, seed=0)

@@ -1,0 +1,101 @@
+"""The protocol of simulated worlds: samples, names of rows, and the one unit that judges."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.experiments.worlds import (
+    Arm,
+    Condition,
+    Sizes,
+    judge_unit,
+    judging,
+    run_judging,
+    test_data,
+    training_data,
+)
+from lib.study.units import HERE, Store
+
+test_data.__test__ = False  # type: ignore[attr-defined]
+SIZES = Sizes(300, 100, 100, 400)
+HOME, RICH = Condition(), Condition("gc", 0.5)
+
+
+def test_parts_are_disjoint_draws_and_small_samples_nest():
+    data, split = training_data(Arm(0, "cnn", 300), SIZES)
+    small = training_data(Arm(0, "cnn", 100), SIZES)[1]
+    assert set(small["train"]) < set(split["train"])
+    assert np.array_equal(small["validation"], split["validation"])
+    rows = np.concatenate([split[name] for name in ("train", "validation", "calibration")])
+    assert np.array_equal(np.sort(rows), np.arange(len(data)))
+    test = test_data(0, Condition(), 400)
+    seen = {row.tobytes() for row in data.codes}
+    assert not any(row.tobytes() in seen for row in test.codes)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Condition("effect_rewiring", distance=0.5),
+        Condition("cell_type", 1.0),
+        Condition("pwm_perturbation", 1.0),
+        Condition("batch", 1.0),
+        Condition("noise", 1.0),
+    ],
+)
+def test_concept_and_technical_shifts_leave_the_sequences(condition):
+    home, away = test_data(0, Condition(), 300), test_data(0, condition, 300)
+    assert np.array_equal(home.codes, away.codes)
+    assert not np.array_equal(home.activity, away.activity)
+    assert not condition.moves_sequences
+
+
+def test_covariate_shifts_move_the_sequences():
+    home, away = test_data(0, Condition(), 300), test_data(0, Condition("gc", 1.0), 300)
+    assert not np.array_equal(home.codes, away.codes)
+
+
+def test_conditions_have_names():
+    at = [HOME, RICH, Condition("gc", 1.0, "low"), Condition("effect_rewiring", distance=0.5)]
+    assert [each.cell for each in at] == ["", "gc 0.5", "gc low 1", "effect_rewiring d=0.5"]
+    assert [each.name for each in at] == ["", "", "low", "d=0.5"]
+    assert [each.sequences for each in at] == [HOME, RICH, at[2], HOME]
+
+
+@pytest.mark.parametrize(
+    ("law", "condition", "split"),
+    [
+        (HOME, HOME, "test"),
+        (HOME, RICH, "shifted"),
+        (RICH, RICH, "matched"),
+        (RICH, HOME, "test"),
+        # A world of its own, such as one without a GC term, is where its networks are at home.
+        (Condition("gc", 0.0, "term_off"), Condition("gc", 0.0, "term_off"), "test"),
+    ],
+)
+def test_rows_say_where_a_network_is_judged(law, condition, split):
+    keys = Arm(0, "cnn", 300, law).keys(condition)
+    assert keys["split"] == split and keys["dial"] == condition.severity
+    assert (keys["shift"] == "") == (split == "test") and keys["replicate"] == 0
+
+
+def gc_of(judge, condition):
+    """A measure: mean GC of the test sample, and how often what is kept was made."""
+    made = judge.kept("made", list)
+    made.append(condition)
+    test = judge.test(condition)
+    table = pd.DataFrame({"value": [test.gc.mean()], "calls": len(made), "model": "none"})
+    return {"gc": table.assign(asked=judge.settings["asked"])}
+
+
+def test_measures_come_back_as_long_tables_that_name_their_rows(tmp_path):
+    units = [judging(Arm(w, "cnn", 300), [HOME, RICH], SIZES, [gc_of], asked=7) for w in (0, 1)]
+    assert units[0].key != judging(Arm(0, "cnn", 300), [HOME], SIZES, [gc_of], asked=7).key
+    for unit in units:
+        Store(tmp_path).put(unit.key, judge_unit(unit.config))
+    table = run_judging(units, Store(tmp_path), HERE)["gc"]
+    assert table["replicate"].tolist() == [0, 0, 1, 1] and table["calls"].tolist() == [1, 2, 1, 2]
+    assert table["split"].tolist() == ["test", "shifted"] * 2
+    assert set(table["model"]) == {"none"} and set(table["asked"]) == {7}  # its own columns stay
+    home = test_data(1, HOME, SIZES.test).gc.mean()
+    assert table["value"].iloc[2] == home < table["value"].iloc[3]
