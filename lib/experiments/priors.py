@@ -24,15 +24,7 @@ import pandas as pd
 from lib.data.dataset import FloatArray
 from lib.experiments.fits import fitting
 from lib.experiments.world_measures import metric_table
-from lib.experiments.worlds import (
-    Arm,
-    Condition,
-    Judge,
-    Sizes,
-    test_data,
-    training_data,
-    world_of,
-)
+from lib.experiments.worlds import Arm, Condition, Judge, Sizes, test_data, training_data, world_of
 from lib.models import build
 from lib.models.baselines import constant_sigma
 from lib.motifs.priors import (

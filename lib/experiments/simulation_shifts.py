@@ -16,20 +16,8 @@ from scipy.stats import norm
 from lib.experiments import realism
 from lib.experiments.fits import SIMULATED_BASELINES
 from lib.experiments.shift_effects import effects, fit_table
-from lib.experiments.world_measures import (
-    baseline_metrics,
-    coverage_by,
-    severity,
-    treated_metrics,
-)
-from lib.experiments.worlds import (
-    Arm,
-    Condition,
-    TestedWorldConfig,
-    fit_arm,
-    judging,
-    run_judging,
-)
+from lib.experiments.world_measures import baseline_metrics, coverage_by, severity, treated_metrics
+from lib.experiments.worlds import Arm, Condition, TestedWorldConfig, fit_arm, judging, run_judging
 from lib.metrics.evaluate import MIN_BIN
 from lib.motifs.pwm import jaspar
 from lib.simulator import SHIFTS, dial_table

@@ -15,20 +15,8 @@ from pydantic import Field, field_validator
 from lib.experiments import prior_effects
 from lib.experiments.assays import STANDIN, build_arms, load_assays
 from lib.experiments.prior_assays import Told, fitting_told, score_told, told_arms
-from lib.experiments.priors import (
-    OPTIONS,
-    PRIORS,
-    fit_prior,
-    linear_metrics,
-    network_metrics,
-)
-from lib.experiments.worlds import (
-    Arm,
-    Condition,
-    TestedWorldConfig,
-    judging,
-    run_judging,
-)
+from lib.experiments.priors import OPTIONS, PRIORS, fit_prior, linear_metrics, network_metrics
+from lib.experiments.worlds import Arm, Condition, TestedWorldConfig, judging, run_judging
 from lib.simulator.anchors import digest
 from lib.statistics.effects import over_replicates
 from lib.study.config import Names, Numbers, Seeds, known_names

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.experiments.fits import SIMULATED_BASELINES, baseline_forecast
 from lib.experiments.worlds import Condition, Judge
 from lib.metrics.audit import all_metrics
@@ -112,23 +112,19 @@ def coverage_by(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame
     home = judge.kept("home", lambda: judge.test(judge.arm.law))
     test = judge.test(condition)
     mean, std = judge.forecast(test)
+    sides = {
+        "gc_decile": (home.gc, test.gc),
+        "activity_decile": (known_truth(home).activity, known_truth(test).activity),
+    }
     rows = []
-    for by, values in {"gc_decile": _gc, "activity_decile": _activity}.items():
-        edges = np.quantile(values(home), np.linspace(0, 1, DECILES + 1)[1:-1])
-        decile = np.searchsorted(edges, values(test), side="right")
+    for by, (law, values) in sides.items():
+        edges = np.quantile(law, np.linspace(0, 1, DECILES + 1)[1:-1])
+        decile = np.searchsorted(edges, values, side="right")
         for cell in range(DECILES):
             inside = decile == cell
             covered = picp(mean[inside], std[inside], test.activity[inside])
             rows.append({"by": by, "bin": cell + 1, "value": covered, "elements": inside.sum()})
     return {"coverage_by": pd.DataFrame(rows)}
-
-
-def _gc(data: SequenceDataset) -> FloatArray:
-    return data.gc
-
-
-def _activity(data: SequenceDataset) -> FloatArray:
-    return known_truth(data).activity
 
 
 def _with_occupancies(judge: Judge, samples: list[SequenceDataset]) -> SequenceDataset:
