@@ -245,15 +245,15 @@ def effects(areas: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     home = dict(list(long[long["shift"] == ""].groupby(["model", "method"])))
     rows: list[dict[str, Any]] = []
     for given, part in long.groupby(keys, sort=False):
-        named = dict(zip(keys, given, strict=True))
+        named: dict[str, Any] = dict(zip(keys, given, strict=True))
         other = home[given[:2]] if named["shift"] else None
         rows += against(part, other, AREA_EFFECTS, **named)
     keys = ["model", "condition", "method", "replicate", "metric"]
     means = probes.groupby(keys)["value"].mean().reset_index()
     for (model, kind), part in means.groupby(["model", "condition"], sort=False):
         named = {"model": model, "method": "probe", "shift": "", "condition": kind}
-        sides = (part[part["method"] == name] for name in ("probe", "probe_untrained"))
-        rows += against(*sides, PROBE_EFFECTS, **named)
+        own, other = (part[part["method"] == name] for name in ("probe", "probe_untrained"))
+        rows += against(own, other, PROBE_EFFECTS, **named)
     found = pd.DataFrame(rows).rename(columns={"n": "worlds"}).drop(columns="df")
     return found.assign(data="simulation")
 

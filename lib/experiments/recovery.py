@@ -17,12 +17,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
+from lib.arrays import group_codes
 from lib.assays.sources import fetch
 from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
 from lib.data.splits import Split
 from lib.data.stored import Result, Stored
 from lib.experiments.worlds import TEST_SEED, Condition, Judge, test_data, world_of
-from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_codes, group_totals
+from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_totals
 from lib.metrics.scores import r2_cod
 from lib.models import build
 from lib.models.baselines import feature_ridge

@@ -60,7 +60,8 @@ def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
         rng=np.random.default_rng(seed),
         by=item.by,
     )
-    return rows.assign(**{str(k): v for k, v in item.keys.items()}, n_train=item.n_train)
+    keys: dict[str, Any] = dict(item.keys)
+    return rows.assign(**keys, n_train=item.n_train)
 
 
 def side_by_side(

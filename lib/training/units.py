@@ -138,11 +138,11 @@ def _occupancy_linear(
 _MAKERS: Mapping[str, Maker] = {
     "mean": lambda data, train, _: simple.training_mean(data.activity, train),
     "gc_ridge": lambda data, *parts: simple.gc_ridge(data.codes, data.activity, *parts),
-    "kmer_ridge": lambda data, *parts: simple.kmer_ridge(
-        data.codes, data.activity, *parts, oriented=data.oriented
+    "kmer_ridge": lambda data, train, validation: simple.kmer_ridge(
+        data.codes, data.activity, train, validation, oriented=data.oriented
     ),
-    "memoriser": lambda data, *parts: simple.memoriser(
-        data.codes, data.activity, *parts, oriented=data.oriented
+    "memoriser": lambda data, train, validation: simple.memoriser(
+        data.codes, data.activity, train, validation, oriented=data.oriented
     ),
     "occupancy_linear": _occupancy_linear,
 }
