@@ -55,7 +55,6 @@ ORDERED_DRAWS = 200  # draws of metrics that need the order of elements, not onl
 FEWER_DRAWS = 100  # the same above MANY_ROWS
 MANY_ROWS = 5000
 COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
-_KEYS = ["metric", "by", "bin", "n"]
 # averages over levels of what each level's rows say, and e_aurc in another unit
 _LEFT_OUT = ("check_score", "interval_score_mean", "ause")
 
