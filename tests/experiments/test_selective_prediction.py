@@ -41,7 +41,7 @@ def test_rows_keep_the_contract(found, tmp_path):
     read = results.read(tmp_path, config.experiment)
     assert set(read["data"]) == {"simulation", "standin"} and set(read["profile"]) == {"smoke"}
     inside = read[(read["split"] == "test")]
-    assert inside["shift"].isna().all() and (inside["severity"] == 0).all()
+    assert (inside["shift"] == "").all() and (inside["severity"] == 0).all()
     bounded = read.dropna(subset="lower")
     assert (bounded["lower"] <= bounded["upper"]).all()
 
