@@ -2,14 +2,15 @@
 
 In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive Vega
 chart drawn by the bundle that the book ships, a static SVG for print and for readers without
-scripts, a caption, and the plotted data as CSV. Colours are those of Okabe and Ito (2008), which
-colour-blind readers can tell apart; text takes the page's colour, light or dark.
+scripts, a caption, and the plotted data as CSV. Each kind of chart takes an anchor, rows, the names
+of the columns to show, and of those that are its axes. Colours are those of Okabe and Ito (2008),
+which colour-blind readers can tell apart; text takes the page's colour, light or dark.
 """
 
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,136 +158,180 @@ def _panels(chart: Any, facet: str | None, columns: int) -> Any:
     return panels.resolve_scale(x="independent", y="independent")
 
 
+def _table(rows: pd.DataFrame, show: str, digits: int) -> pd.DataFrame:
+    """The columns that a figure shows; rows there are none of may lack some."""
+    table = rows[show.split()] if len(rows) else pd.DataFrame(columns=show.split())
+    return table.round(digits)
+
+
 def lines(
+    anchor: str,
     rows: pd.DataFrame,
+    show: str,
     x: str,
-    y: str,
+    y: str = "value",
     *,
     colour: str,
     x_title: str,
     y_title: str,
+    caption: str,
     facet: str | None = None,
     reference: float | None = None,
     diagonal: bool = False,
     columns: int = 2,
-) -> Any:
+    digits: int = 4,
+) -> Figure:
     """Lines with points, and bars where there is a ``lower``; ``diagonal`` draws y = x."""
-    base = alt.Chart(rows).encode(x=_x(x, x_title), color=_colour(colour))
+    table = _table(rows, show, digits)
+    base = alt.Chart(table).encode(x=_x(x, x_title), color=_colour(colour))
     height = _y(y, y_title)
     layers = [
         base.mark_line(strokeWidth=2).encode(y=height),
-        base.mark_point(filled=True, size=45).encode(y=height, tooltip=_tooltip(rows)),
+        base.mark_point(filled=True, size=45).encode(y=height, tooltip=_tooltip(table)),
     ]
-    if {"lower", "upper"} <= set(rows.columns):
+    if {"lower", "upper"} <= set(table.columns):
         layers.append(base.mark_rule(opacity=0.6).encode(y=_y("lower", y_title), y2="upper:Q"))
-    layers += _dashed(rows, reference, "y")
+    layers += _dashed(table, reference, "y")
     if diagonal:
-        line = alt.Chart(rows).mark_line(strokeDash=[5, 4], color=GREY)
+        line = alt.Chart(table).mark_line(strokeDash=[5, 4], color=GREY)
         layers.append(line.encode(x=f"{x}:Q", y=f"{x}:Q"))
-    return _panels(alt.layer(*layers).properties(**PANEL), facet, columns)
+    chart = _panels(alt.layer(*layers).properties(**PANEL), facet, columns)
+    return Figure(anchor, chart, table, caption)
 
 
 def dots(
+    anchor: str,
     rows: pd.DataFrame,
-    x: str,
+    show: str,
     y: str,
+    x: str = "value",
     *,
     colour: str,
     x_title: str,
-    order: Sequence[str] | None = None,
+    caption: str,
+    order: str | Iterable[str] | None = None,
     facet: str | None = None,
     reference: float | None = None,
     columns: int = 2,
-) -> Any:
-    """Values with bars from ``lower`` to ``upper``, one line of dots per ``y``, in their order."""
-    base = alt.Chart(rows).encode(
-        y=alt.Y(f"{y}:N", title=None, sort=None if order is None else list(order)),
+    digits: int = 4,
+) -> Figure:
+    """Values with bars from ``lower`` to ``upper``, one line of dots per ``y``.
+
+    ``order`` names lines from top to bottom, or a column: its categories, or as its values appear.
+    """
+    table = _table(rows, show, digits)
+    sort: Any = table[order] if isinstance(order, str) else order
+    if sort is not None:
+        sort = getattr(getattr(sort, "cat", sort), "categories", sort)
+        sort = [word for word in dict.fromkeys(sort) if word in set(table[y])]
+    base = alt.Chart(table).encode(
+        y=alt.Y(f"{y}:N", title=None, sort=sort),
         yOffset=alt.YOffset(f"{colour}:N", sort=None),
         color=_colour(colour),
     )
     points = base.mark_point(filled=True, size=60, opacity=1)
     layers = [
         base.mark_rule(strokeWidth=2).encode(x=_x("lower", x_title), x2="upper:Q"),
-        points.encode(x=_x(x, x_title), tooltip=_tooltip(rows)),
-        *_dashed(rows, reference, "x"),
+        points.encode(x=_x(x, x_title), tooltip=_tooltip(table)),
+        *_dashed(table, reference, "x"),
     ]
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
     width = PANEL["width"] * (1.5 if facet is None else 1)
     size = {"width": width, "height": alt.Step(12, **{"for": "offset"})}
-    return _panels(alt.layer(*layers).properties(**size), facet, columns)
+    chart = _panels(alt.layer(*layers).properties(**size), facet, columns)
+    return Figure(anchor, chart, table, caption)
 
 
 def scatter(
+    anchor: str,
     rows: pd.DataFrame,
+    show: str,
     x: str,
     y: str,
     *,
     colour: str,
     x_title: str,
     y_title: str,
+    caption: str,
     reference: float | None = None,
-) -> Any:
+    digits: int = 4,
+) -> Figure:
     """One point per row."""
-    points = alt.Chart(rows).mark_point(filled=True, size=50, opacity=0.8)
+    table = _table(rows, show, digits)
+    points = alt.Chart(table).mark_point(filled=True, size=50, opacity=0.8)
     points = points.encode(
-        x=_x(x, x_title), y=_y(y, y_title), color=_colour(colour), tooltip=_tooltip(rows)
+        x=_x(x, x_title), y=_y(y, y_title), color=_colour(colour), tooltip=_tooltip(table)
     )
     size = {"width": 1.5 * PANEL["width"], "height": PANEL["height"]}
-    return alt.layer(points, *_dashed(rows, reference, "y")).properties(**size)
+    chart = alt.layer(points, *_dashed(table, reference, "y")).properties(**size)
+    return Figure(anchor, chart, table, caption)
 
 
 def histogram(
-    rows: pd.DataFrame, *, colour: str, x_title: str, facet: str | None = None, columns: int = 2
-) -> Any:
-    """Overlaid step histograms from bins: columns ``left``, ``right``, ``share`` and ``colour``."""
-    bars = alt.Chart(rows).mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
+    anchor: str,
+    rows: pd.DataFrame,
+    show: str,
+    *,
+    colour: str,
+    x_title: str,
+    caption: str,
+    facet: str | None = None,
+    digits: int = 4,
+) -> Figure:
+    """Overlaid step histograms from bins: columns ``left``, ``right`` and ``share``."""
+    table = _table(rows, show, digits)
+    bars = alt.Chart(table).mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
     bars = bars.encode(
         x=alt.X("left:Q", title=x_title, bin="binned", scale=alt.Scale(zero=False)),
         x2="right:Q",
         y=alt.Y("share:Q", title="share of elements", stack=None, axis=alt.Axis(format="%")),
         color=_colour(colour),
-        tooltip=_tooltip(rows),
+        tooltip=_tooltip(table),
     )
-    return _panels(bars.properties(**PANEL), facet, columns)
+    return Figure(anchor, _panels(bars.properties(**PANEL), facet, 2), table, caption)
 
 
 def heat_map(
+    anchor: str,
     rows: pd.DataFrame,
+    show: str,
     x: str,
     y: str,
-    value: str,
     *,
     x_title: str,
     title: str,
+    caption: str,
     domain: tuple[float, float],
     middle: float,
     facet: str,
     columns: int = 3,
-) -> Any:
-    """Cells coloured about a middle value, their numbers in them; one panel per ``facet``.
+    digits: int = 4,
+) -> Figure:
+    """Cells coloured by their ``value`` about a middle one, which stands in them.
 
     ``x`` and ``y`` stand in the order of the rows. ``title`` is that of the colours; values beyond
     the ``domain`` take its end colours.
     """
+    table = _table(rows, show, digits)
     ends = [domain[0], middle, domain[1]]
     scale = alt.Scale(domain=ends, range=[VERMILION, "#F2F2F2", BLUE], clamp=True)
-    colour = alt.Color(f"{value}:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
+    colour = alt.Color("value:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
     # A cell holds its column's label; of a number, its own three digits are the widest.
-    width = max(38, *(7 * len(str(label)) for label in rows[x].unique()))
+    width = max([38, *(7 * len(str(label)) for label in table[x].unique())])
     panels = []
     # Panels side by side rather than facets: those cannot size their cells one by one.
-    for name in dict.fromkeys(rows[facet]):
-        base = alt.Chart(rows[rows[facet] == name]).encode(
+    for name in dict.fromkeys(table[facet]):
+        base = alt.Chart(table[table[facet] == name]).encode(
             x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y(f"{y}:N", title=None, sort=None),
-            tooltip=_tooltip(rows),
+            tooltip=_tooltip(table),
         )
         cells = base.mark_rect().encode(color=colour)
         text = base.mark_text(fontSize=11, color="#222222")
-        text = text.encode(text=alt.Text(f"{value}:Q", format=".2f"))
+        text = text.encode(text=alt.Text("value:Q", format=".2f"))
         size = {"width": alt.Step(width), "height": alt.Step(22), "title": name}
         panels.append(alt.layer(cells, text).properties(**size))
-    return alt.concat(*panels, columns=columns)
+    return Figure(anchor, alt.concat(*panels, columns=columns), table, caption)
 
 
 def _plain_number(value: float) -> str:

@@ -1,8 +1,7 @@
 """A page's grammar: pick rows, name them, then draw, tabulate or say them.
 
-In: tidy tables of an experiment. Out: :class:`lib.page.charts.Figure`,
-:class:`lib.page.charts.Table` or Markdown. A cell of a notebook is one such sentence; no number is
-typed in it.
+In: tidy tables of an experiment. Out: figures of :mod:`lib.page.charts`, tables or Markdown. A cell
+of a notebook is one such sentence; no number is typed in it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,9 +12,11 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.page import charts
-from lib.page.charts import Figure, Table
+from lib.page.charts import Table
 from lib.page.notes import interval, profile_note
 
+dots, lines, scatter = charts.dots, charts.lines, charts.scatter
+heat_map, histogram = charts.heat_map, charts.histogram
 Names = Mapping[str, str]
 
 
@@ -93,7 +94,7 @@ def furthest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
-    """Columns in a reader's words: by a mapping, which may lack some, or made by a function."""
+    """Columns in a reader's words: by a mapping, which may lack some, or by a function of rows."""
     if rows.empty:
         return rows.assign(**{new: pd.Series(dtype=object) for new in names if new not in rows})
     made = {
@@ -101,47 +102,6 @@ def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> 
         for column, how in names.items()
     }
     return rows.assign(**made)
-
-
-def _figure(draw: Callable[..., Any], anchor: str, rows: pd.DataFrame, show: str, *axes: str,
-            caption: str, digits: int = 4, **options: Any) -> Figure:  # fmt: skip
-    table = (rows[show.split()] if len(rows) else pd.DataFrame(columns=show.split())).round(digits)
-    if "order" in options:  # names, or a column: of its categories, else of its appearance
-        order = options["order"]
-        order = table[order] if isinstance(order, str) else order
-        order = getattr(getattr(order, "cat", order), "categories", order)
-        options["order"] = [word for word in dict.fromkeys(order) if word in set(table[axes[-1]])]
-    chart = None if table.empty else draw(table, *axes, **options)
-    return Figure(anchor, chart, table, caption)
-
-
-def dots(
-    anchor: str, rows: pd.DataFrame, show: str, y: str, x: str = "value", **more: Any
-) -> Figure:
-    """Values with intervals, one line of dots per ``y``; see :func:`lib.page.charts.dots`."""
-    return _figure(charts.dots, anchor, rows, show, x, y, **more)
-
-
-def lines(
-    anchor: str, rows: pd.DataFrame, show: str, x: str, y: str = "value", **more: Any
-) -> Figure:
-    """Lines with intervals; see :func:`lib.page.charts.lines`."""
-    return _figure(charts.lines, anchor, rows, show, x, y, **more)
-
-
-def scatter(anchor: str, rows: pd.DataFrame, show: str, x: str, y: str, **more: Any) -> Figure:
-    """One point per row; see :func:`lib.page.charts.scatter`."""
-    return _figure(charts.scatter, anchor, rows, show, x, y, **more)
-
-
-def heat_map(anchor: str, rows: pd.DataFrame, show: str, x: str, y: str, **more: Any) -> Figure:
-    """Cells about a middle value; see :func:`lib.page.charts.heat_map`."""
-    return _figure(charts.heat_map, anchor, rows, show, x, y, "value", **more)
-
-
-def histogram(anchor: str, rows: pd.DataFrame, show: str, **more: Any) -> Figure:
-    """Step histograms; see :func:`lib.page.charts.histogram`."""
-    return _figure(charts.histogram, anchor, rows, show, **more)
 
 
 def texts(rows: pd.DataFrame, digits: int | None = None) -> list[str]:
@@ -186,8 +146,8 @@ def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption
     table = table.dropna(how="all")
     if not sort:
         parts = [part for _, part in rows.groupby(next(iter(index)), sort=False, dropna=False)]
-        lines = pd.concat(parts).set_index([*index]).index.unique()
-        table = table.reindex(lines[lines.isin(table.index)])
+        order = pd.concat(parts).set_index([*index]).index.unique()
+        table = table.reindex(order[order.isin(table.index)])
     if names is not None:
         table = table[[key for key in names if key in table]].rename(columns=names)
     table = name(table.rename_axis(None, axis=1).reset_index(), **words)

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from lib.page.charts import Figure, Table, dots, histogram, lines
+from lib.page.charts import Figure, Table, dots, heat_map, histogram, lines, scatter
 
 ROWS = pd.DataFrame(
     {
@@ -19,28 +19,31 @@ ROWS = pd.DataFrame(
 )
 
 
-def charts():
+ALL = "data x kind value lower upper"
+SAID = {"colour": "kind", "x_title": "x", "caption": "See <this>."}
+
+
+def figures(rows=ROWS):
+    bins = rows.assign(left=rows["x"], right=rows["x"] + 0.1, share=0.5)
     return [
-        lines(
-            ROWS, "x", "value", colour="kind", x_title="x", y_title="y", facet="data", reference=2
-        ),
-        lines(ROWS, "x", "value", colour="kind", x_title="x", y_title="y", diagonal=True),
-        dots(ROWS, "value", "data", colour="kind", x_title="x", reference=1.0),
-        dots(ROWS, "value", "kind", colour="kind", x_title="x", facet="data"),
-        histogram(
-            ROWS.assign(left=ROWS["x"], right=ROWS["x"] + 0.1, share=0.5),
-            colour="kind",
-            x_title="x",
-            facet="data",
+        lines("a-name", rows, ALL, "x", y_title="y", facet="data", reference=2, **SAID),
+        lines("a-name", rows, ALL, "x", y_title="y", diagonal=True, **SAID),
+        dots("a-name", rows, ALL, "data", reference=1.0, **SAID),
+        dots("a-name", rows, ALL, "kind", facet="data", order="kind", **SAID),
+        scatter("a-name", rows, ALL, "x", "value", y_title="y", reference=1.5, **SAID),
+        histogram("a-name", bins, ALL + " left right share", facet="data", **SAID),
+        heat_map(
+            *("a-name", rows, ALL, "x", "kind"),
+            **{"x_title": "x", "title": "v", "caption": "See <this>.", "facet": "data"},
+            **{"domain": (0, 4), "middle": 2},
         ),
     ]
 
 
-@pytest.mark.parametrize("index", range(5))
+@pytest.mark.parametrize("index", range(6))  # the legend of a heat map is numbered in a session
 def test_html_is_the_same_on_every_run_and_complete(index):
-    first, again = (Figure("a-name", charts()[index], ROWS, "See <this>.") for _ in range(2))
-    page = first._repr_html_()
-    assert page == again._repr_html_()
+    page = figures()[index]._repr_html_()
+    assert page == figures()[index]._repr_html_()
     assert "See &lt;this&gt;." in page and "<this>" not in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "vegaEmbed" in page
     data = page.split('href="data:text/csv;base64,')[1].split('"')[0]
@@ -50,21 +53,21 @@ def test_html_is_the_same_on_every_run_and_complete(index):
 
 def test_text_in_tables_cannot_end_the_script():
     rows = ROWS.assign(kind="</script><script>alert(1)</script>")
-    page = Figure("f", dots(rows, "value", "kind", colour="data", x_title="x"), rows, "c")
+    page = dots("f", rows, ALL, "data", **SAID)
     body = page._repr_html_().split("<script>", 1)[1]
     assert body.count("</script>") == 1 and body.endswith("</script>")
 
 
 def test_names_in_a_charts_csv_are_no_formulas():
     rows = ROWS.assign(data="=1+1")
-    page = Figure("f", dots(rows, "value", "kind", colour="data", x_title="x"), rows, "c")
+    page = dots("f", rows, ALL, "kind", **SAID)
     data = page._repr_html_().split('href="data:text/csv;base64,')[1].split('"')[0]
     table = pd.read_csv(io.BytesIO(base64.b64decode(data)))
     assert set(table["data"]) == {"'=1+1"} and list(table["value"]) == list(ROWS["value"])
 
 
 def test_data_is_drawn_not_invented():
-    spec = Figure("f", charts()[0], ROWS, "c").spec
+    spec = figures()[0].spec
     (values,) = spec["datasets"].values()
     assert [row["value"] for row in values] == [1.0, 2.0, 3.0, 4.0]
     assert json.dumps(spec)
@@ -73,7 +76,20 @@ def test_data_is_drawn_not_invented():
 @pytest.mark.parametrize("name", ["", "a b", "a/b", '"><b>'])
 def test_a_bad_name_is_refused(name):
     with pytest.raises(ValueError, match="figure name"):
-        Figure(name, charts()[0], ROWS, "c")
+        Figure(name, None, ROWS, "c")
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_a_figure_without_data_says_so(index):
+    page = figures(ROWS.iloc[:0])[index]._repr_html_()
+    assert "Not asked for: See &lt;this&gt;." in page and "<script" not in page
+
+
+@pytest.mark.parametrize("order", ["kind", ["two", "one", "none"]])
+def test_dots_stand_in_the_order_asked_for(order):
+    rows = ROWS.assign(kind=pd.Categorical(ROWS["kind"], ["two", "three", "one"]))
+    figure = dots("f", rows, ALL, "kind", order=order, **SAID)
+    assert figure.spec["layer"][0]["encoding"]["y"]["sort"] == ["two", "one"]
 
 
 def test_too_many_rows_are_refused():

@@ -4,7 +4,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib.page.charts import Figure, Table, lines
+from lib.page.charts import Table, lines
 from lib.study.standalone import convert, standalone
 
 EVIL = "<script>alert(1)</script>"
@@ -13,8 +13,8 @@ QUOTED = 'He said "x" & <b>y</b>'
 
 def figure(name, colour, caption="A caption."):
     data = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "part": [colour] * 2})
-    chart = lines(data, "x", "y", colour="part", x_title="x", y_title="y")
-    return Figure(name, chart, data, caption)
+    said = {"colour": "part", "x_title": "x", "y_title": "y", "caption": caption}
+    return lines(name, data, "x y part", "x", "y", **said)
 
 
 def links(page):
