@@ -76,9 +76,8 @@ def prefer(rows: pd.DataFrame, same: Sequence[str], **ranked: Sequence[str]) -> 
 def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
     """Rows in the order in which lists name what columns hold; others last, as they came."""
     ranks = {column: {v: i for i, v in enumerate(order)} for column, order in orders.items()}
-    return rows.sort_values(
-        [*orders], key=lambda cells: cells.map(ranks[cells.name]).astype(float), kind="stable"
-    )
+    place = {column: rows[column].map(ranks[column]).astype(float) for column in orders}
+    return rows.loc[pd.DataFrame(place).sort_values([*orders], kind="stable").index]
 
 
 def furthest(rows: pd.DataFrame) -> pd.DataFrame:
@@ -199,8 +198,8 @@ def say(sentence: str, **rows: pd.Series | str | None) -> str:
 
 
 class _Said:
-    def __init__(self, row: pd.Series | str) -> None:
-        self.row = row
+    def __init__(self, row: Any) -> None:
+        self.row = row  # of a table, or text
 
     def __format__(self, digits: str) -> str:
         return (
