@@ -77,7 +77,8 @@ def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
     """Rows in the order in which lists name what columns hold; others last, as they came."""
     ranks = {column: {v: i for i, v in enumerate(order)} for column, order in orders.items()}
     place = {column: rows[column].map(ranks[column]).astype(float) for column in orders}
-    return rows.loc[pd.DataFrame(place).sort_values([*orders], kind="stable").index]
+    places = pd.DataFrame(place).reset_index(drop=True).sort_values([*orders], kind="stable")
+    return rows.iloc[places.index]
 
 
 def furthest(rows: pd.DataFrame) -> pd.DataFrame:
