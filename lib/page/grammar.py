@@ -68,6 +68,8 @@ def prefer(rows: pd.DataFrame, same: Sequence[str], **ranked: Sequence[str]) -> 
     """Of rows that agree in some columns those that hold what a list names first, of one column."""
     ((column, order),) = ranked.items()
     rows = pick(rows, **{column: order})
+    if rows.empty:
+        return rows
     rank = rows[column].map(order.index)
     best = rank.groupby([rows[key] for key in same], dropna=False).transform("min")
     return ordered(rows[rank == best], **ranked)
