@@ -1,4 +1,4 @@
-"""What a unit of work returns, and what an earlier one returned: arrays with a description, or tables.
+"""What a unit of work returns, and what an earlier one returned: described arrays, or tables.
 
 A fit's unit (:mod:`lib.training.units`) needs these two and nothing else of :mod:`lib.study`, so
 that its key depends on the source that fits alone.

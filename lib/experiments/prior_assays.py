@@ -60,7 +60,7 @@ def told_arms(
 
 
 def offset(told: Told) -> FloatArray:
-    """What is taken out of the target, and added to forecasts, (n,): what a ridge on GC explains."""
+    """What is taken out of the target and added to forecasts, (n,): what a ridge on GC tells."""
     data, split = told.arm.data, told.arm.split
     if told.entry == "late":
         return np.zeros(len(data))

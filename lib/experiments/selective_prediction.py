@@ -19,6 +19,7 @@ from lib.experiments.ranking import Ranked, make_rules, rank, scores_of
 from lib.experiments.ranking_tables import all_tables
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
+    NOISY,
     Arm,
     Condition,
     Judge,
@@ -37,7 +38,6 @@ from lib.training.config import FitConfig
 from lib.training.fitted import FittedModel, embed
 from lib.training.units import Elements, network_of
 
-NOISY = Condition("noise", 1.0)
 SIDES = ("", "low")  # of the GC shift: richer, poorer
 JUDGED = ("test", "inside", "shifted")  # parts of the split arms; matched ones stand in notebook 02
 REFERENCE = 2000  # training elements that the embedding distance is measured from

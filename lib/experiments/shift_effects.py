@@ -115,8 +115,8 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def fit_table(values: pd.DataFrame) -> pd.DataFrame:
-    """One row per network trained in distribution: what a test set shows, and what rewiring does."""
-    single = values[(values["uncertainty"] == "single")]
+    """A row per network trained in distribution: what a test set shows, what rewiring does."""
+    single = values[values["uncertainty"] == "single"]
     single = single[~single["model"].isin(SIMULATED_BASELINES)]
     home = single[(single["split"] == "test") & (single["condition"] == "")]
     rewired = single[single["condition"].str.startswith("d=") & (single["metric"] == "picp_90")]

@@ -17,7 +17,16 @@ from lib.experiments import realism
 from lib.experiments.fits import SIMULATED_BASELINES
 from lib.experiments.shift_effects import effects, fit_table
 from lib.experiments.world_measures import baseline_metrics, coverage_by, severity, treated_metrics
-from lib.experiments.worlds import Arm, Condition, TestedWorldConfig, fit_arm, judging, run_judging
+from lib.experiments.worlds import (
+    NOISY,
+    REWIRING,
+    Arm,
+    Condition,
+    TestedWorldConfig,
+    fit_arm,
+    judging,
+    run_judging,
+)
 from lib.metrics.evaluate import MIN_BIN
 from lib.motifs.pwm import jaspar
 from lib.simulator import SHIFTS, dial_table
@@ -33,9 +42,7 @@ MAIN_MODEL = "cnn"
 # Arms of the gc shift beside the natural one.
 GC_OPTIONS = ("", "low", "neutral")
 GC_BLIND = "term_off"
-REWIRING = Condition("effect_rewiring", distance=0.5)  # at which its claims are judged
 MILD = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
-NOISY = Condition("noise", 1.0)
 SHOWN_MOTIFS = 3
 
 KEYS = (

@@ -16,7 +16,14 @@ from lib.experiments import prior_effects
 from lib.experiments.assays import STANDIN, build_arms, load_assays
 from lib.experiments.prior_assays import Told, fitting_told, score_told, told_arms
 from lib.experiments.priors import OPTIONS, PRIORS, fit_prior, linear_metrics, network_metrics
-from lib.experiments.worlds import Arm, Condition, TestedWorldConfig, judging, run_judging
+from lib.experiments.worlds import (
+    REWIRING,
+    Arm,
+    Condition,
+    TestedWorldConfig,
+    judging,
+    run_judging,
+)
 from lib.simulator.anchors import digest
 from lib.statistics.effects import over_replicates
 from lib.study.config import Names, Numbers, Seeds, known_names
@@ -32,7 +39,7 @@ PRIMARY = (
     Condition("motif_density", 0.5),
     Condition("pwm_perturbation", 0.5),
     Condition("cell_type", 0.5),
-    Condition("effect_rewiring", distance=0.5),
+    REWIRING,
 )
 # Of the main network in every world, the other priors in the first few; of the others these alone.
 CORE_PRIORS = ("none", "motif_true", "motif_decoy", "permuted", "gc")

@@ -22,6 +22,7 @@ from lib.experiments.repair_measures import Settings, repair_arm, repair_world
 from lib.experiments.repairs import LEVEL
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
+    REWIRING,
     Arm,
     Condition,
     TestedWorldConfig,
@@ -40,7 +41,6 @@ JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
     *("batch", "depth", "noise"),
 )
-REWIRING = Condition("effect_rewiring", distance=0.5)
 
 
 class Config(TestedWorldConfig):

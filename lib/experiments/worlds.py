@@ -41,7 +41,7 @@ TRAIN_SEED, TEST_SEED = 1, 2
 class Condition:
     """A shift, as of :class:`lib.simulator.Shift`, at a severity; in distribution without one.
 
-    ``distance`` above 0 is the measured d that a concept shift reaches; its dial is found per world.
+    ``distance`` above 0 is the measured d that a concept shift reaches, its dial found per world.
     """
 
     shift: str = ""
@@ -86,6 +86,10 @@ class Condition:
         if self.distance:
             return severity_for(world, self.shift, self.distance, self.option)
         return self.severity
+
+
+REWIRING = Condition("effect_rewiring", distance=0.5)  # at which claims on rewiring are judged
+NOISY = Condition("noise", 1.0)
 
 
 @dataclass(frozen=True)
