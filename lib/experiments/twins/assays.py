@@ -30,7 +30,7 @@ NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
 PROMOTER, GENOTYPE = "rho", "WT"  # what the network of the genotype shift is trained on
 
 
-class Law(NamedTuple):
+class CellLaw(NamedTuple):
     """A genotype on a promoter: what labels of the genotypes' elements are of."""
 
     promoter: str
@@ -51,7 +51,7 @@ class Law(NamedTuple):
         return "promoter", self.promoter if self.genotype == GENOTYPE else self.name
 
 
-HOME = Law(PROMOTER, GENOTYPE)
+HOME = CellLaw(PROMOTER, GENOTYPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,20 +115,20 @@ class Assays:
         return np.isin(self.library, self.first)
 
     @property
-    def laws(self) -> list[Law]:
+    def laws(self) -> list[CellLaw]:
         """Every genotype on every promoter."""
-        return [Law(p, g) for p, assay in self.genotypes.items() for g in assay.genotypes]
+        return [CellLaw(p, g) for p, assay in self.genotypes.items() for g in assay.genotypes]
 
     @property
-    def shown_laws(self) -> list[Law]:
+    def shown_laws(self) -> list[CellLaw]:
         """Every genotype on rho, and wild type on the other promoters."""
         return [law for law in self.laws if law.promoter == PROMOTER or law.genotype == GENOTYPE]
 
-    def law(self, shift: str, condition: str) -> Law:
+    def law(self, shift: str, condition: str) -> CellLaw:
         """The law that a shift and condition name."""
         return next(law for law in self.laws if law.keys == (shift, condition))
 
-    def dataset(self, law: Law) -> SequenceDataset:
+    def dataset(self, law: CellLaw) -> SequenceDataset:
         """All elements with the labels of a law."""
         return self.genotypes[law.promoter].dataset(law.genotype)
 

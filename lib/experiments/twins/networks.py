@@ -22,7 +22,7 @@ from lib.data.splits import PARTS, Split, gc_tilt, group_split, leave_one_out_sp
 from lib.experiments.assays import AssayArm, Design
 from lib.experiments.twins import parts
 from lib.experiments.twins.assays import HOME, PROMOTER, Assays, depth_condition, partners
-from lib.experiments.twins.parts import Asked, Condition, ask
+from lib.experiments.twins.parts import Asked, RealCondition, ask
 from lib.training.config import FitConfig
 
 MODEL = "cnn"
@@ -97,7 +97,7 @@ def _retina_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Pl
         without = restricted(split, f"without_library_{left}", library != left)
         asked = [
             ask(data, "inside", "batch", left, home),
-            ask(data, "inside", "batch", Condition(left, (parts.ALIKE[0],)), home, like=away),
+            ask(data, "inside", "batch", RealCondition(left, (parts.ALIKE[0],)), home, like=away),
             ask(data, "shifted", "batch", left, away),
         ]
         yield "batch", left, data, without, asked
@@ -120,7 +120,7 @@ def _remeasured(assays: Assays, split: Split) -> Iterator[Asked]:
         yield ask(data, "shifted", "depth", condition, rows, activity)
     for name, activity in assays.shallow.items():
         yield ask(data, "shifted", "noise", name, every[library[every] == name])
-        alike = Condition(name, (parts.ALIKE[2],))
+        alike = RealCondition(name, (parts.ALIKE[2],))
         yield ask(data, "inside", "noise", alike, every[np.isfinite(activity[every])], activity)
 
 
@@ -159,10 +159,10 @@ def _foreign(assays: Assays, split: Split) -> Iterator[Asked]:
     for law in assays.shown_laws:
         (shift, name), data = law.keys, assays.dataset(law)
         error = data.metadata["se_barcodes"].to_numpy(float)[rows]
-        kind, own = "shifted" if shift else "test", Condition(name, (parts.LIBRARIES,))
+        kind, own = "shifted" if shift else "test", RealCondition(name, (parts.LIBRARIES,))
         yield ask(data, kind, shift, own, rows, noise=error, foreign=True)
         if shift:  # the error is unknown where censored
-            own = Condition(name, (parts.CENSORED, parts.LIBRARIES))
+            own = RealCondition(name, (parts.CENSORED, parts.LIBRARIES))
             yield ask(data, kind, shift, own, every, foreign=True)
 
 
@@ -196,7 +196,7 @@ def _genotype_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_
             test = alone["test"]
             mark, away = (parts.TRAINED_ON + name,), ("shifted", "genotype")
             asked = [
-                ask(both, *away, Condition(genotype, mark), test, data[law].activity,
+                ask(both, *away, RealCondition(genotype, mark), test, data[law].activity,
                     noise=error[law][test])
                 for genotype, law in by_name.items() if genotype not in pool
             ]  # fmt: skip
@@ -221,7 +221,7 @@ def _offsets(assays: Assays, data: SequenceDataset, test: IndexArray) -> Iterato
         for law in assays.shown_laws:
             (shift, name), assay = law.keys, assays.genotypes[law.promoter]
             target = at_offset(assay, law.genotype, factor)[assays.quantified]
-            split, own = "shifted" if shift else "test", Condition(name, (choice,))
+            split, own = "shifted" if shift else "test", RealCondition(name, (choice,))
             yield ask(data, split, shift, own, test, target)
 
 
@@ -306,5 +306,5 @@ def _gc_parts(arm: AssayArm) -> Iterator[Asked]:
                 tilted = gc_tilt(data.gc[rows], data.group[rows], gap, rng)
             except ValueError:  # their range does not reach it
                 continue
-            alike = Condition(name, (parts.ALIKE[1],))
+            alike = RealCondition(name, (parts.ALIKE[1],))
             yield ask(data, "inside", "species", alike, rows[tilted.rows])

@@ -26,13 +26,13 @@ TRAINED_ON = "trained on "
 ALIKE = ("like in prediction and GC", "GC matched", "others at its depth")
 
 
-class Condition(NamedTuple):
+class RealCondition(NamedTuple):
     """The column ``condition``: what differs from home, and marks of how that was looked at.
 
     Examples
     --------
-    >>> Condition.parse("Ehom, 4 ε"), str(Condition("", (LIBRARIES,)))
-    (Condition(name='Ehom', marks=('4 ε',)), 'from the libraries')
+    >>> RealCondition.parse("Ehom, 4 ε"), str(RealCondition("", (LIBRARIES,)))
+    (RealCondition(name='Ehom', marks=('4 ε',)), 'from the libraries')
     """
 
     name: str
@@ -42,7 +42,7 @@ class Condition(NamedTuple):
         return ", ".join([self.name, *self.marks] if self.name else self.marks)
 
     @classmethod
-    def parse(cls, text: str) -> "Condition":
+    def parse(cls, text: str) -> "RealCondition":
         """The condition of a result row."""
         name, *marks = text.split(", ")
         known = (LIBRARIES, CENSORED, *SENSITIVITIES)
@@ -84,7 +84,7 @@ class Asked(NamedTuple):
 
     split: str
     shift: str
-    condition: Condition
+    condition: RealCondition
     data: str
     rows: IndexArray
     target: FloatArray
@@ -106,7 +106,7 @@ def ask(
     data: SequenceDataset,
     split: str,
     shift: str,
-    condition: str | Condition,
+    condition: str | RealCondition,
     rows: IndexArray,
     target: FloatArray | None = None,
     **more: Any,
@@ -114,7 +114,7 @@ def ask(
     """A part of ``rows``; their own labels unless ``target`` (per row of the data) is given."""
     # The measured error is that of the data's own labels.
     known = target is None and data.noise_std is not None
-    named = Condition(condition) if isinstance(condition, str) else condition
+    named = RealCondition(condition) if isinstance(condition, str) else condition
     given = {
         "target": (data.activity if target is None else target)[rows],
         "group": data.group[rows],

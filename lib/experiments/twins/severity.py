@@ -18,7 +18,7 @@ from lib.experiments.twins.assays import (
     HOME,
     PROMOTER,
     Assays,
-    Law,
+    CellLaw,
     barcode_std,
     partners,
 )
@@ -58,7 +58,7 @@ def controls(assays: Assays) -> NDArray[np.bool_]:
     return (assays.genotypes[PROMOTER].metadata["variant_type"] == CONTROL).to_numpy()
 
 
-def law_pair(assays: Assays, law: Law, rows: IndexArray, errors: str = BARCODES) -> PairedAssay:
+def law_pair(assays: Assays, law: CellLaw, rows: IndexArray, errors: str = BARCODES) -> PairedAssay:
     """Wild type on rho beside another law; scrambled elements are anchors."""
     first, second = assays.genotypes[PROMOTER], assays.genotypes[law.promoter]
     old, new = first.column(HOME.genotype), second.column(law.genotype)

@@ -13,7 +13,7 @@ import pandas as pd
 from lib.experiments.scoring import combine, contrast
 from lib.experiments.twins.curves import METRICS, Curves
 from lib.experiments.twins.networks import MODEL
-from lib.experiments.twins.parts import ALIKE, Condition
+from lib.experiments.twins.parts import ALIKE, RealCondition
 from lib.statistics.effects import over_splits
 
 SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
@@ -31,7 +31,7 @@ _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 def with_severity(scored: pd.DataFrame, severities: pd.DataFrame) -> pd.DataFrame:
     """Rows with the measured severity of their shift; 0 in distribution and inside."""
     by = severities.set_index(["shift", "condition"])["severity"].to_dict()
-    names = [Condition.parse(text).name for text in scored["condition"]]
+    names = [RealCondition.parse(text).name for text in scored["condition"]]
     found = [by.get(key, np.nan) for key in zip(scored["shift"], names, strict=True)]
     unshifted = scored["split"].isin(["test", "inside"])
     return scored.assign(severity=np.where(unshifted, 0.0, found))
@@ -43,7 +43,7 @@ def publishable(scored: pd.DataFrame) -> pd.DataFrame:
     Baselines, repaired forecasts and parts that show what a choice changes keep :data:`SHORT`.
     """
     keyed = scored.assign(severity=scored["severity"].round(4))
-    conditions = keyed["condition"].map(Condition.parse)
+    conditions = keyed["condition"].map(RealCondition.parse)
     base = (keyed["model"] == MODEL) & keyed["uncertainty"].isin(["single", "ensemble"])
     base &= ~conditions.map(lambda each: each.is_choice or bool(each.pool))
     combined = combine(keyed[base | keyed["metric"].isin(SHORT)])
@@ -62,7 +62,7 @@ def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame,
         # The network that was trained on the other tissue is one of its data.
         target = tissues.get(data, data) if shift == "assay" else data
         against = [
-            ("reference", (data, *Condition.parse(condition).reference(shift))),
+            ("reference", (data, *RealCondition.parse(condition).reference(shift))),
             ("matched", (target, "matched", shift, condition)),
             *(("alike", (data, "inside", shift, f"{condition}, {mark}")) for mark in ALIKE),
         ]
@@ -138,7 +138,7 @@ def pooled_splits(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 def mitigation(repaired: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
     """Repairs over splits, with networks trained on two genotypes as repairs of the third."""
-    conditions = scored["condition"].map(Condition.parse)
+    conditions = scored["condition"].map(RealCondition.parse)
     pools = conditions.map(lambda each: each.pool)
     wanted = (pools != "") & scored["metric"].isin(["picp_90", "mpiw_90"])
     wanted &= (scored["uncertainty"] == "single") & (scored["model"] == MODEL)

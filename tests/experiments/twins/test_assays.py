@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.assays.counts import BarcodeCounts, Thresholds, activities
-from lib.experiments.twins.assays import HOME, Law, partners, subsample, thinned
+from lib.experiments.twins.assays import HOME, CellLaw, partners, subsample, thinned
 from lib.experiments.twins.standin import standin_assays
 
 
@@ -44,12 +44,12 @@ def test_labels_at_another_depth_stand_on_their_rows() -> None:
     ("law", "keys"),
     [
         (HOME, ("", "")),
-        (Law("rho", "Ehom"), ("genotype", "Ehom")),
-        (Law("hsp68", "WT"), ("promoter", "hsp68")),
-        (Law("hsp68", "Ehom"), ("promoter", "hsp68 Ehom")),
+        (CellLaw("rho", "Ehom"), ("genotype", "Ehom")),
+        (CellLaw("hsp68", "WT"), ("promoter", "hsp68")),
+        (CellLaw("hsp68", "Ehom"), ("promoter", "hsp68 Ehom")),
     ],
 )
-def test_a_law_has_a_shift_and_a_condition(law: Law, keys: tuple[str, str]) -> None:
+def test_a_law_has_a_shift_and_a_condition(law: CellLaw, keys: tuple[str, str]) -> None:
     assert law.keys == keys
     assert standin_assays(300).law(*keys) == law
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.experiments.twins.parts import Condition
+from lib.experiments.twins.parts import RealCondition
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from lib.experiments.twins.parts import Condition
         ("genotype", "Ehom, from the libraries", ("test", "", "from the libraries")),
         ("genotype", "Ehom, trained on WT + Rhom", ("shifted", "genotype", "Ehom")),
         ("genotype", "Ehom, 4 ε", ("test", "", "4 ε")),
-        ("promoter", "hsp68, with censored, from the libraries", ("test", "", "from the libraries")),
+        ("promoter", "x, with censored, from the libraries", ("test", "", "from the libraries")),
         ("batch", "3", ("inside", "batch", "3")),
         ("design", "mutant", ("inside", "design", "genomic")),
         ("placebo", "wtc11", ("inside", "placebo", "wtc11")),
@@ -23,13 +23,13 @@ from lib.experiments.twins.parts import Condition
 def test_each_shift_is_compared_with_its_own_kind(
     shift: str, condition: str, expected: tuple[str, str, str]
 ) -> None:
-    parsed = Condition.parse(condition)
+    parsed = RealCondition.parse(condition)
     assert parsed.reference(shift) == expected
     assert str(parsed) == condition
 
 
 def test_marks_say_how_a_condition_was_looked_at() -> None:
-    assert Condition.parse("Ehom, with censored, from the libraries").is_choice
-    assert not Condition.parse("Ehom, from the libraries").is_choice
-    assert Condition.parse("Ehom, trained on WT + Rhom").pool == "WT + Rhom"
-    assert Condition.parse("ε / 4") == Condition("", ("ε / 4",))
+    assert RealCondition.parse("Ehom, with censored, from the libraries").is_choice
+    assert not RealCondition.parse("Ehom, from the libraries").is_choice
+    assert RealCondition.parse("Ehom, trained on WT + Rhom").pool == "WT + Rhom"
+    assert RealCondition.parse("ε / 4") == RealCondition("", ("ε / 4",))
