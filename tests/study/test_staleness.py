@@ -29,7 +29,7 @@ def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root: Path, tmp_path
     (tmp_path / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     assert published_runs(tmp_path, tmp_path)[0].current
 
-    metric = tmp_path / "lib" / "metrics" / "coverage.py"
+    metric = tmp_path / "lib" / "metrics" / "scores.py"
     source = metric.read_text("utf-8")
     docstring = source.replace('"""', '"""Said otherwise: ', 1) + "\n# a remark\n"
     assert docstring != source
@@ -38,7 +38,7 @@ def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root: Path, tmp_path
 
     rewrite(metric, source + "\nONE_MORE = 1\n")
     assert published_runs(tmp_path, tmp_path) == [
-        Published(EXPERIMENT, False, ("lib.metrics.coverage",), ())
+        Published(EXPERIMENT, False, ("lib.metrics.scores",), ())
     ]
 
 
