@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("03_structural_priors", "05_assay_and_program_shifts")
+PAGES = (  # those with arms of which a run may ask for none
+    "02_mpra_gc_ood",
+    "03_structural_priors",
+    "04_selective_prediction",
+    "05_assay_and_program_shifts",
+    "06_uncertainty_repair",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
