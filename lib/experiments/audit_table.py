@@ -14,11 +14,11 @@ import pandas as pd
 from lib.data.dataset import FloatArray, IndexArray
 from lib.data.predictions import harmless
 from lib.data.relatives import leak_groups
+from lib.data.table import LINK_LENGTH
 from lib.metrics.groups import quantile_bins
 from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
-LINK_LENGTH = 20  # nt shared by relatives
 MOST_LABELS = 30  # parts, and labels of a covariate
 DECILES = 10
 SIZES = ["1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows"]  # of groups

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lib.experiments.repair_measures import CLOSED, FROM_WEIGHTS
-from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, LEVELS
+from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL
 from lib.experiments.scoring import combine
+from lib.metrics.columns import LEVELS
 from lib.statistics.effects import over_replicates
 from lib.statistics.intervals import decide, paired_contrast
 

@@ -21,6 +21,7 @@ from lib.metrics.bootstrap import (
     group_totals,
     percentile_interval,
 )
+from lib.metrics.columns import LEVELS
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.scores import interval as gaussian_interval
 from lib.repair.conformal import (
@@ -38,7 +39,6 @@ from lib.repair.conformal import (
 from lib.repair.detection import density_ratio
 from lib.repair.recalibration import few_shot, isotonic_std, std_scaling
 
-LEVELS = (0.5, 0.8, 0.9, 0.95)
 LEVEL = 0.9
 DECILES = 10
 # Conditional coverage is printed of these: without repair, and what GC bins change.
