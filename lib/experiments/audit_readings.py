@@ -16,7 +16,7 @@ HOME = "in distribution"
 def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
     """Coverage and mean squared z of each part beside what was promised, with ``reading``.
 
-    A value is ``below`` or ``above``, or ``fits``: judged by its interval, which knows of relatives,
+    A value is ``below``, ``above`` or ``fits``: judged by its interval, which knows of relatives,
     or by the null band where there is no interval. A value that is pooled over splits has no band.
     """
     whole = rows[(rows["by"] == "") & rows["metric"].isin(PROMISED)]
