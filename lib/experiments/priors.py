@@ -26,7 +26,7 @@ from lib.experiments.fits import fitting
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes, test_data, training_data, world_of
 from lib.models import build
-from lib.models.baselines import constant_sigma
+from lib.models.baselines import constant_sigma, feature_ridge
 from lib.motifs.priors import (
     SCORES,
     Features,
@@ -35,7 +35,6 @@ from lib.motifs.priors import (
     gc_feature,
     gc_windows,
     kmer_features,
-    linear_offset,
     matched_hidden,
     motif_features,
     permuted_rows,
@@ -196,9 +195,10 @@ def offsets(
     order = list(dict.fromkeys(condition.sequences for condition in conditions))
     parts = [arm_features(arm, at, sizes) for at in (None, *order)]
     features = np.concatenate([part for part in parts if part is not None])
+    checked = check_prior(features, "of the linear model").astype(np.float64)
     target = np.full(len(features), np.nan)
     target[: len(data)] = data.activity
-    every = linear_offset(features, target, split["train"], split["validation"])
+    every = feature_ridge(checked, target, split["train"], split["validation"]).mean
     cut = np.split(every, len(data) + sizes.test * np.arange(len(order)))
     return cut[0], dict(zip(order, cut[1:], strict=True))
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from lib.models.baselines import feature_ridge
 from lib.motifs.binding import BLOCK, affinities, score_threshold, table_rows
 from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import FLOOR, PWM, information_content, log_odds
@@ -247,31 +246,6 @@ def permuted_rows(
 def random_features(n: int, p: int, rng: np.random.Generator) -> Features:
     """Standard normal features ``(n, p)``: a placebo of the same width."""
     return rng.standard_normal((n, p)).astype(np.float32)
-
-
-def linear_offset(
-    features: Features, target: ArrayLike, train: ArrayLike, validation: ArrayLike
-) -> FloatArray:
-    """Forecast of every row by ridge regression on the features, fitted on the training part.
-
-    A network of what it leaves (target minus offset), with the offset added to its forecasts, is
-    the residual way into a network.
-
-    Parameters
-    ----------
-    features : (n, p) array
-    target : (n,) array
-        Read on the two parts only, so it may be NaN elsewhere.
-    train, validation : int arrays
-        Row indices; the penalty is chosen on ``validation``.
-
-    Raises
-    ------
-    ValueError
-        For bad features (:func:`check_prior`) or parts.
-    """
-    values = check_prior(features, "of the linear model")
-    return feature_ridge(values.astype(np.float64), target, train, validation).mean
 
 
 def pwm_filters(

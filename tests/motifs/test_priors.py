@@ -12,7 +12,6 @@ from lib.motifs.priors import (
     cpg_features,
     gc_windows,
     kmer_features,
-    linear_offset,
     matched_hidden,
     motif_features,
     permuted_rows,
@@ -96,17 +95,6 @@ def test_permuted_rows_stay_in_their_part():
     assert np.array_equal(found[5:7], features[5:7])
     assert (found[:, 1] - found[:, 0] == 1).all()  # whole rows move
     assert features[0, 0] == 0  # the caller's array is left alone
-
-
-def test_a_linear_offset_finds_a_linear_target():
-    rng = np.random.default_rng(4)
-    features = rng.standard_normal((600, 3)).astype(np.float32)
-    target = features @ np.array([1.0, -2.0, 0.5]) + 3
-    target[500:] = np.nan
-    offset = linear_offset(features, target, np.arange(400), np.arange(400, 500))
-    truth = features[500:] @ np.array([1.0, -2.0, 0.5]) + 3
-    # The least penalty is 30: of 400 rows it shrinks by 30 / 430, about 7 %.
-    assert np.abs(offset[500:] - truth).max() < 0.1 * np.abs(truth - 3).max()
 
 
 def test_filters_find_a_planted_site_on_either_strand():
