@@ -1,4 +1,4 @@
-"""Pages are made of tables: nothing is computed for them, and they stand where tables have no rows."""
+"""Pages are made of tables: nothing is computed for them, and they stand without any rows."""
 
 import runpy
 import shutil
