@@ -71,7 +71,7 @@ def compare(before: Path, after: Path, only: list[str]) -> int:
 
 
 def frame_differences(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
-    """How two tables differ, a line per column; the order of rows and columns counts for nothing."""
+    """How two tables differ, a line per column; the order of rows counts for nothing."""
     gone = [c for c in old.columns if c not in new.columns]
     more = [c for c in new.columns if c not in old.columns]
     found = [f"columns gone {gone}"] if gone else []

@@ -1,7 +1,7 @@
 """Real assays by name.
 
-In: a name of :func:`names`. Out: a :class:`~lib.data.dataset.SequenceDataset` with leak groups, read
-from verified files (:mod:`lib.assays.sources`). A table of one's own goes through
+In: a name of :func:`names`. Out: a :class:`~lib.data.dataset.SequenceDataset` with leak groups,
+read from verified files (:mod:`lib.assays.sources`). A table of one's own goes through
 :func:`lib.data.table.load_table`.
 """
 

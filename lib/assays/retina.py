@@ -7,9 +7,9 @@ column ``reference`` says which). Libraries are batches: one element may stand i
 
 Relatives: the label's part before the first ``_`` is the genomic origin, and mutants and designs of
 one origin are relatives. Origins that share a 20-mer are joined by the rule of
-:func:`lib.data.relatives.leak_groups`. Both labellings stand in ``metadata``. Chimeras hold DNA of two
-origins and chain half of all elements into one group that no split can keep whole; they are left
-out unless asked for.
+:func:`lib.data.relatives.leak_groups`. Both labellings stand in ``metadata``. Chimeras hold DNA of
+two origins and chain half of all elements into one group that no split can keep whole; they are
+left out unless asked for.
 """
 
 import re

@@ -1,9 +1,9 @@
 """Named splits: relatives stay on one side.
 
-In: leak groups ``(n,)`` (:mod:`lib.data.relatives`) and what a split is made by (GC, a metadata column).
-Out: :class:`Split`, a named set of disjoint row indices. Parts are train, validation (early
-stopping), calibration (recalibration and conformal), test (in distribution) and, for a shift,
-``shifted``.
+In: leak groups ``(n,)`` (:mod:`lib.data.relatives`) and what a split is made by (GC, a metadata
+column). Out: :class:`Split`, a named set of disjoint row indices. Parts are train, validation
+(early stopping), calibration (recalibration and conformal), test (in distribution) and, for a
+shift, ``shifted``.
 """
 
 import hashlib

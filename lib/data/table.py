@@ -1,7 +1,7 @@
 """Any table with a sequence and an activity column as a data set, with strict rules for bad input.
 
-In: a CSV, TSV (also gzipped) or Parquet file, or a data frame, and the names of its columns. Out:
-a :class:`~lib.data.dataset.SequenceDataset` with leak groups. Mended input is counted in ``repairs``;
+In: a CSV, TSV (also gzipped) or Parquet file, or a data frame, and the names of its columns. Out: a
+:class:`~lib.data.dataset.SequenceDataset` with leak groups. Mended input is counted in ``repairs``;
 everything else is refused with a ``ValueError`` that names row (from 0, after the header) and
 value.
 

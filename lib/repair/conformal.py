@@ -326,9 +326,9 @@ def weighted_cp(
     """Normalised conformal weighted by a density ratio test / calibration.
 
     Exact for a covariate shift whose ratio is known (a simulated tilt). With an estimated ratio
-    (``lib.repair.detection.density_ratio``) coverage is as good as the estimate; under a concept shift
-    there is none. Print ``n_eff(weights)`` and the share of infinite intervals beside it. Source:
-    Tibshirani et al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
+    (``lib.repair.detection.density_ratio``) coverage is as good as the estimate; under a concept
+    shift there is none. Print ``n_eff(weights)`` and the share of infinite intervals beside it.
+    Source: Tibshirani et al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
 
     Examples
     --------

@@ -11,7 +11,8 @@ a finite-sample guarantee (``lib.repair.conformal`` does): each restores what it
 ``isotonic_quantile``  the PIT has one law for all elements, of any shape
 =====================  =====================================================================
 
-Rows of one group are not independent: pass one row per group (``lib.repair.conformal.one_per_group``).
+Rows of one group are not independent: pass one row per group
+(``lib.repair.conformal.one_per_group``).
 """
 
 from typing import Literal, NamedTuple

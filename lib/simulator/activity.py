@@ -4,7 +4,7 @@ In: codes ``(n, L)`` and a :class:`Program`. Out: features ``(n, p)`` and the ac
 log2 RNA/DNA. f depends on the sequence alone, never on what was planted in it, so chance sites
 count; a sequence and its reverse complement are equally active.
 
-    occupancy   N_m = sum over both strands and all positions of a / (1 + a)      (lib.motifs.binding)
+    occupancy   N_m = sum over both strands and all positions of a / (1 + a)  (lib.motifs.binding)
     response    1 - exp(-N_m), and likewise for each pair of motifs
     drive       u = intercept + gain * sum_j coefficient_j (response_j - centre_j) / scale_j
     activity    f = mean + sd * bound * tanh(u / bound)

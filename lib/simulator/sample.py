@@ -7,7 +7,7 @@ neither on the number of workers nor on how many elements follow.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -205,15 +205,15 @@ def _assay_block(codes: Codes, law: Law, rng: np.random.Generator) -> _Block:
 
 def _cut(block: _Block, size: int) -> _Block:
     """The first rows of a whole block: what comes first never depends on what follows."""
-    measured = Measurement(*(values[:size] for values in block.measured))
+    measured = Measurement._make(values[:size] for values in block.measured)
     return _Block(block.activity[:size], measured, block.metadata[:size])
 
 
 def _dataset(
     codes: Codes, blocks: list[_Block], features: Sequence[str], name: str
 ) -> SequenceDataset:
-    parts = zip(*(block.measured for block in blocks), strict=True)
-    measured = Measurement(*(np.concatenate(values) for values in parts))
+    fields: Any = zip(*(block.measured for block in blocks), strict=True)
+    measured = Measurement._make(np.concatenate(values) for values in fields)
     metadata = pd.concat([block.metadata for block in blocks], ignore_index=True)
     metadata["depth"], metadata["batch"] = measured.depth, measured.batch
     log_depth = np.log(measured.depth / ANCHORS["depth_median"]) / ANCHORS["depth_log_sd"]

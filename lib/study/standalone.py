@@ -1,8 +1,8 @@
 """An executed notebook as one HTML file that asks nothing of any other place.
 
-In: a notebook whose outputs are those of :mod:`lib.page.charts`. Out: HTML without scripts: text, tables,
-every chart as a drawing in the page, light or dark as the reader's system is, and the data behind
-it as a link that holds them.
+In: a notebook whose outputs are those of :mod:`lib.page.charts`. Out: HTML without scripts: text,
+tables, every chart as a drawing in the page, light or dark as the reader's system is, and the data
+behind it as a link that holds them.
 """
 
 import base64

@@ -194,10 +194,10 @@ def _genotype_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_
             alone = group_split(members[0].group, seed)
             twice = {part: np.append(alone[part], alone[part] + len(members[0])) for part in PARTS}
             test = alone["test"]
-            mark, away = (parts.TRAINED_ON + name,), ("shifted", "genotype")
+            mark = (parts.TRAINED_ON + name,)
             asked = [
-                ask(both, *away, RealCondition(genotype, mark), test, data[law].activity,
-                    noise=error[law][test])
+                ask(both, "shifted", "genotype", RealCondition(genotype, mark), test,
+                    data[law].activity, noise=error[law][test])
                 for genotype, law in by_name.items() if genotype not in pool
             ]  # fmt: skip
             yield "pooled", name, both, Split("pooled", seed, twice), asked
