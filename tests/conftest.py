@@ -1,8 +1,10 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -24,3 +26,32 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("MPRA_DATA_DIR is not set: no measured data here")
     return Path(folder)
+
+
+@pytest.fixture
+def random_dna() -> Callable[[int, int, int], list[str]]:
+    """Make ``n`` random sequences of one length."""
+
+    def make(n: int, length: int, seed: int) -> list[str]:
+        letters = np.random.default_rng(seed).choice(list("ACGT"), (n, length))
+        return ["".join(row) for row in letters]
+
+    return make
+
+
+@pytest.fixture
+def write_text(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file byte for byte."""
+
+    def write(content: str | bytes, name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def reverse_complement() -> Callable[[str], str]:
+    """Reverse complement of a string."""
+    return lambda sequence: sequence[::-1].translate(str.maketrans("ACGT", "TGCA"))

@@ -1,42 +1,12 @@
-"""Small written assays and a loopback server for the data layer's tests."""
+"""A loopback server in place of the upstream repositories."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
-
-
-@pytest.fixture
-def random_dna() -> Callable[[int, int, int], list[str]]:
-    """Make ``n`` random sequences of one length."""
-
-    def make(n: int, length: int, seed: int) -> list[str]:
-        letters = np.random.default_rng(seed).choice(list("ACGT"), (n, length))
-        return ["".join(row) for row in letters]
-
-    return make
-
-
-@pytest.fixture
-def write_text(tmp_path: Path) -> Callable[..., Path]:
-    """Write a file byte for byte."""
-
-    def write(content: str | bytes, name: str = "table.csv") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-@pytest.fixture
-def reverse_complement() -> Callable[[str], str]:
-    """Reverse complement of a string."""
-    return lambda sequence: sequence[::-1].translate(str.maketrans("ACGT", "TGCA"))
 
 
 class Upstream(NamedTuple):
