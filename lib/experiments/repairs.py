@@ -72,14 +72,14 @@ class Repaired(NamedTuple):
     levels: tuple[float, ...] = LEVELS
 
 
-class Found(NamedTuple):
+class RepairValues(NamedTuple):
     """What is known of repairs: a column per key, NaN where it says nothing, and single values."""
 
     columns: dict[Key, FloatArray]
     single: dict[Key, float]
 
-    def __or__(self, other: "Found") -> "Found":
-        return Found(self.columns | other.columns, self.single | other.single)
+    def __or__(self, other: "RepairValues") -> "RepairValues":
+        return RepairValues(self.columns | other.columns, self.single | other.single)
 
 
 class Budget(NamedTuple):
@@ -199,10 +199,10 @@ def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatA
 
 def judged(
     repairs: Iterable[Repaired], asked: pd.DataFrame, decile: IndexArray | None = None
-) -> Found:
+) -> RepairValues:
     """Each repair on the asked elements, coverage also by GC decile; effective sizes of weights."""
     target = asked["target"].to_numpy()
-    found = Found({}, {})
+    found = RepairValues({}, {})
     with warnings.catch_warnings():
         # The share of infinite intervals is a column of its own.
         warnings.simplefilter("ignore", InfiniteIntervalWarning)
@@ -241,7 +241,7 @@ def labelled(
     rng: np.random.Generator,
     cohorts: Sequence[IndexArray] | None = None,
     repairs: Callable[..., Iterator[tuple[str, Interval]]] = from_labels,
-) -> Found:
+) -> RepairValues:
     """Repairs from k labels of the asked part: mean per element over draws it was judged in.
 
     One element each of k groups is labelled; relatives of a labelled element are not judged. A
@@ -276,10 +276,10 @@ def labelled(
         Key(name, f"k={k}", "within_tolerance"): float(np.mean(hit))
         for (name, k), hit in hits.items()
     }
-    return Found(columns, single)
+    return RepairValues(columns, single)
 
 
-def averages(found: Found, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
+def averages(found: RepairValues, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
     """Means of the columns over the elements that have a value, one row per key.
 
     Single values are no means over elements and get no interval. With ``group``, ``lower``,

@@ -7,8 +7,8 @@ from lib.experiments.repairs import (
     ESTIMATED,
     KNOWN,
     Budget,
-    Found,
     Key,
+    RepairValues,
     averages,
     calibrated,
     elements,
@@ -125,7 +125,7 @@ def test_averages_leave_out_missing_values_and_small_cells():
     full, half = np.arange(40.0), np.where(np.arange(40) < 20, 1.0, np.nan)
     few = np.where(np.arange(40) < 9, 1.0, np.nan)
     keys = [Key("single", "", name) for name in ("full", "half", "few")]
-    table = averages(Found(dict(zip(keys, (full, half, few), strict=True)), {}))
+    table = averages(RepairValues(dict(zip(keys, (full, half, few), strict=True)), {}))
     assert table[["metric", "value", "n"]].values.tolist() == [["full", 19.5, 40], ["half", 1, 20]]
 
 
@@ -134,6 +134,6 @@ def test_bootstrap_counts_groups_not_rows():
     rng = np.random.default_rng(6)
     values, group = rng.normal(size=200), np.repeat(np.arange(200), 10)
     key = Key("single", "", "metric")
-    row = averages(Found({key: np.repeat(values, 10)}, {}), group, draws=4000).iloc[0]
+    row = averages(RepairValues({key: np.repeat(values, 10)}, {}), group, draws=4000).iloc[0]
     assert row["variance"] == pytest.approx(values.var() / 200, rel=0.1)
     assert row["lower"] < row["value"] < row["upper"]
