@@ -166,7 +166,9 @@ def imported(path: Path) -> set[str]:
 def test_imports_are_declared(root: Path, project: dict, folder: str) -> None:
     declared = {canonicalize_name(requirement.name) for requirement in requirements(project)}
     for path in sorted((root / folder).rglob("*.py")):
-        ours = {"lib", "book", "tests"} | {beside.stem for beside in path.parent.glob("*.py")}
+        ours = {"lib", "book", "tests", "tools"} | {
+            beside.stem for beside in path.parent.glob("*.py")
+        }
         foreign = imported(path) - sys.stdlib_module_names - ours - COME_ALONG
         for name in foreign:
             distribution = canonicalize_name(IMPORT_NAMES.get(name, name))
