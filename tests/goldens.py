@@ -122,9 +122,18 @@ def render(name: str, **parameters: Any) -> list[str]:
     from IPython.core.interactiveshell import InteractiveShell
 
     cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8"))["cells"]
+    main = sys.modules["__main__"]  # the shell puts its own in this place
     shell = InteractiveShell.instance()
     shell.reset()
     shown: list[Any] = []
+    try:
+        _run_cells(shell, cells, shown, parameters)
+    finally:
+        sys.modules["__main__"] = main
+    return [text for item in shown for text in as_text(item)]
+
+
+def _run_cells(shell: Any, cells: list[Any], shown: list[Any], parameters: dict[str, Any]) -> None:
     for cell in cells:
         if cell["cell_type"] != "code":
             continue
@@ -140,7 +149,6 @@ def render(name: str, **parameters: Any) -> list[str]:
             shown.append(done.result)
         if "parameters" in cell["metadata"].get("tags", []):
             shell.user_ns.update(parameters)
-    return [text for item in shown for text in as_text(item)]
 
 
 def as_text(item: Any) -> list[str]:
