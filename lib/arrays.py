@@ -14,6 +14,8 @@ from scipy.stats import rankdata
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+IndexArray = NDArray[np.int64]  # rows of a data set
+BoolArray = NDArray[np.bool_]
 
 
 def as_vector(name: str, values: ArrayLike, n: int | None = None) -> FloatArray:

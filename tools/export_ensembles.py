@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib import published
-from lib.data.dataset import FloatArray
+from lib.arrays import FloatArray
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import GC_DATA, AssayArm, fit_arms
 from lib.metrics.evaluate import evaluate

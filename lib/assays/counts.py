@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.data.dataset import FloatArray
+from lib.arrays import FloatArray
 from lib.data.reading import read_table
 from lib.data.table import numbers
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from lib.arrays import FloatArray, IndexArray
 from lib.assays.sources import fetch
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.data.reading import read_table, require_columns
 from lib.data.relatives import leak_groups
 from lib.data.table import numbers

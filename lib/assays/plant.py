@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.assays.sources import fetch
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.data.reading import read_table
 from lib.data.table import dataset_from_frame, numbers
 

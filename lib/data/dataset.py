@@ -14,10 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lib.arrays import FloatArray, IndexArray
 from lib.sequences import Codes, gc_content, validate_codes
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.int64]
 
 
 class Truth(NamedTuple):

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from lib.data.dataset import FloatArray, IndexArray
+from lib.arrays import FloatArray, IndexArray
 from lib.data.relatives import sequence_ids
 from lib.data.splits import Split
 from lib.sequences import Codes, kmer_codes

@@ -18,7 +18,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.arrays import FloatArray
+from lib.data.dataset import SequenceDataset
 
 REQUIRED = ("id", "target", "mean", "std")
 OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "gc", "sequence", "split", "shift")

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lib.data.dataset import FloatArray, IndexArray
+from lib.arrays import FloatArray, IndexArray
 from lib.sequences import Codes, canonical, kmer_codes, reverse_complement
 
 DUST_THRESHOLD = 2.0  # of Morgulis et al. 2006; repeats of period 1 to 3 score above it

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from lib.data.dataset import FloatArray, IndexArray
+from lib.arrays import FloatArray, IndexArray
 
 PARTS = ("train", "validation", "calibration", "test")
 FRACTIONS = (0.7, 0.1, 0.1, 0.1)

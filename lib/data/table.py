@@ -41,7 +41,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.arrays import FloatArray, IndexArray
+from lib.data.dataset import SequenceDataset
 from lib.data.reading import read_table, require_columns
 from lib.data.relatives import leak_groups, sequence_ids
 from lib.sequences import UNKNOWN, Codes, encode

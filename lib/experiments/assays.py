@@ -19,7 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib import assays as mpra
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.arrays import FloatArray, IndexArray
+from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.data.splits import (
     Split,

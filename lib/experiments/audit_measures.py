@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
-from lib.data.dataset import IndexArray
+from lib.arrays import FloatArray, IndexArray
 from lib.data.predictions import harmless
 from lib.data.table import numbers
 from lib.experiments.audit_table import MOST_LABELS, Audited, AuditedPart

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.data.dataset import FloatArray, IndexArray
+from lib.arrays import FloatArray, IndexArray
 from lib.data.predictions import harmless
 from lib.data.relatives import leak_groups
 from lib.data.table import LINK_LENGTH

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.arrays import FloatArray
+from lib.data.dataset import SequenceDataset
 from lib.experiments.assays import AssayArm, forecast_all, scored
 from lib.experiments.fits import fitting
 from lib.experiments.priors import prior_features

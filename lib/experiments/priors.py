@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from lib.data.dataset import FloatArray
+from lib.arrays import FloatArray
 from lib.experiments.fits import fitting
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes, test_data, training_data, world_of

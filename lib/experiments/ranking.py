@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.arrays import FloatArray, group_codes, merge_groups
-from lib.data.dataset import IndexArray
+from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
 from lib.metrics.bootstrap import draw_variance, weight_blocks
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.selective import (

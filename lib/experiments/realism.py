@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lib import assays as mpra
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.arrays import FloatArray
+from lib.data.dataset import SequenceDataset
 from lib.data.relatives import strand_pairs
 from lib.data.splits import Split, group_split
 from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, world_of

@@ -17,9 +17,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
-from lib.arrays import group_codes
+from lib.arrays import BoolArray, FloatArray, IndexArray, group_codes
 from lib.assays.sources import fetch
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
 from lib.data.stored import Result, Stored
 from lib.experiments.worlds import TEST_SEED, Condition, Judge, test_data, world_of
@@ -38,7 +38,6 @@ from lib.simulator.sample import known_truth
 from lib.simulator.shifts import ACTIVE, apply
 from lib.training.attribution import (
     SCORERS,
-    BoolArray,
     agreement,
     auprc_sites,
     cover,

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from lib.data.dataset import IndexArray, SequenceDataset
+from lib.arrays import IndexArray
+from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments.assays import FittedArm
 from lib.experiments.repairs import (

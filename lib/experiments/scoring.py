@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from lib.data.dataset import FloatArray, IndexArray
+from lib.arrays import FloatArray, IndexArray
 from lib.metrics.evaluate import evaluate
 from lib.statistics.effects import over_splits
 from lib.study.units import cores

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.arrays import FloatArray, IndexArray
+from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import STANDIN, FittedArm, fit_arms

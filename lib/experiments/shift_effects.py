@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from lib.data.dataset import FloatArray
+from lib.arrays import FloatArray
 from lib.experiments.fits import SIMULATED_BASELINES
 from lib.metrics.bootstrap import percentile_interval
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect

@@ -14,10 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
+from lib.arrays import FloatArray, IndexArray
 from lib.sequences import Codes, gc_content, kmer_codes
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.int64]
 
 PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 LONGEST_MEMORISED = 8  # nt; longer words make the dense profiles large

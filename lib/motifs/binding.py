@@ -13,10 +13,9 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.motifs.pwm import PWM, log_odds
 from lib.sequences import Codes, validate_codes
-
-FloatArray = NDArray[np.float64]
 
 CHUNK = 5  # letters per table look-up: 5**5 rows with N as the fifth letter stay in the L1 cache
 ROWS = 5**CHUNK

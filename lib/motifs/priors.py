@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.motifs.binding import BLOCK, affinities, score_threshold, table_rows
 from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import FLOOR, PWM, information_content, log_odds
 from lib.sequences import Codes, gc_content, kmer_codes, validate_codes
 
-FloatArray = NDArray[np.float64]
 Features = NDArray[np.float32]
 
 SCORES = ("maximum", "occupancy", "count")

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from lib.arrays import FloatArray
 
 RELEASE = "JASPAR2024"  # every pyjaspar since 3.0 ships it
 PSEUDOCOUNT = 1.0  # counts added to each JASPAR column, spread evenly

@@ -18,11 +18,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lib.arrays import FloatArray
 from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION, not_asked
-
-FloatArray = NDArray[np.float64]
 
 _STYLE: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
 FAINT = 0.1  # letters lower than this share of the highest are left out of a drawing

@@ -15,15 +15,13 @@ from functools import cached_property
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.motifs.binding import Scanner, affinities, occupancy, table_rows
 from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import PWM, information_content
 from lib.sequences import Codes, gc_content
 from lib.simulator.anchors import ANCHORS
-
-FloatArray = NDArray[np.float64]
 
 # A site drawn from its motif scores the motif's information on average; this much less binds half.
 EASE = 2.0  # nats

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.simulator.anchors import ANCHORS
-
-FloatArray = NDArray[np.float64]
 
 LOCATION, SD = ANCHORS["activity_mean"], ANCHORS["activity_sd"]
 

@@ -13,14 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.motifs.binding import Scanner
 from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import PWM
 from lib.sequences import Codes
 from lib.simulator.activity import default_potentials
 from lib.simulator.anchors import ANCHORS
-
-FloatArray = NDArray[np.float64]
 
 GC_GRID = np.linspace(0.2, 0.95, 151)  # background GC takes these values
 MAX_UNITS = 8  # a unit is one site, or two that belong together

@@ -19,15 +19,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.motifs.pwm import jaspar
 from lib.sequences import Codes
 from lib.simulator.activity import Program, calibrate, default_potentials, responses, standardise
 from lib.simulator.anchors import ANCHORS
 from lib.simulator.background import SequenceLaw, draw
-
-FloatArray = NDArray[np.float64]
 
 CELL_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "hepg2_like": ("MA1494.2", "MA0046.3", "MA0148.5", "MA0102.5"),  # HNF4A HNF1A FOXA1 CEBPA

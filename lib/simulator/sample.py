@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset, Truth
 from lib.sequences import Codes, validate_codes
 from lib.simulator.activity import activity, responses, standardise
@@ -22,8 +22,6 @@ from lib.simulator.background import Sequences, draw
 from lib.simulator.neutral import exchange_letters
 from lib.simulator.programs import World
 from lib.simulator.shifts import Law, Shift, apply
-
-FloatArray = NDArray[np.float64]
 
 BLOCK = 2048
 FEATURES = ("depth",)

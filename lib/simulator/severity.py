@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import poisson
 
+from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
 from lib.sequences import Codes
 from lib.simulator.activity import Program, activity, responses, standardise
@@ -20,8 +20,6 @@ from lib.simulator.background import MAX_UNITS, SequenceLaw, gc_probabilities
 from lib.simulator.programs import World
 from lib.simulator.sample import known_truth, simulate
 from lib.simulator.shifts import Law, Shift, apply, base_world
-
-FloatArray = NDArray[np.float64]
 
 TOLERANCE = 1e-3  # of severity_for, on the dial
 RULER_SIZE = 4096  # elements it measures on

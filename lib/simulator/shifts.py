@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from lib.arrays import FloatArray
 from lib.motifs.binding import occupancy
 from lib.motifs.pwm import PWM, perturb
 from lib.simulator.activity import Program, matched_potentials
@@ -21,8 +21,6 @@ from lib.simulator.anchors import ANCHORS
 from lib.simulator.assay import SD, Assay, Batch
 from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
 from lib.simulator.programs import CELL_TYPES, MOTIF_SHARE, World, check_cell_type, recalibrated
-
-FloatArray = NDArray[np.float64]
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ACTIVE = 0.1  # a motif is active where its coefficient is at least this large

@@ -17,12 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
+from lib.arrays import BoolArray, FloatArray
 from lib.sequences import UNKNOWN, Codes, validate_codes
 from lib.training.batches import as_tensor, channels_last, one_hot, one_thread
 from lib.training.fitted import FittedModel, predict, scaled_features
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 STEPS = 16  # of the path of integrated gradients; Gauss–Legendre nodes
 BATCH = 64

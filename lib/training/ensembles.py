@@ -7,9 +7,9 @@ Out: one mean and standard deviation per element, and what share of it the membe
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from lib.arrays import FloatArray
 
 
 class EnsemblePrediction(NamedTuple):

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from lib.arrays import FloatArray
 from lib.models import build
 from lib.models.heads import beta_nll, pinball, positive_std
 from lib.sequences import Codes, validate_codes
@@ -31,7 +32,6 @@ from lib.training.config import FitConfig
 from lib.training.fitted import (
     BATCH,
     FittedModel,
-    FloatArray,
     check_features,
     embed,
     forward_batches,

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
+from lib.arrays import FloatArray
 from lib.models import build
 from lib.models.heads import positive_std
 from lib.sequences import Codes, validate_codes
@@ -32,7 +33,6 @@ from lib.training.batches import (
 )
 from lib.training.config import FitConfig
 
-FloatArray = NDArray[np.float64]
 _STATE = "state."
 BATCH = 128  # its activations stay in the cache of one core; larger ones are slower
 

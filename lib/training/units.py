@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.arrays import FloatArray, IndexArray
+from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
 from lib.data.stored import Result, Stored
 from lib.models import baselines as simple

@@ -14,11 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib import assays as mpra
+from lib.arrays import FloatArray, IndexArray
 from lib.assays import genotypes, plant, retina
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, passing, thin
 from lib.assays.genotypes import GenotypeAssay
 from lib.assays.sources import fetch
-from lib.data.dataset import FloatArray, IndexArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.motifs.pwm import PWM, read_meme
 
 FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps

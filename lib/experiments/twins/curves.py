@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from lib.data.dataset import FloatArray
+from lib.arrays import FloatArray
 from lib.study.results import read
 
 PRIMARY: Final = {"model": "cnn", "prior": "none", "uncertainty": "single", "data": "simulation"}

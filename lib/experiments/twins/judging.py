@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.arrays import FloatArray
-from lib.data.dataset import IndexArray, SequenceDataset
+from lib.arrays import FloatArray, IndexArray
+from lib.data.dataset import SequenceDataset
 from lib.data.stored import Result
 from lib.experiments import fits, repairs
 from lib.experiments.assays import forecast_all, scales, together

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.data.dataset import IndexArray
+from lib.arrays import IndexArray
 from lib.experiments.twins.assays import (
     HOME,
     PROMOTER,

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from lib.arrays import FloatArray
 from lib.assays.counts import BarcodeCounts, Thresholds, activities
 from lib.assays.genotypes import EPSILON, GENOTYPES, PROMOTERS, GenotypeAssay
-from lib.data.dataset import FloatArray, SequenceDataset
+from lib.data.dataset import SequenceDataset
 from lib.experiments.twins.assays import Assays
 from lib.simulator import Shift, World, draw_world, simulate
 
