@@ -19,7 +19,6 @@ from lib.sequences import Codes, validate_codes
 
 CHUNK = 5  # letters per table look-up: 5**5 rows with N as the fifth letter stay in the L1 cache
 ROWS = 5**CHUNK
-WORD = 8  # letters by which a scan dismisses a window at one look-up
 BLOCK = 256  # sequences scanned by one motif before the next, so that its tables stay cached
 
 
@@ -115,16 +114,10 @@ def scan(codes: Codes, pwms: Sequence[PWM], threshold: float | FloatArray) -> pd
     sites = scanner(pwms, np.zeros(len(pwms)))
     codes = _scannable(codes, sites)
     cutoff = np.broadcast_to(np.asarray(threshold, np.float64), len(pwms))
-    promises = [_promise(pwm, least) for pwm, least in zip(pwms, cutoff, strict=True)]
-    able, starts = np.stack([p[0] for p in promises]), np.array([p[1] for p in promises])
-    words = np.empty(codes.shape, np.uint16)
-    _words(codes, words)
     size = max(1024, 4 * len(codes))
     while True:
         hits, score = np.empty((size, 4), np.int32), np.empty(size, np.float32)
-        found = _scan(
-            codes, words, able, starts, *sites, np.exp(cutoff).astype(np.float32), hits, score
-        )
+        found = _scan(codes, *sites, np.exp(cutoff).astype(np.float32), hits, score)
         if found <= size:
             break
         size = found
@@ -208,65 +201,22 @@ def _occupancy(codes, tables, first, widths, out):  # type: ignore[no-untyped-de
                 out[element, motif] = total
 
 
-def _promise(pwm: PWM, cutoff: float) -> tuple[NDArray[np.uint8], int]:
-    """Which words of eight letters can be part of a hit, and where in the window they lie.
-
-    Returns
-    -------
-    (4**8,) uint8 array
-        Bit 0 for the forward, bit 1 for the reverse strand: the word's score plus the best score of
-        the motif's other letters reaches the cutoff. An N counts as A.
-    int
-        First column of the window the word stands for: where the motif says most.
-    """
-    forward = log_odds(pwm)
-    strands = (forward, forward[::-1, ::-1])
-    spread = sum(odds.max(axis=0) - odds.mean(axis=0) for odds in strands)
-    start = int(np.argmax(np.convolve(spread, np.ones(WORD), "valid"))) if pwm.width > WORD else 0
-    able = np.zeros(4**WORD, np.uint8)
-    for bit, odds in enumerate(strands):
-        columns = odds[:, start : start + WORD]
-        best = odds.max(axis=0).sum() - columns.max(axis=0).sum()
-        columns = np.pad(columns, ((0, 0), (0, WORD - columns.shape[1])))
-        score = np.zeros(1)
-        for column in columns.T:
-            score = (score[:, None] + column).ravel()
-        able |= (score + best >= cutoff - 1e-3).astype(np.uint8) << bit
-    return able, start
-
-
 @njit(nogil=True, cache=True)
-def _words(codes, words):  # type: ignore[no-untyped-def]
-    """The eight letters from each position on, two bits each; A beyond the end and for N."""
-    for element in range(codes.shape[0]):
-        word = 0
-        for position in range(codes.shape[1] - 1, -1, -1):
-            word = (word >> 2) | ((codes[element, position] & 3) << (2 * WORD - 2))
-            words[element, position] = word
-
-
-@njit(nogil=True, cache=True)
-def _scan(codes, words, able, starts, tables, first, widths, cutoff, hits, score):  # type: ignore[no-untyped-def]
+def _scan(codes, tables, first, widths, cutoff, hits, score):  # type: ignore[no-untyped-def]
     n, length = codes.shape
     rows = np.empty((n, length), np.int16)
     table_rows(codes, rows)
     found = 0
+    views = np.empty((2, length), np.float32)
     for motif in range(len(widths)):
-        own, may = tables[first[motif] : first[motif + 1]], able[motif]
+        own, windows = tables[first[motif] : first[motif + 1]], length - widths[motif] + 1
         for element in range(n):
-            for i in range(length - widths[motif] + 1):
-                promise = may[words[element, i + starts[motif]]]
-                if promise == 0:
-                    continue
+            affinities(rows[element], own, windows, views[0], views[1])
+            for i in range(windows):
                 for strand in range(2):
-                    if promise >> strand & 1 == 0:
-                        continue
-                    value = np.float32(1)
-                    for chunk in range(len(own)):
-                        value *= own[chunk, rows[element, i + chunk * CHUNK], strand]
-                    if value >= cutoff[motif]:
+                    if views[strand, i] >= cutoff[motif]:
                         if found < len(hits):
                             hits[found] = (element, motif, i, 1 - 2 * strand)
-                            score[found] = value
+                            score[found] = views[strand, i]
                         found += 1
     return found

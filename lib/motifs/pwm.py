@@ -195,11 +195,6 @@ def log_odds(pwm: PWM) -> FloatArray:
     return np.asarray(np.log((p + FLOOR) / (1 + 4 * FLOOR) / 0.25))
 
 
-def reverse_pwm(pwm: PWM) -> PWM:
-    """The motif as it reads on the other strand."""
-    return make_pwm(pwm.name, pwm.probabilities[::-1, ::-1])
-
-
 def perturb(pwm: PWM, severity: float, rng: np.random.Generator, sd: float = 2.0) -> PWM:
     """Add normal noise of s.d. ``severity * sd`` to the log odds of a motif.
 

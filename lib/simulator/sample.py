@@ -16,15 +16,12 @@ from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset, Truth
 from lib.sequences import Codes, validate_codes
 from lib.simulator.activity import activity, responses, standardise
-from lib.simulator.anchors import ANCHORS
 from lib.simulator.assay import Assay, Measurement, measure
-from lib.simulator.background import Sequences, draw
-from lib.simulator.neutral import exchange_letters
+from lib.simulator.background import Sequences, draw, exchange_letters
 from lib.simulator.programs import World
 from lib.simulator.shifts import Law, Shift, apply
 
 BLOCK = 2048
-FEATURES = ("depth",)
 
 
 def simulate(
@@ -34,7 +31,6 @@ def simulate(
     *,
     shift: Shift | Sequence[Shift] = (),
     assay: Assay | None = None,
-    features: Sequence[str] = (),
     workers: int = 1,
     name: str = "simulation",
 ) -> SequenceDataset:
@@ -51,8 +47,6 @@ def simulate(
         leave unchanged, down to the random numbers.
     assay : Assay or None
         None is the anchored one.
-    features : sequence of str
-        ``depth`` hands each element's log depth (standardised) to the model as a side feature.
     workers : int
         Threads; any number gives the same bytes.
 
@@ -65,7 +59,7 @@ def simulate(
     Raises
     ------
     ValueError
-        If ``n`` is negative or a feature is unknown.
+        If ``n`` is negative.
 
     Examples
     --------
@@ -76,8 +70,6 @@ def simulate(
     """
     if n < 0 or workers < 1:
         raise ValueError(f"n is {n} and workers {workers}; n must be at least 0, workers 1")
-    if unknown := set(features) - set(FEATURES):
-        raise ValueError(f"features {sorted(unknown)} are unknown; there are {FEATURES}")
     law = apply(shift, world, Assay() if assay is None else assay)
     codes = np.empty((n, law.sequence.length), np.uint8)
 
@@ -93,7 +85,7 @@ def simulate(
 
     with ThreadPoolExecutor(workers) as pool:
         blocks = list(pool.map(fill, range(max(1, -(-n // BLOCK)))))
-    return _dataset(codes, blocks, features, name)
+    return _dataset(codes, blocks, name)
 
 
 def assay_codes(
@@ -126,7 +118,7 @@ def assay_codes(
     """
     law = apply(shift, world, Assay() if assay is None else assay)
     rng = np.random.default_rng([world.seed, seed, 1])
-    return _dataset(codes, [_assay_block(validate_codes(codes), law, rng)], (), name)
+    return _dataset(codes, [_assay_block(validate_codes(codes), law, rng)], name)
 
 
 def planted_sites(
@@ -207,21 +199,16 @@ def _cut(block: _Block, size: int) -> _Block:
     return _Block(block.activity[:size], measured, block.metadata[:size])
 
 
-def _dataset(
-    codes: Codes, blocks: list[_Block], features: Sequence[str], name: str
-) -> SequenceDataset:
+def _dataset(codes: Codes, blocks: list[_Block], name: str) -> SequenceDataset:
     fields: Any = zip(*(block.measured for block in blocks), strict=True)
     measured = Measurement._make(np.concatenate(values) for values in fields)
     metadata = pd.concat([block.metadata for block in blocks], ignore_index=True)
     metadata["depth"], metadata["batch"] = measured.depth, measured.batch
-    log_depth = np.log(measured.depth / ANCHORS["depth_median"]) / ANCHORS["depth_log_sd"]
-    columns = {"depth": log_depth.astype(np.float32)}
     return SequenceDataset(
         name=name,
         codes=codes,
         activity=measured.value,
         group=np.arange(len(codes)),
-        features=np.stack([columns[f] for f in features], axis=1) if features else None,
         metadata=metadata,
         truth=Truth(
             np.concatenate([block.activity for block in blocks]), measured.mean, measured.std

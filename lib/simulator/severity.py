@@ -4,25 +4,21 @@ In: a world and a shift. Out: :class:`Severity`, in units that real shifts share
 activities at fixed sequence, covariate means in in-distribution s.d., error share of the variance.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import poisson
 
 from lib.arrays import FloatArray
-from lib.data.dataset import SequenceDataset
 from lib.sequences import Codes
 from lib.simulator.activity import Program, activity, responses, standardise
 from lib.simulator.assay import Assay
 from lib.simulator.background import MAX_UNITS, SequenceLaw, gc_probabilities
 from lib.simulator.programs import World
 from lib.simulator.sample import known_truth, simulate
-from lib.simulator.shifts import Law, Shift, apply, base_world
+from lib.simulator.shifts import Shift, apply, base_world
 
 TOLERANCE = 1e-3  # of severity_for, on the dial
-RULER_SIZE = 4096  # elements it measures on
 
 
 class Distance(NamedTuple):
@@ -106,37 +102,36 @@ def measure_severity(
     world: World, shift: Shift, *, assay: Assay | None = None, n: int = 8192, seed: int = 0
 ) -> Severity:
     """Measure a shift on ``n`` elements in and out of distribution, from one seed."""
-    world, shifted = base_world(world, shift), _law_of(world, shift, assay)
+    assay = Assay() if assay is None else assay
+    world, shifted = base_world(world, shift), apply(shift, world, assay)
     before = simulate(world, n, seed, assay=assay)
     after = simulate(world, n, seed, shift=shift, assay=assay)
     old, new = known_truth(before), known_truth(after)
-    f = old.activity
+    f, variance = old.activity, old.activity.var()
+    sites, more_sites = before.metadata["n_sites"], after.metadata["n_sites"]
+    error = np.mean(new.std**2)
     motifs = len(world.program.motifs)
     load = responses(after.codes, shifted.program) - responses(before.codes, world.program)
     return Severity(
         distance(f, reread(before.codes, shifted.program)),
-        _gc_shift(before, after),
-        _sites_shift(before, after),
+        float((after.gc.mean() - before.gc.mean()) / before.gc.std()),
+        float((more_sites.mean() - sites.mean()) / sites.std()),
         effective_share(world.sequence, shifted.sequence),
-        _noise_share(before, after),
-        _label_shift(before, after),
+        float(error / (error + new.activity.var())),
+        float(np.mean((new.mean - new.activity) ** 2) / variance),
         load.mean(axis=0)[:motifs] / world.program.scale[:motifs],
         float((new.activity.mean() - f.mean()) / f.std()),
-        float(new.activity.var() / f.var()),
+        float(new.activity.var() / variance),
     )
 
 
 def severity_for(world: World, name: str, target: float, option: str = "") -> float:
-    """The smallest dial at which a shift's measured severity reaches ``target``.
-
-    Measured is the distance d for concept shifts, the size of the change of the mean in s.d. for
-    covariate ones, and for technical ones the error share, or the label shift for ``batch`` and
-    ``gc_amplification``. The dial is found by bisection within 0.001.
+    """The smallest dial at which a concept shift's distance d reaches ``target``, within 0.001.
 
     Raises
     ------
     ValueError
-        If the shift does not reach ``target`` within its dial; the largest value is named.
+        If the shift does not reach ``target`` within its dial; the largest distance is named.
 
     Examples
     --------
@@ -146,7 +141,10 @@ def severity_for(world: World, name: str, target: float, option: str = "") -> fl
     >>> abs(concept_distance(world, Shift("effect_rewiring", dial)).total - 0.5) < 0.01
     True
     """
-    measured = _ruler(world, Shift(name, 0.0, option))
+
+    def measured(dial: float) -> float:
+        return concept_distance(world, Shift(name, dial, option)).total
+
     if (top := measured(1.0)) < target:
         raise ValueError(f"{name} reaches {top:.3g} in world {world.seed}, not {target:g}")
     low, high = 0.0, 1.0
@@ -158,7 +156,7 @@ def severity_for(world: World, name: str, target: float, option: str = "") -> fl
 
 def concept_distance(world: World, shift: Shift) -> Distance:
     """Distance on the world's reference sequences; reads none anew where only effects change."""
-    world, program = base_world(world, shift), _law_of(world, shift).program
+    world, program = base_world(world, shift), apply(shift, world, Assay()).program
     old = activity(world.features, world.program)
     if all(
         getattr(program, part) is getattr(world.program, part)
@@ -195,51 +193,3 @@ def _unit_probabilities(mean: float) -> FloatArray:
 def _inverse_second_moment(p: FloatArray, q: FloatArray) -> float:
     inside = p > 0
     return float(1 / np.sum(q[inside] ** 2 / p[inside]))
-
-
-def _law_of(world: World, shift: Shift, assay: Assay | None = None) -> Law:
-    return apply(shift, world, Assay() if assay is None else assay)
-
-
-def _gc_shift(before: SequenceDataset, after: SequenceDataset) -> float:
-    return float((after.gc.mean() - before.gc.mean()) / before.gc.std())
-
-
-def _sites_shift(before: SequenceDataset, after: SequenceDataset) -> float:
-    old, new = before.metadata["n_sites"], after.metadata["n_sites"]
-    return float((new.mean() - old.mean()) / old.std())
-
-
-def _noise_share(before: SequenceDataset, after: SequenceDataset) -> float:
-    truth = known_truth(after)
-    error = np.mean(truth.std**2)
-    return float(error / (error + truth.activity.var()))
-
-
-def _label_shift(before: SequenceDataset, after: SequenceDataset) -> float:
-    truth, variance = known_truth(after), known_truth(before).activity.var()
-    return float(np.mean((truth.mean - truth.activity) ** 2) / variance)
-
-
-# What severity_for aims at; concept shifts aim at the distance.
-_AIMS: Final = {
-    "gc": _gc_shift,
-    "motif_density": _sites_shift,
-    "depth": _noise_share,
-    "noise": _noise_share,
-    "batch": _label_shift,
-    "gc_amplification": _label_shift,
-}
-
-
-def _ruler(world: World, shift: Shift) -> Callable[[float], float]:
-    """Severity on the dial to severity as measured, never negative."""
-    if shift.family == "concept":
-        return lambda dial: concept_distance(world, replace(shift, severity=dial)).total
-    before = simulate(base_world(world, shift), RULER_SIZE, 0)
-
-    def measured(dial: float) -> float:
-        after = simulate(world, RULER_SIZE, 0, shift=replace(shift, severity=dial))
-        return abs(_AIMS[shift.name](before, after))
-
-    return measured

@@ -8,7 +8,6 @@ from lib.motifs.pwm import (
     make_pwm,
     perturb,
     read_meme,
-    reverse_pwm,
 )
 
 HEADER = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"
@@ -28,13 +27,6 @@ def test_information_content_by_hand():
 def test_log_odds_of_uniform_are_zero_and_of_zero_finite():
     assert log_odds(make_pwm("flat", np.full((4, 3), 0.25))) == pytest.approx(np.zeros((4, 3)))
     assert np.isfinite(log_odds(make_pwm("A", column(1, 0, 0, 0)))).all()
-
-
-def test_reverse_twice_is_the_motif():
-    pwm = jaspar(["SP1"])[0]
-    other = reverse_pwm(pwm)
-    assert other.probabilities[:, 0] == pytest.approx(pwm.probabilities[::-1, -1])
-    assert reverse_pwm(other).probabilities == pytest.approx(pwm.probabilities)
 
 
 @pytest.mark.parametrize(

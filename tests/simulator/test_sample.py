@@ -6,7 +6,6 @@ import pytest
 from lib.motifs.binding import scan
 from lib.motifs.pwm import log_odds
 from lib.simulator import Assay, Shift, assay_codes, planted_sites, simulate
-from lib.simulator.anchors import ANCHORS
 from lib.simulator.sample import BLOCK, known_truth
 from lib.simulator.severity import reread
 
@@ -66,14 +65,6 @@ def test_planted_sites_are_recovered_by_scanning(world):
     )
 
 
-def test_depth_can_be_handed_to_the_model(world):
-    plain, informed = simulate(world, 500, 1), simulate(world, 500, 1, features=["depth"])
-    z = np.log(plain.metadata["depth"] / ANCHORS["depth_median"]) / ANCHORS["depth_log_sd"]
-    assert plain.features is None
-    assert informed.features[:, 0] == pytest.approx(z.to_numpy(), abs=1e-6)
-    assert (informed.activity == plain.activity).all()
-
-
 def test_noise_can_be_raised_everywhere_or_at_test_alone(world):
     noisy = simulate(world, 5000, 1, assay=Assay(reliability=0.2))
     shifted = simulate(world, 5000, 1, shift=Shift("noise", 1.0))
@@ -96,7 +87,6 @@ def test_given_sequences_are_measured(world):
     [
         ({"n": -1}, "n is -1"),
         ({"workers": 0}, "workers 0"),
-        ({"features": ["batch"]}, "batch.*depth"),
     ],
 )
 def test_bad_requests_are_refused(world, options, message):

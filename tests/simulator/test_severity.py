@@ -78,12 +78,6 @@ def test_a_dial_that_does_not_reach_is_an_error(world):
         severity_for(world, "grammar", 5.0)
 
 
-def test_noise_share_has_its_dial(world):
-    assert severity_for(world, "noise", 0.6) == pytest.approx(
-        (0.6 - 0.256) / (0.8 - 0.256), abs=0.05
-    )
-
-
 def test_effective_share_is_that_of_the_weights(world):
     shift = Shift("gc", 0.5)
     shifted = apply(shift, world, Assay()).sequence
