@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lib.data.splits import group_split
-from lib.experiments.fits import baselines
+from lib.experiments.assays import baselines
 from lib.simulator import standin
 from lib.study.units import Placement, Store, missing_units, run_units
 

@@ -12,7 +12,7 @@ import pandas as pd
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split, group_split
-from lib.experiments.fits import fitting
+from lib.experiments.assays import fitting
 from lib.experiments.worlds import Arm, Sizes, training_data
 from lib.study.config import repository_root
 from lib.study.results import to_csv, write_atomic

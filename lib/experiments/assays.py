@@ -2,7 +2,8 @@
 
 In: assays and a :class:`Design`. Out: :class:`AssayArm`, a split with the parts on which its
 networks are judged; :class:`FittedArm`, the same with stored fits and their forecasts; and
-forecasts of single parts, which :mod:`lib.experiments.scoring` scores.
+forecasts of single parts, which :mod:`lib.experiments.scoring` scores. Units are those of
+:mod:`lib.training.units`.
 
 A part's ``split`` is ``test`` for the in-distribution part of whole groups at random, ``inside``
 for that of a hold-out arm, ``shifted`` for what was held out, and ``matched`` for the same kind of
@@ -12,7 +13,7 @@ elements judged by a network that was trained on all kinds, on as many elements.
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,33 +21,27 @@ from numpy.typing import NDArray
 
 from lib import assays as mpra
 from lib.arrays import FloatArray, IndexArray
+from lib.data import splits
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
-from lib.data.splits import (
-    Split,
-    gc_tail_split,
-    gc_tilt,
-    group_mean,
-    group_split,
-    leave_one_out_split,
-    placebo_split,
-    random_leaky_split,
-)
-from lib.experiments.fits import fitting, forecast, predicting
+from lib.data.splits import Split
 from lib.experiments.scoring import Scored
+from lib.models import model_path
 from lib.models.baselines import constant_sigma
 from lib.repair.conformal import one_per_group
 from lib.repair.recalibration import std_scaling
 from lib.simulator import standin
-from lib.study.units import Fit, Placement, Store, run_fits, run_units
+from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
+from lib.training import units
 from lib.training.config import FitConfig
 from lib.training.ensembles import EnsemblePrediction, combine
-from lib.training.units import Forecast
+from lib.training.units import Elements, Filters, Forecast
 
 STANDIN: Final = "standin"
 GC_DATA: Final = ("wtc11", "plant_leaf")
 ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
 SPECIES_COLUMN: Final = "sp"
+BASELINES: Final = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
 
 
 def load_assays(
@@ -65,8 +60,7 @@ def load_assays(
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class AssayPart:
+class AssayPart(NamedTuple):
     """Rows on which an arm is judged, with what its result rows say of them.
 
     ``shift`` is empty in distribution; ``severity`` is the measured shift of the mean GC, in
@@ -89,11 +83,6 @@ class AssayPart:
             "severity": round(self.severity, 4),
             "condition": self.condition,
         }
-
-    @property
-    def label(self) -> str:
-        """How figures call it: its shift, and which side of it."""
-        return f"{self.shift} {self.condition}, {self.split}" if self.shift else self.split
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,33 +111,29 @@ class AssayArm:
         return held[one_per_group(self.data.group[held], np.random.default_rng(self.split.seed))]
 
 
-def _moved(gc: FloatArray, rows: IndexArray, reference: IndexArray) -> float:
-    """Shift of the mean GC in standard deviations of the reference part."""
-    return float((gc[rows].mean() - gc[reference].mean()) / gc[reference].std())
-
-
-def _group_arm(data: SequenceDataset, tilts: Sequence[float], seed: int) -> AssayArm:
-    split = group_split(data.group, seed)
-    test = split["test"]
-    parts = [AssayPart("test", "", "", test)]
+def _group_parts(
+    data: SequenceDataset, test: IndexArray, tilts: Sequence[float], seed: int
+) -> Iterator[AssayPart]:
+    """The test part, and the same resampled by ``tilts``."""
+    yield AssayPart("test", "", "", test)
     for tilt in tilts:
         rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
-        tilted = gc_tilt(data.gc[test], data.group[test], tilt, rng)
+        tilted = splits.gc_tilt(data.gc[test], data.group[test], tilt, rng)
         rows = test[tilted.rows]
-        parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", rows, tilted.shift_sd))
-    return AssayArm(data, split, tuple(parts), "group")
+        yield AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", rows, tilted.shift_sd)
 
 
 def _held_out(
-    data: SequenceDataset, held: Split, mixed: Split, shift: str, condition: str, chosen: NDArray
+    data: SequenceDataset, held: Split, shift: str, condition: str, mixed: Split, chosen: IndexArray
 ) -> tuple[AssayPart, AssayPart, AssayPart]:
-    """Inside, shifted and matched parts; ``chosen`` marks the elements of the held-out kind."""
-    severity = _moved(data.gc, held["shifted"], held["train"])
+    """Inside, shifted and matched parts; ``chosen`` are all rows of the held-out kind."""
+    gc, train = data.gc, held["train"]
+    severity = float((gc[held["shifted"]].mean() - gc[train].mean()) / gc[train].std())
     unseen = np.concatenate([mixed["test"], mixed["shifted"]])
     return (
         AssayPart("inside", shift, condition, held["test"]),
         AssayPart("shifted", shift, condition, held["shifted"], severity),
-        AssayPart("matched", shift, condition, np.sort(unseen[chosen[unseen]]), severity),
+        AssayPart("matched", shift, condition, np.intersect1d(unseen, chosen), severity),
     )
 
 
@@ -156,20 +141,15 @@ def _tail_arms(
     data: SequenceDataset, quantile: float, seed: int, tails: Sequence[str]
 ) -> Iterator[AssayArm]:
     """Both tails held out, and random groups held out in their place, which are matched."""
-    placebo = placebo_split(data.group, 1 - quantile, seed)
-    severity = _moved(data.gc, placebo["shifted"], placebo["train"])
-    parts = [
-        AssayPart("inside", "placebo", "random groups", placebo["test"]),
-        AssayPart("shifted", "placebo", "random groups", placebo["shifted"], severity),
-    ]
-    by_group = group_mean(data.gc, data.group)
+    placebo = splits.placebo_split(data.group, 1 - quantile, seed)
+    own = _held_out(data, placebo, "placebo", "random groups", placebo, placebo["shifted"])
+    parts = [*own[:2]]
+    by_group = splits.group_mean(data.gc, data.group)
     for tail in tails:
-        split = gc_tail_split(data.gc, data.group, quantile, tail, seed)
-        chosen = np.zeros(len(data), bool)
-        chosen[split["shifted"]] = True
-        edge = f"≥ {by_group[chosen].min():.3f}" if tail == "high" else ""
-        edge = edge or f"≤ {by_group[chosen].max():.3f}"
-        *own, matched = _held_out(data, split, placebo, f"gc_{tail}", f"GC {edge}", chosen)
+        split = splits.gc_tail_split(data.gc, data.group, quantile, tail, seed)
+        gc = by_group[split["shifted"]]
+        edge = f"GC ≥ {gc.min():.3f}" if tail == "high" else f"GC ≤ {gc.max():.3f}"
+        *own, matched = _held_out(data, split, f"gc_{tail}", edge, placebo, split["shifted"])
         parts.append(matched)
         yield AssayArm(data, split, tuple(own), "tail")
     yield AssayArm(data, placebo, tuple(parts), "placebo")
@@ -178,11 +158,12 @@ def _tail_arms(
 def _species_arms(data: SequenceDataset, seed: int) -> Iterator[AssayArm]:
     labels = data.metadata[SPECIES_COLUMN].to_numpy(str)
     for species in sorted(set(labels)):
-        held = leave_one_out_split(labels, species, data.group, seed)
+        held = splits.leave_one_out_split(labels, species, data.group, seed)
         share = 1 - sum(len(held[part]) for part in held.parts if part != "shifted") / len(data)
-        mixed = placebo_split(data.group, share, seed)
+        mixed = splits.placebo_split(data.group, share, seed)
         mixed = Split(f"placebo_{species}", seed, mixed.parts)
-        *own, matched = _held_out(data, held, mixed, "species", species, labels == species)
+        chosen = np.flatnonzero(labels == species)
+        *own, matched = _held_out(data, held, "species", species, mixed, chosen)
         yield AssayArm(data, held, tuple(own), "species")
         yield AssayArm(data, mixed, (matched,), "placebo")
 
@@ -199,20 +180,21 @@ def build_arms(
     ``tilt`` resamples the test part of ``group`` by ``tilts``, in its standard deviations of GC,
     and costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it.
     """
-    arms = []
+    arms, split = [], splits.group_split(data.group, split_seed)
     if {"group", "tilt"} & set(wanted):
-        arms.append(_group_arm(data, tilts if "tilt" in wanted else (), split_seed))
+        tilts = tilts if "tilt" in wanted else ()
+        parts = tuple(_group_parts(data, split["test"], tilts, split_seed))
+        arms.append(AssayArm(data, split, parts, "group"))
     if {"tail", "placebo"} & set(wanted):
         tails = ("high", "low") if "tail" in wanted else ()
         arms += _tail_arms(data, quantile, split_seed, tails)
     if "species" in wanted and SPECIES_COLUMN in data.metadata:
         arms += _species_arms(data, split_seed)
     if "leaky" in wanted:
-        split = random_leaky_split(len(data), split_seed)
-        part = AssayPart("random_leaky", "", "", split["test"])
-        arms.append(AssayArm(data, split, (part,), "leaky"))
+        leaky = splits.random_leaky_split(len(data), split_seed)
+        part = AssayPart("random_leaky", "", "", leaky["test"])
+        arms.append(AssayArm(data, leaky, (part,), "leaky"))
     if "strand" in wanted and not data.oriented:
-        split = group_split(data.group, split_seed)
         part = AssayPart("test", "", "one strand", split["test"])
         arms.append(AssayArm(data, split, (part,), "strand"))
     return arms
@@ -250,10 +232,46 @@ class Design:
         return [self.fit.model_copy(update=own | {"seed": seed}) for seed in seeds]
 
 
-def forecast_all(fits: Iterable[Fit], store: Store, where: Placement) -> list[Forecast]:
-    """Each fit's forecast of its own data; NaN on rows that it has seen."""
-    asked = [predicting(*fit) for fit in fits]
-    return [forecast(result) for result in run_units(asked, store, where, "forecasts")]
+def fitting(
+    config: FitConfig, data: SequenceDataset, split: Split, filters: Filters | None = None
+) -> Unit:
+    """The unit that fits ``config``; of all networks the one it names counts by its source."""
+    given: dict[str, Any] = {"data": data, "split": split}
+    given |= {} if filters is None else {"filters": filters}
+    modules = (model_path(config.model)[0],)
+    return Unit(units.fit_unit, config.model_dump(mode="json"), given, modules)
+
+
+def forecasting(fit: Fit, other: SequenceDataset | None = None, dropout: int = 0) -> Unit:
+    """The unit that forecasts what a fit has not seen of its data, or all of ``other``.
+
+    With so many passes with dropout at work, if ``dropout`` is not 0.
+    """
+    unit, model = fit.unit, Stored(fit.model, fit.unit.key)
+    if other is not None:
+        given = {"model": model, "elements": Elements(other.codes, other.features)}
+        return Unit(units.forecast_unit, {}, given, unit.modules)
+    own = {"model": model, "data": unit.data["data"], "split": unit.data["split"]}
+    if dropout:
+        config = {"samples": dropout, "device": unit.config["device"]}
+        return Unit(units.dropout_unit, config, own, unit.modules)
+    return Unit(units.predict_unit, {}, own, unit.modules)
+
+
+def forecasts(asked: Iterable[Unit], store: Store, where: Placement) -> list[Forecast]:
+    """What forecasting units give: mean and standard deviation, NaN on rows seen in training."""
+    results = run_units([*asked], store, where, "forecasts")
+    return [(result.arrays["mean"], result.arrays["std"]) for result in results]
+
+
+def baselines(data: SequenceDataset, split: Split) -> Unit:
+    """The unit that fits :data:`BASELINES` on a split."""
+    return Unit(units.baseline_unit, {"names": list(BASELINES)}, {"data": data, "split": split})
+
+
+def baseline_forecast(result: Result, name: str) -> Forecast:
+    """Mean and standard deviation of one baseline, (n,) each."""
+    return result.arrays[f"{name}.mean"], result.arrays[f"{name}.std"]
 
 
 def together(members: Sequence[Forecast]) -> EnsemblePrediction:
@@ -296,16 +314,15 @@ def fit_arms(
     arms: Sequence[AssayArm], design: Design, store: Store, where: Placement
 ) -> tuple[list[FittedArm], dict[str, int]]:
     """Every arm with its networks and forecasts, and how many fits there are and were computed."""
-    units = [
-        [fitting(settings, arm.data, arm.split) for settings in design.settings(arm)]
-        for arm in arms
-    ]
-    fits, counts = run_fits([unit for own in units for unit in own], store, where)
-    pairs = iter(zip(fits, forecast_all(fits, store, where), strict=True))
+    settings = [(arm, each) for arm in arms for each in design.settings(arm)]
+    asked = [fitting(each, arm.data, arm.split) for arm, each in settings]
+    fits, counts = run_fits(asked, store, where)
+    members = forecasts(map(forecasting, fits), store, where)
     fitted = []
-    for arm, own in zip(arms, units, strict=True):
-        found, members = zip(*(next(pairs) for _ in own), strict=True)
-        fitted.append(FittedArm(arm, found, members))
+    for arm in arms:
+        own = [place for place, (one, _) in enumerate(settings) if one is arm]
+        found = tuple(fits[i] for i in own), tuple(members[i] for i in own)
+        fitted.append(FittedArm(arm, *found))
     return fitted, counts
 
 
@@ -325,16 +342,9 @@ def scored(
     **keys: Hashable,
 ) -> Scored:
     """A forecast of an arm's data on one of its parts; ``by`` labels all rows of the data."""
-    data, rows, known = arm.data, part.rows, arm.data.activity[arm.split["train"]]
+    data, known = arm.data, arm.data.activity[arm.split["train"]]
     own = {"data": data.name, "split_seed": arm.split.seed, **part.keys, "seed": None}
-    return Scored(
-        own | keys,
-        mean[rows],
-        std[rows],
-        data.activity[rows],
-        data.group[rows],
-        len(known),
-        (float(known.mean()), float(known.std())),
-        {name: labels[rows] for name, labels in (by or {}).items()},
-        None if data.truth is None else (data.truth.mean[rows], data.truth.std[rows]),
-    )
+    table = of_elements(data, mean, std, truth=True).iloc[part.rows]
+    climatology = float(known.mean()), float(known.std())
+    labels = {name: labels[part.rows] for name, labels in (by or {}).items()}
+    return Scored(own | keys, table, len(known), climatology, labels)

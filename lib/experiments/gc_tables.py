@@ -94,7 +94,7 @@ def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
         table = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": counts})
         table["share"] = table["count"] / len(part.rows)
         keys = {"split": part.split, "shift": part.shift, "condition": part.condition}
-        table = table.assign(data=data.name, **keys, part=part.label)
+        table = table.assign(data=data.name, **keys)
         tables.append(table[table["count"] >= MIN_BIN])
     return pd.concat(tables, ignore_index=True)
 
@@ -106,7 +106,8 @@ def predicted_measured(fitted: Sequence[FittedArm]) -> pd.DataFrame:
         data, found = fit.arm.data, fit.forecast
         columns = {"predicted": found.mean, "variance": found.std**2, "measured": data.activity}
         table = pd.DataFrame({name: values[part.rows] for name, values in columns.items()})
-        tables.append(table.assign(data=data.name, part=part.label))
+        label = f"{part.shift} {part.condition}, {part.split}" if part.shift else part.split
+        tables.append(table.assign(data=data.name, part=label))
     every = pd.concat(tables, ignore_index=True)
     by_part = every.groupby(["data", "part"], sort=False)["predicted"]
     every["decile"] = by_part.transform(pd.qcut, 10, labels=False, duplicates="drop")

@@ -14,8 +14,7 @@ from pydantic import Field
 from lib.data.dataset import SequenceDataset
 from lib.data.stored import Stored
 from lib.experiments import mpra_gc_ood, recovery
-from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design, load_assays
-from lib.experiments.fits import fitting
+from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design, fitting, load_assays
 from lib.experiments.prior_assays import Told, fitting_told
 from lib.experiments.recovery import EXAMPLES, known_motifs
 from lib.experiments.simulation_shifts import MAIN_MODEL

@@ -17,23 +17,20 @@ from lib.data.dataset import SequenceDataset
 from lib.data.table import load_table
 from lib.experiments.assays import (
     ARMS,
+    BASELINES,
     STANDIN,
     AssayArm,
     Design,
     FittedArm,
+    baseline_forecast,
+    baselines,
     fit_arms,
-    forecast_all,
+    fitting,
+    forecasting,
+    forecasts,
     load_assays,
     scales,
     scored,
-)
-from lib.experiments.fits import (
-    BASELINES,
-    baseline_forecast,
-    baselines,
-    fitting,
-    forecast,
-    predicting_with_dropout,
 )
 from lib.experiments.gc_tables import (
     assay_table,
@@ -226,15 +223,15 @@ def fit_others(
     asked = [(i, *each) for i in main for each in _variants(config, fitted[i].arm)]
     units = [fitting(fit, fitted[i].arm.data, fitted[i].arm.split) for i, _, fit in asked]
     fits, counts = run_fits(units, store, config.where, "other fits")
-    forecasts = forecast_all(fits, store, config.where)
-    for (place, keys, _), values in zip(asked, forecasts, strict=True):
+    made = forecasts(map(forecasting, fits), store, config.where)
+    for (place, keys, _), values in zip(asked, made, strict=True):
         found[place].append((keys, values))
     if config.dropout_samples:
-        passes = [predicting_with_dropout(*fitted[i].fits[0], config.dropout_samples) for i in main]
-        for place, result in zip(main, run_units(passes, store, config.where), strict=True):
+        passes = [forecasting(fitted[i].fits[0], dropout=config.dropout_samples) for i in main]
+        for place, made in zip(main, forecasts(passes, store, config.where), strict=True):
             keys = {"model": config.model, "uncertainty": "mc_dropout"}
             # A place is left free: places seed the bootstrap, and published intervals stay.
-            found[place] += [None, (keys, forecast(result))]
+            found[place] += [None, (keys, made)]
     simple = [baselines(one.arm.data, one.arm.split) for one in fitted]
     results = run_units(simple, store, config.where, "baselines")
     for one, own, result in zip(fitted, found, results, strict=True):

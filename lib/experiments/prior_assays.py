@@ -13,8 +13,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
-from lib.experiments.assays import AssayArm, forecast_all, scored
-from lib.experiments.fits import fitting
+from lib.experiments.assays import AssayArm, fitting, forecasting, forecasts, scored
 from lib.experiments.priors import prior_features
 from lib.experiments.scoring import Scored, combine, score_all, side_by_side
 from lib.metrics.evaluate import compare
@@ -98,12 +97,13 @@ def paired(one: Scored, other: Scored, draws: int, seed: int) -> pd.DataFrame:
 
     Errors on the log scale; ``seed`` alone seeds the bootstrap over groups.
     """
-    columns = ("target", "mean", "std", "group")
-    tables = [
-        pd.DataFrame({name: getattr(item, name) for name in columns}) for item in (one, other)
-    ]
-    rng = np.random.default_rng(seed)
-    found = compare(*tables, rng=rng, draws=draws, climatology=one.climatology)
+    found = compare(
+        one.forecast,
+        other.forecast,
+        rng=np.random.default_rng(seed),
+        draws=draws,
+        climatology=one.climatology,
+    )
     found = found[found["metric"].isin(SCALES) & (found["by"] == "")]
     scale = found["metric"].map(SCALES)
     log = scale == "ratio"
@@ -144,7 +144,8 @@ def score_told(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are those of ``told``."""
     items = []
-    for one, (mean, std) in zip(told, forecast_all(fits, store, where), strict=True):
+    found = forecasts(map(forecasting, fits), store, where)
+    for one, (mean, std) in zip(told, found, strict=True):
         moved = mean + offset(one)
         keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
         keys |= {"prior": one.prior, "entry": one.entry}

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray
-from lib.experiments.fits import fitting
+from lib.experiments.assays import fitting
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes, test_data, training_data, world_of
 from lib.models import build

@@ -6,15 +6,13 @@ correction between splits), and contrasts of two conditions paired by split.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray, IndexArray
 from lib.metrics.evaluate import evaluate
 from lib.statistics.effects import over_splits
 from lib.study.units import cores
@@ -25,35 +23,28 @@ REPEATS: Final = ("split_seed", "seed")
 _AVERAGED: Final = ("value", "variance", "oracle", "n", "n_train", "severity")
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """One forecast to score: of n elements, by a model that was trained on ``n_train``.
+class Scored(NamedTuple):
+    """One forecast to score, by a model that was trained on ``n_train`` elements.
 
-    ``keys`` are columns of its rows; ``climatology`` is mean and standard deviation of the training
-    targets, the forecast that skill is against; ``by`` labels elements for conditional rows;
-    ``oracle`` is the true forecast (mean, std) where the assay is simulated.
+    ``keys`` are columns of its rows; ``forecast`` has ``target, mean, std, group``, of simulated
+    elements also ``true_mean, true_std``; ``climatology`` is mean and std of the training targets,
+    the forecast that skill is against; ``by`` labels elements for conditional rows.
     """
 
     keys: Mapping[str, Hashable]
-    mean: FloatArray
-    std: FloatArray
-    target: FloatArray
-    group: IndexArray
+    forecast: pd.DataFrame
     n_train: int
     climatology: tuple[float, float]
-    by: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    oracle: tuple[FloatArray, FloatArray] | None = None
+    by: Mapping[str, NDArray[Any]] | None = None
 
 
 def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
     """Rows of one forecast, keys included; the bootstrap is seeded by ``seed`` alone."""
-    columns = ("target", "mean", "std", "group")
-    table = pd.DataFrame({name: getattr(item, name) for name in columns})
     oracle = None
-    if item.oracle is not None:
-        oracle = pd.DataFrame(dict(zip(("mean", "std"), item.oracle, strict=True)))
+    if "true_mean" in item.forecast:
+        oracle = item.forecast[["true_mean", "true_std"]].set_axis(["mean", "std"], axis=1)
     rows = evaluate(
-        table,
+        item.forecast,
         climatology=item.climatology,
         oracle=oracle,
         draws=draws,

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
-from lib.experiments.fits import SIMULATED_BASELINES
+from lib.experiments.worlds import SIMULATED_BASELINES
 from lib.metrics.bootstrap import percentile_interval
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect
 

@@ -14,12 +14,12 @@ from pydantic import Field, field_validator
 from scipy.stats import norm
 
 from lib.experiments import realism
-from lib.experiments.fits import SIMULATED_BASELINES
 from lib.experiments.shift_effects import effects, fit_table
 from lib.experiments.world_measures import baseline_metrics, coverage_by, severity, treated_metrics
 from lib.experiments.worlds import (
     NOISY,
     REWIRING,
+    SIMULATED_BASELINES,
     Arm,
     Condition,
     TestedWorldConfig,

@@ -14,8 +14,7 @@ from pydantic import Field, field_validator
 
 from lib.data.dataset import SequenceDataset
 from lib.experiments import repair_tables
-from lib.experiments.assays import STANDIN, fit_arms
-from lib.experiments.fits import fitting
+from lib.experiments.assays import STANDIN, fit_arms, fitting
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.mpra_gc_ood import load_data
 from lib.experiments.repair_measures import Settings, repair_arm, repair_world

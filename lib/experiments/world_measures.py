@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lib.data.dataset import SequenceDataset
-from lib.experiments.fits import SIMULATED_BASELINES, baseline_forecast
-from lib.experiments.worlds import Condition, Judge
+from lib.experiments.assays import baseline_forecast
+from lib.experiments.worlds import SIMULATED_BASELINES, Condition, Judge
 from lib.metrics.audit import all_metrics
 from lib.metrics.bands import gaussian_band
 from lib.metrics.calibration import zms_decomposition

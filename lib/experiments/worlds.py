@@ -24,7 +24,7 @@ from pydantic import Field, field_validator
 
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
-from lib.experiments.fits import fitting
+from lib.experiments.assays import fitting
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
@@ -35,6 +35,8 @@ from lib.training.fitted import FittedModel, predict
 from lib.training.units import Forecast, network_of
 
 TRAIN_SEED, TEST_SEED = 1, 2
+# The data sets of a world carry the true occupancies as features.
+SIMULATED_BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
 
 
 @dataclass(frozen=True)

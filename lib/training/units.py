@@ -2,7 +2,7 @@
 
 In: the JSON-able config of a unit and its data, such as a data set, a split, a finished fit. Out:
 results that hold a fitted network, or a forecast (arrays ``mean`` and ``std``) of the rows it has
-not seen, or of other elements. :mod:`lib.experiments.fits` makes the units; what judges forecasts
+not seen, or of other elements. :mod:`lib.experiments.assays` makes the units; what judges forecasts
 is not imported, so that a change there leaves fits valid.
 """
 

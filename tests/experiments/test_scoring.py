@@ -11,7 +11,8 @@ def forecast(draw, shift=0.0, n=400, **keys):
     target = mean + shift + rng.normal(size=n)
     base = {"data": "d", "split": "test", "model": "m", "uncertainty": "single"}
     keys = base | {"split_seed": 0, "seed": None} | keys
-    return Scored(keys, mean, np.ones(n), target, np.arange(n), 4 * n, (0.0, 2**0.5))
+    columns = {"target": target, "mean": mean, "std": np.ones(n), "group": np.arange(n)}
+    return Scored(keys, pd.DataFrame(columns), 4 * n, (0.0, 2**0.5))
 
 
 def scored(*items):
@@ -49,11 +50,7 @@ def test_splits_are_averaged_and_seeds_nested_in_them():
 
 def test_undefined_metrics_are_left_out():
     item = forecast(0)
-    constant = Scored(
-        item.keys,
-        np.zeros(400),
-        *[getattr(item, k) for k in ("std", "target", "group", "n_train", "climatology")],
-    )
+    constant = item._replace(forecast=item.forecast.assign(mean=0.0))
     assert "pearson_r" not in set(combine(scored(constant))["metric"])
 
 

@@ -305,10 +305,9 @@ def test_a_paired_contrast_is_the_log_of_the_ratio_and_pools_over_splits():
     keys = {"data": "a", "split": "test", "shift": "", "condition": ""}
 
     def scored(size, split_seed):
-        return Scored(
-            keys | {"split_seed": split_seed}, target + size * noise, np.ones(400), target,
-            np.arange(400), 1000, (0.0, 1.0),
-        )  # fmt: skip
+        columns = {"target": target, "mean": target + size * noise, "std": np.ones(400)}
+        table = pd.DataFrame(columns | {"group": np.arange(400)})
+        return Scored(keys | {"split_seed": split_seed}, table, 1000, (0.0, 1.0))
 
     tables = [paired(scored(0.5, s), scored(1.0, s), 200, 0) for s in (0, 1)]
     rmse = tables[0].set_index("metric").loc["rmse"]

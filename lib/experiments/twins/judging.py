@@ -20,8 +20,17 @@ import pandas as pd
 from lib.arrays import FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.stored import Result
-from lib.experiments import fits, repairs
-from lib.experiments.assays import forecast_all, scales, together
+from lib.experiments import repairs
+from lib.experiments.assays import (
+    BASELINES,
+    baseline_forecast,
+    baselines,
+    fitting,
+    forecasting,
+    forecasts,
+    scales,
+    together,
+)
 from lib.experiments.scoring import Scored, score
 from lib.experiments.twins.assays import HOME, Assays, barcode_std
 from lib.experiments.twins.networks import MODEL, Network
@@ -88,20 +97,19 @@ def fit_all(
     Networks that differ in their seed alone are one ensemble; those of the retina libraries are
     also asked about ``elements``, the genotypes'.
     """
-    units = [fits.fitting(each.config, each.data, each.split) for each in networks]
+    units = [fitting(each.config, each.data, each.split) for each in networks]
     fitted, counts = run_fits(units, store, where)
-    own = forecast_all(fitted, store, where)
+    own = forecasts(map(forecasting, fitted), store, where)
     abroad = [i for i, network in enumerate(networks) if network.kind == "retina"]
-    asked = [fits.forecasting(*fitted[i], elements) for i in abroad]
-    results = run_units(asked, store, where, "forecasts")
-    foreign = dict(zip(abroad, map(fits.forecast, results), strict=True))
+    asked = [forecasting(fitted[i], elements) for i in abroad]
+    foreign = dict(zip(abroad, forecasts(asked, store, where), strict=True))
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, each in enumerate(networks):
         key = (each.kind, each.condition, each.split.seed, each.data.name)
         groups.setdefault(key, []).append(i)
     firsts = {group[0]: networks[group[0]] for group in groups.values()}
     beside = {
-        index: fits.baselines(each.data, each.split)
+        index: baselines(each.data, each.split)
         for index, each in firsts.items()
         if each.kind in WITH_BASELINES or each.condition == HOME.name
     }
@@ -133,9 +141,9 @@ def _forecasts(
     constant = np.full(len(found.mean), fitted.sigma)
     yield {"uncertainty": "constant_sigma"}, found.mean, constant
     if fitted.baselines is not None and not asked.foreign:
-        for name in fits.BASELINES:
+        for name in BASELINES:
             keys = {"model": name, "uncertainty": "single"}
-            yield keys, *fits.baseline_forecast(fitted.baselines, name)
+            yield keys, *baseline_forecast(fitted.baselines, name)
 
 
 def _places(fitted: Fitted, asked: Asked, mean: FloatArray) -> IndexArray:
@@ -162,9 +170,10 @@ def _scores(
     at = _places(fitted, asked, found.mean)
     own = {"split_seed": network.split.seed, "seed": None, "model": MODEL, "prior": "none"}
     for place, (keys, mean, std) in enumerate(_forecasts(fitted, asked, found)):
-        forecasts = mean[asked.rows[at]], std[asked.rows[at]]
-        labels = asked.target[at], asked.group[at]
-        item = Scored(own | asked.keys | keys, *forecasts, *labels, len(train), climatology)
+        chosen = asked.rows[at]
+        columns = {"target": asked.target[at], "mean": mean[chosen], "std": std[chosen]}
+        table = pd.DataFrame(columns | {"group": asked.group[at]})
+        item = Scored(own | asked.keys | keys, table, len(train), climatology)
         rows = score(item, draws, seed + place)
         yield rows[rows["metric"].isin(METRICS)]
 
