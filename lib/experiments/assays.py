@@ -142,8 +142,8 @@ def _tail_arms(
 ) -> Iterator[AssayArm]:
     """Both tails held out, and random groups held out in their place, which are matched."""
     placebo = splits.placebo_split(data.group, 1 - quantile, seed)
-    own = _held_out(data, placebo, "placebo", "random groups", placebo, placebo["shifted"])
-    parts = [*own[:2]]
+    chosen = placebo["shifted"]
+    *parts, _ = _held_out(data, placebo, "placebo", "random groups", placebo, chosen)
     by_group = splits.group_mean(data.gc, data.group)
     for tail in tails:
         split = splits.gc_tail_split(data.gc, data.group, quantile, tail, seed)

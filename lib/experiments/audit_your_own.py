@@ -22,7 +22,6 @@ from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import STANDIN, FittedArm, fit_arms
 from lib.experiments.audit_readings import derive as derive
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
-from lib.experiments.gc_tables import gc_deciles
 from lib.experiments.ranking_tables import all_tables
 from lib.experiments.scoring import combine, side_by_side
 from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
@@ -156,7 +155,7 @@ class Config(ExperimentConfig):
 def _of_network(fitted: FittedArm, seeds: Sequence[int], model: str) -> Audited:
     """The group arm of one split; ``seeds`` are those of the bootstrap of its parts."""
     data, split = fitted.arm.data, fitted.arm.split
-    every = fitted.table.assign(gc_decile=gc_deciles(data))
+    every = fitted.table.assign(gc_decile=mpra_gc_ood.gc_deciles(data))
     # A tilt repeats rows, and deciles are those of all that is judged.
     rows = [split["calibration"], *(part.rows for part in fitted.arm.parts)]
     table = every.iloc[np.concatenate(rows)].reset_index(drop=True)

@@ -2,49 +2,31 @@
 
 In: :class:`Config`. Out: :class:`~lib.study.found.Tables`. The arms are those of
 :mod:`lib.experiments.assays`; each is fitted on repeated group-wise splits, and every network
-stands beside the baselines.
+stands beside the baselines. No aggregate is of fewer than ten elements.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from lib.assays.plant import TISSUES, reference_predictions
 from lib.data.dataset import SequenceDataset
+from lib.data.leakage import leak_report
+from lib.data.relatives import strand_pairs
 from lib.data.table import load_table
-from lib.experiments.assays import (
-    ARMS,
-    BASELINES,
-    STANDIN,
-    AssayArm,
-    Design,
-    FittedArm,
-    baseline_forecast,
-    baselines,
-    fit_arms,
-    fitting,
-    forecasting,
-    forecasts,
-    load_assays,
-    scales,
-    scored,
-)
-from lib.experiments.gc_tables import (
-    assay_table,
-    contrasts,
-    gc_deciles,
-    gc_histogram,
-    leaks,
-    predicted_measured,
-)
-from lib.experiments.scoring import Scored, combine, score_all
+from lib.experiments import assays
+from lib.experiments.assays import STANDIN, AssayArm, Design, FittedArm
+from lib.experiments.scoring import Scored, combine, contrast, score_all
+from lib.metrics.evaluate import MIN_BIN
 from lib.models.baselines import constant_sigma
 from lib.study.config import (
     AnyNames,
-    AnyNumbers,
+    AnyShares,
     ExperimentConfig,
     Names,
     Numbers,
@@ -65,42 +47,19 @@ METRICS = (
     *(f"{name}_{level}" for name in ("picp", "mpiw") for level in (50, 80, 90, 95)),
 )
 SPLIT_METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
+SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "mpiw_90"), "ratio")
+SCALES |= dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference")
+HISTOGRAM_BINS = 25
 
 
 class Config(ExperimentConfig):
-    """Parameters of notebook 02.
+    """Parameters of notebook 02, which says what each of them is.
 
-    Attributes
-    ----------
-    dataset : str
-        Names of :func:`lib.assays.names` or ``standin``, comma-separated. ``default`` takes WTC11
-        and plant leaf, or the stand-in assay where their files cannot be had.
-    table : str or None
-        A file of one's own instead; its columns are named by the parameters after it.
-    arm : tuple of str
-        Out of :data:`lib.experiments.assays.ARMS`, or ``all``.
-    gc_quantile : float in (0, 1)
-        Share of the elements inside a tail split.
-    gc_tilts : tuple of float
-        Shifts of the mean GC of the test part, in its standard deviations.
-    split_seeds : tuple of int
-        Repeats of every split.
-    seeds : tuple of int
-        Fits of one split of the group arm: initialisation and batch order.
-    members : int
-        Of these, how many make the ensemble in each hold-out arm.
-    leak_k : int
-        Length of the shared word that makes two elements relatives.
-    model, epochs, batch_size, learning_rate, beta, max_shift
-        See :class:`lib.training.config.FitConfig`.
-    other_models : tuple of str
-        Architectures fitted beside ``model`` on the group arm, once per split.
-    other_betas : tuple of float
-        Values of ``beta`` fitted beside the own one on the group arm, once per split.
-    dropout_samples : int
-        Passes with dropout of the first fit of the group arm; 0 for none.
-    standin_size : int
-        Elements of the stand-in assay.
+    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
+    plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of one split of the
+    group arm, ``members`` of them stand in every other arm; other models and losses are fitted once
+    per split of the group arm. The network's own parameters are those of
+    :class:`lib.training.config.FitConfig`.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"
@@ -138,7 +97,6 @@ class Config(ExperimentConfig):
     split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)
     members: int = Field(default=1, ge=1, le=100)
-    leak_k: int = Field(default=20, ge=8, le=31)
     model: str = "cnn"
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
@@ -146,57 +104,38 @@ class Config(ExperimentConfig):
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
-    other_betas: AnyNumbers = ()
+    other_betas: AnyShares = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @field_validator("arm")
     @classmethod
     def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("arm", arm, ARMS)
-
-    @field_validator("other_betas")
-    @classmethod
-    def _beta_range(cls, betas: tuple[float, ...]) -> tuple[float, ...]:
-        outside = [beta for beta in betas if not 0 <= beta <= 1]
-        if outside:
-            raise ValueError(f"beta {outside[0]:g} is not in [0, 1]")
-        return betas
+        return known_names("arm", arm, assays.ARMS)
 
     @property
     def design(self) -> Design:
         """Which splits are made, and which networks are fitted on each."""
         shared = {"model", "epochs", "batch_size", "learning_rate", "beta", "max_shift", "device"}
-        return Design(
-            self.arm,
-            self.split_seeds,
-            FitConfig(**self.model_dump(include=shared)),
-            self.seeds,
-            self.members,
-            self.gc_quantile,
-            self.gc_tilts,
-        )
+        fit = FitConfig(**self.model_dump(include=shared))
+        own = (self.seeds, self.members, self.gc_quantile, self.gc_tilts)
+        return Design(self.arm, self.split_seeds, fit, *own)
 
 
 def load_data(config: Config) -> list[SequenceDataset]:
-    """The assays a config names.
+    """The assays a config names; see :func:`lib.assays.load` and :func:`load_table` for errors.
 
     Raises
     ------
     ParameterError
         If ``table`` and ``dataset`` are both given.
-    ValueError
-        For an unknown name or a bad table.
-    lib.assays.DataUnavailable
-        If a data set asked for by name cannot be had.
     """
     if config.table is None:
-        return load_assays(config.dataset, config.standin_size)
+        return assays.load_assays(config.dataset, config.standin_size)
     if config.dataset != "default":
         raise ParameterError("give either dataset or table, not both")
     fields = [name for name in Config.model_fields if name.endswith("_column")]
-    columns = config.model_dump(include={*fields, "oriented"})
-    return [load_table(config.table, **columns)]
+    return [load_table(config.table, **config.model_dump(include={*fields, "oriented"}))]
 
 
 Named = tuple[dict[str, Any], Forecast] | None  # a forecast with the keys that tell it apart
@@ -206,9 +145,9 @@ def _variants(config: Config, arm: AssayArm) -> Iterator[tuple[dict[str, Any], F
     """Other architectures and losses on the split of a group arm, one fit each."""
     base = config.design.settings(arm)[0]
     kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
-    shared = base.model_dump(include=kept)
     for model in config.other_models:
-        yield {"model": model, "uncertainty": "single"}, tuned(model, **shared)
+        settings = tuned(model, **base.model_dump(include=kept))
+        yield {"model": model, "uncertainty": "single"}, settings
     for beta in config.other_betas:
         keys = {"model": base.model, "uncertainty": f"beta_{beta:g}"}
         yield keys, base.model_copy(update={"beta": beta})
@@ -219,27 +158,31 @@ def fit_others(
 ) -> tuple[list[list[Named]], dict[str, int]]:
     """Forecasts that stand beside each arm's own networks, and how many fits they take."""
     found: list[list[Named]] = [[] for _ in fitted]
-    main = [place for place, one in enumerate(fitted) if one.arm.main]
-    asked = [(i, *each) for i in main for each in _variants(config, fitted[i].arm)]
-    units = [fitting(fit, fitted[i].arm.data, fitted[i].arm.split) for i, _, fit in asked]
+    main = [(place, one) for place, one in enumerate(fitted) if one.arm.main]
+    asked = [(place, one.arm, *each) for place, one in main for each in _variants(config, one.arm)]
+    units = [assays.fitting(settings, arm.data, arm.split) for _, arm, _, settings in asked]
     fits, counts = run_fits(units, store, config.where, "other fits")
-    made = forecasts(map(forecasting, fits), store, config.where)
-    for (place, keys, _), values in zip(asked, made, strict=True):
-        found[place].append((keys, values))
+    made = assays.forecasts(map(assays.forecasting, fits), store, config.where)
+    for (place, _, keys, _), forecast in zip(asked, made, strict=True):
+        found[place].append((keys, forecast))
     if config.dropout_samples:
-        passes = [forecasting(fitted[i].fits[0], dropout=config.dropout_samples) for i in main]
-        for place, made in zip(main, forecasts(passes, store, config.where), strict=True):
-            keys = {"model": config.model, "uncertainty": "mc_dropout"}
+        passes = [
+            assays.forecasting(one.fits[0], dropout=config.dropout_samples) for _, one in main
+        ]
+        made = assays.forecasts(passes, store, config.where)
+        keys = {"model": config.model, "uncertainty": "mc_dropout"}
+        for (place, _), forecast in zip(main, made, strict=True):
             # A place is left free: places seed the bootstrap, and published intervals stay.
-            found[place] += [None, (keys, made)]
-    simple = [baselines(one.arm.data, one.arm.split) for one in fitted]
-    results = run_units(simple, store, config.where, "baselines")
-    for one, own, result in zip(fitted, found, results, strict=True):
+            found[place] += [None, (keys, forecast)]
+    units = [assays.baselines(one.arm.data, one.arm.split) for one in fitted]
+    results = run_units(units, store, config.where, "baselines")
+    for one, others, result in zip(fitted, found, results, strict=True):
         if one.arm.kind != "strand":  # those of the group arm are of the same split
-            keyed = [{"model": name, "uncertainty": "single"} for name in BASELINES]
-            own += [(keys, baseline_forecast(result, keys["model"])) for keys in keyed]
+            for name in assays.BASELINES:
+                keys = {"model": name, "uncertainty": "single"}
+                others.append((keys, assays.baseline_forecast(result, name)))
         if one.arm.main:
-            own += _authors_forecast(one.arm)
+            others += _authors_forecast(one.arm)
     return found, counts
 
 
@@ -260,7 +203,7 @@ def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> It
     mean, std = fitted.forecast[:2]
     if len(fitted.members) > 1:
         yield network | {"uncertainty": "ensemble"}, (mean, std)
-    factor, constant = scales(fitted.arm, mean, std)
+    factor, constant = assays.scales(fitted.arm, mean, std)
     yield network | {"uncertainty": "std_scaling"}, (mean, factor * std)
     yield network | {"uncertainty": "constant_sigma"}, (mean, np.full(len(mean), constant))
     yield from others
@@ -272,14 +215,14 @@ def scored_items(
     """Every forecast of an arm on each of its parts; the arm's own one by GC decile too."""
     deciles = {"gc_decile": gc_deciles(fitted.arm.data)}
     for named in _forecasts(fitted, others, config):
-        if named is None:
-            yield from [None] * len(fitted.arm.parts)
-            continue
-        keys, values = named
-        own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
         for part in fitted.arm.parts:
+            if named is None:
+                yield None
+                continue
+            keys, values = named
+            own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
             by = deciles if own else {}
-            yield scored(fitted.arm, part, *values, by, prior="none", **keys)
+            yield assays.scored(fitted.arm, part, *values, by, prior="none", **keys)
 
 
 def _publishable(scores: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -288,6 +231,79 @@ def _publishable(scores: pd.DataFrame, model: str) -> pd.DataFrame:
     single = scores[scores["metric"].isin(SPLIT_METRICS) & (scores["by"] == "")]
     single = single[(single["model"] == model) & single["uncertainty"].isin(["single", "ensemble"])]
     return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
+
+
+def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
+    """Label of the data set's GC decile each element lies in, such as ``0.475-0.505``."""
+    edges = np.unique(np.quantile(data.gc, np.linspace(0, 1, 11)))
+    index = np.clip(np.searchsorted(edges, data.gc, side="right") - 1, 0, len(edges) - 2)
+    return np.array([f"{low:.3f}-{high:.3f}" for low, high in pairwise(edges)])[index]
+
+
+def reliability(data: SequenceDataset) -> dict[str, float]:
+    """Correlation of the two orientations of an element, if there are ten such elements.
+
+    It is a lower bound on the share of variance that a strand-blind model could explain: what one
+    orientation truly does more than the other counts as noise. Its root bounds a model's r.
+    """
+    forward, reverse = strand_pairs(data.codes)
+    if len(forward) < MIN_BIN:
+        return {}
+    # Symmetric in the two orientations, since which is called forward carries no meaning.
+    pairs = data.activity[np.array([[*forward, *reverse], [*reverse, *forward]])]
+    r = float(np.corrcoef(pairs)[0, 1])
+    return {"reliability": r, "best_pearson_r": max(r, 0) ** 0.5}
+
+
+def assay_table(data: Sequence[SequenceDataset]) -> pd.DataFrame:
+    """One row per data set and measure: size, groups, repairs, activity, GC, reliability."""
+    rows = []
+    for assay in data:
+        facts: dict[str, float] = {
+            "elements": len(assay),
+            "length": assay.codes.shape[1],
+            "leak_groups": len(np.unique(assay.group)),
+            "largest_group": int(np.unique(assay.group, return_counts=True)[1].max()),
+            "sd_activity": float(assay.activity.std()),
+            "r_gc_activity": float(np.corrcoef(assay.gc, assay.activity)[0, 1]),
+        }
+        facts |= {f"gc_{q:02d}": float(np.quantile(assay.gc, q / 100)) for q in (5, 25, 50, 75, 95)}
+        facts |= {f"repaired_{name}": count for name, count in assay.repairs.items()}
+        facts |= reliability(assay)
+        rows += [(assay.name, measure, value) for measure, value in facts.items()]
+    return pd.DataFrame(rows, columns=["data", "measure", "value"])
+
+
+def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
+    """Share of each part's elements per GC bin."""
+    tables = []
+    for data, part in ((arm.data, part) for arm in arms for part in arm.parts):
+        edges = np.linspace(data.gc.min(), data.gc.max(), HISTOGRAM_BINS + 1)
+        counts = np.histogram(data.gc[part.rows], edges)[0]
+        table = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": counts})
+        keys = {"split": part.split, "shift": part.shift, "condition": part.condition}
+        table = table.assign(share=counts / len(part.rows), data=data.name, **keys)
+        tables.append(table[counts >= MIN_BIN])
+    return pd.concat(tables, ignore_index=True)
+
+
+def predicted_measured(fitted: Sequence[FittedArm]) -> pd.DataFrame:
+    """Mean measured activity by decile of the predicted mean, test parts of all splits together."""
+    tables = []
+    for one in fitted:
+        for part in one.arm.parts:
+            label = f"{part.shift} {part.condition}, {part.split}" if part.shift else part.split
+            tables.append(one.table.iloc[part.rows].assign(data=one.arm.data.name, part=label))
+    every = pd.concat(tables, ignore_index=True)
+    by_part = every.groupby(["data", "part"], sort=False)["mean"]
+    every["decile"] = by_part.transform(pd.qcut, 10, labels=False, duplicates="drop")
+    table = every.groupby(["data", "part", "decile"], sort=False).agg(
+        predicted=("mean", "mean"),
+        measured=("target", "mean"),
+        measured_sd=("target", "std"),
+        n=("target", "size"),
+    )
+    return table[table["n"] >= MIN_BIN].reset_index().drop(columns="decile")
 
 
 def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -300,14 +316,35 @@ def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
     return {"predicted_measured": table.assign(shift=shift, split=split, **ends)}
 
 
+def contrasts(scores: pd.DataFrame) -> pd.DataFrame:
+    """What each shift changes: shifted against inside, against matched, tilt and leak against test.
+
+    Errors and widths as ratios, coverage, correlation and NLL as differences.
+    """
+    label = (scores["shift"] + " " + scores["condition"]).str.strip()
+    label = label.where(scores["split"] != "random_leaky", "leak")
+    named = scores.assign(shift=label)
+    like_test = scores["shift"].isin(["", "gc_tilt"])  # compared with the test part
+    test = named[label == ""].drop(columns="shift")
+    sides = {"test": test.merge(pd.DataFrame({"shift": label[like_test].unique()}), how="cross")}
+    sides |= {name: named[scores["split"] == name] for name in ("inside", "matched")}
+    judged = named[(label != "") & ~scores["split"].isin(["inside", "matched"])]
+    match = ["data", "model", "uncertainty", "shift"]
+    tables = [
+        contrast(judged, side, SCALES, match=match).assign(against=name)
+        for name, side in sides.items()
+        if len(side)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score.
 
     Tables: ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
     """
-    data = load_data(config)
-    design = config.design
-    fitted, own = fit_arms(design.build(data), design, store, config.where)
+    data, design = load_data(config), config.design
+    fitted, own = assays.fit_arms(design.build(data), design, store, config.where)
     others, more = fit_others(config, fitted, store)
     items = [
         item
@@ -316,9 +353,14 @@ def run(config: Config, store: Store) -> Tables:
     ]
     scores = score_all(items, config.draws, config.workers)
     first = [one.arm for one in fitted if one.arm.split.seed == config.split_seeds[0]]
+    leaks = [
+        leak_report(arm.data.codes, arm.data.group, arm.split).assign(data=arm.data.name)
+        for arm in first
+        if arm.kind != "strand"  # the split of the group arm
+    ]
     tables = {
-        "assays": assay_table(data, config.draws),
-        "leaks": leaks(first, config.leak_k),
+        "assays": assay_table(data),
+        "leaks": pd.concat(leaks, ignore_index=True),
         "gc_histogram": gc_histogram(first),
         "predicted_measured": predicted_measured(fitted),
         "contrasts": contrasts(scores),

@@ -60,7 +60,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_from_json_text), Field(min_l
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_from_json_text), Field(min_length=1)]
 # These may be empty.
 AnyNames = Annotated[tuple[str, ...], BeforeValidator(_from_json_text)]
-AnyNumbers = Annotated[tuple[float, ...], BeforeValidator(_from_json_text)]
+AnyShares = Annotated[
+    tuple[Annotated[float, Field(ge=0, le=1)], ...], BeforeValidator(_from_json_text)
+]
 
 
 class ExperimentConfig(BaseModel):

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from lib import assays as mpra
+from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
+from lib.experiments.assays import FittedArm, build_arms
 from lib.experiments.mpra_gc_ood import Config, derive, load_data, run
-from lib.sequences import decode
+from lib.sequences import decode, reverse_complement
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.run import run_experiment
@@ -41,22 +43,17 @@ def test_every_forecast_stands_on_every_part(found):
         for split in ("inside", "shifted", "matched"):
             assert sides[shift, split] == expected
     group = combined[(combined["split"] == "test") & (combined["model"] == "cnn")]
-    assert set(group.loc[group["condition"] == "", "uncertainty"]) == {
+    group = group[group["condition"] == ""]
+    assert set(group["uncertainty"]) == {
         *("single", "ensemble", "std_scaling", "constant_sigma"),
         *("beta_1", "mc_dropout"),
     }
+    assert group["value"].nunique() == len(group) - 2  # two repairs keep the ensemble's mean
     assert (combined["lower"] <= combined["upper"]).all()
 
 
-def test_other_losses_are_other_forecasts(found):
-    rows = found[0].rows
-    test = rows[(rows["split"] == "test") & (rows["model"] == "cnn") & (rows["by"] == "")]
-    test = test[(test["condition"] == "") & (test["metric"] == "rmse") & test["split_seed"].isna()]
-    assert test["value"].nunique() == len(test) - 2  # two repairs keep the ensemble's mean
-
-
 def test_a_beta_outside_its_range_is_refused():
-    with pytest.raises(ParameterError, match="beta 2 is not in"):
+    with pytest.raises(ParameterError, match=r"other_betas.1 is 2: Input should be less than"):
         Config.create(profile="smoke", other_betas=[0.5, 2])
 
 
@@ -83,6 +80,44 @@ def test_the_simulated_assay_shows_its_oracle(found):
     rows = found[0].rows
     test = rows[(rows["split"] == "test") & rows["split_seed"].isna() & (rows["metric"] == "rmse")]
     assert (test["oracle"] < test["value"]).all()
+
+
+def assay(codes, activity, **more):
+    return SequenceDataset("made", codes, activity, np.arange(len(codes)), **more)
+
+
+def random_codes(n, length=80, seed=0):
+    return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+
+
+def test_deciles_hold_a_tenth_each():
+    data = assay(random_codes(5000, 200), np.zeros(5000))
+    labels, counts = np.unique(mpra_gc_ood.gc_deciles(data), return_counts=True)
+    assert len(labels) == 10
+    assert counts.min() > 350 and counts.sum() == 5000
+
+
+def test_reliability_recovers_a_known_share_of_signal():
+    rng = np.random.default_rng(0)
+    n = 4000
+    codes = np.vstack([random_codes(n), np.zeros((n, 80), np.uint8)])
+    codes[n:] = reverse_complement(codes[:n])
+    signal = rng.normal(size=n) * 0.744**0.5
+    noise = rng.normal(size=2 * n) * 0.256**0.5
+    found = mpra_gc_ood.reliability(assay(codes, np.tile(signal, 2) + noise))
+    assert found["reliability"] == pytest.approx(0.744, abs=4 * (1 - 0.744**2) / n**0.5)
+    assert found["best_pearson_r"] == pytest.approx(found["reliability"] ** 0.5)
+    assert mpra_gc_ood.reliability(assay(random_codes(50), np.zeros(50))) == {}  # one orientation
+
+
+def test_no_aggregate_of_fewer_than_ten_elements():
+    data = assay(random_codes(900), np.random.default_rng(0).normal(size=900))
+    arms = build_arms(data, ("group", "tail"), 0.8, (), 0)
+    assert mpra_gc_ood.gc_histogram(arms)["count"].min() >= 10
+    forecast = data.activity + 0.1, np.ones(900)
+    binned = mpra_gc_ood.predicted_measured([FittedArm(arm, (), (forecast,)) for arm in arms])
+    assert binned["n"].min() >= 10
+    assert (binned["predicted"] - binned["measured"]).to_numpy() == pytest.approx(0.1)
 
 
 def test_parts_of_predicted_beside_measured_are_named_and_have_intervals():
@@ -124,8 +159,8 @@ def test_bad_data_write_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SHIFT_STORE", str(tmp_path / "store"))
     path = tmp_path / "mine.csv"
     path.write_text("sequence,activity\n" + "ACGTACGTAC,nan\n" * 3)
-    config = Config.create(profile="smoke", dataset=None, table=str(path))
-    config = config.model_copy(update={"dataset": "default", "run_folder": str(tmp_path / "out")})
+    config = Config.create(profile="smoke", dataset="default", table=str(path))
+    config = config.model_copy(update={"run_folder": str(tmp_path / "out")})
     with pytest.raises(ValueError, match="row"):
         run_experiment(mpra_gc_ood, config)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.csv"]
@@ -137,13 +172,10 @@ def test_unknown_arms_are_named(arm):
         Config.create(arm=arm)
 
 
-def _environment(folder):
-    return os.environ | {"SHIFT_STORE": str(folder / "store"), "PYTHONWARNINGS": "ignore"}
-
-
 def _run(folder, workers):
     code = RUN.format(folder=str(folder / "out"), workers=workers)
-    return subprocess.Popen([sys.executable, "-c", code], env=_environment(folder))
+    own = {"SHIFT_STORE": str(folder / "store"), "PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen([sys.executable, "-c", code], env=os.environ | own)
 
 
 def _tables(folder):
