@@ -31,8 +31,7 @@ from lib.simulator import draw_world, simulate
 from lib.study.results import machine, write_atomic
 from lib.study.units import cores
 from lib.training.attribution import integrated_gradients, mutagenesis
-from lib.training.batches import channels_last, one_hot
-from lib.training.fit import predict
+from lib.training.fitted import channels_last, one_hot, predict
 
 RESULTS = Path(__file__).parent / "growth.json"
 REPEATS, ENOUGH = 5, 5.0  # calls, seconds in all

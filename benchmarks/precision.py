@@ -15,7 +15,8 @@ from record import record, row
 from lib.experiments.worlds import Arm, Condition, Sizes, test_data, training_data
 from lib.simulator.sample import known_truth
 from lib.training.config import FitConfig
-from lib.training.fit import fit, predict
+from lib.training.fit import fit
+from lib.training.fitted import predict
 
 APART = 100  # world seed; published ones are below ten
 SEEDS = 5

@@ -24,8 +24,9 @@ from torch import nn
 
 from lib import sequences
 from lib.models import build
-from lib.training.batches import channels_last
-from lib.training.fit import FitConfig, FittedModel, fit, predict
+from lib.training.config import FitConfig
+from lib.training.fit import fit
+from lib.training.fitted import FittedModel, channels_last, predict
 
 LENGTH = 200
 SIZE = 8_192

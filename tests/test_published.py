@@ -7,12 +7,10 @@ import pandas as pd
 import pytest
 
 from lib import published
-from lib.published.__main__ import main
 from lib.sequences import decode, reverse_complement
 from lib.training.config import FitConfig
-from lib.training.ensembles import combine
 from lib.training.fit import fit
-from lib.training.fitted import predict
+from lib.training.fitted import combine, predict
 
 LENGTH = 30
 ABOUT = {"unit": "log2", "input": "30 nt", "split_seed": 0, "data_fingerprint": "f", "licence": "l"}
@@ -112,12 +110,12 @@ def test_published_ensembles_forecast(name):
 def test_command_line_prints_csv(tmp_path, capsys):
     path = tmp_path / "a.fa"
     path.write_text(">a\n" + "ACGT" * 50 + "\n>=b\n" + "TTGA" * 50 + "\n", "utf-8")
-    assert main(["wtc11", str(path)]) == 0
+    assert published.main(["wtc11", str(path)]) == 0
     shown = pd.read_csv(io.StringIO(capsys.readouterr().out))
     wanted = published.load("wtc11").predict_fasta(path)
     assert shown["id"].tolist() == ["a", "=b"]
     assert np.allclose(shown["mean"], wanted["mean"], rtol=1e-5)
-    assert main(["plant_leaf", str(path)]) == 1
+    assert published.main(["plant_leaf", str(path)]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
     assert "record 'a' has 200 nt, 170 are needed" in captured.err

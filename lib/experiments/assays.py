@@ -34,7 +34,7 @@ from lib.simulator import standin
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
 from lib.training import units
 from lib.training.config import FitConfig
-from lib.training.ensembles import EnsemblePrediction, combine
+from lib.training.fitted import EnsemblePrediction, combine
 from lib.training.units import Elements, Filters, Forecast
 
 STANDIN: Final = "standin"

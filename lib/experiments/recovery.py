@@ -43,7 +43,7 @@ from lib.training.attribution import (
     cover,
     gradient_input,
 )
-from lib.training.batches import one_thread
+from lib.training.config import one_thread
 from lib.training.fitted import FittedModel, embed, predict
 from lib.training.units import network_of
 

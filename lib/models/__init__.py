@@ -14,27 +14,19 @@ from typing import Any
 import torch
 from torch import nn
 
-# By name, not by import: a unit that fits one network does not depend on the source of the others.
 MODELS: Mapping[str, str] = {
-    "cnn": "lib.models.cnn:CNN",
-    "bilstm": "lib.models.bilstm:BiLSTM",
-    "transformer": "lib.models.transformer:Transformer",
-    "reference_cnn": "lib.models.reference:ReferenceCNN",
+    "cnn": "lib.models.networks:CNN",
+    "bilstm": "lib.models.networks:BiLSTM",
+    "transformer": "lib.models.networks:Transformer",
+    "reference_cnn": "lib.models.networks:ReferenceCNN",
 }
 
 
 def model_path(name: str) -> tuple[str, str]:
-    """Module and class of a network.
+    """Module and class of a network; an error if it is neither known nor of the user's form.
 
-    Raises
-    ------
-    ValueError
-        For a name that is neither known nor ``"package.module:Class"``.
-
-    Examples
-    --------
     >>> model_path("cnn")
-    ('lib.models.cnn', 'CNN')
+    ('lib.models.networks', 'CNN')
     """
     module, colon, attribute = MODELS.get(name, name).partition(":")
     if not colon:
@@ -45,29 +37,19 @@ def model_path(name: str) -> tuple[str, str]:
     return module, attribute
 
 
-def _resolve(name: str) -> Any:
-    module, attribute = model_path(name)
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"model {name!r} cannot be imported: {error}") from error
-
-
 def _probe(network: nn.Module, name: str, length: int, n_features: int) -> None:
     """Refuse a network that does not answer ``(n, 2)``."""
-    was_training = network.training
-    network.eval()
     features = torch.zeros(3, n_features) if n_features else None
+    network.eval()
     try:
         with torch.no_grad():
-            output = network(torch.zeros(3, 4, length), features)
+            shape = tuple(network(torch.zeros(3, 4, length), features).shape)
     except Exception as error:
         raise ValueError(
             f"model {name!r} fails on 3 sequences of {length} nt and {n_features} side features: "
             f"{type(error).__name__}: {error}"
         ) from error
-    network.train(was_training)
-    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    network.train()
     if shape != (3, 2):
         raise ValueError(
             f"model {name!r} returns {shape} for 3 sequences; forward(one_hot, features) must "
@@ -76,33 +58,22 @@ def _probe(network: nn.Module, name: str, length: int, n_features: int) -> None:
 
 
 def build(name: str, length: int, n_features: int = 0, **options: Any) -> nn.Module:
-    """A network by name, freshly initialised from torch's generator.
+    """A network by name, freshly initialised from torch's generator, with options of its class.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`MODELS`, or ``"package.module:Class"``.
-    length : int
-        Sequence length L.
-    n_features : int
-        Side features p.
-    **options
-        Keyword arguments of the class.
+    A ValueError says that the name is unknown, that the class cannot be imported, does not take the
+    options, or that its output is not ``(n, 2)``.
 
-    Raises
-    ------
-    ValueError
-        For an unknown name, unknown options, or a network whose output is not ``(n, 2)``.
-
-    Examples
-    --------
     >>> network = build("cnn", length=40, channels=8)
     >>> tuple(network(torch.zeros(5, 4, 40)).shape)
     (5, 2)
     """
     if length < 1:
         raise ValueError(f"length is {length}; a network needs sequences of at least 1 nt")
-    maker = _resolve(name)
+    module, attribute = model_path(name)
+    try:
+        maker = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"model {name!r} cannot be imported: {error}") from error
     try:
         network = maker(length, n_features, **options)
     except TypeError as error:

@@ -16,14 +16,6 @@ def positive_std(raw: Tensor, floor: float) -> Tensor:
 
     The floor keeps the loss bounded where a network has learnt its training targets by heart.
 
-    Parameters
-    ----------
-    raw : tensor of any shape
-    floor : float
-        Smallest standard deviation, in standard deviations of the training target.
-
-    Examples
-    --------
     >>> positive_std(torch.tensor([-100.0, 100.0]), 0.05).tolist()
     [0.05000..., 100.05000...]
     """
@@ -41,31 +33,13 @@ def beta_nll(
 
     The plain likelihood (``beta=0``) divides the gradient of the mean by the variance, so that a
     network stops learning elements it calls noisy; ``beta=1`` restores the gradient of the squared
-    error. The weight itself is not differentiated.
+    error. The weight itself is not differentiated (Seitzer et al. 2022, "On the pitfalls of
+    heteroscedastic uncertainty estimation with probabilistic neural networks", equation 3).
+    Without the constant ½ log 2π.
 
-    Parameters
-    ----------
-    mean, std, target : (n,) tensors
-    beta : float
-        0 to 1.
-    weight : (n,) tensor, optional
-        Weights of the elements; their sum divides.
-
-    Returns
-    -------
-    Scalar tensor
-        Without the constant ½ log 2π.
-
-    Examples
-    --------
     >>> one, two = torch.ones(1), torch.full((1,), 2.0)
     >>> float(beta_nll(mean=one, std=two, target=one + two, beta=0.0))  # ½·1² + log 2
     1.193147...
-
-    References
-    ----------
-    Seitzer et al. 2022, "On the pitfalls of heteroscedastic uncertainty estimation with
-    probabilistic neural networks", equation 3.
     """
     terms = 0.5 * ((target - mean) / std) ** 2 + torch.log(std)  # (n,)
     return _average(terms * std.detach() ** (2 * beta), weight)
@@ -74,32 +48,14 @@ def beta_nll(
 def pinball(
     centre: Tensor, half_width: Tensor, target: Tensor, level: float, weight: Tensor | None = None
 ) -> Tensor:
-    """Pinball losses of both ends of a central interval, added up.
+    """Pinball losses of both ends of a central interval, ``(1 - level) / 2`` times its score.
 
-    Parameters
-    ----------
-    centre, half_width, target : (n,) tensors
-        The ends are ``centre ± half_width``, so they cannot cross.
-    level : float
-        Coverage aimed at: the ends are the quantiles ``(1 ± level) / 2``.
-    weight : (n,) tensor, optional
-        Weights of the elements; their sum divides.
+    The ends, quantiles ``(1 ± level) / 2``, are ``centre ± half_width``, so they cannot cross
+    (Koenker and Bassett 1978; for conformal use Romano et al. 2019).
 
-    Returns
-    -------
-    Scalar tensor
-        ``(1 - level) / 2`` times the interval score.
-
-    Examples
-    --------
     >>> zero, one = torch.zeros(1), torch.ones(1)
     >>> float(pinball(zero, one, target=3 * one, level=0.5))  # 0.25 · (2 + 4 · 2)
     2.5
-
-    References
-    ----------
-    Koenker and Bassett 1978, "Regression quantiles"; for conformal use Romano et al. 2019,
-    "Conformalized quantile regression".
     """
     tail = (1 - level) / 2
     over_lower = target - (centre - half_width)  # (n,)
@@ -110,18 +66,9 @@ def pinball(
 
 
 class GaussianHead(nn.Module):
-    """Embedding and side features to mean and raw standard deviation.
+    """Embedding of ``width`` numbers and side features to mean and raw standard deviation.
 
-    Parameters
-    ----------
-    width : int
-        Size d of the embedding.
-    n_features : int
-        Side features p, concatenated to the embedding.
-    hidden : int
-        Units of the one hidden layer.
-    dropout : float
-        Before each of the two layers.
+    One hidden layer; dropout before each of the two layers.
     """
 
     def __init__(self, width: int, n_features: int, hidden: int, dropout: float) -> None:
@@ -142,18 +89,13 @@ class GaussianHead(nn.Module):
 
 
 class SequenceNetwork(nn.Module):
-    """Base of the networks here: :meth:`embed` is theirs, the head is common.
-
-    Attributes
-    ----------
-    head : GaussianHead
-    """
+    """Base of the networks here: :meth:`embed` is theirs, the head is common."""
 
     head: GaussianHead
 
     def embed(self, one_hot: Tensor) -> Tensor:
         """``(n, 4, L)`` one-hot sequences to the pooled embedding ``(n, d)``."""
-        raise TypeError(f"{type(self).__name__} defines no embed(one_hot)")
+        raise NotImplementedError
 
     def forward(self, one_hot: Tensor, features: Tensor | None = None) -> Tensor:
         """``(n, 4, L)`` and side features ``(n, p)`` or None to ``(n, 2)``: mean, raw std."""

@@ -1,8 +1,12 @@
-"""The settings of one fit."""
+"""The settings of one fit, and where and in what precision it runs on this machine."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
@@ -61,9 +65,8 @@ class FitConfig(BaseModel):
     @property
     def shift(self) -> int:
         """``max_shift`` with its default filled in."""
-        if self.max_shift is not None:
-            return self.max_shift
-        return 10 if self.reverse_complement else 3
+        default = 10 if self.reverse_complement else 3
+        return default if self.max_shift is None else self.max_shift
 
     @field_validator("model_options")
     @classmethod
@@ -88,6 +91,48 @@ def tuned(model: str, **settings: Any) -> FitConfig:
     >>> tuned("bilstm", epochs=3).learning_rate, tuned("cnn").learning_rate
     (0.004, 0.008)
     """
-    if model in LEARNING_RATES:
-        settings = {"learning_rate": LEARNING_RATES[model]} | settings
-    return FitConfig(model=model, **settings)
+    own = {"learning_rate": LEARNING_RATES[model]} if model in LEARNING_RATES else {}
+    return FitConfig(**{"model": model} | own | settings)
+
+
+# Torch keeps its thread count and default generator per process: within one, fits take turns.
+_PROCESS = threading.RLock()
+
+
+@contextmanager
+def one_thread(seed: int) -> Iterator[None]:
+    """Own torch's thread count (1) and default generator (``seed``), and give both back after.
+
+    With one thread the sums of a convolution have one order, so results are the same byte for byte
+    whatever else the machine does; one fit per core is also the fastest use of several cores.
+    """
+    with _PROCESS, torch.random.fork_rng():
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def pick_device(device: str) -> torch.device:
+    """``auto`` is CUDA where there is one; CUDA that is asked for and absent is a ValueError."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ValueError("device is 'cuda' but torch finds none; use device='auto' or 'cpu'")
+    return torch.device("cuda" if device != "cpu" and available else "cpu")
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """``auto`` is bfloat16 where the processor multiplies it natively, else float32."""
+    if precision == "auto":
+        on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        on_cpu = device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+        precision = "bfloat16" if on_gpu or on_cpu else "float32"
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Mixed precision for a forward pass; nothing for float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype != torch.float32)

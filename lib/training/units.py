@@ -7,7 +7,7 @@ is not imported, so that a change there leaves fits valid.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,6 @@ from lib.training.config import FitConfig
 from lib.training.fit import fit
 from lib.training.fitted import FittedModel, predict
 
-DROPOUT_SEED = 0
 Forecast = tuple[FloatArray, FloatArray]  # mean and standard deviation, (n,) each
 
 
@@ -92,10 +91,12 @@ def fit_unit(
     return Result(*model.to_arrays())
 
 
-def _of_rows(n: int, rows: IndexArray, found: Forecast) -> Result:
-    """A forecast of some of ``n`` rows; the others are NaN."""
-    mean, std = np.full((2, n), np.nan)
-    mean[rows], std[rows] = found
+def _of_unseen(model: Stored, data: SequenceDataset, seen: IndexArray, **asked: Any) -> Result:
+    """Forecast the rows that are not ``seen``; those are NaN."""
+    rows = np.setdiff1d(np.arange(len(data)), seen)
+    unseen = data.take(rows)
+    mean, std = np.full((2, len(data)), np.nan)
+    mean[rows], std[rows] = predict(network_of(model), unseen.codes, unseen.features, **asked)
     return Result({"mean": mean, "std": std})
 
 
@@ -103,20 +104,15 @@ def predict_unit(
     _: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
 ) -> Result:
     """Forecast the rows that the network has not seen; the others are NaN."""
-    seen = np.concatenate([split["train"], split["validation"]])
-    rows = np.setdiff1d(np.arange(len(data)), seen)
-    unseen = data.take(rows)
-    return _of_rows(len(data), rows, predict(network_of(model), unseen.codes, unseen.features))
+    return _of_unseen(model, data, np.concatenate([split["train"], split["validation"]]))
 
 
 def dropout_unit(
     config: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
 ) -> Result:
     """Forecast with dropout at work; the rows of the training part are NaN."""
-    rows = np.setdiff1d(np.arange(len(data)), split["train"])
     asked = {"mc_dropout_samples": config["samples"], "device": config["device"]}
-    found = predict(network_of(model), data.codes[rows], seed=DROPOUT_SEED, **asked)
-    return _of_rows(len(data), rows, found)
+    return _of_unseen(model, data, split["train"], **asked)
 
 
 def forecast_unit(_: Mapping[str, Any], model: Stored, elements: Elements) -> Result:
@@ -125,34 +121,26 @@ def forecast_unit(_: Mapping[str, Any], model: Stored, elements: Elements) -> Re
     return Result({"mean": mean, "std": std})
 
 
-Maker = Callable[[SequenceDataset, IndexArray, IndexArray], simple.BaselinePrediction]
-
-
-def _occupancy_linear(
-    data: SequenceDataset, train: IndexArray, validation: IndexArray
-) -> simple.BaselinePrediction:
-    if data.features is None:
-        raise ValueError("occupancy_linear needs a data set with occupancies as features")
-    return simple.feature_ridge(data.features.astype(float), data.activity, train, validation)
-
-
-_MAKERS: Mapping[str, Maker] = {
-    "mean": lambda data, train, _: simple.training_mean(data.activity, train),
-    "gc_ridge": lambda data, *parts: simple.gc_ridge(data.codes, data.activity, *parts),
-    "kmer_ridge": lambda data, train, validation: simple.kmer_ridge(
-        data.codes, data.activity, train, validation, oriented=data.oriented
-    ),
-    "memoriser": lambda data, train, validation: simple.memoriser(
-        data.codes, data.activity, train, validation, oriented=data.oriented
-    ),
-    "occupancy_linear": _occupancy_linear,
-}
+def _baseline(name: str, data: SequenceDataset, split: Split) -> simple.BaselinePrediction:
+    target, parts = data.activity, (split["train"], split["validation"])
+    match name:
+        case "mean":
+            return simple.training_mean(target, split["train"])
+        case "gc_ridge":
+            return simple.gc_ridge(data.codes, target, *parts)
+        case "kmer_ridge":
+            return simple.kmer_ridge(data.codes, target, *parts, oriented=data.oriented)
+        case "memoriser":
+            return simple.memoriser(data.codes, target, *parts, oriented=data.oriented)
+        case "occupancy_linear":  # a simulated assay has the true occupancies as features
+            return simple.feature_ridge(np.asarray(data.features, float), target, *parts)
+    raise ValueError(f"baseline {name!r} is not known")
 
 
 def baseline_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
     """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each, for each of ``names``."""
     arrays: dict[str, FloatArray] = {}
     for name in config["names"]:
-        made = _MAKERS[name](data, split["train"], split["validation"])
+        made = _baseline(name, data, split)
         arrays |= {f"{name}.mean": made.mean, f"{name}.std": made.std}
     return Result(arrays)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.metrics.scores import interval_score
-from lib.models.heads import GaussianHead, SequenceNetwork, beta_nll, pinball, positive_std
+from lib.models.heads import beta_nll, pinball, positive_std
 
 
 def _gradients(beta: float) -> tuple[float, float]:
@@ -67,17 +67,3 @@ def test_pinball_is_least_at_the_quantiles() -> None:
 def test_std_has_a_floor_and_grows_without_bound() -> None:
     raw = torch.tensor([-1e4, 0.0, 1e4])
     assert positive_std(raw, 0.1).tolist() == pytest.approx([0.1, 0.1 + math.log(2), 1e4], rel=1e-4)
-
-
-def test_head_takes_features_beside_the_embedding() -> None:
-    head = GaussianHead(3, 2, hidden=4, dropout=0.0)
-    embedding = torch.zeros(5, 3)
-    first = head(embedding, torch.zeros(5, 2))
-    second = head(embedding, torch.ones(5, 2))
-    assert first.shape == (5, 2)
-    assert not torch.equal(first, second)
-
-
-def test_a_network_must_embed() -> None:
-    with pytest.raises(TypeError, match="no embed"):
-        SequenceNetwork().embed(torch.zeros(1, 4, 8))

@@ -12,7 +12,6 @@ from lib.training.attribution import (
     gradient_input,
     integrated_gradients,
     mutagenesis,
-    mutagenesis_score,
 )
 from lib.training.config import FitConfig
 from lib.training.fitted import FittedModel, predict
@@ -29,13 +28,10 @@ class Linear(nn.Module):
     def __init__(self, length, n_features=0, power=1.0):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(4, length))
-        self.side = nn.Parameter(torch.ones(max(n_features, 1)))
         self.power = power
 
     def forward(self, x, features=None):
         mean = ((x * self.weight).sum((1, 2))) ** self.power
-        if features is not None:
-            mean = mean + (features * self.side).sum(1)
         return torch.stack([mean, torch.zeros_like(mean)], 1)
 """
 
@@ -54,16 +50,14 @@ def linear_module(tmp_path_factory):
         yield
 
 
-def linear_model(weight, *, strands=False, power=1.0, features=0):
+def linear_model(weight, *, strands=False, power=1.0):
     config = FitConfig(
         model="linear_network_for_attribution:Linear",
         model_options={"power": power},
         reverse_complement=strands,
         precision="float32",
     )
-    state = {"weight": weight, "side": np.ones(max(features, 1), np.float32)}
-    zeros = np.zeros(features)
-    return FittedModel(config, LENGTH, state, 5.0, TARGET_STD, zeros, zeros + 1)
+    return FittedModel(config, LENGTH, {"weight": weight}, 5.0, TARGET_STD)
 
 
 @pytest.fixture(scope="module")
@@ -108,15 +102,6 @@ def test_integrated_gradients_sum_to_the_change_of_the_forecast(weight, codes):
     assert found == pytest.approx(TARGET_STD * (value - baseline), rel=1e-3, abs=1e-3)
 
 
-def test_side_features_move_the_forecast_and_no_score(weight, codes):
-    features = np.random.default_rng(2).standard_normal((len(codes), 2))
-    model, plain = linear_model(weight, features=2), linear_model(weight)
-    assert gradient_input(model, codes, features) == pytest.approx(gradient_input(plain, codes))
-    assert mutagenesis(model, codes, features) == pytest.approx(mutagenesis(plain, codes), abs=1e-5)
-    integrated = integrated_gradients(model, codes, features)
-    assert integrated == pytest.approx(integrated_gradients(plain, codes), abs=1e-5)
-
-
 def test_unknown_letters_score_nothing(weight):
     codes = encode(["ACGTNNACGTAC"])
     for name in ("gradient_input", "mutagenesis"):
@@ -135,12 +120,6 @@ def test_another_length_is_named(weight):
             scorer(linear_model(weight), encode(["ACGTA"]))
 
 
-def test_score_of_a_position_is_forecast_less_mean_change():
-    effects = np.zeros((1, 4, 1))
-    effects[0, :, 0] = [0.0, -1.0, -2.0, -3.0]  # A is there: its changes lower the forecast by 2
-    assert mutagenesis_score(effects).tolist() == [[2.0]]
-
-
 def test_area_by_hand_and_masked_positions():
     # Ranked by size: site, other, site, other. Precision at the sites 1 and 2/3.
     scores = np.array([[3.0, -2.0, 1.0, 0.0, 9.0]])
@@ -150,13 +129,14 @@ def test_area_by_hand_and_masked_positions():
     assert area == pytest.approx((1 + 2 / 3) / 2)
     assert base == 0.5
     # Unmasked, the fifth position takes the first rank: precision 1/2 and 2/4.
-    assert auprc_sites(scores, sites)[0] == pytest.approx((1 / 2 + 2 / 4) / 2)
+    unmasked = auprc_sites(scores, sites, np.zeros_like(sites))
+    assert unmasked[0] == pytest.approx((1 / 2 + 2 / 4) / 2)
 
 
 def test_random_scores_reach_the_base():
     rng = np.random.default_rng(3)
     sites = rng.random((200, 100)) < 0.2
-    area, base = auprc_sites(rng.standard_normal((200, 100)), sites)
+    area, base = auprc_sites(rng.standard_normal((200, 100)), sites, np.zeros_like(sites))
     # The s.d. of average precision at 4,000 sites of 20,000 is about .003.
     assert area == pytest.approx(base, abs=0.015)
 
@@ -164,15 +144,14 @@ def test_random_scores_reach_the_base():
 @pytest.mark.parametrize(
     ("scores", "sites", "said"),
     [
-        ([[1.0, np.nan]], [[True, False]], "row 0 is nan at position 1"),
+        ([[1.0, np.nan]], [[True, False]], "NaN"),
         ([[1.0, 2.0]], [[True, True]], "2 of 2 positions"),
         ([[1.0, 2.0]], [[False, False]], "0 of 2 positions"),
-        ([[1.0, 2.0]], [[False]], "shape"),
     ],
 )
 def test_bad_scores_are_named(scores, sites, said):
     with pytest.raises(ValueError, match=said):
-        auprc_sites(np.array(scores), np.array(sites))
+        auprc_sites(np.array(scores), np.array(sites), np.zeros((1, 2), bool))
 
 
 def test_cover_joins_intervals_that_overlap():

@@ -44,7 +44,7 @@ from lib.statistics.noise import noise_account
 from lib.statistics.paired import FEWEST, line_between
 from lib.statistics.paired_ladder import forecast_ladder
 from lib.study.units import Placement, Store, run_fits, run_units
-from lib.training.ensembles import EnsemblePrediction
+from lib.training.fitted import EnsemblePrediction
 from lib.training.units import Forecast
 
 # Networks that stand beside the baselines on the same split; on the GC arms notebook 02 has them.

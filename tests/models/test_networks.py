@@ -1,4 +1,4 @@
-"""Every network by name: shapes, gradients, side features, and what the registry refuses."""
+"""Networks: shapes, gradients, side features, what the registry refuses; rotary positions."""
 
 import sys
 
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lib.models import MODELS, build
+from lib.models.networks import rotate
 
 
 class Linear(nn.Module):
@@ -72,22 +73,6 @@ def test_features_and_rows(name: str) -> None:
     assert not torch.equal(network(one_hot, features + 1), whole)
 
 
-def test_length_of_memory_does_not_matter() -> None:
-    network = build("cnn", 30, channels=8).eval()
-    one_hot = torch.rand(2, 4, 30)
-    laid_out = one_hot.transpose(1, 2).contiguous().transpose(1, 2)
-    torch.testing.assert_close(network(one_hot), network(laid_out))
-
-
-def test_initialisation_follows_the_seed() -> None:
-    states = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        states.append(build("cnn", 30).trunk[0].weight)
-    assert torch.equal(states[0], states[1])
-    assert not torch.equal(states[0], states[2])
-
-
 def test_own_network(here: str) -> None:
     network = build(f"{here}:Linear", 10, 3, scale=2.0)
     assert network(torch.rand(5, 4, 10), torch.rand(5, 3)).shape == (5, 2)
@@ -101,6 +86,7 @@ def test_own_network(here: str) -> None:
         ("lib.models:Net", {}, "cannot be imported"),
         ("cnn", {"chanels": 3}, "does not take options.*chanels"),
         ("cnn", {"kernels": (3, 3), "pools": (2,)}, "2 kernels but 1 pools"),
+        ("transformer", {"width": 20}, "no multiple"),
         ("builtins:dict", {}, "does not take|not an nn.Module"),
         ("users_networks:OnlyMean", {}, r"returns \(3,\).*must return \(n, 2\)"),
         ("users_networks:Fails", {}, "fails on 3 sequences of 10 nt.*too short"),
@@ -114,3 +100,26 @@ def test_refused(here: str, name: str, options: dict, words: str) -> None:
 def test_no_positions() -> None:
     with pytest.raises(ValueError, match="length is 0"):
         build("cnn", 0)
+
+
+def test_rotation_keeps_lengths_and_leaves_the_first_token() -> None:
+    x = torch.rand(2, 3, 7, 4)
+    turned = rotate(x)
+    torch.testing.assert_close(turned.norm(dim=3), x.norm(dim=3))
+    torch.testing.assert_close(turned[:, :, 0], x[:, :, 0])
+
+
+def test_by_hand() -> None:
+    # d = 2: one pair, angle = position. Token 1 turns (1, 0) into (cos 1, sin 1).
+    turned = rotate(torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]]))
+    assert turned[0, 0, 1].tolist() == pytest.approx([0.5403023, 0.8414710])
+
+
+def test_products_depend_on_the_distance_only() -> None:
+    query, key = torch.rand(4), torch.rand(4)
+    tokens = torch.zeros(1, 1, 9, 4)
+    queries, keys = rotate(tokens + query)[0, 0], rotate(tokens + key)[0, 0]
+    products = queries @ keys.T  # (T, T)
+    for distance in range(-8, 9):
+        line = products.diagonal(distance)
+        torch.testing.assert_close(line, line[:1].expand_as(line))

@@ -2,14 +2,15 @@
 
 In: codes ``(n, L)`` uint8 or a FASTA file, of the length that the assay had. Out: mean and standard
 deviation of the measurement in the assay's unit, the latter also in its two parts. Each ensemble is
-one safetensors file beside this module, so an installed package finds it as a checkout does;
-``tools/export_ensembles.py`` writes them. On the command line:
+one safetensors file in the folder beside this module, so an installed package finds it as a
+checkout does; ``tools/export_ensembles.py`` writes them. On the command line:
 ``python -m lib.published wtc11 sequences.fa > forecasts.csv``.
 """
 
+import argparse
 import json
 import os
-import tempfile
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,9 @@ from safetensors.numpy import save_file
 
 from lib.data import fasta
 from lib.sequences import Codes
-from lib.training.ensembles import EnsemblePrediction, combine
-from lib.training.fitted import FittedModel, predict
+from lib.training.fitted import EnsemblePrediction, FittedModel, combine, predict
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).with_suffix("")
 ENDING = ".safetensors"
 
 
@@ -67,7 +67,7 @@ class Ensemble:
             For codes of another length or with other values.
         """
         forecasts = [predict(member, codes, device=device) for member in self.members]
-        means, stds = (np.stack(values) for values in zip(*forecasts, strict=True))
+        means, stds = zip(*forecasts, strict=True)
         return combine(means, stds)
 
     def predict_fasta(self, path: str | Path, device: str = "auto") -> pd.DataFrame:
@@ -145,19 +145,32 @@ def read(path: str | Path) -> Ensemble:
 
 def write(ensemble: Ensemble, path: str | Path) -> None:
     """Write an ensemble as one safetensors file, whole or not at all; histories are left out."""
-    path, tensors, members = Path(path), {}, []
+    tensors, members = {}, []
     for index, member in enumerate(ensemble.members):
         arrays, meta = member.to_arrays()
         for name, values in arrays.items():
             tensors[f"{index}.{name}"] = np.asarray(values, order="C")
         members.append(meta | {"history": [], "arrays": sorted(arrays)})
     content = {"name": ensemble.name, "about": dict(ensemble.about), "members": members}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
+    save_file(tensors, f"{path}.part", metadata={"ensemble": json.dumps(content, sort_keys=True)})
+    os.replace(f"{path}.part", path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print ``id, mean, std, std_aleatoric, std_epistemic`` of a FASTA file as CSV."""
+    parser = argparse.ArgumentParser(prog="python -m lib.published", description=main.__doc__)
+    parser.add_argument("name", choices=names(), help="the ensemble, by its assay")
+    parser.add_argument("fasta", help="sequences of the assay's length, plain or gzipped")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    given = parser.parse_args(arguments)
     try:
-        save_file(tensors, temporary, metadata={"ensemble": json.dumps(content, sort_keys=True)})
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        table = load(given.name).predict_fasta(given.fasta, given.device)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    table.to_csv(sys.stdout, index=False, float_format="%.6g", lineterminator="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

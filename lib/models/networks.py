@@ -1,0 +1,238 @@
+"""The networks: a CNN, a smaller one, and an LSTM and a transformer on a convolutional trunk.
+
+In: one-hot sequences ``(n, 4, L)`` and side features ``(n, p)``. Out: see :mod:`lib.models.heads`.
+A network is made for a length L but takes any. Options of all: ``hidden`` units and ``dropout`` of
+the head; ``channels`` of each convolution.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lib.models.heads import GaussianHead, SequenceNetwork
+
+STEM = 9  # width of the first convolution
+HEADS = 4  # of attention
+ROTARY_BASE = 1000.0  # longest wavelength in tokens; elements have a few hundred at most
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, then: type[nn.Module]) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, (1, kernel), padding="same", bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), then()]
+
+
+class Residual(nn.Module):
+    """Convolution and batch norm, added to their input, then SiLU."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.convolution, self.norm, self.activation = _convolution(
+            channels, channels, kernel, nn.SiLU
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, channels, 1, L)`` to the same shape."""
+        return self.activation(x + self.norm(self.convolution(x)))  # (n, channels, 1, L)
+
+
+def residual_trunk(channels: int, kernels: Sequence[int], pools: Sequence[int]) -> nn.Sequential:
+    """Stem, then residual convolutions with max-pooling between them; see :class:`CNN`.
+
+    Maps ``(n, 4, 1, L)`` to ``(n, channels, 1, L / product of pools)``.
+    """
+    if len(kernels) != len(pools):
+        raise ValueError(f"{len(kernels)} kernels but {len(pools)} pools; give one pool each")
+    layers = _convolution(4, channels, STEM, nn.SiLU)
+    for kernel, pool in zip(kernels, pools, strict=True):
+        layers.append(Residual(channels, kernel))
+        if pool > 1:
+            layers.append(nn.MaxPool2d((1, pool), ceil_mode=True))
+    return nn.Sequential(*layers)
+
+
+class CNN(SequenceNetwork):
+    """The CNN of the book: narrow residual convolutions at full resolution, pooled late.
+
+    Chosen by measuring on WTC11 and plant leaf (accuracy against seconds of one core). What counts
+    is that several narrow convolutions follow each other before the first pooling: they compose a
+    motif from its parts at the resolution of one nucleotide.
+
+    Parameters
+    ----------
+    length, n_features : int
+        L, and side features p.
+    kernels : sequence of int
+        Width of each residual convolution.
+    pools : sequence of int
+        Max-pooling after each residual convolution; 1 for none.
+
+    Raises
+    ------
+    ValueError
+        If there is not one pool per kernel.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        n_features: int = 0,
+        *,
+        channels: int = 32,
+        kernels: Sequence[int] = (9, 9, 9, 5, 5),
+        pools: Sequence[int] = (1, 2, 2, 2, 2),
+        hidden: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.trunk = residual_trunk(channels, kernels, pools)
+        self.head = GaussianHead(2 * channels, n_features, hidden, dropout)
+
+    def embed(self, one_hot: Tensor) -> Tensor:
+        """``(n, 4, L)`` to ``(n, 2 · channels)``: mean and maximum over positions."""
+        x = self.trunk(one_hot.unsqueeze(2))  # (n, channels, 1, L / product of pools)
+        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)  # (n, 2 · channels)
+
+
+class ReferenceCNN(SequenceNetwork):
+    """Convolutions of width 15, 7 and 7 with early pooling: fast, and widely used in this shape.
+
+    Less accurate than :class:`CNN` on human elements: pooling by four right after the first
+    convolution loses where motif parts lie.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        n_features: int = 0,
+        *,
+        channels: int = 64,
+        hidden: int = 64,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            *_convolution(4, channels, 15, nn.ReLU),
+            nn.MaxPool2d((1, 4), ceil_mode=True),
+            *_convolution(channels, channels, 7, nn.ReLU),
+            nn.MaxPool2d((1, 4), ceil_mode=True),
+            *_convolution(channels, channels, 7, nn.ReLU),
+        )
+        self.head = GaussianHead(channels, n_features, hidden, dropout)
+
+    def embed(self, one_hot: Tensor) -> Tensor:
+        """``(n, 4, L)`` to ``(n, channels)``."""
+        x = self.trunk(one_hot.unsqueeze(2))  # (n, channels, 1, L / 16)
+        return x.mean((2, 3))  # (n, channels)
+
+
+class BiLSTM(SequenceNetwork):
+    """Trunk, one bidirectional LSTM layer with ``units`` each way, mean and maximum over positions.
+
+    The trunk finds motif parts at the resolution of one nucleotide and pools them by eight; the
+    LSTM reads their order and spacing in both directions. So short a sequence keeps it fast on a
+    CPU, where its steps follow one another.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        n_features: int = 0,
+        *,
+        channels: int = 32,
+        kernels: Sequence[int] = (9, 9, 9),
+        pools: Sequence[int] = (1, 2, 4),
+        units: int = 96,
+        hidden: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.trunk = residual_trunk(channels, kernels, pools)
+        self.lstm = nn.LSTM(channels, units, batch_first=True, bidirectional=True)
+        self.head = GaussianHead(4 * units, n_features, hidden, dropout)
+
+    def embed(self, one_hot: Tensor) -> Tensor:
+        """``(n, 4, L)`` to ``(n, 4 · units)``: mean and maximum of both directions."""
+        x = self.trunk(one_hot.unsqueeze(2))  # (n, channels, 1, T)
+        x, _ = self.lstm(x.squeeze(2).transpose(1, 2))  # (n, T, 2 · units)
+        return torch.cat([x.mean(1), x.amax(1)], 1)  # (n, 4 · units)
+
+
+def rotate(x: Tensor) -> Tensor:
+    """Rotary positions: turn each pair of channels by an angle that grows with the position.
+
+    ``x`` is ``(n, heads, T, d)`` with an even d (Su et al. 2021, "RoFormer", equation 34).
+    """
+    tokens, half = x.shape[2], x.shape[3] // 2
+    power = torch.arange(half, device=x.device, dtype=torch.float32) / half  # (d / 2,)
+    position = torch.arange(tokens, device=x.device, dtype=torch.float32)  # (T,)
+    angle = torch.outer(position, ROTARY_BASE**-power)  # (T, d / 2)
+    cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)  # (T, d / 2)
+    first, second = x[..., :half], x[..., half:]  # (n, heads, T, d / 2)
+    turned = [first * cosine - second * sine, second * cosine + first * sine]
+    return torch.cat(turned, -1)  # (n, heads, T, d)
+
+
+class Block(nn.Module):
+    """Attention, then a two-layer network, each on normalised input and added to it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width)
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.from_attention = nn.Linear(width, width, bias=False)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, T, width)`` to the same shape."""
+        qkv = self.to_qkv(self.norm_attention(x))  # (n, T, 3 · width)
+        qkv = qkv.unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (3, n, heads, T, d)
+        query, key, value = rotate(qkv[0]), rotate(qkv[1]), qkv[2]  # (n, heads, T, d)
+        # Written out: torch's fused attention is many times slower on a CPU for so few tokens.
+        score = query @ key.transpose(2, 3) * query.shape[3] ** -0.5  # (n, heads, T, T)
+        seen = score.softmax(3).to(value.dtype) @ value  # (n, heads, T, d)
+        seen = seen.transpose(1, 2).flatten(2)  # (n, T, width)
+        x = x + self.from_attention(seen)  # (n, T, width)
+        return x + self.mlp(self.norm_mlp(x))  # (n, T, width)
+
+
+class Transformer(SequenceNetwork):
+    """Trunk, ``depth`` pre-norm blocks with rotary positions, pooling by a learnt query per head.
+
+    The trunk pools by eight, so that 200 nt become 25 tokens of ``width`` channels, a multiple of
+    8. Attention sees how far apart two tokens are, not where they stand.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        n_features: int = 0,
+        *,
+        channels: int = 32,
+        kernels: Sequence[int] = (9, 9, 9),
+        pools: Sequence[int] = (1, 2, 4),
+        width: int = 96,
+        depth: int = 2,
+        hidden: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        if width % (2 * HEADS):
+            raise ValueError(f"width {width} is no multiple of {2 * HEADS}")
+        self.trunk = residual_trunk(channels, kernels, pools)
+        self.widen = nn.Linear(channels, width)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, HEADS)
+        self.head = GaussianHead(HEADS * width, n_features, hidden, dropout)
+
+    def embed(self, one_hot: Tensor) -> Tensor:
+        """``(n, 4, L)`` to ``(n, heads · width)``."""
+        x = self.trunk(one_hot.unsqueeze(2))  # (n, channels, 1, T)
+        x = self.widen(x.squeeze(2).transpose(1, 2))  # (n, T, width)
+        x = self.norm(self.blocks(x))  # (n, T, width)
+        share = self.query(x).float().softmax(1).to(x.dtype)  # (n, T, heads)
+        return (share.transpose(1, 2) @ x).flatten(1)  # (n, heads · width)
