@@ -23,7 +23,7 @@ PARTS = ("book", "results", "benchmarks")
 
 def quick_report(store: Path) -> None:
     """All notebooks at the quick profile, and their site."""
-    command = [sys.executable, "-m", "lib.study.report", "quick"]
+    command = [sys.executable, "-m", "lib.report", "quick"]
     environment = os.environ | {"SHIFT_STORE": str(store)}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
 

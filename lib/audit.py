@@ -1,8 +1,35 @@
-"""Command line: ``python -m lib.audit``; see :mod:`lib.study.audit`."""
+"""Command line: ``python -m lib.audit --predictions mine.csv``; see :mod:`lib.study.audit`."""
 
+import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from lib.study.audit import main
+from lib.study.audit import WAYS, audit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Audit what was given, or say in one line what is wrong and return 1."""
+    parser = argparse.ArgumentParser(prog="python -m lib.audit")
+    parser.add_argument("--predictions", help="a table with the columns id, target, mean, std")
+    parser.add_argument("--table", help="an assay with the columns sequence and activity")
+    parser.add_argument("--dataset", help="one of the book's assays")
+    parser.add_argument("--model", help="package.module:Class, trained on either")
+    parser.add_argument("--rename", help="theirs=ours,theirs=ours")
+    parser.add_argument("--by", help="further columns to ask coverage by")
+    parser.add_argument("--profile", default="quick", help="of training: smoke, quick or full")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
+    profile = given.pop("profile", "quick")
+    try:
+        if not set(given) & set(WAYS):
+            raise ValueError("name a table: make audit PREDICTIONS=mine.csv")
+        page = audit(Path.cwd(), given, profile).relative_to(Path.cwd())
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"Open {page}; the tables are in {page.parent / 'results'}")
+    return 0
+
 
 if __name__ == "__main__":
     sys.exit(main())

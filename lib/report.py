@@ -1,8 +1,31 @@
-"""Command line: ``python -m lib.report``; see :mod:`lib.study.report`."""
+"""Command line: ``python -m lib.report quick [NAME ...]``; see :mod:`lib.study.report`."""
 
+import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from lib.study.report import main
+from lib.study.report import pages, publish, report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for, or say what is wrong and return 1."""
+    parser = argparse.ArgumentParser(prog="python -m lib.report")
+    parser.add_argument("what", choices=["smoke", "quick", "publish", "pages"])
+    parser.add_argument("only", nargs="*", metavar="NAME", help="notebooks to run; all by default")
+    choice = parser.parse_args(arguments)
+    try:
+        if choice.what == "publish":
+            publish(Path.cwd(), choice.only)
+        elif choice.what == "pages":
+            pages(Path.cwd(), choice.only)
+        else:
+            report(Path.cwd(), choice.what, choice.only)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
 
 if __name__ == "__main__":
     sys.exit(main())

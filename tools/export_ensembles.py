@@ -20,13 +20,11 @@ from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import GC_DATA, AssayArm, fit_arms
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
-from lib.study import results, staleness
-from lib.study.config import ExperimentConfig, Names, Profile, repository_root
-from lib.study.found import Tables
+from lib.study import results
+from lib.study.config import ExperimentConfig, Names, Profile, Tables, repository_root
 from lib.study.report import publish_tables
 from lib.study.run import default_store
-from lib.study.source import module_hashes
-from lib.study.units import Store
+from lib.study.units import Store, module_hashes
 from lib.training.fitted import FittedModel
 from lib.training.units import network_of
 
@@ -185,13 +183,13 @@ def main() -> None:
         counts={"fits": sum(len(one.members) for one in made.values())},
     )
     entry = found.entry | {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config": config.parameters,
         "config_hash": config.hash,
         "sources": module_hashes(mpra_gc_ood.__name__),
     }
     results.write(config.folder, config.experiment, found.rows, found.tables, entry)
     publish_tables(config.folder, root / "results", config.experiment)
-    staleness.record_files(root, config.experiment)
+    results.record_files(root, config.experiment)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,22 @@
 """Sphinx extension: figures and tables of the book's own pages, made from the published tables.
 
 In: ``results/`` beside the book's folder. Out: the directives ``headline``, the figure of coverage
-under every shift; ``power``, what each contrast of the ledger could have shown; and ``runs``, the
-table of published runs: their time, and whether the code is still the one they ran with.
-A build with ``results_required`` off (the quick report, whose tables
+under every shift, and ``runs``, the table of published runs: their time, and whether the code is
+still the one they ran with. A build with ``results_required`` off (the quick report, whose tables
 may hold less) says "not in this run" where a strict one warns. A strict build also warns of every
 published file that was altered after its run.
 """
 
 from pathlib import Path
 
-import pandas as pd
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from lib.page.front import headline
-from lib.statistics import power
-from lib.study import staleness
-from lib.study.results import read_manifest
-from results import folded, make_table, page_link, show_duration, text
+from lib.study.results import Published, altered_files, published_runs, read_manifest
+from results import make_table, page_link, show_duration, text
 
 LOGGER = logging.getLogger(__name__)
 MOST_NAMED = 6  # modules of a stale page
@@ -60,34 +56,6 @@ class HeadlineDirective(TablesDirective):
         return [output(headline(folder)._repr_html_())]
 
 
-class PowerDirective(TablesDirective):
-    """The directive ``power``."""
-
-    def content_nodes(self, folder: Path) -> list[nodes.Node]:
-        """The contrast that decides each claim, and all of them folded."""
-        self.env.note_dependency(str(folder / "claims" / "parts.csv"))
-        table = power.read_power(folder.parent)
-        judged = pd.read_csv(folder / "claims.csv")
-        judged = judged[["id", "part"]].rename(columns={"part": "contrast"})
-        deciding = table.merge(judged, on=["id", "contrast"])
-        every = folded(f"All {len(table)} contrasts that count", self.rows(table))
-        return [self.rows(deciding), *every]
-
-    def rows(self, table: pd.DataFrame) -> nodes.table:
-        """One line per contrast."""
-        header = ["contrast", "n", "effect found", "told from none", "supported", "margin"]
-        lines = [
-            [
-                text(f"{row.id}: {row.contrast}"),
-                text(str(row.n)),
-                text(f"{row.effect:.3g}"),
-                *(text(cell) for cell in (row.told, row.supported, row.margin)),
-            ]
-            for row in table.itertuples(index=False)
-        ]
-        return make_table(header, lines, "power")
-
-
 class RunsDirective(TablesDirective):
     """The directive ``runs``."""
 
@@ -97,7 +65,7 @@ class RunsDirective(TablesDirective):
         manifest = read_manifest(folder)
         if not manifest:
             raise FileNotFoundError("results/manifest.json does not exist; make publish writes it")
-        runs = {run.experiment: run for run in staleness.published_runs(folder.parent)}
+        runs = {run.experiment: run for run in published_runs(folder.parent)}
         lines = []
         for page in sorted(self.env.found_docs):
             name = page.rpartition("/")[2].partition("_")[2]
@@ -108,7 +76,7 @@ class RunsDirective(TablesDirective):
         return [make_table(header, lines, "runs")]
 
 
-def source_state(run: staleness.Published) -> str:
+def source_state(run: Published) -> str:
     """Whether the source is that of the run, and which modules differ."""
     if run.current:
         return "the present source"
@@ -121,7 +89,7 @@ def source_state(run: staleness.Published) -> str:
 def warn_of_altered_files(app: Sphinx) -> None:
     """An edited table or page is not what its run wrote."""
     if app.config.results_required:
-        for names in staleness.altered_files(Path(app.srcdir).parent).values():
+        for names in altered_files(Path(app.srcdir).parent).values():
             for name in names:
                 LOGGER.warning("%s was altered after its run; make publish writes it anew", name)
 
@@ -130,7 +98,6 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Register the directives; the roles' extension brings the switch ``results_required``."""
     app.setup_extension("results")
     app.add_directive("headline", HeadlineDirective)
-    app.add_directive("power", PowerDirective)
     app.add_directive("runs", RunsDirective)
     app.connect("builder-inited", warn_of_altered_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -332,6 +332,7 @@ class VerdictsDirective(SphinxDirective):
     def contrasts(self, parts: list[Row]) -> nodes.table:
         """A claim's contrasts, those that carry no weight marked."""
         header = ["contrast", "effect, interval, n", "margin", "verdict", "at half / at twice"]
+        header.append("told from none / supported")
         lines = []
         for row in parts:
             name = row["part"] + (", secondary" if row["secondary"] == "True" else "")
@@ -339,6 +340,7 @@ class VerdictsDirective(SphinxDirective):
             level = f"{100 * float(row['level']):.0f} %, {show_count(row)}"
             cells = [[nodes.Text(name), source], text(f"{show_effect(row)}, {level}")]
             cells += [text(row["margin"]), show_verdict(row), text(show_others(row))]
+            cells.append(text(f"{row['told']} / {row['supported']}"))
             lines.append(cells)
         return make_table(header, lines, "contrasts")
 

@@ -1,6 +1,6 @@
 """Do shifts of assay and program on real cells do what their simulated twins do?
 
-In: :class:`Config`. Out: :class:`lib.study.found.Tables`: every real shift with its severity, what
+In: :class:`Config`. Out: :class:`lib.study.config.Tables`: every real shift with its severity, what
 it does to a network's errors and intervals, through what, what repairs it, and what the simulator
 said it would do. Severity is measured from labels, counts and sequences; no network's forecast is
 read for it.
@@ -35,8 +35,7 @@ from lib.experiments.twins.judging import (
 )
 from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
 from lib.experiments.twins.standin import standin_assays
-from lib.study.config import ExperimentConfig, Names, Seeds, repository_root
-from lib.study.found import Tables
+from lib.study.config import ExperimentConfig, Names, Seeds, Tables, repository_root
 from lib.study.units import Store
 from lib.training.config import FitConfig
 

@@ -24,8 +24,7 @@ from lib.experiments.audit_readings import derive as derive
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
 from lib.experiments.ranking_tables import all_tables
 from lib.experiments.scoring import combine, side_by_side
-from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
-from lib.study.found import Tables
+from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds, Tables
 from lib.study.units import Store
 from lib.training.config import FitConfig
 

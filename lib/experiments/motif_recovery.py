@@ -1,6 +1,6 @@
 """Do networks find the sites that made the activity, and do their scores warn of failure?
 
-In: :class:`Config`. Out: :class:`~lib.study.found.Tables`. The networks are those of the
+In: :class:`Config`. Out: :class:`~lib.study.config.Tables`. The networks are those of the
 experiments on simulated shifts and on GC shift; nothing is trained that those have trained before.
 """
 
@@ -29,8 +29,7 @@ from lib.experiments.worlds import (
 )
 from lib.simulator.anchors import digest
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
-from lib.study.config import Names, Seeds
-from lib.study.found import Tables
+from lib.study.config import Names, Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
 from lib.training.attribution import SCORERS
 from lib.training.config import FitConfig

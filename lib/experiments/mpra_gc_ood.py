@@ -1,6 +1,6 @@
 """Does a network trained on a real assay stay accurate and calibrated when GC content shifts?
 
-In: :class:`Config`. Out: :class:`~lib.study.found.Tables`. The arms are those of
+In: :class:`Config`. Out: :class:`~lib.study.config.Tables`. The arms are those of
 :mod:`lib.experiments.assays`; each is fitted on repeated group-wise splits, and every network
 stands beside the baselines. No aggregate is of fewer than ten elements.
 """
@@ -32,9 +32,9 @@ from lib.study.config import (
     Numbers,
     ParameterError,
     Seeds,
+    Tables,
     known_names,
 )
-from lib.study.found import Tables
 from lib.study.units import Store, run_fits, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.units import Forecast

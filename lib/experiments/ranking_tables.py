@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from lib.experiments.ranking import HALF_RULE, LOGS, Ranked
-from lib.statistics.intervals import combine_splits, paired_contrast, ratio_of_means
+from lib.statistics.effects import combine_splits, paired_contrast, ratio_of_means
 
 # Effects by name, with the rule they are read at; of these the claims are judged.
 EFFECTS = {

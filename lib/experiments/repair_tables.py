@@ -15,8 +15,7 @@ from lib.experiments.repair_measures import CLOSED, FROM_WEIGHTS
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL
 from lib.experiments.scoring import combine
 from lib.metrics.columns import LEVELS
-from lib.statistics.effects import over_replicates
-from lib.statistics.intervals import decide, paired_contrast
+from lib.statistics.effects import decide, over_replicates, paired_contrast
 
 UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under rewiring
 STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under a GC tilt

@@ -32,8 +32,7 @@ from lib.experiments.worlds import (
 from lib.repair.detection import knn_distance
 from lib.sequences import Codes
 from lib.simulator.anchors import digest
-from lib.study.config import Numbers, Seeds
-from lib.study.found import Tables
+from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Result, Store, Stored, Unit, run_fits, run_units
 from lib.training.config import FitConfig
 from lib.training.fitted import FittedModel, embed

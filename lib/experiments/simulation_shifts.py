@@ -34,8 +34,7 @@ from lib.simulator.anchors import digest
 from lib.simulator.programs import MOTIFS
 from lib.simulator.shifts import perturbed
 from lib.statistics.effects import over_replicates
-from lib.study.config import Names, Numbers, Seeds, known_names
-from lib.study.found import Tables
+from lib.study.config import Names, Numbers, Seeds, Tables, known_names
 from lib.study.units import Store, run_fits
 
 MAIN_MODEL = "cnn"

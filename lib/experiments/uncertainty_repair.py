@@ -31,8 +31,7 @@ from lib.experiments.worlds import (
     training_data,
 )
 from lib.simulator.anchors import digest
-from lib.study.config import Names, Numbers, Seeds
-from lib.study.found import Tables
+from lib.study.config import Names, Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
 from lib.training.config import tuned
 

@@ -3,7 +3,7 @@
 In: a predictions table (``target, mean, std``, optional ``group``). Out: rows ``metric, by, bin,
 value, lower, upper, n, oracle, variance``; ``by`` and ``bin`` are empty for the whole part.
 Intervals are 95 % percentile intervals of a bootstrap over groups; ``variance`` is the variance of
-the draws, which ``lib.statistics.intervals.combine_splits`` takes. Metrics of means go through sums
+the draws, which ``lib.statistics.effects.combine_splits`` takes. Metrics of means go through sums
 per group and one matrix product for all draws, the others through weights on ordered elements.
 """
 
@@ -293,7 +293,7 @@ def compare(
 
     Both models see the same resampled groups, so what they share cancels: the interval is that of
     the difference, not of two independent values. Pool the differences of several splits with
-    ``lib.statistics.intervals.combine_splits``.
+    ``lib.statistics.effects.combine_splits``.
 
     Parameters
     ----------

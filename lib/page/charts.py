@@ -1,10 +1,10 @@
 """Charts of the book: one theme, tables in, offline HTML out.
 
-In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive Vega
-chart drawn by the bundle that the book ships, a static SVG for print and for readers without
-scripts, a caption, and the plotted data as CSV. Each kind of chart takes an anchor, rows, the names
-of the columns to show, and of those that are its axes. Colours are those of Okabe and Ito (2008),
-which colour-blind readers can tell apart; text takes the page's colour, light or dark.
+In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive
+Vega-Lite chart drawn by the bundle that the book ships, a static SVG for print and for readers
+without scripts, a caption, and the plotted data as CSV. Each kind of chart takes an anchor, rows,
+the names of the columns to show, and of those that are its axes. Colours are those of Okabe and Ito
+(2008), which colour-blind readers can tell apart; text takes the page's colour, light or dark.
 """
 
 import base64
@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import vl_convert
 
@@ -24,13 +23,16 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 BLUE, VERMILION, GREEN, _, ORANGE, _, GREY = PALETTE
 MOST_ROWS = 5000
 MOST_OPEN = 20  # rows of a table that stand unfolded
-PANEL = {"width": 200, "height": 180}
 
+Spec = dict[str, Any]  # of Vega-Lite, or a part of one
+
+_SIZE: Spec = {"width": 200, "height": 180}
+_DASHED: Spec = {"strokeDash": [5, 4], "color": GREY}
 _TEXT = "currentColor"
 _WORDS = {"labelColor": _TEXT, "titleColor": _TEXT}
 _LINES = {"tickColor": GREY, "domainColor": GREY, "gridColor": GREY, "gridOpacity": 0.25}
 _SIZES = {"labelFontSize": 12, "titleFontSize": 12}
-_CONFIG: dict[str, Any] = {
+_CONFIG: Spec = {
     "background": None,
     "aria": False,  # the element around the chart carries the label
     "font": "sans-serif",
@@ -42,25 +44,20 @@ _CONFIG: dict[str, Any] = {
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
 }
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A chart with its caption, ready for display; without data it says what was not asked for.
 
-    Attributes
-    ----------
-    name : str
-        Anchor and file name: letters, digits and hyphens; unique on its page.
-    chart : altair chart
-    data : DataFrame
-        What is plotted, as readers download it.
-    caption : str
-        What to see.
+    ``name`` is its anchor and file name, of letters, digits and hyphens and unique on its page;
+    ``chart`` its Vega-Lite specification without theme; ``data`` what is plotted, as readers
+    download it; ``caption`` what to see.
     """
 
     name: str
-    chart: Any
+    chart: Spec
     data: pd.DataFrame
     caption: str
 
@@ -73,32 +70,27 @@ class Figure:
             )
 
     @property
-    def spec(self) -> dict[str, Any]:
-        """The Vega-Lite specification, with theme and caption, the same bytes on every run."""
-        alt.data_transformers.disable_max_rows()
-        spec = self.chart.configure().to_dict()
-        spec["config"] = _CONFIG
-        spec["description"] = self.caption
-        return _renamed(spec)
+    def spec(self) -> Spec:
+        """The whole specification, with theme and caption."""
+        more = {"$schema": _SCHEMA, "config": _CONFIG, "description": self.caption}
+        return self.chart | more
 
     def _repr_html_(self) -> str:
         caption = html.escape(self.caption)
         if self.data.empty:
             return not_asked(caption)
-        spec = self.spec
-        svg = vl_convert.vegalite_to_svg(json.dumps(spec)).replace(_TEXT, "#333333")
-        image = base64.b64encode(svg.encode()).decode()
+        spec = json.dumps(self.spec, separators=(",", ":"))
+        svg = vl_convert.vegalite_to_svg(spec).replace(_TEXT, "#333333")
         data = without_formulas(self.data).to_csv(index=False, float_format="%.6g")
-        table = base64.b64encode(data.encode()).decode()
         # A "<" in the data could end the script element that the specification stands in.
-        script = json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
+        script = spec.replace("<", "\\u003c")
         return (
             f'<figure class="chart" id="{self.name}">'
             f'<div class="chart-live" id="{self.name}-live" role="img" aria-label="{caption}">'
             "</div>"
-            f'<img class="chart-print" alt="{caption}" src="data:image/svg+xml;base64,{image}">'
+            f'<img class="chart-print" alt="{caption}" src="{linked("image/svg+xml", svg)}">'
             f"<figcaption>{caption} "
-            f'<a download="{self.name}.csv" href="data:text/csv;base64,{table}">Data (CSV)</a>'
+            f'<a download="{self.name}.csv" href="{linked("text/csv", data)}">Data (CSV)</a>'
             f"</figcaption></figure>"
             f"<script>document.addEventListener('DOMContentLoaded',function(){{"
             f"if(window.vegaEmbed)vegaEmbed('#{self.name}-live',{script},"
@@ -108,60 +100,95 @@ class Figure:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table with a caption; whatever its cells hold is shown as text.
+
+    A table of more than 20 rows is folded: readers open it. One without rows is not shown.
+    """
+
+    data: pd.DataFrame
+    caption: str
+
+    def _repr_html_(self) -> str:
+        if self.data.empty:
+            return ""
+        body = self.data.to_html(
+            index=False,
+            escape=True,
+            border=0,
+            na_rep="",
+            float_format=_plain_number,
+            justify="left",
+        )
+        if len(self.data) > MOST_OPEN:
+            summary = f"Show all {len(self.data)} rows"
+            body = f'<details class="folded"><summary>{summary}</summary>{body}</details>'
+        caption = html.escape(self.caption)
+        return f'<figure class="table"><figcaption>{caption}</figcaption>{body}</figure>'
+
+
 def not_asked(caption: str) -> str:
     """What stands where a figure would, had the run asked for it."""
     return f'<figure class="chart"><figcaption>Not asked for: {caption}</figcaption></figure>'
 
 
-def _renamed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Replace Altair's counters and hashes in names: they differ from session to session."""
-    text = json.dumps(spec)
-    names = [*spec.get("datasets", {})]
-    names += [p["name"] for p in _with_key(spec, "name") if str(p["name"]).startswith("view_")]
-    for index, name in enumerate(dict.fromkeys(names)):
-        text = text.replace(json.dumps(name), json.dumps(f"n{index}"))
-    renamed: dict[str, Any] = json.loads(text)
-    return renamed
+def linked(kind: str, content: str) -> str:
+    """A link that holds its content."""
+    return f"data:{kind};base64,{base64.b64encode(content.encode()).decode()}"
 
 
-def _with_key(node: Any, key: str) -> list[dict[str, Any]]:
-    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    found = [item for child in children for item in _with_key(child, key)]
-    return [node, *found] if isinstance(node, dict) and key in node else found
-
-
-def _x(column: str, title: str) -> alt.X:
-    return alt.X(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
-
-
-def _y(column: str, title: str) -> alt.Y:
-    return alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
-
-
-def _colour(column: str) -> alt.Color:
-    return alt.Color(f"{column}:N", title=None, sort=None)
-
-
-def _tooltip(rows: pd.DataFrame) -> list[alt.Tooltip]:
-    return [alt.Tooltip(column) for column in rows.columns]
-
-
-def _dashed(rows: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:
-    rule = alt.Chart(rows).mark_rule(strokeDash=[5, 4], color=GREY)
-    return [] if reference is None else [rule.encode(**{axis: alt.datum(reference)})]
-
-
-def _panels(chart: Any, facet: str | None, columns: int) -> Any:
-    if facet is None:
-        return chart
-    panels = chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns)
-    return panels.resolve_scale(x="independent", y="independent")
+def _plain_number(value: float) -> str:
+    """Three significant digits, whole numbers in full."""
+    return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _table(rows: pd.DataFrame, show: str, digits: int) -> pd.DataFrame:
     """The columns that a figure shows; rows there are none of may lack some."""
     table = rows[show.split()] if len(rows) else pd.DataFrame(columns=show.split())
     return table.round(digits)
+
+
+def _records(table: pd.DataFrame) -> list[Spec]:
+    records: list[Spec] = json.loads(table.to_json(orient="records", double_precision=15))
+    return records
+
+
+def _number(column: str, title: str, **more: Any) -> Spec:
+    scale = {"zero": False}
+    return {"field": column, "type": "quantitative", "title": title, "scale": scale, **more}
+
+
+def _names(column: str, **more: Any) -> Spec:
+    return {"field": column, "type": "nominal", "title": None, "sort": None, **more}
+
+
+def _shown(table: pd.DataFrame) -> list[Spec]:
+    """What a reader sees who points at a mark."""
+    kinds = {column: pd.api.types.infer_dtype(table[column]) for column in table}
+    numbers = ("integer", "floating", "mixed-integer-float")
+    types = {
+        column: "quantitative" if kind in numbers else "nominal" for column, kind in kinds.items()
+    }
+    return [{"field": column, "type": kind} for column, kind in types.items()]
+
+
+def _mark(kind: str, encoding: Spec, **look: Any) -> Spec:
+    return {"mark": {"type": kind, **look}, "encoding": encoding}
+
+
+def _dashed(reference: float | None, axis: str) -> list[Spec]:
+    return [] if reference is None else [_mark("rule", {axis: {"datum": reference}}, **_DASHED)]
+
+
+def _panels(table: pd.DataFrame, chart: Spec, facet: str | None, columns: int) -> Spec:
+    """A chart of a table, or one for each value of ``facet``."""
+    data = {"data": {"name": "n0"}, "datasets": {"n0": _records(table)}}
+    if facet is None:
+        return chart | data
+    field = {"field": facet, "type": "nominal", "title": None}
+    apart = {"scale": {"x": "independent", "y": "independent"}}
+    return {"facet": field, "spec": chart, "columns": columns, "resolve": apart, **data}
 
 
 def lines(
@@ -183,19 +210,20 @@ def lines(
 ) -> Figure:
     """Lines with points, and bars where there is a ``lower``; ``diagonal`` draws y = x."""
     table = _table(rows, show, digits)
-    base = alt.Chart(table).encode(x=_x(x, x_title), color=_colour(colour))
-    height = _y(y, y_title)
+    base = {"x": _number(x, x_title), "color": _names(colour)}
+    place = base | {"y": _number(y, y_title)}
     layers = [
-        base.mark_line(strokeWidth=2).encode(y=height),
-        base.mark_point(filled=True, size=45).encode(y=height, tooltip=_tooltip(table)),
+        _mark("line", place, strokeWidth=2),
+        _mark("point", place | {"tooltip": _shown(table)}, filled=True, size=45),
     ]
     if {"lower", "upper"} <= set(table.columns):
-        layers.append(base.mark_rule(opacity=0.6).encode(y=_y("lower", y_title), y2="upper:Q"))
-    layers += _dashed(table, reference, "y")
+        ends = {"y": _number("lower", y_title), "y2": {"field": "upper"}}
+        layers.append(_mark("rule", base | ends, opacity=0.6))
+    layers += _dashed(reference, "y")
     if diagonal:
-        line = alt.Chart(table).mark_line(strokeDash=[5, 4], color=GREY)
-        layers.append(line.encode(x=f"{x}:Q", y=f"{x}:Q"))
-    chart = _panels(alt.layer(*layers).properties(**PANEL), facet, columns)
+        same = {"field": x, "type": "quantitative"}
+        layers.append(_mark("line", {"x": same, "y": same}, **_DASHED))
+    chart = _panels(table, {"layer": layers} | _SIZE, facet, columns)
     return Figure(anchor, chart, table, caption)
 
 
@@ -224,21 +252,18 @@ def dots(
     if sort is not None:
         sort = getattr(getattr(sort, "cat", sort), "categories", sort)
         sort = [word for word in dict.fromkeys(sort) if word in set(table[y])]
-    base = alt.Chart(table).encode(
-        y=alt.Y(f"{y}:N", title=None, sort=sort),
-        yOffset=alt.YOffset(f"{colour}:N", sort=None),
-        color=_colour(colour),
-    )
-    points = base.mark_point(filled=True, size=60, opacity=1)
+    offset = {"field": colour, "type": "nominal", "sort": None}
+    base = {"y": _names(y, sort=sort), "yOffset": offset, "color": _names(colour)}
+    ends = {"x": _number("lower", x_title), "x2": {"field": "upper"}}
+    place = {"x": _number(x, x_title), "tooltip": _shown(table)}
     layers = [
-        base.mark_rule(strokeWidth=2).encode(x=_x("lower", x_title), x2="upper:Q"),
-        points.encode(x=_x(x, x_title), tooltip=_tooltip(table)),
-        *_dashed(table, reference, "x"),
+        _mark("rule", base | ends, strokeWidth=2),
+        _mark("point", base | place, filled=True, size=60, opacity=1),
+        *_dashed(reference, "x"),
     ]
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
-    width = PANEL["width"] * (1.5 if facet is None else 1)
-    size = {"width": width, "height": alt.Step(12, **{"for": "offset"})}
-    chart = _panels(alt.layer(*layers).properties(**size), facet, columns)
+    size = {"width": 300 if facet is None else 200, "height": {"step": 12, "for": "offset"}}
+    chart = _panels(table, {"layer": layers} | size, facet, columns)
     return Figure(anchor, chart, table, caption)
 
 
@@ -254,17 +279,14 @@ def scatter(
     y_title: str,
     caption: str,
     reference: float | None = None,
-    digits: int = 4,
 ) -> Figure:
     """One point per row."""
-    table = _table(rows, show, digits)
-    points = alt.Chart(table).mark_point(filled=True, size=50, opacity=0.8)
-    points = points.encode(
-        x=_x(x, x_title), y=_y(y, y_title), color=_colour(colour), tooltip=_tooltip(table)
-    )
-    size = {"width": 1.5 * PANEL["width"], "height": PANEL["height"]}
-    chart = alt.layer(points, *_dashed(table, reference, "y")).properties(**size)
-    return Figure(anchor, chart, table, caption)
+    table = _table(rows, show, 4)
+    place = {"x": _number(x, x_title), "y": _number(y, y_title), "color": _names(colour)}
+    place |= {"tooltip": _shown(table)}
+    points = _mark("point", place, filled=True, size=50, opacity=0.8)
+    chart = {"layer": [points, *_dashed(reference, "y")], "width": 300, "height": 180}
+    return Figure(anchor, _panels(table, chart, None, 1), table, caption)
 
 
 def histogram(
@@ -280,15 +302,16 @@ def histogram(
 ) -> Figure:
     """Overlaid step histograms from bins: columns ``left``, ``right`` and ``share``."""
     table = _table(rows, show, digits)
-    bars = alt.Chart(table).mark_bar(opacity=0.5, stroke=GREY, strokeWidth=0.3)
-    bars = bars.encode(
-        x=alt.X("left:Q", title=x_title, bin="binned", scale=alt.Scale(zero=False)),
-        x2="right:Q",
-        y=alt.Y("share:Q", title="share of elements", stack=None, axis=alt.Axis(format="%")),
-        color=_colour(colour),
-        tooltip=_tooltip(table),
-    )
-    return Figure(anchor, _panels(bars.properties(**PANEL), facet, 2), table, caption)
+    share = {"field": "share", "type": "quantitative", "title": "share of elements", "stack": None}
+    place = {
+        "x": _number("left", x_title, bin="binned"),
+        "x2": {"field": "right"},
+        "y": share | {"axis": {"format": "%"}},
+        "color": _names(colour),
+        "tooltip": _shown(table),
+    }
+    bars = _mark("bar", place, opacity=0.5, stroke=GREY, strokeWidth=0.3)
+    return Figure(anchor, _panels(table, bars | _SIZE, facet, 2), table, caption)
 
 
 def heat_map(
@@ -305,68 +328,35 @@ def heat_map(
     middle: float,
     facet: str,
     columns: int = 3,
-    digits: int = 4,
 ) -> Figure:
     """Cells coloured by their ``value`` about a middle one, which stands in them.
 
     ``x`` and ``y`` stand in the order of the rows. ``title`` is that of the colours; values beyond
     the ``domain`` take its end colours.
     """
-    table = _table(rows, show, digits)
+    table = _table(rows, show, 4)
+    value = {"field": "value", "type": "quantitative"}
     ends = [domain[0], middle, domain[1]]
-    scale = alt.Scale(domain=ends, range=[VERMILION, "#F2F2F2", BLUE], clamp=True)
-    colour = alt.Color("value:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
+    scale = {"domain": ends, "range": [VERMILION, "#F2F2F2", BLUE], "clamp": True}
+    colour = value | {"title": title, "scale": scale, "legend": {"format": ".2f"}}
+    place = {
+        "x": _names(x, type="ordinal", title=x_title, axis={"labelAngle": 0}),
+        "y": _names(y),
+        "tooltip": _shown(table),
+    }
+    layers = [
+        _mark("rect", place | {"color": colour}),
+        _mark("text", place | {"text": value | {"format": ".2f"}}, fontSize=11, color="#222222"),
+    ]
     # A cell holds its column's label; of a number, its own three digits are the widest.
     width = max([38, *(7 * len(str(label)) for label in table[x].unique())])
-    panels = []
+    size = {"width": {"step": width}, "height": {"step": 22}}
     # Panels side by side rather than facets: those cannot size their cells one by one.
-    for name in dict.fromkeys(table[facet]):
-        base = alt.Chart(table[table[facet] == name]).encode(
-            x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
-            y=alt.Y(f"{y}:N", title=None, sort=None),
-            tooltip=_tooltip(table),
-        )
-        cells = base.mark_rect().encode(color=colour)
-        text = base.mark_text(fontSize=11, color="#222222")
-        text = text.encode(text=alt.Text("value:Q", format=".2f"))
-        size = {"width": alt.Step(width), "height": alt.Step(22), "title": name}
-        panels.append(alt.layer(cells, text).properties(**size))
-    return Figure(anchor, alt.concat(*panels, columns=columns), table, caption)
-
-
-def _plain_number(value: float) -> str:
-    """Three significant digits, whole numbers in full."""
-    return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table with a caption; whatever its cells hold is shown as text.
-
-    A table of more than 20 rows is folded: readers open it. One without rows is not shown.
-
-    Attributes
-    ----------
-    data : DataFrame
-    caption : str
-    """
-
-    data: pd.DataFrame
-    caption: str
-
-    def _repr_html_(self) -> str:
-        if self.data.empty:
-            return ""
-        body = self.data.to_html(
-            index=False,
-            escape=True,
-            border=0,
-            na_rep="",
-            float_format=_plain_number,
-            justify="left",
-        )
-        if len(self.data) > MOST_OPEN:
-            summary = f"Show all {len(self.data)} rows"
-            body = f'<details class="folded"><summary>{summary}</summary>{body}</details>'
-        caption = html.escape(self.caption)
-        return f'<figure class="table"><figcaption>{caption}</figcaption>{body}</figure>'
+    parts = {str(name): part for name, part in table.groupby(facet, sort=False, observed=True)}
+    panels = [
+        {"layer": layers, "data": {"name": f"n{place}"}, "title": name, **size}
+        for place, name in enumerate(parts)
+    ]
+    data = {f"n{place}": _records(part) for place, part in enumerate(parts.values())}
+    chart = {"concat": panels, "columns": columns, "datasets": data}
+    return Figure(anchor, chart, table, caption)

@@ -1,29 +1,50 @@
 """A page's grammar: pick rows, name them, then draw, tabulate or say them.
 
 In: tidy tables of an experiment. Out: figures of :mod:`lib.page.charts`, tables or Markdown. A cell
-of a notebook is one such sentence; no number is typed in it.
+of a notebook is one such sentence; no number is typed in it. A table without rows may lack columns.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 
-from lib.page import charts
 from lib.page.charts import Table
-from lib.page.notes import interval, profile_note
+from lib.page.charts import dots as dots
+from lib.page.charts import heat_map as heat_map
+from lib.page.charts import histogram as histogram
+from lib.page.charts import lines as lines
+from lib.page.charts import scatter as scatter
+from lib.study.run import Found
 
-dots, lines, scatter = charts.dots, charts.lines, charts.scatter
-heat_map, histogram = charts.heat_map, charts.histogram
 Names = Mapping[str, str]
+BANNER = (
+    '<div id="standin-banner" class="admonition warning"><p class="admonition-title">Stand-in '
+    "assay</p><p>The real measurements could not be had here, so this page was run on a simulated "
+    "stand-in. It shows that the code works and says nothing about any real assay. Set "
+    "MPRA_DATA_DIR, or connect to the network, and run it again.</p></div>"
+)
+
+
+def standin_banner(standin: bool) -> HTML:
+    """A warning where the stand-in took the place of real data, else nothing."""
+    return HTML(BANNER if standin else "")
+
+
+def settings(found: Found) -> Table:
+    """The parameters of the run that computed what the page shows."""
+    content = vars(found.config)
+    table = pd.DataFrame({"parameter": list(content), "value": [str(v) for v in content.values()]})
+    return Table(table, f"Effective configuration {found.entry['config_hash']}.")
 
 
 def pick(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
     """Rows whose columns hold what is wanted: a value, one of several, or what a test accepts.
 
-    None and ``""`` both mean an empty cell. A table without rows may lack columns, here and below.
+    None and ``""`` both mean an empty cell.
 
     Examples
     --------
@@ -106,6 +127,17 @@ def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> 
     return rows.assign(**made)
 
 
+def interval(row: pd.Series, digits: int | None = None) -> str:
+    """A value with its interval as text; the value alone where there is no interval.
+
+    Two decimals where nothing else is asked for, none from 100 on.
+    """
+    shown = (2 if abs(row["value"]) < 100 else 0) if digits is None else digits
+    value, low, high = (f"{row[name]:.{shown}f}" for name in ("value", "lower", "upper"))
+    known = np.isfinite([row["lower"], row["upper"]]).all()
+    return f"{value} ({low} to {high})" if known else value
+
+
 def texts(rows: pd.DataFrame, digits: int | None = None) -> list[str]:
     """Each row's value with its interval; empty where there is no value."""
     return ["" if pd.isna(row["value"]) else interval(row, digits) for _, row in rows.iterrows()]
@@ -179,9 +211,21 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
+def plain(text: object) -> str:
+    r"""Text that Markdown shows as it stands.
+
+    Examples
+    --------
+    >>> print(plain("<b>_x_"))
+    \<b\>\_x\_
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
+
+
 def said(profile: str, *sentences: str) -> Markdown:
-    """The answer: the profile's note and every sentence that could be said."""
-    return Markdown("\n".join(line for line in (profile_note(profile), *sentences) if line))
+    """The answer: the profile's note, but for the full one, and what could be said."""
+    note = f"**{profile.capitalize()} profile: not for conclusions.**\n"
+    return Markdown("\n".join(filter(None, ("" if profile == "full" else note, *sentences))))
 
 
 def say(sentence: str, **rows: pd.Series | str | None) -> str:

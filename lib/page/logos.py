@@ -4,11 +4,10 @@ In: probabilities, or scores, per position. Out: SVG, and :class:`Drawing`, whic
 displays.
 """
 
-import base64
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -21,11 +20,13 @@ from matplotlib.figure import Figure as Canvas
 from numpy.typing import ArrayLike
 
 from lib.arrays import FloatArray
-from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION, not_asked
+from lib.page.charts import BLUE, GREEN, ORANGE, VERMILION, linked, not_asked
 
-_STYLE: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
 FAINT = 0.1  # letters lower than this share of the highest are left out of a drawing
+_STYLE: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
 _COLOURS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
+
+Span = tuple[int, int, str]  # half-open, and its name
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,34 +41,23 @@ class Drawing:
         caption = html.escape(self.caption)
         if not self.svg:
             return not_asked(caption)
-        image = base64.b64encode(self.svg.encode()).decode()
         return (
             f'<figure class="drawing" id="{self.name}">'
-            f'<img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
+            f'<img alt="{caption}" src="{linked("image/svg+xml", self.svg)}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
 
 
 def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
     """Logos in bits on a grid, from titles and ``(w, 4)`` probabilities: the same bytes always."""
+    panels = []
+    for title, probabilities in (panel for row in rows for panel in row):
+        letters = pd.DataFrame(probabilities, columns=list("ACGT"))
+        bits = logomaker.transform_matrix(letters, from_type="probability", to_type="information")
+        panels.append((title, bits.to_numpy(), ()))
     columns = max(len(row) for row in rows)
-    with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=(2.4 * columns, 1.1 * len(rows)), layout="constrained")
-        axes = canvas.subplots(len(rows), columns, squeeze=False)
-        for place, row in enumerate(rows):
-            for axis, (title, probabilities) in zip(axes[place], row, strict=True):
-                bits = logomaker.transform_matrix(
-                    pd.DataFrame(probabilities, columns=list("ACGT")),
-                    from_type="probability",
-                    to_type="information",
-                )
-                logomaker.Logo(bits, ax=axis, color_scheme=_COLOURS, show_spines=False)
-                axis.set_title(title, fontsize=8)
-                axis.set(ylim=(0, 2), xticks=[], yticks=[0, 2], ylabel="bits")
-        return _svg(canvas)
-
-
-Span = tuple[int, int, str]  # half-open, and its name
+    look = {"ylim": (0, 2), "xticks": [], "yticks": [0, 2], "ylabel": "bits"}
+    return _draw(panels, columns, (2.4 * columns, 1.1), "center", look)
 
 
 def spans(names: Iterable[str]) -> list[Span]:
@@ -95,30 +85,35 @@ def letters(codes: ArrayLike, scores: ArrayLike) -> FloatArray:
 
 def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:
     """Letters as high as their ``(L, 4)`` scores, negative ones hanging; spans are shaded."""
-    if not panels:
-        return ""
+    return _draw(panels, columns, (10, 1.3), "left", {"xticks": []}) if panels else ""
+
+
+def _draw(
+    panels: Sequence[tuple[str, FloatArray, Sequence[Span]]],
+    columns: int,
+    size: tuple[float, float],
+    side: Any,
+    look: Mapping[str, Any],
+) -> str:
+    """Panels on a grid as SVG; ``size`` is the width of the whole and the height of a row."""
     count = -(-len(panels) // columns)
+    file = io.StringIO()
     with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=(10, 1.3 * count), layout="constrained")
+        canvas = Canvas(figsize=(size[0], size[1] * count), layout="constrained")
         axes = canvas.subplots(count, columns, squeeze=False).ravel()
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
-        for axis, (title, scores, spans) in zip(axes, panels, strict=False):
-            if np.any(scores):  # logomaker has no height for letters that are all 0
-                table = pd.DataFrame(scores, columns=list("ACGT"))
+        for axis, (title, heights, marked) in zip(axes, panels, strict=False):
+            if np.any(heights):  # logomaker has no height for letters that are all 0
+                table = pd.DataFrame(heights, columns=list("ACGT"))
                 logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
             top = axis.get_ylim()[1]
-            for start, end, name in spans:
+            for start, end, name in marked:
                 axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
                 axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=6)
-            axis.set_title(title, fontsize=8, loc="left")
-            axis.set(xticks=[])
-        return _svg(canvas)
-
-
-def _svg(canvas: Canvas) -> str:
-    file = io.StringIO()
-    canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            axis.set_title(title, fontsize=8, loc=side)
+            axis.set(**look)
+        canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.
     return re.sub(
         r'(?<= d=")[^"]*',

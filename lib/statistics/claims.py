@@ -2,7 +2,7 @@
 
 In: ``claims.yaml``, ``results/<table>.csv`` and ``results/manifest.json``. Out: a row per judged
 claim, one per judged contrast, and the claims that wait. Only published full runs are judged. Every
-figure comes from a table and every rule from ``lib.statistics.intervals``; nothing is computed.
+figure comes from a table and every rule from :func:`lib.statistics.effects.decide`.
 """
 
 import itertools
@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from scipy.stats import norm
 
-from lib.statistics.intervals import Verdict, decide
+from lib.statistics.effects import Verdict, decide
 
 CLAIM_COLUMNS = (
     *("id", "statement", "verdict", "effect", "lower", "upper", "n", "margin", "evidence"),
@@ -25,27 +26,31 @@ CLAIM_COLUMNS = (
 )
 PART_COLUMNS = (
     *("id", "part", "secondary", "verdict", "effect", "lower", "upper", "level", "n", "margin"),
-    *("verdict_half", "verdict_double", "table", "row", "note"),
+    *("verdict_half", "verdict_double", "told", "supported", "table", "row", "note"),
 )
 NOT_JUDGED_COLUMNS = ("id", "statement", "reason")
 VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at which margin
+POWER = 0.8  # with which an effect would have been told
 
 # Rows of single fits, single splits and bins share their other keys with the row over all of them.
 USUALLY_EMPTY = ("seed", "split_seed", "by")
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
 def _cell(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
-        raise ValueError("a word, a number or none would do")
-    return value
+    if isinstance(value, str) or value is None or _is_number(value):
+        return value
+    raise ValueError("a word, a number or none would do")
 
 
 def _margin(value: Any) -> Any:
-    numbers = value if isinstance(value, list | tuple) else [value]
-    plain = all(isinstance(x, int | float) and not isinstance(x, bool) for x in numbers)
-    if not plain or any(math.isnan(x) for x in numbers) or len(numbers) not in (1, 2):
+    ends = value if isinstance(value, list | tuple) else [value]
+    if len(ends) not in (1, 2) or not all(map(_is_number, ends)):
         raise ValueError("a number, or [low, high], would do")
-    return tuple(numbers) if isinstance(value, list | tuple) else value
+    return tuple(ends) if isinstance(value, list | tuple) else value
 
 
 Cell = Annotated[str | float | None, BeforeValidator(_cell)]
@@ -55,20 +60,10 @@ Margin = float | tuple[float, float]
 class ClaimPart(BaseModel):
     """One contrast of a claim: which rows of which table, and what their intervals must show.
 
-    Attributes
-    ----------
-    name : str
-    where : dict
-        Column to value; ``none`` for an empty cell.
-    each : dict
-        Column to list of values: the part is judged once per combination.
-    direction, margin, null
-        See :func:`lib.statistics.intervals.decide`; a ``within`` margin is [low, high], or one
-        number, the half-width about ``null``.
-    secondary : bool
-        Printed, without weight in the verdict.
-    table : str, optional
-        File of ``results/`` without its ending; the claim's by default.
+    ``where`` says what columns of the row hold (``none`` for an empty cell); of ``each`` the part
+    is judged once per combination. :func:`lib.statistics.effects.decide` explains ``direction``,
+    ``margin`` and ``null``. A ``secondary`` part has no weight in the verdict; ``table`` is a file
+    of ``results/`` without its ending, by default the claim's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -102,28 +97,21 @@ class ClaimPart(BaseModel):
     @property
     def margin_text(self) -> str:
         """The margin as a reader writes it: ``< 0.85``, ``0.85 to 0.95``."""
-        if self.direction == "within":
-            return f"{self.limits[0]:g} to {self.limits[1]:g}"
-        return f"{'>' if self.direction == 'greater' else '<'} {self.limits[0]:g}"
+        ends = [f"{limit:g}" for limit in self.limits]
+        return {"greater": f"> {ends[0]}", "less": f"< {ends[0]}"}.get(
+            self.direction, " to ".join(ends)
+        )
 
-    def scaled(self, factor: float) -> Margin:
+    def scaled(self, factor: float) -> float | tuple[float, ...]:
         """The margin at ``factor`` times its distance from ``null``."""
-        low, *high = (self.null + factor * (limit - self.null) for limit in self.limits)
-        return (low, high[0]) if high else low
+        moved = tuple(self.null + factor * (limit - self.null) for limit in self.limits)
+        return moved if len(moved) > 1 else moved[0]
 
 
 class Claim(BaseModel):
     """A claim of the abstract with the contrasts that judge it; none yet where ``parts`` is empty.
 
-    Attributes
-    ----------
-    id, statement : str
-    page : str, optional
-        The book's page that shows the evidence, without ending.
-    table : str, optional
-        File of ``results/`` without its ending, for the parts that name none.
-    parts : list of ClaimPart
-    note : str, optional
+    ``page`` is the book's page that shows the evidence, without its ending.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -144,10 +132,13 @@ class Claim(BaseModel):
             raise ValueError("all parts are secondary; at least one must count")
         return self
 
-    @property
-    def tables(self) -> list[str]:
-        """The tables its parts need, each once, in order."""
-        return list(dict.fromkeys(part.table or str(self.table) for part in self.parts))
+
+class Verdicts(NamedTuple):
+    """The three tables of verdicts, with the columns of their CSV files."""
+
+    claims: pd.DataFrame
+    parts: pd.DataFrame
+    not_judged: pd.DataFrame
 
 
 def read_claims(path: Path) -> list[Claim]:
@@ -159,37 +150,32 @@ def read_claims(path: Path) -> list[Claim]:
         If the file is missing, no YAML or holds an id twice, or for the first wrong field, naming
         the claim, the part and what would do.
     """
+    if not path.is_file():
+        raise ValueError(f"{path.name} does not exist; run in the repository's top folder")
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ValueError(
-            f"{path.name} does not exist; run in the repository's top folder"
-        ) from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is no YAML: {error}") from None
     if not (isinstance(content, dict) and isinstance(content.get("claims"), list)):
         raise ValueError(f"{path.name} must hold a list named claims")
-    claims = []
+    claims: dict[str, Claim] = {}
     for number, entry in enumerate(content["claims"], 1):
         try:
-            claims.append(Claim.model_validate(entry))
+            claim = Claim.model_validate(entry)
         except ValidationError as error:
             raise ValueError(f"{path.name}, {_explain(error, entry, number)}") from None
-    ids = [claim.id for claim in claims]
-    for name in ids:
-        if ids.count(name) > 1:
-            raise ValueError(
-                f"{path.name} holds claim {name} {ids.count(name)} times; once would do"
-            )
-    return claims
+        if claim.id in claims:
+            raise ValueError(f"{path.name} holds claim {claim.id} twice; once would do")
+        claims[claim.id] = claim
+    return list(claims.values())
 
 
 def _explain(error: ValidationError, entry: Any, number: int) -> str:
     """The first thing wrong with a claim, in one line."""
     first = error.errors(include_url=False)[0]
+    where = list(first["loc"])
     known = isinstance(entry, dict) and "id" in entry
     message = [f"claim {entry['id']}" if known else f"claim number {number}"]
-    where = list(first["loc"])
     if len(where) > 1 and where[0] == "parts":
         part = entry["parts"][where[1]]
         named = isinstance(part, dict) and "name" in part
@@ -202,20 +188,11 @@ def _explain(error: ValidationError, entry: Any, number: int) -> str:
     return f"{', '.join(message)}: {first['msg'].removeprefix('Value error, ')}"
 
 
-class Verdicts(NamedTuple):
-    """The three tables of verdicts, with the columns of their CSV files."""
-
-    claims: pd.DataFrame
-    parts: pd.DataFrame
-    not_judged: pd.DataFrame
-
-
 def _published(folder: Path, name: str) -> pd.DataFrame:
     """A published table of a full run as text cells, empty ones as ``""``."""
     experiment = name.split("/")[0]
     path = folder / "manifest.json"
-    manifest = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    entry = manifest.get(experiment)
+    entry = json.loads(path.read_text("utf-8")).get(experiment) if path.is_file() else None
     if entry is None:
         raise ValueError(
             f"manifest.json has no entry {experiment!r}, so that nobody can tell which run wrote "
@@ -264,13 +241,11 @@ def _number(row: Mapping[str, str], *columns: str) -> float:
 
 
 def _judge_row(part: ClaimPart, row: Mapping[str, str]) -> dict[str, Any]:
-    """A row's numbers and verdicts; equivalence by the 90 % interval where there is one.
-
-    ``room`` is the distance of the effect from its margin in half-widths of the interval.
-    """
+    """A row's numbers and verdicts; equivalence by the 90 % interval where there is one."""
     equivalence = part.direction == "within"
     narrow = equivalence and bool(row.get("lower_90")) and bool(row.get("upper_90"))
     lower, upper = (_number(row, f"{end}_90" if narrow else end) for end in ("lower", "upper"))
+    effect, level = _number(row, "value"), 0.9 if narrow else 0.95
     decisions = {
         name: decide(lower, upper, part.scaled(factor), part.direction, part.null)
         for name, factor in VERDICTS.items()
@@ -278,18 +253,48 @@ def _judge_row(part: ClaimPart, row: Mapping[str, str]) -> dict[str, Any]:
     note = [decisions["verdict"].note]
     if equivalence:
         note.append("90 % interval" if narrow else "95 % interval, stricter than the rule's 90 %")
-    effect = _number(row, "value")
     distance = min(abs(effect - limit) for limit in part.limits)
+    told, supported = detectable(part, effect, lower, upper, level)
     return {name: decision.verdict for name, decision in decisions.items()} | {
         "effect": effect,
         "lower": lower,
         "upper": upper,
-        "level": 0.9 if narrow else 0.95,
+        "level": level,
         "n": round(_number(row, "splits", "worlds", "n")),
         "margin": part.margin_text,
+        "told": told,
+        "supported": supported,
         "note": "; ".join(filter(None, note)),
+        # Distance of the effect from its margin in half-widths of the interval.
         "room": 2 * distance / (upper - lower) if upper > lower else math.inf,
     }
+
+
+def detectable(
+    part: ClaimPart, effect: float, lower: float, upper: float, level: float
+) -> tuple[str, str]:
+    """The smallest effects a contrast would have told from none, and called supported.
+
+    That is with probability 0.8, had another run an interval of this width. For an equivalence: a
+    dash, and the narrowest range about no effect that would have passed. The interval is taken as
+    normal on the scale, natural or logarithmic, on which its effect is closer to its middle. With
+    half-width h an effect must lie h (1 + z_0.8 / z_q) beyond a limit, where q = (1 + level) / 2.
+    """
+    ends = np.array([lower, effect, upper])
+    scales = [ends] if lower <= 0 else [ends, np.log(ends)]
+    with np.errstate(invalid="ignore"):  # an interval may be a point, or the whole line
+        scale = min(scales, key=lambda x: abs(x[1] - (x[0] + x[2]) / 2) / (x[2] - x[0]))
+    equivalence = part.direction == "within"
+    z = norm.ppf([(1 + POWER) / 2 if equivalence else POWER, (1 + level) / 2])
+    step = float((scale[2] - scale[0]) / 2 * (1 + z[0] / z[1]))
+
+    def beyond(limit: float, sign: int) -> str:
+        return f"{limit + sign * step if scale is ends else limit * np.exp(sign * step):.3g}"
+
+    if equivalence:
+        return "–", f"{beyond(part.null, -1)} to {beyond(part.null, 1)}"
+    sign, word = (1, ">") if part.direction == "greater" else (-1, "<")
+    return f"{word} {beyond(part.null, sign)}", f"{word} {beyond(part.limits[0], sign)}"
 
 
 def _judge_part(
@@ -314,9 +319,7 @@ def _judge_part(
 
 
 def _text(value: Cell) -> str:
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else f"{value:g}"
+    return f"{value:g}" if isinstance(value, float | int) else value or "none"
 
 
 def all_of(verdicts: Sequence[Verdict]) -> Verdict:
@@ -331,14 +334,14 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
 
 def _claim_row(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counted = [row for row in rows if not row["secondary"]]
-    order = ("contradicted", "undecided", "supported")
-    worst = min((row["verdict"] for row in counted), key=order.index)
-    reached = [row for row in counted if row["verdict"] == worst]
-    decider = min(reached, key=lambda row: row["room"]) if worst == "supported" else reached[0]
+    found = {name: all_of([row[name] for row in counted]) for name in VERDICTS}
+    reached = [row for row in counted if row["verdict"] == found["verdict"]]
+    supported = found["verdict"] == "supported"
+    decider = min(reached, key=lambda row: row["room"]) if supported else reached[0]
     evidence = [f"{claim.page}.html"] if claim.page else []
     return {
         **decider,
-        **{name: all_of([row[name] for row in counted]) for name in VERDICTS},
+        **found,
         "statement": claim.statement,
         "evidence": ", ".join([*evidence, f"results/{decider['table']}.csv"]),
         "note": "; ".join(filter(None, (decider["note"], claim.note))),
@@ -348,19 +351,11 @@ def _claim_row(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any
 def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     """Judge every claim whose tables are all there.
 
-    Parameters
-    ----------
-    folder : Path
-        Published results: tables and ``manifest.json``.
-    claims : sequence of Claim
-
-    Returns
-    -------
-    Verdicts
-        A claim's verdict is that of all its parts that count (:func:`all_of`). Its effect,
-        interval, n and margin are those of the row that decides: the first contradicted, else the
-        first undecided, else the one nearest its margin in half-widths of its interval. Claims
-        without parts, or with a table that is not published, are in ``not_judged``.
+    ``folder`` holds the published tables and ``manifest.json``. A claim's verdict is that of all
+    its parts that count (:func:`all_of`). Its effect, interval, n and margin are those of the row
+    that decides: the first contradicted, else the first undecided, else the one nearest its margin
+    in half-widths of its interval. Claims without parts, or with a table that is not published, are
+    in ``not_judged``.
 
     Raises
     ------
@@ -370,12 +365,13 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     claim_rows, part_rows, waiting = [], [], []
     tables: dict[str, pd.DataFrame] = {}
     for claim in claims:
-        absent = [name for name in claim.tables if not (folder / f"{name}.csv").is_file()]
+        names = dict.fromkeys(part.table or str(claim.table) for part in claim.parts)
+        absent = [name for name in names if not (folder / f"{name}.csv").is_file()]
         if absent or not claim.parts:
             reason = f"no results/{absent[0]}.csv yet" if absent else "no contrast set yet"
             waiting.append((claim.id, claim.statement, reason))
             continue
-        tables |= {name: _published(folder, name) for name in claim.tables if name not in tables}
+        tables |= {name: _published(folder, name) for name in names if name not in tables}
         rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
         claim_rows.append(_claim_row(claim, rows))
         part_rows += rows

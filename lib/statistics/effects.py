@@ -1,22 +1,24 @@
-"""From values per replicate to effects with intervals: one schema, one engine.
+"""From values per replicate to effects with intervals, and from intervals to verdicts.
 
 In: long tables, one row per replicate (world, fold or split) and metric. Out: means over replicates
-with their intervals, and one row per :class:`Effect`, paired by replicate where it has a reference.
-Worlds are independent and get Student's t; splits overlap and get the correction of
-:func:`lib.statistics.intervals.combine_splits`.
+with their intervals; one row per :class:`Effect`, paired by replicate where it has a reference; the
+verdict of an interval. Worlds are independent and get Student's t; splits overlap and get the
+correction of :func:`combine_splits`. Randomness comes from the caller's generator.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from lib.statistics.intervals import combine_splits, paired_contrast
+from lib.arrays import as_level, as_vector
 
 LEVELS: Final[Mapping[str, float]] = {"": 0.95, "_90": 0.9}
 ENDS: Final = ("value", "lower", "upper", "lower_90", "upper_90")
+EXACT_SIGN_FLIPS: Final = 20  # 2^20 sums are enumerated; above that they are drawn
 
 # What becomes of a metric (left) and its reference (right); ``ratio`` is averaged as a logarithm.
 CHANGES: Final[Mapping[str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
@@ -27,6 +29,36 @@ CHANGES: Final[Mapping[str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
     "closed": lambda left, right: 1 - (left / right) ** 2,
 }
 
+Verdict = Literal["supported", "contradicted", "undecided"]
+
+
+class Pooled(NamedTuple):
+    """A value over splits with its interval, and what the interval is made of."""
+
+    value: float
+    lower: float
+    upper: float
+    variance_within: float
+    variance_between: float
+    df: float
+
+
+class Contrast(NamedTuple):
+    """A paired contrast: mean difference, its t interval and the sign-flip p-value."""
+
+    value: float
+    lower: float
+    upper: float
+    p: float
+    df: int
+
+
+class Decision(NamedTuple):
+    """A verdict and, for a contradicted claim, how: ``absent`` or ``present but below margin``."""
+
+    verdict: Verdict
+    note: str
+
 
 class Effect(NamedTuple):
     """An effect by name: of which metric, and ``value`` or which of :data:`CHANGES`."""
@@ -36,29 +68,192 @@ class Effect(NamedTuple):
     how: str = "value"
 
 
-def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> dict[str, Any]:
-    """Mean over replicates with its 95 and 90 % intervals and sign-flip p; empty without values.
+def combine_splits(
+    values: ArrayLike,
+    within_variances: ArrayLike,
+    n_test: float,
+    n_train: float,
+    level: float = 0.95,
+) -> Pooled:
+    """Pool one metric over repeated group-wise splits of one data set.
+
+    Total variance = mean within-split bootstrap variance + (1 / J + n_test / n_train) S^2 with S^2
+    the sample variance between the J splits: splits overlap, so S^2 / J alone is far too small
+    (Nadeau & Bengio, Machine Learning 52 (2003) 239-281). The interval is Student's t with
+    Welch-Satterthwaite degrees of freedom, the bootstrap part counted as known. It is conservative
+    where each split draws its own test part, and needed where all are judged on one and the same.
+    With J = 1 the bootstrap stands alone, and says nothing of training.
 
     Parameters
     ----------
-    name : str
-    values : (replicates,) Series
-        One value each; NaN where a replicate has none. Logarithms with ``log``.
-    log : bool
-        Give value and ends as ratios.
-    **keys
-        Further columns of the row.
+    values, within_variances : (J,) arrays
+        The metric in each split and its bootstrap variance over groups.
+    n_test, n_train : float
+        Groups (or rows) in the test and training part of a split.
 
-    Returns
-    -------
-    dict
-        ``effect``, the keys, :data:`ENDS`, ``n`` (replicates), ``df`` and ``p``.
+    Raises
+    ------
+    ValueError
+        No split, lengths that differ, negative variances, sizes not above 0.
+    """
+    values = as_vector("values", values)
+    within = as_vector("within_variances", within_variances, len(values))
+    splits = len(values)
+    if splits == 0:
+        raise ValueError("values is empty; at least one split would do")
+    if within.min() < 0:
+        raise ValueError(f"within_variances holds {within.min()}; variances of at least 0 would do")
+    if not (n_test > 0 and n_train > 0):
+        raise ValueError(f"n_test is {n_test} and n_train {n_train}; sizes above 0 would do")
+    spread = float(np.var(values, ddof=1)) if splits > 1 else 0.0
+    v_within, v_between = float(within.mean()), (1 / splits + n_test / n_train) * spread
+    total = v_within + v_between
+    df = (splits - 1) * (total / v_between) ** 2 if v_between > 0 else float("inf")
+    half = float(student_t.ppf((1 + as_level(level)) / 2, df)) * total**0.5
+    value = float(values.mean())
+    return Pooled(value, value - half, value + half, v_within, v_between, df)
+
+
+def sign_flip_p(
+    differences: ArrayLike, rng: np.random.Generator | None = None, draws: int = 100_000
+) -> float:
+    """Two-sided p-value of a mean difference under random signs.
+
+    Up to 20 differences all 2^n sign patterns are counted, so p cannot go under 2 / 2^n (.0625 for
+    n = 5). Above that ``draws`` patterns are drawn with ``rng`` and the observed one is counted in.
+    """
+    values = as_vector("differences", differences)
+    if not len(values):
+        raise ValueError("differences is empty; at least one pair would do")
+    reach = abs(values.sum()) - 1e-12 * np.abs(values).sum()
+    if len(values) <= EXACT_SIGN_FLIPS:
+        sums = np.zeros(1)
+        for value in values:
+            sums = np.concatenate([sums + value, sums - value])
+        return float(np.mean(np.abs(sums) >= reach))
+    if rng is None:
+        raise ValueError(f"rng is needed for more than {EXACT_SIGN_FLIPS} differences")
+    sums = rng.choice([-1.0, 1.0], size=(draws, len(values))) @ values
+    return (int(np.sum(np.abs(sums) >= reach)) + 1) / (draws + 1)
+
+
+def paired_contrast(
+    differences: ArrayLike, level: float = 0.95, rng: np.random.Generator | None = None
+) -> Contrast:
+    """Mean of ``(n,)`` differences paired within world or split, with t interval and sign-flip p.
+
+    Above 20 pairs the signs are drawn with ``rng``. With one pair the interval is infinite and p is
+    1: one world decides nothing.
 
     Examples
     --------
-    >>> row = effect("gain", pd.Series([1.0, 2.0, 3.0]), model="cnn")
-    >>> row["model"], row["value"], round(row["upper"], 3), row["n"]
-    ('cnn', 2.0, 4.484, 3)
+    >>> contrast = paired_contrast([1.0, 2.0, 3.0])
+    >>> contrast.value, round(contrast.upper, 3), contrast.df  # 2 + 4.303 / sqrt(3)
+    (2.0, 4.484, 2)
+    """
+    values = as_vector("differences", differences)
+    p = sign_flip_p(values, rng)
+    n, value = len(values), float(values.mean())
+    if n == 1:
+        return Contrast(value, float("-inf"), float("inf"), p, 0)
+    half = student_t.ppf((1 + as_level(level)) / 2, n - 1) * values.std(ddof=1) / n**0.5
+    return Contrast(value, value - float(half), value + float(half), p, n - 1)
+
+
+def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> tuple[float, ...]:
+    """Ratio of two paired means with Fieller's interval: ``value, lower, upper``.
+
+    The interval holds every r at which the paired t test does not reject mean(upper - r lower) = 0,
+    so values may be negative. It is the whole line where ``lower`` is not above 0 beyond doubt:
+    there is nothing to be a share of. Source: Fieller, JRSS B 16 (1954) 175-185.
+    """
+    a = as_vector("upper", upper)
+    b = as_vector("lower", lower, len(a))
+    value = float(a.mean() / b.mean()) if b.mean() != 0 else float("nan")
+    if len(a) < 2:
+        return value, -np.inf, np.inf
+    k = student_t.ppf((1 + as_level(level)) / 2, len(a) - 1) ** 2 / len(a)
+    covariance = np.cov(a, b)
+    # r lies inside where square r^2 - 2 cross r + rest <= 0
+    square = b.mean() ** 2 - k * covariance[1, 1]
+    cross = a.mean() * b.mean() - k * covariance[0, 1]
+    rest = a.mean() ** 2 - k * covariance[0, 0]
+    if square <= 0 or b.mean() <= 0:
+        return value, -np.inf, np.inf
+    half = max(cross**2 - square * rest, 0.0) ** 0.5
+    return value, float((cross - half) / square), float((cross + half) / square)
+
+
+def decide(
+    lower: float,
+    upper: float,
+    margin: float | tuple[float, ...],
+    direction: Literal["greater", "less", "within"],
+    null: float = 0.0,
+) -> Decision:
+    """The verdict that an interval gives on a claim.
+
+    ``greater`` and ``less`` (superiority, 95 % interval): *supported* when the whole interval lies
+    beyond the margin, *contradicted* when the whole interval falls short of it, with the note
+    ``absent`` if it includes or passes ``null`` and ``present but below margin`` otherwise.
+    ``within`` (equivalence, 90 % interval, which is two one-sided tests at 5 %): *supported* when
+    the interval lies inside the margin, *contradicted* when it lies wholly outside. Else
+    *undecided*; an interval that touches the margin is undecided.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Interval of the effect; infinite ends are allowed.
+    margin : float or (float, float)
+        For ``within``: both ends, or one half-width about ``null``. Else the value to pass.
+    direction : {"greater", "less", "within"}
+    null : float
+        The value of no effect: 0 for differences, 1 for ratios.
+
+    Raises
+    ------
+    ValueError
+        NaN or crossed interval, a margin on the wrong side of ``null``, an unknown direction.
+
+    Examples
+    --------
+    >>> decide(0.01, 0.08, margin=0.1, direction="greater")
+    Decision(verdict='contradicted', note='present but below margin')
+    """
+    if not lower <= upper:
+        raise ValueError(f"interval is ({lower}, {upper}); lower <= upper, neither NaN, would do")
+    if direction == "within":
+        low, high = margin if isinstance(margin, tuple) else (null - margin, null + margin)
+        if not low <= null <= high:
+            raise ValueError(f"margin ({low}, {high}) does not hold null, {null}")
+        if low < lower and upper < high:
+            return Decision("supported", "")
+        outside = upper < low or lower > high
+        return Decision("contradicted", "outside margin") if outside else Decision("undecided", "")
+    if direction not in ("greater", "less") or isinstance(margin, tuple):
+        raise ValueError(
+            f"direction is {direction!r} with margin {margin}; 'within', or 'greater' or 'less' "
+            "with one number, would do"
+        )
+    sign = 1 if direction == "greater" else -1
+    near, far = sorted((sign * lower, sign * upper))
+    if sign * margin < sign * null:
+        raise ValueError(
+            f"margin {margin} lies on the other side of null, {null}, than {direction}"
+        )
+    if near > sign * margin:
+        return Decision("supported", "")
+    if far >= sign * margin:
+        return Decision("undecided", "")
+    absent = near <= sign * null
+    return Decision("contradicted", "absent" if absent else "present but below margin")
+
+
+def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> dict[str, Any]:
+    """Mean over replicates with its 95 and 90 % intervals and sign-flip p; empty without values.
+
+    ``values`` has one value per replicate, NaN where there is none; logarithms with ``log``, which
+    come out as ratios. The row holds ``effect``, the keys, :data:`ENDS`, ``n``, ``df`` and ``p``.
     """
     known = values.dropna()
     if known.empty:
@@ -71,31 +266,17 @@ def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> d
     return {"effect": name, **keys, **found, "n": len(known), "df": wide.df, "p": wide.p}
 
 
-def by_metric(rows: pd.DataFrame, replicate: str = "replicate") -> pd.DataFrame:
+def by_metric(rows: pd.DataFrame) -> pd.DataFrame:
     """Replicates by metric; each pair once."""
-    return rows.pivot(index=replicate, columns="metric", values="value")
+    return rows.pivot(index="replicate", columns="metric", values="value")
 
 
 def against(
-    left: pd.DataFrame,
-    right: pd.DataFrame | None,
-    wanted: Iterable[Effect],
-    *,
-    replicate: str = "replicate",
-    **keys: Any,
+    left: pd.DataFrame, right: pd.DataFrame | None, wanted: Iterable[Effect], **keys: Any
 ) -> Iterator[dict[str, Any]]:
-    """The wanted effects of one condition, paired by replicate with another where they need one.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"replicate": [0, 1], "metric": "rmse", "value": [2.0, 8.0]})
-    >>> half = rows.assign(value=1.0)
-    >>> [row] = against(rows, half, [Effect("rmse_ratio", "rmse", "ratio")])
-    >>> round(row["value"], 9)  # geometric mean of 2 and 8
-    4.0
-    """
-    own = by_metric(left, replicate)
-    other = None if right is None else by_metric(right, replicate)
+    """The wanted effects of one condition, paired by replicate with another where they need one."""
+    own = by_metric(left)
+    other = None if right is None else by_metric(right)
     for name, metric, how in wanted:
         if how == "value":
             row = effect(name, own[metric], **keys)
@@ -117,34 +298,16 @@ def over_replicates(
 ) -> pd.DataFrame:
     """Mean of ``value`` over independent replicates, 95 % t interval; none for a single one.
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``keys``, ``value``, one row per replicate.
-    keys, averaged : sequence of str
-        Columns that tell rows apart, missing values included; numbers of which the mean is kept.
-    count : str
-        What the column with the number of replicates is called.
-
-    Returns
-    -------
-    DataFrame
-        ``keys, value, lower, upper``, the count and ``averaged``, in order of appearance.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"metric": "rmse", "value": [1.0, 2.0, 3.0]})
-    >>> over_replicates(table, ["metric"]).round(2).to_dict("list")
-    {'metric': ['rmse'], 'value': [2.0], 'lower': [-0.48], 'upper': [4.48], 'worlds': [3]}
+    ``keys`` tell rows apart, missing values included; of ``averaged`` columns the mean is kept. The
+    columns are ``keys, value, lower, upper``, the count and ``averaged``, rows in order of
+    appearance.
     """
     groups = table.groupby(list(keys), sort=False, dropna=False)
     found = groups["value"].agg(value="mean", spread="std", size="count")
     freedom = np.maximum(found["size"] - 1, 1)
     half = student_t.ppf(0.975, freedom) * found["spread"] / np.sqrt(found["size"])
-    made = pd.DataFrame(
-        {"value": found["value"], "lower": found["value"] - half, "upper": found["value"] + half}
-    )
-    made[count] = found["size"]
+    ends = {"lower": found["value"] - half, "upper": found["value"] + half}
+    made = found[["value"]].assign(**ends, **{count: found["size"]})
     return made.join(groups[list(averaged)].mean() if averaged else []).reset_index()
 
 
@@ -153,27 +316,10 @@ def over_splits(
 ) -> pd.DataFrame:
     """Mean of ``value`` over overlapping splits with its 95 % interval, with ``narrow`` also 90 %.
 
-    Where a bootstrap has no variance (too few elements) there is no interval. Where a key ``scale``
-    is ``ratio``, ``value`` is a logarithm and what comes out is not.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``keys``, ``value``, its bootstrap ``variance`` in each split, and the sizes ``n`` and
-        ``n_train`` of the judged and the training part.
-    keys, averaged : sequence of str
-        As for :func:`over_replicates`.
-
-    Returns
-    -------
-    DataFrame
-        ``keys, value, lower, upper, n`` (mean size, rounded), ``splits`` and ``averaged``.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"metric": "rmse", "value": [1.0, 3.0], "variance": 0.5})
-    >>> over_splits(table.assign(n=1, n_train=2), ["metric"])[["value", "splits"]].iloc[0].tolist()
-    [2.0, 2.0]
+    A split has a bootstrap ``variance`` (without one there is no interval) and the sizes ``n`` and
+    ``n_train`` of its parts. Where a key ``scale`` is ``ratio``, ``value`` is a logarithm and what
+    comes out is not. The columns are ``keys``, value and ends, ``n`` (mean size, rounded),
+    ``splits`` and ``averaged``.
     """
     rows = []
     levels = LEVELS if narrow else {"": LEVELS[""]}
@@ -185,7 +331,6 @@ def over_splits(
             found |= {f"lower{ending}": np.nan, f"upper{ending}": np.nan}
             if np.isfinite(part["variance"]).all():
                 pooled = combine_splits(part["value"], part["variance"], *sizes, level)
-                found["value"] = pooled.value
                 found |= {f"lower{ending}": pooled.lower, f"upper{ending}": pooled.upper}
         if row.get("scale") == "ratio":
             found = {name: float(np.exp(value)) for name, value in found.items()}

@@ -1,4 +1,4 @@
-"""Parameters of an experiment: a frozen schema with profiles, read from a notebook's namespace.
+"""What an experiment takes and returns: a frozen config with profiles, and its tables.
 
 In: the variables a notebook holds after papermill injected its own. Out: a validated config, or one
 error that names the parameter and what would do. Profiles are presets of the same schema.
@@ -9,8 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
+import pandas as pd
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lib.study.units import Placement
@@ -40,8 +41,8 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _below_runs(value: str) -> str:
     """A relative path that does not leave ``runs/``, by links either, or an absolute one."""
-    path, runs = Path(value), repository_root() / "runs"
-    below = (repository_root() / path).resolve().is_relative_to(runs.resolve())
+    path, root = Path(value), repository_root()
+    below = (root / path).resolve().is_relative_to((root / "runs").resolve())
     if not path.is_absolute() and (".." in path.parts or not below):
         raise ValueError(
             "a relative path stays below runs/, such as runs/mine; an absolute one may lead "
@@ -50,40 +51,29 @@ def _below_runs(value: str) -> str:
     return value
 
 
+FromText = BeforeValidator(_from_json_text)
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
-    BeforeValidator(_from_json_text),
+    FromText,
     AfterValidator(_distinct),
     Field(min_length=1),
 ]
-Names = Annotated[tuple[str, ...], BeforeValidator(_from_json_text), Field(min_length=1)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_from_json_text), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], FromText, Field(min_length=1)]
+Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 # These may be empty.
-AnyNames = Annotated[tuple[str, ...], BeforeValidator(_from_json_text)]
-AnyShares = Annotated[
-    tuple[Annotated[float, Field(ge=0, le=1)], ...], BeforeValidator(_from_json_text)
-]
+AnyNames = Annotated[tuple[str, ...], FromText]
+AnyShares = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], FromText]
 
 
 class ExperimentConfig(BaseModel):
     """What every experiment takes; None in a notebook means the profile's value.
 
-    Attributes
-    ----------
-    profile : {"smoke", "quick", "full"}
-    draws : int
-        Bootstrap draws behind every interval.
-    device : {"auto", "cpu", "cuda"}
-    workers : int or None
-        Fits side by side; all cores by default.
-    executor, scheduler : str
-        Where fits run, see :func:`lib.study.units.run_units`.
-    run_folder : str or None
-        Where tables go; by default ``runs/custom/<config hash>``. A relative path starts at the top
-        of the checkout and stays below its ``runs/``; an absolute one may lead anywhere.
-    tables_from : str or None
-        A folder of results, such as ``results``: its tables and parameters make the page, nothing
-        is computed and nothing written.
+    ``draws`` are the bootstrap draws behind every interval. ``workers`` fits run side by side (on
+    all cores by default); ``executor`` and ``scheduler`` say where, see
+    :func:`lib.study.units.run_units`. Tables go to ``run_folder``, by default
+    ``runs/custom/<config hash>``: a relative path starts at the top of the checkout and stays below
+    its ``runs/``, an absolute one may lead anywhere. With ``tables_from``, a folder of results, its
+    tables and parameters make the page; nothing is computed and nothing written.
     """
 
     model_config = ConfigDict(
@@ -115,52 +105,47 @@ class ExperimentConfig(BaseModel):
         ParameterError
             Naming each unknown parameter with the nearest known one, and each bad value.
         """
-        known = list(cls.model_fields)
-        unknown = sorted(set(parameters) - set(known))
-        if unknown:
-            raise ParameterError("; ".join(_unknown(name, known) for name in unknown))
+        known = sorted(cls.model_fields)
+        if unknown := sorted(set(parameters) - set(known)):
+            near = {name: difflib.get_close_matches(name, known, 1, cutoff=0) for name in unknown}
+            said = [f"unknown parameter {a!r}; did you mean {b!r}?" for a, (b,) in near.items()]
+            raise ParameterError(f"{' '.join(said)} Known: {', '.join(known)}")
         given = {name: value for name, value in parameters.items() if value is not None}
-        profile = given.get("profile", cls.model_fields["profile"].default)
+        profile = given.get("profile", "quick")
         if not isinstance(profile, str) or profile not in cls.presets:
             raise ParameterError(f"profile is {profile!r}; use one of {sorted(cls.presets)}")
         try:
             return cls(**{**cls.presets[profile], **given})
         except ValidationError as error:
-            raise ParameterError(_explain(error)) from None
+            wrong = [
+                f"parameter {'.'.join(map(str, item['loc'])) or 'set'} is {item['input']!r}: "
+                f"{item['msg']}"
+                for item in error.errors()
+            ]
+            raise ParameterError("; ".join(wrong)) from None
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """Read the parameters from ``globals()`` of a notebook.
+        """Read the parameters from ``globals()`` of a notebook, errors as in :meth:`create`.
 
         Every plain value is taken for a parameter, so a misspelt one that papermill merely warned
         of stops the notebook here. Call it before the notebook defines anything else.
-
-        Raises
-        ------
-        ParameterError
-            As :meth:`create`.
         """
         plain = bool | int | float | str | list | tuple | dict | None
-        return cls.create(
-            **{
-                name: value
-                for name, value in namespace.items()
-                if isinstance(value, plain)
-                and not name.startswith("_")
-                and name not in ("In", "Out")
-            }
-        )
+        hidden = ("_", "In", "Out")
+        given = {k: v for k, v in namespace.items() if not k.startswith("_") and k not in hidden}
+        return cls.create(**{k: v for k, v in given.items() if isinstance(v, plain)})
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the results depend on: all parameters but those of placement."""
+        return self.model_dump(mode="json", exclude=set(self.placement))
 
     @property
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 of what the results depend on."""
-        return hashlib.sha256(self.canonical_json.encode()).hexdigest()[:12]
-
-    @property
-    def canonical_json(self) -> str:
-        """The config as sorted JSON, placement left out."""
-        content = self.model_dump(mode="json", exclude=set(self.placement))
-        return json.dumps({"experiment": self.experiment} | content, sort_keys=True)
+        content = json.dumps({"experiment": self.experiment} | self.parameters, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
     def where(self) -> Placement:
@@ -170,19 +155,43 @@ class ExperimentConfig(BaseModel):
     @property
     def folder(self) -> Path:
         """Where this run's tables go."""
-        if self.run_folder is not None:
-            return repository_root() / self.run_folder  # an absolute path stays as it is
-        return repository_root() / "runs" / "custom" / self.hash
+        default = Path("runs", "custom", self.hash)
+        return repository_root() / (default if self.run_folder is None else self.run_folder)
+
+
+class Tables(NamedTuple):
+    """What an experiment finds; its ``run`` says which tables there are.
+
+    ``rows`` are tidy results, see :mod:`lib.study.results`; ``tables`` other shapes, by name. For
+    the manifest, ``entry`` holds ``data``, the fingerprint of each data set by name, and ``fits``
+    and ``fits_computed``, how many fits there are and how many of them this run computed.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    entry: dict[str, Any]
+    standin: bool
+
+    @classmethod
+    def of(
+        cls,
+        config: ExperimentConfig,
+        rows: pd.DataFrame,
+        tables: Mapping[str, pd.DataFrame],
+        *,
+        data: Mapping[str, str],
+        counts: Mapping[str, int],
+        standin: bool = False,
+    ) -> Self:
+        """Tables whose rows name their experiment and profile."""
+        named = rows.copy()
+        named.insert(0, "profile", config.profile)
+        named.insert(0, "experiment", config.experiment)
+        return cls(named, dict(tables), {"data": dict(data), **counts}, standin)
 
 
 def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The given names, or all known ones for ``all``.
-
-    Raises
-    ------
-    ValueError
-        Naming what is not known, and what is.
-    """
+    """The given names, or all known ones for ``all``; an error names what is not known."""
     unknown = sorted(set(given) - {*known, "all"})
     if unknown:
         raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
@@ -193,18 +202,3 @@ def repository_root() -> Path:
     """The checkout this package lies in, or the working directory when installed elsewhere."""
     root = Path(__file__).resolve().parents[2]
     return root if (root / "_toc.yml").exists() else Path.cwd()
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return (
-        f"unknown parameter {name!r}; did you mean {near[0]!r}? Known: {', '.join(sorted(known))}"
-    )
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"parameter {'.'.join(str(p) for p in item['loc']) or 'set'} is {item['input']!r}: "
-        f"{item['msg']}"
-        for item in error.errors()
-    )

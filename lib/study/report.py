@@ -6,8 +6,6 @@ quick profile, the site. ``publish`` runs the full profile there and then, alone
 writes ``book/experiments/`` and ``results/``, and judges the claims anew.
 """
 
-import argparse
-import json
 import multiprocessing
 import os
 import shutil
@@ -23,8 +21,7 @@ import nbformat
 import pandas as pd
 import yaml
 
-from lib.study import staleness
-from lib.study.results import write_atomic, write_verdicts
+from lib.study.results import read_manifest, record_files, write_entry, write_verdicts
 from lib.study.units import cores
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
@@ -34,21 +31,14 @@ AT_ONCE = 2
 
 
 class NotebookError(RuntimeError):
-    """A cell of a notebook failed.
-
-    Attributes
-    ----------
-    reason : str
-        What the cell said, in one line.
-    """
+    """A cell of a notebook failed; ``reason`` is what it said, in one line."""
 
     def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
+        super().__init__(message, reason)  # all arguments, or it could not leave its process
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        # Or it could not come back from another process.
-        return type(self), (str(self), self.reason)
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def listed_notebooks(root: Path) -> list[str]:
@@ -87,19 +77,8 @@ def run_notebook(
 ) -> float:
     """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
 
-    The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``.
-
-    Parameters
-    ----------
-    root : Path
-        The repository's top folder.
-    name : str
-        Of the notebook, without its ending.
-    profile : str
-    out : Path
-        Below ``root``.
-    parameters : mapping, optional
-        Further parameters of the notebook.
+    The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``; ``out``
+    lies below ``root``, the repository's top folder.
 
     Raises
     ------
@@ -129,47 +108,12 @@ def run_notebook(
         )
     except PapermillExecutionError as error:
         lines = [" ".join(line.split()) for line in str(error.evalue).splitlines()]
-        reason = "; ".join(line for line in lines if line)
+        reason = "; ".join(filter(None, lines))
         shown = target.relative_to(root)
         message = f"{name} failed: {error.ename}: {reason}; see {shown}"
         raise NotebookError(message, reason) from None
     print(clean_executed(target), file=sys.stderr, end="")
     return time.perf_counter() - start
-
-
-def _use_one_thread() -> None:
-    # Threads of several kernels that wait for each other spin, and take a third of the machine.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-def run_notebooks(
-    root: Path,
-    names: Sequence[str],
-    profile: str,
-    out: Path,
-    parameters: Mapping[str, Any] | None = None,
-) -> None:
-    """Execute notebooks, :data:`AT_ONCE` at a time, and say how long each took.
-
-    They share the cores, the store of units and the folder of tables; the order of ``names`` is
-    the order in which they start.
-
-    Raises
-    ------
-    NotebookError
-        If a cell fails; those that run then end first, the others do not start.
-    """
-    at_once = min(AT_ONCE, len(names))
-    share = {"workers": max(1, cores() // at_once), **(parameters or {})}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, spawn, initializer=_use_one_thread) as pool:
-        runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
-        try:
-            for run in as_completed(runs):
-                print(f"{runs[run]}: {run.result():.0f} s", flush=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def clean_executed(path: Path) -> str:
@@ -193,6 +137,36 @@ def clean_executed(path: Path) -> str:
     return "".join(said)
 
 
+def _use_one_thread() -> None:
+    # Threads of several kernels that wait for each other spin, and take a third of the machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def run_notebooks(
+    root: Path,
+    names: Sequence[str],
+    profile: str,
+    out: Path,
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Execute notebooks, :data:`AT_ONCE` at a time, and say how long each took.
+
+    They share the cores, the store of units and the folder of tables; they start in the order of
+    ``names``. Where a cell fails, those that run end first and the others do not start.
+    """
+    at_once = min(AT_ONCE, len(names))
+    share = {"workers": max(1, cores() // at_once), **(parameters or {})}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once, spawn, initializer=_use_one_thread) as pool:
+        runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
+        try:
+            for run in as_completed(runs):
+                print(f"{runs[run]}: {run.result():.0f} s", flush=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
     """Copy the book's sources to ``target``, with executed notebooks and a note on every page."""
     shutil.rmtree(target, ignore_errors=True)
@@ -200,12 +174,16 @@ def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
     shutil.copytree(root / "book", target, ignore=ignore)
     shutil.copyfile(root / "_toc.yml", target / "_toc.yml")
     for notebook in executed.glob("*.ipynb"):
-        (target / "experiments").mkdir(exist_ok=True)
-        shutil.copyfile(notebook, target / "experiments" / notebook.name)
+        _copy_page(notebook, target)
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     config["html"]["announcement"] = note
     config["sphinx"]["config"]["results_required"] = False
     (target / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+
+
+def _copy_page(notebook: Path, book: Path) -> None:
+    (book / "experiments").mkdir(exist_ok=True)
+    shutil.copyfile(notebook, book / "experiments" / notebook.name)
 
 
 def build_book(source: Path) -> Path:
@@ -230,29 +208,25 @@ def build_book(source: Path) -> Path:
     return page
 
 
-def _best(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of one metric over whole parts: the ensemble's, or where there is none the one fit's."""
-    rows = table[(table["metric"] == metric) & (table["model"] == "cnn") & table["by"].isna()]
-    for repeat in {"seed", "split_seed"} & set(rows.columns):
-        rows = rows[rows[repeat].isna()]
-    rows = rows[rows["uncertainty"].isin(["ensemble", "single"])].sort_values("uncertainty")
-    return rows.drop_duplicates(["split", "shift", "condition"])
-
-
 def summary_lines(results: Path) -> list[str]:
     """One line per experiment and data set: accuracy, coverage and the lowest shifted coverage."""
     lines = []
     # The audit's own networks are those of another experiment, and its numbers the same.
     for path in sorted(set(results.glob("*.csv")) - {results / "audit_your_own.csv"}):
         table = pd.read_csv(path)
-        for data, part in table.groupby("data", sort=True):
-            accuracy, coverage = _best(part, "pearson_r"), _best(part, "picp_90")
-            r, covered = (
-                rows[(rows["split"] == "test") & rows["shift"].isna() & rows["condition"].isna()]
-                for rows in (accuracy, coverage)
+        repeats = ["by", *{"seed", "split_seed"} & set(table.columns)]
+        table = table[(table["model"] == "cnn") & table[repeats].isna().all(axis=1)]
+        # The ensemble's rows, or where there is none the one fit's.
+        table = table[table["uncertainty"].isin(["ensemble", "single"])].sort_values("uncertainty")
+        table = table.drop_duplicates(["data", "metric", "split", "shift", "condition"])
+        home = (table["split"] == "test") & table["shift"].isna() & table["condition"].isna()
+        away = table["shift"].notna() & ~table["shift"].eq("placebo")
+        away &= ~table["split"].isin(["inside", "matched"])
+        for data, part in table.sort_values("value").groupby("data"):
+            r, covered, shifted = (
+                part[(part["metric"] == metric) & chosen.loc[part.index]]
+                for metric, chosen in (("pearson_r", home), ("picp_90", home), ("picp_90", away))
             )
-            shifted = coverage[coverage["shift"].notna() & (coverage["shift"] != "placebo")]
-            shifted = shifted[~shifted["split"].isin(["inside", "matched"])].sort_values("value")
             if not (r.empty or covered.empty or shifted.empty):
                 lines.append(
                     f"{path.stem}, {data}: r {r['value'].iloc[0]:.2f} and 90 % intervals cover "
@@ -271,8 +245,7 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
     note = f"{profile.capitalize()} profile: not for conclusions."
     stage_book(root, out / "notebooks", out / "book", note)
     page = build_book(out / "book")
-    print(note)
-    print("\n".join(summary_lines(out / "results")[:3]))
+    print("\n".join([note, *summary_lines(out / "results")[:3]]))
     print(f"Open {page.relative_to(root)}")
 
 
@@ -288,11 +261,11 @@ def publish(root: Path, only: Sequence[str]) -> None:
     out = root / "runs" / "full"
     for name in choose(listed_notebooks(root), only):
         seconds = run_notebook(root, name, "full", out)
-        page = out / "notebooks" / f"{name}.ipynb"
-        refuse_standin(out / "results" / f"{name.split('_', 1)[1]}.csv")
-        publish_page(root, page)
-        publish_tables(out / "results", root / "results", name.split("_", 1)[1])
-        staleness.record_files(root, name.split("_", 1)[1])
+        experiment = name.split("_", 1)[1]
+        refuse_standin(out / "results" / f"{experiment}.csv")
+        publish_page(root, out / "notebooks" / f"{name}.ipynb")
+        publish_tables(out / "results", root / "results", experiment)
+        record_files(root, experiment)
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
     write_verdicts(root)
 
@@ -303,36 +276,22 @@ def pages(root: Path, only: Sequence[str]) -> None:
     The manifest's hashes of files follow; what it says of the runs stays.
     """
     out = root / "runs" / "pages"
-    shown = {"tables_from": "results", "run_folder": None}
     names = choose(listed_notebooks(root), only)
-    run_notebooks(root, names, "full", out, shown)
+    run_notebooks(root, names, "full", out, {"tables_from": "results", "run_folder": None})
     for name in names:
         publish_page(root, out / "notebooks" / f"{name}.ipynb")
-        staleness.record_files(root, name.split("_", 1)[1])
+        record_files(root, name.split("_", 1)[1])
 
 
 def publish_page(root: Path, page: Path) -> None:
-    """Put an executed notebook into the book.
-
-    Raises
-    ------
-    ValueError
-        If it is too large.
-    """
+    """Put an executed notebook into the book; a ValueError where it is too large."""
     if page.stat().st_size > PAGE_LIMIT:
         raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
-    (root / "book" / "experiments").mkdir(exist_ok=True)
-    shutil.copyfile(page, root / "book" / "experiments" / page.name)
+    _copy_page(page, root / "book")
 
 
 def refuse_standin(table: Path) -> None:
-    """Published results never come from the stand-in assay.
-
-    Raises
-    ------
-    ValueError
-        If the table holds rows of it.
-    """
+    """A ValueError if a table holds results of the stand-in assay: they are never published."""
     if "standin" in set(pd.read_csv(table, usecols=["data"])["data"]):
         raise ValueError(
             f"{table.name} holds results of the stand-in assay; set MPRA_DATA_DIR, or connect to "
@@ -347,30 +306,4 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
     if (source / experiment).is_dir():
         shutil.rmtree(target / experiment, ignore_errors=True)
         shutil.copytree(source / experiment, target / experiment)
-    published = target / "manifest.json"
-    manifest = json.loads(published.read_text("utf-8")) if published.is_file() else {}
-    manifest[experiment] = json.loads((source / "manifest.json").read_text("utf-8"))[experiment]
-    write_atomic(published, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: ``python -m lib.report quick [NAME ...]``."""
-    parser = argparse.ArgumentParser(prog="python -m lib.report", description=__doc__)
-    parser.add_argument("what", choices=["smoke", "quick", "publish", "pages"])
-    parser.add_argument("only", nargs="*", metavar="NAME", help="notebooks to run; all by default")
-    choice = parser.parse_args(arguments)
-    root = Path.cwd()
-    named = {"publish": publish, "pages": pages}
-    try:
-        if choice.what in named:
-            named[choice.what](root, choice.only)
-        else:
-            report(root, choice.what, choice.only)
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_entry(target, experiment, read_manifest(source)[experiment])

@@ -1,60 +1,52 @@
-"""Published tables and their manifest: the files that others rely on.
+"""Published tables and their manifest: the files that others rely on, and whether they still hold.
 
 In: tidy rows and tables of other shapes. Out: ``<folder>/<experiment>.csv``,
 ``<folder>/<experiment>/<table>.csv`` and one entry of ``<folder>/manifest.json``, each written
 under a temporary name and renamed, so that a kill leaves the old file or the new one. Names in
 tables may be a stranger's: a cell that a spreadsheet would run as a formula gets an apostrophe in
 front when it is written, and loses it when it is read back.
+
+The manifest says of each published run which source it ran with (comments and docstrings do not
+count) and what it wrote. A difference of source means that nobody has shown the numbers to be the
+same, not that they are not.
 """
 
+import hashlib
 import json
 import os
 import platform
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from filelock import FileLock
 from pandas.api.types import is_numeric_dtype
 
 from lib.statistics import claims
+from lib.study.units import DIGITS, file_hash
 
 KEYS = (
-    "experiment",
-    "profile",
-    "data",
-    "split",
-    "shift",
-    "family",
-    "severity",
-    "condition",
-    "model",
-    "prior",
-    "uncertainty",
-    "seed",
-    "metric",
-    "by",
-    "bin",
+    *("experiment", "profile", "data", "split", "shift", "family", "severity", "condition"),
+    *("model", "prior", "uncertainty", "seed", "metric", "by", "bin"),
 )
-VALUES = ("value", "lower", "upper", "n", "oracle")
-COLUMNS = (*KEYS, *VALUES)
+COLUMNS = (*KEYS, "value", "lower", "upper", "n", "oracle")
 # Columns of text, whatever stands in them: a stranger's name may be 2024 or NA, or there is none.
 TEXTS = frozenset(
     {*KEYS, "cell", "part", "variant", "arm", "contrast", "reference"} - {"severity", "seed"}
 )
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?"
 # A number and words, such as "-0.5 to 0.3" or "+1 SD, k=10", starts with a sign and is no formula:
 # without brackets, bars and further operators it can call and fetch nothing.
-_WORDS = r"[\w.% ]*(?:, [\w.%= ]*)?"
-_QUANTITY = re.compile(rf"{_NUMBER}{_WORDS}(?: to {_NUMBER}{_WORDS})?", re.ASCII)
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?[\w.% ,=]*"
+_QUANTITY = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?", re.ASCII)
 
 # What a result depends on besides this package; their versions stand in the manifest.
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
+SOURCE = Path(__file__).parents[2]  # the folder that holds the package
 
 
 def tidy(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,18 +57,14 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
     ValueError
         If two rows share all their keys: the table would not say which holds.
     """
-    table = rows.copy()
-    for column in COLUMNS:
-        if column not in table:
-            table[column] = None
-    more = [column for column in table.columns if column not in COLUMNS]
-    table = table[[*COLUMNS, *more]]
+    more = [column for column in rows.columns if column not in COLUMNS]
+    table = rows.assign(**{column: None for column in COLUMNS if column not in rows})
     keys = [*KEYS, *(column for column in more if column in ("split_seed", "n_train"))]
     twice = table[keys].astype(str).duplicated()
     if twice.any():
         row = table.loc[twice, keys].iloc[0].dropna().to_dict()
         raise ValueError(f"two rows of the results share their keys: {row}")
-    return table.reset_index(drop=True)
+    return table[[*COLUMNS, *more]].reset_index(drop=True)
 
 
 def write_atomic(path: Path, content: str) -> None:
@@ -88,9 +76,8 @@ def write_atomic(path: Path, content: str) -> None:
             file.write(content)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def is_formula(text: str) -> bool:
@@ -119,6 +106,10 @@ def _as_cell(text: str) -> str:
     # A lone carriage return would not be quoted, and end the row.
     one = text.replace("\r\n", "\n").replace("\r", "\n")
     return f"'{one}" if is_formula(one) else one
+
+
+def _without_apostrophe(text: str) -> str:
+    return text[1:] if text.startswith("'") and is_formula(text[1:]) else text
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -162,12 +153,31 @@ def write(
     write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
-    path = folder / "manifest.json"
+    versions = {"python": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in LIBRARIES}
+    stamped = dict(entry) | {"versions": versions, "machine": machine()}
     # Other experiments may end at the same time, and no entry may be lost.
     with FileLock(folder / ".manifest.lock"):
-        manifest = read_manifest(folder)
-        manifest[experiment] = dict(entry) | {"versions": versions(), "machine": machine()}
-        write_atomic(path, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        write_entry(folder, experiment, stamped)
+
+
+def write_entry(folder: Path, experiment: str, entry: Mapping[str, Any]) -> None:
+    """Put an experiment's entry into the manifest; the others stay as they are."""
+    manifest = read_manifest(folder) | {experiment: dict(entry)}
+    content = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    write_atomic(folder / "manifest.json", content)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of a folder says, by experiment; empty where there is none."""
+    path = folder / "manifest.json"
+    manifest: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return manifest
+
+
+def machine() -> str:
+    """The class of machine: processor family and number of cores, no name."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
 def read(folder: Path, experiment: str) -> pd.DataFrame:
@@ -205,24 +215,10 @@ def read_csv(path: Path) -> pd.DataFrame:
     return _change_texts(table.assign(**cells[texts].astype(object)), _without_apostrophe)
 
 
-def _without_apostrophe(text: str) -> str:
-    return text[1:] if text.startswith("'") and is_formula(text[1:]) else text
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What the manifest of a folder says, by experiment; empty where there is none."""
-    path = folder / "manifest.json"
-    manifest: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return manifest
-
-
 def verdict_files(judged: claims.Verdicts) -> dict[str, str]:
     """Content of each file of verdicts, by its name within the folder of results."""
-    return {
-        "claims.csv": to_csv(judged.claims),
-        "claims/parts.csv": to_csv(judged.parts),
-        "claims/not_judged.csv": to_csv(judged.not_judged),
-    }
+    names = ("claims.csv", "claims/parts.csv", "claims/not_judged.csv")
+    return {name: to_csv(table) for name, table in zip(names, judged, strict=True)}
 
 
 def write_verdicts(root: Path) -> claims.Verdicts:
@@ -234,12 +230,76 @@ def write_verdicts(root: Path) -> claims.Verdicts:
     return judged
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on."""
-    found = {"python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in LIBRARIES}
+class Published(NamedTuple):
+    """One experiment's published run.
+
+    ``current`` says that its source is that of the run; ``modules`` differ or are gone, and are
+    empty where the run did not record them; ``altered`` are files, relative to the repository, that
+    are not those of the run.
+    """
+
+    experiment: str
+    current: bool
+    modules: tuple[str, ...]
+    altered: tuple[str, ...]
 
 
-def machine() -> str:
-    """The class of machine: processor family and number of cores, no name."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+def present_hashes(modules: Iterable[str], source: Path = SOURCE) -> dict[str, str]:
+    """Hashes of these modules below ``source``; those that are gone are left out.
+
+    A module that an experiment imports only now is not asked for: the line that imports it stands
+    in a module that is.
+    """
+    found = {}
+    for name in modules:
+        path = source.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path.is_file():
+            found[name] = file_hash(path)[:DIGITS]
+    return found
+
+
+def changed(recorded: Mapping[str, str], present: Mapping[str, str]) -> tuple[str, ...]:
+    """Names whose hashes differ, or that only one of the two holds."""
+    names = sorted(set(recorded) | set(present))
+    return tuple(name for name in names if recorded.get(name) != present.get(name))
+
+
+def file_hashes(root: Path, experiment: str) -> dict[str, str]:
+    """Hash of each published table and page of an experiment, by its path in the repository."""
+    paths = [
+        *(root / "results").glob(f"{experiment}.csv"),
+        *(root / "results" / experiment).glob("*.csv"),
+        *(root / "book" / "experiments").glob(f"*_{experiment}.ipynb"),
+    ]
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]
+        for path in paths
+    }
+
+
+def record_files(root: Path, experiment: str) -> None:
+    """Write the hashes of an experiment's published files into its entry of the manifest."""
+    entry = read_manifest(root / "results")[experiment]
+    write_entry(root / "results", experiment, entry | {"files": file_hashes(root, experiment)})
+
+
+def altered_files(root: Path) -> dict[str, tuple[str, ...]]:
+    """Published files that are not those of their run, by experiment; runs without hashes pass."""
+    return {
+        experiment: changed(entry["files"], file_hashes(root, experiment))
+        for experiment, entry in read_manifest(root / "results").items()
+        if "files" in entry
+    }
+
+
+def published_runs(root: Path, source: Path = SOURCE) -> list[Published]:
+    """The state of every published run below ``root``, by name; ``source`` holds ``lib/``."""
+    altered = altered_files(root)
+    states = []
+    for experiment, entry in sorted(read_manifest(root / "results").items()):
+        recorded = entry.get("sources", {})
+        modules = changed(recorded, present_hashes(recorded, source))
+        current = bool(recorded) and not modules
+        states.append(Published(experiment, current, modules, altered.get(experiment, ())))
+    return states

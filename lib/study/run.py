@@ -13,28 +13,17 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import pandas as pd
 
 from lib.study import results
-from lib.study.config import ExperimentConfig, ParameterError, repository_root
-from lib.study.found import Tables
-from lib.study.source import module_hashes
-from lib.study.units import Store
+from lib.study.config import ExperimentConfig, ParameterError, Tables, repository_root
+from lib.study.units import Store, module_hashes
 
 C = TypeVar("C", bound=ExperimentConfig, contravariant=True)
 NEWER = "not recorded"  # a parameter that the tables' own run did not know
 
 
 class Found(NamedTuple):
-    """What a page is made of.
+    """What a page is made of: tables, and of the run that computed them parameters and entry.
 
-    Attributes
-    ----------
-    rows : DataFrame
-        Tidy results, see :mod:`lib.study.results`; empty cells of columns of text are ``""``.
-    tables : dict of str to DataFrame
-        Other shapes, by name.
-    config : namespace
-        The parameters of the run that computed the tables.
-    entry : dict
-        What the manifest says of that run.
+    Empty cells of columns of text are ``""``; ``entry`` is what the manifest says of the run.
     """
 
     rows: pd.DataFrame
@@ -76,7 +65,7 @@ def run_experiment(experiment: Experiment[C], config: C) -> Found:
     start = time.perf_counter()
     computed = experiment.run(config, default_store())
     entry = computed.entry | {
-        "config": config.model_dump(mode="json", exclude=set(config.placement)),
+        "config": config.parameters,
         "config_hash": config.hash,
         "sources": module_hashes(experiment.__name__),
         # Of this run: units that an earlier one had stored cost nothing here.
@@ -100,10 +89,10 @@ def read_found(folder: Path, experiment: Experiment[Any], config: ExperimentConf
             f"parameter tables_from: {folder} holds no run of {config.experiment}; name a folder "
             "of results, such as results"
         )
-    known = {name: NEWER for name in type(config).model_fields if name not in config.placement}
     rows = results.read(folder, config.experiment)
     tables = results.read_tables(folder, config.experiment)
     # Tables that follow from others are made anew: an earlier run may have lacked them.
     if derive := getattr(experiment, "derive", None):
         tables |= derive(rows, tables)
+    known = dict.fromkeys(config.parameters, NEWER)
     return Found(rows, tables, SimpleNamespace(**{**known, **entry["config"]}), entry)

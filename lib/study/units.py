@@ -8,7 +8,10 @@ docstrings. So a killed run resumes, an edited docstring costs nothing and an ed
 what depends on it.
 """
 
+import ast
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
 import tempfile
@@ -16,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +32,9 @@ from tqdm import tqdm
 
 from lib.data.stored import Result as Result
 from lib.data.stored import Stored as Stored
-from lib.study.source import source_hash
+
+PACKAGE = "lib"
+DIGITS = 12  # of a file's hash where it stands in a manifest
 
 
 class DamagedUnit(UserWarning):
@@ -68,6 +74,73 @@ class Unit:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def source_files(module: str) -> dict[str, Path]:
+    """The files of this package that ``module`` consists of: itself and all it imports."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found else _source_file(name)
+        if path is None:
+            continue
+        found[name] = path
+        # A package's own imports are relative to itself, a module's to its package.
+        importer = f"{name}.__init__" if path.name == "__init__.py" else name
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), importer)
+                waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def _source_file(module: str) -> Path | None:
+    if module.split(".")[0] != PACKAGE:
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # a name imported from a module, not a module
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's syntax, without comments and docstrings."""
+    return _file_hash(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _file_hash(path: Path, modified: int) -> str:
+    # The modification time is the memo's key: a changed file is read again.
+    tree = ast.parse(path.read_text("utf-8"))
+    holds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def module_hashes(module: str) -> dict[str, str]:
+    """First digits of the hash of each file that a module consists of, by module name."""
+    files = sorted(source_files(module).items())
+    return {name: file_hash(path)[:DIGITS] for name, path in files}
+
+
+@cache
+def source_hash(module: str) -> str:
+    """One hash over all files that a module consists of.
+
+    A module outside the package (a user's own network) counts by its own file alone.
+    """
+    files = source_files(module)
+    if not files:
+        origin = importlib.import_module(module).__file__
+        files = {module: Path(origin)} if origin is not None else {}
+    lines = [f"{name} {file_hash(path)}\n" for name, path in sorted(files.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _checksum(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:
     digest = hashlib.sha256(meta.encode())
     for name in sorted(arrays):
@@ -79,13 +152,7 @@ def _checksum(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of finished units, safe to share between runs and processes.
-
-    Attributes
-    ----------
-    root : Path
-        Created when the first unit is written.
-    """
+    """A folder of finished units, safe to share between runs and processes."""
 
     root: Path
 
@@ -106,56 +173,36 @@ class Store:
                 raise ValueError("its checksum does not match")
             return Result(arrays, json.loads(header["meta"]))
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            warnings.warn(
-                f"stored unit {path.name} is damaged ({error}); it is computed again",
-                DamagedUnit,
-                stacklevel=2,
-            )
+            said = f"stored unit {path.name} is damaged ({error}); it is computed again"
+            warnings.warn(said, DamagedUnit, stacklevel=2)
             return None
 
     def put(self, key: str, result: Result) -> None:
-        """Write a result under a temporary name, then rename it.
-
-        Raises
-        ------
-        OSError
-            If the store cannot be written; units finished before stay.
-        """
+        """Write a result under a temporary name, then rename it; an OSError names the store."""
         meta = json.dumps(result.meta, sort_keys=True)
         # Not ascontiguousarray, which gives a scalar an axis.
         arrays = {name: np.asarray(values, order="C") for name, values in result.arrays.items()}
         header = {"meta": meta, "checksum": _checksum(arrays, meta)}
+        path, temporary = self.path(key), ""
         try:
-            self._write(self.path(key), arrays, header)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+            os.close(handle)
+            save_file(arrays, temporary, metadata=header)
+            os.replace(temporary, path)
         except (OSError, SafetensorError) as error:
             raise OSError(
                 f"cannot write to the unit store {self.root} ({error}); make room there, or name "
                 "another folder by SHIFT_STORE; units finished before stay"
             ) from error
-
-    @staticmethod
-    def _write(path: Path, arrays: Mapping[str, NDArray[Any]], header: Mapping[str, str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        try:
-            save_file(dict(arrays), temporary, metadata=dict(header))
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        finally:
+            if temporary:
+                Path(temporary).unlink(missing_ok=True)
 
 
 def missing_units(units: Sequence[Unit], store: Store) -> int:
     """How many of the units are not in the store yet."""
     return sum(not store.path(key).exists() for key in {unit.key for unit in units})
-
-
-def compute(unit: Unit, store: Store) -> Result:
-    """Run one unit and store its result."""
-    result = unit.function(unit.config, **unit.data)
-    store.put(unit.key, result)
-    return result
 
 
 def cores() -> int:
@@ -166,13 +213,8 @@ def cores() -> int:
 class Placement(NamedTuple):
     """Where units run; results do not depend on it.
 
-    Attributes
-    ----------
-    workers : int or None
-        Processes side by side, one thread each; all cores by default.
-    executor : {"local", "dask"}
-    scheduler : str or None
-        ``tcp://host:port`` of a running Dask scheduler.
+    ``workers`` are processes side by side, one thread each, by default one per core; ``executor``
+    is ``local`` or ``dask``, ``scheduler`` the ``tcp://host:port`` of a running Dask scheduler.
     """
 
     workers: int | None = None
@@ -237,15 +279,17 @@ def run_fits(
     return [Fit(*pair) for pair in zip(units, models, strict=True)], counts
 
 
-def _keyed(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
-    return key, compute(unit, store)
+def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
+    result = unit.function(unit.config, **unit.data)
+    store.put(key, result)
+    return key, result
 
 
 def _finish_locally(
     missing: Mapping[str, Unit], store: Store, where: Placement
 ) -> Iterator[tuple[str, Result]]:
     count = min(cores() if where.workers is None else where.workers, max(len(missing), 1))
-    jobs = (delayed(_keyed)(key, unit, store) for key, unit in missing.items())
+    jobs = (delayed(_compute)(key, unit, store) for key, unit in missing.items())
     parallel = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     yield from parallel(jobs)
 
@@ -260,7 +304,7 @@ def _finish_on_dask(
 
     with Client(where.scheduler, timeout=15) as client:
         futures = [
-            client.submit(_keyed, key, unit, store, pure=False) for key, unit in missing.items()
+            client.submit(_compute, key, unit, store, pure=False) for key, unit in missing.items()
         ]
         try:
             for future in as_completed(futures):

@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from lib.study.standalone import convert
+from lib.study.audit import convert
 
 pytestmark = pytest.mark.browser
 
@@ -241,19 +241,11 @@ def test_a_standalone_audit_reads_alone(
             browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
             browser.get(audit_page.as_uri())
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-            assert count(browser, "figure.chart") == count(browser, "figure.chart > svg") >= 5
-            assert count(browser, "script, img, .chart-live") == 0
+            assert count(browser, "figure.chart") == count(browser, "figure.chart > img") >= 5
+            assert count(browser, "script, .chart-live") == 0
             errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
             assert errors == []
             assert violations(browser) == []
-        colours = [
-            browser.execute_script(f"return getComputedStyle({element}).{style}")
-            for element, style in (
-                ("document.querySelector('figure.chart svg text')", "fill"),
-                ("document.documentElement", "color"),
-            )
-        ]
-        assert colours[0] == colours[1]  # letters of a drawing are those of the page
         assert not [url for url in requested(browser) if not url.startswith(("file:", "data:"))]
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

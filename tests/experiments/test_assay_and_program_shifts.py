@@ -5,8 +5,7 @@ import pytest
 
 from lib.experiments import assay_and_program_shifts as shifts
 from lib.study import results
-from lib.study.config import ParameterError
-from lib.study.found import Tables
+from lib.study.config import ParameterError, Tables
 from lib.study.units import Store
 
 REAL_SHIFTS = {

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lib.claims import main
-from lib.statistics.claims import Claim, ClaimPart, all_of, judge, read_claims
+from lib.statistics.claims import Claim, ClaimPart, all_of, detectable, judge, read_claims
+from lib.statistics.effects import decide
 from lib.study.results import verdict_files, write_verdicts
 
 EFFECTS = (
@@ -78,6 +80,8 @@ def test_a_row_becomes_a_verdict_with_all_its_columns(results: Path) -> None:
     row = judged.parts.iloc[0]
     assert (row["level"], row["secondary"], row["table"]) == (0.95, False, "sim/effects")
     assert row["row"] == "effect=ratio, shift=none, model=cnn"
+    # half-width .1: 1 + 1.429 · .1 and 1.25 + 1.429 · .1
+    assert (row["told"], row["supported"]) == ("> 1.14", "> 1.39")
     assert judged.not_judged.empty
 
 
@@ -271,7 +275,7 @@ def test_margin_on_the_wrong_side_of_no_effect_is_refused() -> None:
 def test_an_id_stands_once(tmp_path: Path) -> None:
     path = tmp_path / "claims.yaml"
     path.write_text("claims: [{id: C1, statement: a}, {id: C1, statement: b}]", "utf-8")
-    with pytest.raises(ValueError, match="holds claim C1 2 times"):
+    with pytest.raises(ValueError, match="holds claim C1 twice"):
         read_claims(path)
 
 
@@ -344,3 +348,35 @@ def test_margins_scale_about_null(
 ) -> None:
     given = ClaimPart(name="a", direction=direction, margin=margin, null=null)
     assert given.scaled(factor) == pytest.approx(expected)
+
+
+def ratio(**fields: object) -> ClaimPart:
+    base = {"name": "ratio", "direction": "greater", "margin": 1.25, "null": 1}
+    return ClaimPart.model_validate(base | fields)
+
+
+def test_natural_and_logarithmic_intervals() -> None:
+    # half-width .1: 1 + 1.429 · .1 and 1.25 + 1.429 · .1
+    assert detectable(ratio(), 1.5, 1.4, 1.6, 0.95) == ("> 1.14", "> 1.39")
+    # half-width ln 2 on the log scale: times 2 ** 1.429 = 2.693
+    assert detectable(ratio(), 2, 1, 4, 0.95) == ("> 2.69", "> 3.37")
+    less = ratio(direction="less", margin=0.5)
+    assert detectable(less, 1, 0.5, 2, 0.95) == ("< 0.371", "< 0.186")
+
+
+def test_equivalence_has_a_range() -> None:
+    within = ratio(direction="within", margin=[0.85, 0.95], null=0.9)
+    # half-width .02 of a 90 % interval: .9 ± 1.779 · .02
+    assert detectable(within, 0.9, 0.88, 0.92, 0.9) == ("–", "0.864 to 0.936")
+
+
+def test_the_smallest_effect_is_supported_in_four_of_five() -> None:
+    rng = np.random.default_rng(0)
+    half = 1.0
+    told = float(detectable(ratio(), 1.5, 1.5 - half, 1.5 + half, 0.95)[1].removeprefix("> "))
+    effects = told + half / 1.959964 * rng.standard_normal(4000)
+    supported = [
+        decide(effect - half, effect + half, 1.25, "greater", 1.0).verdict == "supported"
+        for effect in effects
+    ]
+    assert np.mean(supported) == pytest.approx(0.8, abs=0.025)  # 4 standard errors

@@ -1,21 +1,178 @@
-"""Effects over replicates: peers for the intervals, pairs and ratios worked by hand."""
+"""Effects over replicates, pooling, contrasts and verdicts: arithmetic, peers, coverage."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.stats import ttest_1samp
 
 from lib.statistics.effects import (
     CHANGES,
     Effect,
     against,
+    combine_splits,
+    decide,
     effect,
     over_replicates,
     over_splits,
+    paired_contrast,
+    ratio_of_means,
+    sign_flip_p,
 )
-from lib.statistics.intervals import combine_splits
 
+INF = float("inf")
 VALUES = np.array([1.0, 2.0, 4.0, 3.5])
+
+
+def test_combine_splits_by_hand():
+    # values 1, 2, 3: S^2 = 1; J = 3, n_test/n_train = 1/7; between = 1/3 + 1/7 = 10/21
+    pooled = combine_splits([1, 2, 3], [0.1, 0.2, 0.3], n_test=100, n_train=700)
+    between = 10 / 21
+    assert pooled.value == pytest.approx(2)
+    assert pooled.variance_within == pytest.approx(0.2)
+    assert pooled.variance_between == pytest.approx(between)
+    df = 2 * ((0.2 + between) / between) ** 2
+    assert pooled.df == pytest.approx(df)
+    half = stats.t.ppf(0.975, df) * (0.2 + between) ** 0.5
+    assert (pooled.lower, pooled.upper) == pytest.approx((2 - half, 2 + half))
+
+
+def test_combine_splits_limits():
+    one = combine_splits([0.5], [0.04], 1, 7)  # the bootstrap alone: normal, s.e. .2
+    assert (one.lower, one.upper) == pytest.approx((0.5 - 1.959964 * 0.2, 0.5 + 1.959964 * 0.2))
+    assert one.df == INF
+    no_bootstrap = combine_splits([1, 2, 3], [0, 0, 0], 1, 7)
+    assert no_bootstrap.df == pytest.approx(2)
+    narrower = combine_splits([1, 2, 3], [0.1] * 3, 1, 7, level=0.9)
+    assert narrower.upper < combine_splits([1, 2, 3], [0.1] * 3, 1, 7).upper
+
+
+def test_combine_splits_bad_input():
+    with pytest.raises(ValueError, match="values is empty"):
+        combine_splits([], [], 1, 7)
+    with pytest.raises(ValueError, match="within_variances has 1 rows"):
+        combine_splits([1, 2], [1], 1, 7)
+    with pytest.raises(ValueError, match=r"within_variances holds -1.0"):
+        combine_splits([1], [-1], 1, 7)
+    with pytest.raises(ValueError, match="n_train 0"):
+        combine_splits([1], [1], 1, 0)
+
+
+@pytest.mark.slow
+def test_shifted_test_set_shared_by_all_splits_needs_the_bootstrap_part():
+    # metric = mean over one fixed test sample (variance 1/100) + a training effect per split
+    rng = np.random.default_rng(0)
+    with_part = without = 0
+    for _ in range(2000):
+        sample = rng.normal(scale=0.1)
+        values = sample + rng.normal(scale=0.05, size=5)
+        full = combine_splits(values, [0.01] * 5, 1, 7)
+        bare = combine_splits(values, [0.0] * 5, 1, 7)
+        with_part += full.lower <= 0 <= full.upper
+        without += bare.lower <= 0 <= bare.upper
+    assert 0.94 <= with_part / 2000 <= 0.985  # s.e. .005; the correction runs slightly wide
+    assert without / 2000 < 0.75
+
+
+def test_paired_contrast_by_hand():
+    contrast = paired_contrast([1.0, 2.0, 3.0, 6.0])
+    # mean 3, sample variance (4 + 1 + 0 + 9) / 3
+    half = stats.t.ppf(0.975, 3) * (14 / 3 / 4) ** 0.5
+    assert contrast.value == 3
+    assert (contrast.lower, contrast.upper) == pytest.approx((3 - half, 3 + half))
+    assert contrast.df == 3
+    assert contrast.p == pytest.approx(2 / 16)
+
+
+def test_sign_flips_against_enumeration():
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 5, 9):
+        values = np.round(rng.normal(0.4, 1, size=n), 1)
+        sums = [abs(np.dot(s, values)) for s in itertools.product([-1, 1], repeat=n)]
+        expected = np.mean(np.array(sums) >= abs(values.sum()) - 1e-9)
+        assert sign_flip_p(values) == pytest.approx(expected)
+    assert sign_flip_p([1, 2, 3, 4, 5]) == 0.0625
+    assert sign_flip_p([0.0, 0.0]) == 1
+
+
+def test_sign_flips_by_drawing():
+    values = np.full(21, 1.0)
+    with pytest.raises(ValueError, match="rng is needed"):
+        sign_flip_p(values)
+    p = sign_flip_p(values, np.random.default_rng(0), draws=5000)
+    assert p == pytest.approx(1 / 5001)
+    rng = np.random.default_rng(2)
+    twenty, more = rng.normal(0.3, 1, 20), None
+    more = np.append(twenty, 1e-9)  # one further pair that changes nothing
+    drawn = sign_flip_p(more, rng)
+    assert drawn == pytest.approx(sign_flip_p(twenty), abs=0.006)
+
+
+def test_one_pair_decides_nothing():
+    contrast = paired_contrast([3.0])
+    assert (contrast.lower, contrast.upper, contrast.p) == (-INF, INF, 1.0)
+    assert decide(contrast.lower, contrast.upper, 0.1, "greater").verdict == "undecided"
+    with pytest.raises(ValueError, match="differences is empty"):
+        paired_contrast([])
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "margin", "direction", "null", "expected"),
+    [
+        (0.2, 0.4, 0.15, "greater", 0, ("supported", "")),
+        (0.1, 0.4, 0.15, "greater", 0, ("undecided", "")),
+        (0.15, 0.4, 0.15, "greater", 0, ("undecided", "")),  # touches the margin
+        (0.05, 0.1, 0.15, "greater", 0, ("contradicted", "present but below margin")),
+        (-0.05, 0.1, 0.15, "greater", 0, ("contradicted", "absent")),
+        (0.0, 0.1, 0.15, "greater", 0, ("contradicted", "absent")),
+        (-0.5, -0.1, 0.15, "greater", 0, ("contradicted", "absent")),  # passes 0
+        (0.1, 0.15, 0.15, "greater", 0, ("undecided", "")),
+        (0.7, 0.8, 0.85, "less", 1, ("supported", "")),
+        (0.8, 0.9, 0.85, "less", 1, ("undecided", "")),
+        (0.9, 0.95, 0.85, "less", 1, ("contradicted", "present but below margin")),
+        (0.9, 1.05, 0.85, "less", 1, ("contradicted", "absent")),
+        (-0.4, -0.2, -0.15, "less", 0, ("supported", "")),
+        (-0.03, 0.04, 0.05, "within", 0, ("supported", "")),
+        (-0.03, 0.05, 0.05, "within", 0, ("undecided", "")),
+        (0.06, 0.09, 0.05, "within", 0, ("contradicted", "outside margin")),
+        (0.9, 1.2, (0.8, 1.25), "within", 1, ("supported", "")),
+        (0.5, 0.79, (0.8, 1.25), "within", 1, ("contradicted", "outside margin")),
+        (0.95, 1.09, (-INF, 1.10), "within", 1, ("supported", "")),
+        (-INF, INF, (0.8, 1.25), "within", 1, ("undecided", "")),
+    ],
+)
+def test_verdicts(lower, upper, margin, direction, null, expected):
+    assert decide(lower, upper, margin, direction, null) == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((np.nan, 1, 0.1, "greater"), "neither NaN"),
+        ((2, 1, 0.1, "greater"), "lower <= upper"),
+        ((0, 1, 0.1, "more"), "direction is 'more'"),
+        ((0, 1, -0.1, "greater"), "other side of null"),
+        ((0, 1, (0, 1), "greater"), "with one number"),
+        ((0, 1, (0.5, 1), "within"), "does not hold null"),
+    ],
+)
+def test_verdict_bad_input(args, message):
+    with pytest.raises(ValueError, match=message):
+        decide(*args)
+
+
+def test_fieller_ends_are_where_the_t_test_turns():
+    rng = np.random.default_rng(6)
+    lower = 2 + 0.3 * rng.normal(size=10)
+    upper = 0.6 * lower + 0.2 * rng.normal(size=10) - 1
+    value, low, high = ratio_of_means(upper, lower, 0.9)
+    assert low < value < high
+    for end in (low, high):
+        assert ttest_1samp(upper - end * lower, 0).pvalue == pytest.approx(0.1)
+    # where the denominator may be 0 nothing is said
+    assert ratio_of_means([1, 2, 3], [-1, 0, 2])[1:] == (-np.inf, np.inf)
 
 
 def rows(values, metric="rmse", **keys):

@@ -1,5 +1,6 @@
 """The audit's command, and ``make audit`` as a user types it."""
 
+import base64
 import os
 import re
 import shutil
@@ -8,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib.audit import main
+from lib.page.charts import Table, lines
 from lib.study import audit as command
-from lib.study.audit import main, slug
+from lib.study.audit import convert, slug, standalone
 from lib.study.report import NotebookError
 
 HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
@@ -84,6 +88,45 @@ def test_tables_that_only_an_earlier_audit_wrote_go_and_an_error_keeps_all(
     assert page.exists() and (out / "results" / "audit_your_own" / "second.csv").exists()
 
 
+QUOTED = 'He said "x" & <b>y</b>'
+
+
+def figure(name: str, part: str, caption: str = "A caption.") -> str:
+    data = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "part": [part] * 2})
+    said = {"colour": "part", "x_title": "x", "y_title": "y", "caption": caption}
+    return lines(name, data, "x y part", "x", "y", **said)._repr_html_()
+
+
+def links(page: str) -> list[str]:
+    return [part.split('"')[0] for part in page.split('href="')[1:]]
+
+
+def test_charts_are_drawings_and_nothing_is_asked_of_others() -> None:
+    shown = Table(pd.DataFrame({"name": [EVIL]}), "A table.")._repr_html_()
+    page = standalone(figure("a", EVIL, QUOTED) + figure("b", "x") + shown, QUOTED)
+    assert "<script" not in page and "vegaEmbed" not in page and "chart-live" not in page
+    assert page.count('src="data:image/svg+xml;base64,') == page.count("<img") == 2
+    assert "&lt;script&gt;" in page  # shown as text
+    assert "<title>He said &quot;x&quot; &amp; &lt;b&gt;y&lt;/b&gt;</title>" in page
+    assert all(link.startswith(("data:text/csv", "#")) for link in links(page))
+
+
+def test_an_executed_notebook_becomes_one_page_without_code(tmp_path: Path) -> None:
+    html = {"text/html": figure("a", EVIL, QUOTED)}
+    outputs = [nbformat.v4.new_output("display_data", html)]
+    cells = [
+        nbformat.v4.new_markdown_cell("# A title"),
+        nbformat.v4.new_code_cell("secret = 1", outputs=outputs, execution_count=1),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    page = convert(tmp_path / "a.ipynb", "mine")
+    assert "secret" not in page and "A title" in page
+    assert page.count("<img") == 1 and "<script" not in page
+    (link,) = [link for link in links(page) if link.startswith("data:")]
+    data = base64.b64decode(link.removeprefix("data:text/csv;base64,")).decode()
+    assert data.splitlines() == ["x,y,part", f"0,0,{EVIL}", f"1,1,{EVIL}"]
+
+
 @pytest.fixture
 def folder(root: Path, tmp_path: Path) -> Iterator[Path]:
     """An empty folder for tables; what their audits wrote into the checkout goes after the test."""
@@ -131,7 +174,7 @@ def test_a_table_of_any_name_becomes_a_page(root: Path, folder: Path) -> None:
         "<title>Audit of =1+1 pytest a&#x27;b &quot;c&quot; $(touch x) $HOME `id` &lt;b&gt;" in page
     )
     assert "<script" not in page and "&lt;script&gt;" in page and "<b>" not in page
-    assert "<img" not in page and page.count("<svg") == page.count("</svg>") >= 5
+    assert page.count("<img") == page.count('src="data:image/svg+xml') >= 5
     assert str(root) not in page
     assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", page)
     tables = list((out / "results").rglob("*.csv"))

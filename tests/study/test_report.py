@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lib.report import main
 from lib.study import report, results
 
 CONTENTS = {
@@ -254,7 +255,7 @@ def test_command_line_explains_a_wrong_name(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(small)
-    assert report.main(["quick", "03_tree"]) == 1
+    assert main(["quick", "03_tree"]) == 1
     assert "no notebook 03_tree" in capsys.readouterr().err
 
 
