@@ -24,7 +24,7 @@ IMPORT_NAMES = {  # import name -> distribution, where they differ
     "jupyter_server_mathjax": "jupyter-server-mathjax",
 }
 # Parts of jupyter-book and ipykernel.
-COME_ALONG = {"nbformat", "nbclient", "packaging", "sphinx", "docutils", "IPython"}
+COME_ALONG = {"nbformat", "nbclient", "nbconvert", "packaging", "sphinx", "docutils", "IPython"}
 
 
 @pytest.fixture(scope="module")
