@@ -24,7 +24,7 @@ import training
 from record import alone, exponent, highest_mib, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
-from lib.data.relatives import leak_groups
+from lib.data.leakage import leak_groups
 from lib.metrics.audit import all_metrics
 from lib.models import build
 from lib.simulator import draw_world, simulate

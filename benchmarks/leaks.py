@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from record import exponent, medians, peak_mib, record, row
 
-from lib.data.relatives import leak_groups
+from lib.data.leakage import leak_groups
 from lib.sequences import decode, reverse_complement
 
 K = 20

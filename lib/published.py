@@ -21,7 +21,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lib.data import fasta
+from lib.data.reading import read_fasta
 from lib.sequences import Codes
 from lib.training.fitted import EnsemblePrediction, FittedModel, combine, predict
 
@@ -81,10 +81,10 @@ class Ensemble:
         Raises
         ------
         ValueError
-            As :func:`lib.data.fasta.read` says, naming the record.
+            As :func:`lib.data.reading.read_fasta` says, naming the record.
         """
         try:
-            ids, codes = fasta.read(path, self.length)
+            ids, codes = read_fasta(path, self.length)
         except ValueError as error:
             raise ValueError(f"{error} ({self.name} takes {self.about['input']})") from None
         return pd.DataFrame({"id": ids} | self.predict(codes, device)._asdict())

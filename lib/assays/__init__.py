@@ -5,44 +5,40 @@ read from verified files (:mod:`lib.assays.sources`). A table of one's own goes 
 :func:`lib.data.table.load_table`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from lib.assays import genotypes, lentimpra, plant, retina, sources, wtc11
+from lib.assays import genotypes, retina, sources, tables
 from lib.assays.sources import DataUnavailable, HashMismatch
 from lib.data.dataset import SequenceDataset
 
-__all__ = ["DataUnavailable", "HashMismatch", "available", "data_hashes", "load", "names"]
+__all__ = ["DataUnavailable", "HashMismatch", "available", "load", "names"]
 
 
 class _Assay(NamedTuple):
+    """How to load an assay, and its files: pins of a data set whose path holds a text."""
+
     load: Callable[..., SequenceDataset]
     dataset: str
-    paths: tuple[str, ...]
+    holds: str = ""
 
 
-_ASSAYS = (
-    {"wtc11": _Assay(wtc11.load, "wtc11", wtc11.PATHS)}
-    | {
-        f"plant_{tissue}": _Assay(partial(plant.load, tissue), "plant", plant.paths(tissue))
-        for tissue in plant.TISSUES
-    }
-    | {
+_ASSAYS: Mapping[str, _Assay] = {
+    "wtc11": _Assay(tables.load_wtc11, "wtc11"),
+    **{
+        f"plant_{tissue}": _Assay(partial(tables.load_plant, tissue), "plant", f"test_{tissue}")
+        for tissue in tables.TISSUES
+    },
+    **{
         f"lentimpra_{cell}": _Assay(
-            partial(lentimpra.load, cell), "lentimpra", (lentimpra.averaged_path(cell),)
+            partial(tables.load_lentimpra, cell), "lentimpra", f"{cell}_averaged"
         )
-        for cell in lentimpra.CELLS
-    }
-    | {
-        "retina_libraries": _Assay(retina.load, "retina", retina.paths()),
-        "retina_genotypes": _Assay(
-            genotypes.load_dataset,
-            "retina",
-            (genotypes.MEASUREMENTS_PATH, genotypes.ELEMENTS_PATH),
-        ),
-    }
-)
+        for cell in tables.CELLS
+    },
+    "retina_libraries": _Assay(retina.load, "retina"),
+    "retina_genotypes": _Assay(genotypes.load_dataset, "retina"),
+}
 
 
 def names() -> tuple[str, ...]:
@@ -84,7 +80,7 @@ def load(name: str, **options: Any) -> SequenceDataset:
 
 
 def available(name: str) -> bool:
-    """Whether all files of an assay, as loaded by default, can be had; downloads them if need be.
+    """Whether all files of an assay can be had; downloads them if need be.
 
     Raises
     ------
@@ -92,10 +88,11 @@ def available(name: str) -> bool:
         A damaged file is an error, not an absence.
     """
     assay = _assay(name)
-    return sources.available(assay.dataset, assay.paths)
-
-
-def data_hashes(name: str) -> dict[str, str]:
-    """Path and hash of every file behind an assay, for a run's manifest."""
-    assay = _assay(name)
-    return sources.data_hashes(assay.dataset, assay.paths)
+    own = [pin for pin in sources.all_pins() if pin.dataset == assay.dataset]
+    try:
+        for pin in own:
+            if assay.holds in pin.path:
+                sources.fetch(pin.dataset, pin.path)
+    except DataUnavailable:
+        return False
+    return True

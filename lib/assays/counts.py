@@ -1,7 +1,7 @@
 """Barcode counts of an MPRA to activities: filter, normalise, average; thin to lower depth.
 
 In: one table ``barcode, label, count`` for the plasmid (DNA) and one per RNA replicate. Out: one
-row per element with log2 activity over a reference, replicate s.d., depth and number of barcodes.
+row per element with log2 activity over a reference, replicate s.d. and number of barcodes.
 
 The steps are those of Friedman et al. 2025 (Cell Systems, PMID 39778579): drop barcodes with few
 plasmid counts or an RNA count that varies too much between replicates, add 1 to RNA counts, divide
@@ -10,12 +10,11 @@ divide by the reference's mean in that replicate, average the replicates.
 
 Bad input: a file without rows or columns, a count that is negative, fractional or no number, a
 barcode twice in a file or under two labels, a sample without a single count, fewer than two
-replicates, and no usable reference are refused. A barcode absent from a sample counts as 0 there
-and is counted.
+replicates, and no usable reference are refused. A barcode absent from a sample counts as 0 there.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
-from lib.data.reading import read_table
-from lib.data.table import numbers
+from lib.arrays import BoolArray, FloatArray, IntArray
+from lib.data.reading import numbers, read_table
 
 COLUMNS = ("barcode", "label", "count")
 _CV_OFFSET = 0.01  # counts; the authors' guard against 0 / 0
@@ -55,26 +53,16 @@ class Thresholds:
     min_basal_median: float = 0.05
 
 
-@dataclass(frozen=True, eq=False)
-class BarcodeCounts:
-    """Counts of m barcodes in one plasmid sample and r RNA replicates.
-
-    Attributes
-    ----------
-    label : (m,) array of str
-        Element that the barcode tags.
-    dna : (m,) int64 array
-    rna : (m, r) int64 array
-    replicates : tuple of str, length r
-    repairs : dict of str to int
-        What was read by rule, and how often.
-    """
+class BarcodeCounts(NamedTuple):
+    """Counts of m barcodes, each tagging an element: DNA (m,), RNA of r replicates (m, r)."""
 
     label: NDArray[np.object_]
-    dna: NDArray[np.int64]
-    rna: NDArray[np.int64]
-    replicates: tuple[str, ...]
-    repairs: dict[str, int] = field(default_factory=dict)
+    dna: IntArray
+    rna: IntArray
+
+    def take(self, rows: BoolArray) -> "BarcodeCounts":
+        """Some of the barcodes."""
+        return BarcodeCounts(self.label[rows], self.dna[rows], self.rna[rows])
 
 
 class ElementActivities(NamedTuple):
@@ -84,9 +72,7 @@ class ElementActivities(NamedTuple):
     ----------
     frame : DataFrame with one row per element
         ``label``; ``activity`` (log2 over the reference); ``noise_std`` (of ``activity``, from the
-        replicates); ``replicate_cv`` (between replicates, linear scale); ``barcode_cv`` (between
-        barcodes, NaN for one); ``n_barcodes``; ``dna_count`` and ``rna_count`` (summed over kept
-        barcodes).
+        replicates); ``barcode_cv`` (between barcodes, linear scale, NaN for one); ``n_barcodes``.
     reference : str
         ``basal``, or ``fallback`` where the basal promoter was measured too low.
     dropped : dict of str to int
@@ -99,12 +85,8 @@ class ElementActivities(NamedTuple):
 
 
 def _read_sample(path: Path) -> pd.DataFrame:
-    frame, _ = read_table(path, COLUMNS, separator="\t")
-    count = numbers(frame["count"], "count")
-    bad = (count < 0) | (count != np.floor(count))
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(f"{path} row {row}: count {count[row]:g} is not a whole number from 0 on")
+    frame = read_table(path, COLUMNS)
+    count = numbers(frame["count"], "count", "whole number from 0 on", str(path))
     if count.sum() == 0:
         raise ValueError(f"{path} holds no counts but 0; is it the right sample?")
     twice = frame["barcode"].duplicated().to_numpy()
@@ -114,92 +96,48 @@ def _read_sample(path: Path) -> pd.DataFrame:
     return frame[["barcode", "label"]].assign(count=count.astype(np.int64))
 
 
-def read_counts(dna: Path, rna: Mapping[str, Path]) -> BarcodeCounts:
-    """Read one library's count files.
+def read_counts(dna: Path, rna: Sequence[Path]) -> BarcodeCounts:
+    """Read one library's count files: the plasmid's, and those of at least two RNA replicates.
 
-    Parameters
-    ----------
-    dna : Path
-        Plasmid sample.
-    rna : mapping of replicate name to Path
-        At least two.
-
-    Returns
-    -------
-    BarcodeCounts
-        Barcodes in the plasmid file's order, then those seen in RNA only.
-
-    Raises
-    ------
-    ValueError
-        As the module's head says.
+    Barcodes stand in the plasmid file's order, then those seen in RNA only. Raises ``ValueError``
+    as the module's head says.
     """
     if len(rna) < 2:
         raise ValueError(
             f"{len(rna)} RNA replicates given; the spread between replicates needs at least 2"
         )
-    samples = [_read_sample(path) for path in (dna, *rna.values())]
+    samples = [_read_sample(path) for path in (dna, *rna)]
     names = pd.concat([sample[["barcode", "label"]] for sample in samples]).drop_duplicates()
     clash = names["barcode"].duplicated().to_numpy()
     if clash.any():
-        barcode = names["barcode"].to_numpy()[np.argmax(clash)]
+        barcode = names["barcode"].iloc[int(np.argmax(clash))]
         labels = names.loc[names["barcode"] == barcode, "label"].tolist()
         raise ValueError(
             f"barcode {barcode!r} is mapped to two labels: {labels[0]!r}, {labels[1]!r}"
         )
     index = pd.Index(names["barcode"])
     counts = np.zeros((len(index), len(samples)), np.int64)
-    absent = 0
     for column, sample in enumerate(samples):
         counts[index.get_indexer(pd.Index(sample["barcode"])), column] = sample["count"]
-        absent += len(index) - len(sample)
-    return BarcodeCounts(
-        label=names["label"].to_numpy(object),
-        dna=counts[:, 0],
-        rna=counts[:, 1:],
-        replicates=tuple(rna),
-        repairs={"barcodes absent from a sample read as 0": absent} if absent else {},
-    )
+    return BarcodeCounts(names["label"].to_numpy(object), counts[:, 0], counts[:, 1:])
 
 
 def thin(
     counts: BarcodeCounts, dna_fraction: float, rna_fraction: float, rng: np.random.Generator
 ) -> BarcodeCounts:
-    """Keep each read with a fixed probability: the library as if sequenced less deeply.
-
-    Parameters
-    ----------
-    counts : BarcodeCounts
-    dna_fraction, rna_fraction : float
-        Probabilities in (0, 1]; 1 changes nothing.
-    rng : numpy Generator
-
-    Returns
-    -------
-    BarcodeCounts
-
-    Raises
-    ------
-    ValueError
-        If a fraction is outside (0, 1].
+    """Keep each read with a fixed probability in (0, 1]: as if sequenced less deeply.
 
     Examples
     --------
-    >>> label = np.array(["a"], object)
-    >>> whole = BarcodeCounts(label, np.array([9]), np.array([[4, 5]]), ("x", "y"))
+    >>> whole = BarcodeCounts(np.array(["a"], object), np.array([9]), np.array([[4, 5]]))
     >>> thin(whole, 1.0, 1.0, np.random.default_rng(0)).rna.tolist()
     [[4, 5]]
     """
     for name, fraction in (("dna_fraction", dna_fraction), ("rna_fraction", rna_fraction)):
         if not 0 < fraction <= 1:
             raise ValueError(f"{name} is {fraction}; it must be above 0 and at most 1")
-    return BarcodeCounts(
-        counts.label,
-        rng.binomial(counts.dna, dna_fraction),
-        rng.binomial(counts.rna, rna_fraction),
-        counts.replicates,
-        counts.repairs,
-    )
+    dna = rng.binomial(counts.dna, dna_fraction)
+    return counts._replace(dna=dna, rna=rng.binomial(counts.rna, rna_fraction))
 
 
 def _reference(
@@ -207,24 +145,18 @@ def _reference(
 ) -> tuple[FloatArray, str]:
     """Mean RNA/DNA of the reference in each replicate, and which reference it is."""
     basal = np.array([str(name).startswith(thresholds.basal_key) for name in label], bool)
-    if basal.any():
-        if (np.median(ratio[basal], axis=0) >= thresholds.min_basal_median).all():
-            return ratio[basal].mean(axis=0), "basal"
-    elif not fallback:
-        raise ValueError(f"no kept barcode is labelled {thresholds.basal_key!r}: no reference")
+    if basal.any() and (np.median(ratio[basal], axis=0) >= thresholds.min_basal_median).all():
+        return ratio[basal].mean(axis=0), "basal"
     instead = np.isin(label, list(fallback))
     if not instead.any():
         raise ValueError(
-            f"the reference {thresholds.basal_key!r} has no barcode above the thresholds, or a "
-            f"median RNA/DNA below {thresholds.min_basal_median}, and no fall-back label is "
-            "measured"
+            f"no reference: no kept barcode is labelled {thresholds.basal_key!r}, or their median "
+            f"RNA/DNA is below {thresholds.min_basal_median}; and no fall-back label is measured"
         )
     return ratio[instead].mean(axis=0), "fallback"
 
 
-def passing(
-    counts: BarcodeCounts, thresholds: Thresholds
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def passing(counts: BarcodeCounts, thresholds: Thresholds) -> tuple[BoolArray, BoolArray]:
     """Barcodes with enough DNA, and those of them with steady RNA too; (m,) each."""
     enough = counts.dna >= max(thresholds.min_dna_counts, 1)
     centre = counts.rna.mean(axis=1) + _CV_OFFSET
@@ -257,7 +189,7 @@ def activities(
     enough, kept = passing(counts, thresholds)
     if not kept.any():
         raise ValueError(f"no barcode of {len(kept)} passes {thresholds}")
-    dna, rna, label = counts.dna[kept], counts.rna[kept], counts.label[kept]
+    label, dna, rna = counts.take(kept)
     dna_share = dna / counts.dna[enough].sum()
     rna_share = (rna + 1) / (rna + 1).sum(axis=0)
     ratio = rna_share / dna_share[:, None]
@@ -265,9 +197,7 @@ def activities(
     ratio = ratio / level
     code, names = pd.factorize(label)
     n = np.bincount(code)
-    per_replicate = np.stack(
-        [np.bincount(code, ratio[:, column]) / n for column in range(ratio.shape[1])], axis=1
-    )
+    per_replicate = np.stack([np.bincount(code, column) / n for column in ratio.T], axis=1)
     mean = per_replicate.mean(axis=1)
     replicate_cv = per_replicate.std(axis=1, ddof=1) / mean
     by_barcode = ratio.mean(axis=1)
@@ -279,11 +209,8 @@ def activities(
             "activity": np.log2(mean),
             # Lognormal s.d. of a mean of r replicates, in log2.
             "noise_std": np.sqrt(np.log1p(replicate_cv**2 / ratio.shape[1])) / np.log(2),
-            "replicate_cv": replicate_cv,
             "barcode_cv": np.sqrt(variance) / mean,
             "n_barcodes": n,
-            "dna_count": np.bincount(code, dna).astype(np.int64),
-            "rna_count": np.bincount(code, rna.sum(axis=1)).astype(np.int64),
         }
     )
     dropped = {

@@ -1,14 +1,16 @@
-"""The one container for simulated and real assays.
+"""The one container for simulated and real assays, and what a unit of work returns.
 
 In: codes ``(n, L)``, a measured activity per row and what is known of its noise and relatives.
 Out: :class:`SequenceDataset`, which splits, fits and evaluations take. Rows never change order; a
-part is an index array into them.
+part is an index array into them. :class:`Result` and :class:`Stored` stand here since a fit's unit
+needs these two and nothing else of :mod:`lib.study`: its key depends on source that fits alone.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -78,11 +80,10 @@ class SequenceDataset:
     def __post_init__(self) -> None:
         validate_codes(self.codes)
         n = len(self.codes)
-        optional = {"noise_std": self.noise_std, "weight": self.weight, "features": self.features}
-        columns = {"activity": self.activity, "group": self.group} | {
-            name: values for name, values in optional.items() if values is not None
-        }
-        for name, values in columns.items():
+        for name in ("activity", "group", "noise_std", "weight", "features"):
+            values = getattr(self, name)
+            if values is None:
+                continue
             if len(values) != n:
                 raise ValueError(f"{name} has {len(values)} rows, codes has {n}")
             if not np.isfinite(values).all():
@@ -115,19 +116,57 @@ class SequenceDataset:
     def take(self, index: IndexArray) -> "SequenceDataset":
         """The rows ``index``, in that order, as a dataset of its own."""
 
-        def rows(values):  # type: ignore[no-untyped-def]
+        def rows(values: Any) -> Any:
             return None if values is None else values[index]
 
+        arrays = ("codes", "activity", "group", "noise_std", "weight", "features")
+        metadata = self.metadata
+        if len(metadata.columns):
+            metadata = metadata.iloc[index].reset_index(drop=True)
         return replace(
             self,
-            codes=self.codes[index],
-            activity=self.activity[index],
-            group=self.group[index],
-            noise_std=rows(self.noise_std),
-            weight=rows(self.weight),
-            features=rows(self.features),
-            metadata=self.metadata.iloc[index].reset_index(drop=True)
-            if len(self.metadata.columns)
-            else self.metadata,
-            truth=None if self.truth is None else Truth(*(rows(v) for v in self.truth)),
+            metadata=metadata,
+            truth=None if self.truth is None else Truth(*map(rows, self.truth)),
+            **{name: rows(getattr(self, name)) for name in arrays},
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a unit returns: named arrays and a JSON-able description."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_tables(cls, tables: Mapping[str, pd.DataFrame]) -> Self:
+        """Tables as arrays by column; a column of texts as codes, its texts in the description."""
+        arrays: dict[str, NDArray[Any]] = {}
+        columns: dict[str, list[tuple[str, list[str] | None]]] = {}
+        for name, table in tables.items():
+            columns[name] = []
+            for column, values in table.items():
+                cells, texts = np.asarray(values), None
+                if not pd.api.types.is_numeric_dtype(values):
+                    cells, found = pd.factorize(values)
+                    texts = list(found)
+                arrays[f"{name}/{column}"] = cells
+                columns[name].append((str(column), texts))
+        return cls(arrays, {"tables": columns})
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table as :meth:`of_tables` took it; rows are numbered."""
+        columns = {}
+        for column, texts in self.meta["tables"][name]:
+            values = self.arrays[f"{name}/{column}"]
+            # One more place, which the code -1 of a missing text reads.
+            columns[column] = values if texts is None else np.array([*texts, None])[values]
+        return pd.DataFrame(columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A finished unit's result as data of the next: its key is its fingerprint."""
+
+    result: Result
+    fingerprint: str

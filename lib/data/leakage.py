@@ -1,27 +1,185 @@
-"""Leak report: how much of each part a model could have seen in training.
+"""Relatives, and what a model could have seen of them in training.
 
-In: codes, leak groups and a :class:`lib.data.splits.Split`. Out: a tidy table, one row per part and
-measure. Nothing per element leaves this module.
+In: codes ``(n, L)``, where known units of descent, and a :class:`lib.data.splits.Split`. Out: leak
+groups ``(n,)``, which must stay on one side of a split, and a report of what each part shares with
+the training part: a tidy table, nothing per element.
 """
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.relatives import sequence_ids
 from lib.data.splits import Split
-from lib.sequences import Codes, kmer_codes
+from lib.sequences import Codes, canonical, kmer_codes, reverse_complement
 
-SIMILARITY_K = 12
+DUST_THRESHOLD = 2.0  # of Morgulis et al. 2006; repeats of period 1 to 3 score above it
+MAX_PARENTS = 20  # a k-mer seen in more parents links nothing
+SIMILARITY_K = 12  # nt of the words of which a share is counted
+CHUNK = 1000  # queries compared at once; bounds memory
+
+Words = NDArray[np.uint64]
 
 
-def _incidence(codes: Codes, k: int, words: NDArray[np.uint64]) -> csr_array:
-    """Rows against the sorted ``words``: True where the row holds the word."""
+def dust_score(kmers: Words, k: int) -> FloatArray:
+    """DUST complexity score of packed k-mers; high means repetitive.
+
+    The number of equal pairs of triplets over the number of triplets less one, (m,), of k-mers as
+    packed by :func:`lib.sequences.kmer_codes`, ``k`` at least 4 (Morgulis et al. 2006, J. Comput.
+    Biol. 13:1028, symmetric DUST).
+    """
+    shifts = np.arange(k - 2, dtype=np.uint64) * np.uint64(2)
+    triplets = ((kmers[:, None] >> shifts) & np.uint64(63)).astype(np.uint8)
+    pairs = np.zeros(len(kmers))
+    for lag in range(1, k - 2):
+        pairs += (triplets[:, lag:] == triplets[:, :-lag]).sum(axis=1)
+    return pairs / (k - 3)
+
+
+def sequence_ids(codes: Codes) -> IndexArray:
+    """One id per distinct sequence, a sequence and its reverse complement being the same.
+
+    Examples
+    --------
+    >>> from lib.sequences import encode
+    >>> sequence_ids(encode(["AAC", "GTT", "CCC"])).tolist()
+    [0, 0, 1]
+    """
+    rows = np.ascontiguousarray(canonical(codes))
+    as_bytes = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+    return np.unique(as_bytes, return_inverse=True)[1].astype(np.int64)
+
+
+def _compact(labels: ArrayLike) -> IndexArray:
+    return np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int64).ravel()
+
+
+def _sorted_pairs(words: Words, owner: IndexArray, word_bits: int) -> tuple[Words, IndexArray]:
+    """Pairs in the order of the word, then of its owner."""
+    bits = int(owner.max(initial=1)).bit_length()
+    if word_bits + bits > 64:
+        order = np.lexsort((owner, words))
+        return words[order], owner[order]
+    # One sort of 64-bit integers is several times faster than an indirect one.
+    packed = (words << np.uint64(bits)) | owner.astype(np.uint64)
+    packed.sort()
+    mask = np.uint64((1 << bits) - 1)
+    return packed >> np.uint64(bits), (packed & mask).astype(np.int64)
+
+
+def leak_groups(codes: Codes, k: int = 20, parents: ArrayLike | None = None) -> IndexArray:
+    """Group rows that are relatives: those linked by a chain of shared k-mers on either strand.
+
+    Repetitive k-mers (DUST score above 2) and k-mers found in more than 20 parents do not link:
+    they are common by composition, not by descent.
+
+    Parameters
+    ----------
+    codes : (n, L) uint8 array
+    k : int
+        Length of the shared word, 4 to 31.
+    parents : (n,) array, optional
+        Known unit of descent (element, origin); rows of one parent are always relatives. By
+        default a parent is a distinct sequence, up to reverse complement.
+
+    Returns
+    -------
+    (n,) int64 array
+        Group labels from 0 on.
+
+    Raises
+    ------
+    ValueError
+        If ``k`` is out of range or ``parents`` has another length than ``codes``.
+
+    Examples
+    --------
+    >>> from lib.sequences import encode
+    >>> groups = leak_groups(encode(["ACGTTG", "TTGCCC", "CAACGT"]), k=5)
+    >>> bool(groups[0] == groups[2]), bool(groups[0] == groups[1])
+    (True, False)
+    """
+    if k < 4:
+        raise ValueError(f"k is {k}; leak groups need words of at least 4 nt")
+    n = len(codes)
+    parent = sequence_ids(codes) if parents is None else _compact(parents)
+    if len(parent) != n:
+        raise ValueError(f"parents has {len(parent)} rows, codes has {n}")
     kmers, valid = kmer_codes(codes, k)
-    column = np.searchsorted(words, kmers)
-    column[column == len(words)] = 0
+    if not valid.any():
+        return parent
+    owner = np.broadcast_to(parent[:, None], kmers.shape)[valid]
+    words, owner = _sorted_pairs(kmers[valid], owner, 2 * k)
+    del kmers, valid
+    new_word = np.concatenate([[True], words[1:] != words[:-1]])
+    new_pair = new_word | np.concatenate([[True], owner[1:] != owner[:-1]])
+    words, owner, new_word = words[new_pair], owner[new_pair], new_word[new_pair]
+    start = np.flatnonzero(new_word)
+    carriers = np.diff(np.append(start, len(words)))
+    shared = np.flatnonzero((carriers >= 2) & (carriers <= MAX_PARENTS))
+    shared = shared[dust_score(words[start[shared]], k) <= DUST_THRESHOLD]
+    links_word = np.zeros(len(start), bool)
+    links_word[shared] = True
+    left = np.flatnonzero(links_word[np.cumsum(new_word) - 1] & ~new_word)
+    size = int(parent.max()) + 1
+    graph = coo_array(
+        (np.ones(len(left), bool), (owner[left - 1], owner[left])), shape=(size, size)
+    )
+    return _compact(connected_components(graph, directed=False)[1][parent])
+
+
+def strand_pairs(codes: Codes) -> tuple[IndexArray, IndexArray]:
+    """Rows of elements measured in both orientations: forward and reverse, (m,) each.
+
+    Row ``forward[i]`` is the reverse complement of row ``reverse[i]``; each row at most once.
+    """
+    first: dict[bytes, int] = {}
+    pairs = []
+    for row, flipped in enumerate(reverse_complement(codes)):
+        partner = first.pop(flipped.tobytes(), None)
+        if partner is None:
+            first[codes[row].tobytes()] = row
+        else:
+            pairs.append((partner, row))
+    index = np.array(pairs, np.int64).reshape(-1, 2)
+    return index[:, 0], index[:, 1]
+
+
+def related_rows(
+    codes: Codes, parents: ArrayLike, others: Codes, other_parents: ArrayLike
+) -> NDArray[np.bool_]:
+    """Rows with a relative among other sequences, by the rule of leak groups.
+
+    Parameters
+    ----------
+    codes, others : (n, L) and (m, L) uint8 arrays
+        ``others`` are for example the training rows of another library.
+    parents, other_parents : (n,) and (m,) arrays
+        Units of descent: peak, origin.
+
+    Returns
+    -------
+    (n,) bool array
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    """
+    if codes.shape[1] != others.shape[1]:
+        raise ValueError(f"codes has {codes.shape[1]} nt, others has {others.shape[1]}")
+    names = [f"here {name}" for name in np.asarray(parents)]
+    names += [f"there {name}" for name in np.asarray(other_parents)]
+    group = leak_groups(np.concatenate([codes, others]), parents=names)
+    return np.isin(group[: len(codes)], group[len(codes) :])
+
+
+def _incidence(codes: Codes, k: int, words: Words) -> csr_array:
+    """Rows against the sorted ``words``: 1 where the row holds the word."""
+    kmers, valid = kmer_codes(codes, k)
+    column = np.minimum(np.searchsorted(words, kmers), len(words) - 1)
     hit = valid & (words[column] == kmers)
     rows = np.nonzero(hit)[0]
     shape = (len(codes), len(words))
@@ -31,9 +189,7 @@ def _incidence(codes: Codes, k: int, words: NDArray[np.uint64]) -> csr_array:
     return table
 
 
-def nearest_similarity(
-    queries: Codes, references: Codes, k: int = SIMILARITY_K, chunk: int = 1000
-) -> FloatArray:
+def nearest_similarity(queries: Codes, references: Codes, k: int = SIMILARITY_K) -> FloatArray:
     """Largest share of a query's distinct k-mers that one reference holds, on either strand.
 
     Parameters
@@ -41,8 +197,6 @@ def nearest_similarity(
     queries, references : (n, L) and (m, L) uint8 arrays
     k : int
         Length of the words.
-    chunk : int
-        Queries compared at once; bounds memory.
 
     Returns
     -------
@@ -56,24 +210,15 @@ def nearest_similarity(
     [1.0, 0.0]
     """
     result = np.zeros(len(queries))
-    for start in range(0, len(queries), chunk):
-        rows = slice(start, start + chunk)
+    for start in range(0, len(queries), CHUNK):
+        rows = slice(start, start + CHUNK)
         kmers, valid = kmer_codes(queries[rows], k)
         words = np.unique(kmers[valid])
-        if not len(words):
-            continue
-        held = _incidence(queries[rows], k, words)
-        shared = (held @ _incidence(references, k, words).T).max(axis=1).toarray().ravel()
-        own = held.sum(axis=1)
-        result[rows] = np.divide(shared, own, out=np.zeros(len(own)), where=own > 0)
+        if len(words):
+            held = _incidence(queries[rows], k, words)
+            shared = (held @ _incidence(references, k, words).T).max(axis=1).toarray().ravel()
+            result[rows] = shared / np.maximum(held.sum(axis=1), 1)
     return result
-
-
-def _share_with_common_word(queries: Codes, references: Codes, k: int) -> float:
-    words, valid = kmer_codes(references, k)
-    known = np.unique(words[valid])
-    kmers, present = kmer_codes(queries, k)
-    return float((np.isin(kmers, known) & present).any(axis=1).mean())
 
 
 def leak_report(codes: Codes, group: IndexArray, split: Split, k: int = 20) -> pd.DataFrame:
@@ -92,31 +237,29 @@ def leak_report(codes: Codes, group: IndexArray, split: Split, k: int = 20) -> p
     -------
     DataFrame
         Columns ``split, part, measure, value, n``. Measures: ``elements``, ``groups``,
-        ``largest_group``, ``identical`` (share of elements whose sequence, or its reverse
-        complement, is in training), ``reverse_complement`` (share that is so on the other strand
-        only), ``shared_word`` (share with a common k-mer), ``shared_group``, and quantiles of
-        ``nearest_similarity``.
+        ``identical`` (share of elements whose sequence, or its reverse complement, is in training),
+        ``reverse_complement`` (share that is so on the other strand only), ``shared_word`` (share
+        with a common k-mer), and the 95 % quantile of ``nearest_similarity``.
     """
     ids = sequence_ids(codes)
     exact = np.unique(codes, axis=0, return_inverse=True)[1].ravel()
+    kmers, valid = kmer_codes(codes, k)
     train = split["train"]
+    known = np.unique(kmers[train][valid[train]])
     rows: list[tuple[str, str, float, int]] = []
     for part, members in split.parts.items():
-        sizes = np.unique(group[members], return_counts=True)[1]
         measures: dict[str, float] = {
             "elements": len(members),
-            "groups": len(sizes),
-            "largest_group": int(sizes.max()),
+            "groups": len(np.unique(group[members])),
         }
         if part != "train":
             same = np.isin(ids[members], ids[train])
+            words = np.isin(kmers[members], known) & valid[members]
             similarity = nearest_similarity(codes[members], codes[train])
             measures |= {
                 "identical": float(same.mean()),
                 "reverse_complement": float((same & ~np.isin(exact[members], exact[train])).mean()),
-                "shared_word": _share_with_common_word(codes[members], codes[train], k),
-                "shared_group": float(np.isin(group[members], group[train]).mean()),
-                "nearest_similarity_50": float(np.quantile(similarity, 0.5)),
+                "shared_word": float(words.any(axis=1).mean()),
                 "nearest_similarity_95": float(np.quantile(similarity, 0.95)),
             }
         rows += [(part, name, value, len(members)) for name, value in measures.items()]

@@ -1,186 +1,317 @@
-"""Read a table of text, or a Parquet file, into columns without guessing at its content.
+"""Strangers' files as columns and records: tables (CSV, TSV, Parquet) and FASTA.
 
-In: the path of a CSV, TSV (also gzipped) or Parquet file. Out: a data frame whose columns hold the
-cells as they stand (text for CSV and TSV) and a count of what was mended on the way. Only reads;
-evaluates nothing. Rows are counted from 0, the first after the header.
+In: a path. Out: a table's columns, the cells as they stand (text but in Parquet), and from them
+numbers; a FASTA file's sequences. Rows are counted from 0, the first after the header. What cannot
+be read is refused with a ``ValueError`` that names file, row and value.
 """
 
 import csv
 import gzip
-import io
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
 
-SEPARATORS = ("\t", ",", ";", "|")
-SEPARATOR_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+from lib.arrays import FloatArray
+from lib.sequences import ALPHABET, Codes, encode
+
+SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
+GZIP = b"\x1f\x8b"
+MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
+RULES: Mapping[str, Callable[[FloatArray], NDArray[np.bool_]]] = {
+    "finite number": np.isfinite,
+    "finite number above 0": lambda v: np.isfinite(v) & (v > 0),
+    "finite number of at least 0": lambda v: np.isfinite(v) & (v >= 0),
+    "number between 0 and 1": lambda v: (v >= 0) & (v <= 1),
+    "whole number from 0 on": lambda v: np.isfinite(v) & (v >= 0) & (v == np.floor(v)),
+}
 
 
-def require_columns(
-    frame: pd.DataFrame, columns: Sequence[str], source: str, separator: str = ""
-) -> None:
-    """Refuse a table that lacks a column, naming the columns most like it.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, or stands in the header twice.
-    """
+def require_columns(frame: pd.DataFrame, columns: Collection[str], source: str) -> None:
+    """Refuse a table that lacks a column, naming those most like it, or that has one twice."""
     present = [str(column) for column in frame.columns]
-    for column in columns:
-        if present.count(column) > 1:
-            raise ValueError(f"{source}: the header names the column {column!r} twice")
-        if column in present:
-            continue
-        lowered = {name.lower(): name for name in present}
-        near = [lowered[match] for match in get_close_matches(column.lower(), lowered, n=3)]
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        split = f" when split at each {separator}" if separator else ""
+    twice = [column for column in columns if present.count(column) > 1]
+    if twice:
+        raise ValueError(f"{source}: the header names the column {twice[0]!r} twice")
+    lowered = {name.lower(): name for name in present}
+    missing = []
+    for column in (column for column in columns if column not in present):
+        near = [repr(lowered[match]) for match in get_close_matches(column.lower(), lowered, n=3)]
+        missing.append(repr(column) + (f" (did you mean {' or '.join(near)}?)" if near else ""))
+    if missing:
         raise ValueError(
-            f"{source} has no column {column!r}{hint} Its columns{split}: "
-            f"{', '.join(map(repr, present[:20]))}"
+            f"{source} has no column {', '.join(missing)}. Its columns: "
+            f"{', '.join(map(repr, present[:20]))}. Rename them, or pass the names they have"
         )
 
 
-def _decompress(content: bytes, path: Path) -> bytes:
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"{path} is a truncated or damaged gzip file ({error}); fetch it again"
-        ) from None
-
-
-def _decode(content: bytes, path: Path) -> str:
-    if content.startswith(_UTF16_MARKS):
+def _unpacked(content: bytes, path: Path) -> bytes:
+    """A text table's bytes in UTF-8, from its header on."""
+    if content.startswith(GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is a truncated or damaged gzip file ({error}); fetch it again"
+            ) from None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
     try:
-        return content.decode("utf-8")
+        content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{path} is not UTF-8 text: byte {content[error.start]:#04x} in line {line}; "
             "save it as UTF-8"
         ) from None
-
-
-def _sniff(header: str, wanted: Sequence[str], path: Path) -> str:
-    """The separator under which the header shows most wanted columns, then most columns."""
-
-    def score(separator: str) -> tuple[int, int]:
-        names = [name.strip().strip('"') for name in header.split(separator)]
-        return len(set(wanted) & set(names)), len(names)
-
-    best = max(SEPARATORS, key=score)
-    if score(best)[1] == 1:
-        tried = ", ".join(SEPARATOR_NAMES[separator] for separator in SEPARATORS)
-        raise ValueError(
-            f"{path} has one column only when split at each of {tried}; "
-            f"its header is {header[:80]!r}. Save it with one of these, or pass separator"
-        )
-    return best
-
-
-def _parse(
-    text: str, separator: str, path: Path, repairs: dict[str, int]
-) -> tuple[list[str], list[list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows: list[list[str]] = []
-    try:
-        header = [name.strip() for name in next(reader)]
-        for cells in reader:
-            if not cells:
-                repairs["blank lines skipped"] = repairs.get("blank lines skipped", 0) + 1
-                continue
-            if len(cells) != len(header):
-                raise ValueError(
-                    f"{path} row {len(rows)} (line {reader.line_num}) has {len(cells)} cells, the "
-                    f"header has {len(header)}; check the separator "
-                    f"({SEPARATOR_NAMES.get(separator, repr(separator))})"
-                )
-            rows.append(cells)
-    except csv.Error as error:
-        raise ValueError(f"{path} line {reader.line_num}: {error}") from None
-    return header, rows
-
-
-def _read_text(
-    content: bytes, path: Path, wanted: Sequence[str], separator: str | None
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    repairs: dict[str, int] = {}
-    if content.startswith(b"\x1f\x8b"):
-        content = _decompress(content, path)
-        repairs["gzip unpacked"] = 1
-    if content.startswith(_UTF8_MARK):
-        content = content[len(_UTF8_MARK) :]
-        repairs["byte order mark removed"] = 1
-    text = _decode(content, path)
-    returns = text.count("\r\n")
-    if returns:
-        repairs["CRLF line ends"] = returns
-    stripped = text.lstrip("\r\n")
-    if not stripped.strip():
+    content = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    if not content.strip():
         raise ValueError(f"{path} is empty")
-    if separator is None:
-        separator = _sniff(stripped.splitlines()[0], wanted, path)
-    header, rows = _parse(stripped, separator, path, repairs)
-    frame = pd.DataFrame(rows, columns=pd.Index(header), dtype=object)
-    require_columns(frame, wanted, str(path), SEPARATOR_NAMES.get(separator, repr(separator)))
-    return frame, repairs
+    return content
+
+
+def _header(line: str, wanted: Collection[str], path: Path) -> tuple[str, list[str]]:
+    """The separator that shows most wanted columns, then most columns; and their names."""
+    try:
+        names = {
+            separator: [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+            for separator in SEPARATORS
+        }
+    except csv.Error as error:
+        raise ValueError(f"{path} has no header: {error}") from None
+    best = max(names, key=lambda found: (len({*wanted} & {*names[found]}), len(names[found])))
+    if len(names[best]) == 1:
+        raise ValueError(
+            f"{path} has one column only when split at each of {', '.join(SEPARATORS.values())}; "
+            f"its header is {line[:80]!r}. Save it with one of these"
+        )
+    return best, names[best]
+
+
+def _read_text(path: Path, wanted: Collection[str]) -> pd.DataFrame:
+    content = _unpacked(path.read_bytes(), path)
+    first = re.match(rb"[^\r\n]*", content)
+    separator, header = _header(first.group().decode() if first else "", wanted, path)
+    numbered = [str(place) for place in range(len(header))]  # names may repeat
+    ragged: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(content),
+            arrow_csv.ReadOptions(
+                column_names=numbered,
+                skip_rows=1,
+                use_threads=False,  # or rows have no numbers
+                block_size=len(content) + 1,
+            ),
+            arrow_csv.ParseOptions(
+                delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
+            ),
+            arrow_csv.ConvertOptions(column_types=dict.fromkeys(numbered, pa.string())),
+        )
+    except pa.ArrowException as error:
+        if not ragged:
+            raise ValueError(f"{path} cannot be read as a table: {error}") from None
+        row = ragged[0]
+        raise ValueError(
+            f"{path} row {row.number - 2} has {row.actual_columns} cells, the header has "
+            f"{len(header)}: {row.text[:60]!r}; check the separator ({SEPARATORS[separator]})"
+        ) from None
+    frame = table.rename_columns(header).to_pandas()
+    if len(frame) and re.search(r"[\r\n]", frame.iat[-1, -1]):
+        raise ValueError(f"{path} row {len(frame) - 1} holds a quotation mark that is not closed")
+    return frame
+
+
+def _read_parquet(path: Path, lean: Collection[str]) -> pd.DataFrame:
+    try:
+        with parquet.ParquetFile(path) as file:
+            many = bool(lean) and file.metadata.num_rows > MANY_ROWS
+            chosen = [name for name in file.schema_arrow.names if name in lean]
+            table = file.read(chosen if many else None)
+        table.validate(full=True)  # or text that is not UTF-8 fails where a cell is looked at
+        # Without the metadata that pandas writes beside the data: damaged, it breaks pandas itself.
+        frame: pd.DataFrame = table.to_pandas(
+            ignore_metadata=True,
+            strings_to_categorical=many,
+            split_blocks=True,
+            self_destruct=True,
+        )
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is a damaged Parquet file, or its text is not UTF-8 ({error}); write it again"
+        ) from None
+    return frame
 
 
 def read_table(
-    path: Path | str, columns: Sequence[str] = (), separator: str | None = None
-) -> tuple[pd.DataFrame, dict[str, int]]:
+    path: Path | str, columns: Collection[str] = (), lean: Collection[str] = ()
+) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet file; which of them, the content says and not the name.
 
     Parameters
     ----------
     path : Path or str
-    columns : sequence of str
+    columns : collection of str
         Columns that must be there.
-    separator : str, optional
-        By default the one of tab, comma, semicolon and bar that fits the header.
+    lean : collection of str, optional
+        All that is read of a Parquet file of more than :data:`MANY_ROWS` rows.
 
     Returns
     -------
-    frame : DataFrame
+    DataFrame
         Every column of the file; text cells unchanged.
-    repairs : dict of str to int
-        What was mended, and how often.
 
     Raises
     ------
     ValueError
-        If the file is empty, damaged, no table, not UTF-8, ragged, or lacks a column.
+        If there is no such file; if it is empty, damaged, no table, not UTF-8, ragged, or lacks a
+        column.
     """
     path = Path(path)
-    content = path.read_bytes()
-    if content.startswith(b"PK\x03\x04"):
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; give the path of a CSV, TSV or Parquet table")
+    with path.open("rb") as file:
+        mark = file.read(4)
+    if mark == b"PK\x03\x04":
         raise ValueError(
             f"{path} is a zip archive or spreadsheet; save the table as CSV or Parquet"
         )
-    if content.startswith(b"PAR1") or path.suffix == ".parquet":
-        try:
-            table = pq.read_table(pa.BufferReader(content))
-            table.validate(full=True)  # or text that is not UTF-8 fails where a cell is looked at
-            frame = table.to_pandas(ignore_metadata=True)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{path} is a damaged Parquet file, or its text is not UTF-8 ({error}); write it "
-                "again"
-            ) from None
-        require_columns(frame, columns, str(path))
-        repairs: dict[str, int] = {}
-    else:
-        frame, repairs = _read_text(content, path, columns, separator)
+    columnar = mark == b"PAR1" or path.suffix == ".parquet"
+    frame = _read_parquet(path, lean) if columnar else _read_text(path, columns)
+    many = len(frame) > MANY_ROWS and lean
+    require_columns(frame, [c for c in columns if not many or c in lean], str(path))
     if len(frame) == 0:
         raise ValueError(f"{path} has a header but no rows")
-    return frame, repairs
+    return frame
+
+
+def _as_float(cell: object) -> float:
+    """NaN of what is no number; Python reads 1_000 as one, but a file that says so is damaged."""
+    try:
+        return float("nan" if isinstance(cell, bool) or "_" in str(cell) else cell)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _as_floats(values: pd.Series) -> FloatArray:
+    if values.dtype.kind in "iuf":
+        return values.to_numpy(np.float64, na_value=np.nan)
+    if isinstance(values.dtype, pd.StringDtype):
+        with suppress(pa.ArrowException):
+            found: FloatArray = pa.array(values).cast("float64").to_numpy(zero_copy_only=False)
+            return found
+    return np.array([_as_float(cell) for cell in values.tolist()], np.float64)
+
+
+def numbers(
+    values: pd.Series, column: str, rule: str = "finite number", source: str = ""
+) -> FloatArray:
+    """A column as (n,) float64, each cell under a rule.
+
+    Parameters
+    ----------
+    values : (n,) Series
+        Numbers, or text as it stands in a file.
+    column : str
+        What the error calls it.
+    rule : str
+        Of :data:`RULES`.
+    source : str
+        Where the column is from, for the error.
+
+    Raises
+    ------
+    ValueError
+        If a cell is missing, no number, or against the rule.
+
+    Examples
+    --------
+    >>> numbers(pd.Series(["1.5", " -2 "]), "activity").tolist()
+    [1.5, -2.0]
+    """
+    found = _as_floats(values)
+    good = RULES[rule](found)
+    if not good.all():
+        row = int(np.argmin(good))
+        where = f"{source}: " if source else ""
+        raise ValueError(
+            f"{where}column {column!r} row {row} is {values.tolist()[row]!r}, not a {rule}; "
+            "mend or remove the row"
+        )
+    return found
+
+
+def read_records(path: Path | str) -> dict[str, str]:
+    """Ids and sequences of a FASTA file, plain or gzipped, in its order.
+
+    An id is the first word after ``>``; small letters stay.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read as text, holds no record, a line before the first, or a record
+        without an id or without a sequence, or names an id twice.
+    """
+    path = Path(path)
+    try:
+        packed = path.read_bytes()
+        plain = gzip.decompress(packed) if packed.startswith(GZIP) else packed
+        lines = plain.decode("utf-8-sig").splitlines()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as a FASTA file: {error}") from None
+    before, *records = re.split(r"^>", "\n".join(lines), flags=re.MULTILINE)
+    if before.strip():
+        raise ValueError(f"{path} does not start with a record: line 1 must be '>id'")
+    if not records:
+        raise ValueError(f"{path} holds no record; a FASTA file has lines '>id' and sequences")
+    found: dict[str, str] = {}
+    for number, record in enumerate(records, start=1):
+        title, _, body = record.partition("\n")
+        name = next(iter(title.split()), "")
+        if not name or name in found:
+            what = f"the id {name!r} again" if name else "no id"
+            raise ValueError(f"{path}: record {number} has {what}; each record needs its own")
+        found[name] = "".join(body.split())
+        if not found[name]:
+            raise ValueError(f"{path}: record {name!r} has no sequence")
+    return found
+
+
+def read_fasta(path: Path | str, length: int) -> tuple[list[str], Codes]:
+    """Ids and codes ``(n, length)`` of a FASTA file whose sequences all have one length in nt.
+
+    Raises
+    ------
+    ValueError
+        As :func:`read_records`; for a sequence of another length or with another letter, naming its
+        record.
+    """
+    records = {name: text.upper() for name, text in read_records(path).items()}
+    for name, sequence in records.items():
+        if len(sequence) != length:
+            raise ValueError(
+                f"{path}: record {name!r} has {len(sequence)} nt, {length} are needed; cut it, or "
+                "pad it with N on both sides"
+            )
+        other = re.search(f"[^{ALPHABET}]", sequence)
+        if other:
+            raise ValueError(
+                f"{path}: record {name!r} holds {other.group()!r} at position {other.start() + 1}; "
+                f"{', '.join(ALPHABET)} would do"
+            )
+    return list(records), encode(list(records.values()))

@@ -1,6 +1,6 @@
 """Named splits: relatives stay on one side.
 
-In: leak groups ``(n,)`` (:mod:`lib.data.relatives`) and what a split is made by (GC, a metadata
+In: leak groups ``(n,)`` (:mod:`lib.data.leakage`) and what a split is made by (GC, a metadata
 column). Out: :class:`Split`, a named set of disjoint row indices. Parts are train, validation
 (early stopping), calibration (recalibration and conformal), test (in distribution) and, for a
 shift, ``shifted``.
@@ -20,6 +20,12 @@ from lib.arrays import FloatArray, IndexArray
 PARTS = ("train", "validation", "calibration", "test")
 FRACTIONS = (0.7, 0.1, 0.1, 0.1)
 LARGEST_GROUP_SHARE = 0.2
+
+
+def _left_empty(name: str, part: str) -> ValueError:
+    return ValueError(
+        f"split {name!r} leaves the part {part!r} empty; use more data or a less extreme quantile"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +49,7 @@ class Split:
     def __post_init__(self) -> None:
         for part, rows in self.parts.items():
             if len(rows) == 0:
-                raise ValueError(
-                    f"split {self.name!r} leaves the part {part!r} empty; "
-                    "use more data or a less extreme quantile"
-                )
+                raise _left_empty(self.name, part)
 
     def __getitem__(self, part: str) -> IndexArray:
         return self.parts[part]
@@ -65,14 +68,8 @@ def _rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def check_groups(group: IndexArray, parts: int = len(PARTS)) -> None:
-    """Refuse groups that no split can keep whole.
-
-    Raises
-    ------
-    ValueError
-        With fewer groups than parts, or one group over 20 % of the rows.
-    """
+def _check_groups(group: IndexArray, parts: int) -> None:
+    """Refuse groups that no split can keep whole."""
     sizes = np.unique(group, return_counts=True)[1]
     if len(sizes) < parts:
         raise ValueError(
@@ -91,7 +88,7 @@ def _deal(
     group: IndexArray, rows: IndexArray, rng: np.random.Generator, fractions: Sequence[float]
 ) -> list[IndexArray]:
     """Deal whole groups of ``rows`` at random into shares ``fractions``."""
-    check_groups(group[rows], len(fractions))
+    _check_groups(group[rows], len(fractions))
     labels, position, sizes = np.unique(group[rows], return_inverse=True, return_counts=True)
     order = rng.permutation(len(labels))
     middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(rows)
@@ -103,11 +100,6 @@ def _deal(
 
 def group_split(group: IndexArray, seed: int, name: str = "group") -> Split:
     """Whole groups at random into 70/10/10/10 % train, validation, calibration and test.
-
-    Parameters
-    ----------
-    group : (n,) int64 array
-    seed : int
 
     Raises
     ------
@@ -136,11 +128,7 @@ def _hold_out(name: str, seed: int, group: IndexArray, shifted: NDArray[np.bool_
     """Split the groups without a shifted member; groups that straddle give up their other rows."""
     touched = np.isin(group, group[shifted])
     if not shifted.any() or touched.all():
-        empty = "shifted" if not shifted.any() else "train"
-        raise ValueError(
-            f"split {name!r} leaves the part {empty!r} empty; "
-            "use more data or a less extreme quantile"
-        )
+        raise _left_empty(name, "train" if shifted.any() else "shifted")
     # The same seed draws the same order for every name, but over other groups.
     inside = _deal(group, np.flatnonzero(~touched), _rng(seed, name), FRACTIONS)
     parts = dict(zip(PARTS, inside, strict=True)) | {"shifted": np.flatnonzero(shifted)}
@@ -184,19 +172,13 @@ def placebo_split(group: IndexArray, held_out: float, seed: int) -> Split:
     """A random share of the groups called shifted: what every shift is compared with.
 
     Trained on as many elements as a tail split that holds out the same share, so it is also the
-    random split of equal training size.
-
-    Raises
-    ------
-    ValueError
-        For a share outside (0, 1) or an empty part.
+    random split of equal training size. Raises ``ValueError`` as :func:`gc_tail_split` does.
     """
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is {held_out}; it must lie strictly between 0 and 1")
     rng = _rng(seed, "placebo draw")
-    shifted_rows = _deal(group, np.arange(len(group)), rng, (held_out, 1 - held_out))[0]
-    shifted = np.zeros(len(group), bool)
-    shifted[shifted_rows] = True
+    rows = np.arange(len(group))
+    shifted = np.isin(rows, _deal(group, rows, rng, (held_out, 1 - held_out))[0])
     return _hold_out("placebo", seed, group, shifted)
 
 
@@ -216,24 +198,10 @@ def leave_one_out_split(labels: ArrayLike, held_out: str, group: IndexArray, see
 
 
 class Tilt(NamedTuple):
-    """A resampled part and how hard it was tilted.
-
-    Attributes
-    ----------
-    rows : (m,) int64 array
-        Positions into the part, with repeats.
-    slope : float
-        λ of the weight exp(λ · GC).
-    shift_sd : float
-        Mean GC of the sample less that of the part, in standard deviations of the part.
-    n_eff : float
-        Effective number of groups, (Σw)² / Σw².
-    """
+    """Positions into the resampled part, (m,), with repeats; and the shift that was reached."""
 
     rows: IndexArray
-    slope: float
     shift_sd: float
-    n_eff: float
 
 
 def gc_tilt(gc: FloatArray, group: IndexArray, shift_sd: float, rng: np.random.Generator) -> Tilt:
@@ -277,9 +245,4 @@ def gc_tilt(gc: FloatArray, group: IndexArray, shift_sd: float, rng: np.random.G
     order = np.argsort(index, kind="stable")
     first = np.concatenate([[0], np.cumsum(size)])
     rows = np.concatenate([order[first[g] : first[g + 1]] for g in drawn])
-    return Tilt(
-        rows,
-        float(slope),
-        float((gc[rows].mean() - centre) / spread),
-        float(weight.sum() ** 2 / (weight**2).sum()),
-    )
+    return Tilt(rows, float((gc[rows].mean() - centre) / spread))

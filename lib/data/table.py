@@ -8,7 +8,7 @@ value.
 ====================================================  ==============================================
 input                                                 decision
 ====================================================  ==============================================
-byte order mark, CRLF, gzip, blank lines              repaired, counted
+byte order mark, CRLF, gzip, blank lines              read
 tab, comma, semicolon or bar between cells            found from the header
 lower case, U for T, spaces around a sequence         repaired, rows counted
 same sequence twice                                   all rows kept, one leak group, counted
@@ -43,8 +43,8 @@ from scipy.sparse.csgraph import connected_components
 
 from lib.arrays import FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
-from lib.data.reading import read_table, require_columns
-from lib.data.relatives import leak_groups, sequence_ids
+from lib.data.leakage import leak_groups, sequence_ids
+from lib.data.reading import numbers, read_table, require_columns
 from lib.sequences import UNKNOWN, Codes, encode
 
 ADAPTER_LENGTH = 10  # nt; two random sequences share so long an end once in a million
@@ -52,100 +52,37 @@ ADAPTER_SHARE = 0.9
 DISTINCT_NEEDED = 10  # below this, a shared end is no evidence of an adapter
 LINK_LENGTH = 20  # nt shared by relatives
 SHORTEST_LINK = 4
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA
-
-
-def numbers(values: pd.Series, column: str, positive: bool = False) -> FloatArray:
-    """Turn a column into finite float64 numbers.
-
-    Parameters
-    ----------
-    values : (n,) Series
-        Numbers, or text as it stands in a file.
-    column : str
-        What the error calls it.
-    positive : bool
-        Whether 0 and less are refused too.
-
-    Raises
-    ------
-    ValueError
-        If a cell is missing, no number, not finite or, where asked, not positive.
-
-    Examples
-    --------
-    >>> numbers(pd.Series(["1.5", " -2 "]), "activity").tolist()
-    [1.5, -2.0]
-    """
-    cells = values.tolist()
-    result = np.empty(len(cells))
-    for row, value in enumerate(cells):
-        try:
-            # Python reads 1_000 as a number; a file that says so is damaged.
-            if isinstance(value, bool) or "_" in str(value):
-                raise ValueError
-            result[row] = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"column {column!r} row {row} is {value!r}, not a number; mend or remove the row"
-            ) from None
-    for wrong, what in ((~np.isfinite(result), "finite"), (positive & (result <= 0), "positive")):
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"column {column!r} row {row} is {cells[row]!r}, not {what}; mend or remove the row"
-            )
-    return result
+ABOVE_0 = "finite number above 0"
 
 
 def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]:
-    sequences = []
-    counts: Counter[str] = Counter()
-    for row, value in enumerate(values.tolist()):
-        text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-        if _is_missing(text) or not isinstance(text, str) or not text.strip():
-            raise ValueError(f"column {column!r} row {row} is {value!r}, not a sequence")
-        stripped = text.strip()
-        upper = stripped.upper()
-        counts["surrounding spaces removed"] += stripped != text
-        counts["lower case raised"] += upper != stripped
-        counts["U read as T"] += "U" in upper
-        sequences.append(upper.replace("U", "T"))
+    cells = values.tolist()
+    for row, cell in enumerate(cells):
+        if not isinstance(cell, str) or not cell.strip():
+            raise ValueError(f"column {column!r} row {row} is {cell!r}, not a sequence")
+    stripped = [cell.strip() for cell in cells]
+    upper = [cell.upper() for cell in stripped]
+    counts = {
+        "surrounding spaces removed": sum(map(str.__ne__, stripped, cells)),
+        "lower case raised": sum(map(str.__ne__, upper, stripped)),
+        "U read as T": sum("U" in cell for cell in upper),
+    }
     repairs.update({what: times for what, times in counts.items() if times})
-    return sequences
+    return [cell.replace("U", "T") for cell in upper]
 
 
-def trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> list[str]:
-    """Cut a known adapter off both ends of every sequence.
-
-    Raises
-    ------
-    ValueError
-        If a sequence lacks either end, or holds nothing between them.
-
-    Examples
-    --------
-    >>> trim_ends(["GGACAT", "GGTTAT"], "GG", "AT", "seq")
-    ['AC', 'TT']
-    """
+def _trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> list[str]:
+    """Cut a known adapter off both ends of every sequence; one without it is refused."""
     for row, sequence in enumerate(sequences):
+        where = f"column {column!r} row {row}"
         if len(sequence) <= len(prefix) + len(suffix):
-            raise ValueError(
-                f"column {column!r} row {row} has {len(sequence)} nt, no more than its adapters"
-            )
-        if not sequence.startswith(prefix):
-            raise ValueError(
-                f"column {column!r} row {row} starts with {sequence[: len(prefix)]!r}, "
-                f"not with the adapter {prefix!r}"
-            )
-        if not sequence.endswith(suffix):
-            raise ValueError(
-                f"column {column!r} row {row} ends with {sequence[-len(suffix) :]!r}, "
-                f"not with the adapter {suffix!r}"
-            )
+            raise ValueError(f"{where} has {len(sequence)} nt, no more than its adapters")
+        for end, seen, adapter in (
+            ("starts", sequence[: len(prefix)], prefix),
+            ("ends", sequence[len(sequence) - len(suffix) :], suffix),
+        ):
+            if seen != adapter:
+                raise ValueError(f"{where} {end} with {seen!r}, not with the adapter {adapter!r}")
     return [sequence[len(prefix) : len(sequence) - len(suffix)] for sequence in sequences]
 
 
@@ -200,10 +137,15 @@ def _encode(sequences: list[str], column: str) -> Codes:
 def _given_groups(
     values: pd.Series, column: str, same: IndexArray, repairs: dict[str, int]
 ) -> IndexArray:
-    for row, value in enumerate(values.tolist()):
-        if _is_missing(value) or not str(value).strip():
-            raise ValueError(f"column {column!r} row {row} is {value!r}; every row needs a group")
-    labels, group = np.unique([str(value).strip() for value in values], return_inverse=True)
+    """Groups by label, joined where they share a sequence; ``same`` numbers the sequences."""
+    texts = values.astype("str").str.strip()
+    missing = (texts.isna() | (texts == "")).to_numpy()
+    if missing.any():
+        row = int(np.argmax(missing))
+        raise ValueError(
+            f"column {column!r} row {row} is {values.iloc[row]!r}; every row needs a group"
+        )
+    labels, group = np.unique(texts.to_numpy(str), return_inverse=True)
     size = len(labels) + int(same.max()) + 1
     graph = coo_array((np.ones(len(same), bool), (group, len(labels) + same)), shape=(size, size))
     joined = connected_components(graph, directed=False)[1][group]
@@ -215,9 +157,8 @@ def _given_groups(
 
 
 def _count_duplicates(sequences: list[str], activity: FloatArray, repairs: dict[str, int]) -> None:
-    frame = pd.DataFrame({"sequence": sequences, "activity": activity})
-    by_sequence = frame.groupby("sequence")["activity"]
-    extra = len(frame) - by_sequence.ngroups
+    by_sequence = pd.Series(activity).groupby(np.array(sequences, object))
+    extra = len(sequences) - by_sequence.ngroups
     if extra:
         repairs["duplicate sequences kept"] = extra
     differing = int((by_sequence.nunique() > 1).sum())
@@ -239,7 +180,6 @@ def dataset_from_frame(
     keep_shared_ends: bool = False,
     oriented: bool = False,
     unit: str = "as given",
-    repairs: dict[str, int] | None = None,
 ) -> SequenceDataset:
     """Make a data set of a data frame under the rules of this module.
 
@@ -261,8 +201,6 @@ def dataset_from_frame(
         Whether the strand carries meaning.
     unit : str
         Unit of the activity.
-    repairs : dict of str to int, optional
-        What was mended while reading; not changed.
 
     Returns
     -------
@@ -284,16 +222,16 @@ def dataset_from_frame(
     require_columns(frame, [sequence_column, activity_column, *optional], name)
     if len(frame) == 0:
         raise ValueError(f"{name} has no rows")
-    mended = dict(repairs) if repairs is not None else {}
-    sequences = _clean(frame[sequence_column], sequence_column, mended)
-    sequences = trim_ends(sequences, trim_prefix, trim_suffix, sequence_column)
+    repairs: dict[str, int] = {}
+    sequences = _clean(frame[sequence_column], sequence_column, repairs)
+    sequences = _trim_ends(sequences, trim_prefix, trim_suffix, sequence_column)
     if not keep_shared_ends:
         _refuse_adapters(sequences, sequence_column)
     codes = _encode(sequences, sequence_column)
     activity = numbers(frame[activity_column], activity_column)
-    _count_duplicates(sequences, activity, mended)
+    _count_duplicates(sequences, activity, repairs)
     if group_column is not None:
-        group = _given_groups(frame[group_column], group_column, sequence_ids(codes), mended)
+        group = _given_groups(frame[group_column], group_column, sequence_ids(codes), repairs)
     elif codes.shape[1] < SHORTEST_LINK:
         raise ValueError(
             f"column {sequence_column!r}: {codes.shape[1]} nt are too few to find relatives; "
@@ -301,55 +239,36 @@ def dataset_from_frame(
         )
     else:
         group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]))
-
-    def positive(column: str | None) -> FloatArray | None:
-        return None if column is None else numbers(frame[column], column, positive=True)
-
+    noise, weight = (
+        None if column is None else numbers(frame[column], column, ABOVE_0)
+        for column in (noise_column, weight_column)
+    )
     used = [sequence_column, activity_column, noise_column, weight_column]
     return SequenceDataset(
         name=name,
         codes=codes,
         activity=activity,
         group=group,
-        noise_std=positive(noise_column),
-        weight=positive(weight_column),
+        noise_std=noise,
+        weight=weight,
         oriented=oriented,
         unit=unit,
         metadata=frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True),
-        repairs=mended,
+        repairs=repairs,
     )
 
 
 def load_table(
     path: Path | str,
     *,
-    name: str | None = None,
     sequence_column: str = "sequence",
     activity_column: str = "activity",
-    noise_column: str | None = None,
-    group_column: str | None = None,
-    weight_column: str | None = None,
-    separator: str | None = None,
     **options: Any,
 ) -> SequenceDataset:
     """Read a CSV, TSV (also gzipped) or Parquet file as a data set.
 
-    Parameters
-    ----------
-    path : Path or str
-    name : str, optional
-        By default the file's name up to its first dot.
-    sequence_column, activity_column, noise_column, group_column, weight_column : str
-        See :func:`dataset_from_frame`.
-    separator : str, optional
-        By default the one of tab, comma, semicolon and bar that fits the header.
-    **options
-        ``trim_prefix``, ``trim_suffix``, ``keep_shared_ends``, ``oriented``, ``unit``: see
-        :func:`dataset_from_frame`.
-
-    Returns
-    -------
-    SequenceDataset
+    Its name is the file's up to the first dot; ``options`` are the other parameters of
+    :func:`dataset_from_frame`.
 
     Raises
     ------
@@ -357,16 +276,12 @@ def load_table(
         As the table at the head of this module says.
     """
     path = Path(path)
-    optional = [c for c in (noise_column, group_column, weight_column) if c is not None]
-    frame, repairs = read_table(path, [sequence_column, activity_column, *optional], separator)
+    more = [options[option] for option in options if option.endswith("_column")]
+    named = [column for column in (sequence_column, activity_column, *more) if column is not None]
     return dataset_from_frame(
-        frame,
-        name=path.name.split(".")[0] if name is None else name,
+        read_table(path, named),
+        name=path.name.split(".")[0],
         sequence_column=sequence_column,
         activity_column=activity_column,
-        noise_column=noise_column,
-        group_column=group_column,
-        weight_column=weight_column,
-        repairs=repairs,
         **options,
     )

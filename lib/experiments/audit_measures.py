@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lib.arrays import FloatArray, IndexArray
 from lib.data.predictions import harmless
-from lib.data.table import numbers
+from lib.data.reading import numbers
 from lib.experiments.audit_table import MOST_LABELS, Audited, AuditedPart
 from lib.experiments.ranking import Ranked, Rule, make_rules, rank, scores_of
 from lib.experiments.repairs import Triple, averages, calibrated, judged, triple

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
+from lib.data.leakage import leak_groups
 from lib.data.predictions import harmless
-from lib.data.relatives import leak_groups
 from lib.data.table import LINK_LENGTH
 from lib.metrics.groups import quantile_bins
 from lib.sequences import encode

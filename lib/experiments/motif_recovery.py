@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lib.data.dataset import SequenceDataset
-from lib.data.stored import Stored
+from lib.data.dataset import SequenceDataset, Stored
 from lib.experiments import mpra_gc_ood, recovery
 from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design, fitting, load_assays
 from lib.experiments.prior_assays import Told, fitting_told

@@ -14,10 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from lib.assays.plant import TISSUES, reference_predictions
+from lib.assays.tables import TISSUES, reference_predictions
 from lib.data.dataset import SequenceDataset
-from lib.data.leakage import leak_report
-from lib.data.relatives import strand_pairs
+from lib.data.leakage import leak_report, strand_pairs
 from lib.data.table import load_table
 from lib.experiments import assays
 from lib.experiments.assays import STANDIN, AssayArm, Design, FittedArm

@@ -13,7 +13,7 @@ import pandas as pd
 from lib import assays as mpra
 from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
-from lib.data.relatives import strand_pairs
+from lib.data.leakage import strand_pairs
 from lib.data.splits import Split, group_split
 from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, world_of
 from lib.metrics.evaluate import MIN_BIN

@@ -19,9 +19,8 @@ from scipy.stats import spearmanr
 
 from lib.arrays import BoolArray, FloatArray, IndexArray, group_codes
 from lib.assays.sources import fetch
-from lib.data.dataset import SequenceDataset
+from lib.data.dataset import Result, SequenceDataset, Stored
 from lib.data.splits import Split
-from lib.data.stored import Result, Stored
 from lib.experiments.worlds import TEST_SEED, Condition, Judge, test_data, world_of
 from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_totals
 from lib.metrics.scores import r2_cod

@@ -30,8 +30,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
-from lib.data.stored import Result as Result
-from lib.data.stored import Stored as Stored
+from lib.data.dataset import Result as Result
+from lib.data.dataset import Stored as Stored
 
 PACKAGE = "lib"
 DIGITS = 12  # of a file's hash where it stands in a manifest

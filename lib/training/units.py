@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.dataset import SequenceDataset
+from lib.data.dataset import Result, SequenceDataset, Stored
 from lib.data.splits import Split
-from lib.data.stored import Result, Stored
 from lib.models import baselines as simple
 from lib.sequences import Codes
 from lib.training.config import FitConfig

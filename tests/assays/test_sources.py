@@ -12,16 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.assays import sources
-from lib.assays.sources import (
-    DataUnavailable,
-    HashMismatch,
-    Pin,
-    all_pins,
-    available,
-    data_hashes,
-    fetch,
-    find_pin,
-)
+from lib.assays.sources import DataUnavailable, HashMismatch, Pin, all_pins, fetch, find_pin
 
 BODY = b"seq\tmean_value\nACGT\t1\n"
 
@@ -38,7 +29,7 @@ def pin_of(content: bytes, path: str = "data/a table.tsv", sha256: bool = True) 
         repository="owner/name",
         commit="0123456789abcdef0123456789abcdef01234567",
         path=path,
-        bytes=len(content),
+        bytes=str(len(content)),
         sha256=hashlib.sha256(content).hexdigest() if sha256 else "",
         git_blob_sha1=blob_id(content),
         licence="MIT",
@@ -60,7 +51,7 @@ def test_every_pin_is_complete():
     for pin in all_pins():
         assert len(pin.commit) == 40 and len(pin.git_blob_sha1) == 40
         assert len(pin.sha256) in (0, 64)
-        assert (pin.bytes is None) == (pin.sha256 == "")
+        assert (pin.bytes == "") == (pin.sha256 == "")
         assert not Path(pin.path).is_absolute() and ".." not in Path(pin.path).parts
         assert pin.licence and pin.citation and "/" in pin.repository
 
@@ -78,152 +69,155 @@ def test_unknown_path_names_the_known_ones():
         find_pin("moss", "nothing.tsv")
 
 
+@pytest.fixture
+def pinned(monkeypatch):
+    """Make a pin the only one."""
+
+    def make(pin):
+        monkeypatch.setattr(sources, "all_pins", lambda: (pin,))
+        return pin
+
+    return make
+
+
+@pytest.fixture
+def own_file(tmp_path, upstream, pinned, monkeypatch):
+    """Put a pin's file into the data folder."""
+
+    def put(pin, content):
+        place = tmp_path / "own" / "toy" / pin.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
+        pinned(pin)
+        return place
+
+    return put
+
+
 @pytest.mark.parametrize("sha256", [True, False])
-def test_data_folder_comes_first(tmp_path, upstream, monkeypatch, sha256):
+def test_data_folder_comes_first_and_is_checked_each_time(upstream, own_file, sha256):
     pin = pin_of(BODY, sha256=sha256)
-    place = tmp_path / "own" / "toy" / pin.path
-    place.parent.mkdir(parents=True)
-    place.write_bytes(BODY)
-    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
-    assert fetch("toy", pin.path, [pin]) == place
+    place = own_file(pin, BODY)
+    assert fetch("toy", pin.path) == place
     assert upstream.asked == []
+    place.write_bytes(BODY + b"more")
+    with pytest.raises(HashMismatch):
+        fetch("toy", pin.path)
 
 
 @pytest.mark.parametrize("sha256", [True, False])
 @pytest.mark.parametrize("content", [BODY[:-1], BODY + b" ", b"", BODY.replace(b"A", b"C")])
-def test_altered_file_is_refused_with_both_hashes(tmp_path, upstream, monkeypatch, content, sha256):
+def test_altered_file_is_refused_with_both_hashes(own_file, content, sha256):
     pin = pin_of(BODY, sha256=sha256)
-    place = tmp_path / "own" / "toy" / pin.path
-    place.parent.mkdir(parents=True)
-    place.write_bytes(content)
-    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
+    place = own_file(pin, content)
     with pytest.raises(HashMismatch) as caught:
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
     seen = hashlib.sha256(content).hexdigest() if sha256 else blob_id(content)
     expected = pin.sha256 if sha256 else pin.git_blob_sha1
     for part in (str(place), seen, expected):
         assert part in str(caught.value)
 
 
-def test_a_file_changed_after_its_check_is_noticed(tmp_path, upstream, monkeypatch):
-    pin = pin_of(BODY)
-    place = tmp_path / "own" / "toy" / pin.path
-    place.parent.mkdir(parents=True)
-    place.write_bytes(BODY)
-    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / "own"))
-    fetch("toy", pin.path, [pin])
-    place.write_bytes(BODY + b"more")
-    with pytest.raises(HashMismatch):
-        fetch("toy", pin.path, [pin])
-
-
-def test_large_file_pointer_is_named_even_with_the_pinned_hash(tmp_path, upstream, monkeypatch):
+def test_large_file_pointer_is_named_even_with_the_pinned_hash(
+    tmp_path, upstream, monkeypatch, pinned
+):
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
-    pin = pin_of(pointer, sha256=False)
+    pin = pinned(pin_of(pointer, sha256=False))
     upstream.files[served(pin)] = pointer
     with pytest.raises(HashMismatch, match="large-file pointer"):
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
     assert files_below(tmp_path) == []
 
 
 @pytest.mark.parametrize("sha256", [True, False])
-def test_download_once_then_cache(tmp_path, upstream, sha256):
-    pin = pin_of(BODY, sha256=sha256)
+def test_download_once_then_cache(tmp_path, upstream, sha256, pinned):
+    pin = pinned(pin_of(BODY, sha256=sha256))
     upstream.files[served(pin)] = BODY
-    path = fetch("toy", pin.path, [pin])
+    path = fetch("toy", pin.path)
     assert path.read_bytes() == BODY
     assert (tmp_path / "cache") in path.parents
     upstream.files.clear()
-    assert fetch("toy", pin.path, [pin]) == path
+    assert fetch("toy", pin.path) == path
     assert upstream.asked == [served(pin)]
     assert files_below(tmp_path) == ["a table.tsv"]
 
 
-def test_wrong_download_is_refused_and_leaves_nothing(tmp_path, upstream):
-    pin = pin_of(BODY)
+def test_wrong_download_is_refused_and_leaves_nothing(tmp_path, upstream, pinned):
+    pin = pinned(pin_of(BODY))
     upstream.files[served(pin)] = b"other"
     with pytest.raises(HashMismatch) as caught:
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
     assert pin.sha256 in str(caught.value)
     assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
     assert pin.url in str(caught.value)
     assert files_below(tmp_path) == []
 
 
-def test_download_cut_short_leaves_nothing(tmp_path, upstream):
-    pin = pin_of(BODY, path="a.short.tsv")
+def test_download_cut_short_leaves_nothing(tmp_path, upstream, pinned):
+    pin = pinned(pin_of(BODY, path="a.short.tsv"))
     upstream.files[served(pin)] = BODY[:4]
     with pytest.raises((DataUnavailable, HashMismatch)):
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
     assert files_below(tmp_path) == []
 
 
-def test_missing_upstream_says_how_to_get_it(tmp_path, upstream):
-    pin = pin_of(BODY)
+def test_missing_upstream_says_how_to_get_it(tmp_path, upstream, pinned):
+    pin = pinned(pin_of(BODY))
     with pytest.raises(DataUnavailable) as caught:
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
     for part in ("404", "MPRA_DATA_DIR", "toy/data/a table.tsv", pin.url):
         assert part in str(caught.value)
     assert os.environ["MPRA_OFFLINE"] == "0", "an HTTP answer is a connection"
     assert files_below(tmp_path) == []
 
 
-def test_unwritable_cache_is_named(tmp_path, upstream, monkeypatch):
+def test_unwritable_cache_is_named(tmp_path, upstream, monkeypatch, pinned):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("MPRA_CACHE_DIR", str(tmp_path / "file"))
-    pin = pin_of(BODY)
+    pin = pinned(pin_of(BODY))
     upstream.files[served(pin)] = BODY
     with pytest.raises(DataUnavailable, match="MPRA_CACHE_DIR"):
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
 
 
-def test_no_connection_costs_once_and_for_children_too(tmp_path, upstream, monkeypatch):
+def test_no_connection_costs_once_and_for_children_too(tmp_path, upstream, monkeypatch, pinned):
     with socket.socket() as free:  # bound, never listening: connections are refused
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MPRA_MIRROR", f"http://127.0.0.1:{free.getsockname()[1]}")
-        pin = pin_of(BODY)
-        assert not available("toy", [pin.path], [pin])
+        pin = pinned(pin_of(BODY))
+        with pytest.raises(DataUnavailable):
+            fetch("toy", pin.path)
         assert os.environ["MPRA_OFFLINE"] == "1"
     monkeypatch.setenv("MPRA_MIRROR", upstream.url)
     upstream.files[served(pin)] = BODY
     with pytest.raises(DataUnavailable, match="MPRA_OFFLINE"):
-        fetch("toy", pin.path, [pin])
+        fetch("toy", pin.path)
     assert upstream.asked == []
 
 
-def test_a_server_that_never_answers_costs_the_time_limit_at_most(monkeypatch, upstream):
+def test_a_server_that_never_answers_costs_the_time_limit_at_most(monkeypatch, upstream, pinned):
     assert sources.CONNECT_TIMEOUT <= 5
     monkeypatch.setattr(sources, "CONNECT_TIMEOUT", 0.3)
     with socket.socket() as silent:  # accepts, never speaks
         silent.bind(("127.0.0.1", 0))
         silent.listen(1)
         monkeypatch.setenv("MPRA_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        pin = pin_of(BODY)
+        pin = pinned(pin_of(BODY))
         start = time.monotonic()
         with pytest.raises(DataUnavailable, match="no connection"):
-            fetch("toy", pin.path, [pin])
+            fetch("toy", pin.path)
         assert time.monotonic() - start < 3  # 0.3 s and the machine's own delays
 
 
-def test_a_damaged_file_is_not_an_absent_one(upstream):
-    pin = pin_of(BODY)
-    upstream.files[served(pin)] = b"other"
-    with pytest.raises(HashMismatch):
-        available("toy", [pin.path], [pin])
-
-
-def test_hashes_for_the_manifest(upstream):
-    pin = pin_of(BODY, sha256=False)
-    upstream.files[served(pin)] = BODY
-    expected = {"toy/data/a table.tsv": f"sha256:{hashlib.sha256(BODY).hexdigest()}"}
-    assert data_hashes("toy", [pin.path], [pin]) == expected
-
-
 @pytest.mark.slow
-def test_a_killed_download_is_never_taken_for_the_file(tmp_path, upstream):
-    pin = pin_of(BODY, path="a.slow.tsv")
+def test_a_killed_download_is_never_taken_for_the_file(tmp_path, upstream, pinned):
+    pin = pinned(pin_of(BODY, path="a.slow.tsv"))
     upstream.files[served(pin)] = BODY
-    script = f"from lib.assays.sources import Pin, fetch\nfetch('toy', {pin.path!r}, [{pin!r}])\n"
+    script = (
+        "from lib.assays import sources\nfrom lib.assays.sources import Pin\n"
+        f"sources.all_pins = lambda: ({pin!r},)\nsources.fetch('toy', {pin.path!r})\n"
+    )
     child = subprocess.Popen([sys.executable, "-c", script])
     try:
         deadline = time.monotonic() + 60
@@ -235,4 +229,4 @@ def test_a_killed_download_is_never_taken_for_the_file(tmp_path, upstream):
         child.wait()
     upstream.release.set()
     assert "a.slow.tsv" not in files_below(tmp_path)
-    assert fetch("toy", pin.path, [pin]).read_bytes() == BODY
+    assert fetch("toy", pin.path).read_bytes() == BODY

@@ -1,14 +1,134 @@
 import numpy as np
 import pytest
 
-from lib.data.leakage import leak_report, nearest_similarity
-from lib.data.relatives import leak_groups
+from lib.data import leakage
+from lib.data.leakage import (
+    dust_score,
+    leak_groups,
+    leak_report,
+    nearest_similarity,
+    related_rows,
+    strand_pairs,
+)
 from lib.data.splits import PARTS, Split, group_split, random_leaky_split
-from lib.sequences import reverse_complement
+from lib.sequences import encode, kmer_codes, reverse_complement
 
 
 def random_codes(n, length=60, seed=0):
     return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+
+
+def test_unrelated_sequences_stay_apart():
+    assert len(set(leak_groups(random_codes(200)))) == 200
+
+
+def test_one_shared_word_links_on_either_strand():
+    codes = random_codes(4)
+    codes[1, :20] = codes[0, 30:50]
+    codes[3, 5:25] = reverse_complement(codes[2:3])[0, :20]
+    assert leak_groups(codes).tolist() == [0, 0, 1, 1]
+
+
+def test_nineteen_shared_letters_do_not_link_at_twenty():
+    codes = random_codes(2)
+    codes[1, :19] = codes[0, 30:49]
+    codes[1, 19] = (codes[0, 49] + 1) % 4
+    assert len(set(leak_groups(codes))) == 2
+
+
+def test_relatives_chain():
+    codes = random_codes(3)
+    codes[1, :25] = codes[0, -25:]
+    codes[2, :25] = codes[1, -25:]
+    assert len(set(leak_groups(codes))) == 1
+
+
+def test_a_word_in_more_than_twenty_parents_links_nothing():
+    codes = random_codes(21)
+    codes[:, 10:30] = codes[0, 10:30]
+    codes[:, [9, 30]] = 4  # or the word would grow by chance in some of the rows
+    assert len(set(leak_groups(codes))) == 21
+    assert len(set(leak_groups(codes[:20]))) == 1
+
+
+def test_copies_of_one_sequence_are_one_parent():
+    assert len(set(leak_groups(np.repeat(random_codes(1), 30, axis=0)))) == 1
+
+
+@pytest.mark.parametrize("unit", ["A", "AC", "ACG"])
+def test_repeats_link_nothing(unit):
+    codes = random_codes(2)
+    codes[:, :30] = encode([unit * (30 // len(unit))])[0]
+    assert len(set(leak_groups(codes))) == 2
+
+
+def test_dust_score_by_hand():
+    # 20 A hold 18 equal triplets: 18·17/2 pairs over 17. ACGTACGT…: four triplets, 5+5+4+4 times:
+    # (10 + 10 + 6 + 6) / 17.
+    repeats = encode(["A" * 20, "ACGT" * 5])
+    scores = dust_score(kmer_codes(repeats, 20)[0][:, 0], 20)
+    assert scores.tolist() == [9.0, 32 / 17]
+
+
+def test_known_parents_are_kept_together_and_joined():
+    codes = random_codes(4)
+    codes[3, :20] = codes[1, :20]
+    assert leak_groups(codes, parents=["a", "a", "b", "c"]).tolist() == [0, 0, 1, 0]
+
+
+def test_long_words_group_like_short_ones():
+    """Past 64 bits for word and owner together the sort is another one."""
+    codes = random_codes(40)
+    codes[30:, :40] = codes[:10, 20:]
+    assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()
+    assert len(set(leak_groups(codes, k=31))) == 30
+
+
+def test_sequences_of_unknown_letters_only_stand_alone():
+    codes = np.full((3, 30), 4, np.uint8)
+    codes[1:] = random_codes(2, length=30)
+    assert len(set(leak_groups(codes))) == 3
+
+
+def test_words_with_unknown_letters_do_not_link():
+    codes = random_codes(2)
+    codes[1] = codes[0]
+    codes[1, ::10] = 4
+    assert len(set(leak_groups(codes))) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: leak_groups(random_codes(3), k=3), "k is 3"),
+        (lambda: leak_groups(random_codes(3), parents=[1, 2]), "parents has 2 rows"),
+    ],
+)
+def test_impossible_groupings_are_refused(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_strand_pairs_are_found_once_each():
+    codes = random_codes(6)
+    codes[4] = reverse_complement(codes[1:2])[0]
+    codes[5] = reverse_complement(codes[0:1])[0]
+    forward, reverse = strand_pairs(codes)
+    assert sorted(zip(forward, reverse, strict=True)) == [(0, 5), (1, 4)]
+
+
+def test_relatives_are_found_through_many_mutants(random_dna):
+    # Thirty mutants of one origin share words: more than the 20 parents a word may have, but they
+    # are one parent.
+    one, two, three = random_dna(3, 100, 1)
+    mutants = encode([one[:row] + "N" + one[row + 1 :] for row in range(30)])
+    rows = encode([one[:30] + two[30:], three])
+    here, there = np.array(["a", "b"]), np.full(30, "a")
+    assert related_rows(rows, here, mutants, there).tolist() == [True, False]
+    # Rows that are relatives of each other are both related if one of them is.
+    assert related_rows(rows, np.array(["a", "a"]), mutants, there).tolist() == [True, True]
+    with pytest.raises(ValueError, match="codes has 100 nt, others has 60"):
+        related_rows(rows, here, mutants[:, :60], there)
 
 
 def value(report, part, measure):
@@ -27,7 +147,6 @@ def test_planted_leaks_are_counted():
     assert value(report, "test", "identical") == 0.2
     assert value(report, "test", "reverse_complement") == 0.1
     assert value(report, "test", "shared_word") == pytest.approx(0.3)
-    assert value(report, "test", "shared_group") == pytest.approx(0.3)
     assert value(report, "validation", "shared_word") == 0
     assert value(report, "train", "elements") == 20
 
@@ -40,7 +159,7 @@ def test_a_group_split_never_leaks_and_a_random_one_does():
     clean = leak_report(codes, group, group_split(group, 0))
     leaky = leak_report(codes, group, random_leaky_split(300, 0))
     for part in PARTS[1:]:
-        for measure in ("identical", "shared_word", "shared_group"):
+        for measure in ("identical", "shared_word"):
             assert value(clean, part, measure) == 0
         assert value(leaky, part, "shared_word") > 0.5
 
@@ -53,8 +172,9 @@ def test_similarity_is_a_share_of_distinct_words():
     assert nearest_similarity(codes, reverse_complement(codes)).tolist() == [1.0]
 
 
-def test_chunks_do_not_matter():
+def test_chunks_do_not_matter(monkeypatch):
     queries, references = random_codes(25), random_codes(30, seed=1)
     queries[:9] = references[:9]
     whole = nearest_similarity(queries, references)
-    assert (whole == nearest_similarity(queries, references, chunk=4)).all()
+    monkeypatch.setattr(leakage, "CHUNK", 4)
+    assert (whole == nearest_similarity(queries, references)).all()

@@ -337,8 +337,8 @@ def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"std": 0.0}, "std is 0.0 in row 0"),
-        ({"mean": np.nan}, "mean is .* in row 0"),
+        ({"std": 0.0}, "'std' row 0 is '0.0', not"),
+        ({"mean": np.nan}, "'mean' row 0 is ''"),
         ({"id": "same"}, "appears again in row 1"),
     ],
 )
@@ -354,7 +354,7 @@ def test_names_of_columns_that_do_not_match_are_listed(tmp_path):
     path = tmp_path / "mine.csv"
     table(20).rename(columns={"target": "targets", "std": "sigma"}).to_csv(path, index=False)
     config = Config.create(profile="smoke", predictions=str(path))
-    with pytest.raises(ValueError, match=r"lacks 'target' \(nearest: targets\), 'std'"):
+    with pytest.raises(ValueError, match=r"no column 'target' \(did you mean 'targets'\?\), 'std'"):
         run(config, Store(tmp_path / "store"))
     config = Config.create(
         profile="smoke", workers=1, predictions=str(path), rename="targets=target,sigma=std"

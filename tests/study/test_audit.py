@@ -188,7 +188,10 @@ def test_a_table_of_any_name_becomes_a_page(root: Path, folder: Path) -> None:
     ("content", "message"),
     [
         ("", "of-pytest.csv is empty"),
-        ("id,targets,mean,Std\na,1,1,1\n", r"lacks 'target' \(nearest: targets\), 'std' \(nearest"),
+        (
+            "id,targets,mean,Std\na,1,1,1\n",
+            r"no column 'target' \(did you mean 'targets'\?\), 'std' \(did",
+        ),
     ],
     ids=["empty", "columns"],
 )

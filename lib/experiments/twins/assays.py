@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from lib import assays as mpra
 from lib.arrays import FloatArray, IndexArray
-from lib.assays import genotypes, plant, retina
+from lib.assays import genotypes, retina
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, passing, thin
 from lib.assays.genotypes import GenotypeAssay
 from lib.assays.sources import fetch
+from lib.assays.tables import TISSUES, load_plant
 from lib.data.dataset import SequenceDataset
 from lib.motifs.pwm import PWM, read_meme
 
@@ -26,7 +27,6 @@ FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
 SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
 NOISY = ("9a", "9b")
 MOTIFS_PATH = "Library_Details/photoreceptorAndEnrichedMotifs.meme"
-SCRAMBLED_PATH = "Data/Sequences/Fasta/scrambled.fasta"
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
 PROMOTER, GENOTYPE = "rho", "WT"  # what the network of the genotype shift is trained on
 
@@ -159,14 +159,13 @@ def available() -> bool:
 
 def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
     """Read the real assays; of the retina libraries only some, where that is enough."""
-    path = fetch("retina", SCRAMBLED_PATH)
     return Assays(
         retina=retina.load(libraries),
         counts={library: retina.library_counts(library) for library in libraries},
         thresholds=retina.default_thresholds(),
-        fallback=tuple(retina.parse_fasta(path.read_text(encoding="utf-8"), str(path))),
+        fallback=retina.scrambled(),
         genotypes={name: genotypes.load(name) for name in genotypes.PROMOTERS},
-        plant={tissue: plant.load(tissue) for tissue in plant.TISSUES},
+        plant={tissue: load_plant(tissue) for tissue in TISSUES},
         motifs=read_meme(fetch("retina", MOTIFS_PATH)),
         first=tuple(name for name in libraries if name in retina.FIRST_LIBRARIES),
         noisy=tuple(name for name in libraries if name in NOISY),
@@ -187,7 +186,7 @@ def subsample(assays: Assays, most: int, seed: int = 0) -> Assays:
         return np.isin(group, labels[order[np.cumsum(sizes[order]) <= most]])
 
     rows = np.flatnonzero(some(assays.genotypes[PROMOTER].group))
-    columns = ("codes", "activity", "censored", "se_observations", "se_barcodes", "group")
+    columns = ("codes", "activity", "censored", "se_barcodes", "group")
     return replace(
         assays,
         retina=assays.retina.take(np.flatnonzero(some(assays.retina.group))),
@@ -234,9 +233,7 @@ def thinned(
     threshold falls in proportion.
     """
     kept = passing(counts, thresholds)[1]
-    chosen = BarcodeCounts(
-        counts.label[kept], counts.dna[kept], counts.rna[kept], counts.replicates
-    )
+    chosen = counts.take(kept)
     # The reference stays what it is at full depth: a change of it would move all elements alike.
     basal = activities(counts, thresholds, fallback).reference == "basal"
     lowered = replace(

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.dataset import SequenceDataset
-from lib.data.stored import Result
+from lib.data.dataset import Result, SequenceDataset
 from lib.experiments import repairs
 from lib.experiments.assays import (
     BASELINES,

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.arrays import FloatArray, IndexArray
-from lib.assays.genotypes import GenotypeAssay, related_rows
+from lib.assays.genotypes import GenotypeAssay
 from lib.data.dataset import SequenceDataset
+from lib.data.leakage import related_rows
 from lib.data.splits import PARTS, Split, gc_tilt, group_split, leave_one_out_split
 from lib.experiments.assays import AssayArm, Design
 from lib.experiments.twins import parts

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.assays.counts import BarcodeCounts, Thresholds, activities
-from lib.assays.genotypes import EPSILON, GENOTYPES, PROMOTERS, GenotypeAssay
+from lib.assays.genotypes import GENOTYPES, PROMOTERS, GenotypeAssay
 from lib.data.dataset import SequenceDataset
 from lib.experiments.twins.assays import Assays
 from lib.simulator import Shift, World, draw_world, simulate
@@ -51,7 +51,7 @@ def _counts(label: list[str], activity: FloatArray, depth: float, seed: int) -> 
     dna = rng.poisson(depth * rng.lognormal(0, 0.3, len(names))) + 60
     mean = 0.2 * dna * 2.0**level
     spread = rng.lognormal(0, 0.15, (len(names), REPLICATES))
-    return BarcodeCounts(names, dna, rng.poisson(mean[:, None] * spread), tuple("abc"[:REPLICATES]))
+    return BarcodeCounts(names, dna, rng.poisson(mean[:, None] * spread))
 
 
 def _libraries(world: World, n: int, seed: int) -> tuple[SequenceDataset, dict[str, BarcodeCounts]]:
@@ -75,7 +75,7 @@ def _libraries(world: World, n: int, seed: int) -> tuple[SequenceDataset, dict[s
     table = pd.concat(frames, ignore_index=True)
     row = pd.Index(label).get_indexer(pd.Index(table["label"]))
     table["origin"] = table["label"].str.split("_").str[0]
-    table = table.assign(design=design[row], group_origin=row, group_joined=row)
+    table = table.assign(design=design[row], group_origin=row)
     metadata = table.drop(columns=["activity", "noise_std"])
     libraries = SequenceDataset(
         name="retina_libraries",
@@ -105,19 +105,16 @@ def _genotypes(world: World, n: int, seed: int) -> dict[str, GenotypeAssay]:
         rng = np.random.default_rng([seed, 7, len(found)])
         activity = np.stack([truth.mean for truth in truths], axis=1)
         found[promoter] = GenotypeAssay(
-            promoter=promoter,
             genotypes=GENOTYPES,
             codes=samples[0].codes,
             activity=activity + error * rng.normal(size=error.shape),
             censored=np.zeros((n, len(GENOTYPES)), bool),
-            se_observations=error,
             se_barcodes=error,
             basal=np.ones(len(GENOTYPES)),
             group=np.arange(n) // 2,
             metadata=pd.DataFrame(
                 {"library_id": np.arange(n).astype(str), "variant_type": kinds, "peak": peak}
             ),
-            epsilon=EPSILON,
         )
     return found
 

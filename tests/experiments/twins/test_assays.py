@@ -12,7 +12,7 @@ from lib.experiments.twins.standin import standin_assays
 
 def test_thinning_by_nothing_gives_the_activities_at_full_depth() -> None:
     label, dna, rna = np.array(["a", "BASAL"], object), [500, 10**6], [[800, 800], [10**6, 10**6]]
-    counts = BarcodeCounts(label, np.array(dna), np.array(rna), ("x", "y"))
+    counts = BarcodeCounts(label, np.array(dna), np.array(rna))
     whole = activities(counts, Thresholds()).frame
     same = thinned(counts, Thresholds(), (1.0, 1.0), np.random.default_rng(0))
     assert same["activity"].to_numpy() == pytest.approx(whole["activity"].to_numpy())

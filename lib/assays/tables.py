@@ -1,0 +1,176 @@
+"""Assays that come as one table of sequences and activities: lentiMPRA and plant core promoters.
+
+In: files of :mod:`lib.assays.sources`. Out: a data set each, and the plant authors' predictions in
+the row order of theirs.
+
+* lentiMPRA of HepG2, K562 and WTC11 cells (Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9):
+  the tutorial's part of WTC11, and ``<cell>_averaged.tsv``. The latter were not at hand when this
+  was written: their reader is tested on written files only. It takes the columns ``seq`` and
+  ``mean_value`` by name; where the header has other names it takes four or five columns in the
+  order in which upstream's own code reads them: id, sequence, activity, fold, reverse.
+* STARR-seq of plant core promoters (Jores et al. 2021, doi:10.1038/s41477-021-00932-y).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lib.arrays import BoolArray, FloatArray
+from lib.assays.sources import fetch
+from lib.data.dataset import SequenceDataset
+from lib.data.leakage import sequence_ids
+from lib.data.reading import numbers, read_table
+from lib.data.table import dataset_from_frame
+from lib.sequences import canonical
+
+CELLS = ("HepG2", "K562", "WTC11")
+PREFIX = "AGGACCGGATCAACT"  # adapters of lentiMPRA
+SUFFIX = "CATTGCGTGAACCGA"
+ELEMENT_LENGTH = 200
+WTC11_PATHS = ("tutorial/dataset/WTC11_valid.tsv", "tutorial/dataset/WTC11_test.tsv")
+TISSUES = {"leaf": "tobacco leaves", "proto": "maize protoplasts"}
+TIE = 1e-9  # log2; the two plant files print the same number with different last digits
+_BY_POSITION = ["seq_id", "seq", "mean_value", "fold_num", "rev"]
+
+
+def _elements(frame: pd.DataFrame, name: str) -> SequenceDataset:
+    """A lentiMPRA table with columns ``seq``, with or without both adapters, and ``mean_value``.
+
+    ``metadata.element`` is one number per element, shared by its two orientations;
+    ``metadata.strand`` is ``+`` where the row is the alphabetically first of them (which of them
+    the genome has is not in the files).
+    """
+    bare = (frame["seq"].str.strip().str.len() == ELEMENT_LENGTH).all()
+    ends = {} if bare else {"trim_prefix": PREFIX, "trim_suffix": SUFFIX}
+    columns = {"sequence_column": "seq", "activity_column": "mean_value"}
+    data = dataset_from_frame(frame, name=name, unit="log2 RNA/DNA", **columns, **ends)
+    if data.codes.shape[1] != ELEMENT_LENGTH:
+        raise ValueError(
+            f"{name}: elements have {data.codes.shape[1]} nt without adapters, "
+            f"expected {ELEMENT_LENGTH}"
+        )
+    first = (canonical(data.codes) == data.codes).all(axis=1)
+    data.metadata.insert(0, "element", sequence_ids(data.codes))
+    data.metadata.insert(1, "strand", np.where(first, "+", "-"))
+    return data
+
+
+def load_wtc11() -> SequenceDataset:
+    """Both files of the tutorial as one data set of 200 nt elements, most in both orientations.
+
+    ``metadata``: ``element``, ``strand`` and ``file`` (``valid`` or ``test``, the authors' parts,
+    which share relatives).
+    """
+    frames = []
+    for path in WTC11_PATHS:
+        frame = read_table(fetch("wtc11", path), ["seq", "mean_value"])
+        frames.append(frame.assign(file=path.removesuffix(".tsv").rsplit("_", 1)[1]))
+    return _elements(pd.concat(frames, ignore_index=True), "wtc11")
+
+
+def load_lentimpra(cell: str) -> SequenceDataset:
+    """The whole library of one of :data:`CELLS`, as :func:`load_wtc11` gives its part.
+
+    Raises
+    ------
+    ValueError
+        If the columns are neither named nor placed as upstream reads them, a row lacks an adapter
+        or is not 200 nt long, and as :mod:`lib.data.table` says.
+    """
+    path = fetch("lentimpra", f"datasets/original/{cell}_averaged.tsv")
+    frame = read_table(path)
+    if not {"seq", "mean_value"} <= set(frame.columns):
+        if len(frame.columns) not in (4, 5):
+            raise ValueError(
+                f"{path} has neither the columns 'seq' and 'mean_value' nor four or five columns; "
+                f"its columns: {', '.join(map(repr, frame.columns))}"
+            )
+        frame.columns = pd.Index(_BY_POSITION[: len(frame.columns)])
+    return _elements(frame, f"lentimpra_{cell}")
+
+
+class ReferencePredictions(NamedTuple):
+    """The plant authors' predictions, (n,) log2 enrichment, aligned to a data set's rows.
+
+    No standard deviation was published. ``ambiguous`` rows, (n,) bool, are of one species and have
+    the same enrichment, so that the published table does not say which prediction belongs to which
+    of them. Scores over all rows or over a species do not depend on the choice; scores by GC do.
+    """
+
+    mean: FloatArray
+    ambiguous: BoolArray
+
+
+def _tissue_file(tissue: str, what: str = "") -> str:
+    if tissue not in TISSUES:
+        raise ValueError(f"tissue is {tissue!r}; known are {', '.join(TISSUES)}")
+    return f"CNN/CNN_test_{tissue}{what}.tsv"
+
+
+def load_plant(tissue: str) -> SequenceDataset:
+    """Promoters of 170 nt in one of :data:`TISSUES`, oriented, with their log2 enrichment.
+
+    ``metadata``: ``set``, ``sp`` (At, Zm, Sb), ``gene``.
+    """
+    columns = ["set", "sp", "gene", "sequence", "enrichment"]
+    return dataset_from_frame(
+        read_table(fetch("plant", _tissue_file(tissue)), columns)[columns],
+        name=f"plant_{tissue}",
+        activity_column="enrichment",
+        oriented=True,
+        unit="log2 enrichment",
+    )
+
+
+def align_predictions(
+    species: pd.Series, activity: FloatArray, table: pd.DataFrame
+) -> ReferencePredictions:
+    """Put published predictions into a data set's row order.
+
+    The published table (columns ``sample.name``, the species, ``enrichment``, ``prediction``) has
+    no ids: its rows are matched by species and measured enrichment, (n,) each.
+
+    Raises
+    ------
+    ValueError
+        If the table does not hold the same species and enrichments.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"sample.name": ["At", "At"], "enrichment": [2.0, 1.0],
+    ...                       "prediction": [2.5, 1.5]})
+    >>> align_predictions(pd.Series(["At", "At"]), np.array([1.0, 2.0]), table).mean.tolist()
+    [1.5, 2.5]
+    """
+    theirs = table.assign(**{c: numbers(table[c], c) for c in ("enrichment", "prediction")})
+    theirs = theirs.sort_values(["sample.name", "enrichment"])
+    ours = pd.DataFrame({"species": species.to_numpy(), "activity": activity})
+    ours = ours.sort_values(["species", "activity"])
+    if theirs["sample.name"].tolist() != ours["species"].tolist():
+        raise ValueError("the predictions' column 'sample.name' does not match the species here")
+    known = ours["activity"].to_numpy()
+    gap = np.abs(theirs["enrichment"].to_numpy() - known)
+    if (gap > TIE).any():
+        row = ours.index[np.argmax(gap)]
+        raise ValueError(
+            f"row {row} ({species.iloc[row]}, enrichment {activity[row]}) has no counterpart "
+            "in the predictions"
+        )
+    names = ours["species"].to_numpy()
+    same = (np.diff(known) <= TIE) & (names[1:] == names[:-1])
+    ours["ambiguous"] = np.append(same, False) | np.insert(same, 0, False)
+    ours["mean"] = theirs["prediction"].to_numpy()
+    ours = ours.sort_index()
+    return ReferencePredictions(ours["mean"].to_numpy(), ours["ambiguous"].to_numpy())
+
+
+def reference_predictions(tissue: str) -> ReferencePredictions:
+    """The authors' CNN predictions on the rows of :func:`load_plant`, in their order.
+
+    Their network was trained on ten times more promoters of the same species.
+    """
+    frame = read_table(fetch("plant", _tissue_file(tissue)), ["sp", "enrichment"])
+    columns = ["sample.name", "enrichment", "prediction"]
+    table = read_table(fetch("plant", _tissue_file(tissue, "_pred")), columns)
+    return align_predictions(frame["sp"], numbers(frame["enrichment"], "enrichment"), table)
