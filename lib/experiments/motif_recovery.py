@@ -14,12 +14,14 @@ from pydantic import Field
 from lib.data.dataset import SequenceDataset, Stored
 from lib.experiments import mpra_gc_ood, recovery
 from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design, fitting, load_assays
-from lib.experiments.prior_assays import Told, fitting_told
+from lib.experiments.priors import Told, fitting_told
 from lib.experiments.recovery import EXAMPLES, known_motifs
 from lib.experiments.simulation_shifts import MAIN_MODEL
 from lib.experiments.worlds import (
     Arm,
     Condition,
+    ModelNames,
+    ShiftNames,
     Sizes,
     WorldConfig,
     fit_arm,
@@ -28,7 +30,7 @@ from lib.experiments.worlds import (
 )
 from lib.simulator.anchors import digest
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
-from lib.study.config import Names, Seeds, Tables
+from lib.study.config import Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
 from lib.training.attribution import SCORERS
 from lib.training.config import FitConfig
@@ -115,10 +117,10 @@ class Config(WorldConfig):
         "full": {},
     }
 
-    models: Names = ("cnn", "bilstm", "transformer")
+    models: ModelNames = ("cnn", "bilstm", "transformer")
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
-    shifts: Names = ("all",)
+    shifts: ShiftNames = ("all",)
     n_elements: int = Field(default=128, ge=EXAMPLES, le=100_000)
     n_probe: int = Field(default=3_000, ge=100, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)

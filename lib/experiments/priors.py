@@ -1,55 +1,43 @@
-"""Priors by name: what each tells a network, how the network is told, and placebos of equal width.
+"""Priors by name: what each tells a network, and placebos of equal width.
 
-In: the name of a prior, codes ``(n, L)`` and, in simulation, the arm of a world. Out: features
-``(n, p)``, the unit that fits an arm, and the measures of fitted arms. The decoy set mixes a
+In: the name of a prior and the arm of a simulated world, or of an assay. Out: features ``(n, p)``
+that enter a network beside its embedding, units that fit an arm with its prior, the measure of a
+fitted arm of a world, and contrasts of priors on the elements of an assay. The decoy set mixes a
 stand-in for each true factor (its paralogue's matrix, or where it has none its own older one, from
 another JASPAR release) with three times as many other vertebrate factors, all read by another
 scorer than the generator's.
-
-``entry`` is how a network is told: ``late``, features beside the embedding; ``residual``, it learns
-what a linear model of the features leaves; ``filters``, its first filters start from the motifs.
 """
 
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray
-from lib.experiments.assays import fitting
+from lib.data.dataset import SequenceDataset
+from lib.experiments import assays, scoring, worlds
 from lib.experiments.world_measures import metric_table
-from lib.experiments.worlds import Arm, Condition, Judge, Sizes, test_data, training_data, world_of
+from lib.experiments.worlds import Arm, Condition, Judge, Sizes
+from lib.metrics.evaluate import compare
 from lib.models import build
-from lib.models.baselines import constant_sigma, feature_ridge
-from lib.motifs.priors import (
-    SCORES,
-    Features,
-    check_prior,
-    cpg_features,
-    gc_feature,
-    gc_windows,
-    kmer_features,
-    matched_hidden,
-    motif_features,
-    permuted_rows,
-    pwm_filters,
-    random_features,
-)
-from lib.motifs.pwm import PWM, jaspar, make_pwm, perturb
+from lib.models.baselines import gc_ridge
+from lib.motifs import priors as features
+from lib.motifs.priors import Features
+from lib.motifs.pwm import PWM, jaspar
 from lib.sequences import Codes
 from lib.simulator import World
 from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
-from lib.study.units import Unit
+from lib.statistics.effects import over_splits
+from lib.study.units import Fit, Placement, Store, Unit
 from lib.training.config import FitConfig, tuned
 from lib.training.fitted import predict
-from lib.training.units import Filters, Forecast
 
 RELEASE: Final = "JASPAR2018"
 # In the order of lib.simulator.programs.MOTIFS: HNF4G HNF1B FOXA2 CEBPB, GATA3 TAL1::TCF3* NFE2L2,
@@ -61,18 +49,16 @@ RELATED: Final = (
 )
 DECOYS_PER_MOTIF: Final = 3
 UNRELATED_KINGDOMS: Final = ("plants", "fungi")
-PERTURBATION: Final = 0.5  # of lib.motifs.pwm.perturb: noise of 1 nat on the log odds
 _DRAW = 2018  # seed of which factors are decoys and which unrelated: the same in every world
 
 # What a sequence says of itself, with or without a simulated world.
 COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
-    "gc": gc_feature,
-    "gc_windowed": gc_windows,
-    "cpg": cpg_features,
-    "kmer": kmer_features,
+    "gc": features.gc_feature,
+    "gc_windowed": features.gc_windows,
+    "kmer": features.kmer_features,
 }
-MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated", "motif_perturbed")
-PLACEBOS: Final = ("permuted", "random", "width_matched")
+MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
+PLACEBOS: Final = ("permuted", "width_matched")
 PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, *PLACEBOS)
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted and whose width is matched
 
@@ -85,7 +71,12 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 FEWEST_STEPS, MOST_EPOCHS = 1000, 100
 HIDDEN = 64  # of the head, see lib.models.heads
-FIRST_FILTERS = "trunk.0.weight"
+
+ASSAY_MODEL: Final = "cnn"
+AGAINST: Final = ("permuted", "none")
+PUBLISHED: Final = ("rmse", "rmse_f", "r2_f", "crps_gaussian", "zms", "picp_90", "mpiw_90")
+ERRORS: Final = ("rmse", "crps_gaussian")  # of which contrasts on assays are made
+PART: Final = ("data", "split_seed", "split", "shift", "condition")
 
 
 @lru_cache(maxsize=8)
@@ -123,22 +114,6 @@ def unrelated_set() -> tuple[PWM, ...]:
     return jaspar(_drawn(UNRELATED_KINGDOMS, (1 + DECOYS_PER_MOTIF) * len(RELATED)), RELEASE)
 
 
-def motif_set(prior: str, world: World) -> tuple[PWM, ...]:
-    """The motifs behind a motif prior; ``ValueError`` for a prior that is not made of motifs."""
-    if prior == "motif_decoy":
-        return decoy_set()
-    if prior == "motif_unrelated":
-        return unrelated_set()
-    if prior == "motif_true":
-        return world.program.motifs
-    if prior == "motif_perturbed":
-        return tuple(
-            perturb(pwm, PERTURBATION, np.random.default_rng([world.seed, 301, place]))
-            for place, pwm in enumerate(world.program.motifs)
-        )
-    raise ValueError(f"prior {prior!r} has no motifs; those that do are {', '.join(MOTIF_PRIORS)}")
-
-
 def prior_features(prior: str, codes: Codes, world: World | None = None) -> Features:
     """Features of a prior that is no placebo; those made of motifs need a world.
 
@@ -146,16 +121,18 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
     through :func:`lib.motifs.priors.motif_features`.
     """
     if prior in COMPOSITION:
-        return check_prior(COMPOSITION[prior](codes), prior)
+        return features.check_prior(COMPOSITION[prior](codes), prior)
     if prior not in MOTIF_PRIORS:
         known = ", ".join((*MOTIF_PRIORS, *COMPOSITION))
         raise ValueError(f"prior {prior!r} has no features of its own; {known} do")
     if world is None:
         raise ValueError(f"prior {prior} needs a simulated world, whose motifs it stands for")
     if prior == "motif_true":
-        motifs = len(world.program.motifs)
-        return check_prior(responses(codes, world.program)[:, :motifs], prior)
-    return check_prior(motif_features(codes, motif_set(prior, world)), prior)
+        found = responses(codes, world.program)[:, : len(world.program.motifs)]
+    else:
+        motifs = decoy_set() if prior == "motif_decoy" else unrelated_set()
+        found = features.motif_features(codes, motifs)
+    return features.check_prior(found, prior)
 
 
 @lru_cache(maxsize=48)
@@ -165,9 +142,9 @@ def _own_features(
     """Features of a prior that is no placebo; kept, as networks of a world share them."""
     arm = Arm(world_seed, "", sizes.train, misspecified=misspecified)
     if at is None:
-        codes = training_data(arm, sizes)[0].codes
+        codes = worlds.training_data(arm, sizes)[0].codes
     else:
-        codes = test_data(world_seed, at, sizes.test, misspecified).codes
+        codes = worlds.test_data(world_seed, at, sizes.test, misspecified).codes
     return prior_features(prior, codes, arm.world)
 
 
@@ -175,32 +152,14 @@ def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | Non
     """What the network sees beside the training sample (None) or the sequences of a condition."""
     if arm.prior in ("none", "width_matched"):
         return None
-    source = PLACEBO_OF if arm.prior in PLACEBOS else arm.prior
+    source = PLACEBO_OF if arm.prior == "permuted" else arm.prior
     values = _own_features(source, arm.world_seed, arm.misspecified, at, sizes)
+    if arm.prior != "permuted":
+        return values
     rng = np.random.default_rng([arm.world_seed, zlib.crc32(f"{arm.prior} {at}".encode())])
-    if arm.prior == "random":
-        return random_features(len(values), values.shape[1], rng)
-    if arm.prior == "permuted":
-        whole = training_data(replace(arm, size=sizes.train), sizes)[1].parts.values()
-        parts = list(whole) if at is None else [np.arange(len(values))]
-        return permuted_rows(values, parts, rng)
-    return values
-
-
-def offsets(
-    arm: Arm, conditions: Sequence[Condition], sizes: Sizes
-) -> tuple[FloatArray, dict[Condition, FloatArray]]:
-    """Linear model of an arm's features: forecast of its training sample and of test sequences."""
-    data, split = training_data(arm, sizes)
-    order = list(dict.fromkeys(condition.sequences for condition in conditions))
-    parts = [arm_features(arm, at, sizes) for at in (None, *order)]
-    features = np.concatenate([part for part in parts if part is not None])
-    checked = check_prior(features, "of the linear model").astype(np.float64)
-    target = np.full(len(features), np.nan)
-    target[: len(data)] = data.activity
-    every = feature_ridge(checked, target, split["train"], split["validation"]).mean
-    cut = np.split(every, len(data) + sizes.test * np.arange(len(order)))
-    return cut[0], dict(zip(order, cut[1:], strict=True))
+    split = worlds.training_data(replace(arm, size=sizes.train), sizes)[1]
+    parts = list(split.parts.values()) if at is None else [np.arange(len(values))]
+    return features.permuted_rows(values, parts, rng)
 
 
 def arm_settings(arm: Arm, sizes: Sizes, epochs: int, device: str) -> FitConfig:
@@ -211,9 +170,11 @@ def arm_settings(arm: Arm, sizes: Sizes, epochs: int, device: str) -> FitConfig:
     """
     options = dict(OPTIONS[arm.model])
     if arm.prior == "width_matched":
-        wide = len(SCORES) * len(motif_set(PLACEBO_OF, world_of(arm.world_seed)))
+        wide = len(features.SCORES) * len(decoy_set())
         network: Any = build(arm.model, 200, **options)
-        options["hidden"] = matched_hidden(network.head.layers[1].in_features, wide, HIDDEN)
+        options["hidden"] = features.matched_hidden(
+            network.head.layers[1].in_features, wide, HIDDEN
+        )
     batch = FitConfig().batch_size
     fewest = min(FEWEST_STEPS, epochs * (sizes.train // batch))
     longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
@@ -221,58 +182,123 @@ def arm_settings(arm: Arm, sizes: Sizes, epochs: int, device: str) -> FitConfig:
     return tuned(arm.model, model_options=options, **own)
 
 
-def _filters(arm: Arm) -> Filters:
-    """First filters made of the prior's motifs, or of the decoys' letters in random order."""
-    rng = np.random.default_rng([arm.world_seed, 401])
-    placebo = arm.prior == "permuted"
-    motifs = motif_set(PLACEBO_OF if placebo else arm.prior, arm.world)
-    if placebo:
-        motifs = tuple(
-            make_pwm(
-                pwm.name, rng.permuted(pwm.probabilities[:, rng.permutation(pwm.width)], axis=0)
-            )
-            for pwm in motifs
-        )
-    network = build(arm.model, arm.world.sequence.length, **OPTIONS[arm.model])
-    channels, _, _, width = network.state_dict()[FIRST_FILTERS].shape
-    return Filters(FIRST_FILTERS, pwm_filters(motifs, channels, width, rng))
-
-
 def fit_prior(arm: Arm, sizes: Sizes, epochs: int, device: str) -> Unit:
-    """The unit that fits an arm."""
-    data, split = training_data(arm, sizes)
-    settings = arm_settings(arm, sizes, epochs, device)
-    if arm.entry == "filters":
-        return fitting(settings, data, split, _filters(arm))
-    if arm.entry == "residual":
-        data = replace(data, activity=data.activity - offsets(arm, (), sizes)[0])
-        return fitting(settings, data, split)
-    return fitting(settings, replace(data, features=arm_features(arm, None, sizes)), split)
-
-
-def _linear(judge: Judge) -> tuple[FloatArray, dict[Condition, FloatArray]]:
-    return judge.kept("linear", lambda: offsets(judge.arm, judge.conditions, judge.sizes))
-
-
-def _network_forecast(judge: Judge, at: Condition) -> Forecast:
-    entry, codes = judge.arm.entry, judge.test(at).codes
-    features = arm_features(judge.arm, at, judge.sizes) if entry == "late" else None
-    mean, std = predict(judge.network(), codes, features)
-    return mean + _linear(judge)[1][at] if entry == "residual" else mean, std
+    """The unit that fits an arm of a world."""
+    data, split = worlds.training_data(arm, sizes)
+    data = replace(data, features=arm_features(arm, None, sizes))
+    return assays.fitting(arm_settings(arm, sizes, epochs, device), data, split)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
     """Metrics of a network with its prior; one forecast answers for equal sequences."""
-    at = condition.sequences
-    forecast = judge.kept(("with prior", at), lambda: _network_forecast(judge, at))
-    return {"values": metric_table(judge, judge.test(condition), {"single": forecast})}
+    at, test = condition.sequences, judge.test(condition)
+    forecast = judge.kept(
+        ("with prior", at),
+        lambda: predict(judge.network(), test.codes, arm_features(judge.arm, at, judge.sizes)),
+    )
+    return {"values": metric_table(judge, test, {"single": forecast})}
 
 
-def linear_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
-    """The same of the linear model of a prior's features alone, with one σ for all."""
-    data, split = judge.training
-    own, moved = _linear(judge)
-    mean = moved[condition.sequences]
-    sigma = constant_sigma(own, data.activity, split["validation"]).std[0]
-    forecast = mean, np.full(len(mean), sigma)
-    return {"values": metric_table(judge, judge.test(condition), {"single": forecast})}
+class Told(NamedTuple):
+    """An arm of an assay whose network is told a prior.
+
+    ``entry`` is ``late``, beside the embedding; ``residual``, a network of what a ridge on GC
+    leaves; or ``residualised``, a prior beside the embedding of such a network.
+    """
+
+    arm: assays.AssayArm
+    prior: str
+    entry: str = "late"
+
+    @property
+    def offset(self) -> FloatArray:
+        """What is taken out of the target and added to forecasts, (n,): what GC's ridge tells."""
+        data, split = self.arm.data, self.arm.split
+        if self.entry == "late":
+            return np.zeros(len(data))
+        return gc_ridge(data.codes, data.activity, split["train"], split["validation"]).mean
+
+    @property
+    def data(self) -> SequenceDataset:
+        """What the network is fitted on."""
+        data, split, known = self.arm.data, self.arm.split, None
+        if self.prior == "permuted":
+            rng = np.random.default_rng([split.seed, 501])
+            gc = prior_features("gc", data.codes)
+            known = features.permuted_rows(gc, list(split.parts.values()), rng)
+        elif self.prior != "none" and self.entry != "residual":
+            known = prior_features(self.prior, data.codes)
+        return replace(data, activity=data.activity - self.offset, features=known)
+
+
+def fitting_told(told: Told, epochs: int, device: str) -> Unit:
+    """The unit that fits an arm of an assay with its prior."""
+    settings = FitConfig(
+        model=ASSAY_MODEL,
+        model_options={"channels": 16},
+        epochs=epochs,
+        device=device,
+        reverse_complement=told.arm.both_strands,
+        seed=told.arm.split.seed,
+    )
+    return assays.fitting(settings, told.data, told.arm.split)
+
+
+def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) -> pd.DataFrame:
+    """Log ratio of two priors' errors on the same elements of one split, and its variance.
+
+    ``seed`` alone seeds the bootstrap over groups.
+    """
+    rng = np.random.default_rng(seed)
+    forecasts = one.forecast, other.forecast
+    found = compare(*forecasts, rng=rng, draws=draws, climatology=one.climatology)
+    found = found[found["metric"].isin(ERRORS) & (found["by"] == "")]
+    spread = (np.log(found["ratio_upper"]) - np.log(found["ratio_lower"])) / (2 * 1.96)
+    keys: dict[str, Any] = {name: one.keys[name] for name in PART}
+    return found[["metric", "n"]].assign(
+        value=np.log(found["ratio"]), variance=spread**2, n_train=one.n_train, **keys
+    )
+
+
+def pooled(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Contrasts of single splits pooled over splits, as ratios."""
+    keys = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric", "scale"]
+    table = over_splits(contrasts.assign(scale="ratio"), keys, narrow=True)
+    return table.drop(columns="scale")
+
+
+Pair = tuple[scoring.Scored, scoring.Scored, dict[str, Any]]
+
+
+def _pairs(items: Sequence[scoring.Scored]) -> Iterator[Pair]:
+    """Each prior's forecast with that of the placebo and of none, on the same part and split."""
+    by_part: dict[Any, dict[Any, scoring.Scored]] = {}
+    for item in items:
+        part = tuple(item.keys[name] for name in PART)
+        by_part.setdefault(part, {})[item.keys["prior"], item.keys["entry"]] = item
+    for found in by_part.values():
+        for (prior, entry), item in found.items():
+            for against in AGAINST:
+                # A network of what GC leaves, without features, is compared with the plain one.
+                other = found.get((against, "late" if entry == "residual" else entry))
+                if other is not None and prior != against:
+                    yield item, other, {"prior": prior, "entry": entry, "against": against}
+
+
+def score_told(
+    told: Sequence[Told], fits: Sequence[Fit], store: Store, where: Placement, draws: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are those of ``told``."""
+    items = []
+    found = assays.forecasts(map(assays.forecasting, fits), store, where)
+    for one, (mean, std) in zip(told, found, strict=True):
+        keys = {"model": ASSAY_MODEL, "uncertainty": "single"}
+        keys |= {"prior": one.prior, "entry": one.entry}
+        moved = mean + one.offset
+        items += [assays.scored(one.arm, part, moved, std, **keys) for part in one.arm.parts]
+    rows = scoring.score_all(items, draws, where.workers)
+    pairs = list(_pairs(items))
+    jobs = [(one, other, draws, place) for place, (one, other, _) in enumerate(pairs)]
+    tables = scoring.side_by_side(paired, jobs, where.workers)
+    named = [table.assign(**keys) for table, (_, _, keys) in zip(tables, pairs, strict=True)]
+    return scoring.combine(rows[rows["metric"].isin(PUBLISHED)]), pooled(pd.concat(named))

@@ -140,7 +140,7 @@ def known_weights(
 
     One everywhere where a shift leaves the law of sequences as it is.
     """
-    if not condition.moves_sequences:
+    if condition.sequences == Condition():
         return np.ones(len(held)), np.ones(len(test))
     if condition.shift != "gc" or condition.option not in ("", "natural", "low"):
         return None

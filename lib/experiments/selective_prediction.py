@@ -23,6 +23,7 @@ from lib.experiments.worlds import (
     NOISY,
     Arm,
     Condition,
+    Dials,
     Judge,
     TestedWorldConfig,
     fit_arm,
@@ -101,7 +102,7 @@ class Config(TestedWorldConfig):
     model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
     noise_worlds: int = Field(default=10, ge=1)
-    severities: Numbers = (0.25, 0.5, 0.75, 1.0)
+    severities: Dials = (0.25, 0.5, 0.75, 1.0)
     dataset: str = "default"
     split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)

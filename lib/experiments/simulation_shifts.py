@@ -6,276 +6,352 @@ oracle and the baselines. Some networks are trained on the shifted law instead (
 say how much of an error is harder data rather than the shift.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
+import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
-from scipy.stats import norm
+from pydantic import Field
+from scipy.stats import binomtest, norm
 
-from lib.experiments import realism
-from lib.experiments.shift_effects import effects, fit_table
-from lib.experiments.world_measures import baseline_metrics, coverage_by, severity, treated_metrics
-from lib.experiments.worlds import (
-    NOISY,
-    REWIRING,
-    SIMULATED_BASELINES,
-    Arm,
-    Condition,
-    TestedWorldConfig,
-    fit_arm,
-    judging,
-    run_judging,
-)
-from lib.metrics.evaluate import MIN_BIN
-from lib.motifs.pwm import jaspar
-from lib.simulator import SHIFTS, dial_table
+from lib.arrays import FloatArray
+from lib.experiments import world_measures, worlds
+from lib.experiments.world_measures import BASELINES
+from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
+from lib.metrics.bootstrap import percentile_interval
+from lib.simulator import dial_table
 from lib.simulator.anchors import digest
-from lib.simulator.programs import MOTIFS
-from lib.simulator.shifts import perturbed
-from lib.statistics.effects import over_replicates
-from lib.study.config import Names, Numbers, Seeds, Tables, known_names
+from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
+from lib.study.config import Seeds, Tables
 from lib.study.units import Store, run_fits
 
-MAIN_MODEL = "cnn"
+MAIN_MODEL: Final = "cnn"
 # Arms of the gc shift beside the natural one.
-GC_OPTIONS = ("", "low", "neutral")
-GC_BLIND = "term_off"
-MILD = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
-SHOWN_MOTIFS = 3
-
-KEYS = (
+GC_OPTIONS: Final = ("", "low", "neutral")
+GC_BLIND: Final = "term_off"
+MILD: Final = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
+KEYS: Final = (
     *("data", "split", "shift", "family", "severity", "condition"),
-    *("model", "uncertainty", "n_train"),
+    *("model", "uncertainty", "n_train", "metric"),
 )
-# What is published of treated forecasts, of baselines and smaller samples, and of every world.
-TREATED_METRICS = ("picp_50", "picp_80", "picp_90", "picp_95", "mpiw_90", "zms", "crps_gaussian")
-FEW_METRICS = (
-    *("rmse", "rmse_f", "r2_f", "pearson_r", "crps_gaussian", "nll_gaussian", "zms"),
-    *("picp_90", "mpiw_90"),
+# Published of forecasts with another σ, and of every world.
+TREATED_METRICS: Final = ("picp_90", "mpiw_90", "zms", "crps_gaussian")
+WORLD_METRICS: Final = ("rmse", "zms", "picp_90")
+FEW: Final = {
+    **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
+    **{"matched": (), "matched_worlds": 1},
+}
+
+CALIBRATED, LARGE_DROP = 0.03, 0.15  # of C5: off nominal by at most; coverage lost
+SHIFT: Final = (
+    Effect("rmse_ratio", "rmse", "ratio"),
+    Effect("rmse_f_ratio", "rmse_f", "ratio"),
+    Effect("coverage_drop", "picp_90", "drop"),
+    Effect("zms", "zms"),
+    Effect("picp_90", "picp_90"),
 )
-WORLD_METRICS = ("rmse", "zms", "picp_90")
+MATCHED: Final = (
+    Effect("rmse_over_matched", "rmse", "ratio"),
+    Effect("coverage_drop_over_matched", "picp_90", "drop"),
+)
+NAMES: Final = ["model", "shift", "severity", "condition"]
 
 
-class Config(TestedWorldConfig):
-    """Parameters of notebook 01.
-
-    Attributes
-    ----------
-    shifts : tuple of str
-        Names of :data:`lib.simulator.SHIFTS`, or ``all``.
-    severities : tuple of float
-        Points of each shift's dial, above 0 and at most 1.
-    models : tuple of str
-        Names of :data:`lib.models.MODELS`.
-    world_seeds : tuple of int
-        Worlds of the CNN.
-    other_worlds : int
-        Of these, how many for each other architecture.
-    matched : tuple of str
-        Shifts whose law at severity 1 a CNN is trained on.
-    matched_worlds : int
-        Worlds of those, of the mild GC shift and of the world blind to GC.
-    noise_worlds : int
-        Worlds in which a CNN is trained at the noise share of severity 1.
-    sizes : tuple of int
-        Smaller training samples, for the learning curve.
-    """
+class Config(worlds.TestedWorldConfig):
+    """Parameters of notebook 01."""
 
     experiment: ClassVar[str] = "simulation_shifts"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {
-            "models": (MAIN_MODEL,),
-            "severities": (1.0,),
-            "world_seeds": (0, 1),
-            "other_worlds": 1,
-            "matched": (),
-            "matched_worlds": 1,
-            "noise_worlds": 1,
-            "n_train": 600,
-            "n_validation": 200,
-            "n_calibration": 200,
-            "n_test": 600,
-            "sizes": (300,),
-            "epochs": 1,
-            "draws": 100,
-        },
-        "quick": {
-            "models": (MAIN_MODEL,),
-            "severities": (0.5, 1.0),
-            "world_seeds": (0, 1, 2),
-            "other_worlds": 1,
-            "matched": (),
-            "matched_worlds": 1,
-            "noise_worlds": 1,
-            "n_train": 4000,
-            "n_validation": 500,
-            "n_calibration": 500,
-            "n_test": 2000,
-            "sizes": (1000,),
-            "epochs": 5,
-        },
+        "smoke": SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
+        "quick": QUICK | FEW | {"severities": (0.5, 1.0), "sizes": (1000,)},
         "full": {},
     }
 
-    shifts: Names = ("all",)
-    severities: Numbers = (0.25, 0.5, 0.75, 1.0)
-    models: Names = ("cnn", "bilstm", "transformer")
-    world_seeds: Seeds = tuple(range(10))
-    other_worlds: int = Field(default=5, ge=1)
-    matched: tuple[str, ...] = ("gc", "motif_density")
+    shifts: worlds.ShiftNames = ("all",)
+    severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
+    models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
+    world_seeds: Seeds = tuple(range(10))  # of the CNN
+    other_worlds: int = Field(default=5, ge=1)  # of these, how many for each other architecture
+    # Shifts whose law at severity 1 a CNN is trained on, and the worlds of those CNNs, of that of
+    # the mild GC shift and of that of the world blind to GC.
+    matched: worlds.AnyShiftNames = ("gc", "motif_density")
     matched_worlds: int = Field(default=3, ge=0)
-    noise_worlds: int = Field(default=10, ge=0)
-    sizes: tuple[int, ...] = (3_000, 10_000)
-
-    @field_validator("matched")
-    @classmethod
-    def _known_matched(cls, matched: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("shift", matched, tuple(SHIFTS)) if matched else ()
+    noise_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained at the highest noise
+    sizes: tuple[int, ...] = (3_000, 10_000)  # smaller training samples, for the learning curve
 
 
-def shifted_conditions(config: Config) -> list[Condition]:
-    """Every shift at every severity, and rewiring at its fixed distance."""
-    found = []
-    for name in config.shifts:
-        options = GC_OPTIONS if name == "gc" else ("",)
-        found += [Condition(name, s, option) for option in options for s in config.severities]
+def everywhere(config: Config) -> list[Condition]:
+    """In distribution, every shift at every severity, and rewiring at its fixed distance."""
+    found = worlds.shifted_conditions(config.shifts, config.severities, GC_OPTIONS)
     found += [at for at in (REWIRING, MILD) if at.shift in config.shifts]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([Condition(), *found]))
+
+
+def blind(config: Config) -> list[Condition]:
+    """The GC shift in a world where GC content itself does nothing."""
+    doses = (0.0, *config.severities) if "gc" in config.shifts else ()
+    return [Condition("gc", severity, GC_BLIND) for severity in doses]
 
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network to train, with the conditions it is judged under."""
-    worlds, size = config.world_seeds, config.n_train
-    everywhere = [Condition(), *shifted_conditions(config)]
-    natural = [condition for condition in everywhere if not condition.option]
+    seeds, size, every = config.world_seeds, config.n_train, everywhere(config)
+    natural = [condition for condition in every if not condition.option]
     # A small sample's network answers for what needs no other sequences than the ID test sample.
-    still = [condition for condition in everywhere if not condition.moves_sequences]
+    still = [condition for condition in every if condition.sequences == Condition()]
     arms = []
     for model in config.models:
         main = model == MAIN_MODEL
-        own = worlds if main else worlds[: config.other_worlds]
-        arms += [(Arm(w, model, size), everywhere if main else natural) for w in own]
+        own = seeds if main else seeds[: config.other_worlds]
+        arms += [(Arm(w, model, size), every if main else natural) for w in own]
         curve = still if main else [Condition()]
         arms += [(Arm(w, model, n), curve) for n in config.sizes for w in own]
     if MAIN_MODEL not in config.models:
         return arms
-    laws = [(Condition(name, 1.0), config.matched_worlds) for name in config.matched]
-    laws += [(MILD, config.matched_worlds), (NOISY, config.noise_worlds)]
-    for law, count in laws:
+    some = seeds[: config.matched_worlds]
+    laws = [(at, [at], some) for at in (*(Condition(name, 1.0) for name in config.matched), MILD)]
+    laws.append((NOISY, [NOISY], seeds[: config.noise_worlds]))
+    laws += [(blind(config)[0], blind(config), some)] if "gc" in config.shifts else []
+    for law, conditions, own in laws:
         if law.shift in config.shifts:
-            arms += [(Arm(w, MAIN_MODEL, size, law), [law]) for w in worlds[:count]]
-    if "gc" in config.shifts:
-        blind = [Condition("gc", s, GC_BLIND) for s in (0.0, *config.severities)]
-        arms += [
-            (Arm(w, MAIN_MODEL, size, blind[0]), blind) for w in worlds[: config.matched_worlds]
-        ]
+            arms += [(Arm(w, MAIN_MODEL, size, law), conditions) for w in own]
     return arms
 
 
 def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Tables of networks and baselines, and how many fits there are and were computed."""
     arms = plan(config)
-    fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
+    fits, counts = run_fits([worlds.fit_arm(arm, config) for arm, _ in arms], store, config.where)
     jobs = []
     for (arm, conditions), fit in zip(arms, fits, strict=True):
         usual = (arm.model, arm.size, arm.law) == (MAIN_MODEL, config.n_train, Condition())
-        measures = (treated_metrics, coverage_by) if usual else (treated_metrics,)
+        measures = [
+            world_measures.treated_metrics,
+            *([world_measures.coverage_by] if usual else []),
+        ]
         jobs.append(judging(arm, conditions, config.parts, measures, {"model": fit}))
-    plain = [c for c in [Condition(), *shifted_conditions(config)] if not c.option]
-    jobs += [
-        judging(Arm(world, "", config.n_train), plain, config.parts, (baseline_metrics,))
-        for world in config.world_seeds
-    ]
-    return run_judging(jobs, store, config.where), counts
+    moved = [*everywhere(config)[1:], *blind(config)[1:]]
+    for arm in (Arm(world, "", config.n_train) for world in config.world_seeds):
+        jobs.append(judging(arm, [Condition()], config.parts, [world_measures.baseline_metrics]))
+        jobs.append(judging(arm, moved, config.parts, [world_measures.severity]))
+    return worlds.run_judging(jobs, store, config.where), counts
 
 
-def severities(config: Config, store: Store) -> pd.DataFrame:
+def severities(table: pd.DataFrame) -> pd.DataFrame:
     """Measured severity of every condition, averaged over worlds."""
-    conditions = shifted_conditions(config)
-    if "gc" in config.shifts:
-        conditions += [Condition("gc", s, GC_BLIND) for s in config.severities]
-    units = [
-        judging(Arm(world, "", 0), conditions, config.parts, (severity,))
-        for world in config.world_seeds
-    ]
-    table = run_judging(units, store, config.where, "severities")["severities"]
     keys = ["shift", "family", "severity", "condition"]
-    measured = table.columns[: table.columns.get_loc("data")]  # what is measured comes first
-    found: pd.DataFrame = table.groupby(keys, sort=False)[list(measured)].mean().reset_index()
+    measured = list(table.columns[: table.columns.get_loc("data")])  # what is measured comes first
+    found: pd.DataFrame = table.groupby(keys, sort=False)[measured].mean().reset_index()
     return found
 
 
 def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> pd.DataFrame:
     """Means over worlds, and three metrics of the main network in each world."""
     values = values.assign(n=config.n_test)
+    single, main = values["uncertainty"] == "single", values["model"] == MAIN_MODEL
     full = values["n_train"] == config.n_train
-    baseline = values["model"].isin(SIMULATED_BASELINES)
-    own, main = values["uncertainty"] == "single", values["model"] == MAIN_MODEL
-    few, some, treated = (
-        values["metric"].isin(names) for names in (FEW_METRICS, WORLD_METRICS, TREATED_METRICS)
-    )
-    shown = values[(own & (few | (full & ~baseline))) | (full & main & treated)]
-    rows = over_replicates(shown, [*KEYS, "metric"], averaged=["oracle", "dial", "n"])
-    worlds = values[main & own & some & full].rename(columns={"replicate": "seed"})
-    table = pd.concat([rows, worlds.drop(columns=["prior", "entry", "cell"])], ignore_index=True)
+    averaged = ["oracle", "dial", "n"]
+    shown = values[single | (full & main & values["metric"].isin(TREATED_METRICS))]
+    rows = over_replicates(shown, KEYS, averaged=averaged)
+    own = values[main & single & full & values["metric"].isin(WORLD_METRICS)]
+    own = own[[*KEYS, "value", *averaged, "replicate"]].rename(columns={"replicate": "seed"})
     where = ["shift", "severity", "condition"]
     names = {"measured": "severity_measured"}
+    table = pd.concat([rows, own], ignore_index=True)
     table = table.merge(measured[[*where, "measured"]].rename(columns=names), "left", on=where)
     table["severity"] = table.pop("dial").round(4)
     return table.assign(prior="none", by="", bin="", n=table["n"].astype(int))
 
 
 def coverage_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Coverage by decile of GC and of f, means over worlds; never of fewer than ten elements."""
+    """Coverage by decile of GC and of f, means over worlds."""
     keys = ["split", "shift", "severity", "condition", "by", "bin"]
-    found = over_replicates(table[table["elements"] >= MIN_BIN], keys, averaged=["elements"])
-    return found.round({"elements": 0})
+    return over_replicates(table, keys, averaged=["elements"]).round({"elements": 0})
 
 
-def noise_arithmetic(rows: pd.DataFrame) -> pd.DataFrame:
-    """The CNN's coverage where noise is raised at test only, beside what arithmetic expects."""
+def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """``noise_arithmetic``: the CNN's coverage where noise is raised at test only.
+
+    Beside it stands what arithmetic expects.
+    """
     keep = rows["seed"].isna() & (rows["shift"] == "noise") & (rows["split"] == "shifted")
     keep &= (rows["model"] == MAIN_MODEL) & (rows["uncertainty"] == "single")
     own = rows[keep & (rows["n_train"] == rows["n_train"].max())]
     widths = own[own["metric"] == "mpiw_90"].set_index("severity")
     covered = own[own["metric"] == "picp_90"]
     k = covered["severity"].map(widths["value"] / widths["oracle"])
-    return covered.assign(arithmetic=2 * norm.cdf(norm.ppf(0.95) * k) - 1)
+    return {"noise_arithmetic": covered.assign(arithmetic=2 * norm.cdf(norm.ppf(0.95) * k) - 1)}
 
 
-def perturbed_motifs(world_seed: int) -> pd.DataFrame:
-    """Motifs as PWM perturbation leaves them in a world, position by position."""
-    parts = []
-    for place, pwm in enumerate(jaspar(MOTIFS)[:SHOWN_MOTIFS]):
-        for strength in (0.0, 0.5, 1.0):
-            odds = perturbed(pwm, strength, world_seed, place).probabilities.T
-            part = pd.DataFrame(odds, columns=list("ACGT"))
-            parts.append(part.assign(motif=pwm.name, severity=strength))
-    return pd.concat(parts, ignore_index=True)
+def _accuracy(home: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """How near each network comes to f in distribution, and how far above the baselines."""
+    r2 = home[home["metric"] == "r2_f"].pivot(index="replicate", columns="model", values="value")
+    for model in r2.columns.difference(list(BASELINES)):
+        keys: dict[str, Any] = {"shift": "", "severity": 0.0, "condition": "", "model": model}
+        # The oracle's forecast is f itself here: its R² against f is 1.
+        yield effect("r2_share", r2[model], **keys)
+        for baseline in ("kmer_ridge", "occupancy_linear"):
+            yield effect(f"r2_above_{baseline}", r2[model] - r2[baseline], **keys)
 
 
-def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Tables that follow from the rows: ``noise_arithmetic``, ``perturbed_motifs``."""
-    return {
-        "noise_arithmetic": noise_arithmetic(rows),
-        "perturbed_motifs": perturbed_motifs(int(rows["seed"].min())),
+def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Every shifted condition against the same networks in distribution, and against matched."""
+    parts = {
+        split: dict(iter(rows.groupby(["model", "condition"] if split == "test" else NAMES)))
+        for split, rows in networks.groupby("split")
     }
+    home, matched = parts["test"], parts.get("matched", {})
+    for values, part in parts.get("shifted", {}).items():
+        keys: dict[str, Any] = dict(zip(NAMES, values, strict=True))
+        own = GC_BLIND if keys["condition"] == GC_BLIND else ""
+        yield from against(part, home[keys["model"], own], SHIFT, **keys)
+        if values in matched:
+            yield from against(part, matched[values], MATCHED, **keys)
+    noisy = matched.get((MAIN_MODEL, "noise", 1.0, ""))
+    if noisy is not None:
+        keys = dict(zip(NAMES, (MAIN_MODEL, "noise", 1.0, "trained"), strict=True))
+        yield from against(noisy, home[MAIN_MODEL, ""], SHIFT, **keys)
+
+
+def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArray) -> float:
+    """A shift's coverage drop beyond that of a GC shift of growing severity at equal excess RMSE.
+
+    Where the GC shift never reaches the ratio, its drop is extrapolated in proportion to the
+    excess, or taken at its largest where it has no excess.
+
+    Examples
+    --------
+    >>> beyond_gc(1.5, 0.3, np.array([1.0, 2.0]), np.array([0.0, 0.2]))
+    0.2
+    >>> beyond_gc(3.0, 0.5, np.array([1.0, 2.0]), np.array([0.0, 0.2]))
+    0.1
+    """
+    order = np.argsort(gc_ratio, kind="stable")
+    reached, lost = np.r_[1.0, gc_ratio[order]], np.r_[0.0, gc_drop[order]]
+    largest = reached.max()
+    if ratio <= largest:
+        inside = reached >= 1
+        expected = np.interp(ratio, reached[inside], lost[inside])
+    else:
+        expected = lost[-1] * (ratio - 1) / (largest - 1) if largest > 1 else lost.max()
+    return round(drop - float(expected), 12)
+
+
+def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Coverage that rewiring costs beyond a GC shift of equal error, world by world."""
+    for model, own in networks[networks["split"] != "matched"].groupby("model", sort=False):
+        rewired = own[own["condition"] == REWIRING.name]
+        gc = own[(own["shift"] == "gc") & (own["condition"] == "") & (own["split"] == "shifted")]
+        if rewired.empty or gc.empty:
+            continue
+        plain = by_metric(own[(own["split"] == "test") & (own["condition"] == "")])
+        moved, found = by_metric(rewired), {}
+        for world, part in gc.groupby("replicate"):
+            dose = by_metric(part, "severity")
+            home_error, home_covered = plain.loc[world, ["rmse", "picp_90"]]
+            error, covered = moved.loc[world, ["rmse", "picp_90"]]
+            found[world] = beyond_gc(
+                error / home_error,
+                home_covered - covered,
+                dose["rmse"].to_numpy() / home_error,
+                home_covered - dose["picp_90"].to_numpy(),
+            )
+        keys = dict(zip(NAMES, (model, REWIRING.shift, 0.0, REWIRING.name), strict=True))
+        yield effect("coverage_drop_beyond_gc", pd.Series(found), **keys)
+
+
+def fit_table(values: pd.DataFrame) -> pd.DataFrame:
+    """A row per network trained in distribution: what a test set shows, what rewiring does."""
+    single = values[values["uncertainty"] == "single"]
+    home = single[(single["split"] == "test") & (single["condition"] == "")]
+    rewired = single[(single["condition"] == REWIRING.name) & (single["metric"] == "picp_90")]
+    keys = ["replicate", "model", "n_train"]
+    table = home.pivot(index=keys, columns="metric", values="value")[["nll_gaussian", "picp_90"]]
+    table["shifted_picp_90"] = rewired.set_index(keys)["value"]
+    table["drop"] = table["picp_90"] - table["shifted_picp_90"]
+    table = table.dropna().rename_axis(columns=None).reset_index()
+    return table.rename(columns={"replicate": "world", "nll_gaussian": "nll"})
+
+
+def _explained(table: pd.DataFrame) -> float:
+    """R² of the drop on NLL and coverage in distribution."""
+    design = np.column_stack([np.ones(len(table)), table["nll"], table["picp_90"]])
+    drop = table["drop"].to_numpy()
+    rest = drop - design @ np.linalg.lstsq(design, drop, rcond=None)[0]
+    # A draw may hold one world alone, again and again: there is nothing to explain then.
+    return float(1 - rest.var() / drop.var()) if drop.var() > 0 else float("nan")
+
+
+def _explained_alike(table: pd.DataFrame) -> float:
+    """The same among networks of one architecture and training size."""
+    columns = ["nll", "picp_90", "drop"]
+    return _explained(
+        table[columns] - table.groupby(["model", "n_train"])[columns].transform("mean")
+    )
+
+
+def _hidden(table: pd.DataFrame) -> float:
+    calibrated = (table["picp_90"] - 0.9).abs() <= CALIBRATED
+    return float((calibrated & (table["drop"] >= LARGE_DROP)).mean())
+
+
+def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
+    """Whether in-distribution evaluation tells which fits will fail: the effects of C5.
+
+    Fits of a world share its test sample and its rewiring, so intervals draw whole worlds; that of
+    a share is never narrower than Clopper and Pearson's over fits, as all of them may agree.
+    """
+    parts = [part for _, part in table.groupby("world", sort=False)]
+    if len(parts) < 3:
+        return
+    rng = np.random.default_rng(0)
+    drawn = [
+        pd.concat([parts[i] for i in rng.integers(0, len(parts), len(parts))]) for _ in range(draws)
+    ]
+    statistics = {
+        "hidden_share": _hidden,
+        "explained_share": _explained,
+        "explained_share_alike": _explained_alike,
+    }
+    keys = dict(zip(NAMES, ("all", REWIRING.shift, 0.0, REWIRING.name), strict=True))
+    for name, statistic in statistics.items():
+        row: dict[str, Any] = {"effect": name, **keys, "value": statistic(table), "n": len(table)}
+        found = np.array([statistic(part) for part in drawn])
+        for ending, level in LEVELS.items():
+            low, high = (float(end) for end in percentile_interval(found, level))
+            if name == "hidden_share":
+                exact = binomtest(round(row["value"] * len(table)), len(table))
+                ends = exact.proportion_ci(level, "exact")
+                low, high = min(low, ends.low), max(high, ends.high)
+            row |= {f"lower{ending}": low, f"upper{ending}": high}
+        yield row
+
+
+def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
+    """Every contrast that claims are judged on, and the same for the other shifts and models."""
+    single = values[(values["uncertainty"] == "single") & (values["n_train"] == n_train)]
+    networks = single[~single["model"].isin(BASELINES)]
+    rows = [
+        *_accuracy(single[(single["split"] == "test") & (single["condition"] == "")]),
+        *_shifts(networks),
+        *_beyond(networks),
+        *hidden_effects(fit_table(values), draws),
+    ]
+    return pd.DataFrame([row for row in rows if row]).assign(data="simulation")
 
 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; a killed run resumes from the store."""
     judged, counts = judge_all(config, store)
-    measured, values = severities(config, store), judged["values"]
+    measured, values = severities(judged["severities"]), judged["values"]
+    real, marks = world_measures.realism(config.world_seeds)
     tables = {
         "effects": effects(values, config.n_train, config.draws),
         "severities": measured,
         "dials": dial_table(),
         "coverage_by": coverage_table(judged["coverage_by"]),
         "fits": fit_table(values),
+        "realism": real,
     }
-    beside, marks = realism.tables(config.world_seeds, store, config.where)
     rows = tidy_rows(values, measured, config)
-    return Tables.of(
-        config, rows, tables | beside, data={"anchors": digest()} | marks, counts=counts
-    )
+    return Tables.of(config, rows, tables, data={"anchors": digest()} | marks, counts=counts)

@@ -24,6 +24,8 @@ from lib.experiments.worlds import (
     REWIRING,
     Arm,
     Condition,
+    Dials,
+    ShiftNames,
     TestedWorldConfig,
     fit_arm,
     judging,
@@ -31,7 +33,7 @@ from lib.experiments.worlds import (
     training_data,
 )
 from lib.simulator.anchors import digest
-from lib.study.config import Names, Numbers, Seeds, Tables
+from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
 from lib.training.config import tuned
 
@@ -116,8 +118,8 @@ class Config(TestedWorldConfig):
         "full": {"split_seeds": (0, 1, 2, 3, 4)},
     }
 
-    shifts: Names = JUDGED_SHIFTS
-    severities: Numbers = (0.25, 0.5, 0.75, 1.0)
+    shifts: ShiftNames = JUDGED_SHIFTS
+    severities: Dials = (0.25, 0.5, 0.75, 1.0)
     model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
     quantile_worlds: int = Field(default=5, ge=0, le=1000)

@@ -3,61 +3,47 @@
 In: a :class:`lib.experiments.worlds.Judge` and a condition. Out: long tables.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
-from lib.experiments.assays import baseline_forecast
-from lib.experiments.worlds import SIMULATED_BASELINES, Condition, Judge
+from lib.data.leakage import strand_pairs
+from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, Condition, Judge, world_of
 from lib.metrics.audit import all_metrics
 from lib.metrics.bands import gaussian_band
 from lib.metrics.calibration import zms_decomposition
-from lib.metrics.scores import picp, r2_cod, rmse
+from lib.metrics.evaluate import MIN_BIN
+from lib.metrics.scores import pearson_r, picp, r2_cod, rmse
+from lib.models import baselines
 from lib.models.baselines import constant_sigma, sigma_regression
 from lib.repair.recalibration import std_scaling
+from lib.simulator import assay_codes, simulate
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import measure_severity
-from lib.training.units import Forecast, baseline_unit
+from lib.training.units import Forecast
 
+Found = Mapping[str, pd.DataFrame]
 METRICS = (
-    *("rmse", "bias", "pearson_r", "r2_cod", "sd_target", "crps_gaussian", "crps_skill"),
-    *("nll_gaussian", "interval_score_90", "zms", "zms_robust", "ence", "mace", "mpiw_90"),
-    *("picp_50", "picp_80", "picp_90", "picp_95"),
+    *("rmse", "pearson_r", "crps_gaussian", "crps_skill", "nll_gaussian", "picp_90", "mpiw_90"),
+    *("zms", "zms_robust", "ence"),
     *("rmse_f", "r2_f", "zms_aleatoric", "zms_bias", "zms_missing"),
 )
-
+BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
 DECILES = 10
 SEVERITY_SIZE = 4096
 # The severity of each kind of shift in physical units; of the others the distance.
 MEASURED = {
     "gc": "gc_shift",
     "motif_density": "sites_shift",
-    "depth": "noise_share",
-    "noise": "noise_share",
-    "batch": "label_shift",
-    "gc_amplification": "label_shift",
+    **dict.fromkeys(("depth", "noise"), "noise_share"),
+    **dict.fromkeys(("batch", "gc_amplification"), "label_shift"),
 }
-
-
-def metrics(
-    forecast: Forecast, data: SequenceDataset, climatology: tuple[float, float]
-) -> dict[str, float]:
-    """The :data:`METRICS` of a forecast of a simulated sample.
-
-    Every metric against the measurement y is joined by ``rmse_f`` and ``r2_f`` against the
-    noise-free activity f, and the mean squared z by its parts.
-    """
-    mean, std = forecast
-    truth = known_truth(data)
-    values = all_metrics(mean, std, data.activity, climatology=climatology)
-    parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
-    values |= {"rmse_f": rmse(mean, truth.activity), "r2_f": r2_cod(mean, truth.activity)}
-    values |= {f"zms_{name}": getattr(parts, name) for name in ("aleatoric", "bias", "missing")}
-    return {name: values[name] for name in METRICS}
+REAL = "wtc11"
+ELEMENTS = 6000  # of a simulated library, about as many as WTC11 has of 200 nt
 
 
 def metric_table(
@@ -66,48 +52,45 @@ def metric_table(
     forecasts: Mapping[str, Forecast],
     column: str = "uncertainty",
 ) -> pd.DataFrame:
-    """``metric, value, oracle`` of each forecast, named in ``column``, beside the true one's."""
-    truth = known_truth(test)
-    oracle = metrics((truth.mean, truth.std), test, judge.climatology)
-    tables = [
-        pd.DataFrame({"value": metrics(forecast, test, judge.climatology), "oracle": oracle})
-        .rename_axis("metric")
-        .reset_index()
-        .assign(**{column: name})
-        for name, forecast in forecasts.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+    """``metric, value, oracle`` of each forecast, named in ``column``, beside the true one's.
+
+    Metrics against the measurement y are joined by ``rmse_f`` and ``r2_f`` against the noise-free
+    activity f, and the mean squared z by its parts.
+    """
+    truth, found = known_truth(test), {}
+    for name, (mean, std) in {"oracle": (truth.mean, truth.std), **forecasts}.items():
+        values = all_metrics(mean, std, test.activity, climatology=judge.climatology)
+        parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
+        values |= {f"zms_{part}": getattr(parts, part) for part in ("aleatoric", "bias", "missing")}
+        values |= {"rmse_f": rmse(mean, truth.activity), "r2_f": r2_cod(mean, truth.activity)}
+        found[name] = values
+    table = pd.DataFrame(found).loc[list(METRICS)].rename_axis("metric").reset_index()
+    return table.melt(["metric", "oracle"], var_name=column)
 
 
-def treated(judge: Judge, test: SequenceDataset) -> dict[str, Forecast]:
-    """The network's forecast as it is and under each treatment calibrated in distribution."""
-    held = judge.part("calibration")
+def treated_metrics(judge: Judge, condition: Condition) -> Found:
+    """Metrics of the forecast as it is and with σ as calibrated in distribution.
+
+    Also ENCE's upper limit for a calibrated forecast of these widths.
+    """
+    held, test = judge.part("calibration"), judge.test(condition)
     (held_mean, held_std), (mean, std) = judge.forecast(held), judge.forecast(test)
-    rows = np.arange(len(held))
-    both = np.concatenate([held_mean, mean])
-    target = np.concatenate([held.activity, np.full(len(mean), np.nan)])
-    gc = np.concatenate([held.gc, test.gc])
-    asked = slice(len(held), None)
-    return {
+    both, gc = np.append(held_mean, mean), np.append(held.gc, test.gc)
+    target = np.append(held.activity, np.full(len(mean), np.nan))
+    rows, asked = np.arange(len(held)), slice(len(held), None)
+    forecasts = {
         "single": (mean, std),
         "std_scaling": (mean, std_scaling(held_mean, held_std, held.activity).scale * std),
         "constant_sigma": (mean, constant_sigma(both, target, rows).std[asked]),
         "sigma_regression": (mean, sigma_regression(both, gc, target, rows).std[asked]),
     }
-
-
-def treated_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
-    """Metrics by treatment, and ENCE's upper limit for a calibrated forecast of these widths."""
-    test = judge.test(condition)
-    forecasts = treated(judge, test)
+    limits = gaussian_band(std, np.random.default_rng(0)).set_index("metric")
+    null = {"metric": "ence_null", "value": limits.loc["ence", "upper"], "uncertainty": "single"}
     table = metric_table(judge, test, forecasts)
-    limits = gaussian_band(forecasts["single"][1], np.random.default_rng(0))
-    upper = limits.loc[limits["metric"] == "ence", "upper"].iloc[0]
-    null = {"metric": "ence_null", "value": upper, "oracle": np.nan, "uncertainty": "single"}
     return {"values": pd.concat([table, pd.DataFrame([null])], ignore_index=True)}
 
 
-def coverage_by(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
+def coverage_by(judge: Judge, condition: Condition) -> Found:
     """Coverage of 90 % intervals by decile, in the training law, of GC and of f."""
     home = judge.kept("home", lambda: judge.test(judge.arm.law))
     test = judge.test(condition)
@@ -122,52 +105,33 @@ def coverage_by(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame
         decile = np.searchsorted(edges, values, side="right")
         for cell in range(DECILES):
             inside = decile == cell
-            covered = picp(mean[inside], std[inside], test.activity[inside])
-            rows.append({"by": by, "bin": cell + 1, "value": covered, "elements": inside.sum()})
+            if inside.sum() >= MIN_BIN:
+                covered = picp(mean[inside], std[inside], test.activity[inside])
+                rows.append({"by": by, "bin": cell + 1, "value": covered, "elements": inside.sum()})
     return {"coverage_by": pd.DataFrame(rows)}
 
 
-def _with_occupancies(judge: Judge, samples: list[SequenceDataset]) -> SequenceDataset:
-    """Samples as one data set, its true occupancies as features; baselines read no test target."""
-    codes = np.concatenate([data.codes for data in samples])
-    motifs = len(judge.arm.world.program.motifs)
-    return replace(
-        samples[0],
-        codes=codes,
-        activity=np.concatenate([data.activity for data in samples]),
-        group=np.arange(len(codes)),
-        features=responses(codes, judge.arm.world.program)[:, :motifs].astype(np.float32),
-        metadata=samples[0].metadata.iloc[:0, :0],
-        truth=None,
+def baseline_metrics(judge: Judge, condition: Condition) -> Found:
+    """Metrics of :data:`BASELINES`; ``occupancy_linear`` is given the motifs' true occupancies."""
+    (data, split), test, program = judge.training, judge.test(condition), judge.arm.world.program
+    codes = np.concatenate([data.codes, test.codes])
+    occupancies = responses(codes, program)[:, : len(program.motifs)].astype(np.float32)
+    y = np.append(data.activity, np.full(len(test), np.nan))
+    train, validation = split["train"], split["validation"]
+    made = (
+        baselines.training_mean(y, train),
+        baselines.gc_ridge(codes, y, train, validation),
+        baselines.kmer_ridge(codes, y, train, validation),
+        baselines.feature_ridge(occupancies.astype(float), y, train, validation),
     )
-
-
-def _baselines(judge: Judge) -> dict[bytes, dict[str, Forecast]]:
-    """Forecasts of every baseline by the bytes of the test sequences; fitted once for all."""
-    data, split = judge.training
-    tests = {test.codes.tobytes(): test for test in map(judge.test, judge.conditions)}
-    together = _with_occupancies(judge, [data, *tests.values()])
-    fitted = baseline_unit({"names": list(SIMULATED_BASELINES)}, together, split)
-    cuts = len(data) + judge.sizes.test * np.arange(len(tests))
-    parts = {
-        name: [np.split(values, cuts)[1:] for values in baseline_forecast(fitted, name)]
-        for name in SIMULATED_BASELINES
+    forecasts = {
+        name: (each.mean[len(data) :], each.std[len(data) :])
+        for name, each in zip(BASELINES, made, strict=True)
     }
-    return {
-        codes: {name: (mean[place], std[place]) for name, (mean, std) in parts.items()}
-        for place, codes in enumerate(tests)
-    }
+    return {"values": metric_table(judge, test, forecasts, "model").assign(uncertainty="single")}
 
 
-def baseline_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
-    """Metrics of every baseline; its rows stand at the severity that was asked for."""
-    test = judge.test(condition)
-    forecasts = judge.kept("baselines", lambda: _baselines(judge))[test.codes.tobytes()]
-    table = metric_table(judge, test, forecasts, "model")
-    return {"values": table.assign(uncertainty="single", dial=condition.severity)}
-
-
-def severity(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
+def severity(judge: Judge, condition: Condition) -> Found:
     """The measured severity of a condition, and of it what its kind of shift is told by."""
     world = judge.arm.world
     (shift,) = condition.shifts(world)
@@ -178,3 +142,28 @@ def severity(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
     fields |= found | {"occupancy_shift": float(np.abs(found["occupancy_shift"]).max())}
     measured = fields[MEASURED.get(condition.shift, "distance")]
     return {"severities": pd.DataFrame([{"measured": measured} | fields])}
+
+
+def realism(worlds: Sequence[int]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Aggregates of simulated libraries and, where it can be had, of the real one.
+
+    Also the real one's fingerprint by its name.
+    """
+    libraries, marks = [], {}
+    for seed in worlds:
+        data = simulate(world_of(seed), ELEMENTS, TRAIN_SEED)
+        again = assay_codes(world_of(seed), data.codes, TEST_SEED)
+        libraries.append(("simulation", seed, data, data.activity, again.activity))
+    if mpra.available(REAL):
+        data = mpra.load(REAL)
+        forward, reverse = strand_pairs(data.codes)
+        libraries.append((REAL, -1, data, data.activity[forward], data.activity[reverse]))
+        marks[REAL] = data.fingerprint
+    rows = []
+    for name, seed, data, first, second in libraries:
+        y, gc, keys = data.activity, data.gc, {"data": name, "world": seed}
+        moments = {"mean": y.mean(), "sd": y.std(), "gc_mean": gc.mean(), "gc_sd": gc.std()}
+        moments["skewness"] = ((y - y.mean()) ** 3).mean() / y.std() ** 3
+        shared = {"reliability": pearson_r(first, second), "r_gc_activity": pearson_r(gc, y)}
+        rows.append(keys | moments | shared)
+    return pd.DataFrame(rows).melt(["data", "world"], var_name="measure"), marks

@@ -14,13 +14,13 @@ no measure; its module's source counts in the unit's key.
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
@@ -28,15 +28,13 @@ from lib.experiments.assays import fitting
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
-from lib.study.config import ExperimentConfig, known_names
+from lib.study.config import AnyNames, ExperimentConfig, Names, Numbers, known_names
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.fitted import FittedModel, predict
 from lib.training.units import Forecast, network_of
 
 TRAIN_SEED, TEST_SEED = 1, 2
-# The data sets of a world carry the true occupancies as features.
-SIMULATED_BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,14 @@ class Condition:
     @property
     def cell(self) -> str:
         """The condition in one word, such as ``gc 0.5`` or ``effect_rewiring d=0.5``."""
-        if not self.shift:
-            return ""
         side = " low" if self.option == "low" else ""
-        return f"{self.shift}{side} {self.name if self.distance else f'{self.severity:g}'}"
-
-    @property
-    def moves_sequences(self) -> bool:
-        """Whether its sequences differ from those in distribution."""
-        return self.family == "covariate" and self.severity > 0
+        at = self.name if self.distance else f"{self.severity:g}"
+        return f"{self.shift}{side} {at}" if self.shift else ""
 
     @property
     def sequences(self) -> "Condition":
         """The condition that its sequences are those of."""
-        return self if self.moves_sequences else Condition()
+        return self if self.family == "covariate" and self.severity > 0 else Condition()
 
     def shifts(self, world: World) -> tuple[Shift, ...]:
         """What to apply in a world."""
@@ -94,13 +86,24 @@ REWIRING = Condition("effect_rewiring", distance=0.5)  # at which claims on rewi
 NOISY = Condition("noise", 1.0)
 
 
+def shifted_conditions(
+    shifts: Sequence[str], severities: Sequence[float], gc_options: Sequence[str]
+) -> list[Condition]:
+    """Every shift at every severity, the GC shift in each of its options."""
+    return [
+        Condition(name, severity, option)
+        for name in shifts
+        for option in (gc_options if name == "gc" else ("",))
+        for severity in severities
+    ]
+
+
 @dataclass(frozen=True)
 class Arm:
     """A network with the law and the size of its training sample.
 
-    ``prior`` and ``entry`` are what it knows beforehand and how it is told
-    (:mod:`lib.experiments.priors`); a misspecified world has a DNA-shape term that no motif
-    explains.
+    ``prior`` is what it knows beforehand (:mod:`lib.experiments.priors`); a misspecified world has
+    a DNA-shape term that no motif explains.
     """
 
     world_seed: int
@@ -108,7 +111,6 @@ class Arm:
     size: int
     law: Condition = Condition()
     prior: str = "none"
-    entry: str = "late"
     misspecified: bool = False
 
     @property
@@ -116,28 +118,25 @@ class Arm:
         """The world it is trained in."""
         return world_of(self.world_seed, self.misspecified)
 
-    def split(self, condition: Condition) -> str:
-        """``test`` in distribution, ``matched`` under the law it was trained on, or ``shifted``."""
-        own = condition == self.law
-        if condition == Condition() or (own and condition.severity == 0):
-            return "test"
-        return "matched" if own else "shifted"
-
     def keys(self, condition: Condition) -> dict[str, Any]:
-        """Columns that name its rows under a condition; ``dial`` is where the dial stands."""
-        split = self.split(condition)
+        """Columns that name its rows under a condition; ``dial`` is where the dial stands.
+
+        ``split`` is ``test`` in distribution, ``matched`` under the law it was trained on, or
+        ``shifted``.
+        """
+        own = condition == self.law
+        home = condition == Condition() or (own and condition.severity == 0)
         return {
             "data": "simulation_misspecified" if self.misspecified else "simulation",
-            "split": split,
-            "shift": "" if split == "test" else condition.shift,
-            "family": "" if split == "test" else condition.family,
+            "split": "test" if home else "matched" if own else "shifted",
+            "shift": "" if home else condition.shift,
+            "family": "" if home else condition.family,
             "severity": condition.severity,
             "condition": condition.name,
-            "cell": "" if split == "test" else condition.cell,
+            "cell": "" if home else condition.cell,
             "dial": condition.dial(self.world),
             "model": self.model,
             "prior": self.prior,
-            "entry": self.entry,
             "n_train": self.size,
             "replicate": self.world_seed,
         }
@@ -153,31 +152,28 @@ class Sizes:
     test: int
 
 
+def _on_dial(severities: tuple[float, ...]) -> tuple[float, ...]:
+    outside = [value for value in severities if not 0 < value <= 1]
+    if outside:
+        raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
+    return tuple(sorted(set(severities)))
+
+
+_shifts = AfterValidator(partial(known_names, "shift", known=tuple(SHIFTS)))
+_models = AfterValidator(partial(known_names, "model", known=tuple(MODELS)))
+ShiftNames = Annotated[Names, _shifts]
+AnyShiftNames = Annotated[AnyNames, _shifts]
+ModelNames = Annotated[Names, _models]
+Dials = Annotated[Numbers, AfterValidator(_on_dial)]
+
+
 class WorldConfig(ExperimentConfig):
-    """Elements per part of a world; checks shifts, severities and models where there are."""
+    """Elements per part of a world."""
 
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
     n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
     n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-
-    @field_validator("shifts", check_fields=False)
-    @classmethod
-    def _known_shifts(cls, shifts: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("shift", shifts, tuple(SHIFTS))
-
-    @field_validator("models", check_fields=False)
-    @classmethod
-    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("model", models, tuple(MODELS))
-
-    @field_validator("severities", check_fields=False)
-    @classmethod
-    def _on_dial(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
-        outside = [value for value in severities if not 0 < value <= 1]
-        if outside:
-            raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
-        return tuple(sorted(set(severities)))
 
 
 class TestedWorldConfig(WorldConfig):
@@ -189,6 +185,17 @@ class TestedWorldConfig(WorldConfig):
     def parts(self) -> Sizes:
         """Elements per part of a world."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
+
+
+# Elements and epochs of the small profiles.
+SMOKE: Final = {
+    **{"n_train": 600, "n_validation": 200, "n_calibration": 200, "n_test": 600},
+    **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
+}
+QUICK: Final = {
+    **{"n_train": 4000, "n_validation": 500, "n_calibration": 500, "n_test": 2000},
+    **{"world_seeds": (0, 1, 2), "epochs": 5},
+}
 
 
 @lru_cache(maxsize=4)
@@ -285,18 +292,13 @@ class Judge:
 Measure = Callable[[Judge, Condition], Mapping[str, pd.DataFrame]]
 
 
-def _measure(name: str) -> Measure:
-    module, _, function = name.partition(":")
-    return getattr(import_module(module), function)
-
-
 def judge_unit(config: Mapping[str, Any], **stored: Stored) -> Result:
     """Tables of all measures under all conditions, each row with :meth:`Arm.keys`.
 
     A column that a measure's table has already stays as it is.
     """
     judge = Judge(config, stored)
-    measures = [_measure(name) for name in config["measures"]]
+    measures = [getattr(import_module(module), name) for module, name in config["measures"]]
     found: dict[str, list[pd.DataFrame]] = {}
     for condition in judge.conditions:
         keys = judge.arm.keys(condition)
@@ -324,7 +326,7 @@ def judging(
         "arm": asdict(arm),
         "conditions": [asdict(condition) for condition in conditions],
         "sizes": asdict(sizes),
-        "measures": [f"{measure.__module__}:{measure.__qualname__}" for measure in measures],
+        "measures": [(measure.__module__, measure.__qualname__) for measure in measures],
         "settings": settings,
     }
     given = {name: Stored(result, unit.key) for name, (unit, result) in (fits or {}).items()}
@@ -337,12 +339,8 @@ def run_judging(
     units: Sequence[Unit], store: Store, where: Placement, label: str = "judged"
 ) -> dict[str, pd.DataFrame]:
     """The tables of judging units by name, those of all worlds together."""
-    results = run_units(units, store, where, label)
-    names = dict.fromkeys(name for result in results for name in result.meta["tables"])
-    return {
-        name: pd.concat(
-            [result.table(name) for result in results if name in result.meta["tables"]],
-            ignore_index=True,
-        )
-        for name in names
-    }
+    found: dict[str, list[pd.DataFrame]] = {}
+    for result in run_units(units, store, where, label):
+        for name in result.meta["tables"]:
+            found.setdefault(name, []).append(result.table(name))
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}

@@ -3,33 +3,35 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import ttest_1samp
 
 from lib.experiments.assays import build_arms
-from lib.experiments.prior_assays import Told, offset, paired, pooled, told_arms, told_data
-from lib.experiments.prior_effects import (
-    line_effects,
-    line_residual,
-    noise_effects,
-    prior_effects,
-)
 from lib.experiments.priors import (
     RELATED,
     RELEASE,
+    Told,
     arm_features,
     arm_settings,
     decoy_set,
-    fit_prior,
-    motif_set,
-    offsets,
+    paired,
+    pooled,
     prior_features,
     release_ids,
     unrelated_set,
 )
 from lib.experiments.scoring import Scored
-from lib.experiments.structural_priors import PRIMARY, Config, all_conditions, plan, run
-from lib.experiments.worlds import Arm, Condition, Sizes, training_data
+from lib.experiments.structural_priors import (
+    PRIMARY,
+    Config,
+    all_conditions,
+    assay_plan,
+    line_effects,
+    noise_effects,
+    plan,
+    prior_effects,
+    run,
+)
+from lib.experiments.worlds import Arm, Condition, Sizes
 from lib.models import build
 from lib.motifs.priors import check_motifs
 from lib.motifs.pwm import RELEASE as GENERATOR_RELEASE
@@ -44,9 +46,9 @@ SIZES = Sizes(300, 60, 60, 200)
 PLACEBO_WIDTH = 3 * 4 * len(MOTIFS)
 
 
-def net(size, prior, entry="late"):
+def net(size, prior):
     """The main network of world 0 with a prior."""
-    return Arm(0, "reference_cnn", size, prior=prior, entry=entry)
+    return Arm(0, "reference_cnn", size, prior=prior)
 
 
 @pytest.fixture(scope="module")
@@ -109,15 +111,12 @@ def test_features_are_named_and_checked(world):
         prior_features("permuted", codes, world)
     with pytest.raises(ValueError, match="prior gc is constant"):
         prior_features("gc", np.repeat(codes[:1], 5, axis=0))
-    with pytest.raises(ValueError, match="prior 'gc' has no motifs"):
-        motif_set("gc", world)
 
 
 def test_placebos_have_the_width_and_the_values_of_the_prior():
     own = arm_features(net(300, "motif_decoy"), None, SIZES)
     permuted = arm_features(net(300, "permuted"), None, SIZES)
-    drawn = arm_features(net(300, "random"), None, SIZES)
-    assert own.shape == permuted.shape == drawn.shape == (420, PLACEBO_WIDTH)
+    assert own.shape == permuted.shape == (420, PLACEBO_WIDTH)
     for part in (slice(0, 300), slice(300, 360), slice(360, 420)):
         assert np.array_equal(np.sort(own[part], axis=0), np.sort(permuted[part], axis=0))
         assert not np.array_equal(own[part], permuted[part])
@@ -145,39 +144,11 @@ def test_small_samples_are_trained_for_more_epochs():
     assert few.epochs == 5  # one epoch of the whole sample has 125 steps, and 4 * 31 are too few
 
 
-def test_filters_start_from_the_motifs_of_the_prior():
-    units_of = {
-        prior: fit_prior(net(300, prior, "filters"), SIZES, 1, "cpu")
-        for prior in ("motif_true", "motif_decoy", "permuted")
-    }
-    weights = {name: unit.data["filters"].weight for name, unit in units_of.items()}
-    network = build("reference_cnn", 200, channels=32)
-    wanted = network.state_dict()["trunk.0.weight"].shape
-    assert all(torch.Size(weight.shape) == wanted for weight in weights.values())
-    assert len({unit.key for unit in units_of.values()}) == 3
-    # Placebo filters hold the letters of the decoy set in another order: the same norm.
-    norms = [np.linalg.norm(weight.reshape(32, -1), axis=1) for weight in weights.values()]
-    assert norms[1] == pytest.approx(norms[2], rel=1e-5)
-
-
-def test_the_residual_is_what_a_linear_model_leaves():
-    arm = net(300, "motif_true", "residual")
-    own, moved = offsets(arm, [Condition(), Condition("gc", 1.0), Condition("noise", 1.0)], SIZES)
-    data, split = training_data(arm, SIZES)
-    assert set(moved) == {Condition(), Condition("gc", 1.0)}  # noise moves no sequence
-    assert len(own) == len(data) and all(len(mean) == SIZES.test for mean in moved.values())
-    rows = split["train"]
-    left = data.activity[rows] - own[rows]
-    assert left.var() < 0.9 * data.activity[rows].var()
-    assert abs(np.corrcoef(left, own[rows])[0, 1]) < 0.5
-
-
 def test_the_full_profile_keeps_its_promises():
     config = Config.create(profile="full")
     arms = [arm for arm, _ in plan(config)]
     assert len(arms) == len(set(arms))
-    grid = [a for a in arms if a.model == "reference_cnn" and a.entry == "late"]
-    grid = [a for a in grid if a.law == Condition()]
+    grid = [a for a in arms if a.model == "reference_cnn" and a.law == Condition()]
     full = [a for a in grid if a.size == config.n_train and not a.misspecified]
     worlds = pd.Series([a.prior for a in full]).value_counts()
     for prior in ("none", "motif_decoy", "permuted"):
@@ -188,7 +159,6 @@ def test_the_full_profile_keeps_its_promises():
         assert min(sizes) <= 500 and len(sizes) >= 3  # a line needs three points
     assert worlds.min() >= 5 and config.n_train <= 20_000 and config.n_test >= 10_000
     assert {a.model for a in arms} == {"reference_cnn", "bilstm", "transformer"}
-    assert {a.entry for a in arms} == {"late", "residual", "filters"}
     assert set(PRIMARY) <= set(all_conditions(config))
     assert len(config.split_seeds) >= 5 and config.assay_epochs >= 20
 
@@ -199,7 +169,7 @@ def values_by_hand(priors, worlds=(0, 1, 2), **more):
         {"prior": prior, "replicate": world, "metric": metric, "value": value, "severity": 0.0}
         for prior, errors in priors.items()
         for world, value in zip(worlds, errors, strict=True)
-        for metric in ("rmse_f", "rmse", "crps_gaussian", "picp_90")
+        for metric in ("rmse_f", "rmse")
     ]
     keys = {"data": "simulation", "model": "net", "entry": "late", "n_train": 100}
     keys |= {"split": "test", "shift": "", "family": "", "condition": "", "cell": ""}
@@ -221,11 +191,6 @@ def test_ratios_are_geometric_means_with_t_intervals_of_logs():
     assert (table["against"] == "permuted").all()  # no network without a prior is here
 
 
-def test_a_point_on_the_line_of_no_prior_is_no_more_robust():
-    assert line_residual(np.log([1.0, 2.0]), np.log([3.0, 6.0]), 0.0, np.log(3.0)) == 0
-    assert np.isnan(line_residual(np.array([1.0]), np.array([1.0]), 0.0, 0.0))
-
-
 def test_robustness_beyond_accuracy_is_measured_from_the_line():
     # Without a prior the shifted error is three times that in distribution, at three sizes.
     frames = []
@@ -237,7 +202,8 @@ def test_robustness_beyond_accuracy_is_measured_from_the_line():
     for cell, value in (("", 0.5), ("gc 0.5", 0.75)):
         more = {"cell": cell, "split": "shifted" if cell else "test"}
         frames.append(values_by_hand({"motif_decoy": [value] * 3}, **more))
-    table = pd.DataFrame(line_effects(pd.concat(frames), 100))
+    values = pd.concat(frames)
+    table = pd.DataFrame(line_effects(values[values["metric"] == "rmse_f"], 100))
     assert len(table) == 1
     assert table["value"].iloc[0] == pytest.approx(0.75 / 1.5)
 
@@ -253,7 +219,8 @@ def test_gains_at_noise_and_under_shifts_are_shares_of_squared_error():
             cell(0.5**0.5, split="matched", cell="noise 1", severity=1.0),
         ]
     )
-    table = pd.DataFrame(noise_effects(values, 100, ["gc 0.5", "cell_type 0.5"]))
+    errors = values[values["metric"] == "rmse_f"]
+    table = pd.DataFrame(noise_effects(errors, 100, ["gc 0.5", "cell_type 0.5"]))
     effect = table.set_index("effect")["value"]
     assert effect["gain_at_noise"] == pytest.approx(0.5)  # 1 - 1/2
     assert effect["gain_under_shifts"] == pytest.approx((0.75 + 0) / 2)
@@ -265,23 +232,21 @@ def assay():
     return standin(n=600, seed=0)
 
 
-def test_each_split_of_an_assay_has_every_prior_and_its_placebo(assay):
-    arms = build_arms(assay, ("group", "tilt", "tail"), 0.8, (0.5,), 0)
-    told = told_arms(arms, ("none", "gc", "permuted"), ("gc", "permuted"), controls=True)
-    by_split = pd.DataFrame(
-        [{"split": one.arm.split.name, "prior": one.prior, "entry": one.entry} for one in told]
-    )
-    assert set(by_split["split"]) == {"group", "gc_high", "gc_low"}
-    for _, part in by_split[by_split["split"] != "group"].groupby("split"):
-        assert set(part["prior"]) == {"gc", "permuted"}
-    group = by_split[by_split["split"] == "group"]
-    assert set(group["entry"]) == {"late", "residual", "residualised"}
+def test_each_split_of_an_assay_has_every_prior_and_its_placebo():
+    told = list(assay_plan(Config.create(profile="smoke", assay_priors=["none", "gc", "permuted"])))
+    for split in ("group", "gc_high", "gc_low"):
+        own = [one for one in told if one.arm.split.name == split]
+        more = {"none"} if split == "group" else set()
+        assert {one.prior for one in own if one.entry == "late"} == {"gc", "permuted"} | more
+        controls = {"residual", "residualised"} if split == "group" else set()
+        assert {one.entry for one in own} == {"late"} | controls
+    assert {one.arm.split.name for one in told} == {"group", "gc_high", "gc_low"}
 
 
 def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(assay):
     (arm,) = build_arms(assay, ("group",), 0.8, (), 0)
-    data = told_data(Told(arm, "permuted"))
-    assert np.array_equal(data.activity, assay.activity) and not offset(Told(arm, "gc")).any()
+    data = Told(arm, "permuted").data
+    assert np.array_equal(data.activity, assay.activity) and not Told(arm, "gc").offset.any()
     for rows in arm.split.parts.values():
         assert np.sort(data.features[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
     train = arm.split["train"]
@@ -291,11 +256,10 @@ def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(assay):
 def test_a_residualised_target_has_lost_its_gc(assay):
     (arm,) = build_arms(assay, ("group",), 0.8, (), 0)
     told = Told(arm, "gc", "residual")
-    data = told_data(told)
-    assert data.features is None
-    assert data.activity + offset(told) == pytest.approx(assay.activity)
+    assert told.data.features is None
+    assert told.data.activity + told.offset == pytest.approx(assay.activity)
     train = arm.split["train"]
-    assert abs(np.corrcoef(data.activity[train], assay.gc[train])[0, 1]) < 0.02
+    assert abs(np.corrcoef(told.data.activity[train], assay.gc[train])[0, 1]) < 0.02
 
 
 def test_a_paired_contrast_is_the_log_of_the_ratio_and_pools_over_splits():

@@ -47,12 +47,7 @@ def test_concept_and_technical_shifts_leave_the_sequences(condition):
     home, away = test_data(0, Condition(), 300), test_data(0, condition, 300)
     assert np.array_equal(home.codes, away.codes)
     assert not np.array_equal(home.activity, away.activity)
-    assert not condition.moves_sequences
-
-
-def test_covariate_shifts_move_the_sequences():
-    home, away = test_data(0, Condition(), 300), test_data(0, Condition("gc", 1.0), 300)
-    assert not np.array_equal(home.codes, away.codes)
+    assert condition.sequences == Condition()
 
 
 def test_conditions_have_names():
