@@ -12,10 +12,9 @@ import pandas as pd
 from pydantic import Field
 
 from lib.data.dataset import SequenceDataset, Stored
-from lib.experiments import mpra_gc_ood, recovery
-from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design, fitting, load_assays
+from lib.experiments import assays, mpra_gc_ood, recovery
+from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design
 from lib.experiments.priors import Told, fitting_told
-from lib.experiments.recovery import EXAMPLES, known_motifs
 from lib.experiments.simulation_shifts import MAIN_MODEL
 from lib.experiments.worlds import (
     Arm,
@@ -40,47 +39,26 @@ RETINA = "retina_libraries"
 BEST_AREA = 0.6  # what the best score should reach in distribution
 AREA_EFFECTS = (
     Effect("auprc_sites", "auprc_sites"),
-    Effect("auprc_above_base", "auprc_above_base"),
     Effect("auprc_change", "auprc_sites", "rise"),
 )
 PROBE_EFFECTS = (Effect("r2_probe", "r2_probe"), Effect("r2_probe_gain", "r2_probe", "rise"))
+_SMALL = {"models": (MAIN_MODEL,), "other_worlds": 1, "split_seeds": (0,), "seeds": (0, 1)}
+Found = tuple[dict[str, pd.DataFrame], dict[str, int]]  # tables, and how many fits they took
 
 
 class Config(WorldConfig):
-    """Parameters of notebook 07.
+    """Parameters of notebook 07, which says what each of them is.
 
-    Attributes
-    ----------
-    models : tuple of str
-        Names of :data:`lib.models.MODELS`.
-    world_seeds : tuple of int
-        Worlds of the CNN.
-    other_worlds : int
-        Of these, how many for each other architecture.
-    shifts : tuple of str
-        Names of :data:`lib.simulator.SHIFTS`, or ``all``, at their highest severity.
-    n_train, n_validation, n_calibration, epochs
-        Of the networks, as in notebook 01.
-    n_elements : int
-        Elements whose positions are scored.
-    n_probe : int
-        Elements that a linear probe is fitted on.
-    n_agreement : int
-        Elements on which networks are compared.
-    dataset : str
-        Assays, comma-separated; ``default`` takes WTC11, plant leaf and the retina libraries, or
-        the stand-in.
-    split_seeds, seeds, assay_epochs
-        Of the networks, as in notebook 02; of the retina libraries, those of notebook 03.
-    standin_size : int
+    The parts and ``epochs`` of a world are those of notebook 01, ``split_seeds``, ``seeds`` and
+    ``assay_epochs`` those of notebook 02; shifts stand at their highest severity. ``dataset`` names
+    assays; ``default`` takes WTC11, plant leaf and, but for quick runs, the retina libraries.
     """
 
     experiment: ClassVar[str] = "motif_recovery"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {
-            "models": (MAIN_MODEL,),
+        "smoke": _SMALL
+        | {
             "world_seeds": (0, 1),
-            "other_worlds": 1,
             "shifts": ("gc", "effect_rewiring"),
             "n_train": 600,
             "n_validation": 200,
@@ -91,15 +69,12 @@ class Config(WorldConfig):
             "n_agreement": 50,
             "dataset": STANDIN,
             "standin_size": 600,
-            "split_seeds": (0,),
-            "seeds": (0, 1),
             "assay_epochs": 1,
             "draws": 100,
         },
-        "quick": {
-            "models": (MAIN_MODEL,),
+        "quick": _SMALL
+        | {
             "world_seeds": (0, 1, 2),
-            "other_worlds": 1,
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
             "n_train": 4000,
             "n_validation": 500,
@@ -108,9 +83,6 @@ class Config(WorldConfig):
             "n_elements": 16,
             "n_probe": 1000,
             "n_agreement": 300,
-            "dataset": "quick",
-            "split_seeds": (0,),
-            "seeds": (0, 1),
             "assay_epochs": 5,
             "draws": 200,
         },
@@ -121,7 +93,7 @@ class Config(WorldConfig):
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
     shifts: ShiftNames = ("all",)
-    n_elements: int = Field(default=128, ge=EXAMPLES, le=100_000)
+    n_elements: int = Field(default=128, ge=recovery.EXAMPLES, le=100_000)
     n_probe: int = Field(default=3_000, ge=100, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
     dataset: str = "default"
@@ -134,6 +106,13 @@ class Config(WorldConfig):
     def parts(self) -> Sizes:
         """Elements per part of a world."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_elements)
+
+    @property
+    def design(self) -> Design:
+        """The group splits and networks of an assay: those of notebook 02."""
+        shared = {"split_seeds", "seeds", "device"}
+        given = self.model_dump(include=shared) | {"epochs": self.assay_epochs}
+        return mpra_gc_ood.Config.create(profile="full", arm=["group"], **given).design
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -151,45 +130,23 @@ def world_arms(config: Config) -> list[Arm]:
     ]
 
 
-def load_data(config: Config) -> list[SequenceDataset]:
-    """The assays that a config names."""
-    default = GC_DATA if config.dataset == "quick" else (*GC_DATA, RETINA)
-    dataset = "default" if config.dataset == "quick" else config.dataset
-    return load_assays(dataset, config.standin_size, default)
-
-
-def assay_design(config: Config) -> Design:
-    """The group splits and networks of an assay: those of notebook 02."""
-    return mpra_gc_ood.Config.create(
-        profile="full",
-        arm=["group"],
-        epochs=config.assay_epochs,
-        device=config.device,
-        split_seeds=config.split_seeds,
-        seeds=config.seeds,
-    ).design
-
-
 def assay_fits(config: Config, arm: AssayArm) -> list[Unit]:
     """The units that fit an arm's networks; of the retina the one that knows no prior."""
     if arm.data.name == RETINA:
         return [fitting_told(Told(arm, "none"), config.assay_epochs, config.device)]
-    settings = assay_design(config).settings(arm)
-    return [fitting(each, arm.data, arm.split) for each in settings]
+    return [assays.fitting(each, arm.data, arm.split) for each in config.design.settings(arm)]
 
 
-def judge_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Tables of every simulated network, and how many fits there are and were computed now."""
+def judge_worlds(config: Config, store: Store) -> Found:
+    """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
     fits, counts = run_fits([fit_arm(arm, config) for arm in arms], store, config.where)
     measures = (recovery.areas, recovery.probes)
-    jobs = [
-        judging(arm, at, config.parts, measures, {"model": fit}, n_probe=config.n_probe)
-        for arm, fit in zip(arms, fits, strict=True)
-    ]
-    by_world: dict[int, dict[str, Fit]] = {}
+    jobs, by_world = [], {world: dict[str, Fit]() for world in config.world_seeds}
     for arm, fit in zip(arms, fits, strict=True):
-        by_world.setdefault(arm.world_seed, {})[arm.model] = fit
+        own = {"model": fit}
+        jobs.append(judging(arm, at, config.parts, measures, own, n_probe=config.n_probe))
+        by_world[arm.world_seed][arm.model] = fit
     size = {"n_agreement": config.n_agreement}
     jobs += [
         judging(Arm(world, "all", 0), at, config.parts, (recovery.agreements,), own, **size)
@@ -199,24 +156,18 @@ def judge_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame],
     return run_judging(jobs, store, config.where, "worlds"), counts
 
 
-def judge_assays(
-    config: Config, store: Store, data: Sequence[SequenceDataset]
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Known motifs of each split, agreement within ensembles, and how many fits."""
-    arms = assay_design(config).build(data)
-    units = [assay_fits(config, arm) for arm in arms]
-    fits, counts = run_fits([unit for own in units for unit in own], store, config.where)
-    done, jobs = iter(fits), []
-    for arm, own in zip(arms, units, strict=True):
+def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
+    """Known motifs of each split, and agreement within ensembles."""
+    arms = config.design.build(data)
+    units = [(arm, unit) for arm in arms for unit in assay_fits(config, arm)]
+    fits, counts = run_fits([unit for _, unit in units], store, config.where)
+    jobs = []
+    for arm in arms:
+        own = [fit for (one, _), fit in zip(units, fits, strict=True) if one is arm]
         given: dict[str, Any] = {"data": arm.data, "split": arm.split}
-        members = [next(done) for _ in own]
-        stored = [Stored(fit.model, fit.unit.key) for fit in members]
-        models = {f"member_{i:02d}": model for i, model in enumerate(stored)}
-        modules = own[0].modules
-        known = given | {"model": stored[0], "motifs": known_motifs(arm.data.name)}
-        jobs.append(Unit(recovery.known_unit, {"draws": config.draws}, known, modules))
-        if len(members) > 1:
-            jobs.append(Unit(recovery.members_unit, {}, given | models, modules))
+        given |= {f"member_{i:02d}": Stored(f.model, f.unit.key) for i, f in enumerate(own)}
+        draws = {"draws": config.draws}
+        jobs.append(Unit(recovery.assay_unit, draws, given, own[0].unit.modules))
     return run_judging(jobs, store, config.where, "assays"), counts
 
 
@@ -236,20 +187,15 @@ def profile_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects(areas: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
-    """Areas over their base, against those in distribution, and what training adds to a probe."""
+    """Areas, against those in distribution, and what training adds to a probe."""
     keys = ["model", "method", "shift", "condition"]
-    wide = areas.pivot(index=[*keys, "replicate"], columns="metric", values="value").reset_index()
-    wide["auprc_above_base"] = wide["auprc_sites"] - wide["auprc_base"]
-    long = wide.melt([*keys, "replicate"], var_name="metric")
-    home = dict(list(long[long["shift"] == ""].groupby(["model", "method"])))
     rows: list[dict[str, Any]] = []
-    for given, part in long.groupby(keys, sort=False):
+    home = dict(list(areas[areas["shift"] == ""].groupby(["model", "method"])))
+    for given, part in areas.groupby(keys, sort=False):
         named: dict[str, Any] = dict(zip(keys, given, strict=True))
-        other = home[given[:2]] if named["shift"] else None
-        rows += against(part, other, AREA_EFFECTS, **named)
-    keys = ["model", "condition", "method", "replicate", "metric"]
-    means = probes.groupby(keys)["value"].mean().reset_index()
-    for (model, kind), part in means.groupby(["model", "condition"], sort=False):
+        rows += against(part, home[given[:2]] if given[2] else None, AREA_EFFECTS, **named)
+    means = probes.groupby(["model", "condition", "method", "replicate", "metric"])["value"].mean()
+    for (model, kind), part in means.reset_index().groupby(["model", "condition"], sort=False):
         named = {"model": model, "method": "probe", "shift": "", "condition": kind}
         own, other = (part[part["method"] == name] for name in ("probe", "probe_untrained"))
         rows += against(own, other, PROBE_EFFECTS, **named)
@@ -260,14 +206,10 @@ def effects(areas: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
 def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFrame:
     """Means over worlds with their intervals; ``bin`` is the method of an area, or the motif."""
     areas, probes = tables["areas"], tables["probes"]
-    untrained = probes["method"] == "probe_untrained"
+    metric = probes["method"].str.replace("probe", "r2_probe")
     parts = [
         areas.assign(by="method", bin=areas["method"], n=config.n_elements),
-        probes.assign(
-            by="motif",
-            metric=probes["metric"].where(~untrained, "r2_probe_untrained"),
-            n=config.n_probe,
-        ),
+        probes.assign(by="motif", metric=metric, n=config.n_probe),
     ]
     if "agreements" in tables:
         parts.append(tables["agreements"].assign(by="", bin="", n=config.n_agreement))
@@ -287,9 +229,7 @@ def tidy_assays(agreed: pd.DataFrame) -> pd.DataFrame:
 def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """``motif_probes``: R² by motif, over the worlds in which it acts and those in which not."""
     probes = rows[rows["by"].eq("motif") & rows["metric"].str.startswith("r2_probe")]
-    probes = probes.assign(total=probes["value"] * probes["worlds"]).rename(
-        columns={"bin": "motif"}
-    )
+    probes = probes.assign(motif=probes["bin"], total=probes["value"] * probes["worlds"])
     sums = probes.groupby(["model", "metric", "motif"], sort=False)[["total", "worlds"]].sum()
     means = sums.assign(value=sums["total"] / sums["worlds"])
     return {"motif_probes": means.drop(columns="total").reset_index()}
@@ -303,11 +243,12 @@ def run(config: Config, store: Store) -> Tables:
     areas by method in the column ``bin``, probes by motif, agreement between networks.
     """
     worlds, counts = judge_worlds(config, store)
-    data = load_data(config)
-    assays, more = judge_assays(config, store, data)
+    default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
+    data = assays.load_assays(config.dataset, config.standin_size, default)
+    found, more = judge_assays(config, store, data)
     rows = [tidy_worlds(worlds, config)]
-    if "agreements" in assays:
-        rows.append(tidy_assays(assays["agreements"]))
+    if "agreements" in found:
+        rows.append(tidy_assays(found["agreements"]))
     shown = worlds["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]
@@ -315,9 +256,9 @@ def run(config: Config, store: Store) -> Tables:
         "effects": effects(worlds["areas"], worlds["probes"]),
         "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
     }
-    if "known_motifs" in assays:
-        tables["known_motifs"] = known_motif_table(assays["known_motifs"])
-        tables["known_profiles"] = profile_table(assays["known_profiles"])
+    if "known_motifs" in found:
+        tables["known_motifs"] = known_motif_table(found["known_motifs"])
+        tables["known_profiles"] = profile_table(found["known_profiles"])
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     counts = {name: counts[name] + more[name] for name in counts}

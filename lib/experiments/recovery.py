@@ -1,14 +1,14 @@
 """Do networks look where activity is made, and do they agree on where they look?
 
 In: finished networks. Out: measures of a world (:mod:`lib.experiments.worlds`): areas against the
-sites that act, occupancies read off the embedding, agreement of networks; and units of an assay:
+sites that act, occupancies read off the embedding, agreement of networks; and the unit of an assay:
 known motifs beside the same matrices with their positions in random order, which hold as much
 information and no biology. A shift that leaves the sequences as they are leaves the scores too;
 what may change is which sites have an effect.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -35,13 +35,8 @@ from lib.simulator.assay import Assay
 from lib.simulator.programs import MOTIFS
 from lib.simulator.sample import known_truth
 from lib.simulator.shifts import ACTIVE, apply
-from lib.training.attribution import (
-    SCORERS,
-    agreement,
-    auprc_sites,
-    cover,
-    gradient_input,
-)
+from lib.training import attribution
+from lib.training.attribution import cover, gradient_input
 from lib.training.config import one_thread
 from lib.training.fitted import FittedModel, embed, predict
 from lib.training.units import network_of
@@ -51,8 +46,6 @@ SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few 
 SHUFFLES: Final = 5
 LEAST_SITES: Final = 10  # below it nothing is printed
 EXAMPLES: Final = 2  # elements whose scores are shown position by position
-MEASURES: Final = ("auprc_sites", "auprc_base")
-SIGNS: Final = ("agreement", "disagreement_error", "spread_error")
 PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
     "plant_leaf": ("plant", "data/misc/CPEs.meme"),
     "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
@@ -85,46 +78,47 @@ def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
     program = apply(shifts, world, Assay()).program
     codes = test_data(world_seed, condition, n).codes
     planted = planted_sites(world, n, TEST_SEED, shift=shifts)
-    active = active_motifs(program)
-    motifs = [pwm for pwm, acts in zip(program.motifs, active, strict=True) if acts]
+    acts = active_motifs(program)
+    motifs = [pwm for pwm, active in zip(program.motifs, acts, strict=True) if active]
     acting = planted["motif"].isin([pwm.name for pwm in motifs])
-
-    def covered(table: pd.DataFrame) -> BoolArray:
-        return cover(codes.shape, table["element"], table["start"], table["end"])
-
     hits = scan(codes, motifs, np.array([score_threshold(pwm, CHANCE_P_VALUE) for pwm in motifs]))
     width = np.array([pwm.width for pwm in motifs])[hits["motif"]]
-    sites = covered(planted[acting])
-    others = covered(planted[~acting]) | covered(hits.assign(end=hits["start"] + width))
-    return Sites(codes, sites, others & ~sites, planted[acting])
+    tables = planted[acting], planted[~acting], hits.assign(end=hits["start"] + width)
+    sites, idle, chance = (
+        cover(codes.shape, table["element"], table["start"], table["end"]) for table in tables
+    )
+    return Sites(codes, sites, (idle | chance) & ~sites, planted[acting])
 
 
 def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """:data:`MEASURES` of each method; ``examples``, the scores of the first elements, at home."""
+    """Area of each method and its base; ``examples``, scores of the first elements, at home."""
     truth = true_sites(judge.arm.world_seed, condition, judge.sizes.test)
     scores: dict[str, FloatArray] = judge.kept(
         ("scores", condition.sequences),
-        lambda: {name: score(judge.network(), truth.codes) for name, score in SCORERS.items()},
+        lambda: {
+            name: score(judge.network(), truth.codes) for name, score in attribution.SCORERS.items()
+        },
     )
-    found = {name: auprc_sites(score, truth.sites, truth.masked) for name, score in scores.items()}
-    wide = pd.DataFrame(found, index=pd.Index(MEASURES, name="metric"))
+    found = {
+        name: attribution.auprc_sites(score, truth.sites, truth.masked)
+        for name, score in scores.items()
+    }
+    wide = pd.DataFrame(found, index=pd.Index(["auprc_sites", "auprc_base"], name="metric"))
     tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
     if condition == Condition():
-        tables["examples"] = _examples(truth, scores)
+        tables["examples"] = pd.concat(_examples(truth, scores))
     return tables
 
 
-def _examples(truth: Sites, scores: Mapping[str, FloatArray]) -> pd.DataFrame:
+def _examples(truth: Sites, scores: Mapping[str, FloatArray]) -> Iterator[pd.DataFrame]:
     """Scores of the first elements position by position, with the site each lies in."""
-    tables = []
-    for element in range(EXAMPLES):
-        motif = np.full(truth.codes.shape[1], "", object)
+    for element, codes in enumerate(truth.codes[:EXAMPLES]):
+        motif = np.full(len(codes), "", object)
         for site in truth.table[truth.table["element"] == element].itertuples():
             motif[site.start : site.end] = str(site.motif)
-        columns = {name: score[element] for name, score in scores.items()}
-        table = pd.DataFrame({"position": np.arange(len(motif))} | columns)
-        tables.append(table.assign(element=element, code=truth.codes[element], motif=motif))
-    return pd.concat(tables)
+        columns = {"position": np.arange(len(codes)), "code": codes, "motif": motif}
+        columns |= {name: score[element] for name, score in scores.items()}
+        yield pd.DataFrame(columns).assign(element=element)
 
 
 def untrained(model: FittedModel) -> FittedModel:
@@ -141,11 +135,9 @@ def probe(embedding: FloatArray, occupancy: FloatArray, parts: Sequence[IndexArr
     ``parts`` are the rows to fit on, to choose the penalty on, and to judge on.
     """
     train, validation, test = parts
-    found = []
-    for column in occupancy.T:
-        forecast = feature_ridge(embedding, column, train, validation).mean
-        found.append(r2_cod(forecast[test], column[test]))
-    return np.array(found)
+    forecasts = [feature_ridge(embedding, y, train, validation).mean for y in occupancy.T]
+    pairs = zip(forecasts, occupancy.T, strict=True)
+    return np.array([r2_cod(mean[test], y[test]) for mean, y in pairs])
 
 
 def probes(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
@@ -156,15 +148,15 @@ def probes(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     codes = test_data(judge.arm.world_seed, condition, 2 * n).codes
     occupancy = responses(codes, program)[:, : len(program.motifs)]
     parts = np.split(np.arange(2 * n), [n, n + n // 4])
-    named = {"bin": [pwm.name for pwm in program.motifs]}
-    named |= {"condition": np.where(active_motifs(program), "acting", "idle").tolist()}
-    networks = {"probe": judge.network(), "probe_untrained": untrained(judge.network())}
-    tables = [
-        pd.DataFrame(
-            named | {"value": probe(embed(network, codes).astype(float), occupancy, parts)}
-        ).assign(method=method, metric="r2_probe")
-        for method, network in networks.items()
-    ]
+    tables = []
+    for method, network in (
+        ("probe", judge.network()),
+        ("probe_untrained", untrained(judge.network())),
+    ):
+        r2 = probe(embed(network, codes).astype(float), occupancy, parts)
+        kind = np.where(active_motifs(program), "acting", "idle")
+        columns = {"bin": [pwm.name for pwm in program.motifs], "condition": kind, "value": r2}
+        tables.append(pd.DataFrame(columns).assign(method=method, metric="r2_probe"))
     return {"probes": pd.concat(tables)}
 
 
@@ -178,15 +170,15 @@ def warning_signs(
     ``spread_error``: the same of the s.d. of their forecasts, which costs no gradient.
     """
     means = np.stack([predict(network, codes)[0] for network in networks])
-    agreed = agreement([gradient_input(network, codes) for network in networks])
+    agreed = attribution.agreement([gradient_input(network, codes) for network in networks])
     error = np.abs(means.mean(axis=0) - target)
     known = np.isfinite(agreed)
-    values = (
-        float(agreed[known].mean()),
-        float(spearmanr(-agreed[known], error[known]).statistic),
-        float(spearmanr(means.std(axis=0), error).statistic),
-    )
-    return pd.DataFrame({"metric": SIGNS, "value": values, "method": "gradient_input"})
+    values = {
+        "agreement": float(agreed[known].mean()),
+        "disagreement_error": float(spearmanr(-agreed[known], error[known]).statistic),
+        "spread_error": float(spearmanr(means.std(axis=0), error).statistic),
+    }
+    return pd.DataFrame({"metric": list(values), "value": list(values.values())})
 
 
 def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
@@ -196,23 +188,9 @@ def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     return {"agreements": warning_signs(networks, test.codes, known_truth(test).activity)}
 
 
-@dataclass(frozen=True, eq=False)
-class KnownMotifs:
-    """Motifs as data of a unit."""
-
-    pwms: tuple[PWM, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        """Names and digits of the matrices."""
-        return repr([(pwm.name, pwm.probabilities.tolist()) for pwm in self.pwms])
-
-
-def known_motifs(data: str) -> KnownMotifs:
+def known_motifs(data: str) -> Sequence[PWM]:
     """Motifs known to matter in an assay; those of the simulator where nobody published any."""
-    if data in PUBLISHED:
-        return KnownMotifs(read_meme(fetch(*PUBLISHED[data])))
-    return KnownMotifs(jaspar(MOTIFS))
+    return read_meme(fetch(*PUBLISHED[data])) if data in PUBLISHED else jaspar(MOTIFS)
 
 
 def shuffled(pwm: PWM, rng: np.random.Generator) -> PWM:
@@ -228,8 +206,8 @@ def _hits(data: SequenceDataset, pwm: PWM) -> tuple[pd.DataFrame, BoolArray]:
     return hits, cover(data.codes.shape, hits["element"], hits["start"], end)
 
 
-def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: int) -> FloatArray:
-    """Mean score of each letter at each position of a motif, over its hits, ``(4, width)``.
+def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Mean score of each letter (columns) at each ``position`` of a motif, over its hits.
 
     Hits on the reverse strand are turned round. What rests on fewer than :data:`LEAST_SITES` hits
     is 0, so that no value is one element's. ``hits`` has ``element, start, strand``; no window with
@@ -237,18 +215,19 @@ def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: in
     """
     place = hits["start"].to_numpy()[:, None] + np.arange(width)  # (hits, width)
     element = hits["element"].to_numpy()[:, None]
-    letter, value = codes[element, place].astype(np.int64), scores[element, place]
+    letter, value = codes[element, place], scores[element, place]
     turned = hits["strand"].to_numpy() < 0
     letter[turned], value[turned] = 3 - letter[turned, ::-1], value[turned, ::-1]
-    total, count = np.zeros((2, 4, width))
     position = np.broadcast_to(np.arange(width), letter.shape)
-    np.add.at(total, (letter, position), value)
-    np.add.at(count, (letter, position), 1)
-    return np.where(count >= LEAST_SITES, total / max(len(hits), 1), 0.0)
+    columns = {"letter": letter.ravel(), "position": position.ravel(), "value": value.ravel()}
+    cells = pd.DataFrame(columns).groupby(["position", "letter"])["value"].agg(["sum", "size"])
+    mean = cells["sum"].where(cells["size"] >= LEAST_SITES, 0) / len(hits)
+    table = mean.unstack().reindex(index=range(width), columns=range(4)).fillna(0.0)
+    return table.set_axis(list("ACGT"), axis=1).rename_axis(index="position").reset_index()
 
 
 def enrichment(
-    scores: FloatArray, hits: ArrayLike, control: ArrayLike, group: Any, draws: int
+    scores: FloatArray, hits: ArrayLike, control: ArrayLike, group: ArrayLike, draws: int
 ) -> tuple[float, float]:
     """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
 
@@ -259,58 +238,44 @@ def enrichment(
     groups = group_codes(group)
     totals = group_totals(columns, groups)
     (drawn,) = bootstrap_totals([totals], groups.n_groups, draws, np.random.default_rng(0))
-
-    def log_ratio(sums: FloatArray) -> FloatArray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
-
-    return float(log_ratio(columns.sum(axis=0))), float(draw_variance(log_ratio(drawn)))
+    sums = np.column_stack([columns.sum(axis=0), drawn])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3])
+    return float(ratio[0]), float(draw_variance(ratio[1:]))
 
 
-def _keys(data: SequenceDataset, split: Split) -> dict[str, Any]:
-    sizes = {"n_test": len(split["test"]), "n_train": len(split["train"])}
-    return {"data": data.name, "split_seed": split.seed} | sizes
-
-
-def known_unit(
-    config: Mapping[str, Any],
-    model: Stored,
-    data: SequenceDataset,
-    split: Split,
-    motifs: KnownMotifs,
-) -> Result:
-    """Enrichment of each known motif on a test part, and its mean scores.
-
-    Tables, of motifs with at least :data:`LEAST_SITES` sites: ``known_motifs`` (``motif, value,
-    variance, hits``: the log ratio, its variance over groups, the number of elements with a hit)
-    and ``known_profiles`` (``motif, position, A, C, G, T``).
-    """
-    test = data.take(split["test"])
-    scores = gradient_input(network_of(model), test.codes)
+def _known(test: SequenceDataset, scores: FloatArray, draws: int) -> dict[str, pd.DataFrame]:
+    """Of motifs with at least :data:`LEAST_SITES` sites; no table where there is none."""
     rng = np.random.default_rng(0)
     rows, profiles = [], []
-    for pwm in motifs.pwms:
+    for pwm in known_motifs(test.name):
         hits, own = _hits(test, pwm)
         control = np.sum([_hits(test, shuffled(pwm, rng))[1] for _ in range(SHUFFLES)], axis=0)
         found = int(own.any(axis=1).sum())
         if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
-            value, variance = enrichment(scores, own, control, test.group, config["draws"])
+            value, variance = enrichment(scores, own, control, test.group, draws)
             rows.append({"motif": pwm.name, "value": value, "variance": variance, "hits": found})
             profile = site_profile(scores, test.codes, hits, pwm.width)
-            table = pd.DataFrame(profile.T, columns=list("ACGT"))
-            profiles.append(table.assign(motif=pwm.name, position=np.arange(pwm.width)))
+            profiles.append(profile.assign(motif=pwm.name))
     if not rows:
-        return Result.of_tables({})
-    tables = {"known_motifs": pd.DataFrame(rows), "known_profiles": pd.concat(profiles)}
-    keys = _keys(data, split)
-    return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
+        return {}
+    return {"known_motifs": pd.DataFrame(rows), "known_profiles": pd.concat(profiles)}
 
 
-def members_unit(
-    _: Mapping[str, Any], data: SequenceDataset, split: Split, **models: Stored
+def assay_unit(
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Stored
 ) -> Result:
-    """:func:`warning_signs` of an ensemble on its test part, as the table ``agreements``."""
-    networks = [network_of(model) for _, model in sorted(models.items())]
+    """Known motifs in the first network's scores of a test part; agreement of several networks.
+
+    Tables: ``known_motifs`` (``motif, value, variance, hits``: log enrichment, its variance over
+    groups, the number of elements with a hit), ``known_profiles`` (``motif, position, A, C, G, T``)
+    and ``agreements`` of :func:`warning_signs`.
+    """
+    networks = [network_of(model) for _, model in sorted(members.items())]
     test = data.take(split["test"])
-    found = warning_signs(networks, test.codes, test.activity)
-    return Result.of_tables({"agreements": found.assign(**_keys(data, split))})
+    tables = _known(test, gradient_input(networks[0], test.codes), config["draws"])
+    if len(networks) > 1:
+        tables["agreements"] = warning_signs(networks, test.codes, test.activity)
+    keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed}
+    keys |= {"n_test": len(test), "n_train": len(split["train"])}
+    return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
