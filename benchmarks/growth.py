@@ -25,7 +25,7 @@ from record import alone, exponent, highest_mib, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib.data.leakage import leak_groups
-from lib.metrics.audit import all_metrics
+from lib.metrics.evaluate import all_metrics
 from lib.models import build
 from lib.simulator import draw_world, simulate
 from lib.study.results import machine, write_atomic

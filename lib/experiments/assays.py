@@ -28,8 +28,7 @@ from lib.data.splits import Split
 from lib.experiments.scoring import Scored
 from lib.models import model_path
 from lib.models.baselines import constant_sigma
-from lib.repair.conformal import one_per_group
-from lib.repair.recalibration import std_scaling
+from lib.repair.recalibration import one_per_group, std_scaling
 from lib.simulator import standin
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
 from lib.training import units

@@ -20,10 +20,9 @@ from lib.data.reading import numbers
 from lib.experiments.audit_table import MOST_LABELS, Audited, AuditedPart
 from lib.experiments.ranking import Ranked, Rule, make_rules, rank, scores_of
 from lib.experiments.repairs import Triple, averages, calibrated, judged, triple
-from lib.metrics.audit import all_metrics, audit, coverage_by
-from lib.metrics.evaluate import COLUMNS, MIN_BIN, evaluate
+from lib.metrics.audit import audit, coverage_by
+from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, evaluate
 from lib.metrics.scores import pearson_r, rmse
-from lib.repair.conformal import one_per_group
 from lib.repair.detection import (
     ShiftTest,
     Sides,
@@ -33,6 +32,7 @@ from lib.repair.detection import (
     mmd_test,
     shift_table,
 )
+from lib.repair.recalibration import one_per_group
 from lib.statistics.paired import decompose, paired_assay
 
 BOOTSTRAP_ROWS = 200_000

@@ -15,12 +15,11 @@ from lib.arrays import FloatArray, IndexArray
 from lib.data.leakage import leak_groups
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
-from lib.metrics.groups import quantile_bins
+from lib.metrics.evaluate import DECILES, quantile_bins
 from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
 MOST_LABELS = 30  # parts, and labels of a covariate
-DECILES = 10
 SIZES = ["1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows"]  # of groups
 CALIBRATION = ("calibration", "calib", "cal")
 SEEN = ("train", "training", "validation", "valid", "val", "dev")

@@ -251,8 +251,8 @@ def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) ->
     """
     rng = np.random.default_rng(seed)
     forecasts = one.forecast, other.forecast
-    found = compare(*forecasts, rng=rng, draws=draws, climatology=one.climatology)
-    found = found[found["metric"].isin(ERRORS) & (found["by"] == "")]
+    found = compare(*forecasts, rng=rng, draws=draws)
+    found = found[found["metric"].isin(ERRORS)]
     spread = (np.log(found["ratio_upper"]) - np.log(found["ratio_lower"])) / (2 * 1.96)
     keys: dict[str, Any] = {name: one.keys[name] for name in PART}
     return found[["metric", "n"]].assign(

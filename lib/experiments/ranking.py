@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
-from lib.metrics.bootstrap import draw_variance, weight_blocks
+from lib.metrics.columns import draw_variance, weight_blocks
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.selective import (
     augrc,
@@ -27,8 +27,8 @@ from lib.metrics.selective import (
     selective_metrics,
     threshold_at,
 )
-from lib.repair.conformal import one_per_group
 from lib.repair.detection import centre_distance
+from lib.repair.recalibration import one_per_group
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of uncertainty
@@ -132,7 +132,7 @@ def _resampling(
     if not draws:
         return np.zeros(len(group), np.int64), np.ones((1, 1))
     groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
-    blocks = [block for _, block in weight_blocks(groups.n_groups, min(draws, MOST_DRAWS), rng)]
+    blocks = weight_blocks(groups.n_groups, min(draws, MOST_DRAWS), rng)
     return groups.codes, np.concatenate([np.ones((groups.n_groups, 1)), *blocks], axis=1)
 
 
@@ -166,7 +166,7 @@ def ranked_risk(
 ) -> FloatArray:
     """Risk of the most certain ``coverage`` under weights ``rows`` (n, draws); ties averaged.
 
-    With weights of one it is :func:`lib.metrics.selective.risk_at`.
+    With weights of one it is that point of :func:`lib.metrics.selective.risk_coverage`.
     """
     order, kept = _kept(score, rows, coverage)
     return _mean(average_ties(score[order], loss[order]), kept)
@@ -290,7 +290,7 @@ def _curves(forecast: pd.DataFrame, scores: dict[str, FloatArray]) -> pd.DataFra
     for target, values in _targets(forecast).items():
         loss = (values - forecast["mean"].to_numpy()) ** 2
         for name, score in (scores | {"error_oracle": loss} | known).items():
-            risk = risk_coverage(loss, score).risk[rows] / loss.mean()
+            risk = risk_coverage(loss, score)[rows] / loss.mean()
             table = pd.DataFrame({"coverage": shares, "risk": risk})
             tables.append(table.assign(target=target, curve=name))
     return pd.concat(tables, ignore_index=True)

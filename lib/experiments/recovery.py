@@ -22,7 +22,7 @@ from lib.assays.sources import fetch
 from lib.data.dataset import Result, SequenceDataset, Stored
 from lib.data.splits import Split
 from lib.experiments.worlds import TEST_SEED, Condition, Judge, test_data, world_of
-from lib.metrics.bootstrap import bootstrap_totals, draw_variance, group_totals
+from lib.metrics.columns import bootstrap_totals, draw_variance, group_totals
 from lib.metrics.scores import r2_cod
 from lib.models import build
 from lib.models.baselines import feature_ridge
@@ -237,7 +237,7 @@ def enrichment(
     columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)
     groups = group_codes(group)
     totals = group_totals(columns, groups)
-    (drawn,) = bootstrap_totals([totals], groups.n_groups, draws, np.random.default_rng(0))
+    drawn = bootstrap_totals(totals, draws, np.random.default_rng(0))
     sums = np.column_stack([columns.sum(axis=0), drawn])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3])

@@ -20,7 +20,6 @@ from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments.assays import FittedArm
 from lib.experiments.repairs import (
-    DECILES,
     KNOWN,
     LEVEL,
     Budget,
@@ -36,8 +35,8 @@ from lib.experiments.repairs import (
     triple,
 )
 from lib.experiments.worlds import Condition, Judge, world_of
+from lib.metrics.evaluate import DECILES
 from lib.metrics.scores import coverage_under_scale
-from lib.repair.conformal import Interval, conformal_quantile, one_per_group
 from lib.repair.detection import (
     ROC,
     ShiftTest,
@@ -49,6 +48,7 @@ from lib.repair.detection import (
     mmd_test,
     shift_table,
 )
+from lib.repair.recalibration import Interval, conformal_quantile, one_per_group
 from lib.sequences import Codes
 from lib.simulator.assay import Assay
 from lib.simulator.sample import known_truth

@@ -14,32 +14,33 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
-from lib.metrics.bootstrap import (
+from lib.metrics.columns import (
+    LEVELS,
     bootstrap_totals,
     draw_variance,
     group_totals,
     percentile_interval,
 )
-from lib.metrics.columns import LEVELS
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.scores import interval as gaussian_interval
-from lib.repair.conformal import (
+from lib.repair.detection import density_ratio
+from lib.repair.recalibration import (
     InfiniteIntervalWarning,
     Interval,
     cqr,
+    few_shot,
     group_cp,
+    isotonic_std,
     mondrian_cp,
     n_eff,
     norm_cp,
     one_per_group,
     split_cp,
+    std_scaling,
     weighted_cp,
 )
-from lib.repair.detection import density_ratio
-from lib.repair.recalibration import few_shot, isotonic_std, std_scaling
 
 LEVEL = 0.9
-DECILES = 10
 # Conditional coverage is printed of these: without repair, and what GC bins change.
 BY_GC = ("single", "norm_cp", "mondrian_cp")
 COSTS = ("picp_90", "mpiw_90", "interval_score_90")  # of :func:`elements` at 90 %
@@ -295,8 +296,8 @@ def averages(found: RepairValues, group: Any = None, draws: int = 0, seed: int =
     if group is not None:
         rng = np.random.default_rng(seed)
         groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
-        totals = [group_totals(part, groups) for part in (filled, known.astype(float))]
-        top, bottom = bootstrap_totals(totals, groups.n_groups, draws, rng)
+        totals = group_totals(np.hstack([filled, known.astype(float)]), groups)
+        top, bottom = np.split(bootstrap_totals(totals, draws, rng), 2)
         with np.errstate(invalid="ignore", divide="ignore"):
             resampled = top / bottom
         table["lower"], table["upper"] = percentile_interval(resampled)

@@ -18,7 +18,7 @@ from lib.arrays import FloatArray
 from lib.experiments import world_measures, worlds
 from lib.experiments.world_measures import BASELINES
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
-from lib.metrics.bootstrap import percentile_interval
+from lib.metrics.columns import percentile_interval
 from lib.simulator import dial_table
 from lib.simulator.anchors import digest
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates

@@ -12,10 +12,9 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import strand_pairs
 from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, Condition, Judge, world_of
-from lib.metrics.audit import all_metrics
-from lib.metrics.bands import gaussian_band
+from lib.metrics.audit import gaussian_band
 from lib.metrics.calibration import zms_decomposition
-from lib.metrics.evaluate import MIN_BIN
+from lib.metrics.evaluate import DECILES, MIN_BIN, all_metrics
 from lib.metrics.scores import pearson_r, picp, r2_cod, rmse
 from lib.models import baselines
 from lib.models.baselines import constant_sigma, sigma_regression
@@ -33,7 +32,6 @@ METRICS = (
     *("rmse_f", "r2_f", "zms_aleatoric", "zms_bias", "zms_missing"),
 )
 BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
-DECILES = 10
 SEVERITY_SIZE = 4096
 # The severity of each kind of shift in physical units; of the others the distance.
 MEASURED = {

@@ -1,121 +1,201 @@
-"""Everything about one forecast at once, fast and for any length.
+"""How far is too far: null bands of the metrics, and curves that show where a forecast is off.
 
-In: ``mean``, ``std``, ``target``, vectors ``(n,)``. Out: all metrics as one dict, or the tables of
-an audit: metrics beside their null bands, and where a forecast is off, ready to plot, without a
-value of a single element. Bands of the tables are pointwise at 95 %: of 20 points one is expected
-outside. Sums go through chunks that fit the cache; whatever needs an order is sorted once. Memory:
-about 150 bytes per element at the peak.
+In: ``mean``, ``std``, ``target``, vectors ``(n,)``. Out: tables, ready to plot, without a value of
+a single element. Bands are pointwise at 95 %: of 20 points one is expected outside. Elements are
+taken as independent: with few large groups the bands are too narrow. Memory: about 150 bytes per
+element at the peak.
+
+Null bands are what each calibration metric shows for a perfect forecaster of this size and std, a
+table ``metric, lower, upper``. Metrics that are best at a value get a two-sided band; distances,
+best at 0 (``zve``: at 1), get an upper limit, since only large values speak against a forecast.
+
+*Gaussian*: targets drawn from the forecast itself. *Residual shape*: standardised residuals drawn
+with replacement from the observed z / sqrt(ZMS), so that heavy tails are not read as wrong
+variance. The second knows nothing of metrics that compare the shape with a Gaussian (``mace``,
+``pit_ks``, coverage), which are left out.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import binom
+from scipy.special import ndtri
+from scipy.stats import beta, binom, chi2, kstwo
 
-from lib.arrays import FloatArray, as_forecast, as_labels, ranks, stable_order
-from lib.metrics.bands import BAND_LEVEL, gaussian_band, residual_band
+from lib.arrays import FloatArray, as_forecast, as_labels, as_std
 from lib.metrics.calibration import (
     BINS,
-    binned_metrics,
+    CHI2_MEDIAN,
+    POINTS,
+    bin_distances,
+    bin_starts,
     calibration_curve,
-    curve_metrics,
-    ordered_metrics,
+    curve_distances,
     pit,
+    zve_of,
 )
-from lib.metrics.columns import (
-    LEVELS,
-    Climatology,
-    Columns,
-    Forecast,
-    Key,
-    centre_of,
-    covered,
-    half_width,
-    mean_metrics,
-    needed,
-    rank_correlation,
-    values_of,
-)
-from lib.metrics.evaluate import MIN_BIN
-from lib.metrics.groups import quantile_bins
-from lib.metrics.selective import average_ties, ranking_values
+from lib.metrics.columns import LEVELS, Climatology, Values, half_width
+from lib.metrics.evaluate import MIN_BIN, all_metrics
+from lib.metrics.scores import unc_error_spearman
+from lib.metrics.selective import prr
 
-_CHUNK = 1 << 15  # rows whose columns stay in the second-level cache
-_RANKED = ("spearman_r", "unc_error_spearman")
-_LEVEL = 0.9  # of the intervals whose coverage is told by subset
+DRAWS = 200  # of a null band: a 95 % limit is then itself good to about 1.5 %
+RANK_ROWS = 5_000  # rank metrics are drawn on at most this many elements, their spread scaled
+SHAPE_ROWS = 100_000  # as RANK_ROWS, for sums under the residual-shape null
+LEVEL = 0.9  # of the intervals whose coverage is told by subset
+_BAND = 0.95
+_ENDS = np.array([(1 - _BAND) / 2, (1 + _BAND) / 2])
+_TWO_SIDED = ("zms", "unc_error_spearman", "prr")
 
 
-def _mean_values(
-    forecast: Forecast, z: FloatArray, climatology: Climatology | None
-) -> dict[str, float]:
-    """The metrics of means, from sums of chunks."""
-    metrics = mean_metrics(LEVELS, skill=climatology is not None)
-    metrics = {name: metric for name, metric in metrics.items() if name not in _RANKED}
-    keys, n = needed(metrics), len(z)
-    centres = tuple(centre_of(values) for values in (*forecast, z))
-    sums: dict[Key, float] = dict.fromkeys(keys, 0.0)
-    for start in range(0, n, _CHUNK):
-        mean, std, target = (values[start : start + _CHUNK] for values in forecast)
-        columns = Columns((mean, std, target), climatology, centres)
-        for key in keys:
-            sums[key] += float(columns[key].sum())
-    means = {key: np.asarray(total / n) for key, total in sums.items()}
-    return {name: float(value) for name, value in values_of(metrics, means, n).items()}
+def _evenly(ordered: FloatArray, most: int) -> FloatArray:
+    """At most ``most`` entries, evenly spaced: the law of the whole without sampling error."""
+    n = len(ordered)
+    return ordered if n <= most else ordered[((np.arange(most) + 0.5) * n / most).astype(np.int64)]
 
 
-def all_metrics(
-    mean: ArrayLike,
-    std: ArrayLike,
-    target: ArrayLike,
-    *,
-    climatology: Climatology | None = None,
-) -> dict[str, float]:
-    """Every metric of a forecast, by name; equal to the single functions at their defaults.
+def _curve_draws(n: int, rng: np.random.Generator) -> Values:
+    """Distances of the calibration curve: counts of a uniform PIT in the cells of the grid."""
+    counts = rng.multinomial(n, np.full(POINTS - 1, 1 / (POINTS - 1)), size=DRAWS)
+    return curve_distances(np.hstack([np.zeros((DRAWS, 1)), np.cumsum(counts, axis=1) / n]))
+
+
+def _bin_draws(std: FloatArray, rng: np.random.Generator) -> Values:
+    """Closed form per bin: MSE / MV is chi-squared over its degrees of freedom.
+
+    With one std in the bin they are its size; otherwise (sum s^2)^2 / sum s^4, which matches the
+    variance (Satterthwaite). var z is chi-squared with size - 1 degrees exactly.
+    """
+    variance = np.sort(std) ** 2
+    start, _ = bin_starts(len(variance), BINS)
+    total = np.add.reduceat(variance, start)
+    freedom = total**2 / np.add.reduceat(variance**2, start)
+    ratio = rng.chisquare(freedom, size=(DRAWS, len(start))) / freedom
+    out = bin_distances((ratio * total).T, total[:, None], len(std))
+    pairs = bin_starts(len(variance), BINS, 2)[1] - 1
+    if len(pairs):
+        out["zve"] = zve_of((rng.chisquare(pairs, size=(DRAWS, len(pairs))) / pairs).T)
+    return out
+
+
+def _rank_draws(std: FloatArray, rng: np.random.Generator) -> Values:
+    """``unc_error_spearman`` and ``prr``; above RANK_ROWS on even quantiles of ``std``."""
+    part = _evenly(np.sort(std), RANK_ROWS)
+    zeros, values = np.zeros(len(part)), np.empty((DRAWS, 2))
+    for draw in range(DRAWS):
+        target = part * rng.standard_normal(len(part))
+        values[draw] = unc_error_spearman(zeros, part, target), prr(target**2, part)
+    centre = values.mean(axis=0)
+    scaled = centre + np.sqrt(len(part) / len(std)) * (values - centre)
+    return {"unc_error_spearman": scaled[:, 0], "prr": scaled[:, 1]}
+
+
+def _band(closed: Values, drawn: Values) -> pd.DataFrame:
+    """From limits, and from draws that are all known."""
+    rows = [(name, float(low), float(high)) for name, (low, high) in closed.items()]
+    for name, values in drawn.items():
+        if not np.isnan(values).any():
+            low, high = np.quantile(values, _ENDS)
+            if name not in _TWO_SIDED:
+                low, high = 1.0 if name == "zve" else 0.0, np.quantile(values, _BAND)
+            rows.append((name, float(low), float(high)))
+    return pd.DataFrame(rows, columns=["metric", "lower", "upper"])
+
+
+def gaussian_band(std: ArrayLike, rng: np.random.Generator) -> pd.DataFrame:
+    """Bands under targets drawn from the forecast itself.
+
+    ``zms``, ``zvar``, ``zms_robust``, ``pit_ks`` and ``picp_*`` in closed form; the rest from 200
+    draws. Coverage is a count, so its band holds at least 95 %.
 
     Parameters
     ----------
-    mean, std, target : (n,) arrays, n >= 1
-    climatology : (mean, std), optional
-        Of the training targets, for ``crps_skill``.
+    std : (n,) array
+    rng : Generator
 
     Returns
     -------
-    dict of str to float
-        ``picp_*``, ``mpiw_*``, ``coverage_gap_*``, ``interval_score_*`` at 50, 80, 90 and 95 %;
-        selective metrics take squared error ranked by std.
+    DataFrame
+        ``metric, lower, upper``. No rows for n = 0.
 
     Raises
     ------
     ValueError
-        No elements or bad values.
+        A std that is not above 0.
 
     Examples
     --------
-    >>> values = all_metrics([1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2])
-    >>> round(values["nll_gaussian"], 9), round(values["mace"], 9)
-    (4.920361109, 0.373333333)
+    >>> band = gaussian_band(np.ones(100), np.random.default_rng(0)).set_index("metric")
+    >>> band.loc["zms"].round(3).tolist()  # chi-squared with 100 degrees over 100
+    [0.742, 1.296]
+    """
+    std = as_std("std", std)
+    n = len(std)
+    if n == 0:
+        return _band({}, {})
+    median = beta.ppf(_ENDS, (n + 1) / 2, (n + 1) / 2)
+    closed: Values = {
+        "zms": chi2.ppf(_ENDS, n) / n,
+        "zms_robust": ndtri((1 + median) / 2) ** 2 / CHI2_MEDIAN,
+        "pit_ks": np.array([0.0, kstwo.ppf(_BAND, n)]),
+    }
+    closed |= {f"picp_{round(100 * level)}": binom.ppf(_ENDS, n, level) / n for level in LEVELS}
+    if n > 1:
+        closed["zvar"] = chi2.ppf(_ENDS, n - 1) / (n - 1)
+    drawn = _curve_draws(n, rng) | _bin_draws(std, rng)
+    if n > 1 and np.ptp(std) > 0:
+        drawn |= _rank_draws(std, rng)
+    return _band(closed, drawn)
+
+
+def residual_band(
+    mean: ArrayLike, std: ArrayLike, target: ArrayLike, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Bands for ``zms``, ``ence``, ``uce``, ``zve`` under the observed shape at the right scale.
+
+    Standardised residuals are drawn with replacement from z / sqrt(ZMS), so ZMS is 1 in expectation
+    and std says all there is to know. Above 100,000 elements each draw takes a subsample of that
+    size, in equal shares of the bins, and deviations from 1 are scaled by sqrt(m / n). Columns
+    ``metric, lower, upper``; no rows for n < 2 or where all residuals are 0.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.standard_t(4, 2000)  # heavy tails: var z is 2, and ZMS varies far more
+    >>> band = residual_band(np.zeros(2000), np.full(2000, 2**0.5), z, rng).set_index("metric")
+    >>> wide = gaussian_band(np.ones(2000), rng).set_index("metric")
+    >>> bool(band.loc["zms", "upper"] > wide.loc["zms", "upper"])
+    True
     """
     mean, std, target = as_forecast(mean, std, target)
-    if not len(mean):
-        raise ValueError("mean has no elements; at least one would do")
-    z, order = (target - mean) / std, stable_order(std)
-    out = _mean_values((mean, std, target), z, climatology)
-    for metrics in (curve_metrics(z), binned_metrics(z, std, order=order), ordered_metrics(z)):
-        out |= {name: float(value[0]) for name, value in metrics(np.ones((1, 1))).items()}
-    del z
-    out["spearman_r"] = rank_correlation(ranks(mean), ranks(target))
-    size = np.abs(target - mean)
-    out["unc_error_spearman"] = rank_correlation(ranks(size), ranks(std, order))
-    loss = size * size
-    return out | ranking_values(average_ties(std[order], loss[order]), np.sort(loss))
+    z = (target - mean) / std
+    if len(z) < 2 or not np.any(z):
+        return _band({}, {})
+    shape = z / np.sqrt(np.mean(z * z))
+    variance = _evenly(np.sort(std), SHAPE_ROWS) ** 2
+    n = len(variance)
+    shrink = np.sqrt(n / len(z))
+    (first, _), (first_pair, size_pair) = bin_starts(n, BINS), bin_starts(n, BINS, 2)
+    total = np.add.reduceat(variance, first)
+    zms = np.empty(DRAWS)
+    ratio, spread = np.empty((len(first), DRAWS)), np.empty((len(first_pair), DRAWS))
+    for draw in range(DRAWS):
+        z = shape[rng.integers(0, len(shape), n)]
+        zms[draw] = np.mean(z * z)
+        ratio[:, draw] = np.add.reduceat(variance * z * z, first) / total
+        centre = np.add.reduceat(z, first_pair)
+        spread[:, draw] = np.add.reduceat(z * z, first_pair) - centre**2 / size_pair
+    spread /= size_pair[:, None] - 1
+    ratio = 1 + shrink * (ratio - 1)
+    if shrink < 1:
+        spread = np.median(spread) + shrink * (spread - np.median(spread))
+    drawn = bin_distances(ratio * total[:, None], total[:, None], n)
+    return _band({}, drawn | {"zms": 1 + shrink * (zms - 1), "zve": zve_of(spread)})
 
 
-def _share_band(n: ArrayLike, share: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _share_band(n: ArrayLike, share: ArrayLike) -> dict[str, FloatArray]:
     """Where the share of ``n`` elements lies that each have their chance of ``share``."""
-    tail, n = (1 - BAND_LEVEL) / 2, np.asarray(n, float)
-    return binom.ppf(tail, n, share) / n, binom.ppf(1 - tail, n, share) / n
+    low, high = (binom.ppf(end, n, share) / np.asarray(n, float) for end in _ENDS)
+    return {"band_lower": low, "band_upper": high}
 
 
 def pit_histogram(
@@ -133,12 +213,10 @@ def pit_histogram(
     """
     u = pit(mean, std, target)
     edges = np.linspace(0, 1, bins + 1)
-    table = pd.DataFrame({"left": edges[:-1], "right": edges[1:]}).iloc[: bins if len(u) else 0]
     seen = np.bincount(np.minimum((u * bins).astype(np.int64), bins - 1), minlength=bins)
-    n = max(len(u), 1)
-    lower, upper = _share_band(n, 1 / bins)
-    table["density"] = (seen / n * bins)[: len(table)]
-    return table.assign(band_lower=lower * bins, band_upper=upper * bins)
+    shares = {"density": seen / max(len(u), 1)} | _share_band(max(len(u), 1), 1 / bins)
+    table = pd.DataFrame({"left": edges[:-1], "right": edges[1:]})
+    return table.assign(**{k: v * bins for k, v in shares.items()}).iloc[: bins if len(u) else 0]
 
 
 def reliability(
@@ -155,9 +233,8 @@ def reliability(
     [0.0, 0.5, 1.0]
     """
     expected, observed = calibration_curve(mean, std, target, points=points)
-    lower, upper = _share_band(max(np.size(mean), 1), expected)
-    columns = {"expected": expected, "observed": observed}
-    return pd.DataFrame(columns | {"band_lower": lower, "band_upper": upper}).dropna()
+    band = _share_band(max(np.size(mean), 1), expected)
+    return pd.DataFrame({"expected": expected, "observed": observed} | band).dropna()
 
 
 def coverage_by(
@@ -177,26 +254,20 @@ def coverage_by(
     [1.0, 0.0]
     """
     mean, std, target = as_forecast(mean, std, target)
+    z, half = (target - mean) / std, half_width(LEVEL)
+    columns = {
+        "coverage": np.abs(z) <= half,
+        "mpiw": 2 * half * std,
+        "rmse": (target - mean) ** 2,
+        "zms": z * z,
+    }
     cells, unique = pd.factorize(as_labels("labels", labels, len(mean)), sort=True)
-    z = (target - mean) / std
-    columns = (np.ones_like(z), covered(z, _LEVEL), std, (target - mean) ** 2, z * z)
-    sums = [np.bincount(cells, weights=column, minlength=len(unique)) for column in columns]
-    kept = sums[0] >= MIN_BIN
-    n, *means = (total[kept] for total in sums)
-    inside, width, square, z2 = (total / n for total in means)
-    lower, upper = _share_band(n, _LEVEL)
-    return pd.DataFrame(
-        {
-            "bin": unique[kept],
-            "n": n.astype(np.int64),
-            "coverage": inside,
-            "mpiw": 2 * half_width(_LEVEL) * width,
-            "rmse": np.sqrt(square),
-            "zms": z2,
-            "band_lower": lower,
-            "band_upper": upper,
-        }
-    )
+    n = np.bincount(cells, minlength=len(unique))
+    kept = n >= MIN_BIN
+    sums = {k: np.bincount(cells, values, len(unique))[kept] for k, values in columns.items()}
+    table = pd.DataFrame({"bin": unique[kept], "n": n[kept]} | sums)
+    table[[*columns]] = table[[*columns]].div(table["n"], axis=0)
+    return table.assign(rmse=np.sqrt(table["rmse"]), **_share_band(table["n"], LEVEL))
 
 
 def audit(
@@ -205,18 +276,15 @@ def audit(
     target: ArrayLike,
     rng: np.random.Generator,
     *,
-    by: Mapping[str, ArrayLike] | None = None,
     climatology: Climatology | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """All metrics with both null bands, and every diagnosis table, without a bootstrap.
+    """All metrics with both null bands, and the curves of calibration, without a bootstrap.
 
     Parameters
     ----------
     mean, std, target : (n,) arrays, n >= 1
     rng : Generator
         Draws the null bands.
-    by : mapping of name to (n,) labels, optional
-        Further covariates of the coverage table, beside the deciles of predicted std and mean.
     climatology : (mean, std), optional
         Of the training targets.
 
@@ -225,13 +293,12 @@ def audit(
     dict of str to DataFrame
         ``bands``: ``metric, value, band_lower, band_upper`` (Gaussian null), ``shape_lower,
         shape_upper`` (residual-shape null), NaN where a metric has no such band. ``pit`` and
-        ``reliability``: as the functions above. ``coverage``: ``coverage_by`` of every covariate,
-        named in ``by``.
+        ``reliability``: as the functions above.
 
     Raises
     ------
     ValueError
-        No elements, bad values, or labels that do not fit.
+        No elements or bad values.
 
     Examples
     --------
@@ -248,12 +315,5 @@ def audit(
     for name, null in nulls.items():
         ends = {"lower": f"{name}_lower", "upper": f"{name}_upper"}
         bands = bands.merge(null.rename(columns=ends), on="metric", how="left")
-    deciles = {"std_decile": quantile_bins(std), "mean_decile": quantile_bins(mean)}
-    labels: dict[str, ArrayLike] = {**deciles, **({} if by is None else by)}
-    coverage = [coverage_by(*forecast, cells).assign(by=name) for name, cells in labels.items()]
-    return {
-        "bands": bands,
-        "pit": pit_histogram(*forecast),
-        "reliability": reliability(*forecast),
-        "coverage": pd.concat(coverage, ignore_index=True),
-    }
+    tables = {"pit": pit_histogram(*forecast), "reliability": reliability(*forecast)}
+    return {"bands": bands, **tables}

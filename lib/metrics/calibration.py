@@ -3,10 +3,9 @@
 In: ``mean``, ``std``, ``target``, vectors ``(n,)`` in one unit; ``z = (target - mean) / std``. Out:
 a float, or an array where said; too few elements give NaN. Bins hold equal counts (up to one) in
 the order of ``std``, ties in row order; no more bins than elements allow. "ECE" is not used: its
-definitions differ (Wibbeke 2025, arXiv 2508.17761). Each metric is defined once, as a function of
-sums per level, per bin or in an order: the public functions take the sums of all elements,
-``*_metrics`` those under resampling weights ``(n_groups, draws)``, ``lib.metrics.bands`` drawn
-ones.
+definitions differ (Wibbeke 2025, arXiv 2508.17761). None of these has an interval: resampling
+itself moves them away from perfect calibration. The null bands of ``lib.metrics.audit`` say how
+large they are for a perfect forecaster.
 
 Examples
 --------
@@ -24,17 +23,14 @@ Examples
 (0.5, 1.0)
 """
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 from scipy.special import ndtr, ndtri
 
 from lib.arrays import (
     FloatArray,
-    GroupCodes,
     IntArray,
     as_count,
     as_forecast,
@@ -42,14 +38,12 @@ from lib.arrays import (
     as_vector,
     stable_order,
 )
-from lib.metrics.columns import Values
+from lib.metrics.columns import Values, as_nonnegative
 
 Kind = Literal["interval", "quantile"]
-Weighted = Callable[[FloatArray], Values]
 CHI2_MEDIAN = 0.45493642311957305  # median of a chi-squared variable with one degree of freedom
 BINS = 20
 POINTS = 100
-_ALL = np.ones((1, 1))  # the weight of a table that is not resampled
 
 
 def _z(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> FloatArray:
@@ -66,12 +60,15 @@ def pit(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> FloatArray:
     return ndtr(_z(mean, std, target))
 
 
-def _levels(z: FloatArray, kind: Kind, points: int) -> IntArray:
-    """For each element the first of even levels whose interval, or quantile, reaches it."""
+def observed_shares(z: FloatArray, kind: Kind = "interval", points: int = POINTS) -> FloatArray:
+    """Share of targets that intervals, or quantiles, hold at even levels, ``(points,)``."""
     grid = np.linspace(0, 1, points)
     if kind == "interval":
-        return np.searchsorted(ndtri((1 + grid) / 2), np.abs(z), side="left")
-    return np.searchsorted(ndtri(grid), z, side="left")
+        reached = np.searchsorted(ndtri((1 + grid) / 2), np.abs(z), side="left")
+    else:
+        reached = np.searchsorted(ndtri(grid), z, side="left")
+    with np.errstate(invalid="ignore"):
+        return np.cumsum(np.bincount(reached, minlength=points)) / np.float64(len(z))
 
 
 def calibration_curve(
@@ -90,10 +87,7 @@ def calibration_curve(
     z = _z(mean, std, target)
     if kind not in ("interval", "quantile"):
         raise ValueError(f"kind is {kind!r}; 'interval' or 'quantile' would do")
-    expected = np.linspace(0, 1, as_count("points", points, 2))
-    if not len(z):
-        return expected, np.full(points, np.nan)
-    return expected, np.cumsum(np.bincount(_levels(z, kind, points), minlength=points)) / len(z)
+    return np.linspace(0, 1, as_count("points", points, 2)), observed_shares(z, kind, points)
 
 
 def area_between(expected: FloatArray, observed: FloatArray) -> FloatArray:
@@ -117,10 +111,6 @@ def curve_distances(observed: FloatArray) -> Values:
     }
 
 
-def _distance(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind) -> float:
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])[name])
-
-
 def mace(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
     """Mean absolute distance of observed from expected proportions, over 100 levels.
 
@@ -128,7 +118,7 @@ def mace(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "inter
     the quantile curve symmetrically about one half and looks half as bad. Says nothing of
     sharpness. Source: Chung et al. 2021 (uncertainty-toolbox).
     """
-    return _distance("mace", mean, std, target, kind)
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["mace"])
 
 
 def rmsce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
@@ -136,7 +126,7 @@ def rmsce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "inte
 
     Lower is better, in [0, 0.58]; NaN for n = 0. As ``mace``, weighting the worst levels more.
     """
-    return _distance("rmsce", mean, std, target, kind)
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["rmsce"])
 
 
 def miscal_area(
@@ -147,91 +137,50 @@ def miscal_area(
     Lower is better, in [0, 0.5]; NaN for n = 0. A std twice too small and one twice too large both
     give 0.2048 in the limit: print ``picp`` for the direction. Source: Tran et al. 2020.
     """
-    return _distance("miscal_area", mean, std, target, kind)
+    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["miscal_area"])
 
 
-def _table(
-    values: FloatArray, cells: IntArray, n_cells: int, groups: GroupCodes | None
-) -> FloatArray | sparse.csr_array:
-    """Sums per cell and group, ``(n_cells, n_groups)``; one column for no groups."""
-    if groups is None:
-        return np.bincount(cells, weights=values, minlength=n_cells)[:, None]
-    return sparse.csr_array((values, (cells, groups.codes)), shape=(n_cells, groups.n_groups))
-
-
-def curve_metrics(z: FloatArray, groups: GroupCodes | None = None) -> Weighted:
-    """``mace``, ``rmsce``, ``miscal_area`` (interval type, 100 levels) as functions of weights."""
-    counts = _table(np.ones_like(z), _levels(z, "interval", POINTS), POINTS, groups)
-
-    def weighted(weights: FloatArray) -> Values:
-        observed = np.cumsum(counts @ weights, axis=0).T
-        return curve_distances(observed / observed[:, -1:])
-
-    return weighted
-
-
-def bin_sizes(n: int, bins: int, least: int = 1) -> IntArray:
-    """Sizes of equal-count bins of ``n`` elements, each of at least ``least``; none for too few."""
+def bin_starts(n: int, bins: int, least: int = 1) -> tuple[IntArray, FloatArray]:
+    """First rows and sizes of equal-count bins of ``n`` elements, each of at least ``least``."""
     count = min(as_count("bins", bins), n // least)
-    return n // max(count, 1) + (np.arange(count) < n % max(count, 1)).astype(np.int64)
+    sizes = n // max(count, 1) + (np.arange(count) < n % max(count, 1)).astype(np.int64)
+    return np.cumsum(sizes) - sizes, sizes.astype(np.float64)
 
 
-def _mean_of_known(values: FloatArray) -> FloatArray:
-    known = ~np.isnan(values)
-    return np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
-
-
-def bin_distances(error: FloatArray, variance: FloatArray, count: FloatArray) -> Values:
-    """``ence`` and ``uce`` from sums ``(bins, draws)`` of squared errors and predicted variances.
-
-    Bins that a draw empties drop out.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            "ence": _mean_of_known(np.abs(np.sqrt(error / variance) - 1)),
-            "uce": np.sum(np.abs(error - variance), axis=0) / count.sum(axis=0),
-        }
+def bin_distances(error: FloatArray, variance: FloatArray, n: int) -> Values:
+    """``ence`` and ``uce`` from sums ``(bins, ...)`` of squared errors and predicted variances."""
+    return {
+        "ence": np.abs(np.sqrt(error / variance) - 1).mean(axis=0),
+        "uce": np.abs(error - variance).sum(axis=0) / n,
+    }
 
 
 def zve_of(variances: FloatArray) -> FloatArray:
-    """``zve`` from the variances of z ``(bins, draws)``; those that are NaN are left out."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.exp(_mean_of_known(np.abs(np.log(np.maximum(variances, 0)))))
+    """``zve`` from the variances of z ``(bins, ...)``."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.abs(np.log(np.maximum(variances, 0))).mean(axis=0))
 
 
 def binned_metrics(
-    z: FloatArray,
-    std: FloatArray,
-    groups: GroupCodes | None = None,
-    bins: int = BINS,
-    order: IntArray | None = None,
-) -> Weighted:
-    """``ence``, ``uce``, ``zve`` by weights; bins, and the stable ``order``, of the full sample."""
-    order = stable_order(std) if order is None else order
-    sizes, pairs = bin_sizes(len(std), bins), bin_sizes(len(std), bins, least=2)
-    cell = np.empty(len(std), np.int64)
-    cell[order] = np.repeat(np.arange(len(sizes)), sizes)
-    error = _table((std * z) ** 2, cell, len(sizes), groups)
-    variance = _table(std * std, cell, len(sizes), groups)
-    count = _table(np.ones_like(z), cell, len(sizes), groups)
-    if len(pairs):
-        if len(pairs) < len(sizes):
-            cell[order] = np.repeat(np.arange(len(pairs)), pairs)
-        if groups is None:  # about the mean of the bin: the difference of squares loses no digits
-            z = z - (np.bincount(cell, weights=z) / pairs)[cell]
-        columns = (np.ones_like(z), z, z * z)
-        moments = [_table(values, cell, len(pairs), groups) for values in columns]
+    z: FloatArray, std: FloatArray, order: IntArray, bins: int = BINS
+) -> dict[str, float]:
+    """``ence``, ``uce``, ``zve``; ``order`` is the stable order of ``std``."""
+    n, z, std = len(z), z[order], std[order]
+    if not n:
+        return dict.fromkeys(("ence", "uce", "zve"), float("nan"))
+    start, _ = bin_starts(n, bins)
+    error, variance = (np.add.reduceat(values**2, start) for values in (std * z, std))
+    found = bin_distances(error, variance, n) | {"zve": np.array(np.nan)}
+    start, sizes = bin_starts(n, bins, least=2)
+    if len(start):
+        z -= np.repeat(np.add.reduceat(z, start) / sizes, sizes.astype(np.int64))
+        found["zve"] = zve_of(np.add.reduceat(z * z, start) / (sizes - 1))
+    return {name: float(value) for name, value in found.items()}
 
-    def weighted(weights: FloatArray) -> Values:
-        out = bin_distances(error @ weights, variance @ weights, count @ weights)
-        if not len(pairs):
-            return out | {"zve": np.full(weights.shape[1], np.nan)}
-        n, total, square = (table @ weights for table in moments)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = (square - total * total / n) / (n - 1)
-        return out | {"zve": zve_of(np.where(n < 2, np.nan, spread))}
 
-    return weighted
+def _binned(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int) -> float:
+    mean, std, target = as_forecast(mean, std, target)
+    return binned_metrics((target - mean) / std, std, stable_order(std), bins)[name]
 
 
 def ence(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
@@ -262,42 +211,13 @@ def zve(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) ->
     return _binned("zve", mean, std, target, bins)
 
 
-def _binned(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int) -> float:
-    mean, std, target = as_forecast(mean, std, target)
-    return float(binned_metrics((target - mean) / std, std, bins=bins)(_ALL)[name][0])
-
-
-def ordered_metrics(z: FloatArray, groups: GroupCodes | None = None) -> Weighted:
-    """``pit_ks`` and ``zms_robust`` as functions of weights."""
-    by_z, by_size = z, np.abs(z)
-    codes: list[IntArray] = []  # of the elements in both orders
-    if groups is None:
-        by_z, by_size = np.sort(by_z), np.sort(by_size)
-    else:
-        orders = np.argsort(by_z), np.argsort(by_size)
-        codes = [groups.codes[order] for order in orders]
-        by_z, by_size = by_z[orders[0]], by_size[orders[1]]
-    u, square = ndtr(by_z)[:, None], by_size**2
-
-    def mass(which: int, weights: FloatArray) -> FloatArray:
-        if groups is None:
-            return np.arange(1.0, len(z) + 1)[:, None]
-        return np.cumsum(weights[codes[which]], axis=0)
-
-    def weighted(weights: FloatArray) -> Values:
-        steps, below = mass(0, weights), mass(1, weights)
-        steps /= steps[-1]
-        before = np.vstack([np.zeros(steps.shape[1]), steps[:-1]])
-        distance = np.maximum((steps - u).max(axis=0), (u - before).max(axis=0))
-        half = below[-1] / 2
-        low, high = (below >= half).argmax(axis=0), (below > half).argmax(axis=0)
-        return {"pit_ks": distance, "zms_robust": (square[low] + square[high]) / 2 / CHI2_MEDIAN}
-
-    return weighted
-
-
-def _ordered(name: str, z: FloatArray) -> float:
-    return float(ordered_metrics(z)(_ALL)[name][0]) if len(z) else float("nan")
+def ks_distance(z: FloatArray) -> float:
+    """:func:`pit_ks` of standardised residuals."""
+    u, n = ndtr(np.sort(z)), len(z)
+    if not n:
+        return float("nan")
+    below = np.arange(n) / n
+    return float(max((below + 1 / n - u).max(), (u - below).max()))
 
 
 def pit_ks(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
@@ -306,7 +226,12 @@ def pit_ks(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
     The Kolmogorov-Smirnov statistic. Lower is better, in [1 / 2n, 1]; NaN for n = 0. Of order 1 /
     sqrt(n) for a perfect forecast, and weak in the tails.
     """
-    return _ordered("pit_ks", _z(mean, std, target))
+    return ks_distance(_z(mean, std, target))
+
+
+def median_ratio(squares: FloatArray) -> float:
+    """:func:`zms_robust` of squared residuals."""
+    return float(np.median(squares)) / CHI2_MEDIAN if len(squares) else float("nan")
 
 
 def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
@@ -315,7 +240,7 @@ def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
     Best at 1, above it overconfident, at least 0; NaN for n = 0. Single large errors do not move
     it, so it misses tails; under heavy-tailed but right variance it falls below 1.
     """
-    return _ordered("zms_robust", _z(mean, std, target))
+    return median_ratio(_z(mean, std, target) ** 2)
 
 
 class ZmsDecomposition(NamedTuple):
@@ -374,25 +299,19 @@ def zms_decomposition(
     """
     mean = as_vector("mean", mean)
     n = len(mean)
-    activity = as_vector("true_activity", true_activity, n)
-    given = (("std_aleatoric", std_aleatoric), ("std_epistemic", std_epistemic))
-    parts = {name: as_vector(name, v, n) for name, v in (*given, ("true_std", true_std))}
-    for name, values in parts.items():
-        if n and values.min() < 0:
-            row = int(np.argmin(values))
-            raise ValueError(f"{name} is {values[row]} in row {row}; at least 0 would do")
-    aleatoric, epistemic, sigma = parts.values()
+    f = as_vector("true_activity", true_activity, n)
+    aleatoric = as_nonnegative("std_aleatoric", std_aleatoric, n)
+    epistemic = as_nonnegative("std_epistemic", std_epistemic, n)
+    sigma = as_nonnegative("true_std", true_std, n)
     together = as_std("std_aleatoric and std_epistemic together", np.hypot(aleatoric, epistemic))
     if n == 0:
         return ZmsDecomposition(*(5 * [float("nan")]))
     variance = together**2
     weight = 1 / variance / np.sum(1 / variance)
-    from_centre, rise = mean - weight @ mean, activity - weight @ activity
+    from_centre, rise = mean - weight @ mean, f - weight @ f
     slope = weight @ (from_centre * rise) / (weight @ from_centre**2) if np.ptp(mean) > 0 else 0.0
-    line = weight @ activity + slope * from_centre
-    wrong_aleatoric = float(np.mean((sigma**2 - aleatoric**2) / variance))
+    line = weight @ f + slope * from_centre
+    wrong = float(np.mean((sigma**2 - aleatoric**2) / variance))
     bias = float(np.mean((line - mean) ** 2 / variance))
-    deficit = float(np.mean(((activity - mean) ** 2 - epistemic**2) / variance))
-    return ZmsDecomposition(
-        wrong_aleatoric + deficit, wrong_aleatoric, deficit, bias, deficit - bias
-    )
+    deficit = float(np.mean(((f - mean) ** 2 - epistemic**2) / variance))
+    return ZmsDecomposition(wrong + deficit, wrong, deficit, bias, deficit - bias)

@@ -1,32 +1,43 @@
-"""What a metric is: columns of values per element, and a function of the columns' means.
+"""What a metric is, and its bootstrap: columns of values per element, and functions of their means.
 
-In: :class:`Columns`, a checked forecast. Out: for each metric of :func:`mean_metrics` the columns
-it needs and what it makes of their means. The value of all elements, of a group, of a stream (sums
-add up over chunks) and of a resampled table (sums per group times weights) all follow from it;
-metrics that need the order of elements are in ``calibration`` and ``selective``.
+In: :class:`Columns`, a checked forecast, and a group label per row. Out: for each metric of
+:func:`mean_metrics` the columns it needs and what it makes of their means. The value of all
+elements, of a group, of a stream (sums add up over chunks) and of a resampled table (sums per group
+times weights) follow from it. The unit that is resampled is always the group (leak group, parent
+element), never the row; one matrix product gives all draws. To add a metric, add it to ``METRICS``
+and its columns to ``_COLUMNS``; those that need an order of elements are in ``calibration`` and
+``selective``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import sparse
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import FloatArray, ranks
+from lib.arrays import FloatArray, GroupCodes, as_count, as_level, as_vector, group_codes, ranks
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
-CONDITIONAL = ("rmse", "bias", "crps_gaussian", "zms", "picp_90", "mpiw_90")  # printed per bin
-Forecast = tuple[FloatArray, FloatArray, FloatArray]  # mean, std, target
+Triple = tuple[FloatArray, FloatArray, FloatArray]  # mean, std, target
 Climatology = tuple[float, float]
 Values = dict[str, FloatArray]
 Key = str | tuple[str, float]  # of a column; a pair where it depends on a level
 
-_HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
-_INV_SQRT_2PI = 1 / np.sqrt(2 * np.pi)
-_INV_SQRT_PI = 1 / np.sqrt(np.pi)
+_BLOCK_CELLS = 4_000_000  # groups x draws held at once: 32 MB
 _NEGLIGIBLE = 1e-13  # a variance below this share of the mean square is rounding of a constant
-_GRID = np.linspace(0.01, 0.99, 99)  # levels and quantiles that uncertainty-toolbox averages over
+
+
+def as_nonnegative(name: str, values: ArrayLike, n: int) -> FloatArray:
+    """``values`` as a vector of ``n`` entries of at least 0."""
+    vector = as_vector(name, values, n)
+    if n and vector.min() < 0:
+        row = int(np.argmin(vector))
+        raise ValueError(f"{name} is {vector[row]} in row {row}; at least 0 would do")
+    return vector
 
 
 def half_width(level: float) -> float:
@@ -34,41 +45,9 @@ def half_width(level: float) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def crps(z: FloatArray, std: FloatArray) -> FloatArray:
-    """Continuous ranked probability score of Gaussian forecasts, ``(n,)``."""
-    density = _INV_SQRT_2PI * np.exp(-0.5 * z * z)
-    return std * (z * (2 * ndtr(z) - 1) + 2 * density - _INV_SQRT_PI)
-
-
-def covered(z: FloatArray, level: float) -> FloatArray:
-    """1 where the central interval at ``level`` holds the target, its ends included, else 0."""
-    return (np.abs(z) <= half_width(level)).astype(np.float64)
-
-
-def _interval_score(columns: "Columns", level: float) -> FloatArray:
-    half = half_width(level)
-    outside = np.maximum(np.abs(columns.z) - half, 0)
-    return 2 * columns.std * (half + outside / (1 - level))
-
-
-def _check_score(columns: "Columns") -> FloatArray:
-    """Mean pinball loss max(p d, (p - 1) d), d = z - knot: piecewise linear between the knots."""
-    knots = ndtri(_GRID)
-    gap = knots[:, None] - knots
-    at_knots = np.maximum(_GRID * gap, (_GRID - 1) * gap).mean(axis=1)
-    z = columns.z
-    beyond = np.maximum(knots[0] - z, 0) + np.maximum(z - knots[-1], 0)
-    return columns.std * (np.interp(z, knots, at_knots) + _GRID.mean() * beyond)
-
-
-def _interval_score_mean(columns: "Columns") -> FloatArray:
-    alpha = 1 - _GRID
-    half = ndtri(1 - alpha / 2)
-    missed = 2 / alpha * np.maximum(half[:, None] - half, 0)
-    at_knots = 2 * half.mean() + missed.mean(axis=1)
-    z = np.abs(columns.z)
-    beyond = np.mean(2 / alpha) * np.maximum(z - half[-1], 0)
-    return columns.std * (np.interp(z, half, at_knots) + beyond)
+def _crps(z: FloatArray, std: FloatArray) -> FloatArray:
+    density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    return std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
 
 
 def centre_of(values: FloatArray) -> float:
@@ -86,13 +65,13 @@ class Columns:
 
     def __init__(
         self,
-        forecast: Forecast,
+        forecast: Triple,
         climatology: Climatology | None = None,
-        centres: tuple[float, ...] | None = None,
+        centres: Mapping[str, float] | None = None,
     ) -> None:
         self.mean, self.std, self.target = forecast
         self.climatology = climatology
-        self._given = centres
+        self._centres = centres
 
     @cached_property
     def error(self) -> FloatArray:
@@ -106,22 +85,21 @@ class Columns:
 
     def centred(self, name: str) -> FloatArray:
         """A vector about its mean."""
-        place = ("mean", "std", "target", "z").index(name)
         values: FloatArray = getattr(self, name)
-        return values - (centre_of(values) if self._given is None else self._given[place])
+        return values - (centre_of(values) if self._centres is None else self._centres[name])
+
+    def beyond(self, level: float) -> FloatArray:
+        """How far the target lies outside its interval, in standard deviations; <= 0 inside."""
+        return np.abs(self.z) - half_width(level)
 
     def __getitem__(self, key: Key) -> FloatArray:
         return _COLUMNS[key](self) if isinstance(key, str) else _AT_LEVEL[key[0]](self, key[1])
 
 
-def _squared(name: str) -> Callable[[Columns], FloatArray]:
-    return lambda c: c.centred(name) ** 2
-
-
 def _climatology(columns: Columns) -> FloatArray:
     assert columns.climatology is not None
     centre, width = columns.climatology
-    return crps((columns.target - centre) / width, np.broadcast_to(float(width), columns.std.shape))
+    return _crps((columns.target - centre) / width, np.full_like(columns.std, width))
 
 
 _COLUMNS: dict[str, Callable[[Columns], FloatArray]] = {
@@ -129,28 +107,28 @@ _COLUMNS: dict[str, Callable[[Columns], FloatArray]] = {
     "abs_error": lambda c: np.abs(c.error),
     "sq_error": lambda c: c.error * c.error,
     "m": lambda c: c.centred("mean"),
-    "mm": _squared("mean"),
+    "mm": lambda c: c.centred("mean") ** 2,
     "y": lambda c: c.centred("target"),
-    "yy": _squared("target"),
+    "yy": lambda c: c.centred("target") ** 2,
     "ym": lambda c: c.centred("target") * c.centred("mean"),
     "std": lambda c: c.std,
     "variance": lambda c: c.std * c.std,
     "s": lambda c: c.centred("std"),
-    "ss": _squared("std"),
+    "ss": lambda c: c.centred("std") ** 2,
     "z2": lambda c: c.z * c.z,
     "z": lambda c: c.centred("z"),
-    "zz": _squared("z"),
-    "nll": lambda c: _HALF_LOG_2PI + np.log(c.std) + 0.5 * c.z * c.z,
-    "crps": lambda c: crps(c.z, c.std),
+    "zz": lambda c: c.centred("z") ** 2,
+    "nll": lambda c: 0.5 * np.log(2 * np.pi) + np.log(c.std) + 0.5 * c.z * c.z,
+    "crps": lambda c: _crps(c.z, c.std),
     "crps_climatology": _climatology,
-    "check_score": _check_score,
-    "interval_score_mean": _interval_score_mean,
     "spearman": lambda c: spearman_column(c.mean, c.target),
     "unc_error": lambda c: spearman_column(np.abs(c.error), c.std),
 }
 _AT_LEVEL: dict[str, Callable[[Columns, float], FloatArray]] = {
-    "covered": lambda c, level: covered(c.z, level),
-    "interval_score": _interval_score,
+    "covered": lambda c, level: (c.beyond(level) <= 0).astype(np.float64),
+    "interval_score": lambda c, level: (
+        2 * c.std * (half_width(level) + np.maximum(c.beyond(level), 0) / (1 - level))
+    ),
 }
 
 
@@ -158,11 +136,7 @@ class Metric(NamedTuple):
     """A metric: its columns, and its value from their number and means (of any one shape)."""
 
     columns: tuple[Key, ...]
-    of: Callable[..., FloatArray]
-
-
-def _same(n: int, mean: FloatArray) -> FloatArray:
-    return mean
+    of: Callable[..., FloatArray] = lambda n, mean: mean
 
 
 def _root(n: int, mean: FloatArray) -> FloatArray:
@@ -200,19 +174,17 @@ def _determination(n: int, error: FloatArray, y: FloatArray, yy: FloatArray) -> 
 
 _PAIR = ("m", "mm", "y", "yy", "ym")
 METRICS: dict[str, Metric] = {
-    "bias": Metric(("error",), _same),
-    "mae": Metric(("abs_error",), _same),
+    "bias": Metric(("error",)),
+    "mae": Metric(("abs_error",)),
     "rmse": Metric(("sq_error",), _root),
     "pearson_r": Metric(_PAIR, _correlation),
     "r2_pearson": Metric(_PAIR, lambda *given: _correlation(*given) ** 2),
     "r2_cod": Metric(("sq_error", "y", "yy"), _determination),
     "sd_target": Metric(("y", "yy"), lambda *given: np.sqrt(_sample_variance(*given))),
-    "nll_gaussian": Metric(("nll",), _same),
-    "crps_gaussian": Metric(("crps",), _same),
+    "nll_gaussian": Metric(("nll",)),
+    "crps_gaussian": Metric(("crps",)),
     "crps_skill": Metric(("crps", "crps_climatology"), lambda n, own, other: 1 - own / other),
-    "check_score": Metric(("check_score",), _same),
-    "interval_score_mean": Metric(("interval_score_mean",), _same),
-    "zms": Metric(("z2",), _same),
+    "zms": Metric(("z2",)),
     "zvar": Metric(("z", "zz"), _sample_variance),
     "sharpness": Metric(("variance",), _root),
     "dispersion_cv": Metric(
@@ -225,50 +197,35 @@ METRICS: dict[str, Metric] = {
 
 def at_level(level: float) -> dict[str, Metric]:
     """The metrics of the central interval at ``level``, by their names without it."""
-    inside: Key = ("covered", level)
     return {
-        "picp": Metric((inside,), _same),
+        "picp": Metric((("covered", level),)),
         "mpiw": Metric(("std",), lambda n, std: 2 * half_width(level) * std),
-        "coverage_gap": Metric((inside,), lambda n, mean: mean - level),
-        "interval_score": Metric((("interval_score", level),), _same),
+        "coverage_gap": Metric((("covered", level),), lambda n, mean: mean - level),
+        "interval_score": Metric((("interval_score", level),)),
     }
 
 
-def level_name(stem: str, level: float) -> str:
-    """Metric name at a level in percent: ``picp_90``, ``picp_97.5``.
+def mean_metrics(skill: bool) -> dict[str, Metric]:
+    """Every metric that is a function of means, those at :data:`LEVELS` by names like ``picp_90``.
 
-    Examples
-    --------
-    >>> level_name("picp", 0.9), level_name("picp", 0.975)
-    ('picp_90', 'picp_97.5')
+    ``skill`` where there is a climatology.
     """
-    return f"{stem}_{round(100 * level, 6):g}"
-
-
-def mean_metrics(levels: Iterable[float], skill: bool) -> dict[str, Metric]:
-    """Every metric that is a function of means; ``skill`` where there is a climatology."""
     named = {
-        level_name(stem, level): metric
-        for level in levels
+        f"{stem}_{round(100 * level)}": metric
+        for level in LEVELS
         for stem, metric in at_level(level).items()
     }
-    return {k: m for k, m in METRICS.items() if skill or k != "crps_skill"} | named
+    return {name: m for name, m in METRICS.items() if skill or name != "crps_skill"} | named
 
 
-def needed(metrics: Mapping[str, Metric]) -> list[Key]:
+def needed(metrics: Iterable[Metric]) -> list[Key]:
     """The columns of these metrics, each once."""
-    return list(dict.fromkeys(key for metric in metrics.values() for key in metric.columns))
+    return list(dict.fromkeys(key for metric in metrics for key in metric.columns))
 
 
 def values_of(metrics: Mapping[str, Metric], means: Mapping[Key, FloatArray], n: int) -> Values:
     """The metrics of ``n`` elements from their columns' means, in the shape of the means."""
     return {name: m.of(n, *(means[key] for key in m.columns)) for name, m in metrics.items()}
-
-
-def value_of(metric: Metric, columns: Columns) -> float:
-    """The metric of all elements; NaN where there are none."""
-    n = len(columns.mean)
-    return float(metric.of(n, *(columns[k].mean() for k in metric.columns))) if n else float("nan")
 
 
 def rank_correlation(left: FloatArray, right: FloatArray) -> float:
@@ -277,13 +234,6 @@ def rank_correlation(left: FloatArray, right: FloatArray) -> float:
     left, right = left - middle, right - middle
     scale = (left @ left) * (right @ right)
     return float(np.clip(left @ right / np.sqrt(scale), -1, 1)) if scale > 0 else float("nan")
-
-
-def _share_above(inverse: np.ndarray, counts: np.ndarray, values: FloatArray) -> FloatArray:
-    """For each row the mean of ``values`` over rows above it, rows tied with it counting half."""
-    sums = np.bincount(inverse, weights=values, minlength=len(counts))
-    above = np.cumsum(sums[::-1])[::-1] - sums / 2
-    return above[inverse] / len(values)
 
 
 def spearman_column(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -303,12 +253,107 @@ def spearman_column(left: FloatArray, right: FloatArray) -> FloatArray:
     r = rank_correlation(of_left, of_right)
     if np.isnan(r):
         return np.full(n, np.nan)
-    _, i, counts_i = np.unique(left, return_inverse=True, return_counts=True)
-    _, j, counts_j = np.unique(right, return_inverse=True, return_counts=True)
+
+    def share_above(sorted_by: FloatArray, values: FloatArray) -> FloatArray:
+        """For each row the mean of ``values`` over rows above it, ties with it counting half."""
+        _, place, counts = np.unique(sorted_by, return_inverse=True, return_counts=True)
+        sums = np.bincount(place, weights=values, minlength=len(counts))
+        above = np.cumsum(sums[::-1])[::-1] - sums / 2
+        return np.asarray(above[place] / n)
+
     f, g = (of_left - 0.5) / n, (of_right - 0.5) / n  # mid-distribution functions: mean 1/2
     fg, ff, gg = np.mean(f * g), np.mean(f * f), np.mean(g * g)
     var_f, var_g = ff - 0.25, gg - 0.25
-    d_cov = f * g + _share_above(i, counts_i, g) + _share_above(j, counts_j, f) - 3 * fg
-    d_f = f * f + 2 * _share_above(i, counts_i, f) - 3 * ff
-    d_g = g * g + 2 * _share_above(j, counts_j, g) - 3 * gg
+    d_cov = f * g + share_above(left, g) + share_above(right, f) - 3 * fg
+    d_f = f * f + 2 * share_above(left, f) - 3 * ff
+    d_g = g * g + 2 * share_above(right, g) - 3 * gg
     return r + d_cov / np.sqrt(var_f * var_g) - r / 2 * (d_f / var_f + d_g / var_g)
+
+
+def weight_blocks(
+    n_groups: int, draws: int, rng: np.random.Generator, rows: int = 1
+) -> Iterator[FloatArray]:
+    """Multinomial weights of a bootstrap, in blocks ``(n_groups, b)``.
+
+    Each column counts how often every group was drawn with replacement, so it sums to ``n_groups``.
+    Blocks bound the memory, also of the weights spread over ``rows``.
+    """
+    size = max(1, min(draws, _BLOCK_CELLS // max(n_groups, rows, 1)))
+    for start in range(0, draws, size):
+        width = min(size, draws - start)
+        picks = rng.integers(0, n_groups, size=(n_groups, width))
+        cells = (picks * width + np.arange(width)).ravel()
+        counts = np.bincount(cells, minlength=n_groups * width)
+        yield counts.reshape(n_groups, width).astype(np.float64)
+
+
+def group_bootstrap_weights(
+    groups: ArrayLike, draws: int, rng: np.random.Generator
+) -> tuple[FloatArray, GroupCodes]:
+    """Weights ``(draws, n_groups)`` of a bootstrap over groups, and the numbering of the groups.
+
+    A group drawn twice counts each of its rows twice; the number of rows varies between draws.
+
+    Raises
+    ------
+    ValueError
+        No rows, a missing label, or fewer than one draw.
+
+    Examples
+    --------
+    >>> weights, numbering = group_bootstrap_weights([0, 0, 1], 5, np.random.default_rng(0))
+    >>> weights.shape, weights.sum(axis=1).tolist()
+    ((5, 2), [2.0, 2.0, 2.0, 2.0, 2.0])
+    """
+    numbering = group_codes(groups)
+    if numbering.n_groups == 0:
+        raise ValueError("groups is empty; at least one row would do")
+    blocks = weight_blocks(numbering.n_groups, as_count("draws", draws), rng)
+    return np.hstack([*blocks]).T, numbering
+
+
+def group_totals(columns: FloatArray, groups: GroupCodes) -> FloatArray:
+    """Sums per group ``(K, n_groups)`` of columns ``(n, K)``."""
+    n = len(groups.codes)
+    member = sparse.csr_array(
+        (np.ones(n), (groups.codes, np.arange(n))), shape=(groups.n_groups, n)
+    )
+    return np.ascontiguousarray((member @ columns).T)
+
+
+def bootstrap_totals(totals: FloatArray, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Resampled sums ``(K, draws)`` of sums per group ``(K, n_groups)``."""
+    blocks = weight_blocks(totals.shape[1], draws, rng)
+    return np.hstack([np.empty((len(totals), 0)), *(totals @ weights for weights in blocks)])
+
+
+def percentile_interval(
+    resampled: FloatArray, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper percentile of draws ``(K, draws)`` or ``(draws,)``, leaving NaN out.
+
+    Examples
+    --------
+    >>> lower, upper = percentile_interval(np.arange(101.0), level=0.9)
+    >>> round(float(lower), 9), round(float(upper), 9)
+    (5.0, 95.0)
+    """
+    tail = (1 - as_level(level)) / 2
+    draws = pd.DataFrame(np.atleast_2d(resampled).T)
+    with np.errstate(invalid="ignore"):  # between infinite draws
+        ends = draws.quantile([tail, 1 - tail]).to_numpy()
+    lower, upper = ends.reshape(2, *resampled.shape[:-1])
+    return lower, upper
+
+
+def draw_variance(resampled: FloatArray) -> FloatArray:
+    """Sample variance along the last axis over finite draws; NaN for fewer than two.
+
+    Examples
+    --------
+    >>> draw_variance(np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, 2.0]])).tolist()
+    [2.0, nan]
+    """
+    finite = np.where(np.isfinite(resampled), resampled, np.nan)
+    variance = pd.DataFrame(np.atleast_2d(finite)).var(axis=1).to_numpy()
+    return variance.reshape(resampled.shape[:-1])

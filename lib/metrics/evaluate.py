@@ -4,10 +4,10 @@ In: a predictions table (``target, mean, std``, optional ``group``). Out: rows `
 value, lower, upper, n, oracle, variance``; ``by`` and ``bin`` are empty for the whole part.
 Intervals are 95 % percentile intervals of a bootstrap over groups; ``variance`` is the variance of
 the draws, which ``lib.statistics.effects.combine_splits`` takes. Metrics of means go through sums
-per group and one matrix product for all draws, the others through weights on ordered elements.
+per group and one matrix product for all draws, those of an order through repeated rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,179 +21,253 @@ from lib.arrays import (
     as_count,
     as_forecast,
     as_labels,
+    as_vector,
     group_codes,
     merge_groups,
+    ranks,
+    stable_order,
 )
-from lib.metrics.bootstrap import (
-    bootstrap_totals,
-    cell_totals,
-    draw_variance,
-    group_totals,
-    percentile_interval,
-    weight_blocks,
+from lib.metrics.calibration import (
+    binned_metrics,
+    curve_distances,
+    ks_distance,
+    median_ratio,
+    observed_shares,
 )
-from lib.metrics.calibration import binned_metrics, curve_metrics, ordered_metrics
 from lib.metrics.columns import (
-    CONDITIONAL,
-    LEVELS,
     Climatology,
     Columns,
-    Forecast,
     Key,
     Metric,
+    Triple,
     Values,
+    bootstrap_totals,
+    centre_of,
+    draw_variance,
+    group_totals,
     mean_metrics,
     needed,
+    percentile_interval,
+    rank_correlation,
     values_of,
+    weight_blocks,
 )
-from lib.metrics.groups import worst_group
-from lib.metrics.selective import selective_metrics
+from lib.metrics.selective import average_ties, ranking_values, selective_metrics
 
 MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
+DECILES = 10
+COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
+CONDITIONAL = ("rmse", "bias", "crps_gaussian", "zms", "picp_90", "mpiw_90")  # printed per bin
 ORDERED_DRAWS = 200  # draws of metrics that need the order of elements, not only sums
 FEWER_DRAWS = 100  # the same above MANY_ROWS
 MANY_ROWS = 5000
-COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
-# averages over levels of what each level's rows say, and e_aurc in another unit
-_LEFT_OUT = ("check_score", "interval_score_mean", "ause")
+_RANKED = ("spearman_r", "unc_error_spearman")
+_CHUNK = 1 << 15  # rows whose columns stay in the second-level cache
+
+
+def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
+    """Bin numbers 0 to ``bins - 1`` by the quantiles of ``values``, ``(n,)``.
+
+    Equal values share a bin, so bins of a covariate with ties differ in size and some may be empty.
+
+    Examples
+    --------
+    >>> quantile_bins([1, 2, 3, 4], bins=2).tolist(), quantile_bins([5, 5, 5], bins=2).tolist()
+    ([0, 0, 1, 1], [0, 0, 0])
+    """
+    values = as_vector("values", values)
+    count = as_count("bins", bins)
+    if not len(values):
+        return np.empty(0, np.int64)
+    edges = np.quantile(values, np.arange(1, count) / count)
+    return np.searchsorted(edges, values, side="left").astype(np.int64)
+
+
+def _mean_values(
+    forecast: Triple, z: FloatArray, climatology: Climatology | None
+) -> dict[str, float]:
+    """The metrics of means, from sums of chunks."""
+    metrics = mean_metrics(skill=climatology is not None)
+    metrics = {name: metric for name, metric in metrics.items() if name not in _RANKED}
+    keys, n = needed(metrics.values()), len(z)
+    named = zip(("mean", "std", "target", "z"), (*forecast, z), strict=True)
+    centres = {name: centre_of(values) for name, values in named}
+    sums: dict[Key, float] = dict.fromkeys(keys, 0.0)
+    for start in range(0, n, _CHUNK):
+        mean, std, target = (values[start : start + _CHUNK] for values in forecast)
+        columns = Columns((mean, std, target), climatology, centres)
+        for key in keys:
+            sums[key] += float(columns[key].sum())
+    means = {key: np.asarray(total / n) for key, total in sums.items()}
+    return {name: float(value) for name, value in values_of(metrics, means, n).items()}
+
+
+def _order_values(forecast: Triple, z: FloatArray) -> dict[str, float]:
+    """The metrics that need an order of elements; whatever is sorted is sorted once."""
+    mean, std, target = forecast
+    order, size = stable_order(std), np.abs(target - mean)
+    found = {name: float(value) for name, value in curve_distances(observed_shares(z)).items()}
+    found |= binned_metrics(z, std, order)
+    found |= {"pit_ks": ks_distance(z), "zms_robust": median_ratio(z * z)}
+    found["spearman_r"] = rank_correlation(ranks(mean), ranks(target))
+    found["unc_error_spearman"] = rank_correlation(ranks(size), ranks(std, order))
+    loss = size * size
+    return found | ranking_values(average_ties(std[order], loss[order]), np.sort(loss))
+
+
+def all_metrics(
+    mean: ArrayLike,
+    std: ArrayLike,
+    target: ArrayLike,
+    *,
+    climatology: Climatology | None = None,
+) -> dict[str, float]:
+    """Every metric of a forecast, by name; equal to the single functions at their defaults.
+
+    Parameters
+    ----------
+    mean, std, target : (n,) arrays, n >= 1
+        Of any length: sums go through chunks that fit the cache.
+    climatology : (mean, std), optional
+        Of the training targets, for ``crps_skill``.
+
+    Returns
+    -------
+    dict of str to float
+        ``picp_*``, ``mpiw_*``, ``coverage_gap_*``, ``interval_score_*`` at 50, 80, 90 and 95 %;
+        selective metrics take squared error ranked by std.
+
+    Raises
+    ------
+    ValueError
+        No elements or bad values.
+
+    Examples
+    --------
+    >>> values = all_metrics([1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2])
+    >>> round(values["nll_gaussian"], 9), round(values["mace"], 9)
+    (4.920361109, 0.373333333)
+    """
+    mean, std, target = forecast = as_forecast(mean, std, target)
+    if not len(mean):
+        raise ValueError("mean has no elements; at least one would do")
+    z = (target - mean) / std
+    return _mean_values(forecast, z, climatology) | _order_values(forecast, z)
 
 
 class _Bins(NamedTuple):
-    """Bins of one covariate, small ones left out."""
+    """Bins of one covariate, small ones left out; the whole part is one bin."""
 
+    by: str
     labels: list[str]
     cells: IntArray  # (n,), -1 where the bin is too small
     sizes: IntArray
-
-
-class _Setup(NamedTuple):
-    """What does not depend on the model."""
-
-    groups: GroupCodes
     metrics: dict[str, Metric]
-    climatology: Climatology | None
-    bins: dict[str, _Bins]
 
 
-def _bins(name: str, labels: ArrayLike, n: int) -> _Bins:
-    inverse, unique = pd.factorize(as_labels(f"by[{name!r}]", labels, n), sort=True)
+def _whole(n: int, metrics: dict[str, Metric]) -> _Bins:
+    return _Bins("", [""], np.zeros(n, np.int64), np.array([n]), metrics)
+
+
+def _bins(by: str, labels: ArrayLike, n: int, metrics: dict[str, Metric]) -> _Bins:
+    inverse, unique = pd.factorize(as_labels(f"by[{by!r}]", labels, n), sort=True)
     sizes = np.bincount(inverse, minlength=len(unique))
     kept = sizes >= MIN_BIN
     number = np.where(kept, np.cumsum(kept) - 1, -1)
-    return _Bins([str(label) for label in unique[kept]], number[inverse], sizes[kept])
+    inner = {name: metrics[name] for name in CONDITIONAL}
+    return _Bins(by, [str(label) for label in unique[kept]], number[inverse], sizes[kept], inner)
 
 
-def _set_up(
+def _drawn_means(
+    columns: Columns, every: list[_Bins], groups: GroupCodes, draws: int, rng: np.random.Generator
+) -> Iterator[Values]:
+    """Metrics of means of the bins of each covariate ``(bins, 1 + draws)``, the sample first."""
+    keys = needed(metric for bins in every for metric in bins.metrics.values())
+    values: dict[Key, FloatArray] = {key: columns[key] for key in keys}
+    tables = []
+    for _, labels, cells, _, metrics in every:
+        kept = cells >= 0
+        own = [values[key] for key in needed(metrics.values())]
+        stacked = np.column_stack([np.ones(len(cells)), *own])[kept]
+        cell = (cells * groups.n_groups + groups.codes)[kept]
+        totals = group_totals(stacked, GroupCodes(cell, len(labels) * groups.n_groups))
+        tables.append(totals.reshape(-1, groups.n_groups))
+    totals = np.vstack(tables)
+    sums = np.column_stack([totals.sum(axis=1), bootstrap_totals(totals, draws, rng)])
+    parts = np.split(sums, np.cumsum([len(table) for table in tables])[:-1])
+    for bins, part in zip(every, parts, strict=True):
+        count, *others = part.reshape(-1, len(bins.labels), part.shape[1])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own_keys = needed(bins.metrics.values())
+            means = {key: total / count for key, total in zip(own_keys, others, strict=True)}
+            yield values_of(bins.metrics, means, len(columns.mean))
+
+
+def _drawn_orders(
+    forecast: Triple, groups: GroupCodes, draws: int, rng: np.random.Generator
+) -> Values:
+    """Metrics that need an order ``(1 + draws,)``; NaN beyond the fewer draws they get, or none."""
+    mean, std, target = forecast
+    z2 = ((target - mean) / std) ** 2
+    areas = selective_metrics((target - mean) ** 2, std, groups.codes)
+    few = min(draws, ORDERED_DRAWS if len(z2) <= MANY_ROWS else FEWER_DRAWS)
+    found = {
+        name: [value] for name, value in _order_values(forecast, (target - mean) / std).items()
+    }
+    for weights in weight_blocks(groups.n_groups, few, rng, rows=len(z2)) if few else ():
+        times = weights.T.astype(np.int64)[:, groups.codes]
+        found["zms_robust"] += [median_ratio(np.repeat(z2, own)) for own in times]
+        for name, values in areas(weights).items():
+            found[name] += values.tolist()
+    del found["ause"]  # e_aurc in another unit
+    return {name: np.array([*v, *(1 + draws - len(v)) * [np.nan]]) for name, v in found.items()}
+
+
+def _measured(
+    forecast: Triple,
+    every: list[_Bins],
     groups: GroupCodes,
     climatology: Climatology | None,
-    by: Mapping[str, ArrayLike] | None,
+    draws: int,
     rng: np.random.Generator,
-) -> _Setup:
-    given = {} if by is None else by
-    bins = {name: _bins(name, labels, len(groups.codes)) for name, labels in given.items()}
-    metrics = mean_metrics(LEVELS, skill=climatology is not None)
-    metrics = {name: metric for name, metric in metrics.items() if name not in _LEFT_OUT}
-    kept = {name: members for name, members in bins.items() if members.labels}
-    return _Setup(merge_groups(groups, MOST_GROUPS, rng), metrics, climatology, kept)
-
-
-def _stacked(columns: Columns, keys: Sequence[Key]) -> FloatArray:
-    """Columns beside each other, ``(n, 1 + K)``; the first counts rows."""
-    return np.column_stack([np.ones(len(columns.mean)), *(columns[key] for key in keys)])
-
-
-def _from_sums(metrics: Mapping[str, Metric], sums: FloatArray, n: int) -> Values:
-    """Metrics from sums ``(1 + K, ...)``, the count first; NaN where nothing counts."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = dict(zip(needed(metrics), sums[1:] / sums[0], strict=True))
-        return values_of(metrics, means, n)
-
-
-def _of_sums(
-    forecast: Forecast, setup: _Setup, draws: int, rng: np.random.Generator
-) -> list[Values]:
-    """Metrics of means: of the whole part ``(1 + draws,)``, then per covariate, bins first."""
-    columns = Columns(forecast, setup.climatology)
-    inner = {name: setup.metrics[name] for name in CONDITIONAL}
-    stacked = _stacked(columns, needed(inner))
-    tables = [
-        group_totals(_stacked(columns, needed(setup.metrics)), setup.groups),
-        *(cell_totals(stacked, b.cells, len(b.labels), setup.groups) for b in setup.bins.values()),
-    ]
-    drawn = bootstrap_totals(tables, setup.groups.n_groups, draws, rng)
-    sums = [np.column_stack([t.sum(axis=1), d]) for t, d in zip(tables, drawn, strict=True)]
-    n = len(columns.mean)
-    out = [_from_sums(setup.metrics, sums[0], n)]
-    for bins, total in zip(setup.bins.values(), sums[1:], strict=True):
-        cube = total.reshape(len(bins.labels), stacked.shape[1], -1).swapaxes(0, 1)
-        out.append(_from_sums(inner, cube, n))
-    return out
-
-
-def _of_orders(
-    forecast: Forecast, groups: GroupCodes, draws: int, rng: np.random.Generator
-) -> Values:
-    """Metrics that need the order of elements, ``(1 + draws,)``; NaN beyond their fewer draws."""
-    mean, std, target = forecast
-    z = (target - mean) / std
-    weighted = (
-        curve_metrics(z, groups),
-        binned_metrics(z, std, groups),
-        ordered_metrics(z, groups),
-        selective_metrics((target - mean) ** 2, std, groups.codes),
-    )
-    few = min(draws, ORDERED_DRAWS if len(z) <= MANY_ROWS else FEWER_DRAWS)
-    blocks = [np.ones((groups.n_groups, 1))]
-    blocks = [*blocks, *(w for _, w in weight_blocks(groups.n_groups, few, rng, rows=len(z)))]
-    found = [{k: v for of in weighted for k, v in of(block).items()} for block in blocks]
-    nothing = np.full(draws - few, np.nan)
-    return {
-        name: np.concatenate([*(values[name] for values in found), nothing])
-        for name in found[0]
-        if name not in _LEFT_OUT
-    }
-
-
-def _measure(
-    forecast: Forecast, setup: _Setup, draws: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, FloatArray]:
     """Keys ``metric, by, bin, n`` of each row, and its value before its draws."""
-    whole, *binned = _of_sums(forecast, setup, draws, rng)
-    whole |= _of_orders(forecast, setup.groups, draws, rng)
-    everything = _Bins([""], np.empty(0, np.int64), np.array([len(forecast[0])]))
-    keys, values = [], []
-    for name, bins, found in zip(
-        ["", *setup.bins], [everything, *setup.bins.values()], [whole, *binned], strict=True
-    ):
-        size = len(bins.labels)
-        table = {
-            "metric": np.repeat(np.array(list(found), dtype=object), size),
-            "by": name,
-            "bin": np.tile(np.array(bins.labels, dtype=object), len(found)),
-            "n": np.tile(bins.sizes, len(found)),
-        }
-        keys.append(pd.DataFrame(table))
-        values += [block.reshape(size, -1) for block in found.values()]
-    return pd.concat(keys, ignore_index=True), np.concatenate(values)
+    found = list(_drawn_means(Columns(forecast, climatology), every, groups, draws, rng))
+    orders = _drawn_orders(forecast, groups, draws, rng)
+    found[0] = {name: values[None] for name, values in orders.items()} | found[0]
+    rows = [
+        (metric, bins.by, label, n)
+        for bins, values in zip(every, found, strict=True)
+        for metric in values
+        for label, n in zip(bins.labels, bins.sizes, strict=True)
+    ]
+    keys = pd.DataFrame(rows, columns=["metric", "by", "bin", "n"])
+    return keys, np.concatenate([block for values in found for block in values.values()])
 
 
 def _intervals(values: FloatArray) -> dict[str, FloatArray]:
+    """From values ``(rows, 1 + draws)``, the sample first."""
     lower, upper = percentile_interval(values[:, 1:])
     return {"value": values[:, 0], "lower": lower, "upper": upper}
 
 
 def _worst_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The worst bin of each metric again, as ``worst_group_<metric>``."""
-    found = [
-        worst_group(str(metric), dict(zip(part.index, part["value"], strict=True)))
-        for (_, metric), part in rows[rows["by"] != ""].groupby(["by", "metric"], sort=False)
-    ]
-    worst = rows.loc[[row for row in found if row is not None]]
-    return worst.assign(metric="worst_group_" + worst["metric"].astype(str))
+    """The worst bin of each metric again, as ``worst_group_<metric>``; the first one on ties.
+
+    Worst is the largest, or farthest from what is best; a ratio of 0.5 is as far from 1 as of 2.
+    """
+    inside = rows[rows["by"] != ""]
+    metric, badness = inside["metric"], inside["value"].copy()
+    badness[metric == "bias"] = badness.abs()
+    badness[metric == "picp_90"] = (badness - 0.9).abs()
+    with np.errstate(divide="ignore"):
+        badness[metric == "zms"] = np.log(badness[metric == "zms"]).abs()
+    worst = inside.loc[badness.groupby([inside["by"], metric], sort=False).idxmax()]
+    return worst.assign(metric="worst_group_" + worst["metric"])
 
 
-def _read(predictions: pd.DataFrame) -> tuple[Forecast, GroupCodes]:
+def _read(predictions: pd.DataFrame) -> tuple[Triple, GroupCodes]:
     missing = [name for name in ("target", "mean", "std") if name not in predictions]
     if missing:
         raise ValueError(
@@ -207,13 +281,6 @@ def _read(predictions: pd.DataFrame) -> tuple[Forecast, GroupCodes]:
     if "group" not in predictions:
         return forecast, GroupCodes(np.arange(n), n)
     return forecast, group_codes(predictions["group"].to_numpy())
-
-
-def _oracle(table: pd.DataFrame, target: FloatArray) -> Forecast:
-    try:
-        return as_forecast(table["mean"], table["std"], target)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"oracle: {error}; one row with mean and std per prediction") from error
 
 
 def evaluate(
@@ -240,11 +307,10 @@ def evaluate(
         ``mean`` and ``std`` of the measurement given the element: fills the column ``oracle`` with
         the same metric of that forecast. NaN without it.
     draws : int
-        Bootstrap draws. More than 2,000 groups are first merged at random into 2,000 sets. Metrics
-        that need the order of elements (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``,
-        ``zve``, ``pit_ks``, ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr``, ``naurc``;
-        squared error ranked by std) take at most 200, above 5,000 rows at most 100; ``spearman_r``
-        and ``unc_error_spearman`` are linearised (``spearman_column``).
+        Bootstrap draws. More than 2,000 groups are first merged at random into 2,000 sets.
+        ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked
+        by std) take at most 200, above 5,000 rows at most 100; ``spearman_r`` and
+        ``unc_error_spearman`` are linearised (``spearman_column``).
     by : mapping of name to (n,) labels, optional
         Covariates, such as ``{"gc_decile": quantile_bins(gc)}``. Bins of fewer than 10 elements are
         dropped.
@@ -254,9 +320,9 @@ def evaluate(
     DataFrame
         Columns ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. The
         worst bin appears again as ``worst_group_<metric>`` with the interval of that bin, which is
-        not corrected for having been picked. Distances from perfect calibration (``mace`` to
-        ``pit_ks``) grow under resampling, so their intervals lie high: judge them against a null
-        band.
+        not corrected for having been picked. Distances from perfect calibration (``mace``,
+        ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under resampling
+        and have no interval: judge them against a null band (``lib.metrics.audit``).
 
     Raises
     ------
@@ -271,47 +337,32 @@ def evaluate(
     (True, 3)
     """
     forecast, groups = _read(predictions)
-    setup = _set_up(groups, climatology, by, rng)
-    rows, values = _measure(forecast, setup, as_count("draws", draws), rng)
+    n, metrics = len(predictions), mean_metrics(skill=climatology is not None)
+    bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
+    every = [_whole(n, metrics), *(each for each in bins if each.labels)]
+    groups = merge_groups(groups, MOST_GROUPS, rng)
+    draws = as_count("draws", draws)
+    rows, values = _measured(forecast, every, groups, climatology, draws, rng)
     rows = rows.assign(**_intervals(values), variance=draw_variance(values[:, 1:]), oracle=np.nan)
     if oracle is not None:
-        truth = _oracle(oracle, forecast[2])
-        rows["oracle"] = _measure(truth, setup, 0, rng)[1][:, 0]
+        try:
+            truth = as_forecast(oracle["mean"], oracle["std"], forecast[2])
+        except (KeyError, ValueError) as error:
+            text = f"oracle: {error}; one row with mean and std per prediction"
+            raise ValueError(text) from error
+        rows["oracle"] = _measured(truth, every, groups, climatology, 0, rng)[1][:, 0]
     return pd.concat([rows, _worst_rows(rows)], ignore_index=True)[COLUMNS]
 
 
 def compare(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    *,
-    rng: np.random.Generator,
-    climatology: Climatology | None = None,
-    draws: int = 1000,
-    by: Mapping[str, ArrayLike] | None = None,
+    first: pd.DataFrame, second: pd.DataFrame, *, rng: np.random.Generator, draws: int = 1000
 ) -> pd.DataFrame:
-    """Differences and ratios of two models' metrics on the same elements, resampled together.
+    """Differences and ratios of two models' metrics of means, resampled together.
 
-    Both models see the same resampled groups, so what they share cancels: the interval is that of
-    the difference, not of two independent values. Pool the differences of several splits with
-    ``lib.statistics.effects.combine_splits``.
-
-    Parameters
-    ----------
-    first, second : DataFrame with n rows
-        As for ``evaluate``, with equal ``target`` and, where given, equal ``group``.
-    rng, climatology, draws, by
-        As for ``evaluate``.
-
-    Returns
-    -------
-    DataFrame
-        ``metric, by, bin, value, lower, upper, n, variance`` of first minus second and ``ratio,
-        ratio_lower, ratio_upper`` of first over second (meant for metrics above 0).
-
-    Raises
-    ------
-    ValueError
-        Tables that are not of the same elements, or what ``evaluate`` refuses.
+    Tables are as for ``evaluate``, with equal ``target`` and, where given, ``group``; others are a
+    ``ValueError``. Both see the same resampled groups, so what they share cancels. Columns
+    ``metric, n``, ``value, lower, upper, variance`` of first minus second, ``ratio, ratio_lower,
+    ratio_upper`` of first over second (meant for metrics above 0).
 
     Examples
     --------
@@ -327,15 +378,17 @@ def compare(
         raise ValueError("first and second differ in target; the same elements in order would do")
     if not np.array_equal(groups.codes, other_groups.codes):
         raise ValueError("first and second differ in group; the same groups would do")
-    setup = _set_up(groups, climatology, by, rng)
-    seed = int(rng.integers(2**63))
-    (rows, left), (_, right) = (
-        _measure(each, setup, as_count("draws", draws), np.random.default_rng(seed))
+    metrics = mean_metrics(skill=False)
+    every = [_whole(len(first), metrics)]
+    groups = merge_groups(groups, MOST_GROUPS, rng)
+    seed, draws = int(rng.integers(2**63)), as_count("draws", draws)
+    left, right = (
+        np.concatenate([*found.values()])
         for each in (forecast, other)
+        for found in _drawn_means(Columns(each), every, groups, draws, np.random.default_rng(seed))
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         difference, ratio = left - right, left / right
-    names = ("ratio", "ratio_lower", "ratio_upper")
-    ratios = dict(zip(names, _intervals(ratio).values(), strict=True))
-    variance = draw_variance(difference[:, 1:])
-    return rows.assign(**_intervals(difference), variance=variance, **ratios)
+    ratios = zip(("ratio", "ratio_lower", "ratio_upper"), _intervals(ratio).values(), strict=True)
+    rows = pd.DataFrame({"metric": [*metrics], "n": len(first)} | _intervals(difference))
+    return rows.assign(variance=draw_variance(difference[:, 1:]), **dict(ratios))

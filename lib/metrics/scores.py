@@ -16,8 +16,6 @@ Examples
 (0.5, 1.0)
 >>> round(nll_gaussian(mean, std, target), 9), round(crps_gaussian(mean, std, target), 9)
 (4.920361109, 0.590806107)
->>> round(check_score(mean, std, target), 9), round(interval_score_mean(mean, std, target), 9)
-(0.298014373, 3.207557009)
 >>> picp([0] * 4, [1] * 4, [0, 1, 2, 3], level=0.9), round(coverage_gap([0, 0], [1, 1], [0, 3]), 9)
 (0.5, -0.4)
 >>> round(mpiw([1, 3], level=0.9), 6)  # 2 * 1.644854 * 2
@@ -33,28 +31,30 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from lib.arrays import FloatArray, as_forecast, as_level, as_points, as_std, as_vector, ranks
-from lib.metrics.columns import METRICS, Columns, at_level, half_width, rank_correlation, value_of
+from lib.metrics.columns import METRICS, Columns, Metric, at_level, half_width, rank_correlation
+
+
+def _value(
+    metric: Metric, forecast: tuple[FloatArray, ...], climatology: tuple[float, float] | None = None
+) -> float:
+    mean, std, target = forecast
+    columns, n = Columns((mean, std, target), climatology), len(mean)
+    return float(metric.of(n, *(columns[k].mean() for k in metric.columns))) if n else float("nan")
 
 
 def _of_points(name: str, mean: ArrayLike, target: ArrayLike) -> float:
     mean, target = as_points(mean, target)
-    return value_of(METRICS[name], Columns((mean, np.broadcast_to(1.0, mean.shape), target)))
-
-
-def _of_std(name: str, std: ArrayLike) -> float:
-    std = as_std("std", std)
-    nothing = np.broadcast_to(0.0, std.shape)
-    return value_of(METRICS[name], Columns((nothing, std, nothing)))
+    return _value(METRICS[name], (mean, np.ones_like(mean), target))
 
 
 def _of_forecast(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    return value_of(METRICS[name], Columns(as_forecast(mean, std, target)))
+    return _value(METRICS[name], as_forecast(mean, std, target))
 
 
 def _of_interval(
     name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, level: float
 ) -> float:
-    return value_of(at_level(as_level(level))[name], Columns(as_forecast(mean, std, target)))
+    return _value(at_level(as_level(level))[name], as_forecast(mean, std, target))
 
 
 def pearson_r(mean: ArrayLike, target: ArrayLike) -> float:
@@ -69,8 +69,7 @@ def pearson_r(mean: ArrayLike, target: ArrayLike) -> float:
 def spearman_r(mean: ArrayLike, target: ArrayLike) -> float:
     """Pearson correlation of the ranks, ties sharing their average rank.
 
-    Higher is better, in [-1, 1]; NaN for n < 2 or a constant side. Does not see whether distances
-    are right, only their order.
+    Higher is better, in [-1, 1]; NaN for n < 2 or a constant side. Blind to distances.
     """
     mean, target = as_points(mean, target)
     return rank_correlation(ranks(mean), ranks(target))
@@ -95,8 +94,7 @@ def mae(mean: ArrayLike, target: ArrayLike) -> float:
 def bias(mean: ArrayLike, target: ArrayLike) -> float:
     """Mean of prediction minus target, in the unit of the target.
 
-    Best at 0, any sign; NaN for n = 0. Errors of opposite sign cancel: 0 says nothing of their
-    size.
+    Best at 0, any sign; NaN for n = 0. Errors of opposite sign cancel.
     """
     return _of_points("bias", mean, target)
 
@@ -111,10 +109,9 @@ def r2_cod(mean: ArrayLike, target: ArrayLike) -> float:
 
 
 def r2_pearson(mean: ArrayLike, target: ArrayLike) -> float:
-    """Squared Pearson correlation.
+    """Squared Pearson correlation, 1 for a perfectly reversed prediction too.
 
-    Higher is better, in [0, 1]; NaN where ``pearson_r`` is. A perfectly reversed prediction scores
-    1.
+    Higher is better, in [0, 1]; NaN where ``pearson_r`` is.
     """
     return _of_points("r2_pearson", mean, target)
 
@@ -158,7 +155,7 @@ def crps_skill(
     forecast = as_forecast(mean, std, target)
     as_vector("climatology mean", [climatology[0]])
     as_std("climatology std", [climatology[1]])
-    return value_of(METRICS["crps_skill"], Columns(forecast, climatology))
+    return _value(METRICS["crps_skill"], forecast, climatology)
 
 
 def interval_score(mean: ArrayLike, std: ArrayLike, target: ArrayLike, level: float = 0.9) -> float:
@@ -168,24 +165,6 @@ def interval_score(mean: ArrayLike, std: ArrayLike, target: ArrayLike, level: fl
     tails does not mean right in the middle. Source: Gneiting & Raftery 2007, equation 43.
     """
     return _of_interval("interval_score", mean, std, target, level)
-
-
-def check_score(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Pinball loss averaged over the 99 quantiles from 0.01 to 0.99.
-
-    Lower is better, above 0, in the unit of the target; NaN for n = 0. Twice its limit for many
-    quantiles is the CRPS, so it adds nothing to that; kept because uncertainty-toolbox prints it.
-    """
-    return _of_forecast("check_score", mean, std, target)
-
-
-def interval_score_mean(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Winkler score averaged over the 99 levels from 0.01 to 0.99.
-
-    Lower is better, above 0, in the unit of the target; NaN for n = 0. This is what
-    uncertainty-toolbox calls the interval score; the widest levels dominate it.
-    """
-    return _of_forecast("interval_score_mean", mean, std, target)
 
 
 def interval(mean: ArrayLike, std: ArrayLike, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
@@ -252,21 +231,21 @@ def zms(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
 
 
 def zvar(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
-    """Sample variance of z (divisor n - 1).
+    """Sample variance of z (divisor n - 1), blind to a constant bias of z, which ``zms`` counts.
 
-    Best at 1, at least 0; NaN for n < 2. Blind to a constant bias of z, which ``zms`` counts.
-    Source: Pernot 2024 (2402.10043).
+    Best at 1, at least 0; NaN for n < 2. Source: Pernot 2024 (2402.10043).
     """
     return _of_forecast("zvar", mean, std, target)
 
 
 def sharpness(std: ArrayLike) -> float:
-    """Root mean predicted variance, in the unit of the target.
+    """Root mean predicted variance, in the unit of the target, of which it knows nothing.
 
-    Lower is better at equal calibration, above 0; NaN for n = 0. Knows nothing of the target.
-    Source: Gneiting, Balabdaoui & Raftery 2007.
+    Lower is better at equal calibration, above 0; NaN for n = 0. Source: Gneiting, Balabdaoui &
+    Raftery 2007.
     """
-    return _of_std("sharpness", std)
+    std = as_std("std", std)
+    return _of_forecast("sharpness", std, std, std)
 
 
 def dispersion_cv(std: ArrayLike) -> float:
@@ -275,7 +254,8 @@ def dispersion_cv(std: ArrayLike) -> float:
     Neither good nor bad, at least 0; 0 for a constant std, which can say nothing about single
     elements; NaN for n < 2. Source: Levi et al. 2019.
     """
-    return _of_std("dispersion_cv", std)
+    std = as_std("std", std)
+    return _of_forecast("dispersion_cv", std, std, std)
 
 
 def unc_error_spearman(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:

@@ -7,37 +7,29 @@ keeps none, inf keeps all). Elements that share a score are kept or rejected in 
 every value is the expectation over it: their losses are replaced by the mean of the tie. A constant
 score is therefore exactly the random order. ``n = 0`` gives NaN; bad input is a ``ValueError``.
 
-MSE risk favours rejecting active, variable elements: print ``retained_r2`` and
-``retained_profile``.
+MSE risk favours rejecting active, variable elements: print ``retained_profile``.
 
 Examples
 --------
 >>> loss, score = [4.0, 1.0], [0.9, 0.1]
->>> risk_coverage(loss, score).risk.tolist(), aurc(loss, score), augrc([2.0, 1.0], [1.0, 0.0])
+>>> risk_coverage(loss, score).tolist(), aurc(loss, score), augrc([2.0, 1.0], [1.0, 0.0])
 ([1.0, 2.5], 1.75, 0.6666666666666666)
 >>> e_aurc([1.0, 4.0], score), ause([1.0, 4.0], score)  # (4 + 2.5) / 2 - (1 + 2.5) / 2; over 2.5
 (1.5, 0.6)
 >>> prr([1.0, 2.0, 3.0], [1, 2, 3]), prr([1.0, 2.0, 3.0], [1, 1, 1]), naurc([1.0, 3.0], [1, 2])
 (1.0, 0.0, 1.0)
->>> loss, score = [1.0, 2.0, 9.0, 9.0], [1, 2, 3, 4]
->>> risk_at(loss, score, coverage=0.5), coverage_at(loss, score, risk=1.5)
-(1.5, 0.5)
->>> round(f1_auc([0.0, 9.0], [1, 2], acceptable=1), 9)  # F1 = 0, 1, 2/3: (1/2 + 5/6) / 3
-0.444444444
->>> threshold_at(score, coverage=0.5), retained([3.0, 1.0, 2.0], coverage=0.5).tolist()
+>>> threshold_at([1, 2, 3, 4], coverage=0.5), retained([3.0, 1.0, 2.0], coverage=0.5).tolist()
 (2.0, [False, True, True])
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
-from lib.arrays import FloatArray, IntArray, as_level, as_vector, stable_order
-from lib.metrics.scores import r2_cod
+from lib.arrays import FloatArray, IntArray, as_level, as_vector, has_ties, stable_order
 
 FAILURE = 0.1  # probability that a threshold of ``ltt_threshold`` misses its risk
 
@@ -108,7 +100,7 @@ def selective_metrics(
     """
     order, by_loss = stable_order(score), np.argsort(loss)
     sorted_score, sorted_loss, best = score[order], loss[order], loss[by_loss]
-    tied = bool(np.any(sorted_score[1:] == sorted_score[:-1]))
+    tied = has_ties(sorted_score)
 
     def drawn(counts: IntArray) -> dict[str, float]:
         times = counts[codes[order]]
@@ -124,30 +116,18 @@ def selective_metrics(
     return weighted
 
 
-def _ranked(name: str, loss: ArrayLike, score: ArrayLike, oracle: ArrayLike | None = None) -> float:
+def _ranked(name: str, loss: ArrayLike, score: ArrayLike) -> float:
     loss, score = _inputs(loss, score)
-    if oracle is None:
-        best = np.sort(loss)
-    else:
-        best = by_confidence(loss, as_vector("oracle_score", oracle, len(loss)))
-    return ranking_values(by_confidence(loss, score), best)[name]
+    return ranking_values(by_confidence(loss, score), np.sort(loss))[name]
 
 
-class RiskCoverage(NamedTuple):
-    """Risk of the most certain share ``coverage``; both ``(n,)``."""
-
-    coverage: FloatArray
-    risk: FloatArray
-
-
-def risk_coverage(loss: ArrayLike, score: ArrayLike) -> RiskCoverage:
-    """Mean loss of the k most certain elements, for k = 1 .. n.
+def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:
+    """Mean loss of the k most certain elements, for k = 1 .. n, ``(n,)``.
 
     The first points rest on few elements and are noisy. Source: El-Yaniv & Wiener, JMLR 11 (2010).
     """
     loss, score = _inputs(loss, score)
-    count = np.arange(1, len(loss) + 1)
-    return RiskCoverage(count / max(len(loss), 1), np.cumsum(by_confidence(loss, score)) / count)
+    return np.cumsum(by_confidence(loss, score)) / np.arange(1, len(loss) + 1)
 
 
 def aurc(loss: ArrayLike, score: ArrayLike) -> float:
@@ -179,16 +159,15 @@ def augrc(loss: ArrayLike, score: ArrayLike) -> float:
     return _ranked("augrc", loss, score)
 
 
-def prr(loss: ArrayLike, score: ArrayLike, oracle_score: ArrayLike | None = None) -> float:
+def prr(loss: ArrayLike, score: ArrayLike) -> float:
     """Prediction rejection ratio: (random - model) / (random - oracle) on the generalised curve.
 
     Higher is better: 1 orders as the oracle does, 0 as chance, below 0 worse; NaN where the oracle
     gains nothing (equal losses). The oracle is the order of the losses, which no forecast can
-    reach, or that of ``oracle_score``, such as the true std in a simulation. Invariant to the scale
-    of the loss, so it does not say whether the risk is acceptable. Source: Malinin 2020
-    (2006.10562).
+    reach. Invariant to the scale of the loss, so it does not say whether the risk is acceptable.
+    Source: Malinin 2020 (2006.10562).
     """
-    return _ranked("prr", loss, score, oracle_score)
+    return _ranked("prr", loss, score)
 
 
 def naurc(loss: ArrayLike, score: ArrayLike) -> float:
@@ -209,48 +188,6 @@ def ause(loss: ArrayLike, score: ArrayLike) -> float:
     return _ranked("ause", loss, score)
 
 
-def risk_at(loss: ArrayLike, score: ArrayLike, coverage: float) -> float:
-    """Mean loss of the most certain ``coverage`` of the elements, ceil(coverage * n) of them.
-
-    Lower is better, in the unit of the loss. Says nothing of other operating points.
-    """
-    loss, score = _inputs(loss, score)
-    kept = _count(coverage, len(loss))
-    return float(by_confidence(loss, score)[:kept].mean()) if kept else float("nan")
-
-
-def coverage_at(loss: ArrayLike, score: ArrayLike, risk: float) -> float:
-    """Largest coverage at which the mean loss is at most ``risk``; 0 where none is.
-
-    Higher is better, in [0, 1]. Read off the same data it is optimistic: fix the threshold
-    elsewhere (``threshold_at``, ``crc_threshold``) and audit it.
-    """
-    curve = risk_coverage(loss, score)
-    if not len(curve.risk):
-        return float("nan")
-    within = np.flatnonzero(curve.risk <= risk)
-    return float(curve.coverage[within[-1]]) if len(within) else 0.0
-
-
-def f1_auc(loss: ArrayLike, score: ArrayLike, acceptable: float, beta: float = 1.0) -> float:
-    """Area under the F-beta of keeping elements of acceptable loss, over coverage.
-
-    Kept is "positive", ``loss <= acceptable`` is "true". Higher is better, in [0, 1]; NaN where no
-    loss is acceptable. It grows with accuracy even at a random order. The area is the trapezoid
-    rule over k = 0 .. n kept, 1 / (n + 1) apart, as in the Shifts benchmark. Source: Malinin 2021
-    (2107.07455).
-    """
-    loss, score = _inputs(loss, score)
-    good = np.cumsum(by_confidence((loss <= acceptable).astype(np.float64), score))
-    if not len(good) or good[-1] == 0:
-        return float("nan")
-    precision, recall = good / np.arange(1, len(good) + 1), good / good[-1]
-    weight = beta**2
-    total = weight * precision + recall
-    f = np.divide((1 + weight) * precision * recall, total, np.zeros_like(total), where=total > 0)
-    return float((f.sum() - f[-1] / 2) / (len(f) + 1))
-
-
 def retained(score: ArrayLike, coverage: float) -> np.ndarray:
     """Which of the ``(n,)`` elements are kept: the ceil(coverage * n) of lowest score, as booleans.
 
@@ -260,18 +197,6 @@ def retained(score: ArrayLike, coverage: float) -> np.ndarray:
     kept = np.zeros(len(score), bool)
     kept[stable_order(score)[: _count(coverage, len(score))]] = True
     return kept
-
-
-def retained_r2(mean: ArrayLike, target: ArrayLike, score: ArrayLike, coverage: float) -> float:
-    """``r2_cod`` of the most certain ``coverage`` of the elements, ties broken by row order.
-
-    Higher is better, in (-inf, 1]. Rejecting variable elements lowers the risk and the spread
-    alike; where R2 falls while risk falls, the gain came from easy elements, not from knowing the
-    errors.
-    """
-    mean = as_vector("mean", mean)
-    kept = retained(as_vector("score", score, len(mean)), coverage)
-    return r2_cod(mean[kept], as_vector("target", target, len(mean))[kept])
 
 
 def retained_profile(

@@ -10,20 +10,31 @@ sides.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist, pdist
+from scipy.spatial.distance import pdist, squareform
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
-from lib.arrays import FloatArray, IntArray, as_count, as_vector, group_codes, ranks
+from lib.arrays import (
+    BoolArray,
+    FloatArray,
+    IndexArray,
+    as_count,
+    as_vector,
+    group_codes,
+    ranks,
+)
 
 ROC = "area under ROC"
 MAX_ROWS = 1000  # rows per side in the kernel test; more are subsampled
+
+
+Groups = tuple[ArrayLike, ArrayLike]  # labels of the rows of both parts, none in both
 
 
 class ShiftTest(NamedTuple):
@@ -31,7 +42,6 @@ class ShiftTest(NamedTuple):
 
     statistic: float
     p: float
-    permutations: int
 
 
 def as_features(name: str, values: ArrayLike, columns: int | None = None) -> FloatArray:
@@ -51,13 +61,14 @@ def as_features(name: str, values: ArrayLike, columns: int | None = None) -> Flo
 
 class _Pooled(NamedTuple):
     features: FloatArray  # standardised over both parts, (n + m, p)
-    new: NDArray[np.bool_]
-    groups: IntArray
+    new: BoolArray
+    groups: IndexArray
+
+    def take(self, rows: NDArray[Any]) -> "_Pooled":
+        return _Pooled(*(values[rows] for values in self))
 
 
-def _pool(
-    reference: ArrayLike, new: ArrayLike, groups: tuple[ArrayLike, ArrayLike] | None
-) -> _Pooled:
+def _pool(reference: ArrayLike, new: ArrayLike, groups: Groups | None) -> _Pooled:
     left = as_features("reference", reference)
     right = as_features("new", new, left.shape[1])
     for name, part in (("reference", left), ("new", right)):
@@ -80,20 +91,23 @@ def _pool(
 
 
 def _permuted(
-    new: NDArray[np.bool_], groups: IntArray, permutations: int, rng: np.random.Generator
-) -> FloatArray:
-    """Membership of the new part ``(rows, permutations + 1)``, the observed one first."""
-    _, codes = np.unique(groups, return_inverse=True)
-    side = np.zeros(codes.max() + 1)
-    side[codes] = new
-    drawn = rng.permuted(np.repeat(side[:, None], permutations, axis=1), axis=0)
-    return np.concatenate([side[:, None], drawn], axis=1)[codes]
+    pooled: _Pooled,
+    permutations: int,
+    rng: np.random.Generator,
+    statistics: Callable[[FloatArray], FloatArray],
+) -> ShiftTest:
+    """The test by ``statistics`` of memberships of the new part ``(rows, permutations + 1)``.
 
-
-def _p_value(statistics: FloatArray) -> float:
-    """Share of all statistics, the observed first one included, that reach it."""
-    reach = statistics[0] - 1e-12 * abs(statistics[0])
-    return float(np.mean(statistics >= reach))
+    Whole groups change sides. p is the share of all statistics, the observed first one included,
+    that reach it.
+    """
+    _, codes = np.unique(pooled.groups, return_inverse=True)
+    side = np.zeros((codes.max() + 1, 1))
+    side[codes, 0] = pooled.new
+    drawn = rng.permuted(np.repeat(side, as_count("permutations", permutations), axis=1), axis=0)
+    found = statistics(np.hstack([side, drawn])[codes])
+    reach = found[0] - 1e-12 * abs(found[0])
+    return ShiftTest(float(found[0]), float(np.mean(found >= reach)))
 
 
 def domain_classifier_test(
@@ -101,7 +115,7 @@ def domain_classifier_test(
     new: ArrayLike,
     rng: np.random.Generator,
     *,
-    groups: tuple[ArrayLike, ArrayLike] | None = None,
+    groups: Groups | None = None,
     permutations: int = 500,
 ) -> ShiftTest:
     """Can a classifier tell new from reference? AUC on a held-out half, permuted there.
@@ -124,32 +138,24 @@ def domain_classifier_test(
     >>> test.statistic > 0.7, test.p < 0.01
     (True, True)
     """
-    features, is_new, codes = _pool(reference, new, groups)
-    train = np.zeros(len(is_new), bool)
+    pooled = _pool(reference, new, groups)
+    train = np.zeros(len(pooled.new), bool)
     for side in (False, True):  # half of each side's groups, so that both halves hold both sides
-        own = rng.permutation(np.unique(codes[is_new == side]))
+        own = rng.permutation(np.unique(pooled.groups[pooled.new == side]))
         if len(own) < 2:
             raise ValueError("each part needs at least 2 groups, one for either half")
-        train |= np.isin(codes, own[: len(own) // 2])
-    design = np.concatenate([features, features**2], axis=1)
-    model = LogisticRegression(max_iter=1000).fit(design[train], is_new[train])
-    held = ~train
-    rank = ranks(model.decision_function(design[held]))[:, None]
-    member = _permuted(is_new[held], codes[held], as_count("permutations", permutations), rng)
-    ones = member.sum(axis=0)
-    zeros = len(member) - ones
-    with np.errstate(invalid="ignore", divide="ignore"):
-        auc = ((rank * member).sum(axis=0) - ones * (ones + 1) / 2) / (ones * zeros)
-    return ShiftTest(float(auc[0]), _p_value(np.nan_to_num(auc, nan=0.5)), permutations)
+        train |= np.isin(pooled.groups, own[: len(own) // 2])
+    design = np.concatenate([pooled.features, pooled.features**2], axis=1)
+    model = LogisticRegression(max_iter=1000).fit(design[train], pooled.new[train])
+    rank = ranks(model.decision_function(design[~train]))
 
+    def auc(member: FloatArray) -> FloatArray:
+        ones = member.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            area = (rank @ member - ones * (ones + 1) / 2) / (ones * (len(member) - ones))
+        return np.nan_to_num(area, nan=0.5)
 
-def _subsample(pooled: _Pooled, most: int, rng: np.random.Generator) -> _Pooled:
-    rows = []
-    for side in (False, True):
-        own = np.flatnonzero(pooled.new == side)
-        rows.append(own if len(own) <= most else np.sort(rng.choice(own, most, replace=False)))
-    kept = np.concatenate(rows)
-    return _Pooled(pooled.features[kept], pooled.new[kept], pooled.groups[kept])
+    return _permuted(pooled.take(~train), permutations, rng, auc)
 
 
 def mmd_test(
@@ -157,7 +163,7 @@ def mmd_test(
     new: ArrayLike,
     rng: np.random.Generator,
     *,
-    groups: tuple[ArrayLike, ArrayLike] | None = None,
+    groups: Groups | None = None,
     permutations: int = 500,
 ) -> ShiftTest:
     """Squared maximum mean discrepancy with a Gaussian kernel at the median distance.
@@ -171,17 +177,25 @@ def mmd_test(
     >>> mmd_test(rng.normal(0, 1, 200), rng.normal(0, 2, 200), rng).p < 0.01
     True
     """
-    features, is_new, codes = _subsample(_pool(reference, new, groups), MAX_ROWS, rng)
-    middle = float(np.median(pdist(features)))
-    square = cdist(features, features, "sqeuclidean")
+    pooled = _pool(reference, new, groups)
+    sides = [np.flatnonzero(pooled.new == side) for side in (False, True)]
+    kept = [
+        own if len(own) <= MAX_ROWS else np.sort(rng.choice(own, MAX_ROWS, replace=False))
+        for own in sides
+    ]
+    pooled = pooled.take(np.concatenate(kept))
+    square = squareform(pdist(pooled.features)) ** 2
+    middle = float(np.median(pdist(pooled.features)))
     kernel = np.exp(-square / (2 * middle**2 if middle > 0 else 1.0))
-    member = _permuted(is_new, codes, as_count("permutations", permutations), rng)
-    rest = 1 - member
-    from_new, m, n = kernel @ member, member.sum(axis=0), rest.sum(axis=0)
-    both, cross = (member * from_new).sum(axis=0), (rest * from_new).sum(axis=0)
-    inside = kernel.sum() - both - 2 * cross
-    mmd = both / m**2 + inside / n**2 - 2 * cross / (m * n)
-    return ShiftTest(float(mmd[0]), _p_value(mmd), permutations)
+
+    def discrepancy(member: FloatArray) -> FloatArray:
+        rest = 1 - member
+        from_new, m, n = kernel @ member, member.sum(axis=0), rest.sum(axis=0)
+        both, cross = (member * from_new).sum(axis=0), (rest * from_new).sum(axis=0)
+        inside = kernel.sum() - both - 2 * cross
+        return np.asarray(both / m**2 + inside / n**2 - 2 * cross / (m * n))
+
+    return _permuted(pooled, permutations, rng, discrepancy)
 
 
 def mean_distance_test(
@@ -189,7 +203,7 @@ def mean_distance_test(
     new: ArrayLike,
     rng: np.random.Generator,
     *,
-    groups: tuple[ArrayLike, ArrayLike] | None = None,
+    groups: Groups | None = None,
     permutations: int = 500,
 ) -> ShiftTest:
     """Squared Mahalanobis distance between the mean features (embeddings) of both parts.
@@ -203,19 +217,19 @@ def mean_distance_test(
     >>> mean_distance_test(rng.normal(0, 1, (99, 3)), rng.normal(0.7, 1, (99, 3)), rng).p < 0.01
     True
     """
-    features, is_new, codes = _pool(reference, new, groups)
-    covariance = np.atleast_2d(np.cov(features, rowvar=False))
-    ridge = 1e-6 * max(float(np.trace(covariance)) / len(covariance), 1e-12)
-    white = np.linalg.solve(
-        np.linalg.cholesky(covariance + ridge * np.eye(len(covariance))), features.T
-    ).T
-    member = _permuted(is_new, codes, as_count("permutations", permutations), rng)
-    m = member.sum(axis=0)
-    total = member.T @ white
-    rest = white.sum(axis=0) - total
-    gap = total / m[:, None] - rest / (len(member) - m)[:, None]
-    distance = (gap**2).sum(axis=1)
-    return ShiftTest(float(distance[0]), _p_value(distance), permutations)
+    pooled = _pool(reference, new, groups)
+    covariance = np.atleast_2d(np.cov(pooled.features, rowvar=False))
+    size = len(covariance)
+    ridge = 1e-6 * max(float(np.trace(covariance)) / size, 1e-12)
+    root = np.linalg.cholesky(covariance + ridge * np.eye(size))
+    white = np.linalg.solve(root, pooled.features.T).T
+
+    def distance(member: FloatArray) -> FloatArray:
+        m, total = member.sum(axis=0)[:, None], member.T @ white
+        gap = total / m - (white.sum(axis=0) - total) / (len(member) - m)
+        return np.asarray((gap**2).sum(axis=1))
+
+    return _permuted(pooled, permutations, rng, distance)
 
 
 def knn_distance(reference: ArrayLike, query: ArrayLike, k: int = 10) -> FloatArray:
@@ -257,10 +271,6 @@ def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:
     return np.abs(as_vector("query", query) - reference.mean()) / spread
 
 
-def _two_sides(score_id: ArrayLike, score_ood: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    return as_vector("score_id", score_id), as_vector("score_ood", score_ood)
-
-
 def auroc_ood(score_id: ArrayLike, score_ood: ArrayLike) -> float:
     """Chance that a shifted element scores above an ID one, ties counting half.
 
@@ -272,49 +282,11 @@ def auroc_ood(score_id: ArrayLike, score_ood: ArrayLike) -> float:
     >>> auroc_ood([1, 2], [2, 3])  # pairs: win, win, tie, win
     0.875
     """
-    left, right = _two_sides(score_id, score_ood)
-    n, m = len(left), len(right)
-    if n == 0 or m == 0:
-        return float("nan")
-    rank = ranks(np.concatenate([left, right]))[n:].sum()
-    return float((rank - m * (m + 1) / 2) / (n * m))
-
-
-def aupr_ood(score_id: ArrayLike, score_ood: ArrayLike) -> float:
-    """Average precision with the shifted elements as positives.
-
-    Higher is better, in (0, 1]; chance is the share of shifted elements, so it moves with the mix;
-    NaN where a side is empty. Source: Hendrycks & Gimpel 2017.
-
-    Examples
-    --------
-    >>> aupr_ood([1, 2], [3, 4])
-    1.0
-    """
-    left, right = _two_sides(score_id, score_ood)
+    left, right = as_vector("score_id", score_id), as_vector("score_ood", score_ood)
     if not len(left) or not len(right):
         return float("nan")
     labels = np.repeat([0, 1], [len(left), len(right)])
-    return float(average_precision_score(labels, np.concatenate([left, right])))
-
-
-def fpr95(score_id: ArrayLike, score_ood: ArrayLike) -> float:
-    """Share of ID elements flagged when at least 95 % of the shifted ones are.
-
-    Lower is better, in [0, 1], .95 is chance; NaN where a side is empty. One operating point only.
-    Source: Hendrycks & Gimpel 2017 and followers.
-
-    Examples
-    --------
-    >>> fpr95([1, 2, 3, 4], [3, 5, 6, 7])  # all four must be flagged: threshold 3
-    0.5
-    """
-    left, right = _two_sides(score_id, score_ood)
-    if not len(left) or not len(right):
-        return float("nan")
-    needed = int(np.ceil(0.95 * len(right) - 1e-9))
-    threshold = np.sort(right)[len(right) - needed]
-    return float(np.mean(left >= threshold))
+    return float(roc_auc_score(labels, np.concatenate([left, right])))
 
 
 Sides = tuple[ArrayLike, ArrayLike]  # of elements in distribution, and of new ones
@@ -344,7 +316,7 @@ def shift_table(
         ``seen, detector, statistic, p``; ``p`` is empty for the area under the ROC curve.
     """
     found = [
-        (seen, detector, *test(*sides, rng, groups=groups, permutations=permutations)[:2])
+        (seen, detector, *test(*sides, rng, groups=groups, permutations=permutations))
         for seen, detector, test, sides in tests
     ]
     found += [(seen, ROC, auroc_ood(*sides), np.nan) for seen, sides in scores.items()]
@@ -358,7 +330,7 @@ def density_ratio(
 
     Logistic regression on features and squares: exact in form for an exponential tilt and for two
     Gaussians; outside the reference's support no ratio exists and the value is capped, in units
-    of its mean over the reference. Check ``lib.repair.conformal.n_eff`` of the result.
+    of its mean over the reference. Check its ``n_eff``.
 
     Examples
     --------

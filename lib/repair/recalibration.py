@@ -1,32 +1,52 @@
 """Repair of a forecast after training, from labelled elements the fit has not seen.
 
 In: ``mean``, ``std``, ``target`` of a calibration part (for few-shot repair: k labelled elements of
-the shifted condition). Out: a small frozen map with ``apply`` or ``interval``. None of them carries
-a finite-sample guarantee (``lib.repair.conformal`` does): each restores what its assumption allows.
+the shifted condition). Out: a map of mean and std with ``apply``, or conformal interval ends
+``(m,)`` of a test part.
 
 =====================  =====================================================================
 ``std_scaling``        errors have the predicted std up to one factor
 ``few_shot``           the shifted mean is affine in the predicted one, the std off by a factor
 ``isotonic_std``       the error variance rises with the predicted one, in any shape
-``isotonic_quantile``  the PIT has one law for all elements, of any shape
+``split_cp``           |residual|; coverage >= level for exchangeable elements
+``norm_cp``            |residual| / std; the same, widths follow the predicted std
+``cqr``                quantile forecasts; the same, widths follow the quantiles
+``mondrian_cp``        the same within every bin, elements exchangeable within the bin
+``weighted_cp``        coverage under a covariate shift with *known* density ratio
+``group_cp``           coverage for an element of a new group, groups exchangeable
 =====================  =====================================================================
 
-Rows of one group are not independent: pass one row per group
-(``lib.repair.conformal.one_per_group``).
+The first three restore what their assumption allows. The others are conformal: coverage is
+guaranteed, over calibration part and one test element together, not for a subset and not given this
+calibration part. Where it cannot support the level, ends are infinite (with an
+``InfiniteIntervalWarning``), never silently finite. Nothing holds under a concept shift: the errors
+themselves then have another law. Rows of one group are not independent: pass one row per group
+(``one_per_group``), but to ``group_cp``.
 """
 
-from typing import Literal, NamedTuple
+import warnings
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
 from sklearn.isotonic import IsotonicRegression
 
-from lib.arrays import FloatArray, as_forecast, as_level, as_std, as_vector
-from lib.repair.conformal import Interval, warn_infinite
+from lib.arrays import (
+    FloatArray,
+    IntArray,
+    as_forecast,
+    as_labels,
+    as_level,
+    as_points,
+    as_std,
+    as_vector,
+    group_codes,
+)
+from lib.metrics.columns import as_nonnegative
 
-Kind = Literal["scale", "offset", "affine"]
-_PARAMETERS: dict[str, int] = {"scale": 0, "offset": 1, "affine": 2}
+_ROUNDING = 1e-9  # (n + 1) * level may miss a whole number by rounding
+_FLOOR = 0.01  # least variance, in mean squared errors: the lowest bin's errors may happen to be 0
+Calibration = tuple[ArrayLike, ArrayLike, ArrayLike]  # mean, std, target
 
 
 class Affine(NamedTuple):
@@ -42,43 +62,47 @@ class Affine(NamedTuple):
         return self.offset + self.gain * mean, self.scale * as_std("std", std, len(mean))
 
 
+def _affine(forecast: tuple[FloatArray, ...], gain: float, offset: float, free: int) -> Affine:
+    """With the factor that makes squared residuals sum to their ``free`` degrees of freedom."""
+    mean, std, target = forecast
+    if free < 1:
+        raise ValueError(
+            f"target has {len(mean)} labelled elements; {len(mean) - free + 1} or more would do"
+        )
+    z = (target - offset - gain * mean) / std
+    scale = float(np.sqrt(np.sum(z * z) / free))
+    if scale <= 1e-12 * float(np.max(np.abs(target / std), initial=1e-300)):
+        raise ValueError("residuals are all 0; more, or noisier, labelled elements would do")
+    return Affine(gain, offset, scale)
+
+
 def std_scaling(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> Affine:
     """One factor on the std: c^2 = mean z^2, the maximum-likelihood choice.
 
     ZMS on the calibration part becomes exactly 1. Ranking by std, and so every selective metric, is
-    unchanged. Source: Levi et al. 2019; Laves et al. 2020.
-
-    Raises
-    ------
-    ValueError
-        No elements, or residuals that are all 0.
+    unchanged. A ``ValueError`` names no elements, or residuals that are all 0. Source: Levi et al.
+    2019; Laves et al. 2020.
 
     Examples
     --------
     >>> std_scaling([0, 0], [1, 1], [3, -1]).scale == 5**0.5
     True
     """
-    return few_shot(mean, std, target, kind="scale")
+    forecast = as_forecast(mean, std, target)
+    return _affine(forecast, 1.0, 0.0, len(forecast[0]))
 
 
-def few_shot(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "affine") -> Affine:
-    """Offset, gain and factor from k labelled elements, weighted by 1 / std^2.
+def few_shot(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> Affine:
+    """Offset, gain and factor from k labelled elements ``(k,)``, weighted by 1 / std^2.
 
-    ``scale`` leaves the mean, ``offset`` adds a constant, ``affine`` also a gain. The factor
-    divides by k less the fitted parameters, so that it is right on average for small k; its own
-    error still makes Gaussian intervals undercover for k < 20 or so. A gain and offset are what a
-    change of batch or assay does; a rewired program is not affine and stays unrepaired.
-
-    Parameters
-    ----------
-    mean, std, target : (k,) arrays
-    kind : {"scale", "offset", "affine"}
+    The factor divides by k - 2, so that it is right on average for small k; its own error still
+    makes Gaussian intervals undercover for k < 20 or so. A gain and offset are what a change of
+    batch or assay does; a rewired program is not affine and stays unrepaired.
 
     Raises
     ------
     ValueError
-        k not above the number of parameters, an unknown kind, a perfect fit (std would be 0), or a
-        constant mean for ``affine``.
+        k < 3, a perfect fit (std would be 0), or a constant mean.
 
     Examples
     --------
@@ -86,28 +110,16 @@ def few_shot(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "a
     >>> round(repaired.gain, 6), round(repaired.offset, 6)  # slope 9.8 / 5
     (1.96, 1.06)
     """
-    mean, std, target = as_forecast(mean, std, target)
-    if kind not in _PARAMETERS:
-        raise ValueError(f"kind is {kind!r}; one of {sorted(_PARAMETERS)} would do")
-    free = len(mean) - _PARAMETERS[kind]
-    if free < 1:
-        raise ValueError(
-            f"target has {len(mean)} labelled elements; {kind!r} needs {_PARAMETERS[kind] + 1}"
-        )
+    mean, std, target = forecast = as_forecast(mean, std, target)
     gain, offset = 1.0, 0.0
-    if kind != "scale":
+    if len(mean) > 2:
+        if np.ptp(mean) == 0:
+            raise ValueError("mean is constant; predictions that differ would do")
         weight = std**-2 / np.sum(std**-2)
         x, y = weight @ mean, weight @ target
-        if kind == "affine":
-            if np.ptp(mean) == 0:
-                raise ValueError("mean is constant; kind 'offset' would do")
-            gain = float(weight @ ((mean - x) * (target - y)) / (weight @ (mean - x) ** 2))
+        gain = float(weight @ ((mean - x) * (target - y)) / (weight @ (mean - x) ** 2))
         offset = float(y - gain * x)
-    z = (target - offset - gain * mean) / std
-    scale = float(np.sqrt(np.sum(z * z) / free))
-    if scale <= 1e-12 * float(np.max(np.abs(target / std), initial=1e-300)):
-        raise ValueError("residuals are all 0; more, or noisier, labelled elements would do")
-    return Affine(gain, offset, scale)
+    return _affine(forecast, gain, offset, len(mean) - 2)
 
 
 class StdMap(NamedTuple):
@@ -122,17 +134,12 @@ class StdMap(NamedTuple):
         return mean, np.interp(as_std("std", std, len(mean)), self.knots, self.values)
 
 
-def isotonic_std(mean: ArrayLike, std: ArrayLike, target: ArrayLike, floor: float = 0.01) -> StdMap:
+def isotonic_std(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> StdMap:
     """Isotonic regression of squared error on std: for a factor that varies with std.
 
-    Repairs ``ence``. Flat pieces turn different std into ties, so ranking can only lose. Beyond the
-    calibration range the map is flat. ``floor`` times the mean squared error is the least variance,
-    for lowest bins whose errors happen to be 0.
-
-    Raises
-    ------
-    ValueError
-        No elements, residuals that are all 0, or a floor not above 0.
+    Repairs ``ence``. Flat pieces turn different std into ties, so ranking can only lose. The least
+    variance is a hundredth of the mean squared error. A ``ValueError`` names residuals that are all
+    0, or none.
 
     Examples
     --------
@@ -144,66 +151,252 @@ def isotonic_std(mean: ArrayLike, std: ArrayLike, target: ArrayLike, floor: floa
     error = (target - mean) ** 2
     if not np.any(error):
         raise ValueError("residuals are all 0 or none given; elements with errors would do")
-    if not floor > 0:
-        raise ValueError(f"floor is {floor}; a share above 0 would do")
-    fit = IsotonicRegression(y_min=floor * float(error.mean())).fit(std, error)
+    fit = IsotonicRegression(y_min=_FLOOR * float(error.mean())).fit(std, error)
     return StdMap(
         np.asarray(fit.X_thresholds_, float), np.sqrt(np.asarray(fit.y_thresholds_, float))
     )
 
 
-class QuantileMap(NamedTuple):
-    """Sorted calibration PIT: nominal probability i / (n + 1) lies at ``ordered[i - 1]``."""
-
-    ordered: FloatArray
-
-    def _nominal(self) -> FloatArray:
-        return np.arange(len(self.ordered) + 2) / (len(self.ordered) + 1)
-
-    def pit(self, mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> FloatArray:
-        """Recalibrated PIT ``(m,)``: uniform where the PIT has the law of the calibration part."""
-        mean, std, target = as_forecast(mean, std, target)
-        raw = ndtr((target - mean) / std)
-        return np.interp(raw, np.concatenate([[0.0], self.ordered, [1.0]]), self._nominal())
-
-    def quantile(self, mean: ArrayLike, std: ArrayLike, probability: float) -> FloatArray:
-        """Recalibrated quantile ``(m,)``; infinite beyond the outermost calibration PIT."""
-        mean = as_vector("mean", mean)
-        std = as_std("std", std, len(mean))
-        share = as_level(probability, "probability")
-        n = len(self.ordered)
-        if not 1 <= share * (n + 1) * (1 + 1e-12) <= n * (1 + 1e-9):
-            side = -np.inf if share < 0.5 else np.inf
-            warn_infinite(1.0, f"{n} calibration elements cannot place the quantile {share:g}")
-            return np.full(len(mean), side)
-        position = np.interp(share, self._nominal()[1:-1], self.ordered)
-        return mean + std * ndtri(position)
-
-    def interval(self, mean: ArrayLike, std: ArrayLike, level: float = 0.9) -> Interval:
-        """Central recalibrated interval."""
-        tail = (1 - as_level(level)) / 2
-        return Interval(self.quantile(mean, std, tail), self.quantile(mean, std, 1 - tail))
+class InfiniteIntervalWarning(UserWarning):
+    """Too little calibration mass for the level: some intervals are infinite."""
 
 
-def isotonic_quantile(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> QuantileMap:
-    """Recalibrated quantiles from the distribution of the calibration PIT.
+class Interval(NamedTuple):
+    """Ends of one interval per test element, each ``(m,)``; infinite ends are allowed."""
 
-    The empirical distribution is the isotonic regression of the observed on the expected
-    proportion, taken at every element rather than on a grid. Repairs bias in units of std, scale
-    and tails, the same for all elements. Source: Kuleshov, Fenner & Ermon, ICML 2018.
+    lower: FloatArray
+    upper: FloatArray
 
-    Raises
-    ------
-    ValueError
-        No elements.
+
+def _warn_infinite(values: ArrayLike, reason: str) -> None:
+    share = float(np.mean(np.isinf(values))) if np.size(values) else 0.0
+    if share > 0:
+        text = f"{share:.1%} of the intervals are infinite: {reason}"
+        warnings.warn(text, InfiniteIntervalWarning, stacklevel=3)
+
+
+def conformal_quantile(scores: ArrayLike, level: float) -> float:
+    """The ceil((n + 1) * level)-th smallest score; infinite when that exceeds n.
+
+    Source: Lei et al. 2018; Vovk, Gammerman & Shafer 2005.
 
     Examples
     --------
-    >>> repaired = isotonic_quantile([0] * 3, [1] * 3, [-1.0, 0.5, 2.0])
-    >>> repaired.quantile([10.0], [2.0], 0.5).round(9).tolist()
-    [11.0]
+    >>> conformal_quantile(np.arange(1.0, 20.0), 0.9)  # ceil(20 * .9) = 18
+    18.0
     """
-    mean, std, target = as_forecast(mean, std, target)
-    if not len(mean):
-        raise ValueError("target has no elements; at least one would do")
-    return QuantileMap(np.sort(ndtr((target - mean) / std)))
+    scores = np.sort(as_vector("scores", scores))
+    n = len(scores)
+    rank = int(np.ceil((n + 1) * as_level(level) - _ROUNDING))
+    found = float(scores[rank - 1]) if rank <= n else float("inf")
+    least = int(np.ceil(level / (1 - level) - _ROUNDING))
+    _warn_infinite(found, f"{n} calibration scores, level {level} needs {least}")
+    return found
+
+
+def weighted_quantile(
+    scores: ArrayLike, weights: ArrayLike, test_weights: ArrayLike, level: float
+) -> FloatArray:
+    """Quantile of weighted scores ``(n,)`` with the test element's own mass at infinity, ``(m,)``.
+
+    Weights are the density ratio dQ/dP, at least 0, of any scale. Infinite where the calibration
+    part holds less than ``level`` of the mass. Equal weights give ``conformal_quantile``. Source:
+    Tibshirani et al. 2019 (1904.06019), equation 9.
+
+    Examples
+    --------
+    >>> weighted_quantile([1.0, 2.0, 3.0], [1, 1, 2], [1.0, 2.0], level=0.6).tolist()
+    [3.0, 3.0]
+    """
+    scores = as_vector("scores", scores)
+    weights = as_nonnegative("weights", weights, len(scores))
+    own = as_nonnegative("test_weights", test_weights, np.size(test_weights))
+    order = np.argsort(scores, kind="stable")
+    mass = np.cumsum(weights[order])
+    needed = as_level(level) * ((mass[-1] if len(mass) else 0.0) + own)
+    position = np.searchsorted(mass, needed * (1 - _ROUNDING), side="left")
+    found = np.append(scores[order], np.inf)[np.minimum(position, len(scores))]
+    _warn_infinite(found, f"the calibration mass around them is too small for level {level}")
+    return found
+
+
+def n_eff(weights: ArrayLike) -> float:
+    """Effective sample size of weights, (sum w)^2 / sum w^2; 0 where there is no weight.
+
+    Examples
+    --------
+    >>> n_eff([1, 1, 1, 1]), n_eff([1, 0, 0, 0])
+    (4.0, 1.0)
+    """
+    weights = as_vector("weights", weights)
+    square = float(np.sum(weights**2))
+    return float(np.sum(weights)) ** 2 / square if square > 0 else 0.0
+
+
+def one_per_group(groups: ArrayLike, rng: np.random.Generator) -> IntArray:
+    """Row numbers with one row drawn from each group: exchangeable when the groups are.
+
+    Examples
+    --------
+    >>> len(one_per_group(["a", "a", "b"], np.random.default_rng(0)))
+    2
+    """
+    codes, _ = group_codes(groups)
+    shuffled = rng.permutation(len(codes))
+    _, first = np.unique(codes[shuffled], return_index=True)
+    return np.sort(shuffled[first])
+
+
+def split_cp(
+    calibration: tuple[ArrayLike, ArrayLike], mean: ArrayLike, level: float = 0.9
+) -> Interval:
+    """Split conformal: mean +- the quantile of |residual| over ``calibration = (mean, target)``.
+
+    Coverage in [level, level + 1 / (n + 1)) without ties. One width for all. Source: Lei et al.
+    2018.
+
+    Examples
+    --------
+    >>> interval = split_cp((np.zeros(19), np.arange(1.0, 20.0)), [5.0], level=0.9)
+    >>> interval.lower.tolist(), interval.upper.tolist()
+    ([-13.0], [23.0])
+    """
+    fitted, target = as_points(*calibration)
+    mean = as_vector("mean", mean)
+    half = conformal_quantile(np.abs(target - fitted), level)
+    return Interval(mean - half, mean + half)
+
+
+def _normalised(calibration: Calibration) -> FloatArray:
+    mean, std, target = as_forecast(*calibration)
+    return np.abs(target - mean) / std
+
+
+def _around(mean: ArrayLike, std: ArrayLike, scale: FloatArray | float) -> Interval:
+    mean = as_vector("mean", mean)
+    half = as_std("std", std, len(mean)) * scale
+    return Interval(mean - half, mean + half)
+
+
+def norm_cp(
+    calibration: Calibration, mean: ArrayLike, std: ArrayLike, level: float = 0.9
+) -> Interval:
+    """Normalised conformal: mean +- q std, q from |z| of ``calibration = (mean, std, target)``.
+
+    Source: Papadopoulos et al. 2008.
+
+    Examples
+    --------
+    >>> calibration = (np.zeros(9), np.full(9, 2.0), np.arange(2.0, 20.0, 2.0))
+    >>> norm_cp(calibration, [0.0], [0.5], level=0.8).upper.tolist()  # q = 8
+    [4.0]
+    """
+    return _around(mean, std, conformal_quantile(_normalised(calibration), level))
+
+
+def cqr(
+    calibration: Calibration, lower: ArrayLike, upper: ArrayLike, level: float = 0.9
+) -> Interval:
+    """Conformalised quantile regression on ``calibration = (lower, upper, target)``.
+
+    The score max(lower - y, y - upper) is negative inside; a negative quantile narrows intervals.
+    Where that would cross the ends, both become their middle, which keeps the guarantee. Source:
+    Romano, Patterson & Candes 2019.
+
+    Examples
+    --------
+    >>> calibration = (np.zeros(9), np.ones(9), np.linspace(1.1, 1.9, 9))
+    >>> cqr(calibration, [0.0], [1.0], level=0.8).upper.round(9).tolist()
+    [1.8]
+    """
+    low = as_vector("calibration lower", calibration[0])
+    high = as_vector("calibration upper", calibration[1], len(low))
+    target = as_vector("calibration target", calibration[2], len(low))
+    move = conformal_quantile(np.maximum(low - target, target - high), level)
+    lower = as_vector("lower", lower)
+    upper = as_vector("upper", upper, len(lower))
+    middle = (lower + upper) / 2
+    return Interval(np.minimum(lower - move, middle), np.maximum(upper + move, middle))
+
+
+def mondrian_cp(
+    calibration: Calibration,
+    calibration_bins: ArrayLike,
+    mean: ArrayLike,
+    std: ArrayLike,
+    bins: ArrayLike,
+    level: float = 0.9,
+) -> Interval:
+    """Normalised conformal within bins (of GC, species): coverage holds in each of them.
+
+    Bins must not depend on the targets. A test bin that the calibration part fills too little gets
+    infinite intervals.
+
+    Examples
+    --------
+    >>> errors = np.concatenate([np.arange(1.0, 10), np.arange(10.0, 100, 10)])
+    >>> calibration = (np.zeros(18), np.ones(18), errors)
+    >>> mondrian_cp(calibration, np.repeat([0, 1], 9), [0, 0], [1, 1], [0, 1], 0.8).upper.tolist()
+    [8.0, 80.0]
+    """
+    scores = _normalised(calibration)
+    mean = as_vector("mean", mean)
+    known = as_labels("calibration_bins", calibration_bins, len(scores))
+    wanted = as_labels("bins", bins, len(mean))
+    scale = np.empty(len(mean))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InfiniteIntervalWarning)
+        for label in np.unique(wanted):
+            scale[wanted == label] = conformal_quantile(scores[known == label], level)
+    short = np.unique(wanted[np.isinf(scale)]).tolist()
+    _warn_infinite(scale, f"too few calibration scores for level {level} in bins {short}")
+    return _around(mean, std, scale)
+
+
+def weighted_cp(
+    calibration: Calibration,
+    weights: ArrayLike,
+    mean: ArrayLike,
+    std: ArrayLike,
+    test_weights: ArrayLike,
+    level: float = 0.9,
+) -> Interval:
+    """Normalised conformal weighted by a density ratio test / calibration.
+
+    Exact for a covariate shift whose ratio is known (a simulated tilt). With an estimated ratio
+    (``lib.repair.detection.density_ratio``) coverage is as good as the estimate; under a concept
+    shift there is none. Print ``n_eff(weights)`` and the share of infinite intervals beside it.
+    Source: Tibshirani et al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
+
+    Examples
+    --------
+    >>> calibration = (np.zeros(4), np.ones(4), [1.0, 2.0, 3.0, 4.0])
+    >>> weighted_cp(calibration, [0, 0, 1, 1], [0.0], [1.0], [1.0], level=0.5).upper.tolist()
+    [4.0]
+    """
+    scale = weighted_quantile(_normalised(calibration), weights, test_weights, level)
+    return _around(mean, std, scale)
+
+
+def group_cp(
+    calibration: Calibration,
+    groups: ArrayLike,
+    mean: ArrayLike,
+    std: ArrayLike,
+    level: float = 0.9,
+) -> Interval:
+    """Normalised conformal with every group weighing the same and one further group at infinity.
+
+    Uses all rows where ``one_per_group`` uses one of each. Coverage holds for an element of a new
+    group, groups exchangeable and elements exchangeable within a group; intervals are infinite when
+    level > K / (K + 1) for K groups. Source: Lee, Barber & Willett 2023 (2306.06342).
+
+    Examples
+    --------
+    >>> calibration = (np.zeros(4), np.ones(4), [1.0, 2.0, 3.0, 4.0])
+    >>> group_cp(calibration, [0, 0, 1, 2], [0.0], [1.0], level=0.7).upper.tolist()
+    [4.0]
+    """
+    codes, _ = group_codes(groups)
+    share = 1 / np.bincount(codes)[codes]
+    return _around(mean, std, weighted_quantile(_normalised(calibration), share, [1.0], level)[0])

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
 from lib.arrays import FloatArray, as_labels, as_std, as_vector, group_codes
-from lib.metrics.bootstrap import group_totals
+from lib.metrics.columns import group_totals
 from lib.statistics import paired
 from lib.statistics.paired import DRAWS, FEWEST, estimate
 

@@ -31,7 +31,7 @@ from lib.arrays import (
     group_codes,
     merge_groups,
 )
-from lib.metrics.bootstrap import group_bootstrap_weights, group_totals, percentile_interval
+from lib.metrics.columns import group_bootstrap_weights, group_totals, percentile_interval
 
 FEWEST = 10  # elements, groups, and anchors where there are any
 MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled

@@ -261,7 +261,7 @@ def predict_interval(model: FittedModel, codes: Codes) -> tuple[FloatArray, Floa
     Returns
     -------
     lower, upper : (n,) float64 arrays
-        In the unit of the activity; uncalibrated, see :func:`lib.repair.conformal.cqr`.
+        In the unit of the activity; uncalibrated, see :func:`lib.repair.recalibration.cqr`.
 
     Raises
     ------

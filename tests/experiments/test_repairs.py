@@ -16,7 +16,7 @@ from lib.experiments.repairs import (
     labelled,
     quantiles,
 )
-from lib.repair.conformal import Interval
+from lib.repair.recalibration import Interval
 
 HALF = ndtri(0.95)  # a 90 % interval reaches so many standard deviations each way
 

@@ -8,9 +8,15 @@ import pytest
 from scipy import stats
 
 from lib.metrics import calibration, scores, selective
-from lib.metrics.audit import all_metrics
-from lib.metrics.evaluate import COLUMNS, compare, evaluate
-from lib.metrics.groups import quantile_bins
+from lib.metrics.columns import LEVELS
+from lib.metrics.evaluate import (
+    COLUMNS,
+    _worst_rows,
+    all_metrics,
+    compare,
+    evaluate,
+    quantile_bins,
+)
 
 
 def make(n=400, seed=0, **columns):
@@ -31,11 +37,10 @@ def run(table, **options):
 
 @pytest.mark.parametrize("n", [5, 57, 400])
 def test_values_are_those_of_all_metrics(n):
-    """Which test_audit.py holds against each metric's own function."""
     table = make(n, group=np.arange(n) // 3)
     found = overall(run(table, climatology=(0.2, 1.4)))["value"]
     expected = all_metrics(table["mean"], table["std"], table["target"], climatology=(0.2, 1.4))
-    assert set(expected) - set(found.index) == {"ause", "check_score", "interval_score_mean"}
+    assert set(expected) - set(found.index) == {"ause"}
     for name, value in found.items():
         assert value == pytest.approx(expected[name], abs=1e-10), name
 
@@ -52,7 +57,7 @@ def test_bootstrap_equals_repeating_rows():
     table = make(60, group=np.repeat(np.arange(20), 3))
     frame = overall(run(table, draws=2000))
     rng = np.random.default_rng(5)
-    drawn = {"rmse": [], "pearson_r": [], "spearman_r": [], "mae": [], "mace": [], "aurc": []}
+    drawn = {"rmse": [], "pearson_r": [], "spearman_r": [], "mae": [], "zms_robust": [], "aurc": []}
     for _ in range(2000):
         rows = (3 * rng.integers(0, 20, 20)[:, None] + np.arange(3)).ravel()
         part = table.iloc[rows]
@@ -61,14 +66,14 @@ def test_bootstrap_equals_repeating_rows():
         drawn["pearson_r"].append(scores.pearson_r(mean, target))
         drawn["spearman_r"].append(scores.spearman_r(mean, target))
         drawn["mae"].append(scores.mae(mean, target))
-        drawn["mace"].append(calibration.mace(mean, std, target))
+        drawn["zms_robust"].append(calibration.zms_robust(mean, std, target))
         drawn["aurc"].append(selective.aurc((target - mean) ** 2, std))
     for name in ("rmse", "pearson_r", "mae"):
         low, high = np.percentile(drawn[name], [2.5, 97.5])
         width = high - low
         assert frame.loc[name, "lower"] == pytest.approx(low, abs=0.08 * width), name
         assert frame.loc[name, "upper"] == pytest.approx(high, abs=0.08 * width), name
-    for name in ("spearman_r", "mace", "aurc"):  # linearised; 200 draws
+    for name in ("spearman_r", "zms_robust", "aurc"):  # linearised; 200 draws
         sd = np.std(drawn[name])
         assert frame.loc[name, "variance"] ** 0.5 == pytest.approx(sd, rel=0.25), name
 
@@ -210,16 +215,12 @@ def test_speed_of_one_call():
 def test_compare_by_hand():
     first = make(60, group=np.arange(60) // 2)
     second = first.assign(mean=0.0, std=1.0)
-    bins = {"half": np.arange(60) // 30}
-    table = compare(first, second, rng=np.random.default_rng(0), draws=200, by=bins)
-    one, two = run(first, by=bins), run(second, by=bins)
-    keys = ["metric", "by", "bin"]
-    wanted = ~one["metric"].str.startswith("worst_group")
-    merged = one[wanted].merge(two, on=keys, suffixes=("_1", "_2")).merge(table, on=keys)
-    assert len(merged) == len(table) == wanted.sum()
-    np.testing.assert_allclose(merged["value"], merged["value_1"] - merged["value_2"], atol=1e-12)
-    rmse = merged[(merged["metric"] == "rmse") & (merged["by"] == "")].iloc[0]
-    assert rmse["ratio"] == pytest.approx(rmse["value_1"] / rmse["value_2"])
+    table = compare(first, second, rng=np.random.default_rng(0), draws=200).set_index("metric")
+    one, two = overall(run(first))["value"], overall(run(second))["value"]
+    expected = (one - two)[table.index]
+    np.testing.assert_allclose(table["value"], expected, atol=1e-12)
+    rmse = table.loc["rmse"]
+    assert rmse["ratio"] == pytest.approx(one["rmse"] / two["rmse"])
     assert rmse["ratio_lower"] < rmse["ratio"] < rmse["ratio_upper"]
 
 
@@ -266,3 +267,107 @@ def test_a_covariate_whose_bins_are_all_small_gives_no_rows():
         table, rng=np.random.default_rng(0), draws=20, by={"decile": np.arange(12) // 3}
     )
     assert set(rows["by"]) == {""}
+
+
+def test_distances_from_perfect_calibration_have_no_interval():
+    """Resampling itself moves them away from it, so percentiles would lie above the value."""
+    frame = overall(run(make(200)))
+    distances = ["mace", "rmsce", "miscal_area", "ence", "uce", "zve", "pit_ks"]
+    assert frame.loc[distances, ["lower", "upper", "variance"]].isna().all().all()
+    others = frame.drop(distances)
+    assert others[["lower", "upper", "variance"]].notna().all().all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "worst"),
+    [
+        ("rmse", [1.0, 2.0], 1),
+        ("bias", [-0.3, 0.2], 0),
+        ("picp_90", [0.99, 0.85], 0),  # .09 above is farther than .05 below
+        ("zms", [0.4, 2.0], 0),  # 1/.4 = 2.5 > 2
+        ("zms", [0.0, 50.0], 0),
+        ("crps_gaussian", [1.0, 1.0], 0),  # the first on ties
+    ],
+)
+def test_worst_bin(metric, values, worst):
+    table = pd.DataFrame({"metric": metric, "by": "gc", "bin": ["0", "1"], "value": values})
+    assert _worst_rows(table)["bin"].tolist() == [str(worst)]
+
+
+def test_bins_are_even_and_ties_stay_together():
+    values = np.random.default_rng(0).permutation(1000)
+    assert np.bincount(quantile_bins(values, 10)).tolist() == [100] * 10
+    bins = quantile_bins(np.repeat([1.0, 2.0], [90, 10]), 10)
+    assert len(np.unique(bins[:90])) == len(np.unique(bins[90:])) == 1
+    assert quantile_bins([], 3).tolist() == []
+    assert quantile_bins([7.0], 4).tolist() == [0]
+    with pytest.raises(ValueError, match="bins is 0"):
+        quantile_bins([1, 2], 0)
+
+
+def sample(n, seed=0, digits=None):
+    rng = np.random.default_rng(seed)
+    mean, noise = rng.normal(size=(2, n))
+    std = rng.uniform(0.3, 1.2, n)
+    forecast = mean, std, mean + std * noise
+    return tuple(np.round(v, digits) for v in forecast) if digits is not None else forecast
+
+
+@pytest.mark.parametrize(("n", "digits"), [(1, None), (2, None), (47, None), (47, 1), (70_000, 2)])
+def test_equals_the_single_functions(n, digits):
+    mean, std, target = sample(n, digits=digits)
+    std = np.maximum(std, 0.1)
+    values = all_metrics(mean, std, target, climatology=(0.1, 1.3))
+    loss = (target - mean) ** 2
+    expected = {}
+    for name in ("pearson_r", "spearman_r", "rmse", "mae", "bias", "r2_cod", "r2_pearson"):
+        expected[name] = getattr(scores, name)(mean, target)
+    expected["sd_target"] = scores.sd_target(target)
+    for name in ("pit_ks", "mace", "rmsce", "miscal_area", "ence", "uce", "zve", "zms_robust"):
+        expected[name] = getattr(calibration, name)(mean, std, target)
+    by_forecast = ("zms", "zvar", "unc_error_spearman", "nll_gaussian", "crps_gaussian")
+    for name in by_forecast:
+        expected[name] = getattr(scores, name)(mean, std, target)
+    expected["crps_skill"] = scores.crps_skill(mean, std, target, (0.1, 1.3))
+    for name in ("sharpness", "dispersion_cv"):
+        expected[name] = getattr(scores, name)(std)
+    for level in LEVELS:
+        percent = round(100 * level)
+        expected[f"picp_{percent}"] = scores.picp(mean, std, target, level)
+        expected[f"mpiw_{percent}"] = scores.mpiw(std, level)
+        expected[f"coverage_gap_{percent}"] = scores.coverage_gap(mean, std, target, level)
+        expected[f"interval_score_{percent}"] = scores.interval_score(mean, std, target, level)
+    for name in ("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"):
+        expected[name] = getattr(selective, name)(loss, std)
+    assert set(values) == set(expected)
+    for name, value in expected.items():
+        assert values[name] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
+
+
+# what a change of unit by a factor does to each metric; the rest stays as it is
+SCALED = {"rmse", "mae", "bias", "sd_target", "crps_gaussian", "sharpness"}
+SQUARED = {"uce", "aurc", "e_aurc", "augrc"}
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(3.0, 0.0), (0.01, 5.0), (1.0, -1e4)])
+def test_change_of_unit(factor, offset):
+    mean, std, target = sample(500)
+    before = all_metrics(mean, std, target)
+    after = all_metrics(factor * mean + offset, factor * std, factor * target + offset)
+    for name, value in before.items():
+        if name == "nll_gaussian":
+            expected = value + np.log(factor)
+        elif name in SCALED or name.startswith(("mpiw", "interval_score")):
+            expected = factor * value
+        else:
+            expected = factor**2 * value if name in SQUARED else value
+        assert after[name] == pytest.approx(expected, rel=1e-7, abs=1e-9), name
+
+
+def test_order_of_rows_does_not_matter():
+    mean, std, target = sample(300)
+    std = np.round(std, 6)
+    shuffled = np.random.default_rng(1).permutation(300)
+    before = all_metrics(mean, std, target)
+    after = all_metrics(mean[shuffled], std[shuffled], target[shuffled])
+    assert after == pytest.approx(before, rel=1e-9)

@@ -18,8 +18,7 @@ def uniform_sigma(n=400_000, seed=0):
 
 def test_curve_by_hand():
     curve = selective.risk_coverage([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2])
-    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
-    assert curve.risk.tolist() == [1, 0.5, 5 / 3, 3.5]
+    assert curve.tolist() == [1, 0.5, 5 / 3, 3.5]
     assert selective.aurc([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(
         (1 + 0.5 + 5 / 3 + 3.5) / 4
     )
@@ -46,7 +45,6 @@ def test_uniform_sigma_in_closed_form():
     assert selective.aurc(loss, np.zeros(len(loss))) == pytest.approx(1 / 3, abs=3e-3)
     assert selective.augrc(loss, np.zeros(len(loss))) == pytest.approx(1 / 6, abs=2e-3)
     assert selective.aurc(loss, loss) == pytest.approx(0.048, abs=1e-3)
-    assert selective.prr(loss, sigma, oracle_score=sigma) == pytest.approx(1, abs=1e-12)
     assert selective.e_aurc(loss, sigma) == pytest.approx(1 / 9 - 0.048, abs=2e-3)
     assert selective.ause(loss, sigma) == pytest.approx((1 / 9 - 0.048) * 3, abs=6e-3)
 
@@ -57,7 +55,7 @@ def test_ties_are_the_mean_over_their_orders():
     areas = [selective.augrc(loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
     assert selective.aurc(loss, score) == pytest.approx(np.mean(orders))
     assert selective.augrc(loss, score) == pytest.approx(np.mean(areas))
-    assert selective.risk_at(loss, score, 0.5) == pytest.approx((5 + 2) / 2)
+    assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
 
 
 def test_order_of_references():
@@ -80,34 +78,13 @@ def test_any_rising_score_is_the_same():
         assert metric(4 * loss, sigma) == pytest.approx(scale * metric(loss, sigma))
 
 
-def test_operating_points():
-    loss, score = [1.0, 2.0, 9.0, 0.0], [1, 2, 3, 4]
-    assert selective.risk_at(loss, score, 0.5) == 1.5
-    assert selective.risk_at(loss, score, 0.51) == 4  # three elements: ceil(2.04)
-    assert selective.risk_at(loss, score, 1) == 3
-    assert selective.coverage_at(loss, score, 1.5) == 0.5
-    assert selective.coverage_at(loss, score, 3) == 1  # the last point: (1 + 2 + 9 + 0) / 4
-    assert selective.coverage_at(loss, score, 0.5) == 0
-
-
-def test_f1_area_by_hand():
-    # acceptable: first and third; kept k: precision 1, 1/2, 2/3; recall 1/2, 1/2, 1
-    f1 = [0, 2 * 0.5 / 1.5, 0.5, 2 * (2 / 3) / (5 / 3)]
-    area = (sum(f1) - f1[-1] / 2) / 4
-    assert selective.f1_auc([0, 5, 1], [1, 2, 3], acceptable=1) == pytest.approx(area)
-    assert np.isnan(selective.f1_auc([5, 6], [1, 2], acceptable=1))
-
-
 def test_retained_part_and_its_profile():
     rng = np.random.default_rng(2)
     activity = rng.normal(size=4000)
     std = np.exp(activity / 2)  # active elements are noisier
     target = activity + std * rng.normal(size=4000)
-    full = selective.retained_r2(activity, target, std, 1)
-    half = selective.retained_r2(activity, target, std, 0.5)
     loss = (target - activity) ** 2
-    assert selective.risk_at(loss, std, 0.5) < 0.5 * loss.mean()
-    assert half != pytest.approx(full, abs=0.02)
+    assert selective.risk_coverage(loss, std)[1999] < 0.5 * loss.mean()
     profile = selective.retained_profile(std, 0.5, {"activity": activity}).iloc[0]
     kept = activity <= np.median(activity)
     assert profile["retained"] == pytest.approx(activity[kept].mean(), abs=1e-9)
@@ -132,11 +109,10 @@ def test_edges(name):
         metric([np.nan], [1])
 
 
-def test_empty_operating_points():
-    assert np.isnan(selective.risk_at([], [], 0.5))
-    assert np.isnan(selective.coverage_at([], [], 0.5))
+def test_bad_coverage():
+    assert selective.risk_coverage([], []).tolist() == []
     with pytest.raises(ValueError, match=r"coverage is 1.5"):
-        selective.risk_at([1], [1], 1.5)
+        selective.threshold_at([1], 1.5)
     with pytest.raises(ValueError, match="coverage is 0"):
         selective.retained([1], 0)
 

@@ -1,4 +1,6 @@
-"""Recalibration: arithmetic, what each repair restores, and what it cannot."""
+"""Repairs: arithmetic, what each restores, guarantees by simulation, and what none can."""
+
+import warnings
 
 import numpy as np
 import pytest
@@ -6,7 +8,9 @@ from scipy import stats
 
 from lib.metrics import calibration, scores, selective
 from lib.repair import recalibration
-from lib.repair.conformal import InfiniteIntervalWarning
+from lib.repair.recalibration import InfiniteIntervalWarning
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 
 def draw(rng, n, scale=1.0, gain=1.0, offset=0.0):
@@ -31,27 +35,23 @@ def test_std_scaling():
 
 
 def test_few_shot_by_hand():
-    # offset: weights 1/1, 1/4 -> (2 * 1 + 4 * .25) / 1.25 = 2.4; z = -.4, .8; sum .8 over 2 - 1
-    fitted = recalibration.few_shot([0, 0], [1, 2], [2, 4], kind="offset")
-    assert fitted.offset == pytest.approx(2.4)
-    assert fitted.scale == pytest.approx(0.8**0.5)
-    assert fitted.gain == 1
     # affine through (0, 1), (1, 2), (2, 4): slope 1.5, level 7/3; residuals 1/6, -1/3, 1/6
-    fitted = recalibration.few_shot([0, 1, 2], [1, 1, 1], [1, 2, 4], kind="affine")
+    fitted = recalibration.few_shot([0, 1, 2], [1, 1, 1], [1, 2, 4])
     assert fitted.gain == pytest.approx(1.5)
     assert fitted.offset == pytest.approx(7 / 3 - 1.5)
     assert fitted.scale == pytest.approx((1 / 6) ** 0.5)
 
 
-@pytest.mark.parametrize("kind", ["scale", "offset", "affine"])
-def test_each_kind_undoes_its_shift(kind):
+@pytest.mark.parametrize(
+    ("repair", "shift"),
+    [
+        (recalibration.std_scaling, {"scale": 2.0}),
+        (recalibration.few_shot, {"scale": 2.0, "offset": 1.5, "gain": 0.4}),
+    ],
+)
+def test_each_undoes_its_shift(repair, shift):
     rng = np.random.default_rng(1)
-    shift = {"scale": 2.0}
-    if kind != "scale":
-        shift["offset"] = 1.5
-    if kind == "affine":
-        shift["gain"] = 0.4
-    fitted = recalibration.few_shot(*draw(rng, 1000, **shift), kind=kind)
+    fitted = repair(*draw(rng, 1000, **shift))
     mean, std, target = draw(rng, 20_000, **shift)
     assert abs(scores.coverage_gap(mean, std, target)) > 0.15
     assert abs(scores.coverage_gap(*fitted.apply(mean, std), target)) < 0.03
@@ -60,8 +60,7 @@ def test_each_kind_undoes_its_shift(kind):
 def test_few_shot_scale_is_right_on_average():
     rng = np.random.default_rng(2)
     squares = [
-        recalibration.few_shot(*draw(rng, 10, gain=0.5, offset=1), kind="affine").scale ** 2
-        for _ in range(2000)
+        recalibration.few_shot(*draw(rng, 10, gain=0.5, offset=1)).scale ** 2 for _ in range(2000)
     ]
     assert np.mean(squares) == pytest.approx(1, abs=4 * np.std(squares) / 2000**0.5)
 
@@ -72,7 +71,7 @@ def test_affine_cannot_repair_a_rewired_program():
     std = np.full(20_000, 0.5)
     mean = program.sum(axis=1)
     target = program[:, 0] - program[:, 1] + std * rng.normal(size=20_000)  # one effect flipped
-    fitted = recalibration.few_shot(mean, std, target, kind="affine")
+    fitted = recalibration.few_shot(mean, std, target)
     assert fitted.gain == pytest.approx(0, abs=0.03)
     repaired = fitted.apply(mean, std)
     assert scores.coverage_gap(*repaired, target) == pytest.approx(0, abs=0.02)  # but useless:
@@ -102,48 +101,8 @@ def test_isotonic_std_by_hand():
     fitted = recalibration.isotonic_std([0] * 4, [1, 2, 3, 4], [1, 3, 1, 4])
     values = fitted.apply(np.zeros(4), [1, 2, 3, 4])[1]
     assert values == pytest.approx([1, 5**0.5, 5**0.5, 4])
-    floor = recalibration.isotonic_std([0, 0], [1, 2], [0, 2], floor=0.1).apply([0], [1])[1]
-    assert floor[0] == pytest.approx((0.1 * 2) ** 0.5)  # a tenth of the mean square (0 + 4) / 2
-
-
-def test_isotonic_quantile_repairs_shape():
-    rng = np.random.default_rng(5)
-
-    def skewed(n):
-        return np.zeros(n), np.full(n, 2.0), rng.exponential(size=n)
-
-    fitted = recalibration.isotonic_quantile(*skewed(20_000))
-    mean, std, target = skewed(20_000)
-    for level in (0.5, 0.8, 0.9, 0.95):
-        lower, upper = fitted.interval(mean, std, level)
-        assert np.mean((lower <= target) & (target <= upper)) == pytest.approx(level, abs=0.012)
-    assert lower[0] == pytest.approx(stats.expon.ppf(0.025), abs=0.01)
-    assert stats.kstest(fitted.pit(mean, std, target), "uniform").statistic < 0.02
-
-
-def test_isotonic_quantile_by_hand():
-    fitted = recalibration.isotonic_quantile([0] * 3, [1] * 3, [3.0, -1.0, 1.0])
-    # nominal 1/4, 1/2, 3/4 lie at -1, 1, 3
-    for share, place in ((0.25, -1), (0.5, 1), (0.75, 3)):
-        assert fitted.quantile([0.0], [1.0], share)[0] == pytest.approx(place, abs=1e-9)
-    assert fitted.pit([0.0], [1.0], [1.0])[0] == pytest.approx(0.5)
-    with pytest.warns(InfiniteIntervalWarning, match="3 calibration elements"):
-        assert fitted.quantile([0.0], [1.0], 0.2)[0] == -np.inf
-    with pytest.warns(InfiniteIntervalWarning):
-        lower, upper = fitted.interval([0.0], [1.0], 0.9)
-    assert (lower[0], upper[0]) == (-np.inf, np.inf)
-
-
-@pytest.mark.slow
-def test_isotonic_quantile_covers_like_conformal():
-    rng = np.random.default_rng(6)
-    seen = []
-    for _ in range(500):
-        fitted = recalibration.isotonic_quantile(*draw(rng, 99, scale=1.7))
-        mean, std, target = draw(rng, 200, scale=1.7)
-        lower, upper = fitted.interval(mean, std, 0.9)
-        seen.append(np.mean((lower <= target) & (target <= upper)))
-    assert np.mean(seen) == pytest.approx(0.9, abs=4 * np.std(seen) / 500**0.5)
+    floor = recalibration.isotonic_std([0, 0], [1, 2], [0, 2]).apply([0], [1])[1]
+    assert floor[0] == pytest.approx((0.01 * 2) ** 0.5)  # of the mean square (0 + 4) / 2
 
 
 @pytest.mark.parametrize(
@@ -151,16 +110,278 @@ def test_isotonic_quantile_covers_like_conformal():
     [
         (lambda: recalibration.std_scaling([], [], []), "0 labelled elements"),
         (lambda: recalibration.std_scaling([1], [1], [1]), "residuals are all 0"),
-        (lambda: recalibration.few_shot([1, 2], [1, 1], [1, 3]), "'affine' needs 3"),
+        (lambda: recalibration.few_shot([1, 2], [1, 1], [1, 3]), "2 labelled elements; 3 or more"),
         (lambda: recalibration.few_shot([1] * 4, [1] * 4, [1, 2, 3, 4]), "mean is constant"),
-        (lambda: recalibration.few_shot([1, 2], [1, 1], [1, 3], "gain"), "kind is 'gain'"),
         (lambda: recalibration.few_shot([1, 2, 3, 4], [1] * 4, [3, 5, 7, 9]), "all 0"),
         (lambda: recalibration.isotonic_std([0], [1], [0]), "all 0"),
-        (lambda: recalibration.isotonic_std([0], [1], [1], floor=0), "floor is 0"),
-        (lambda: recalibration.isotonic_quantile([], [], []), "no elements"),
         (lambda: recalibration.std_scaling([1], [0], [1]), r"std is 0.0"),
+        (lambda: recalibration.split_cp(([0], [1, 2]), [0], 0.9), "target has 2 rows"),
+        (lambda: recalibration.norm_cp(([0], [0], [1]), [0], [1], 0.9), r"std is 0.0 in row 0"),
+        (lambda: recalibration.norm_cp(([0], [1], [1]), [0], [0], 0.5), r"std is 0.0 in row 0"),
+        (lambda: recalibration.conformal_quantile([1.0, np.nan], 0.5), "scores is nan in row 1"),
+        (lambda: recalibration.conformal_quantile([1.0], 1.0), r"level is 1.0"),
+        (lambda: recalibration.cqr(([0], [1], [1]), [0, 0], [1], 0.5), "upper has 1 rows"),
     ],
 )
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("n", "level", "rank"),
+    [(9, 0.9, 9), (19, 0.9, 18), (10, 0.9, 10), (99, 0.95, 95), (1, 0.5, 1), (4, 0.6, 3)],
+)
+def test_rank_is_exact(n, level, rank):
+    # ceil((n + 1) level); (9 + 1) * .9 is 9.000000000000002 or 9 in floats: 9 either way
+    assert recalibration.conformal_quantile(np.arange(1, n + 1), level) == rank
+
+
+@pytest.mark.parametrize(("n", "level"), [(8, 0.9), (0, 0.5), (18, 0.95)])
+def test_too_few_points_are_infinite_and_said(n, level):
+    with pytest.warns(InfiniteIntervalWarning, match=f"{n} calibration scores"):
+        assert recalibration.conformal_quantile(np.arange(n), level) == np.inf
+
+
+def test_least_number_in_the_warning_is_right():
+    with pytest.warns(InfiniteIntervalWarning, match="level 0.9 needs 9"):
+        recalibration.conformal_quantile([1.0], 0.9)
+    with pytest.warns(InfiniteIntervalWarning, match="level 0.95 needs 19"):
+        recalibration.conformal_quantile([1.0], 0.95)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recalibration.conformal_quantile(np.arange(19.0), 0.95)
+
+
+def test_split_and_normalised_by_hand():
+    target = np.arange(1.0, 10.0)  # |residual| 1 .. 9; rank ceil(10 * .8) = 8
+    interval = recalibration.split_cp((np.zeros(9), target), [1.0, 2.0], 0.8)
+    assert interval.lower.tolist() == [-7, -6]
+    assert interval.upper.tolist() == [9, 10]
+    scaled = recalibration.norm_cp((np.zeros(9), np.full(9, 0.5), target), [0.0], [2.0], 0.8)
+    assert scaled.upper.tolist() == [32]  # scores 2 .. 18, q = 16, times 2
+
+
+def test_cqr_narrows_but_never_crosses():
+    target = np.full(9, 0.5)  # all inside [0, 1] by .5: scores -.5
+    interval = recalibration.cqr((np.zeros(9), np.ones(9), target), [0.0, 0.0], [2.0, 0.4], 0.8)
+    assert interval.lower.tolist() == [0.5, 0.2]
+    assert interval.upper.tolist() == [1.5, 0.2]
+
+
+def test_equal_weights_are_plain_conformal():
+    rng = np.random.default_rng(0)
+    for n in (9, 20, 57):
+        scores = rng.normal(size=n)
+        for level in (0.5, 0.8, 0.9):
+            plain = recalibration.conformal_quantile(scores, level)
+            for scale in (1.0, 0.37):
+                weights = np.full(n, scale)
+                found = recalibration.weighted_quantile(scores, weights, [scale], level)
+                assert found.tolist() == [plain]
+
+
+def test_weighted_quantile_by_hand():
+    # masses 1, 3, own 2: shares 1/6, 1/2, 1/3
+    assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.16).tolist() == [5]
+    assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.6).tolist() == [7]
+    with pytest.warns(InfiniteIntervalWarning, match=r"50.0% of the intervals"):
+        found = recalibration.weighted_quantile([5, 7], [1, 3], [2, 0], 0.7)
+    assert found.tolist() == [np.inf, 7]
+    with pytest.raises(ValueError, match=r"weights is -1.0 in row 1"):
+        recalibration.weighted_quantile([1, 2], [1, -1], [1], 0.5)
+
+
+def test_effective_size():
+    assert recalibration.n_eff([2, 2, 2]) == 3
+    assert recalibration.n_eff([3, 1]) == pytest.approx(16 / 10)
+    assert recalibration.n_eff([]) == 0
+    assert recalibration.n_eff([0, 0]) == 0
+
+
+def test_mondrian_bins_stand_alone():
+    calibration = (
+        np.zeros(19),
+        np.ones(19),
+        np.r_[np.arange(1.0, 10.0), np.arange(1.0, 11.0) * 10],
+    )
+    bins = np.repeat(["low", "high"], [9, 10])
+    with pytest.warns(InfiniteIntervalWarning, match=r"in bins \['other'\]"):
+        interval = recalibration.mondrian_cp(
+            calibration, bins, [0, 0, 0], [1, 1, 1], ["low", "high", "other"], 0.8
+        )
+    assert interval.upper.tolist() == [8, 90, np.inf]  # ranks ceil(8) and ceil(8.8)
+
+
+def test_one_per_group():
+    groups = np.repeat([3, 1, 2], [5, 1, 4])
+    rows = recalibration.one_per_group(groups, np.random.default_rng(0))
+    assert sorted(groups[rows]) == [1, 2, 3]
+    drawn = [
+        recalibration.one_per_group(groups, np.random.default_rng(seed))[0] for seed in range(300)
+    ]
+    counts = np.bincount(drawn, minlength=5)
+    assert len(counts) == 5
+    assert stats.chisquare(counts).pvalue > 0.001
+    assert len(recalibration.one_per_group([], np.random.default_rng(0))) == 0
+
+
+def test_groups_weigh_the_same():
+    y = np.random.default_rng(1).normal(size=30)
+    calibration = (np.zeros(30), np.ones(30), y)
+    singletons = recalibration.group_cp(calibration, np.arange(30), [0], [1], 0.9)
+    assert singletons == recalibration.norm_cp(calibration, [0], [1], 0.9)
+    with pytest.warns(InfiniteIntervalWarning):
+        one = recalibration.group_cp(calibration, np.zeros(30), [0], [1], 0.6)
+    assert one.upper.tolist() == [np.inf]
+    # masses 1/6, 1/6, 1/3, 1/3
+    few = recalibration.group_cp((np.zeros(3), np.ones(3), [1, 2, 9]), [0, 0, 1], [0], [1], 0.5)
+    assert few.upper.tolist() == [9]
+
+
+def held(interval, target):
+    return np.mean((interval.lower <= target) & (target <= interval.upper))
+
+
+# Guarantees. 500 calibration parts of 199, 200 test elements each; the coverage given a part is
+# Beta((n + 1) level, (n + 1)(1 - level)), so its mean over parts has the s.e. computed here.
+
+
+def standard_error(n, m, repeats, level):
+    part = level * (1 - level) / (n + 2)
+    return ((part + level * (1 - level) / m) / repeats) ** 0.5
+
+
+def heavy(rng, n):
+    mean = rng.normal(size=n)
+    std = rng.uniform(0.5, 1.5, n)
+    return mean, std, mean + std * rng.standard_t(4, n)  # tails the forecast knows nothing of
+
+
+def by_cqr(calibration, mean, std, level):
+    centre, spread, target = calibration
+    ends = (centre - spread / 2, centre + spread / 2, target)
+    return recalibration.cqr(ends, mean - std / 2, mean + std / 2, level)
+
+
+def by_weight(calibration, mean, std, level):
+    ones = np.ones_like
+    return recalibration.weighted_cp(
+        calibration, ones(calibration[0]), mean, std, ones(mean), level
+    )
+
+
+METHODS = {
+    "split": lambda c, mean, std, level: recalibration.split_cp(c[::2], mean, level),
+    "norm": recalibration.norm_cp,
+    "cqr": by_cqr,
+    "weighted": by_weight,
+    "group": lambda c, mean, std, level: recalibration.group_cp(c, c[0], mean, std, level),
+    "mondrian": lambda c, mean, std, level: recalibration.mondrian_cp(
+        c, c[0] > 0, mean, std, mean > 0, level
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_marginal_coverage_is_nominal(method):
+    rng = np.random.default_rng(0)
+    n, m, repeats = 199, 200, 500
+    covered = dict.fromkeys(LEVELS, 0.0)
+    for _ in range(repeats):
+        calibration, (mean, std, target) = heavy(rng, n), heavy(rng, m)
+        for level in LEVELS:
+            interval = METHODS[method](calibration, mean, std, level)
+            covered[level] += held(interval, target) / repeats
+    for level, seen in covered.items():
+        error = standard_error(n, m, repeats, level)
+        excess = 1 / (n // 3) if method == "mondrian" else 1 / (n + 1)
+        assert level - 4 * error <= seen <= level + excess + 4 * error, (method, level)
+
+
+@pytest.mark.slow
+def test_weighted_conformal_covers_under_a_known_tilt():
+    # x ~ N(0, 1) tilted by exp(x): N(1, 1); residual spread grows with x, so plain conformal fails
+    rng = np.random.default_rng(1)
+    plain, weighted, repeats = [], [], 400
+    for _ in range(repeats):
+        x, new = rng.normal(size=600), rng.normal(1, 1, 200)
+        y, target = np.exp(x / 2) * rng.normal(size=600), np.exp(new / 2) * rng.normal(size=200)
+        ones, more = np.ones(600), np.ones(200)
+        interval = recalibration.norm_cp((0 * x, ones, y), 0 * new, more, 0.9)
+        plain.append(held(interval, target))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InfiniteIntervalWarning)
+            interval = recalibration.weighted_cp(
+                (0 * x, ones, y), np.exp(x), 0 * new, more, np.exp(new), 0.9
+            )
+        weighted.append(held(interval, target))
+    error = np.std(weighted) / repeats**0.5
+    assert 0.9 - 3 * error <= np.mean(weighted) <= 0.9 + 0.02
+    assert np.mean(plain) < 0.85
+
+
+@pytest.mark.slow
+def test_mondrian_covers_in_each_bin_where_split_does_not():
+    rng = np.random.default_rng(2)
+    inside = {"mondrian": [], "split": []}
+    for _ in range(300):
+        bins, new = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+        y, target = (1 + 3 * bins) * rng.normal(size=400), (1 + 3 * new) * rng.normal(size=400)
+        calibration, zeros, ones = (np.zeros(400), np.ones(400), y), np.zeros(400), np.ones(400)
+        for name, interval in (
+            ("mondrian", recalibration.mondrian_cp(calibration, bins, zeros, ones, new, 0.9)),
+            ("split", recalibration.split_cp(calibration[::2], zeros, 0.9)),
+        ):
+            hit = (interval.lower <= target) & (target <= interval.upper)
+            inside[name].append([hit[new == 0].mean(), hit[new == 1].mean()])
+    assert np.mean(inside["mondrian"], axis=0) == pytest.approx([0.902, 0.902], abs=0.01)
+    assert np.mean(inside["split"], axis=0)[1] < 0.85
+
+
+@pytest.mark.slow
+def test_group_conformal_covers_new_groups_where_rows_do_not():
+    rng = np.random.default_rng(3)
+    rows, grouped, single = [], [], []
+    for _ in range(400):
+        sizes = rng.choice([1, 30], 40, p=[0.7, 0.3])  # large groups are quiet
+        labels = np.repeat(np.arange(40), sizes)
+        spread = np.where(sizes == 30, 0.3, 1.5)[labels]
+        y = spread * rng.normal(size=len(labels))
+        calibration = (np.zeros(len(y)), np.ones(len(y)), y)
+        target = np.where(rng.uniform(size=100) < 0.3, 0.3, 1.5) * rng.normal(size=100)
+        zeros, ones = np.zeros(100), np.ones(100)
+        chosen = recalibration.one_per_group(labels, rng)
+        for found, interval in (
+            (rows, recalibration.norm_cp(calibration, zeros, ones, 0.9)),
+            (grouped, recalibration.group_cp(calibration, labels, zeros, ones, 0.9)),
+            (
+                single,
+                recalibration.norm_cp(tuple(c[chosen] for c in calibration), zeros, ones, 0.9),
+            ),
+        ):
+            found.append(held(interval, target))
+    assert np.mean(rows) < 0.7
+    for found in (grouped, single):
+        error = np.std(found) / 400**0.5
+        assert 0.9 - 4 * error <= np.mean(found) <= 0.9 + 1 / 41 + 4 * error
+
+
+@pytest.mark.slow
+def test_a_concept_shift_breaks_every_method_as_its_closed_form_says():
+    # residuals get a bias b at fixed x: coverage Phi(q - b) - Phi(-q - b), q = 1.645
+    rng = np.random.default_rng(4)
+    q = stats.norm.ppf(0.95)
+    expected = stats.norm.cdf(q - 1.5) - stats.norm.cdf(-q - 1.5)
+    found = []
+    for _ in range(200):
+        x, new = rng.normal(size=500), rng.normal(size=500)
+        calibration = (x, np.ones(500), x + rng.normal(size=500))
+        target = new + 1.5 + rng.normal(size=500)
+        interval = recalibration.weighted_cp(
+            calibration, np.ones(500), new, np.ones(500), np.ones(500), 0.9
+        )
+        found.append(held(interval, target))
+    assert np.mean(found) == pytest.approx(expected, abs=0.015)
+    assert expected < 0.8

@@ -36,9 +36,8 @@ from lib.experiments.twins.networks import MODEL, Network
 from lib.experiments.twins.parts import FAMILIES, Asked
 from lib.experiments.twins.severity import controls, law_pair, library_pair
 from lib.metrics.scores import interval
-from lib.repair.conformal import Interval
 from lib.repair.detection import density_ratio
-from lib.repair.recalibration import std_scaling
+from lib.repair.recalibration import Interval, std_scaling
 from lib.statistics.noise import noise_account
 from lib.statistics.paired import FEWEST, line_between
 from lib.statistics.paired_ladder import forecast_ladder

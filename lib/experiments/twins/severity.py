@@ -23,7 +23,7 @@ from lib.experiments.twins.assays import (
     partners,
 )
 from lib.experiments.twins.networks import Network
-from lib.metrics.bootstrap import group_bootstrap_weights, percentile_interval
+from lib.metrics.columns import group_bootstrap_weights, percentile_interval
 from lib.motifs.binding import scan, score_threshold
 from lib.statistics.noise import censored_line
 from lib.statistics.paired import (
