@@ -34,7 +34,7 @@ from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fit
 from lib.training import units
 from lib.training.config import FitConfig
 from lib.training.fitted import EnsemblePrediction, combine
-from lib.training.units import Elements, Filters, Forecast
+from lib.training.units import Elements, Forecast
 
 STANDIN: Final = "standin"
 GC_DATA: Final = ("wtc11", "plant_leaf")
@@ -231,14 +231,12 @@ class Design:
         return [self.fit.model_copy(update=own | {"seed": seed}) for seed in seeds]
 
 
-def fitting(
-    config: FitConfig, data: SequenceDataset, split: Split, filters: Filters | None = None
-) -> Unit:
+def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
     """The unit that fits ``config``; of all networks the one it names counts by its source."""
-    given: dict[str, Any] = {"data": data, "split": split}
-    given |= {} if filters is None else {"filters": filters}
     modules = (model_path(config.model)[0],)
-    return Unit(units.fit_unit, config.model_dump(mode="json"), given, modules)
+    return Unit(
+        units.fit_unit, config.model_dump(mode="json"), {"data": data, "split": split}, modules
+    )
 
 
 def forecasting(fit: Fit, other: SequenceDataset | None = None, dropout: int = 0) -> Unit:

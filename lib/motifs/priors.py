@@ -1,10 +1,8 @@
 """Structural priors: what is known of a sequence beforehand, as side features of any network.
 
 In: codes ``(n, L)`` and, for motif priors, position weight matrices. Out: features ``(n, p)``
-float32 for ``SequenceDataset.features``, which enter a network's head beside its embedding; the
-forecast of a linear model of such features, for a network of what it leaves; filters ``(c, 4, 1,
-w)`` for a network's first convolution. Controls are made from the same features: permuted rows,
-random values of the same width.
+float32 for ``SequenceDataset.features``, which enter a network's head beside its embedding. The
+control of the same law is :func:`permuted_rows`.
 """
 
 from collections.abc import Sequence
@@ -13,10 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
 from lib.motifs.binding import BLOCK, affinities, score_threshold, table_rows
 from lib.motifs.binding import scanner as make_scanner
-from lib.motifs.pwm import FLOOR, PWM, information_content, log_odds
+from lib.motifs.pwm import PWM, log_odds
 from lib.sequences import Codes, gc_content, kmer_codes, validate_codes
 
 Features = NDArray[np.float32]
@@ -155,26 +152,6 @@ def gc_windows(codes: Codes, windows: int = 8) -> Features:
     return np.stack(filled, axis=1).astype(np.float32)
 
 
-def cpg_features(codes: Codes) -> Features:
-    """CpG steps per nucleotide, and their number over that expected from C and G, ``(n, 2)``.
-
-    The expected number is that of C times that of G over the known letters; the second feature is
-    0 where C or G is absent (Gardiner-Garden and Frommer 1987).
-
-    Examples
-    --------
-    >>> from lib.sequences import encode
-    >>> cpg_features(encode(["ACGT", "AATT"])).tolist()  # 1 step in 4 nt; 1 / (1 * 1 / 4)
-    [[0.25, 4.0], [0.0, 0.0]]
-    """
-    codes = validate_codes(codes)
-    steps = ((codes[:, :-1] == 1) & (codes[:, 1:] == 2)).sum(axis=1)
-    known = np.maximum((codes < 4).sum(axis=1), 1)
-    expected = (codes == 1).sum(axis=1) * (codes == 2).sum(axis=1) / known
-    ratio = np.divide(steps, expected, out=np.zeros(len(codes)), where=expected > 0)
-    return np.stack([steps / known, ratio], axis=1).astype(np.float32)
-
-
 def kmer_features(codes: Codes, k: int = 4) -> Features:
     """log(1 + count) of every k-mer, a word and its reverse complement as one.
 
@@ -241,63 +218,6 @@ def permuted_rows(
     for rows in parts:
         found[rows] = features[rng.permutation(rows)]
     return found
-
-
-def random_features(n: int, p: int, rng: np.random.Generator) -> Features:
-    """Standard normal features ``(n, p)``: a placebo of the same width."""
-    return rng.standard_normal((n, p)).astype(np.float32)
-
-
-def pwm_filters(
-    pwms: Sequence[PWM], channels: int, width: int, rng: np.random.Generator
-) -> Features:
-    """First-layer filters that read motifs, each on both strands.
-
-    A motif wider than the filter gives its most informative stretch, a narrower one stands in the
-    middle. Log odds are centred per position and brought to the norm of torch's default
-    initialisation. What is left of the channels is drawn from that initialisation.
-
-    Parameters
-    ----------
-    pwms : sequence of PWM
-        Taken in order until the channels are full.
-    channels, width : int
-    rng : Generator
-
-    Returns
-    -------
-    (channels, 4, 1, width) float32 array
-        The weight of a ``Conv2d(4, channels, (1, width))``.
-
-    Examples
-    --------
-    >>> from lib.motifs.pwm import make_pwm
-    >>> only_a = make_pwm("A", [[1], [0], [0], [0]])
-    >>> filters = pwm_filters([only_a], 2, 3, np.random.default_rng(0))
-    >>> filters[0, :, 0, 1].argmax(), filters[1, :, 0, 1].argmax()  # A, and T on the other strand
-    (np.int64(0), np.int64(3))
-    """
-    bound = 1 / np.sqrt(4 * width)
-    filters = rng.uniform(-bound, bound, (channels, 4, 1, width))
-    norm = np.sqrt(4 * width) * bound / np.sqrt(3)
-    strands = [view for pwm in pwms for view in _filter_views(pwm, width)]
-    for place, view in enumerate(strands[:channels]):
-        filters[place, :, 0] = view * norm / np.linalg.norm(view)
-    return filters.astype(np.float32)
-
-
-def _filter_views(pwm: PWM, width: int) -> tuple[FloatArray, FloatArray]:
-    """Centred log odds, cut or padded to a width, as read on either strand."""
-    if not np.ptp(pwm.probabilities, axis=0).max() > FLOOR:
-        raise ValueError(f"motif {pwm.name} is uniform at every position; it makes no filter")
-    odds = log_odds(pwm)
-    if pwm.width > width:
-        told = np.convolve(information_content(pwm), np.ones(width), "valid")
-        odds = odds[:, np.argmax(told) :][:, :width]
-    odds = odds - odds.mean(axis=0)
-    left = (width - odds.shape[1]) // 2
-    view = np.pad(odds, ((0, 0), (left, width - odds.shape[1] - left)))
-    return view, view[::-1, ::-1]
 
 
 def matched_hidden(embedding: int, features: int, hidden: int) -> int:

@@ -7,7 +7,7 @@ exists for one batch at a time.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -132,30 +132,13 @@ def _optimiser(
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
 
 
-def _load(network: nn.Module, state: Mapping[str, NDArray[Any]]) -> None:
-    """Overwrite some parameters or buffers."""
-    own = network.state_dict()
-    for name, values in state.items():
-        wanted = tuple(own[name].shape) if name in own else "absent"
-        if wanted != np.shape(values) or not np.isfinite(values).all():
-            raise ValueError(
-                f"initial_state[{name!r}] has shape {np.shape(values)} and must be finite; in the "
-                f"network it is {wanted}"
-            )
-    given = {name: torch.from_numpy(np.array(v)) for name, v in state.items()}
-    network.load_state_dict(given, strict=False)
-
-
 class _Loop:
     """The state of one fit while it runs."""
 
-    def __init__(
-        self, model: FittedModel, train: _Part, initial_state: Mapping[str, NDArray[Any]]
-    ) -> None:
+    def __init__(self, model: FittedModel, train: _Part) -> None:
         config = model.config
         self.train, self.config, self.device = train, config, pick_device(config.device)
         network = build(config.model, model.length, len(model.feature_mean), **config.model_options)
-        _load(network, initial_state)
         self.network = channels_last(network.to(self.device))
         self.batch = min(config.batch_size, len(train.codes))
         self.per_epoch = len(train.codes) // self.batch
@@ -251,7 +234,6 @@ def fit(
     features: NDArray[Any] | None = None,
     validation_features: NDArray[Any] | None = None,
     weight: ArrayLike | None = None,
-    initial_state: Mapping[str, NDArray[Any]] | None = None,
 ) -> FittedModel:
     """Fit one network.
 
@@ -269,9 +251,6 @@ def fit(
         Side features; standardised on the training part.
     weight : (n,) array, optional
         Weights of the training elements, at least 0.
-    initial_state : mapping of str to array, optional
-        Parameters or buffers, by their names in the network's state, to start from; the others are
-        drawn from ``config.seed``.
 
     Raises
     ------
@@ -299,4 +278,4 @@ def fit(
         held_values = _target("validation", *validation)
         held = _part(model, validation[0], held_values, validation_features)
     with one_thread(config.seed):
-        return _run(_Loop(model, train, initial_state or {}), model, held)
+        return _run(_Loop(model, train), model, held)

@@ -50,32 +50,14 @@ class Elements:
         return array_digest(self.codes, self.features)
 
 
-@dataclass(frozen=True, eq=False)
-class Filters:
-    """The weight of a first convolution, (channels, 4, 1, width), and its name in the network."""
-
-    name: str
-    weight: NDArray[np.float32]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Name, and SHA-256 over the weight."""
-        return f"{self.name} {array_digest(self.weight)}"
-
-
 def network_of(model: Stored | Result) -> FittedModel:
     """The network that a finished fit holds."""
     result = model.result if isinstance(model, Stored) else model
     return FittedModel.from_arrays(result.arrays, result.meta)
 
 
-def fit_unit(
-    config: Mapping[str, Any], data: SequenceDataset, split: Split, filters: Filters | None = None
-) -> Result:
-    """Fit one network on the training part, stopped early on the validation part.
-
-    Its first convolution starts from ``filters`` where they are given.
-    """
+def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
+    """Fit one network on the training part, stopped early on the validation part."""
     train, validation = data.take(split["train"]), data.take(split["validation"])
     model = fit(
         train.codes,
@@ -84,7 +66,6 @@ def fit_unit(
         features=train.features,
         validation_features=validation.features,
         weight=train.weight,
-        initial_state=None if filters is None else {filters.name: filters.weight},
         config=FitConfig(**config),
     )
     return Result(*model.to_arrays())

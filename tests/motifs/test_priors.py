@@ -2,23 +2,20 @@
 
 import numpy as np
 import pytest
-import torch
 
 from lib.models.heads import GaussianHead
 from lib.motifs.binding import score_threshold
 from lib.motifs.priors import (
     check_motifs,
     check_prior,
-    cpg_features,
     gc_windows,
     kmer_features,
     matched_hidden,
     motif_features,
     permuted_rows,
-    pwm_filters,
 )
 from lib.motifs.pwm import jaspar, log_odds, make_pwm
-from lib.sequences import encode, gc_content, one_hot, reverse_complement
+from lib.sequences import encode, gc_content, reverse_complement
 
 
 def random_codes(n, length, seed):
@@ -65,7 +62,6 @@ def test_strands_count_alike():
     pwms = jaspar(["SP1", "REST"])
     assert motif_features(codes, pwms) == pytest.approx(motif_features(other, pwms), abs=1e-3)
     assert np.array_equal(kmer_features(codes, 3), kmer_features(other, 3))
-    assert np.array_equal(cpg_features(codes), cpg_features(other))
     assert np.array_equal(gc_windows(codes, 4), gc_windows(other, 4)[:, ::-1])
 
 
@@ -97,29 +93,6 @@ def test_permuted_rows_stay_in_their_part():
     assert features[0, 0] == 0  # the caller's array is left alone
 
 
-def test_filters_find_a_planted_site_on_either_strand():
-    (pwm,) = jaspar(["NFE2"])
-    filters = pwm_filters([pwm], 4, 15, np.random.default_rng(0))
-    norms = np.linalg.norm(filters.reshape(4, -1), axis=1)
-    assert norms[:2] == pytest.approx(1 / np.sqrt(3), rel=1e-5)
-    site = encode(["".join("ACGT"[i] for i in pwm.probabilities.argmax(axis=0))])
-    codes = random_codes(1, 100, seed=5)
-    codes[0, 40 : 40 + pwm.width] = site[0]
-    forward, reverse = (torch.from_numpy(filters[i : i + 1, :, 0]) for i in (0, 1))
-    response = torch.conv1d(torch.from_numpy(one_hot(codes)), forward)[0, 0]
-    assert int(response.argmax()) == 40 - (15 - pwm.width) // 2
-    flipped = torch.from_numpy(one_hot(reverse_complement(codes)))
-    other = torch.conv1d(flipped, reverse)[0, 0]
-    assert float(other.max()) == pytest.approx(float(response.max()), rel=1e-5)
-
-
-def test_a_wide_motif_gives_its_most_informative_stretch():
-    flat, sure = np.full((4, 6), 0.25), np.eye(4)[:, [0, 1, 2]]
-    pwm = make_pwm("tail", np.hstack([flat, sure]))
-    view = pwm_filters([pwm], 1, 3, np.random.default_rng(0))[0, :, 0]
-    assert view.argmax(axis=0).tolist() == [0, 1, 2]
-
-
 def test_matched_heads_have_as_many_parameters():
     with_features = GaussianHead(64, 192, 64, 0.0)
     hidden = matched_hidden(64, 192, 64)
@@ -137,8 +110,6 @@ def test_bad_motif_sets_are_named():
         check_motifs([sp1, nfe2, flipped], 100)
     with pytest.raises(ValueError, match="motif set is empty"):
         check_motifs([], 100)
-    with pytest.raises(ValueError, match="flat is uniform"):
-        pwm_filters([make_pwm("flat", np.full((4, 5), 0.25))], 4, 9, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

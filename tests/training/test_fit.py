@@ -211,20 +211,6 @@ def test_a_head_answers_only_what_it_was_trained_for(toy, fitted) -> None:
         predict(interval, toy[0])
 
 
-def test_a_state_to_start_from(toy, fitted) -> None:
-    """Without a step that changes anything, the fit returns what it was given."""
-    stem = {"trunk.0.weight": fitted.state["trunk.0.weight"]}
-    config = _config(learning_rate=1e-30, epochs=1, weight_decay=0, seed=5)
-    found = fit(*toy, config=config, initial_state=stem)
-    other = fit(*toy, config=config)
-    name = "trunk.0.weight"
-    assert np.array_equal(found.state[name], stem[name])
-    assert not np.array_equal(other.state[name], stem[name])
-    assert all(
-        np.array_equal(found.state[key], other.state[key]) for key in found.state if "head" in key
-    )
-
-
 def test_divergence_is_an_error_that_names_the_settings(toy) -> None:
     with pytest.raises(NonFiniteLoss, match=r"at step \d+ .*'learning_rate': 1e\+30"):
         fit(*toy, config=_config(epochs=5, learning_rate=1e30, precision="float32"))
@@ -252,11 +238,6 @@ def test_no_rows_and_unknown_letters_are_forecast(toy, fitted) -> None:
         ({"validation": (np.zeros((5, 9), np.uint8), np.arange(5))}, "length 9"),
         ({"validation": (np.zeros((1, 40), np.uint8), np.arange(1))}, "validation has 1 rows"),
         ({"config": FitConfig(model="cnm")}, "not known"),
-        (
-            {"initial_state": {"trunk.0.weight": np.zeros(3)}},
-            r"in the network it is \(8, 4, 1, 9\)",
-        ),
-        ({"initial_state": {"stem": np.zeros(3)}}, "in the network it is absent"),
     ],
 )
 def test_bad_input(toy, changes, words) -> None:
