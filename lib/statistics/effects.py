@@ -266,9 +266,9 @@ def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> d
     return {"effect": name, **keys, **found, "n": len(known), "df": wide.df, "p": wide.p}
 
 
-def by_metric(rows: pd.DataFrame) -> pd.DataFrame:
-    """Replicates by metric; each pair once."""
-    return rows.pivot(index="replicate", columns="metric", values="value")
+def by_metric(rows: pd.DataFrame, index: str = "replicate") -> pd.DataFrame:
+    """Replicates (or doses of one) by metric; each pair once."""
+    return rows.pivot(index=index, columns="metric", values="value")
 
 
 def against(
