@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -58,8 +57,7 @@ COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
     "kmer": features.kmer_features,
 }
 MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
-PLACEBOS: Final = ("permuted", "width_matched")
-PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, *PLACEBOS)
+PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, "permuted", "width_matched")
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted and whose width is matched
 
 # Small, so that a grid of priors, worlds and shifts stays within an hour.
@@ -79,22 +77,17 @@ ERRORS: Final = ("rmse", "crps_gaussian")  # of which contrasts on assays are ma
 PART: Final = ("data", "split_seed", "split", "shift", "condition")
 
 
-@lru_cache(maxsize=8)
-def release_ids(kingdoms: tuple[str, ...], release: str = RELEASE) -> tuple[str, ...]:
-    """Matrix ids of the CORE collection of some taxonomic groups, sorted."""
+def _drawn(kingdoms: tuple[str, ...], count: int, taken: Sequence[str] = ()) -> list[str]:
+    """Matrices drawn from a release, none a version of one that is taken."""
     import pyjaspar  # as in lib.motifs.pwm: slow to import
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        database = pyjaspar.jaspardb(release=release)
+        database = pyjaspar.jaspardb(release=RELEASE)
         found = database.fetch_motifs(collection="CORE", tax_group=list(kingdoms))
-    return tuple(sorted(motif.matrix_id for motif in found))
-
-
-def _drawn(kingdoms: tuple[str, ...], count: int, taken: Sequence[str] = ()) -> list[str]:
-    """Matrices drawn from a release, none a version of one that is taken."""
     bases = {matrix.partition(".")[0] for matrix in taken}
-    free = [name for name in release_ids(kingdoms) if name.partition(".")[0] not in bases]
+    names = sorted(motif.matrix_id for motif in found)
+    free = [name for name in names if name.partition(".")[0] not in bases]
     rng = np.random.default_rng([_DRAW, len(free)])
     return [free[place] for place in rng.permutation(len(free))[:count]]
 
@@ -103,9 +96,8 @@ def _drawn(kingdoms: tuple[str, ...], count: int, taken: Sequence[str] = ()) -> 
 def decoy_set() -> tuple[PWM, ...]:
     """Each stand-in followed by its three decoys: 64 motifs."""
     others = _drawn(("vertebrates",), DECOYS_PER_MOTIF * len(RELATED), (*MOTIFS, *RELATED))
-    groups = np.array(others).reshape(len(RELATED), DECOYS_PER_MOTIF)
-    mixed = chain.from_iterable([own, *more] for own, more in zip(RELATED, groups, strict=True))
-    return jaspar([str(matrix) for matrix in mixed], RELEASE)
+    groups = np.column_stack([RELATED, np.reshape(others, (len(RELATED), DECOYS_PER_MOTIF))])
+    return jaspar([str(matrix) for matrix in groups.ravel()], RELEASE)
 
 
 @lru_cache(maxsize=1)
@@ -121,17 +113,16 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
     through :func:`lib.motifs.priors.motif_features`.
     """
     if prior in COMPOSITION:
-        return features.check_prior(COMPOSITION[prior](codes), prior)
-    if prior not in MOTIF_PRIORS:
-        known = ", ".join((*MOTIF_PRIORS, *COMPOSITION))
-        raise ValueError(f"prior {prior!r} has no features of its own; {known} do")
-    if world is None:
-        raise ValueError(f"prior {prior} needs a simulated world, whose motifs it stands for")
-    if prior == "motif_true":
+        found = COMPOSITION[prior](codes)
+    elif world is None or prior not in MOTIF_PRIORS:
+        known = ", ".join(COMPOSITION)
+        raise ValueError(f"prior {prior} says nothing of an assay's sequences; {known} do")
+    elif prior == "motif_true":
         found = responses(codes, world.program)[:, : len(world.program.motifs)]
     else:
-        motifs = decoy_set() if prior == "motif_decoy" else unrelated_set()
-        found = features.motif_features(codes, motifs)
+        found = features.motif_features(
+            codes, decoy_set() if prior == "motif_decoy" else unrelated_set()
+        )
     return features.check_prior(found, prior)
 
 
@@ -162,31 +153,30 @@ def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | Non
     return features.permuted_rows(values, parts, rng)
 
 
-def arm_settings(arm: Arm, sizes: Sizes, epochs: int, device: str) -> FitConfig:
-    """The settings of an arm's fit.
+def fit_prior(arm: Arm, config: Any) -> Unit:
+    """The unit that fits an arm of a world; ``config`` has ``parts``, ``epochs`` and ``device``.
 
     A small sample is trained for more epochs: until :data:`FEWEST_STEPS` steps are done, or as many
     as the whole sample takes.
     """
+    data, split = worlds.training_data(arm, config.parts)
+    data = replace(data, features=arm_features(arm, None, config.parts))
+    return assays.fitting(arm_settings(arm, config), data, split)
+
+
+def arm_settings(arm: Arm, config: Any) -> FitConfig:
+    """The settings of an arm's fit."""
     options = dict(OPTIONS[arm.model])
     if arm.prior == "width_matched":
         wide = len(features.SCORES) * len(decoy_set())
         network: Any = build(arm.model, 200, **options)
-        options["hidden"] = features.matched_hidden(
-            network.head.layers[1].in_features, wide, HIDDEN
-        )
+        embedding = network.head.layers[1].in_features
+        options["hidden"] = features.matched_hidden(embedding, wide, HIDDEN)
     batch = FitConfig().batch_size
-    fewest = min(FEWEST_STEPS, epochs * (sizes.train // batch))
+    fewest = min(FEWEST_STEPS, config.epochs * (config.parts.train // batch))
     longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
-    own = {"epochs": max(epochs, longer), "device": device, "seed": arm.world_seed}
+    own = {"epochs": max(config.epochs, longer), "device": config.device, "seed": arm.world_seed}
     return tuned(arm.model, model_options=options, **own)
-
-
-def fit_prior(arm: Arm, sizes: Sizes, epochs: int, device: str) -> Unit:
-    """The unit that fits an arm of a world."""
-    data, split = worlds.training_data(arm, sizes)
-    data = replace(data, features=arm_features(arm, None, sizes))
-    return assays.fitting(arm_settings(arm, sizes, epochs, device), data, split)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:

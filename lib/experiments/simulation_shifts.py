@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
-from lib.experiments import world_measures, worlds
-from lib.experiments.world_measures import BASELINES
+from lib.experiments import world_measures as measures
+from lib.experiments import worlds
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
 from lib.metrics.columns import percentile_interval
 from lib.simulator import dial_table
@@ -34,9 +34,7 @@ KEYS: Final = (
     *("data", "split", "shift", "family", "severity", "condition"),
     *("model", "uncertainty", "n_train", "metric"),
 )
-# Published of forecasts with another σ, and of every world.
-TREATED_METRICS: Final = ("picp_90", "mpiw_90", "zms", "crps_gaussian")
-WORLD_METRICS: Final = ("rmse", "zms", "picp_90")
+WORLD_METRICS: Final = ("rmse", "zms", "picp_90")  # published of every world
 FEW: Final = {
     **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
     **{"matched": (), "matched_worlds": 1},
@@ -54,7 +52,6 @@ MATCHED: Final = (
     Effect("rmse_over_matched", "rmse", "ratio"),
     Effect("coverage_drop_over_matched", "picp_90", "drop"),
 )
-NAMES: Final = ["model", "shift", "severity", "condition"]
 
 
 class Config(worlds.TestedWorldConfig):
@@ -125,92 +122,63 @@ def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], di
     jobs = []
     for (arm, conditions), fit in zip(arms, fits, strict=True):
         usual = (arm.model, arm.size, arm.law) == (MAIN_MODEL, config.n_train, Condition())
-        measures = [
-            world_measures.treated_metrics,
-            *([world_measures.coverage_by] if usual else []),
-        ]
-        jobs.append(judging(arm, conditions, config.parts, measures, {"model": fit}))
+        asked = (measures.network_metrics, measures.coverage_by)[: 1 + usual]
+        jobs.append(judging(arm, conditions, config.parts, asked, {"model": fit}))
     moved = [*everywhere(config)[1:], *blind(config)[1:]]
     for arm in (Arm(world, "", config.n_train) for world in config.world_seeds):
-        jobs.append(judging(arm, [Condition()], config.parts, [world_measures.baseline_metrics]))
-        jobs.append(judging(arm, moved, config.parts, [world_measures.severity]))
+        jobs.append(judging(arm, [Condition()], config.parts, (measures.baseline_metrics,)))
+        jobs.append(judging(arm, moved, config.parts, (measures.severity,)))
     return worlds.run_judging(jobs, store, config.where), counts
-
-
-def severities(table: pd.DataFrame) -> pd.DataFrame:
-    """Measured severity of every condition, averaged over worlds."""
-    keys = ["shift", "family", "severity", "condition"]
-    measured = list(table.columns[: table.columns.get_loc("data")])  # what is measured comes first
-    found: pd.DataFrame = table.groupby(keys, sort=False)[measured].mean().reset_index()
-    return found
 
 
 def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> pd.DataFrame:
     """Means over worlds, and three metrics of the main network in each world."""
     values = values.assign(n=config.n_test)
-    single, main = values["uncertainty"] == "single", values["model"] == MAIN_MODEL
-    full = values["n_train"] == config.n_train
-    averaged = ["oracle", "dial", "n"]
-    shown = values[single | (full & main & values["metric"].isin(TREATED_METRICS))]
-    rows = over_replicates(shown, KEYS, averaged=averaged)
-    own = values[main & single & full & values["metric"].isin(WORLD_METRICS)]
-    own = own[[*KEYS, "value", *averaged, "replicate"]].rename(columns={"replicate": "seed"})
+    numbers = ["oracle", "dial", "n"]
+    own = values[(values["model"] == MAIN_MODEL) & (values["n_train"] == config.n_train)]
+    own = own[own["metric"].isin(WORLD_METRICS)].rename(columns={"replicate": "seed"})
+    parts = [
+        over_replicates(values, KEYS, averaged=numbers),
+        own[[*KEYS, "value", *numbers, "seed"]],
+    ]
+    table = pd.concat(parts, ignore_index=True)
     where = ["shift", "severity", "condition"]
     names = {"measured": "severity_measured"}
-    table = pd.concat([rows, own], ignore_index=True)
     table = table.merge(measured[[*where, "measured"]].rename(columns=names), "left", on=where)
     table["severity"] = table.pop("dial").round(4)
     return table.assign(prior="none", by="", bin="", n=table["n"].astype(int))
 
 
-def coverage_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Coverage by decile of GC and of f, means over worlds."""
-    keys = ["split", "shift", "severity", "condition", "by", "bin"]
-    return over_replicates(table, keys, averaged=["elements"]).round({"elements": 0})
-
-
-def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """``noise_arithmetic``: the CNN's coverage where noise is raised at test only.
-
-    Beside it stands what arithmetic expects.
-    """
-    keep = rows["seed"].isna() & (rows["shift"] == "noise") & (rows["split"] == "shifted")
-    keep &= (rows["model"] == MAIN_MODEL) & (rows["uncertainty"] == "single")
-    own = rows[keep & (rows["n_train"] == rows["n_train"].max())]
-    widths = own[own["metric"] == "mpiw_90"].set_index("severity")
-    covered = own[own["metric"] == "picp_90"]
-    k = covered["severity"].map(widths["value"] / widths["oracle"])
-    return {"noise_arithmetic": covered.assign(arithmetic=2 * norm.cdf(norm.ppf(0.95) * k) - 1)}
+def _at(model: Any, shift: Any = "", severity: Any = 0.0, condition: Any = "") -> dict[str, Any]:
+    return {"model": model, "shift": shift, "severity": severity, "condition": condition}
 
 
 def _accuracy(home: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """How near each network comes to f in distribution, and how far above the baselines."""
     r2 = home[home["metric"] == "r2_f"].pivot(index="replicate", columns="model", values="value")
-    for model in r2.columns.difference(list(BASELINES)):
-        keys: dict[str, Any] = {"shift": "", "severity": 0.0, "condition": "", "model": model}
+    for model in r2.columns.difference(list(measures.BASELINES)):
         # The oracle's forecast is f itself here: its R² against f is 1.
-        yield effect("r2_share", r2[model], **keys)
+        yield effect("r2_share", r2[model], **_at(model))
         for baseline in ("kmer_ridge", "occupancy_linear"):
-            yield effect(f"r2_above_{baseline}", r2[model] - r2[baseline], **keys)
+            yield effect(f"r2_above_{baseline}", r2[model] - r2[baseline], **_at(model))
 
 
 def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every shifted condition against the same networks in distribution, and against matched."""
     parts = {
-        split: dict(iter(rows.groupby(["model", "condition"] if split == "test" else NAMES)))
+        split: dict(iter(rows.groupby(["model", "condition"] if split == "test" else [*_at("")])))
         for split, rows in networks.groupby("split")
     }
     home, matched = parts["test"], parts.get("matched", {})
     for values, part in parts.get("shifted", {}).items():
-        keys: dict[str, Any] = dict(zip(NAMES, values, strict=True))
+        keys = _at(*values)
         own = GC_BLIND if keys["condition"] == GC_BLIND else ""
         yield from against(part, home[keys["model"], own], SHIFT, **keys)
         if values in matched:
             yield from against(part, matched[values], MATCHED, **keys)
-    noisy = matched.get((MAIN_MODEL, "noise", 1.0, ""))
-    if noisy is not None:
-        keys = dict(zip(NAMES, (MAIN_MODEL, "noise", 1.0, "trained"), strict=True))
-        yield from against(noisy, home[MAIN_MODEL, ""], SHIFT, **keys)
+    if (noisy := (MAIN_MODEL, "noise", 1.0)) + ("",) in matched:
+        rows = matched[*noisy, ""], home[MAIN_MODEL, ""]
+        yield from against(*rows, SHIFT, **_at(*noisy, "trained"))
 
 
 def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArray) -> float:
@@ -239,32 +207,28 @@ def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArr
 
 def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Coverage that rewiring costs beyond a GC shift of equal error, world by world."""
-    for model, own in networks[networks["split"] != "matched"].groupby("model", sort=False):
-        rewired = own[own["condition"] == REWIRING.name]
-        gc = own[(own["shift"] == "gc") & (own["condition"] == "") & (own["split"] == "shifted")]
-        if rewired.empty or gc.empty:
-            continue
-        plain = by_metric(own[(own["split"] == "test") & (own["condition"] == "")])
-        moved, found = by_metric(rewired), {}
-        for world, part in gc.groupby("replicate"):
-            dose = by_metric(part, "severity")
-            home_error, home_covered = plain.loc[world, ["rmse", "picp_90"]]
-            error, covered = moved.loc[world, ["rmse", "picp_90"]]
+    natural = networks["condition"] == ""
+    gc = networks[natural & (networks["shift"] == "gc") & (networks["split"] == "shifted")]
+    home = dict(iter(networks[natural & (networks["split"] == "test")].groupby("model")))
+    for model, rows in networks[networks["condition"] == REWIRING.name].groupby("model"):
+        rewired, plain, found = by_metric(rows), by_metric(home[model]), {}
+        for world, part in gc[gc["model"] == model].groupby("replicate"):
+            dose = part.pivot(index="severity", columns="metric", values="value")
+            error, covered = plain["rmse"][world], plain["picp_90"][world]
             found[world] = beyond_gc(
-                error / home_error,
-                home_covered - covered,
-                dose["rmse"].to_numpy() / home_error,
-                home_covered - dose["picp_90"].to_numpy(),
+                rewired["rmse"][world] / error,
+                covered - rewired["picp_90"][world],
+                dose["rmse"].to_numpy() / error,
+                covered - dose["picp_90"].to_numpy(),
             )
-        keys = dict(zip(NAMES, (model, REWIRING.shift, 0.0, REWIRING.name), strict=True))
-        yield effect("coverage_drop_beyond_gc", pd.Series(found), **keys)
+        keys = _at(model, REWIRING.shift, condition=REWIRING.name)
+        yield effect("coverage_drop_beyond_gc", pd.Series(found, dtype=float), **keys)
 
 
 def fit_table(values: pd.DataFrame) -> pd.DataFrame:
     """A row per network trained in distribution: what a test set shows, what rewiring does."""
-    single = values[values["uncertainty"] == "single"]
-    home = single[(single["split"] == "test") & (single["condition"] == "")]
-    rewired = single[(single["condition"] == REWIRING.name) & (single["metric"] == "picp_90")]
+    home = values[(values["split"] == "test") & (values["condition"] == "")]
+    rewired = values[(values["condition"] == REWIRING.name) & (values["metric"] == "picp_90")]
     keys = ["replicate", "model", "n_train"]
     table = home.pivot(index=keys, columns="metric", values="value")[["nll_gaussian", "picp_90"]]
     table["shifted_picp_90"] = rewired.set_index(keys)["value"]
@@ -313,7 +277,7 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
         "explained_share": _explained,
         "explained_share_alike": _explained_alike,
     }
-    keys = dict(zip(NAMES, ("all", REWIRING.shift, 0.0, REWIRING.name), strict=True))
+    keys = _at("all", REWIRING.shift, condition=REWIRING.name)
     for name, statistic in statistics.items():
         row: dict[str, Any] = {"effect": name, **keys, "value": statistic(table), "n": len(table)}
         found = np.array([statistic(part) for part in drawn])
@@ -329,10 +293,10 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
 
 def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
     """Every contrast that claims are judged on, and the same for the other shifts and models."""
-    single = values[(values["uncertainty"] == "single") & (values["n_train"] == n_train)]
-    networks = single[~single["model"].isin(BASELINES)]
+    full = values[values["n_train"] == n_train]
+    networks = full[~full["model"].isin(measures.BASELINES)]
     rows = [
-        *_accuracy(single[(single["split"] == "test") & (single["condition"] == "")]),
+        *_accuracy(full[(full["split"] == "test") & (full["condition"] == "")]),
         *_shifts(networks),
         *_beyond(networks),
         *hidden_effects(fit_table(values), draws),
@@ -341,17 +305,21 @@ def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, forecast, score; a killed run resumes from the store."""
+    """Fit, forecast, score; tables are means over worlds."""
     judged, counts = judge_all(config, store)
-    measured, values = severities(judged["severities"]), judged["values"]
-    real, marks = world_measures.realism(config.world_seeds)
+    values, places = judged["values"], ["shift", "family", "severity", "condition"]
+    severities = judged["severities"].groupby(places, sort=False).mean(numeric_only=True)
+    severities = severities.drop(columns=["dial", "n_train", "replicate"]).reset_index()
+    deciles = ["split", *places[:1], *places[2:], "by", "bin"]
+    covered = over_replicates(judged["coverage_by"], deciles, averaged=["elements"])
+    real, marks = measures.realism(config.world_seeds)
     tables = {
         "effects": effects(values, config.n_train, config.draws),
-        "severities": measured,
+        "severities": severities,
         "dials": dial_table(),
-        "coverage_by": coverage_table(judged["coverage_by"]),
+        "coverage_by": covered.round({"elements": 0}),
         "fits": fit_table(values),
         "realism": real,
     }
-    rows = tidy_rows(values, measured, config)
+    rows = tidy_rows(values, severities, config)
     return Tables.of(config, rows, tables, data={"anchors": digest()} | marks, counts=counts)

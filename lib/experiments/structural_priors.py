@@ -78,12 +78,8 @@ class Config(worlds.TestedWorldConfig):
     priors: PriorNames = ("all",)
     shifts: worlds.ShiftNames = ("all",)
     severities: worlds.Dials = (0.5, 1.0)
-    models: Annotated[Names, _models] = (
-        MAIN_MODEL,
-        "bilstm",
-        "transformer",
-    )  # the others for CORE_PRIORS only
-    world_seeds: Seeds = tuple(range(10))  # of CORE_PRIORS
+    models: Annotated[Names, _models] = (MAIN_MODEL, "bilstm", "transformer")
+    world_seeds: Seeds = tuple(range(10))  # of CORE_PRIORS, which alone the other models get
     other_worlds: int = Field(default=5, ge=1)  # of these, how many for everything else
     n_train: int = Field(default=8_000, ge=100, le=1_000_000)
     n_validation: int = Field(default=1_000, ge=50, le=1_000_000)
@@ -117,23 +113,21 @@ def few_conditions(config: Config) -> list[Condition]:
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network of the simulated worlds, with the conditions it is judged under."""
     every, few, size = all_conditions(config), few_conditions(config), config.n_train
-    worlds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
-    compared, core = (
-        [prior for prior in priors if prior in config.priors] for priors in (COMPARED, CORE_PRIORS)
-    )
+    seeds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
+    compared = [prior for prior in COMPARED if prior in config.priors]
+    core = [prior for prior in CORE_PRIORS if prior in config.priors]
     jobs: list[tuple[Arm, list[Condition]]] = []
-    for model in config.models:
-        if model != MAIN_MODEL:
-            n = config.other_train
-            jobs += [(Arm(w, model, n, prior=prior), few) for prior in core for w in some]
-            continue
+    for model in [name for name in config.models if name != MAIN_MODEL]:
+        n = config.other_train
+        jobs += [(Arm(w, model, n, prior=prior), few) for prior in core for w in some]
+    if (model := MAIN_MODEL) in config.models:
         for prior in config.priors:
-            own = worlds if prior in CORE_PRIORS else some
+            own = seeds if prior in CORE_PRIORS else some
             jobs += [(Arm(w, model, size, prior=prior), every) for w in own]
         for prior in compared:
-            jobs += [(Arm(w, model, n, prior=prior), few) for n in config.sizes for w in worlds]
+            jobs += [(Arm(w, model, n, prior=prior), few) for n in config.sizes for w in seeds]
             for noise in config.noise:
-                law, own = Condition("noise", noise), worlds if noise == 1 else some
+                law, own = Condition("noise", noise), seeds if noise == 1 else some
                 jobs += [(Arm(w, model, size, law, prior), [law]) for w in own]
         for prior in core:
             if prior != "gc":
@@ -144,9 +138,8 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
 
 def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
     """Every metric of every network in every world, and how many fits there are and were run."""
-    jobs, given = plan(config), (config.parts, config.epochs, config.device)
-    units = [priors.fit_prior(arm, *given) for arm, _ in jobs]
-    fits, counts = run_fits(units, store, config.where)
+    jobs = plan(config)
+    fits, counts = run_fits([priors.fit_prior(arm, config) for arm, _ in jobs], store, config.where)
     judged = [
         worlds.judging(*job, config.parts, (priors.network_metrics,), {"model": fit})
         for job, fit in zip(jobs, fits, strict=True)
@@ -251,11 +244,10 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
 def assay_plan(config: Config) -> Iterator[Told]:
     """Every network on an assay, the stand-in where the default ones cannot be had."""
     quick = config.dataset == "quick"
-    default = DEFAULT_DATA[:1] if quick else DEFAULT_DATA
-    name = "default" if quick else config.dataset
-    for data in load_assays(name, config.standin_size, default):
+    named = ("default", DEFAULT_DATA[:1]) if quick else (config.dataset, DEFAULT_DATA)
+    for data in load_assays(named[0], config.standin_size, named[1]):
         tails = data.name in TAIL_DATA
-        kinds = ("group", "tilt", "tail", "species") if tails else ("group", "tilt")
+        kinds = ("group", "tilt", *(("tail", "species") if tails else ()))
         priors = config.assay_priors if tails else config.assay_priors[:3]
         for seed in config.split_seeds:
             for arm in build_arms(data, kinds, config.gc_quantile, config.gc_tilts, seed):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
@@ -15,10 +16,8 @@ from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, Condition, Judge, worl
 from lib.metrics.audit import gaussian_band
 from lib.metrics.calibration import zms_decomposition
 from lib.metrics.evaluate import DECILES, MIN_BIN, all_metrics
-from lib.metrics.scores import pearson_r, picp, r2_cod, rmse
+from lib.metrics.scores import pearson_r, r2_cod, rmse
 from lib.models import baselines
-from lib.models.baselines import constant_sigma, sigma_regression
-from lib.repair.recalibration import std_scaling
 from lib.simulator import assay_codes, simulate
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
@@ -66,25 +65,13 @@ def metric_table(
     return table.melt(["metric", "oracle"], var_name=column)
 
 
-def treated_metrics(judge: Judge, condition: Condition) -> Found:
-    """Metrics of the forecast as it is and with σ as calibrated in distribution.
-
-    Also ENCE's upper limit for a calibrated forecast of these widths.
-    """
-    held, test = judge.part("calibration"), judge.test(condition)
-    (held_mean, held_std), (mean, std) = judge.forecast(held), judge.forecast(test)
-    both, gc = np.append(held_mean, mean), np.append(held.gc, test.gc)
-    target = np.append(held.activity, np.full(len(mean), np.nan))
-    rows, asked = np.arange(len(held)), slice(len(held), None)
-    forecasts = {
-        "single": (mean, std),
-        "std_scaling": (mean, std_scaling(held_mean, held_std, held.activity).scale * std),
-        "constant_sigma": (mean, constant_sigma(both, target, rows).std[asked]),
-        "sigma_regression": (mean, sigma_regression(both, gc, target, rows).std[asked]),
-    }
-    limits = gaussian_band(std, np.random.default_rng(0)).set_index("metric")
+def network_metrics(judge: Judge, condition: Condition) -> Found:
+    """Metrics of the network, and ENCE's upper limit for a calibrated forecast of its widths."""
+    test = judge.test(condition)
+    forecast = judge.forecast(test)
+    limits = gaussian_band(forecast[1], np.random.default_rng(0)).set_index("metric")
     null = {"metric": "ence_null", "value": limits.loc["ence", "upper"], "uncertainty": "single"}
-    table = metric_table(judge, test, forecasts)
+    table = metric_table(judge, test, {"single": forecast})
     return {"values": pd.concat([table, pd.DataFrame([null])], ignore_index=True)}
 
 
@@ -93,20 +80,19 @@ def coverage_by(judge: Judge, condition: Condition) -> Found:
     home = judge.kept("home", lambda: judge.test(judge.arm.law))
     test = judge.test(condition)
     mean, std = judge.forecast(test)
+    inside = np.abs(test.activity - mean) <= norm.ppf(0.95) * std
     sides = {
         "gc_decile": (home.gc, test.gc),
         "activity_decile": (known_truth(home).activity, known_truth(test).activity),
     }
-    rows = []
+    tables = []
     for by, (law, values) in sides.items():
         edges = np.quantile(law, np.linspace(0, 1, DECILES + 1)[1:-1])
-        decile = np.searchsorted(edges, values, side="right")
-        for cell in range(DECILES):
-            inside = decile == cell
-            if inside.sum() >= MIN_BIN:
-                covered = picp(mean[inside], std[inside], test.activity[inside])
-                rows.append({"by": by, "bin": cell + 1, "value": covered, "elements": inside.sum()})
-    return {"coverage_by": pd.DataFrame(rows)}
+        decile = 1 + np.searchsorted(edges, values, side="right")
+        found = pd.DataFrame({"bin": decile, "value": inside}).groupby("bin")["value"]
+        tables.append(found.agg(value="mean", elements="size").reset_index().assign(by=by))
+    table = pd.concat(tables)
+    return {"coverage_by": table[table["elements"] >= MIN_BIN]}
 
 
 def baseline_metrics(judge: Judge, condition: Condition) -> Found:
@@ -131,15 +117,14 @@ def baseline_metrics(judge: Judge, condition: Condition) -> Found:
 
 def severity(judge: Judge, condition: Condition) -> Found:
     """The measured severity of a condition, and of it what its kind of shift is told by."""
-    world = judge.arm.world
-    (shift,) = condition.shifts(world)
-    found = measure_severity(world, shift, n=SEVERITY_SIZE)._asdict()
-    distance = found.pop("distance")._asdict()
-    fields = {"distance": distance.pop("total")}
-    fields |= {f"distance_{name}": value for name, value in distance.items()}
-    fields |= found | {"occupancy_shift": float(np.abs(found["occupancy_shift"]).max())}
+    (shift,) = condition.shifts(judge.arm.world)
+    found = measure_severity(judge.arm.world, shift, n=SEVERITY_SIZE)
+    parts = found.distance._asdict()
+    fields = found._asdict() | {"distance": parts.pop("total")}
+    fields |= {f"distance_{name}": value for name, value in parts.items()}
+    fields["occupancy_shift"] = np.abs(found.occupancy_shift).max()
     measured = fields[MEASURED.get(condition.shift, "distance")]
-    return {"severities": pd.DataFrame([{"measured": measured} | fields])}
+    return {"severities": pd.DataFrame([fields]).assign(measured=measured)}
 
 
 def realism(worlds: Sequence[int]) -> tuple[pd.DataFrame, dict[str, str]]:

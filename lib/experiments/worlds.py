@@ -247,7 +247,6 @@ class Judge:
     def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Stored]) -> None:
         arm = config["arm"]
         self.arm = Arm(**arm | {"law": Condition(**arm["law"])})
-        self.conditions = [Condition(**fields) for fields in config["conditions"]]
         self.sizes = Sizes(**config["sizes"])
         self.settings: dict[str, Any] = config["settings"]
         self.stored = stored
@@ -300,7 +299,7 @@ def judge_unit(config: Mapping[str, Any], **stored: Stored) -> Result:
     judge = Judge(config, stored)
     measures = [getattr(import_module(module), name) for module, name in config["measures"]]
     found: dict[str, list[pd.DataFrame]] = {}
-    for condition in judge.conditions:
+    for condition in (Condition(**fields) for fields in config["conditions"]):
         keys = judge.arm.keys(condition)
         for measure in measures:
             for name, table in measure(judge, condition).items():

@@ -41,23 +41,6 @@ def constant_sigma(mean: ArrayLike, target: ArrayLike, validation: ArrayLike) ->
     return BaselinePrediction(predicted, np.full(len(predicted), np.sqrt(np.mean(error**2))))
 
 
-def sigma_regression(
-    mean: ArrayLike, gc: ArrayLike, target: ArrayLike, validation: IndexArray
-) -> BaselinePrediction:
-    """Any mean with a standard deviation linear in GC content and in the mean itself.
-
-    Absolute errors are regressed by least squares and scaled by sqrt(pi / 2), which makes a
-    Gaussian's mean absolute error its standard deviation; a tenth of their mean is the floor.
-    """
-    predicted = np.asarray(mean, np.float64)
-    design = np.column_stack([np.ones(len(predicted)), np.asarray(gc, np.float64), predicted])
-    error = np.abs(predicted - np.asarray(target, np.float64))[validation] * np.sqrt(np.pi / 2)
-    if len(error) < 4 or not error.mean() > 0:
-        raise ValueError(f"{len(error)} validation rows with mean error {error.mean()}; 4 would do")
-    slopes = np.linalg.lstsq(design[validation], error, rcond=None)[0]
-    return BaselinePrediction(predicted, np.maximum(design @ slopes, 0.1 * error.mean()))
-
-
 def training_mean(target: ArrayLike, train: IndexArray) -> BaselinePrediction:
     """The training part's mean and standard deviation for every row."""
     values = np.asarray(target, np.float64)

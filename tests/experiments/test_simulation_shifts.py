@@ -7,7 +7,6 @@ import pytest
 from lib.experiments.simulation_shifts import (
     Config,
     beyond_gc,
-    derive,
     hidden_effects,
     plan,
     run,
@@ -133,12 +132,6 @@ def test_rows_keep_the_contract(found, config, tmp_path):
     read = results.read(tmp_path, config.experiment)
     assert set(read["data"]) == {"simulation"} and set(read["profile"]) == {"smoke"}
     assert set(read["family"]) == {"", "covariate", "concept", "technical"}
-
-
-def test_noise_at_test_only_is_arithmetic(found):
-    table = derive(found.rows, found.tables)["noise_arithmetic"]
-    assert len(table) == 1 and table["severity_measured"].iloc[0] > 0.5
-    assert table["arithmetic"].iloc[0] == pytest.approx(table["value"].iloc[0], abs=0.1)
 
 
 def test_drop_beyond_gc_by_hand():

@@ -14,7 +14,6 @@ from lib.models.baselines import (
     kmer_counts,
     kmer_ridge,
     memoriser,
-    sigma_regression,
     training_mean,
 )
 from lib.sequences import encode, gc_content, reverse_complement
@@ -147,17 +146,3 @@ def test_feature_ridge_finds_a_linear_law_whatever_the_units():
     # The least penalty, 30, shrinks by 30 / 3,030 of each slope.
     assert np.corrcoef(made.mean, target)[0, 1] > 0.9999
     assert np.abs(made.mean - target).max() < 0.2
-
-
-def test_sigma_regression_finds_a_linear_scale():
-    rng = np.random.default_rng(0)
-    n = 40_000
-    mean, gc = rng.normal(size=n), rng.uniform(0.3, 0.7, n)
-    sigma = 0.2 + gc + 0.1 * mean
-    target = mean + np.maximum(sigma, 0.05) * rng.normal(size=n)
-    made = sigma_regression(mean, gc, target, np.arange(n // 2))
-    inside = sigma > 0.2
-    assert np.abs(made.std - sigma)[inside].max() < 0.05
-    assert (made.std > 0).all() and np.array_equal(made.mean, mean)
-    with pytest.raises(ValueError, match="4 would do"):
-        sigma_regression(np.zeros(9), np.zeros(9), np.zeros(9), np.arange(9))
