@@ -2,8 +2,7 @@
 
 In: assays and a :class:`Design`. Out: :class:`AssayArm`, a split with the parts on which its
 networks are judged; :class:`FittedArm`, the same with stored fits and their forecasts; and
-forecasts of single parts, which :mod:`lib.experiments.scoring` scores. Units are those of
-:mod:`lib.training.units`.
+forecasts of single parts, which :mod:`lib.experiments.scoring` scores.
 
 A part's ``split`` is ``test`` for the in-distribution part of whole groups at random, ``inside``
 for that of a hold-out arm, ``shifted`` for what was held out, and ``matched`` for the same kind of
@@ -110,16 +109,11 @@ class AssayArm:
         return held[one_per_group(self.data.group[held], np.random.default_rng(self.split.seed))]
 
 
-def _group_parts(
-    data: SequenceDataset, test: IndexArray, tilts: Sequence[float], seed: int
-) -> Iterator[AssayPart]:
-    """The test part, and the same resampled by ``tilts``."""
-    yield AssayPart("test", "", "", test)
-    for tilt in tilts:
-        rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
-        tilted = splits.gc_tilt(data.gc[test], data.group[test], tilt, rng)
-        rows = test[tilted.rows]
-        yield AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", rows, tilted.shift_sd)
+def _tilted(data: SequenceDataset, test: IndexArray, tilt: float, seed: int) -> AssayPart:
+    """The test part resampled."""
+    rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
+    found = splits.gc_tilt(data.gc[test], data.group[test], tilt, rng)
+    return AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[found.rows], found.shift_sd)
 
 
 def _held_out(
@@ -181,9 +175,10 @@ def build_arms(
     """
     arms, split = [], splits.group_split(data.group, split_seed)
     if {"group", "tilt"} & set(wanted):
-        tilts = tilts if "tilt" in wanted else ()
-        parts = tuple(_group_parts(data, split["test"], tilts, split_seed))
-        arms.append(AssayArm(data, split, parts, "group"))
+        parts = [AssayPart("test", "", "", split["test"])]
+        if "tilt" in wanted:
+            parts += [_tilted(data, split["test"], tilt, split_seed) for tilt in tilts]
+        arms.append(AssayArm(data, split, tuple(parts), "group"))
     if {"tail", "placebo"} & set(wanted):
         tails = ("high", "low") if "tail" in wanted else ()
         arms += _tail_arms(data, quantile, split_seed, tails)
@@ -240,10 +235,7 @@ def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
 
 
 def forecasting(fit: Fit, other: SequenceDataset | None = None, dropout: int = 0) -> Unit:
-    """The unit that forecasts what a fit has not seen of its data, or all of ``other``.
-
-    With so many passes with dropout at work, if ``dropout`` is not 0.
-    """
+    """The unit that forecasts what a fit has not seen (by passes with dropout), or ``other``."""
     unit, model = fit.unit, Stored(fit.model, fit.unit.key)
     if other is not None:
         given = {"model": model, "elements": Elements(other.codes, other.features)}
@@ -307,17 +299,24 @@ class FittedArm:
         return of_elements(self.arm.data, own.mean, own.std).assign(**more)
 
 
+def fit_each(
+    asked: Sequence[tuple[AssayArm, FitConfig]], store: Store, where: Placement, label: str = "fits"
+) -> tuple[list[Fit], list[Forecast], dict[str, int]]:
+    """Networks of arms and their forecasts, and how many fits there are and were computed."""
+    fits = [fitting(settings, arm.data, arm.split) for arm, settings in asked]
+    found, counts = run_fits(fits, store, where, label)
+    return found, forecasts(map(forecasting, found), store, where), counts
+
+
 def fit_arms(
     arms: Sequence[AssayArm], design: Design, store: Store, where: Placement
 ) -> tuple[list[FittedArm], dict[str, int]]:
     """Every arm with its networks and forecasts, and how many fits there are and were computed."""
-    settings = [(arm, each) for arm in arms for each in design.settings(arm)]
-    asked = [fitting(each, arm.data, arm.split) for arm, each in settings]
-    fits, counts = run_fits(asked, store, where)
-    members = forecasts(map(forecasting, fits), store, where)
+    asked = [(arm, settings) for arm in arms for settings in design.settings(arm)]
+    fits, members, counts = fit_each(asked, store, where)
     fitted = []
     for arm in arms:
-        own = [place for place, (one, _) in enumerate(settings) if one is arm]
+        own = [place for place, (one, _) in enumerate(asked) if one is arm]
         found = tuple(fits[i] for i in own), tuple(members[i] for i in own)
         fitted.append(FittedArm(arm, *found))
     return fitted, counts
@@ -342,6 +341,5 @@ def scored(
     data, known = arm.data, arm.data.activity[arm.split["train"]]
     own = {"data": data.name, "split_seed": arm.split.seed, **part.keys, "seed": None}
     table = of_elements(data, mean, std, truth=True).iloc[part.rows]
-    climatology = float(known.mean()), float(known.std())
     labels = {name: labels[part.rows] for name, labels in (by or {}).items()}
-    return Scored(own | keys, table, len(known), climatology, labels)
+    return Scored(own | keys, table, len(known), (known.mean(), known.std()), labels)

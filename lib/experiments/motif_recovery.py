@@ -17,12 +17,13 @@ from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design
 from lib.experiments.priors import Told, fitting_told
 from lib.experiments.simulation_shifts import MAIN_MODEL
 from lib.experiments.worlds import (
+    QUICK,
+    SMOKE,
     Arm,
     Condition,
     ModelNames,
     ShiftNames,
-    Sizes,
-    WorldConfig,
+    TestedWorldConfig,
     fit_arm,
     judging,
     run_judging,
@@ -42,11 +43,10 @@ AREA_EFFECTS = (
     Effect("auprc_change", "auprc_sites", "rise"),
 )
 PROBE_EFFECTS = (Effect("r2_probe", "r2_probe"), Effect("r2_probe_gain", "r2_probe", "rise"))
-_SMALL = {"models": (MAIN_MODEL,), "other_worlds": 1, "split_seeds": (0,), "seeds": (0, 1)}
 Found = tuple[dict[str, pd.DataFrame], dict[str, int]]  # tables, and how many fits they took
 
 
-class Config(WorldConfig):
+class Config(TestedWorldConfig):
     """Parameters of notebook 07, which says what each of them is.
 
     The parts and ``epochs`` of a world are those of notebook 01, ``split_seeds``, ``seeds`` and
@@ -56,35 +56,18 @@ class Config(WorldConfig):
 
     experiment: ClassVar[str] = "motif_recovery"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": _SMALL
-        | {
-            "world_seeds": (0, 1),
-            "shifts": ("gc", "effect_rewiring"),
-            "n_train": 600,
-            "n_validation": 200,
-            "n_calibration": 200,
-            "epochs": 1,
-            "n_elements": 12,
-            "n_probe": 200,
-            "n_agreement": 50,
-            "dataset": STANDIN,
-            "standin_size": 600,
-            "assay_epochs": 1,
-            "draws": 100,
+        "smoke": {
+            **SMOKE,
+            **{"models": (MAIN_MODEL,), "other_worlds": 1, "shifts": ("gc", "effect_rewiring")},
+            **{"n_test": 12, "n_probe": 200, "n_agreement": 50, "assay_epochs": 1},
+            **{"dataset": STANDIN, "standin_size": 600, "split_seeds": (0,), "seeds": (0, 1)},
         },
-        "quick": _SMALL
-        | {
-            "world_seeds": (0, 1, 2),
+        "quick": {
+            **QUICK,
+            **{"models": (MAIN_MODEL,), "other_worlds": 1, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
-            "n_train": 4000,
-            "n_validation": 500,
-            "n_calibration": 500,
-            "epochs": 5,
-            "n_elements": 16,
-            "n_probe": 1000,
-            "n_agreement": 300,
-            "assay_epochs": 5,
-            "draws": 200,
+            **{"n_test": 16, "n_probe": 1000, "n_agreement": 300, "assay_epochs": 5},
+            **{"split_seeds": (0,), "seeds": (0, 1)},
         },
         "full": {},
     }
@@ -93,7 +76,7 @@ class Config(WorldConfig):
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
     shifts: ShiftNames = ("all",)
-    n_elements: int = Field(default=128, ge=recovery.EXAMPLES, le=100_000)
+    n_test: int = Field(default=128, ge=recovery.EXAMPLES, le=100_000)
     n_probe: int = Field(default=3_000, ge=100, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
     dataset: str = "default"
@@ -101,11 +84,6 @@ class Config(WorldConfig):
     seeds: Seeds = (0, 1, 2, 3, 4)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
-
-    @property
-    def parts(self) -> Sizes:
-        """Elements per part of a world."""
-        return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_elements)
 
     @property
     def design(self) -> Design:
@@ -208,7 +186,7 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
     areas, probes = tables["areas"], tables["probes"]
     metric = probes["method"].str.replace("probe", "r2_probe")
     parts = [
-        areas.assign(by="method", bin=areas["method"], n=config.n_elements),
+        areas.assign(by="method", bin=areas["method"], n=config.n_test),
         probes.assign(by="motif", metric=metric, n=config.n_probe),
     ]
     if "agreements" in tables:

@@ -6,13 +6,14 @@ stands beside the baselines. No aggregate is of fewer than ten elements.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from lib.assays.tables import TISSUES, reference_predictions
 from lib.data.dataset import SequenceDataset
@@ -25,7 +26,6 @@ from lib.metrics.evaluate import MIN_BIN
 from lib.models.baselines import constant_sigma
 from lib.study.config import (
     AnyNames,
-    AnyShares,
     ExperimentConfig,
     Names,
     Numbers,
@@ -34,7 +34,7 @@ from lib.study.config import (
     Tables,
     known_names,
 )
-from lib.study.units import Store, run_fits, run_units
+from lib.study.units import Store, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.units import Forecast
 
@@ -49,6 +49,7 @@ SPLIT_METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
 SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "mpiw_90"), "ratio")
 SCALES |= dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference")
 HISTOGRAM_BINS = 25
+ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=assays.ARMS))]
 
 
 class Config(ExperimentConfig):
@@ -56,29 +57,21 @@ class Config(ExperimentConfig):
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
     plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of one split of the
-    group arm, ``members`` of them stand in every other arm; other models and losses are fitted once
-    per split of the group arm. The network's own parameters are those of
+    group arm, ``members`` of them stand in every other arm; other models are fitted once per split
+    of the group arm. The network's own parameters are those of
     :class:`lib.training.config.FitConfig`.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "dataset": STANDIN,
-            "standin_size": 600,
-            "epochs": 1,
-            "other_models": ("bilstm",),
-            "other_betas": (1.0,),
-            "dropout_samples": 2,
-            "draws": 100,
+            **{"dataset": STANDIN, "standin_size": 600, "epochs": 1, "draws": 100},
+            **{"other_models": ("bilstm",), "dropout_samples": 2},
         },
         "quick": {"arm": ("group", "tilt", "tail", "leaky"), "epochs": 5},
         "full": {
-            "split_seeds": (0, 1, 2, 3, 4),
-            "seeds": (0, 1, 2, 3, 4),
-            "other_models": ("bilstm", "transformer"),
-            "other_betas": (0.0, 1.0),
-            "dropout_samples": 30,
+            **{"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
+            **{"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
         },
     }
 
@@ -90,7 +83,7 @@ class Config(ExperimentConfig):
     group_column: str | None = None
     weight_column: str | None = None
     oriented: bool = False
-    arm: Names = ("all",)
+    arm: ArmNames = ("all",)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
     split_seeds: Seeds = (0,)
@@ -103,14 +96,8 @@ class Config(ExperimentConfig):
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
-    other_betas: AnyShares = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
-
-    @field_validator("arm")
-    @classmethod
-    def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("arm", arm, assays.ARMS)
 
     @property
     def design(self) -> Design:
@@ -122,13 +109,7 @@ class Config(ExperimentConfig):
 
 
 def load_data(config: Config) -> list[SequenceDataset]:
-    """The assays a config names; see :func:`lib.assays.load` and :func:`load_table` for errors.
-
-    Raises
-    ------
-    ParameterError
-        If ``table`` and ``dataset`` are both given.
-    """
+    """The assays, or the table of one's own, that a config names; an error where it names both."""
     if config.table is None:
         return assays.load_assays(config.dataset, config.standin_size)
     if config.dataset != "default":
@@ -140,16 +121,13 @@ def load_data(config: Config) -> list[SequenceDataset]:
 Named = tuple[dict[str, Any], Forecast] | None  # a forecast with the keys that tell it apart
 
 
-def _variants(config: Config, arm: AssayArm) -> Iterator[tuple[dict[str, Any], FitConfig]]:
-    """Other architectures and losses on the split of a group arm, one fit each."""
-    base = config.design.settings(arm)[0]
-    kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
-    for model in config.other_models:
-        settings = tuned(model, **base.model_dump(include=kept))
-        yield {"model": model, "uncertainty": "single"}, settings
-    for beta in config.other_betas:
-        keys = {"model": base.model, "uncertainty": f"beta_{beta:g}"}
-        yield keys, base.model_copy(update={"beta": beta})
+def _authors_forecast(arm: AssayArm) -> Iterator[Named]:
+    """The plant authors' own predictions, where there are any; σ is their error in calibration."""
+    tissue = arm.data.name.removeprefix("plant_")
+    if arm.data.name != tissue and tissue in TISSUES:
+        mean = reference_predictions(tissue).mean
+        found = constant_sigma(mean, arm.data.activity, arm.split["calibration"])
+        yield {"model": "authors_cnn", "uncertainty": "constant_sigma"}, (found.mean, found.std)
 
 
 def fit_others(
@@ -158,21 +136,23 @@ def fit_others(
     """Forecasts that stand beside each arm's own networks, and how many fits they take."""
     found: list[list[Named]] = [[] for _ in fitted]
     main = [(place, one) for place, one in enumerate(fitted) if one.arm.main]
-    asked = [(place, one.arm, *each) for place, one in main for each in _variants(config, one.arm)]
-    units = [assays.fitting(settings, arm.data, arm.split) for _, arm, _, settings in asked]
-    fits, counts = run_fits(units, store, config.where, "other fits")
-    made = assays.forecasts(map(assays.forecasting, fits), store, config.where)
-    for (place, _, keys, _), forecast in zip(asked, made, strict=True):
-        found[place].append((keys, forecast))
-    if config.dropout_samples:
-        passes = [
-            assays.forecasting(one.fits[0], dropout=config.dropout_samples) for _, one in main
-        ]
-        made = assays.forecasts(passes, store, config.where)
+    kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
+    asked = [(place, one, model) for place, one in main for model in config.other_models]
+    settings = [
+        (one.arm, tuned(model, **config.design.settings(one.arm)[0].model_dump(include=kept)))
+        for _, one, model in asked
+    ]
+    _, made, counts = assays.fit_each(settings, store, config.where, "other fits")
+    for (place, _, model), forecast in zip(asked, made, strict=True):
+        found[place].append(({"model": model, "uncertainty": "single"}, forecast))
+    if samples := config.dropout_samples:
+        passes = [assays.forecasting(one.fits[0], dropout=samples) for _, one in main]
         keys = {"model": config.model, "uncertainty": "mc_dropout"}
+        made = assays.forecasts(passes, store, config.where)
         for (place, _), forecast in zip(main, made, strict=True):
-            # A place is left free: places seed the bootstrap, and published intervals stay.
-            found[place] += [None, (keys, forecast)]
+            # Places seed the bootstrap; those of forecasts no longer made stay free, so that
+            # published intervals stay.
+            found[place] += [*[None] * (len(config.other_models) + 1), (keys, forecast)]
     units = [assays.baselines(one.arm.data, one.arm.split) for one in fitted]
     results = run_units(units, store, config.where, "baselines")
     for one, others, result in zip(fitted, found, results, strict=True):
@@ -183,15 +163,6 @@ def fit_others(
         if one.arm.main:
             others += _authors_forecast(one.arm)
     return found, counts
-
-
-def _authors_forecast(arm: AssayArm) -> Iterator[Named]:
-    """The plant authors' own predictions, where there are any; σ is their error in calibration."""
-    tissue = arm.data.name.removeprefix("plant_")
-    if arm.data.name != tissue and tissue in TISSUES:
-        mean = reference_predictions(tissue).mean
-        found = constant_sigma(mean, arm.data.activity, arm.split["calibration"])
-        yield {"model": "authors_cnn", "uncertainty": "constant_sigma"}, (found.mean, found.std)
 
 
 def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Named]:
@@ -222,14 +193,6 @@ def scored_items(
             own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
             by = deciles if own else {}
             yield assays.scored(fitted.arm, part, *values, by, prior="none", **keys)
-
-
-def _publishable(scores: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Combined rows of all forecasts; of single splits and fits those of the network."""
-    combined = combine(scores[scores["metric"].isin(METRICS) | (scores["by"] != "")])
-    single = scores[scores["metric"].isin(SPLIT_METRICS) & (scores["by"] == "")]
-    single = single[(single["model"] == model) & single["uncertainty"].isin(["single", "ensemble"])]
-    return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
 
 
 def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
@@ -366,5 +329,11 @@ def run(config: Config, store: Store) -> Tables:
     }
     marks = {assay.name: assay.fingerprint for assay in data}
     counts = {name: own[name] + more[name] for name in own}
-    rows = _publishable(scores, config.model)
+    # Of single splits and fits only those of the network are published.
+    whole = scores["by"] == ""
+    shown = whole & scores["metric"].isin(SPLIT_METRICS) & scores["model"].eq(config.model)
+    shown &= scores["uncertainty"].isin(["single", "ensemble"])
+    single = scores[shown].drop(columns=["variance", "n_train"])
+    combined = combine(scores[scores["metric"].isin(METRICS) | ~whole])
+    rows = pd.concat([combined, single], ignore_index=True)
     return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)

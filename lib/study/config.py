@@ -62,7 +62,6 @@ Names = Annotated[tuple[str, ...], FromText, Field(min_length=1)]
 Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 # These may be empty.
 AnyNames = Annotated[tuple[str, ...], FromText]
-AnyShares = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], FromText]
 
 
 class ExperimentConfig(BaseModel):

@@ -52,7 +52,7 @@ def found(config, tmp_path_factory):
     [
         ({"models": ["resnet"]}, "no model resnet"),
         ({"shifts": ["gcc"]}, "no shift gcc"),
-        ({"n_elements": 1}, "n_elements"),
+        ({"n_test": 1}, "n_test"),
         ({"world": [1]}, "did you mean 'world_seeds'"),
     ],
 )

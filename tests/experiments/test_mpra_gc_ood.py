@@ -46,15 +46,10 @@ def test_every_forecast_stands_on_every_part(found):
     group = group[group["condition"] == ""]
     assert set(group["uncertainty"]) == {
         *("single", "ensemble", "std_scaling", "constant_sigma"),
-        *("beta_1", "mc_dropout"),
+        "mc_dropout",
     }
     assert group["value"].nunique() == len(group) - 2  # two repairs keep the ensemble's mean
     assert (combined["lower"] <= combined["upper"]).all()
-
-
-def test_a_beta_outside_its_range_is_refused():
-    with pytest.raises(ParameterError, match=r"other_betas.1 is 2: Input should be less than"):
-        Config.create(profile="smoke", other_betas=[0.5, 2])
 
 
 def test_rows_keep_the_contract(found, tmp_path):

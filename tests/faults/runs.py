@@ -22,7 +22,6 @@ SMALL: dict[str, Any] = {
     "arm": ["group", "tail"],
     "seeds": [0],
     "other_models": [],
-    "other_betas": [],
     "dropout_samples": 0,
     "workers": 1,
 }
