@@ -6,7 +6,7 @@ said it would do. Severity is measured from labels, counts and sequences; no net
 read for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,30 +16,33 @@ from pydantic import Field, field_validator
 
 from lib import assays as mpra
 from lib.assays import retina
-from lib.experiments.assays import GC_DATA, STANDIN
+from lib.experiments.assays import GC_DATA, STANDIN, Design, fit_arms
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repairs import Budget
 from lib.experiments.scoring import side_by_side
 from lib.experiments.twins import assays as real
 from lib.experiments.twins import severity, tables
-from lib.experiments.twins.assays import HOME, Assays
-from lib.experiments.twins.curves import Curves, read_curves
-from lib.experiments.twins.forecasts import score_sealed, seal, sealed_summary
-from lib.experiments.twins.judging import (
-    TOLERANCE,
-    Fitted,
-    anchor_line,
-    fit_all,
-    judge,
-    worth_repairing,
+from lib.experiments.twins.assays import Assays, standin_assays
+from lib.experiments.twins.judging import TOLERANCE, baselines, judge
+from lib.experiments.twins.networks import (
+    ARMS,
+    GC_ARMS,
+    MODEL,
+    Network,
+    gc_networks,
+    networks,
 )
-from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
-from lib.experiments.twins.standin import standin_assays
-from lib.study.config import ExperimentConfig, Names, Seeds, Tables, repository_root
+from lib.study.config import (
+    ExperimentConfig,
+    Names,
+    Seeds,
+    Tables,
+    known_names,
+    repository_root,
+)
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
-FEWEST_GROUPS = 20  # a smaller part is not judged
 _SMALL = ("rho WT", "rho Rhom", "hsp68 WT")
 
 
@@ -115,11 +118,7 @@ class Config(ExperimentConfig):
     @field_validator("arm")
     @classmethod
     def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(arm) - {*ARMS, "all"})
-        if unknown:
-            known = ", ".join(ARMS)
-            raise ValueError(f"no arm {', '.join(unknown)}; use all, {known}")
-        return ARMS if "all" in arm else arm
+        return known_names("arm", arm, ARMS)
 
 
 def load_assays(config: Config) -> Assays:
@@ -136,51 +135,28 @@ def load_assays(config: Config) -> Assays:
     return found if config.elements is None else real.subsample(found, config.elements)
 
 
-def planned(config: Config, assays: Assays) -> list[Network]:
-    """Every network; those for GC shifts and species are notebook 02's own, on real data only."""
+def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]]:
+    """Networks with how they are fitted: our own, and on real data those of notebook 02."""
     fit = FitConfig(model=MODEL, epochs=config.epochs, device=config.device)
     targets = () if "all" in config.targets else config.targets
-    own = networks(assays, fit, config.arm, config.split_seeds, config.seeds, targets)
-    if assays.standin or "gc" not in config.arm:
-        return own
-    gc = GCConfig.create(profile="full", epochs=config.epochs, device=config.device).design
-    design = replace(gc, arms=GC_ARMS, split_seeds=config.split_seeds)
-    return own + gc_networks([mpra.load(name) for name in GC_DATA], design)
+    own = networks(assays, config.arm, config.split_seeds, targets)
+    found = [(own, Design(config.arm, config.split_seeds, fit, config.seeds))]
+    if "gc" in config.arm and not assays.standin:
+        gc = GCConfig.create(profile="full", epochs=config.epochs, device=config.device).design
+        design = replace(gc, arms=GC_ARMS, split_seeds=config.split_seeds, seeds=gc.seeds[:1])
+        found.append((gc_networks([mpra.load(name) for name in GC_DATA], design), design))
+    return found
 
 
-def curves() -> Curves:
-    """Dose-response curves of the simulator, from the published tables."""
-    return read_curves(repository_root() / "results")
-
-
-def forecasts(config: Config, severities: pd.DataFrame, standin: bool) -> pd.DataFrame:
-    """The simulator's forecasts: the sealed ones in the full profile, below it made here."""
-    path = repository_root() / "results" / config.experiment / "sealed.csv"
-    if config.profile != "full" or standin or not path.exists():
-        return seal(severities, curves())
-    return pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
-
-
-def judge_all(assays: Assays, fitted: Sequence[Fitted], config: Config) -> dict[str, pd.DataFrame]:
-    """Tables of :func:`lib.experiments.twins.judging.judge`, of all networks."""
-    light = replace(assays, counts={})  # workers get a copy each
-    budget = Budget(config.labels, config.repeats, TOLERANCE)
-    jobs: list[tuple[Any, ...]] = []
-    for each in fitted:
-        asked = [p for p in each.network.asked if len(np.unique(p.group)) >= FEWEST_GROUPS]
-        lines = [anchor_line(assays, each, p) if worth_repairing(p) else None for p in asked]
-        if asked:
-            jobs.append((light, each, asked, lines, budget, config.draws, 1000 * len(jobs)))
-    found = side_by_side(judge, jobs, config.workers)
-    parts = {name: [part for each in found for part in each[name]] for name in found[0]}
-    return {
-        name: pd.concat(own, ignore_index=True) if own else pd.DataFrame()
-        for name, own in parts.items()
-    }
+def sealed_forecasts(standin: bool) -> pd.DataFrame:
+    """What the simulator said of each real shift beforehand; nothing of a stand-in."""
+    path = repository_root() / "results" / Config.experiment / "sealed.csv"
+    table = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
+    return table[:0] if standin else table
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Measure severities, fit, forecast, score, and hold the sealed forecasts against the scores.
+    """Measure severities, fit, score, and hold the sealed forecasts against the scores.
 
     Parameters
     ----------
@@ -191,38 +167,50 @@ def run(config: Config, store: Store) -> Tables:
     Returns
     -------
     Tables
-        With ``severities``, ``decomposition``, ``site_pairs``, ``censored``, ``sealed``,
-        ``effects``, ``twins``, ``order``, ``dose_response``, ``ladder``, ``noise``,
-        ``mitigation``.
+        With ``severities``, ``decomposition``, ``site_pairs``, ``sealed``, ``effects``, ``twins``,
+        ``order``, ``dose_response``, ``ladder``, ``noise``, ``mitigation``.
     """
     assays = load_assays(config)
-    asked = planned(config, assays)
+    plans = planned(config, assays)
+    asked = [network for own, _ in plans for network in own]
     decomposition = severity.decompositions(assays, config.draws)
-    severities = severity.severities(assays, decomposition, asked)
-    fitted, counts = fit_all(asked, assays.dataset(HOME), store, config.where)
-    sealed = forecasts(config, severities, assays.standin)
-    judged = judge_all(assays, fitted, config)
+    severities = severity.severities(assays, decomposition)
+    done = [fit_arms(own, design, store, config.where) for own, design in plans]
+    fitted = [replace(one, fits=()) for own, _ in done for one in own]
+    counts = {name: sum(each[name] for _, each in done) for name in done[0][1]}
+    beside = baselines(asked, store, config.where)
+    budget = Budget(config.labels, config.repeats, TOLERANCE)
+    jobs = [
+        (one, simple, budget, config.draws, 1000 * place)
+        for place, (one, simple) in enumerate(zip(fitted, beside, strict=True))
+    ]
+    found = side_by_side(judge, jobs, config.workers)
+    judged = {
+        name: pd.concat(
+            [t for each in found for t in each[name]] or [pd.DataFrame()], ignore_index=True
+        )
+        for name in found[0]
+    }
     scored = tables.with_severity(judged["scores"], severities)
     effects = tables.effects(scored)
-    twins = score_sealed(sealed, tables.observed(effects))
+    sealed = sealed_forecasts(assays.standin)
+    twins = tables.score_sealed(sealed, tables.observed(effects))
     sites = decomposition["elements"] == severity.SITES
-    found = {
+    simulated = tables.simulated_doses(repository_root() / "results" / "simulation_shifts")
+    made = {
         "severities": severities,
         "decomposition": decomposition[~sites],
         "site_pairs": decomposition[sites],
-        "censored": severity.censored_lines(assays, config.draws),
         "sealed": sealed,
         "effects": effects,
         "twins": twins,
-        "order": sealed_summary(twins, np.random.default_rng(0)),
-        "dose_response": tables.dose_response(curves(), twins),
-        "ladder": tables.pooled_splits(judged["ladder"], tables.LADDER),
-        "noise": tables.pooled_splits(judged["noise"], tables.NOISE),
-        "mitigation": tables.mitigation(judged["mitigation"], scored),
+        "order": tables.sealed_summary(twins, np.random.default_rng(0)),
+        "dose_response": tables.dose_response(simulated, twins),
     }
+    made |= {name: tables.pooled(judged[name], keys) for name, keys in tables.POOLED.items()}
     rows = tables.publishable(scored)
     if assays.standin:
         rows = tables.as_standin(rows)
-        found = {name: tables.as_standin(table) for name, table in found.items()}
+        made = {name: tables.as_standin(table) for name, table in made.items()}
     marks, standin = assays.fingerprints, assays.standin
-    return Tables.of(config, rows, found, data=marks, counts=counts, standin=standin)
+    return Tables.of(config, rows, made, data=marks, counts=counts, standin=standin)

@@ -12,21 +12,25 @@ offset, gain, rewiring and measurement noise, each with a bootstrap interval ove
 Noise in y_A attenuates an ordinary slope, so the slope is the errors-in-variables estimate with
 known error variance, Cov(y_A, y_B) / (Var y_A - E std_A^2) (Fuller, Measurement Error Models,
 1987). Errors are taken as independent between conditions: what both share, such as the count of
-one plasmid pool, raises the slope and lowers the rewiring. Names and normalisation of the distances
-are those of :class:`lib.simulator.severity.Distance`.
+one plasmid pool, raises the slope and lowers the rewiring. Distances are normalised as those of
+:class:`lib.simulator.severity.Distance`.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.stats import norm
 
 from lib.arrays import (
+    BoolArray,
     FloatArray,
     GroupCodes,
     as_count,
     as_labels,
+    as_std,
     as_vector,
     group_codes,
     merge_groups,
@@ -36,14 +40,7 @@ from lib.metrics.columns import group_bootstrap_weights, group_totals, percentil
 FEWEST = 10  # elements, groups, and anchors where there are any
 MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled
 DRAWS = 1000
-
-
-class Estimate(NamedTuple):
-    """A value and its 95 % interval."""
-
-    value: float
-    lower: float
-    upper: float
+HALF_WIDTH = norm.ppf(0.95)  # of the 90 % intervals whose coverage is scored, in s.d.
 
 
 class PairedAssay(NamedTuple):
@@ -54,7 +51,7 @@ class PairedAssay(NamedTuple):
     std_a: FloatArray
     std_b: FloatArray
     groups: GroupCodes
-    anchors: NDArray[np.bool_]
+    anchors: BoolArray
 
 
 def paired_assay(
@@ -96,7 +93,7 @@ def paired_assay(
     a = as_vector("activity_a", activity_a)
     n = len(a)
     b = as_vector("activity_b", activity_b, n)
-    error_a, error_b = standard_errors("std_a", std_a, n), standard_errors("std_b", std_b, n)
+    error_a, error_b = _standard_errors("std_a", std_a, n), _standard_errors("std_b", std_b, n)
     mask = np.zeros(n, bool) if anchors is None else as_labels("anchors", anchors, n)
     if mask.dtype != np.bool_:
         raise ValueError(f"anchors holds {mask.dtype}; True or False for each row would do")
@@ -115,7 +112,7 @@ def paired_assay(
     return PairedAssay(a, b, error_a, error_b, numbering, mask)
 
 
-def standard_errors(name: str, values: ArrayLike, n: int) -> FloatArray:
+def _standard_errors(name: str, values: ArrayLike, n: int) -> FloatArray:
     """``values`` as standard errors ``(n,)``, finite and at least 0."""
     errors = as_vector(name, values, n)
     if n and errors.min() < 0:
@@ -124,9 +121,6 @@ def standard_errors(name: str, values: ArrayLike, n: int) -> FloatArray:
             f"{name} is {errors[row]} in row {row}; a standard error of at least 0 would do"
         )
     return errors
-
-
-Line = tuple[FloatArray, FloatArray]  # intercept and slope of B on A, (draws,) each
 
 
 class Moments(NamedTuple):
@@ -148,19 +142,15 @@ class Moments(NamedTuple):
 
     @property
     def slope(self) -> FloatArray:
+        """Of f_B on f_A."""
         return self.cov / self.signal_a
 
-    @property
-    def rest(self) -> FloatArray:
-        """Variance of f_B about its line on f_A."""
-        return self.var_b - self.noise_b - self.slope * self.cov
-
-    def line(self, slope: FloatArray) -> Line:
-        """The line of a slope through both means."""
+    def line(self, slope: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Intercept and slope of the line of a slope through both means."""
         return self.mean_b - slope * self.mean_a, slope
 
 
-def moments(assay: PairedAssay, rows: NDArray[np.bool_], weights: FloatArray) -> Moments:
+def _moments(assay: PairedAssay, rows: BoolArray, weights: FloatArray) -> Moments:
     """Moments of some rows under weights ``(draws, n_groups)``; NaN in draws without such a row."""
     a, b = assay.activity_a, assay.activity_b
     columns = [np.ones_like(a), a, b, a * a, b * b, a * b, assay.std_a**2, assay.std_b**2]
@@ -170,13 +160,16 @@ def moments(assay: PairedAssay, rows: NDArray[np.bool_], weights: FloatArray) ->
     return Moments(a, b, aa - a * a, bb - b * b, ab - a * b, noise_a, noise_b)
 
 
-def resampled_sets(
+def _resampled(
     groups: GroupCodes, rng: np.random.Generator, draws: int
 ) -> tuple[GroupCodes, FloatArray]:
     """Groups merged into resampled sets, and weights ``(draws + 1, n_sets)``, the sample first."""
     merged = merge_groups(groups, MOST_SETS, rng)
     weights, sets = group_bootstrap_weights(merged.codes, as_count("draws", draws, 2), rng)
     return sets, np.vstack([np.ones(sets.n_groups), weights])
+
+
+Estimate = tuple[float, float, float]  # a value and its 95 % interval
 
 
 def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
@@ -189,15 +182,20 @@ def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
     lower, upper = percentile_interval(draws)
     known = draws[np.isfinite(draws)]
     bias = float(np.median(known)) - value if corrected and len(known) else 0.0
-    return Estimate(value, float(lower) - 2 * bias, float(upper) - 2 * bias)
+    return value, float(lower) - 2 * bias, float(upper) - 2 * bias
 
 
 def _squared(roots: FloatArray) -> Estimate:
     """Square of a signed quantity: its interval squared, so that 0 is in reach."""
-    root = estimate(roots)
-    ends = sorted((root.lower**2, root.upper**2))
-    lower = 0.0 if root.lower <= 0 <= root.upper else ends[0]
-    return Estimate(root.value**2, lower, ends[1])
+    value, lower, upper = estimate(roots)
+    least = 0.0 if lower <= 0 <= upper else min(lower**2, upper**2)
+    return value**2, least, max(lower**2, upper**2)
+
+
+def estimates_table(found: Mapping[str, Estimate], n: int) -> pd.DataFrame:
+    """Estimates by name as rows ``quantity, value, lower, upper, n``."""
+    rows = [(quantity, *ends, n) for quantity, ends in found.items()]
+    return pd.DataFrame(rows, columns=["quantity", "value", "lower", "upper", "n"])
 
 
 def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS) -> pd.DataFrame:
@@ -216,11 +214,10 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
         ``quantity, value, lower, upper, n``; anchors are no part of it. Quantities: ``total``,
         E[(y_B - y_A)^2] in the squared unit of the activity; its shares ``share_offset``,
         ``share_gain``, ``share_rewiring`` (below 0 it is printed, not clipped) and ``share_noise``,
-        which add up to 1; the noise-free ``distance`` over Var f_A and its parts
-        ``distance_offset``, ``distance_gain`` and ``distance_rewiring``; ``intercept`` and
-        ``slope`` of f_B on f_A; ``reliability_a`` and ``reliability_b``, Var f / Var y;
-        ``pearson_r`` of y_A and y_B, and ``pearson_r_deattenuated`` of f_A and f_B, which may pass
-        1 and is not clipped.
+        which add up to 1; the noise-free ``distance`` over Var f_A and its part
+        ``distance_rewiring``; ``slope`` of f_B on f_A; ``reliability_b``, Var f_B / Var y_B,
+        whose root bounds any forecast's correlation with y_B; and ``pearson_r_deattenuated``, the
+        correlation of f_A and f_B, which may pass 1 and is not clipped.
 
     Raises
     ------
@@ -242,83 +239,50 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     >>> table[["share_offset", "share_gain", "share_rewiring", "share_noise"]].round(12).tolist()
     [0.9, 0.1, 0.0, 0.0]
     """
-    sets, weights = resampled_sets(assay.groups, rng, draws)
-    own = moments(assay._replace(groups=sets), ~assay.anchors, weights)
-    if not np.isfinite(own.signal_a[0]):
+    sets, weights = _resampled(assay.groups, rng, draws)
+    own = _moments(assay._replace(groups=sets), ~assay.anchors, weights)
+    signal = own.signal_a
+    if not np.isfinite(signal[0]):
         raise ValueError(
             f"activity_a of the elements has variance {own.var_a[0]:.4g} and measured noise "
             f"{own.noise_a[0]:.4g}: nothing beyond noise to compare; smaller std_a or the less "
             "noisy condition as A would do"
         )
-    offset = own.mean_b - own.mean_a
-    gain = (own.slope - 1) * np.sqrt(own.signal_a)
-    noise = own.noise_a + own.noise_b
-    distance = offset**2 + gain**2 + own.rest
-    total = distance + noise
     signal_b = own.var_b - own.noise_b
-    with np.errstate(invalid="ignore", divide="ignore"):
+    offset, gain = own.mean_b - own.mean_a, (own.slope - 1) * np.sqrt(signal)
+    rest, noise = signal_b - own.slope * own.cov, own.noise_a + own.noise_b
+    distance = offset**2 + gain**2 + rest
+    total = distance + noise
+    with np.errstate(invalid="ignore"):
+        correlation = own.cov / np.sqrt(signal * np.where(signal_b > 0, signal_b, np.nan))
         found = {
             "total": estimate(total),
             "share_offset": _squared(offset / np.sqrt(total)),
             "share_gain": _squared(gain / np.sqrt(total)),
-            "share_rewiring": estimate(own.rest / total, corrected=True),
+            "share_rewiring": estimate(rest / total, corrected=True),
             "share_noise": estimate(noise / total),
-            "distance": estimate(distance / own.signal_a, corrected=True),
-            "distance_offset": _squared(offset / np.sqrt(own.signal_a)),
-            "distance_gain": _squared(own.slope - 1),
-            "distance_rewiring": estimate(own.rest / own.signal_a, corrected=True),
-            "intercept": estimate(own.mean_b - own.slope * own.mean_a),
+            "distance": estimate(distance / signal, corrected=True),
+            "distance_rewiring": estimate(rest / signal, corrected=True),
             "slope": estimate(own.slope),
-            "reliability_a": estimate(own.signal_a / own.var_a),
             "reliability_b": estimate(signal_b / own.var_b),
-            "pearson_r": estimate(own.cov / np.sqrt(own.var_a * own.var_b)),
-            "pearson_r_deattenuated": estimate(
-                own.cov / np.sqrt(own.signal_a * np.where(signal_b > 0, signal_b, np.nan))
-            ),
+            "pearson_r_deattenuated": estimate(correlation),
         }
     return estimates_table(found, int(np.sum(~assay.anchors)))
-
-
-def estimates_table(found: dict[str, Estimate], n: int) -> pd.DataFrame:
-    """Estimates by name as rows ``quantity, value, lower, upper, n``."""
-    return pd.DataFrame([{"quantity": q, **one._asdict(), "n": n} for q, one in found.items()])
 
 
 def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) -> PairedAssay:
     """Intact minus mutated, D = y[intact] - y[mutated], as a paired assay without anchors.
 
-    Offsets of a whole condition cancel in it.
+    Offsets of a whole condition cancel in it. A pair takes the group of its intact element;
+    standard errors add in squares.
 
     Parameters
     ----------
     assay : PairedAssay
     intact, mutated : (m,) integer arrays
-        Row numbers of pairs. A pair takes the group of its intact element; standard errors add in
-        squares.
-
-    Raises
-    ------
-    ValueError
-        Numbers of rows that differ or do not exist, and as :func:`paired_assay` says.
-
-    Examples
-    --------
-    >>> base, exact = np.arange(10.0), np.zeros(20)
-    >>> a = np.concatenate([3 * base, base])  # the sites are worth 2 * base
-    >>> pair = paired_assay(a, a - 5, exact, exact, np.tile(base, 2))
-    >>> site_differences(pair, np.arange(10), np.arange(10, 20)).activity_a.tolist()[:4]
-    [0.0, 2.0, 4.0, 6.0]
+        Row numbers of pairs.
     """
-    n = len(assay.activity_a)
     first, second = np.asarray(intact), np.asarray(mutated)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(
-            f"intact has shape {first.shape}, mutated {second.shape}; one row number per pair in "
-            "each would do"
-        )
-    for name, rows in (("intact", first), ("mutated", second)):
-        if rows.dtype.kind not in "iu" or (len(rows) and not (0 <= rows.min() <= rows.max() < n)):
-            raise ValueError(f"{name} must hold row numbers from 0 to {n - 1}")
     return paired_assay(
         assay.activity_a[first] - assay.activity_a[second],
         assay.activity_b[first] - assay.activity_b[second],
@@ -336,7 +300,7 @@ def control_noise_factor(
     Where they are not in truth, a factor above 1 says that the standard errors are too small by its
     root; where they are, it is an upper bound. Either way a decomposition with errors scaled by the
     root is a lower bound on rewiring. The factor k is the smaller root of
-    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2.
+    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2; given with its 95 % interval.
 
     Raises
     ------
@@ -349,13 +313,13 @@ def control_noise_factor(
     >>> a, b = np.tile(2 * x + u, 6), np.tile(2 * x + v, 6)
     >>> error = np.full(48, 0.5)  # of errors of 1
     >>> pair = paired_assay(a, b, error, error, np.arange(48), np.arange(48) < 24)
-    >>> round(control_noise_factor(pair, np.random.default_rng(0), draws=9).value, 12)
+    >>> round(control_noise_factor(pair, np.random.default_rng(0), draws=9)[0], 12)
     4.0
     """
     if not assay.anchors.any():
         raise ValueError("assay has no anchors; at least 10 controls would do")
-    sets, weights = resampled_sets(assay.groups, rng, draws)
-    own = moments(assay._replace(groups=sets), assay.anchors, weights)
+    sets, weights = _resampled(assay.groups, rng, draws)
+    own = _moments(assay._replace(groups=sets), assay.anchors, weights)
     if not own.noise_a[0] + own.noise_b[0] > 0:
         raise ValueError("std_a and std_b of all anchors are 0; there is no noise to scale")
     left = own.var_a * own.var_b - own.cov**2
@@ -365,8 +329,82 @@ def control_noise_factor(
         return estimate(2 * left / (middle + root))
 
 
-def line_between(assay: PairedAssay, rows: NDArray[np.bool_]) -> tuple[float, float]:
+def line_between(assay: PairedAssay, rows: BoolArray) -> tuple[float, float]:
     """Intercept and slope of f_B on f_A over some rows; NaN where they vary no more than noise."""
-    own = moments(assay, rows, np.ones((1, assay.groups.n_groups)))
+    own = _moments(assay, rows, np.ones((1, assay.groups.n_groups)))
     intercept, slope = own.line(own.slope)
     return float(intercept[0]), float(slope[0])
+
+
+def forecast_ladder(
+    assay: PairedAssay,
+    mean: ArrayLike,
+    std: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """Coverage of y_B by a forecast's 90 % intervals of y_A, correction by correction.
+
+    A line maps the forecast into condition B: mean to intercept + slope mean, std to |slope| std.
+    ``reference`` is the forecast against y_A, ``raw`` against y_B. ``anchor_offset`` and
+    ``anchor_affine`` come from the anchors alone; ``matched_moments`` matches mean and s.d. of y;
+    ``oracle_affine`` is the line of f_B on f_A, a diagnostic since it needs all labels.
+    ``oracle_affine_noise`` adds to its variance what the measured noise grew by: what then is still
+    lost is rewiring, or errors of the model that rewiring made visible.
+
+    Parameters
+    ----------
+    assay : PairedAssay
+    mean, std : (n,) arrays
+        Forecast in the unit of y_A; rows of anchors are not looked at.
+    rng : Generator
+        For the bootstrap over groups; every draw refits the lines.
+    draws : int
+
+    Returns
+    -------
+    DataFrame
+        ``rung, metric, value, lower, upper, n``; the metric is ``picp_90``. NaN on the rungs of the
+        anchors where these vary no more than their noise.
+
+    Raises
+    ------
+    ValueError
+        Lengths that differ, values not finite, a std that is not above 0.
+    """
+    n, own = len(assay.activity_a), ~assay.anchors
+    for name, values in (("mean", mean), ("std", std)):
+        if np.shape(values) != (n,):
+            raise ValueError(f"{name} has shape {np.shape(values)}; one value per row, ({n},)")
+    centre, width = as_vector("mean", np.asarray(mean)[own]), as_std("std", np.asarray(std)[own])
+    sets, weights = _resampled(assay.groups, rng, draws)
+    merged = assay._replace(groups=sets)
+    elements, anchors = (_moments(merged, rows, weights) for rows in (own, assay.anchors))
+    none, one = np.zeros(len(weights)), np.ones(len(weights))
+    same, best = (none, one), elements.line(elements.slope)
+    grown = np.maximum(elements.noise_b - best[1] ** 2 * elements.noise_a, 0)
+    rungs = {
+        "reference": (assay.activity_a, same, none),
+        "raw": (assay.activity_b, same, none),
+        "anchor_offset": (assay.activity_b, anchors.line(one), none),
+        "anchor_affine": (assay.activity_b, anchors.line(anchors.slope), none),
+        "matched_moments": (
+            assay.activity_b,
+            elements.line(np.sqrt(elements.var_b / elements.var_a)),
+            none,
+        ),
+        "oracle_affine": (assay.activity_b, best, none),
+        "oracle_affine_noise": (assay.activity_b, best, grown),
+    }
+    times = weights[:, sets.codes[own]]  # (draws, elements)
+    found = {}
+    for rung, (target, line, added) in rungs.items():
+        if rung.startswith("anchor") and not assay.anchors.any():
+            continue
+        intercept, slope, extra = (each[:, None] for each in (*line, added))
+        z = (target[own] - intercept - slope * centre) / np.sqrt((slope * width) ** 2 + extra)
+        covered = np.where(np.isfinite(z), np.abs(z) <= HALF_WIDTH, np.nan)
+        found[rung] = estimate((times * covered).sum(axis=1) / times.sum(axis=1))
+    table = estimates_table(found, int(own.sum())).rename(columns={"quantity": "rung"})
+    return table.assign(metric="picp_90")

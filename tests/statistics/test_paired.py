@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from lib.simulator import Assay, Batch, Shift, draw_world, simulate
 from lib.simulator.sample import known_truth
@@ -14,6 +15,7 @@ from lib.statistics.paired import (
     control_noise_factor,
     decompose,
     estimate,
+    forecast_ladder,
     line_between,
     paired_assay,
     site_differences,
@@ -38,7 +40,7 @@ def rng() -> np.random.Generator:
 
 PARTS = ["offset", "gain", "rewiring", "noise"]
 SHARES = [f"share_{part}" for part in PARTS]
-DISTANCES = ["distance", *(f"distance_{part}" for part in PARTS[:3])]
+DISTANCES = ["distance", "distance_rewiring"]
 
 
 def parts_of(*given: Any, draws: int = 50) -> pd.DataFrame:
@@ -51,9 +53,9 @@ def test_offset_gain_and_rewiring_by_hand():
     value = parts_of(pair(X, 2 * X + 3 + U))["value"]
     assert value["total"] == pytest.approx(11)
     assert value[SHARES].tolist() == pytest.approx([9 / 11, 1 / 11, 1 / 11, 0])
-    assert value[DISTANCES].tolist() == pytest.approx([11, 9, 1, 1])
-    assert (value["intercept"], value["slope"]) == pytest.approx((3, 2))
-    assert value["pearson_r"] == pytest.approx(2 / 5**0.5)
+    assert value[DISTANCES].tolist() == pytest.approx([11, 1])
+    assert value["slope"] == pytest.approx(2)
+    assert value["pearson_r_deattenuated"] == pytest.approx(2 / 5**0.5)
 
 
 def test_known_noise_is_taken_out_of_slope_shares_and_correlation():
@@ -64,9 +66,7 @@ def test_known_noise_is_taken_out_of_slope_shares_and_correlation():
     assert line_between(noisy, np.ones(N, bool)) == pytest.approx((0, 2))
     assert value["total"] == pytest.approx(6)  # (2 X + V - U)^2
     assert value[SHARES].tolist() == pytest.approx([0, 4 / 6, 0, 2 / 6])
-    assert value["reliability_a"] == pytest.approx(4 / 5)
     assert value["reliability_b"] == pytest.approx(16 / 17)
-    assert value["pearson_r"] == pytest.approx(8 / 85**0.5)
     assert value["pearson_r_deattenuated"] == pytest.approx(1)
 
 
@@ -81,8 +81,9 @@ def test_distances_are_those_of_the_simulator():
     old, noise = rng().normal(size=(2, 200))
     new = 0.4 * old**2 + 0.7 * old + noise
     found, expected = parts_of(pair(old, new), draws=5)["value"], distance(old, new)
-    assert found[DISTANCES].tolist() == pytest.approx(list(expected))
-    assert list(expected._fields) == ["total", *PARTS[:3]]
+    assert found[DISTANCES].tolist() == pytest.approx([expected.total, expected.rewiring])
+    parts = found[SHARES[:3]] * found["total"] / old.var()
+    assert parts.tolist() == pytest.approx([expected.offset, expected.gain, expected.rewiring])
 
 
 def test_anchors_are_no_part_of_the_elements():
@@ -129,7 +130,7 @@ def test_site_differences_by_hand():
     value = parts_of(sites)["value"]
     # Var D_A = 4 with noise 2 * .09 in it, Cov = 2
     assert value["slope"] == pytest.approx(2 / (4 - 0.18))
-    assert value["intercept"] == pytest.approx(0)
+    assert value["share_offset"] == pytest.approx(0)
 
 
 def test_control_noise_factor_by_hand():
@@ -137,11 +138,11 @@ def test_control_noise_factor_by_hand():
     anchors = np.arange(2 * N) >= N
     a, b = np.tile(2 * X + U, 2), np.tile(2 * X + V, 2)
     factor = control_noise_factor(pair(a, b, 0.5, 0.5, anchors=anchors), rng(), draws=20)
-    assert factor.value == pytest.approx(4)
+    assert factor[0] == pytest.approx(4)
     one_side = control_noise_factor(
         pair(np.tile(2 * X, 2), b, 0, 0.5, anchors=anchors), rng(), draws=20
     )
-    assert one_side.value == pytest.approx(4)
+    assert one_side[0] == pytest.approx(4)
 
 
 def test_correction_of_the_median_bias_by_hand():
@@ -183,10 +184,93 @@ def test_bad_input_of_what_follows():
         control_noise_factor(
             pair(np.tile(X, 2), np.tile(X, 2), anchors=np.arange(2 * N) < N), rng()
         )
-    with pytest.raises(ValueError, match="one row number per pair"):
-        site_differences(pair(X, 2 * X), [0, 1], [0])
-    with pytest.raises(ValueError, match=f"mutated must hold row numbers from 0 to {N - 1}"):
-        site_differences(pair(X, 2 * X), [0], [N])
+    exact = pair(X, 2 * X)
+    with pytest.raises(ValueError, match=r"mean has shape \(23,\); one value per row, \(24,\)"):
+        forecast_ladder(exact, X[1:], np.ones(N), rng())
+    with pytest.raises(ValueError, match=r"std is 0\.0 in row 0"):
+        forecast_ladder(exact, X, np.zeros(N), rng())
+    with pytest.raises(ValueError, match="mean is nan in row 3"):
+        forecast_ladder(exact, np.where(np.arange(N) == 3, np.nan, X), np.ones(N), rng())
+
+
+def test_a_forecast_s_noise_account_by_hand() -> None:
+    """A forecast is a measurement without noise: y = 2 X + noise of variance 1, mean X + V / 2."""
+    value = parts_of(pair(X + V / 2, 2 * X + U, 0, 1))["value"]
+    assert value["reliability_b"] == pytest.approx(4 / 5)
+    # Cov = 2, Var of the forecast 5/4, of f 4; the error X - V / 2 + U has 1 + 1/4 + 1
+    assert value["pearson_r_deattenuated"] == pytest.approx(2 / (1.25 * 4) ** 0.5)
+    assert value["share_noise"] == pytest.approx(1 / 2.25)
+
+
+def test_deattenuated_interval_holds_the_truth() -> None:
+    generator, hits = rng(), 0
+    for _ in range(60):
+        f, e, m = generator.normal(size=(3, 300))
+        sigma = np.exp(generator.normal(-0.3, 0.3, size=300))
+        assay = paired_assay(f + m, f + sigma * e, 0 * f, sigma, np.arange(300))
+        own = decompose(assay, generator, draws=200).set_index("quantity")
+        lower, upper = own.loc["pearson_r_deattenuated", ["lower", "upper"]]
+        hits += lower <= 0.5**0.5 <= upper  # r of f + m and f
+    assert hits >= 52  # 57 expected, s.d. 1.7
+
+
+Z = norm.ppf(0.95)
+
+
+def coverage(width: float, offset: float = 0.0) -> float:
+    """Of a 90 % interval: its s.d. and how far off it lies, in true s.d."""
+    return float(norm.cdf(Z * width - offset) - norm.cdf(-Z * width - offset))
+
+
+def ladder(
+    slope: float = 1.0,
+    offset: float = 0.0,
+    rest: float = 0.0,
+    noise_b: float = 0.5,
+    controls: int = 0,
+) -> pd.Series:
+    """An exact forecast of A: mean f_A, std .5; controls lie on the same line."""
+    generator, n = np.random.default_rng(7), 4000
+    f_a, e_a, e_b, r = generator.normal(size=(4, n))
+    anchors = np.arange(n) < controls
+    f_b = offset + slope * f_a + np.where(anchors, 0, rest * r)
+    measured = f_a + 0.5 * e_a, f_b + noise_b * e_b
+    errors = np.full(n, 0.5), np.full(n, noise_b)
+    assay = paired_assay(*measured, *errors, np.arange(n), anchors)
+    mean = np.where(anchors, np.nan, f_a)  # forecasts of anchors are not looked at
+    table = forecast_ladder(assay, mean, np.full(n, 0.5), generator, draws=40)
+    return table.set_index("rung")["value"]
+
+
+def test_offset_alone_is_closed_by_every_line() -> None:
+    found = ladder(offset=1.0, controls=1000)
+    assert found["raw"] == pytest.approx(coverage(1, offset=2), abs=0.02)
+    for rung in ("reference", "anchor_offset", "anchor_affine", "oracle_affine"):
+        assert found[rung] == pytest.approx(0.9, abs=0.02), rung
+
+
+def test_gain_needs_the_slope() -> None:
+    """f_B = 3 f_A, noise as in A: the line is right, its s.d. 3 times too wide."""
+    found = ladder(slope=3.0, controls=1000)
+    for rung in ("anchor_affine", "oracle_affine"):
+        assert found[rung] == pytest.approx(coverage(3), abs=0.01), rung
+    # offset alone leaves errors of E[(2 f_A)^2] + .25
+    for rung in ("raw", "anchor_offset"):
+        assert found[rung] == pytest.approx(coverage(0.5 / 4.25**0.5), abs=0.02), rung
+
+
+def test_rewiring_stays_open() -> None:
+    """What is left at the oracle line is z with variance 1 + .5^2 / .25 = 2."""
+    found = ladder(offset=1.0, rest=0.5)
+    assert "anchor_offset" not in found
+    for rung in ("oracle_affine", "oracle_affine_noise"):
+        assert found[rung] == pytest.approx(coverage(0.5**0.5), abs=0.02), rung
+
+
+def test_growth_of_measured_noise_is_a_rung_of_its_own() -> None:
+    found = ladder(noise_b=1.0)
+    assert found["oracle_affine"] == pytest.approx(coverage(0.5), abs=0.02)
+    assert found["oracle_affine_noise"] == pytest.approx(0.9, abs=0.015)
 
 
 PLANTED = [  # severity of rewiring, gain, offset

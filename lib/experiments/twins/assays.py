@@ -1,58 +1,56 @@
-"""The real assays of the shifts in assay and program, and the same at other depths.
+"""The real assays of the shifts in assay and program, the same at other depths, and a stand-in.
 
-In: nothing but where the files lie. Out: :class:`Assays`: the retina libraries with their barcode
-counts, the genotypes on both promoters and the plant promoters in both tissues.
+Out: :class:`Assays`: the retina libraries with their barcode counts, the genotypes on both
+promoters and the plant promoters in both tissues. In the simulated stand-in a batch is a gain and
+an offset, a genotype a rewired program, a promoter another program and a noisy library a shallow
+one: it shows that the code runs and says nothing about any real assay.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lib import assays as mpra
-from lib.arrays import FloatArray, IndexArray
+from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays import genotypes, retina
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, passing, thin
-from lib.assays.genotypes import GenotypeAssay
+from lib.assays.genotypes import GENOTYPES, PROMOTERS, GenotypeAssay
 from lib.assays.sources import fetch
 from lib.assays.tables import TISSUES, load_plant
 from lib.data.dataset import SequenceDataset
 from lib.motifs.pwm import PWM, read_meme
+from lib.simulator import Shift, World, draw_world, simulate
 
 FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
 SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
 NOISY = ("9a", "9b")
 MOTIFS_PATH = "Library_Details/photoreceptorAndEnrichedMotifs.meme"
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
-PROMOTER, GENOTYPE = "rho", "WT"  # what the network of the genotype shift is trained on
+
+# Of the stand-in.
+LIBRARIES = ("1", "2", "9a")
+REWIRING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # dial of each genotype's program
+DESIGNS = ("genomic", "mutant", "designed")
+BARCODES, BASAL = 2, 6
+DEPTH = {"1": 1500.0, "2": 800.0, "9a": 120.0}
+MOVED = {"1": (1.0, 0.0), "2": (0.9, 0.4), "9a": (1.0, 0.0)}  # gain and offset of a library
+SHARED = 5  # one in so many plant promoters is measured in both tissues
+STEADY = Thresholds(max_rna_cv=2.0)
 
 
-class CellLaw(NamedTuple):
-    """A genotype on a promoter: what labels of the genotypes' elements are of."""
-
-    promoter: str
-    genotype: str
-
-    @property
-    def name(self) -> str:
-        """As the networks that are trained on it are called."""
-        return f"{self.promoter} {self.genotype}"
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """Shift and condition for a network of wild type on rho; both empty for its own law."""
-        if self == HOME:
-            return "", ""
-        if self.promoter == PROMOTER:
-            return "genotype", self.genotype
-        return "promoter", self.promoter if self.genotype == GENOTYPE else self.name
+Law = tuple[str, str]  # promoter and genotype: what labels of the genotypes' elements are of
+HOME: Law = ("rho", "WT")  # what the network of the genotype shift is trained on
 
 
-HOME = CellLaw(PROMOTER, GENOTYPE)
+def law_keys(law: Law) -> tuple[str, str]:
+    """Shift and condition for a network of wild type on rho; both empty for its own law."""
+    promoter, genotype = law
+    if promoter == HOME[0]:
+        return ("", "") if law == HOME else ("genotype", genotype)
+    return "promoter", promoter if genotype == HOME[1] else " ".join(law)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,8 @@ class Assays:
     """``retina`` has a row per element in a library; ``genotypes`` hold equal elements each.
 
     ``fallback`` are labels that are the reference where the basal promoter was measured too low,
-    ``motifs`` the factors at work in the retina, ``first`` the libraries to train on.
+    ``quantified`` elements with a mean above 0 in every genotype on every promoter, ``motifs`` the
+    factors at work in the retina, ``first`` the libraries to train on.
     """
 
     retina: SequenceDataset
@@ -68,6 +67,7 @@ class Assays:
     thresholds: Thresholds
     fallback: tuple[str, ...]
     genotypes: Mapping[str, GenotypeAssay]
+    quantified: IndexArray
     plant: Mapping[str, SequenceDataset]
     motifs: tuple[PWM, ...]
     first: tuple[str, ...]
@@ -83,61 +83,41 @@ class Assays:
         ]
         table = pd.concat(frames, ignore_index=True)
         table = table[~table["label"].str.startswith(self.thresholds.basal_key)]
-        table["origin"] = table["label"].map(retina.origin)
-        return table[["library", "label", "origin", "activity", "noise_std"]]
+        return table.assign(origin=table["label"].map(retina.origin))
 
     @cached_property
     def depths(self) -> dict[str, FloatArray]:
         """Labels of the retina rows at lower depths of both sides or either, by condition; (n,)."""
         return {
-            depth_condition(factor, side): activity_at_depth(self, factor, side)
+            f"1/{round(1 / factor)} {side}": self._at_depth(factor, side)
             for factor in FACTORS
             for side in SIDES
         }
 
-    @cached_property
-    def shallow(self) -> dict[str, FloatArray]:
-        """Labels of the retina rows at the depth of each noisy library; NaN in noisy ones."""
-        return {name: _relabelled(self, _at_depth_of(self, name)) for name in self.noisy}
+    def _at_depth(self, factor: float, side: str) -> FloatArray:
+        frames = []
+        for index, (library, counts) in enumerate(self.counts.items()):
+            rng = np.random.default_rng([0, index, round(1 / factor), *map(int, SIDES[side])])
+            dna, rna = (factor if thinner else 1.0 for thinner in SIDES[side])
+            found = thinned(counts, self.thresholds, (dna, rna), rng, self.fallback)
+            frames.append(found.assign(library=library))
+        by = pd.concat(frames).set_index(["library", "label"])["activity"]
+        rows = pd.MultiIndex.from_frame(self.retina.metadata[["library", "label"]])
+        return by.reindex(rows).to_numpy()
 
     @property
-    def library(self) -> NDArray[np.str_]:
-        """Of each row of ``retina``."""
-        return self.retina.metadata["library"].to_numpy(str)
-
-    @property
-    def design(self) -> NDArray[np.str_]:
-        """Kind of each row of ``retina``: genomic, mutant …"""
-        return self.retina.metadata["design"].to_numpy(str)
-
-    @property
-    def own(self) -> NDArray[np.bool_]:
+    def own(self) -> BoolArray:
         """Rows of ``retina`` in the libraries to train on."""
-        return np.isin(self.library, self.first)
+        return self.retina.metadata["library"].isin(self.first).to_numpy()
 
     @property
-    def laws(self) -> list[CellLaw]:
-        """Every genotype on every promoter."""
-        return [CellLaw(p, g) for p, assay in self.genotypes.items() for g in assay.genotypes]
+    def laws(self) -> list[Law]:
+        """Every genotype on every promoter, the home law first."""
+        return [(p, g) for p, assay in self.genotypes.items() for g in assay.genotypes]
 
-    @property
-    def shown_laws(self) -> list[CellLaw]:
-        """Every genotype on rho, and wild type on the other promoters."""
-        return [law for law in self.laws if law.promoter == PROMOTER or law.genotype == GENOTYPE]
-
-    def law(self, shift: str, condition: str) -> CellLaw:
-        """The law that a shift and condition name."""
-        return next(law for law in self.laws if law.keys == (shift, condition))
-
-    def dataset(self, law: CellLaw) -> SequenceDataset:
+    def dataset(self, law: Law) -> SequenceDataset:
         """All elements with the labels of a law."""
-        return self.genotypes[law.promoter].dataset(law.genotype)
-
-    @property
-    def quantified(self) -> IndexArray:
-        """Elements with a mean above 0 in every genotype on every promoter."""
-        every = np.stack([assay.quantified for assay in self.genotypes.values()])
-        return np.flatnonzero(every.all(axis=0))
+        return self.genotypes[law[0]].dataset(law[1])
 
     def tissues(self) -> Iterator[tuple[str, SequenceDataset, str, SequenceDataset]]:
         """Each tissue with the other one."""
@@ -148,7 +128,7 @@ class Assays:
     def fingerprints(self) -> dict[str, str]:
         """Of what the fits read, for the manifest."""
         read = {data.name: data for data in (self.retina, *self.plant.values())}
-        read |= {f"retina_genotypes {law.name}": self.dataset(law) for law in self.laws}
+        read |= {f"retina_genotypes {' '.join(law)}": self.dataset(law) for law in self.laws}
         return {name: data.fingerprint for name, data in read.items()}
 
 
@@ -159,12 +139,15 @@ def available() -> bool:
 
 def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
     """Read the real assays; of the retina libraries only some, where that is enough."""
+    measured = {name: genotypes.load(name) for name in PROMOTERS}
+    everywhere = np.all([assay.quantified for assay in measured.values()], axis=0)
     return Assays(
         retina=retina.load(libraries),
         counts={library: retina.library_counts(library) for library in libraries},
         thresholds=retina.default_thresholds(),
         fallback=retina.scrambled(),
-        genotypes={name: genotypes.load(name) for name in genotypes.PROMOTERS},
+        genotypes=measured,
+        quantified=np.flatnonzero(everywhere),
         plant={tissue: load_plant(tissue) for tissue in TISSUES},
         motifs=read_meme(fetch("retina", MOTIFS_PATH)),
         first=tuple(name for name in libraries if name in retina.FIRST_LIBRARIES),
@@ -173,31 +156,23 @@ def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
     )
 
 
-def subsample(assays: Assays, most: int, seed: int = 0) -> Assays:
+def subsample(assays: Assays, most: int) -> Assays:
     """Whole leak groups at random, at most about ``most`` elements of each assay.
 
     Promoters that both tissues measured all stay: they are what the tissues are compared on.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
 
-    def some(group: IndexArray) -> NDArray[np.bool_]:
+    def some(group: IndexArray) -> BoolArray:
         labels, sizes = np.unique(group, return_counts=True)
         order = rng.permutation(len(labels))
         return np.isin(group, labels[order[np.cumsum(sizes[order]) <= most]])
 
-    rows = np.flatnonzero(some(assays.genotypes[PROMOTER].group))
-    columns = ("codes", "activity", "censored", "se_barcodes", "group")
+    chosen = some(assays.genotypes[HOME[0]].group)
     return replace(
         assays,
         retina=assays.retina.take(np.flatnonzero(some(assays.retina.group))),
-        genotypes={
-            name: replace(
-                assay,
-                metadata=assay.metadata.iloc[rows].reset_index(drop=True),
-                **{column: getattr(assay, column)[rows] for column in columns},
-            )
-            for name, assay in assays.genotypes.items()
-        },
+        quantified=assays.quantified[chosen[assays.quantified]],
         plant={
             name: data.take(np.flatnonzero(some(data.group) | (partners(data, other) >= 0)))
             for name, data, _, other in assays.tissues()
@@ -232,8 +207,7 @@ def thinned(
     Barcodes are chosen at full depth, so that what changes is depth and not the choice; the DNA
     threshold falls in proportion.
     """
-    kept = passing(counts, thresholds)[1]
-    chosen = counts.take(kept)
+    chosen = counts.take(passing(counts, thresholds)[1])
     # The reference stays what it is at full depth: a change of it would move all elements alike.
     basal = activities(counts, thresholds, fallback).reference == "basal"
     lowered = replace(
@@ -245,42 +219,94 @@ def thinned(
     return activities(thin(chosen, *fractions, rng), lowered, fallback).frame
 
 
-def _relabelled(assays: Assays, frames: Mapping[str, pd.DataFrame]) -> FloatArray:
-    """Activity of every row of ``assays.retina`` in tables by library; NaN where none is left."""
-    again = pd.concat([frame.assign(library=name) for name, frame in frames.items()])
-    by = again.set_index(["library", "label"])["activity"]
-    rows = pd.MultiIndex.from_frame(assays.retina.metadata[["library", "label"]])
-    return by.reindex(rows).to_numpy()
+def standin_assays(n: int) -> Assays:
+    """Simulated assays of about ``n`` elements each; below 300 parts are too small to judge."""
+    world = draw_world(0)
+    libraries, counts = _libraries(world, n)
+    return Assays(
+        retina=libraries,
+        counts=counts,
+        thresholds=STEADY,
+        fallback=(),
+        genotypes={name: _genotypes(world, n, place) for place, name in enumerate(PROMOTERS)},
+        quantified=np.arange(n),
+        plant=_tissues(world, n),
+        motifs=tuple(world.program.motifs),
+        first=LIBRARIES[:2],
+        noisy=LIBRARIES[2:],
+        standin=True,
+    )
 
 
-def activity_at_depth(assays: Assays, factor: float, side: str) -> FloatArray:
-    """Activity of every retina row with ``factor`` of the reads of one side, or both; (n,)."""
-    on = SIDES[side]
-    fractions = (factor if on[0] else 1.0, factor if on[1] else 1.0)
-    frames = {}
-    for index, (library, counts) in enumerate(assays.counts.items()):
-        rng = np.random.default_rng([0, index, round(1 / factor), *map(int, on)])
-        frames[library] = thinned(counts, assays.thresholds, fractions, rng, assays.fallback)
-    return _relabelled(assays, frames)
+def _counts(library: str, label: pd.Index, activity: FloatArray) -> BarcodeCounts:
+    rng = np.random.default_rng([ord(library[0]), 5])
+    names = np.repeat(np.array([*label, *["BASAL"] * BASAL], object), BARCODES)
+    level = np.repeat(np.append(activity, np.zeros(BASAL)), BARCODES)
+    dna = rng.poisson(DEPTH[library] * rng.lognormal(0, 0.3, len(names))) + 60
+    spread = rng.lognormal(0, 0.15, (len(names), 3))
+    mean = (0.2 * dna * 2.0**level)[:, None]
+    return BarcodeCounts(names, dna, rng.poisson(mean * spread))
 
 
-def depth_condition(factor: float, side: str) -> str:
-    """How a depth is called, such as ``1/16 joint``."""
-    return f"1/{round(1 / factor)} {side}"
+def _libraries(world: World, n: int) -> tuple[SequenceDataset, dict[str, BarcodeCounts]]:
+    data = simulate(world, n, 0, name="retina_libraries")
+    assert data.truth is not None
+    label = pd.Index([f"chr1-{index}-{index + 200}_CPPP_WT" for index in range(n)])
+    rng = np.random.default_rng([0, 6])
+    frames, counts = [], {}
+    for library, (gain, offset) in MOVED.items():
+        # A third of the elements stands in each pair of libraries.
+        rows = np.flatnonzero(rng.random(n) < 0.6)
+        activity = gain * data.truth.activity[rows] + offset
+        counts[library] = _counts(library, label[rows], activity)
+        frame = activities(counts[library], STEADY).frame
+        frames.append(frame[frame["label"] != "BASAL"].assign(library=library))
+    table = pd.concat(frames, ignore_index=True)
+    row = label.get_indexer(pd.Index(table["label"]))
+    table["origin"] = table["label"].str.split("_").str[0]
+    libraries = SequenceDataset(
+        name="retina_libraries",
+        codes=data.codes[row],
+        activity=table.pop("activity").to_numpy(float),
+        group=row.astype(np.int64),
+        noise_std=table.pop("noise_std").to_numpy(float),
+        metadata=table.assign(design=np.array(DESIGNS)[row % len(DESIGNS)]),
+    )
+    return libraries, counts
 
 
-def _at_depth_of(assays: Assays, noisy: str) -> dict[str, pd.DataFrame]:
-    """Activities of the other libraries, thinned to the depth per barcode of a noisy one."""
-    # Median DNA and RNA counts of a kept barcode; RNA summed over replicates.
-    depth = {}
-    for name, counts in assays.counts.items():
-        kept = passing(counts, assays.thresholds)[1]
-        depth[name] = np.median(counts.dna[kept]), np.median(counts.rna[kept].sum(axis=1))
-    frames = {}
-    for index, (name, counts) in enumerate(assays.counts.items()):
-        if name not in assays.noisy:
-            dna, rna = (float(a / b) for a, b in zip(depth[noisy], depth[name], strict=True))
-            fractions = min(1.0, dna), min(1.0, rna)
-            rng = np.random.default_rng([0, index, len(noisy), ord(noisy[-1])])
-            frames[name] = thinned(counts, assays.thresholds, fractions, rng, assays.fallback)
-    return frames
+def _genotypes(world: World, n: int, place: int) -> GenotypeAssay:
+    kinds = np.array(["wildtype", "allCrxSites"])[np.arange(n) % 2]
+    kinds[: max(12, n // 20)] = "scrambled"
+    peak = np.array([f"peak{index // 2}" for index in range(n)], object)
+    ids = np.arange(n).astype(str)
+    other = (Shift("cell_type", 0.5),) if place else ()
+    samples = [
+        simulate(world, n, 1, shift=(*other, Shift("effect_rewiring", dial))) for dial in REWIRING
+    ]
+    truths = [sample.truth for sample in samples if sample.truth is not None]
+    error = np.stack([truth.std for truth in truths], axis=1)
+    # Samples of one seed share their errors, measurements of two genotypes do not.
+    noise = np.random.default_rng([0, 7, place]).normal(size=error.shape)
+    return GenotypeAssay(
+        genotypes=GENOTYPES,
+        codes=samples[0].codes,
+        activity=np.stack([truth.mean for truth in truths], axis=1) + error * noise,
+        censored=np.zeros((n, len(GENOTYPES)), bool),
+        se_barcodes=error,
+        basal=np.ones(len(GENOTYPES)),
+        group=np.arange(n) // 2,
+        metadata=pd.DataFrame({"library_id": ids, "variant_type": kinds, "peak": peak}),
+    )
+
+
+def _tissues(world: World, n: int) -> dict[str, SequenceDataset]:
+    leaf = simulate(world, n, 2, name="plant_leaf")
+    proto = simulate(world, n, 2, shift=Shift("cell_type", 0.5), name="plant_proto")
+    number = np.arange(n)
+    return {
+        data.name.removeprefix("plant_"): replace(
+            data, truth=None, oriented=True, group=number
+        ).take(np.flatnonzero((number % SHARED == 0) | (number % 2 == place)))
+        for place, data in enumerate((leaf, proto))
+    }

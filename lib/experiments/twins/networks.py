@@ -2,56 +2,139 @@
 
 In: :class:`lib.experiments.twins.assays.Assays`. Out: :class:`Network` objects.
 
-Arms: ``retina`` (libraries to train on, groups joined), ``origin`` (the same, groups by origin
-alone), ``batch`` (without one library), ``design`` (genomic elements alone), ``weighted`` (elements
-weigh by their measured noise), ``depth`` (labels measured again from thinned counts), ``genotype``
-(one genotype on one promoter), ``pooled`` (two), ``plant`` (one tissue without the
-promoters that both measured), ``noise`` (a noisy library alone), ``gc`` (those of notebook 02).
+Arms: ``retina`` (libraries to train on), ``batch`` (without one library), ``design`` (genomic
+elements alone), ``genotype`` (one genotype on one promoter), ``plant`` (one tissue without the
+promoters that both measured), ``gc`` (those of notebook 02).
+
+A part's ``split`` is ``test`` in distribution, ``inside`` for what a shifted part is compared with
+where that is not the test part, ``shifted`` for the shift and ``matched`` for the same elements and
+labels judged by a network trained on the shifted law.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lib.arrays import FloatArray, IndexArray
+from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays.genotypes import GenotypeAssay
 from lib.data.dataset import SequenceDataset
-from lib.data.leakage import related_rows
-from lib.data.splits import PARTS, Split, gc_tilt, group_split, leave_one_out_split
+from lib.data.splits import Split, gc_tilt, group_split, leave_one_out_split
 from lib.experiments.assays import AssayArm, Design
-from lib.experiments.twins import parts
-from lib.experiments.twins.assays import HOME, PROMOTER, Assays, depth_condition, partners
-from lib.experiments.twins.parts import Asked, RealCondition, ask
-from lib.training.config import FitConfig
+from lib.experiments.twins.assays import HOME, Assays, law_keys, partners
+from lib.experiments.twins.severity import controls, law_pair, library_pair
+from lib.statistics.paired import PairedAssay
 
 MODEL = "cnn"
-TRAINED_FACTOR = 1 / 16  # of the reads, in the network trained on thinned labels
-POOLS = (("WT", "Rhom"), ("WT", "Ehet"))
-ARMS = (
-    *("retina", "origin", "batch", "design", "weighted", "depth"),
-    *("genotype", "pooled", "plant", "noise", "gc"),
-)
+ARMS = ("retina", "batch", "design", "genotype", "plant", "gc")
 GC_ARMS = ("group", "tilt", "tail", "placebo", "species")
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
+_KINDS = {
+    "concept": ("genotype", "assay"),
+    "technical": ("promoter", "batch", "depth", "noise"),
+    "covariate": ("species", "design", "gc_high", "gc_low", "gc_tilt"),
+    "": ("", "placebo"),
+}
+FAMILIES = {shift: family for family, shifts in _KINDS.items() for shift in shifts}
+SENSITIVITIES = {"ε / 4": 0.25, "4 ε": 4.0}  # of the offset added to every mean
+
+
+class RealCondition(NamedTuple):
+    """The column ``condition``: what differs from home, and by which choice it was looked at.
+
+    Examples
+    --------
+    >>> RealCondition.parse("Ehom, 4 ε"), str(RealCondition("", "4 ε"))
+    (RealCondition(name='Ehom', choice='4 ε'), '4 ε')
+    """
+
+    name: str
+    choice: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, self))
+
+    @classmethod
+    def parse(cls, text: str) -> "RealCondition":
+        """The condition of a result row."""
+        name, _, choice = text.rpartition(", ")
+        return cls(name, choice) if choice in SENSITIVITIES else cls(text)
+
+    def reference(self, shift: str) -> tuple[str, str, str]:
+        """Split, shift and condition of the part that a shifted one is compared with."""
+        held_out = shift in ("batch", "assay", "species", "gc_high", "gc_low")
+        if held_out or (shift == "placebo" and not self.name.startswith("retina")):
+            return "inside", shift, self.name
+        return ("inside", shift, "genomic") if shift == "design" else ("test", "", self.choice)
+
+
+class Asked(NamedTuple):
+    """A part that a network is judged on.
+
+    ``rows`` are of the network's own data; ``target``, ``group``, ``gc`` and ``noise`` (measured
+    standard error of ``target``, if known) belong to them. ``pair`` is the old condition beside the
+    new one where labels of both are shared, ``paired`` its rows in the network's data, if they are.
+    ``severity`` is known of parts made by GC content.
+    """
+
+    split: str
+    shift: str
+    condition: RealCondition
+    data: str
+    rows: IndexArray
+    target: FloatArray
+    group: IndexArray
+    gc: FloatArray
+    noise: FloatArray | None
+    pair: PairedAssay | None = None
+    paired: IndexArray | None = None
+    severity: float = np.nan
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns of its rows but what names the forecast."""
+        names = {"data": self.data, "split": self.split, "shift": self.shift}
+        names |= {"family": FAMILIES[self.shift], "condition": str(self.condition)}
+        return names | {"severity": self.severity}
+
+
+def ask(
+    data: SequenceDataset,
+    split: str,
+    shift: str,
+    condition: str | RealCondition,
+    rows: IndexArray,
+    target: FloatArray | None = None,
+    **more: Any,
+) -> Asked:
+    """A part of ``rows``; their own labels unless ``target`` (per row of the data) is given."""
+    # The measured error is that of the data's own labels.
+    known = target is None and data.noise_std is not None
+    named = RealCondition(condition) if isinstance(condition, str) else condition
+    given = {
+        "target": (data.activity if target is None else target)[rows],
+        "group": data.group[rows],
+        "gc": data.gc[rows],
+        "noise": data.noise_std[rows] if known and data.noise_std is not None else None,
+    }
+    return Asked(split, shift, named, data.name, rows, **(given | more))
 
 
 @dataclass(frozen=True, eq=False)
 class Network(AssayArm):
-    """One network to fit: which of its arm (a library, a law, a tissue) and what it is asked."""
+    """Networks to fit on one split: which of its arm (library, law, tissue), and what is asked."""
 
     condition: str
-    config: FitConfig
     asked: tuple[Asked, ...]
 
+    @property
+    def main(self) -> bool:
+        """Whether it gets the full ensemble."""
+        return self.kind == "retina"
 
-# Arm, which of it, data, split, and what is asked.
-_Planned = tuple[str, str, SequenceDataset, Split, Iterable[Asked]]
 
-
-def restricted(split: Split, name: str, chosen: NDArray[np.bool_]) -> Split:
+def restricted(split: Split, name: str, chosen: BoolArray) -> Split:
     """``split`` with only the chosen rows in the parts that are trained or calibrated on.
 
     Raises
@@ -65,65 +148,49 @@ def restricted(split: Split, name: str, chosen: NDArray[np.bool_]) -> Split:
     return Split(name, split.seed, own)
 
 
-def noise_weight(noise_std: FloatArray) -> FloatArray:
-    """Weight 1 / (σ² + median σ²), of mean 1: the median floors what replicates underestimate."""
-    weight = 1 / (noise_std**2 + np.median(noise_std**2))
-    return weight / weight.mean()
-
-
-def _retina_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Planned]:
-    data, library, design = assays.retina, assays.library, assays.design
-    origin = replace(data, group=data.metadata["group_origin"].to_numpy(np.int64))
-    assert data.noise_std is not None
-    weighted = replace(data, weight=noise_weight(data.noise_std))
-    at_depth = depth_condition(TRAINED_FACTOR, "joint")
-    measured = np.isfinite(assays.depths[at_depth])
-    thin = replace(data, activity=np.where(measured, assays.depths[at_depth], data.activity))
-    for seed in split_seeds:
-        split = restricted(group_split(data.group, seed), "retina", assays.own)
-        test = split["test"][assays.own[split["test"]]]
-        kinds = {kind: test[design[test] == kind] for kind in sorted(set(design[test]))}
-        left = assays.first[seed % len(assays.first)]
-        away, home = test[library[test] == left], test[library[test] != left]
-        asked: Iterable[Asked] = [
+def _retina_networks(assays: Assays, arms: Sequence[str], seed: int) -> Iterator[Network]:
+    data, table = assays.retina, assays.retina.metadata
+    library, design = table["library"].to_numpy(str), table["design"].to_numpy(str)
+    split = restricted(group_split(data.group, seed), "retina", assays.own)
+    test = split["test"][assays.own[split["test"]]]
+    kinds = {kind: test[design[test] == kind] for kind in sorted(set(design[test]))}
+    left = assays.first[seed % len(assays.first)]
+    away, home = test[library[test] == left], test[library[test] != left]
+    if "retina" in arms:
+        asked = [
             ask(data, "test", "", "", test),
             ask(data, "matched", "batch", left, away),
             *(ask(data, "matched", "design", *part) for part in kinds.items()),
+            *_remeasured(assays, split["test"]),
+            *_tilted(data, test, seed),
         ]
-        yield "retina", "", data, split, chain(
-            asked, _remeasured(assays, split), _tilted(data, test, seed), _foreign(assays, split)
-        )  # fmt: skip
-        apart = restricted(group_split(origin.group, seed), "retina", assays.own)
-        rows = apart["test"][assays.own[apart["test"]]]
-        yield "origin", "", origin, apart, [ask(origin, "test", "", "groups by origin", rows)]
-        without = restricted(split, f"without_library_{left}", library != left)
-        asked = [
-            ask(data, "inside", "batch", left, home),
-            ask(data, "inside", "batch", RealCondition(left, (parts.ALIKE[0],)), home, like=away),
-            ask(data, "shifted", "batch", left, away),
-        ]
-        yield "batch", left, data, without, asked
+        yield Network(data, split, (), "retina", "", tuple(asked))
+    if "batch" in arms:
+        apart = restricted(split, f"without_library_{left}", library != left)
+        # Labels of other origins than those judged say how the library lies to the others.
+        judged_on = assays.labels["origin"].isin(set(table["origin"].iloc[away]))
+        pair = library_pair(assays.labels[~judged_on], left, assays.first)
+        inside = ask(data, "inside", "batch", left, home)
+        shifted = ask(data, "shifted", "batch", left, away, pair=pair)
+        yield Network(data, apart, (), "batch", left, (inside, shifted))
+    if "design" in arms:
         asked = [
             ask(data, "inside" if kind == "genomic" else "shifted", "design", kind, rows)
             for kind, rows in kinds.items()
         ]
-        yield "design", "", data, restricted(split, "genomic", design == "genomic"), asked
-        asked = [ask(weighted, "test", "", "weighted by noise", test)]
-        yield "weighted", "", weighted, split, asked
-        asked = [ask(data, "matched", "depth", at_depth, test[measured[test]], thin.activity)]
-        yield "depth", "", thin, restricted(split, "thinned", measured), asked
+        apart = restricted(split, "genomic", design == "genomic")
+        yield Network(data, apart, (), "design", "", tuple(asked))
 
 
-def _remeasured(assays: Assays, split: Split) -> Iterator[Asked]:
-    """The test part at lower depths, noisy libraries, and the others at their depth."""
-    data, library, every = assays.retina, assays.library, split["test"]
+def _remeasured(assays: Assays, test: IndexArray) -> Iterator[Asked]:
+    """The test part at lower depths, and noisy libraries."""
+    data = assays.retina
     for condition, activity in assays.depths.items():
-        rows = every[assays.own[every] & np.isfinite(activity[every])]
+        rows = test[assays.own[test] & np.isfinite(activity[test])]
         yield ask(data, "shifted", "depth", condition, rows, activity)
-    for name, activity in assays.shallow.items():
-        yield ask(data, "shifted", "noise", name, every[library[every] == name])
-        alike = RealCondition(name, (parts.ALIKE[2],))
-        yield ask(data, "inside", "noise", alike, every[np.isfinite(activity[every])], activity)
+    for name in assays.noisy:
+        rows = test[(data.metadata["library"] == name).to_numpy()[test]]
+        yield ask(data, "shifted", "noise", name, rows)
 
 
 def _tilted(data: SequenceDataset, test: IndexArray, seed: int) -> Iterator[Asked]:
@@ -142,67 +209,26 @@ def _tilted(data: SequenceDataset, test: IndexArray, seed: int) -> Iterator[Aske
         yield ask(data, "shifted", "gc_tilt", condition, rows, severity=tilted.shift_sd)
 
 
-def unrelated_elements(assays: Assays, split: Split) -> IndexArray:
-    """Elements of the genotypes without a relative among those a split of the retina shows.
-
-    Censored ones are among them. Training, validation and calibration part all count.
-    """
-    assay, data = assays.genotypes[PROMOTER], assays.retina
-    seen = np.concatenate([split[part] for part in ("train", "validation", "calibration")])
-    parents = data.metadata["origin"].to_numpy(str)[seen]
-    own = assay.metadata["peak"].to_numpy(str)
-    return np.flatnonzero(~related_rows(assay.codes, own, data.codes[seen], parents))
-
-
-def _foreign(assays: Assays, split: Split) -> Iterator[Asked]:
-    """The genotypes' elements for a network on the libraries: another experiment, other labels."""
-    every = unrelated_elements(assays, split)
-    rows = np.intersect1d(every, assays.quantified)
-    for law in assays.shown_laws:
-        (shift, name), data = law.keys, assays.dataset(law)
-        error = data.metadata["se_barcodes"].to_numpy(float)[rows]
-        kind, own = "shifted" if shift else "test", RealCondition(name, (parts.LIBRARIES,))
-        yield ask(data, kind, shift, own, rows, noise=error, foreign=True)
-        if shift:  # the error is unknown where censored
-            own = RealCondition(name, (parts.CENSORED, parts.LIBRARIES))
-            yield ask(data, kind, shift, own, every, foreign=True)
-
-
-def _genotype_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Planned]:
-    data = {law: assays.dataset(law).take(assays.quantified) for law in assays.laws}
-    error = {law: own.metadata["se_barcodes"].to_numpy(float) for law, own in data.items()}
+def _genotype_networks(assays: Assays, targets: Sequence[str], seed: int) -> Iterator[Network]:
+    usable = assays.quantified
+    data = {law: assays.dataset(law).take(usable) for law in assays.laws}
+    split = group_split(data[HOME].group, seed)
+    test = split["test"]
+    paired = np.union1d(test, np.flatnonzero(controls(assays)[usable]))
     for law, own in data.items():
-        for seed in split_seeds:
-            split = group_split(own.group, seed)
-            test, away = split["test"], "shifted" if law == HOME else "matched"
-            asked = [
-                ask(own, "test" if each == HOME else away, *each.keys, test, data[each].activity,
-                    noise=error[each][test])
-                for each in (assays.laws if law == HOME else [law])
-            ]  # fmt: skip
-            asked += _offsets(assays, own, test) if law == HOME else []
-            yield "genotype", law.name, own, split, asked
-    by_name = {law.genotype: law for law in data if law.promoter == PROMOTER}
-    for pool in POOLS:
-        name, members = " + ".join(pool), [data[by_name[genotype]] for genotype in pool]
-        both = replace(
-            members[0],
-            codes=np.concatenate([each.codes for each in members]),
-            activity=np.concatenate([each.activity for each in members]),
-            group=np.concatenate([each.group for each in members]),
-            metadata=members[0].metadata.iloc[:0, :0],
-        )
-        for seed in split_seeds:
-            alone = group_split(members[0].group, seed)
-            twice = {part: np.append(alone[part], alone[part] + len(members[0])) for part in PARTS}
-            test = alone["test"]
-            mark = (parts.TRAINED_ON + name,)
-            asked = [
-                ask(both, "shifted", "genotype", RealCondition(genotype, mark), test,
-                    data[law].activity, noise=error[law][test])
-                for genotype, law in by_name.items() if genotype not in pool
-            ]  # fmt: skip
-            yield "pooled", name, both, Split("pooled", seed, twice), asked
+        if targets and " ".join(law) not in targets:
+            continue
+        asked = []
+        for each in data if law == HOME else (law,):
+            kind = "test" if each == HOME else "shifted" if law == HOME else "matched"
+            more: dict[str, Any] = {
+                "noise": data[each].metadata["se_barcodes"].to_numpy(float)[test]
+            }
+            if kind == "shifted":
+                more |= {"pair": law_pair(assays, each, usable[paired]), "paired": paired}
+            asked.append(ask(own, kind, *law_keys(each), test, data[each].activity, **more))
+        asked += _offsets(assays, own, test) if law == HOME else []
+        yield Network(own, split, (), "genotype", " ".join(law), tuple(asked))
 
 
 def at_offset(assay: GenotypeAssay, genotype: str, factor: float) -> FloatArray:
@@ -218,16 +244,20 @@ def at_offset(assay: GenotypeAssay, genotype: str, factor: float) -> FloatArray:
 
 
 def _offsets(assays: Assays, data: SequenceDataset, test: IndexArray) -> Iterator[Asked]:
-    """The parts of the network on wild type again, with labels at other offsets."""
-    for choice, factor in parts.SENSITIVITIES.items():
-        for law in assays.shown_laws:
-            (shift, name), assay = law.keys, assays.genotypes[law.promoter]
-            target = at_offset(assay, law.genotype, factor)[assays.quantified]
-            split, own = "shifted" if shift else "test", RealCondition(name, (choice,))
-            yield ask(data, split, shift, own, test, target)
+    """The parts of the network on wild type again, with labels at other offsets.
+
+    Of promoters other than rho wild type alone.
+    """
+    for choice, factor in SENSITIVITIES.items():
+        for law in assays.laws:
+            if set(HOME) & set(law):
+                (shift, name), assay = law_keys(law), assays.genotypes[law[0]]
+                target = at_offset(assay, law[1], factor)[assays.quantified]
+                kind, own = "shifted" if shift else "test", RealCondition(name, choice)
+                yield ask(data, kind, shift, own, test, target)
 
 
-def _plant_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Planned]:
+def _plant_networks(assays: Assays, seed: int) -> Iterator[Network]:
     for tissue, data, other_name, other in assays.tissues():
         partner = partners(data, other)
         rows = np.flatnonzero(partner >= 0)
@@ -235,78 +265,49 @@ def _plant_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Pla
         theirs[rows] = other.activity[partner[rows]]
         labels = np.where(partner >= 0, "shared", "own")
         here, there = f"{tissue} to {other_name}", f"{other_name} to {tissue}"
-        for seed in split_seeds:
-            split = leave_one_out_split(labels, "shared", data.group, seed)
-            asked = [
-                ask(data, "test", "", "without shared promoters", split["test"]),
-                ask(data, "inside", "assay", here, rows),
-                ask(data, "shifted", "assay", here, rows, theirs),
-                ask(data, "matched", "assay", there, rows),
-            ]
-            yield "plant", tissue, data, split, asked
-
-
-def _noisy_networks(assays: Assays, split_seeds: Sequence[int]) -> Iterator[_Planned]:
-    data, library = assays.retina, assays.library
-    for seed in split_seeds:
-        split = group_split(data.group, seed)
-        for name in assays.noisy:
-            alone = restricted(split, f"library_{name}", library == name)
-            rows = split["test"][library[split["test"]] == name]
-            yield "noise", name, data, alone, [ask(data, "matched", "noise", name, rows)]
+        split = leave_one_out_split(labels, "shared", data.group, seed)
+        asked = (
+            ask(data, "test", "", "without shared promoters", split["test"]),
+            ask(data, "inside", "assay", here, rows),
+            ask(data, "shifted", "assay", here, rows, theirs),
+            ask(data, "matched", "assay", there, rows),
+        )
+        yield Network(data, split, (), "plant", tissue, asked)
 
 
 def networks(
     assays: Assays,
-    fit: FitConfig,
     arms: Sequence[str] = ARMS,
     split_seeds: Sequence[int] = (0,),
-    seeds: Sequence[int] = (0,),
     targets: Sequence[str] = (),
 ) -> list[Network]:
     """The wanted networks on the retina libraries, the genotypes and the plant promoters.
 
-    ``seeds`` are members of the retina ensemble, ``targets`` networks of the arm ``genotype``, such
-    as ``rho WT``; empty for all of them.
+    ``targets`` are networks of the arm ``genotype``, such as ``rho WT``; empty for all of them.
     """
-    found = []
-    for make in (_retina_networks, _genotype_networks, _plant_networks, _noisy_networks):
-        for kind, condition, data, split, asked in make(assays, split_seeds):
-            unwanted = kind == "genotype" and targets and condition not in targets
-            if kind not in arms or unwanted:
-                continue
-            whole = tuple(asked)
-            for seed in seeds if kind == "retina" else (0,):
-                own = {"seed": seed, "reverse_complement": not data.oriented}
-                config = fit.model_copy(update=own)
-                found.append(Network(data, split, (), kind, condition, config, whole))
+    found: list[Network] = []
+    for seed in split_seeds:
+        if {"retina", "batch", "design"} & set(arms):
+            found += _retina_networks(assays, arms, seed)
+        if "genotype" in arms:
+            found += _genotype_networks(assays, targets, seed)
+        if "plant" in arms:
+            found += _plant_networks(assays, seed)
     return found
 
 
 def gc_networks(data: Sequence[SequenceDataset], design: Design) -> list[Network]:
-    """The first network of each arm of notebook 02, fitted as there, for its shifts and species."""
+    """The arms of notebook 02, for its shifts and species."""
     return [
-        Network(arm.data, arm.split, (), "gc", arm.split.name, design.settings(arm)[0],
-                tuple(_gc_parts(arm)))
+        Network(arm.data, arm.split, (), "gc", arm.split.name, tuple(_gc_parts(arm)))
         for arm in design.build(data)
-    ]  # fmt: skip
+    ]
 
 
 def _gc_parts(arm: AssayArm) -> Iterator[Asked]:
-    """Parts of an arm of notebook 02; a held-out species also beside others of its GC content."""
-    data, rows = arm.data, arm.split["test"]
     for part in arm.parts:
         # Several assays share one shift here: the condition holds the assay.
-        name = f"{data.name} {part.condition}" if part.shift in ("gc_tilt", "species") else ""
-        name = name or (data.name if part.shift else "")
+        name = arm.data.name if part.shift else ""
+        name += f" {part.condition}" if part.shift in ("gc_tilt", "species") else ""
         severity = 0.0 if part.shift == "placebo" else round(part.severity, 4)
-        yield ask(data, part.split, part.shift, name, part.rows, severity=severity)
-        if (part.split, part.shift) == ("shifted", "species"):
-            gap = (data.gc[part.rows].mean() - data.gc[rows].mean()) / data.gc[rows].std()
-            rng = np.random.default_rng(arm.split.seed)
-            try:
-                tilted = gc_tilt(data.gc[rows], data.group[rows], gap, rng)
-            except ValueError:  # their range does not reach it
-                continue
-            alike = RealCondition(name, (parts.ALIKE[1],))
-            yield ask(data, "inside", "species", alike, rows[tilted.rows])
+        yield ask(arm.data, part.split, part.shift, name, part.rows, severity=severity)

@@ -1,31 +1,18 @@
 """How severe the real shifts are, from labels, counts and sequences alone; no forecast is read.
 
-In: :class:`lib.experiments.twins.assays.Assays` and networks, of which only what they are asked
-about is read. Out: one row per shift and condition in the units of the simulator's own shifts, and
-the decompositions behind them, so that forecasts of what each shift will do can be sealed before
-any network is judged under it.
+In: :class:`lib.experiments.twins.assays.Assays`. Out: one row per shift and condition in the units
+of the simulator's own shifts, and the decompositions behind them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from lib.arrays import IndexArray
-from lib.experiments.twins.assays import (
-    HOME,
-    PROMOTER,
-    Assays,
-    CellLaw,
-    barcode_std,
-    partners,
-)
-from lib.experiments.twins.networks import Network
-from lib.metrics.columns import group_bootstrap_weights, percentile_interval
+from lib.arrays import BoolArray, IndexArray
+from lib.experiments.twins.assays import HOME, Assays, Law, barcode_std, law_keys, partners
 from lib.motifs.binding import scan, score_threshold
-from lib.statistics.noise import censored_line
 from lib.statistics.paired import (
     PairedAssay,
     control_noise_factor,
@@ -37,11 +24,7 @@ from lib.statistics.paired import (
 
 SITE_P = 1e-4  # of a motif site by chance in one window
 CONTROL = "scrambled"
-# Whether barcodes or observations count as independent: the larger and the smaller error.
-BARCODES, OBSERVATIONS = "barcodes", "observations"
 ALL, CONTROLLED, SITES = "all", "controlled", "site_pairs"
-MOST_DRAWS = 200  # of the censored lines: each is a fit of its own
-TREATMENTS = ("least squares, quantified", "censored regression, all")
 
 
 class Pair(NamedTuple):
@@ -53,45 +36,39 @@ class Pair(NamedTuple):
     assay: PairedAssay
 
 
-def controls(assays: Assays) -> NDArray[np.bool_]:
+def controls(assays: Assays) -> BoolArray:
     """Which of the genotypes' elements are scrambled."""
-    return (assays.genotypes[PROMOTER].metadata["variant_type"] == CONTROL).to_numpy()
+    return (assays.genotypes[HOME[0]].metadata["variant_type"] == CONTROL).to_numpy()
 
 
-def law_pair(assays: Assays, law: CellLaw, rows: IndexArray, errors: str = BARCODES) -> PairedAssay:
+def law_pair(assays: Assays, law: Law, rows: IndexArray) -> PairedAssay:
     """Wild type on rho beside another law; scrambled elements are anchors."""
-    first, second = assays.genotypes[PROMOTER], assays.genotypes[law.promoter]
-    old, new = first.column(HOME.genotype), second.column(law.genotype)
+    first, second = assays.genotypes[HOME[0]], assays.genotypes[law[0]]
+    old, new = first.column(HOME[1]), second.column(law[1])
     return paired_assay(
         first.activity[rows, old],
         second.activity[rows, new],
-        getattr(first, f"se_{errors}")[rows, old],
-        getattr(second, f"se_{errors}")[rows, new],
+        first.se_barcodes[rows, old],
+        second.se_barcodes[rows, new],
         first.group[rows],
         controls(assays)[rows],
     )
 
 
 def law_pairs(assays: Assays) -> Iterator[Pair]:
-    """Wild type on rho beside every other law: all elements, the scrambled, differences of sites.
-
-    ``observations`` are all elements with the smaller error.
-    """
+    """Wild type on rho beside other laws: all elements, the scrambled, differences of sites."""
     rows = assays.quantified
-    place = np.full(len(assays.genotypes[PROMOTER].codes), -1)
+    place = np.full(len(assays.genotypes[HOME[0]].codes), -1)
     place[rows] = np.arange(len(rows))
-    intact, mutated = (place[each] for each in assays.genotypes[PROMOTER].site_pairs())
+    intact, mutated = (place[each] for each in assays.genotypes[HOME[0]].site_pairs())
     both = (intact >= 0) & (mutated >= 0)
-    for law in assays.laws:
-        if law == HOME:
-            continue
-        pair = law_pair(assays, law, rows)
-        yield Pair(*law.keys, ALL, pair)
-        yield Pair(*law.keys, OBSERVATIONS, law_pair(assays, law, rows, OBSERVATIONS))
+    for law in assays.laws[1:]:
+        keys, pair = law_keys(law), law_pair(assays, law, rows)
+        yield Pair(*keys, ALL, pair)
         a, b, std_a, std_b, groups, own = pair
         alone = paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
-        yield Pair(*law.keys, CONTROL, alone)
-        yield Pair(*law.keys, SITES, site_differences(pair, intact[both], mutated[both]))
+        yield Pair(*keys, CONTROL, alone)
+        yield Pair(*keys, SITES, site_differences(pair, intact[both], mutated[both]))
 
 
 def tissue_pairs(assays: Assays) -> Iterator[Pair]:
@@ -136,7 +113,7 @@ def _controlled(pair: Pair, draws: int) -> Iterator[pd.DataFrame]:
     factor = control_noise_factor(assay, np.random.default_rng(0), draws=draws)
     number = estimates_table({"noise_factor": factor}, int(assay.anchors.sum()))
     yield number.assign(**keys, elements=CONTROL)
-    scale = np.sqrt(max(factor.value, 0))
+    scale = np.sqrt(max(factor[0], 0))
     wider = assay._replace(std_a=scale * assay.std_a, std_b=scale * assay.std_b)
     try:
         found = decompose(wider, np.random.default_rng(0), draws=draws)
@@ -153,7 +130,7 @@ def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
     tables = []
     for pair in (*law_pairs(assays), *tissue_pairs(assays), *library_pairs(assays)):
         found = decompose(pair.assay, np.random.default_rng(0), draws=draws)
-        keys = {name: getattr(pair, name) for name in ("shift", "condition", "elements")}
+        keys = {"shift": pair.shift, "condition": pair.condition, "elements": pair.elements}
         tables.append(found.assign(**keys))
         if pair.elements == ALL and pair.assay.anchors.any():
             tables += _controlled(pair, draws)
@@ -167,31 +144,26 @@ def _noise_shares(assays: Assays) -> Iterator[dict[str, Any]]:
     variance of the change within a library: a reference measured anew moves all elements alike.
     """
     data, own = assays.retina, assays.own
-    library = assays.library[own]
+    library = data.metadata["library"].to_numpy()[own]
     noise = float(np.nanmean(barcode_std(data.metadata)[own] ** 2))
     signal = float(data.activity[own].var()) - noise
     for condition, activity in assays.depths.items():
         change = pd.Series((activity - data.activity)[own])
         added = float((change - change.groupby(library).transform("mean")).var(ddof=0))
-        total = noise + added
-        yield {
-            "shift": "depth",
-            "condition": condition,
-            "severity": total / (total + signal),
-            "n": int(change.notna().sum()),
-            "baseline": noise / (noise + signal),
-        }
+        share, before = ((n / (n + signal)) for n in (noise + added, noise))
+        found = {"severity": share, "n": int(change.notna().sum()), "baseline": before}
+        yield {"shift": "depth", "condition": condition} | found
 
 
 def _designs(assays: Assays) -> Iterator[dict[str, Any]]:
     """Shift of the mean number of motif sites on both strands, beside genomic elements."""
-    own, design, motifs = assays.own, assays.design, assays.motifs
-    thresholds = np.array([score_threshold(motif, SITE_P) for motif in motifs])
-    sites = scan(assays.retina.codes, motifs, thresholds)["element"]
+    design = assays.retina.metadata["design"].to_numpy(str)
+    thresholds = np.array([score_threshold(motif, SITE_P) for motif in assays.motifs])
+    sites = scan(assays.retina.codes, assays.motifs, thresholds)["element"]
     count = np.bincount(sites, minlength=len(assays.retina))
-    genomic = count[own & (design == "genomic")]
-    for kind in sorted(set(design[own]) - {"genomic"}):
-        here = count[own & (design == kind)]
+    by = {kind: count[assays.own & (design == kind)] for kind in np.unique(design[assays.own])}
+    genomic = by.pop("genomic")
+    for kind, here in by.items():
         severity = (here.mean() - genomic.mean()) / genomic.std()
         yield {"shift": "design", "condition": kind, "severity": severity, "n": len(here)}
 
@@ -209,69 +181,15 @@ def _paired(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield row | {"distance_rewiring": rewiring}
 
 
-def severities(
-    assays: Assays, decomposition: pd.DataFrame, networks: Iterable[Network]
-) -> pd.DataFrame:
-    """One row per real shift and condition.
+def severities(assays: Assays, decomposition: pd.DataFrame) -> pd.DataFrame:
+    """One row per real shift and condition, but for shifts of GC content.
 
     Severity is the noise-free distance over Var f for genotype, promoter, assay and batch; the
-    signed shift of mean GC in in-distribution s.d. for species and gc_*, known of the parts that
-    the networks are asked about; that of mean motif sites for design; the noise share for depth and
-    noise, beside its ``baseline`` in distribution; 0 for placebo.
+    shift of mean motif sites for design; the noise share for depth and noise, beside its
+    ``baseline`` in distribution.
     """
-    rows = [*_paired(decomposition[decomposition["elements"] == ALL])]
     shares = [*_noise_shares(assays)]
-    by_gc = pd.DataFrame(
-        [
-            (part.shift, part.condition.name, part.severity, len(part.rows))
-            for network in sorted(networks, key=lambda each: each.kind != "gc")
-            for part in network.asked
-            if part.split == "shifted" and np.isfinite(part.severity)
-        ],
-        columns=["shift", "condition", "severity", "n"],
-    )
-    by_gc = (
-        by_gc.astype({"severity": float, "n": float})
-        .groupby(["shift", "condition"], sort=False)
-        .mean()
-        .reset_index()
-    )
-    table = pd.concat([pd.DataFrame([*rows, *shares, *_designs(assays)]), by_gc], ignore_index=True)
+    paired = _paired(decomposition[decomposition["elements"] == ALL])
+    table = pd.DataFrame([*paired, *shares, *_designs(assays)])
     noisy = table["shift"].isin(["depth", "noise"])
-    table["baseline"] = np.where(noisy, shares[0]["baseline"], np.nan)
-    order = ["shift", "condition", "severity", "lower", "upper", "n"]
-    return table[[*order, "distance_rewiring", "baseline"]]
-
-
-def censored_lines(assays: Assays, draws: int) -> pd.DataFrame:
-    """Each law on wild type on rho, with the elements whose mean activity was zero and without.
-
-    Least squares over the elements quantified everywhere, and censored regression over all, where a
-    mean of zero says that the activity lies at or below a limit.
-    """
-    first = assays.genotypes[PROMOTER]
-    reference = first.column(HOME.genotype)
-    test = ~controls(assays) & ~first.censored[:, reference]
-    everywhere = np.isin(np.arange(len(test)), assays.quantified)
-    found = []
-    for law in assays.laws:
-        assay, (shift, condition) = assays.genotypes[law.promoter], law.keys
-        for treatment, rows in zip(TREATMENTS, (test & everywhere, test), strict=True):
-            if law == HOME:
-                continue
-            column = assay.column(law.genotype)
-            given = first.activity[rows, reference], assay.activity[rows, column]
-            below = assay.censored[rows, column]
-            weights, groups = group_bootstrap_weights(
-                first.group[rows], min(draws, MOST_DRAWS), np.random.default_rng(0)
-            )
-            line = censored_line(*given, below)
-            drawn = [censored_line(*given, below, weight=w[groups.codes]) for w in weights]
-            for quantity in ("slope", "std"):
-                values = np.array([getattr(each, quantity) for each in drawn])
-                lower, upper = map(float, percentile_interval(values))
-                keys = {"shift": shift, "condition": condition, "treatment": treatment}
-                ends = {"value": getattr(line, quantity), "lower": lower, "upper": upper}
-                counts = {"n": int(rows.sum()), "censored": int(below.sum())}
-                found.append(keys | {"quantity": quantity} | ends | counts)
-    return pd.DataFrame(found)
+    return table.assign(baseline=np.where(noisy, shares[0]["baseline"], np.nan))

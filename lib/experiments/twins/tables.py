@@ -1,40 +1,61 @@
-"""Tables of the real shifts from long tables per split.
+"""Tables of the real shifts from long tables per split, and the scores of the sealed forecasts.
 
-In: what :func:`lib.experiments.twins.judging.judge` gives, stacked. Out: tidy rows with intervals
+In: what :func:`lib.experiments.twins.judging.judge` gives, stacked; and ``sealed.csv``, the changes
+of coverage, error and calibration that the simulator said each real shift would bring, written once
+from severities alone, before any network was judged under a shift. Out: tidy rows with intervals
 over splits, and the tables that the notebook draws.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from lib.arrays import FloatArray, ranks
 from lib.experiments.scoring import combine, contrast
-from lib.experiments.twins.curves import METRICS, Curves
-from lib.experiments.twins.networks import MODEL
-from lib.experiments.twins.parts import ALIKE, RealCondition
-from lib.statistics.effects import over_splits
+from lib.experiments.twins.networks import MODEL, RealCondition
+from lib.metrics.scores import crps_gaussian, spearman_r
 
 SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
 SCALES |= dict.fromkeys(("picp_90", "pearson_r", "bias", "r2_cod"), "difference")
-# Names of the simulator's forecasts by the metric that they speak of.
-OBSERVED = {metric: name for name, metric in METRICS.items()}
+# Names of the sealed forecasts by the metric that they speak of.
+OBSERVED: Final = {
+    "picp_90": "coverage_drop",
+    **{
+        metric: f"{metric.split('_')[0]}_ratio"
+        for metric in ("zms", "rmse", "crps_gaussian", "aurc")
+    },
+}
+SCORES: Final = ["crps", "crps_no_change", "crps_climatology", "inside", "beyond"]
+DRAWS: Final = 10_000  # permutations of the pairing of forecasts with observed changes
 SHORT = ("rmse", "crps_gaussian", "crps_skill", "zms", "picp_90", "mpiw_90", "pearson_r", "aurc")
 SPLIT_METRIC = "picp_90"  # of single splits
 PART = ["data", "split", "shift", "family", "condition"]
-LADDER = [*PART, "rung", "metric"]
-NOISE = [*PART, "errors", "quantity"]
+POOLED: Final = {
+    "ladder": ("rung", "metric"),
+    "noise": ("errors", "quantity"),
+    "mitigation": ("uncertainty", "variant", "metric"),
+}
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
+# Simulated shifts on one axis with real ones, by the unit of their dose.
+DOSES: Final = {
+    **dict.fromkeys(("effect_rewiring", "cell_type", "batch"), "distance over Var f"),
+    **dict.fromkeys(("gc", "gc_low"), "mean GC, in-distribution s.d."),
+    **dict.fromkeys(("depth", "noise"), "noise share"),
+}
 
 
 def with_severity(scored: pd.DataFrame, severities: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the measured severity of their shift; 0 in distribution and inside."""
+    """Rows with the severity of their shift where they have none; 0 in distribution and inside."""
     by = severities.set_index(["shift", "condition"])["severity"].to_dict()
     names = [RealCondition.parse(text).name for text in scored["condition"]]
-    found = [by.get(key, np.nan) for key in zip(scored["shift"], names, strict=True)]
-    unshifted = scored["split"].isin(["test", "inside"])
-    return scored.assign(severity=np.where(unshifted, 0.0, found))
+    found = pd.Series(
+        [by.get(key) for key in zip(scored["shift"], names, strict=True)], dtype=float
+    )
+    known = scored["severity"].fillna(found.set_axis(scored.index))
+    return scored.assign(severity=known.mask(scored["split"].isin(["test", "inside"]), 0.0))
 
 
 def publishable(scored: pd.DataFrame) -> pd.DataFrame:
@@ -43,9 +64,8 @@ def publishable(scored: pd.DataFrame) -> pd.DataFrame:
     Baselines, repaired forecasts and parts that show what a choice changes keep :data:`SHORT`.
     """
     keyed = scored.assign(severity=scored["severity"].round(4))
-    conditions = keyed["condition"].map(RealCondition.parse)
     base = (keyed["model"] == MODEL) & keyed["uncertainty"].isin(["single", "ensemble"])
-    base &= ~conditions.map(lambda each: each.is_choice or bool(each.pool))
+    base &= ~keyed["condition"].map(lambda text: bool(RealCondition.parse(text).choice))
     combined = combine(keyed[base | keyed["metric"].isin(SHORT)])
     single = keyed[base & (keyed["metric"] == SPLIT_METRIC) & keyed["seed"].isna()]
     return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
@@ -61,12 +81,11 @@ def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame,
             continue
         # The network that was trained on the other tissue is one of its data.
         target = tissues.get(data, data) if shift == "assay" else data
-        against = [
-            ("reference", (data, *RealCondition.parse(condition).reference(shift))),
-            ("matched", (target, "matched", shift, condition)),
-            *(("alike", (data, "inside", shift, f"{condition}, {mark}")) for mark in ALIKE),
-        ]
-        for name, key in against:
+        against = {
+            "reference": (data, *RealCondition.parse(condition).reference(shift)),
+            "matched": (target, "matched", shift, condition),
+        }
+        for name, key in against.items():
             if key in parts:
                 keys = {"shift": shift, "condition": condition, "against": name}
                 yield keys | {"family": left["family"].iloc[0]}, left, parts[key]
@@ -75,10 +94,8 @@ def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame,
 def effects(scored: pd.DataFrame) -> pd.DataFrame:
     """What each shift changes, paired by split: errors and widths as ratios, else differences.
 
-    ``against`` is ``reference`` (the same kind of measurement without the shift), ``alike`` (the
-    same, resampled to be like the shifted part in GC content, and for a library in prediction too;
-    for a noisy library the others thinned to its depth) or ``matched`` (a network trained on the
-    shifted law, on the same labels).
+    ``against`` is ``reference`` (the same kind of measurement without the shift) or ``matched`` (a
+    network trained on the shifted law, on the same labels).
     """
     match = ["data", "model", "uncertainty"]
     tables = [
@@ -94,60 +111,118 @@ def observed(effects: pd.DataFrame) -> pd.DataFrame:
     rows = effects[one & (effects["against"] == "reference") & effects["metric"].isin(OBSERVED)]
     found = rows[["shift", "condition"]].assign(metric=rows["metric"].map(OBSERVED))
     drop = found["metric"] == "coverage_drop"
-    for name, other in (("value", "value"), ("lower", "upper"), ("upper", "lower")):
-        column = "observed" if name == "value" else f"observed_{name}"
-        found[column] = rows[name].where(~drop, -rows[other])
+    for name, end, other in (
+        ("observed", "value", "value"),
+        ("observed_lower", "lower", "upper"),
+        ("observed_upper", "upper", "lower"),
+    ):
+        found[name] = rows[end].where(~drop, -rows[other])
     return found
 
 
-def dose_response(curves: Curves, twins: pd.DataFrame) -> pd.DataFrame:
-    """Simulated curves (mean over worlds, 95 % range of one) and real points on one axis per unit.
+def score_sealed(sealed: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
+    """Every sealed forecast beside the change, where it is known, with its CRPS.
+
+    ``inside``: whether the 95 % interval holds the change. Two alternatives need no simulator: no
+    change, with the same s.d., and climatology, mean and s.d. of all forecasts of the metric.
+    """
+    table = sealed.merge(observed, on=["shift", "condition", "metric"], how="inner")
+    found = table.groupby(["metric", "axis"], sort=False)
+    spread = found["forecast"].transform("std", ddof=0)
+    nothing = (table["metric"] != "coverage_drop").astype(float)  # of a ratio
+    alternatives = {
+        "crps": (table["forecast"], table["std"]),
+        "crps_no_change": (nothing, table["std"]),
+        "crps_climatology": (
+            found["forecast"].transform("mean"),
+            spread.clip(lower=found["std"].transform("min")),
+        ),
+    }
+    for name, given in alternatives.items():
+        each = zip(*given, table["observed"], strict=True)
+        table[name] = [crps_gaussian([mean], [std], [seen]) for mean, std, seen in each]
+    return table.assign(inside=table["observed"].between(table["lower"], table["upper"]))
+
+
+def sealed_summary(scored: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Scores over shifts and the agreement of the orders; descriptive, as shifts are few.
+
+    One row per ``metric, axis`` and ``left_out`` (a family, or empty for all). The correlation is
+    that of the shifts' means, for conditions of one shift are no independent cases; ``p``, of all
+    families, is the share of pairings with a correlation as high. NaN below three shifts.
+    """
+    rows = []
+    for (metric, axis), own in scored.groupby(["metric", "axis"], sort=False):
+        for left_out in ["", *filter(None, dict.fromkeys(own["family"]))]:
+            part = own[own["family"] != left_out] if left_out else own
+            if part.empty:
+                continue
+            means = part.groupby("shift", sort=False)[["forecast", "observed"]].mean()
+            r, p = _order(means.to_numpy(float), rng, 0 if left_out else DRAWS)
+            keys = {"metric": metric, "axis": axis, "left_out": left_out}
+            keys |= {"n": len(part), "shifts": len(means)}
+            scores = part[SCORES].astype(float).mean().to_dict()
+            rows.append({**keys, **scores, "spearman_r": r, "p": p})
+    columns = ["metric", "axis", "left_out", "n", "shifts", *SCORES, "spearman_r", "p"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _order(pairs: FloatArray, rng: np.random.Generator, draws: int) -> tuple[float, float]:
+    """Rank correlation of two columns and the share of pairings that reach it."""
+    if len(pairs) < 3 or np.any(np.ptp(pairs, axis=0) == 0):
+        return float("nan"), float("nan")
+    r = spearman_r(*pairs.T)
+    if not draws:
+        return r, float("nan")
+    left, right = (ranks(column) - ranks(column).mean() for column in pairs.T)
+    pairings = rng.permuted(np.tile(right, (draws, 1)), axis=1) @ left
+    reached = np.sum(pairings >= right @ left - 1e-9)
+    return r, float((1 + reached) / (1 + draws))
+
+
+def simulated_doses(folder: Path) -> pd.DataFrame:
+    """Loss of coverage by the measured dose of each simulated shift, from the published tables.
+
+    A GC shift downwards is called ``gc_low``.
+    """
+    keys = ["shift", "condition", "severity"]
+    effects, doses = (
+        pd.read_csv(folder / f"{name}.csv").fillna({"condition": ""})
+        for name in ("effects", "severities")
+    )
+    wanted = (effects["effect"] == "coverage_drop") & (effects["model"] == "cnn")
+    table = effects[wanted].merge(doses[[*keys, "measured"]], on=keys)
+    low = (table["shift"] == "gc") & (table["condition"] == "low")
+    table["shift"] = table["shift"].mask(low, "gc_low")
+    table = table[table["shift"].isin(DOSES) & (low | (table["condition"] == ""))]
+    made = {"unit": table["shift"].map(DOSES), "severity": table["measured"].abs()}
+    table = table.assign(**made, kind="simulated", condition="")
+    return table[["unit", "kind", *keys, "value", "lower", "upper"]]
+
+
+def dose_response(simulated: pd.DataFrame, twins: pd.DataFrame) -> pd.DataFrame:
+    """Loss of coverage by dose, simulated and real, on one axis per unit.
 
     GC shifts stand at their size, whichever the direction.
     """
-    simulated = [
-        pd.DataFrame({"severity": curve.dose, "value": curve.mean, "std": curve.std}).assign(
-            unit=curve.unit, metric=curve.metric, kind="simulated", shift=curve.shift, condition=""
-        )
-        for curve in curves.values()
-    ]
-    both = pd.concat(simulated, ignore_index=True)
-    for end, sign in (("lower", -1), ("upper", 1)):
-        both[end] = both["value"] + sign * 1.96 * both["std"]
     ends = {"observed": "value", "observed_lower": "lower", "observed_upper": "upper"}
-    kept = twins[["unit", "metric", "shift", "condition", *ends]].rename(columns=ends)
-    points = kept.assign(kind="real", severity=twins["severity"].abs())
-    return pd.concat([both.drop(columns="std"), points], ignore_index=True)
+    own = twins[twins["metric"] == "coverage_drop"]
+    kept = own[["unit", "shift", "condition", *ends]].rename(columns=ends)
+    real = kept.assign(kind="real", severity=own["severity"].abs())
+    return pd.concat([simulated, real], ignore_index=True).assign(metric="coverage_drop")
 
 
-def pooled_splits(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Values of single splits pooled; the bootstrap variance of each is read off its interval.
+def pooled(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Values of single splits pooled; a bootstrap variance that is not there is read off the ends.
 
     Rows without a value drop out; a single split keeps its interval.
     """
     if table.empty:
         return table
-    table = table[np.isfinite(table["value"])]
-    spread = (table["upper"] - table["lower"]) / _WIDTH
-    found = over_splits(table.assign(variance=spread**2), keys)
-    own = table.groupby(list(keys), sort=False)[["lower", "upper"]].first().reset_index()
-    for end in ("lower", "upper"):
-        found[end] = found[end].where(found["splits"] > 1, own[end])
-    return found
-
-
-def mitigation(repaired: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
-    """Repairs over splits, with networks trained on two genotypes as repairs of the third."""
-    conditions = scored["condition"].map(RealCondition.parse)
-    pools = conditions.map(lambda each: each.pool)
-    wanted = (pools != "") & scored["metric"].isin(["picp_90", "mpiw_90"])
-    wanted &= (scored["uncertainty"] == "single") & (scored["model"] == MODEL)
-    names: dict[str, Any] = {"uncertainty": "pooled", "variant": pools[wanted]}
-    names["condition"] = conditions[wanted].map(lambda each: each.name)
-    pooled = scored[wanted].assign(**names)
-    keys = [*PART, "uncertainty", "variant", "metric"]
+    if "variance" not in table:
+        table = table.assign(variance=((table["upper"] - table["lower"]) / _WIDTH) ** 2)
     numbers = ["value", "variance", "lower", "upper", "n", "n_train", "split_seed"]
-    return combine(pd.concat([repaired, pooled], ignore_index=True)[[*keys, *numbers]])
+    return combine(table[[*PART, *keys, *numbers]])
 
 
 def as_standin(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,9 +7,8 @@ import pytest
 
 from lib.data.splits import Split
 from lib.experiments.twins import networks as made
-from lib.experiments.twins.assays import Assays
-from lib.experiments.twins.standin import standin_assays
-from lib.training.config import FitConfig
+from lib.experiments.twins.assays import Assays, standin_assays
+from lib.experiments.twins.networks import RealCondition
 
 LEARNED = ("train", "validation", "calibration")
 
@@ -21,19 +20,13 @@ def assays() -> Assays:
 
 @pytest.fixture(scope="module")
 def networks(assays: Assays) -> list[made.Network]:
-    return made.networks(assays, FitConfig(epochs=1), split_seeds=(0, 1))
-
-
-def test_measured_noise_makes_weights_of_mean_one_that_the_median_floors() -> None:
-    # Variances 1, 1, 4 with median 1: 1/2, 1/2, 1/5, of mean 2/5.
-    weight = made.noise_weight(np.array([1.0, 1.0, 2.0]))
-    assert weight == pytest.approx([1.25, 1.25, 0.5])
+    return made.networks(assays, split_seeds=(0, 1))
 
 
 def test_only_first_libraries_train_and_all_are_tested_on(
     assays: Assays, networks: list[made.Network]
 ) -> None:
-    split, library = networks[0].split, assays.library
+    split, library = networks[0].split, assays.retina.metadata["library"].to_numpy(str)
     assert all(set(library[split[part]]) == set(assays.first) for part in LEARNED)
     assert set(library[split["test"]]) == {*assays.first, *assays.noisy}
 
@@ -51,21 +44,7 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(
         seen = np.concatenate([network.split["train"], network.split["validation"]])
         for asked in network.asked:
             assert np.isfinite(asked.target).all()
-            if not asked.foreign:
-                assert not set(network.data.group[asked.rows]) & set(network.data.group[seen])
-
-
-def test_a_planted_relative_of_training_is_no_element_to_ask_about(
-    assays: Assays, networks: list[made.Network]
-) -> None:
-    split = networks[0].split
-    before = made.unrelated_elements(assays, split)
-    codes = assays.genotypes["rho"].codes.copy()
-    codes[before[0], :40] = assays.retina.codes[split["train"][0], :40]
-    planted = {name: replace(each, codes=codes) for name, each in assays.genotypes.items()}
-    after = made.unrelated_elements(replace(assays, genotypes=planted), split)
-    assert before[0] not in after
-    assert len(after) >= len(before) - 2
+            assert not set(network.data.group[asked.rows]) & set(network.data.group[seen])
 
 
 def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: Assays) -> None:
@@ -80,3 +59,27 @@ def test_a_library_that_holds_no_training_row_is_an_error() -> None:
     parts = dict(zip((*LEARNED, "test"), np.arange(4)[:, None], strict=True))
     with pytest.raises(ValueError, match="leaves the part 'train' empty"):
         made.restricted(Split("group", 0, parts), "genomic", np.array([False, True, True, True]))
+
+
+@pytest.mark.parametrize(
+    ("shift", "condition", "expected"),
+    [
+        ("genotype", "Ehom", ("test", "", "")),
+        ("genotype", "Ehom, 4 ε", ("test", "", "4 ε")),
+        ("batch", "3", ("inside", "batch", "3")),
+        ("design", "mutant", ("inside", "design", "genomic")),
+        ("placebo", "wtc11", ("inside", "placebo", "wtc11")),
+        ("placebo", "retina_libraries", ("test", "", "")),
+    ],
+)
+def test_each_shift_is_compared_with_its_own_kind(
+    shift: str, condition: str, expected: tuple[str, str, str]
+) -> None:
+    parsed = RealCondition.parse(condition)
+    assert parsed.reference(shift) == expected
+    assert str(parsed) == condition
+
+
+def test_a_choice_alone_is_a_condition_too() -> None:
+    assert RealCondition.parse("ε / 4") == RealCondition("", "ε / 4")
+    assert RealCondition.parse("leaf, own") == RealCondition("leaf, own")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.experiments.twins import severity
-from lib.experiments.twins.standin import standin_assays
+from lib.experiments.twins.assays import standin_assays
 
 
 def test_labels_shared_between_libraries_are_the_others_mean_and_its_error() -> None:
@@ -29,8 +29,8 @@ def test_severities_come_without_a_forecast_and_grow_with_the_dial() -> None:
     own = table[(table["shift"] == "genotype") & (table["quantity"] == "total")]
     by = own[own["elements"] == "all"].set_index("condition")["value"]
     assert by["Ehom"] > by["Rhom"] > by["Rhet"]  # dials .8, .3 and .1
-    assert {severity.SITES, severity.CONTROL, severity.OBSERVATIONS} <= set(table["elements"])
-    found = severity.severities(assays, table, []).set_index(["shift", "condition"])
+    assert {severity.SITES, severity.CONTROL} <= set(table["elements"])
+    found = severity.severities(assays, table).set_index(["shift", "condition"])
     shares = found.loc["depth", "severity"]
     assert shares["1/64 joint"] > shares["1/16 joint"] > shares["1/4 joint"]
     assert (shares > found.loc["depth", "baseline"]).all()

@@ -1,22 +1,36 @@
-"""Tables of the real shifts: splits pooled, what forecasts are held against."""
+"""Tables of the real shifts: splits pooled, what forecasts are held against, and their scores."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t
+from scipy.stats import norm, t
 
-from lib.experiments.twins.tables import observed, pooled_splits
+from lib.experiments.twins.networks import FAMILIES
+from lib.experiments.twins.tables import (
+    DOSES,
+    observed,
+    pooled,
+    score_sealed,
+    sealed_summary,
+    simulated_doses,
+)
+
+PART = {"data": "a", "split": "shifted", "shift": "batch", "family": "technical", "condition": "1"}
 
 
 def test_splits_are_pooled_with_the_correction_for_overlap() -> None:
     """Values 1 and 3, each ± 1.96 * 0.5: variance 0.25 + (1/2 + 1/4) * 2."""
-    table = pd.DataFrame({"k": "a", "value": [1.0, 3.0], "n": 10, "n_train": 40})
+    table = pd.DataFrame({**PART, "value": [1.0, 3.0], "n": 10, "n_train": 40})
+    table = table.assign(split_seed=[0, 1])
     table["lower"], table["upper"] = table["value"] - 0.979982, table["value"] + 0.979982
-    row = pooled_splits(table, ["k"]).iloc[0]
+    row = pooled(table, []).iloc[0]
     total, between = 0.25 + 1.5, 1.5
     half = t.ppf(0.975, (total / between) ** 2) * total**0.5
     assert row["value"] == 2
     assert row["upper"] - row["value"] == pytest.approx(half, rel=1e-4)
-    one = pooled_splits(table[:1].assign(upper=9.0), ["k"]).iloc[0]
+    one = pooled(table[:1].assign(upper=9.0), []).iloc[0]
     assert (one["lower"], one["upper"]) == pytest.approx((0.020018, 9.0))
 
 
@@ -29,3 +43,79 @@ def test_a_loss_of_coverage_is_a_fall_with_its_ends_turned() -> None:
         ["coverage_drop", 0.2, 0.05, 0.3],
         ["zms_ratio", -0.2, -0.3, -0.05],
     ]
+
+
+def sealed_of(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
+    """``shift, condition, forecast, std`` as a sealed table of coverage drops."""
+    table = pd.DataFrame(rows, columns=["shift", "condition", "forecast", "std"])
+    return table.assign(
+        metric="coverage_drop",
+        axis="signal",
+        family=table["shift"].map(FAMILIES),
+        lower=table["forecast"] - 2 * table["std"],
+        upper=table["forecast"] + 2 * table["std"],
+        beyond=False,
+    )
+
+
+def test_score_by_hand() -> None:
+    sealed = sealed_of([("gc_high", "wtc11", 0.1, 0.02), ("batch", "3", 0.3, 0.02)])
+    seen = sealed[["shift", "condition", "metric"]].assign(observed=[0.1, 0.4])
+    scored = score_sealed(sealed, seen)
+    assert scored["inside"].tolist() == [True, False]
+    # at its mean a normal forecast scores (sqrt 2 - 1) / sqrt pi of its s.d.
+    assert scored.loc[0, "crps"] == pytest.approx(0.02 * (2**0.5 - 1) / np.pi**0.5)
+    # the climatology of .1 and .3 is a normal of mean .2 and s.d. .1: one s.d. off
+    one_off = 2 * norm.cdf(1) - 1 + 2 * norm.pdf(1) - np.pi**-0.5
+    assert scored.loc[0, "crps_climatology"] == pytest.approx(0.1 * one_off)
+    # five and twenty s.d. off, the score is the distance less s.d. / sqrt pi
+    assert scored["crps_no_change"].tolist() == pytest.approx(
+        [0.1 - 0.02 / np.pi**0.5, 0.4 - 0.02 / np.pi**0.5], rel=1e-6
+    )
+
+
+def test_summary_orders_shifts_not_conditions() -> None:
+    said = {"gc_high": 0.0, "species": 0.02, "batch": 0.1, "noise": 0.3, "genotype": 0.2}
+    rows = [(name, "a", value, 0.02) for name, value in said.items()]
+    sealed = sealed_of([*rows, ("genotype", "b", 0.6, 0.02)])  # its mean is the largest
+    seen = sealed[["shift", "condition", "metric"]]
+    scored = score_sealed(sealed, seen.assign(observed=[0.01, 0.0, 0.2, 0.3, 0.3, 0.5]))
+    summary = sealed_summary(scored, np.random.default_rng(0)).set_index("left_out")
+    own = summary.loc[""]
+    assert (own["n"], own["shifts"]) == (6, 5)
+    # ranks 1 2 3 4 5 against 2 1 3 4 5: 1 - 6 * 2 / 120; five of 120 pairings reach that
+    assert own["spearman_r"] == pytest.approx(0.9)
+    assert own["p"] == pytest.approx(5 / 120, abs=0.01)
+    assert own["crps"] == pytest.approx(scored["crps"].mean())
+    assert summary.loc["covariate", "spearman_r"] == pytest.approx(1)
+    assert summary.loc["covariate", "n"] == 4
+    assert np.isnan(summary.loc["technical", "p"])
+
+
+def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
+    folder = root / "results" / "assay_and_program_shifts"
+    sealed, effects, twins, order = (
+        pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+        .fillna({"condition": "", "left_out": "", "family": ""})
+        for name in ("sealed", "effects", "twins", "order")
+    )  # fmt: skip
+    scored = score_sealed(sealed, observed(effects))
+    keys = ["shift", "condition", "metric", "axis"]
+    both = scored.merge(twins, on=keys, suffixes=("", "_published"))
+    assert len(both) == len(sealed)
+    for column in ("forecast", "observed", "observed_lower", "observed_upper"):
+        assert both[column].tolist() == pytest.approx(
+            both[f"{column}_published"].tolist(), abs=2e-5
+        )
+    keys = ["metric", "axis", "left_out"]
+    own = sealed_summary(scored, np.random.default_rng(0)).merge(order, on=keys)
+    for column in ("n", "inside", "crps", "crps_no_change", "crps_climatology"):
+        pair = own[f"{column}_x"].tolist(), own[f"{column}_y"].tolist()
+        assert pair[0] == pytest.approx(pair[1], rel=2e-3)
+
+
+def test_every_axis_has_simulated_doses(root: Path) -> None:
+    table = simulated_doses(root / "results" / "simulation_shifts")
+    assert set(table["shift"]) == set(DOSES)
+    assert (table.groupby("shift").size() >= 4).all()
+    assert (table["severity"] > 0).all() and (table["lower"] <= table["upper"]).all()
