@@ -143,10 +143,10 @@ def _plain_number(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _table(rows: pd.DataFrame, show: str, digits: int) -> pd.DataFrame:
+def _table(rows: pd.DataFrame, show: str) -> pd.DataFrame:
     """The columns that a figure shows; rows there are none of may lack some."""
-    table = rows[show.split()] if len(rows) else pd.DataFrame(columns=show.split())
-    return table.round(digits)
+    shown = show.split()
+    return rows[shown].round(4) if len(rows) else pd.DataFrame(columns=shown)
 
 
 def _records(table: pd.DataFrame) -> list[Spec]:
@@ -181,14 +181,21 @@ def _dashed(reference: float | None, axis: str) -> list[Spec]:
     return [] if reference is None else [_mark("rule", {axis: {"datum": reference}}, **_DASHED)]
 
 
-def _panels(table: pd.DataFrame, chart: Spec, facet: str | None, columns: int) -> Spec:
-    """A chart of a table, or one for each value of ``facet``."""
+def _figure(
+    anchor: str,
+    table: pd.DataFrame,
+    chart: Spec,
+    caption: str,
+    facet: str | None = None,
+    columns: int = 2,
+) -> Figure:
+    """A chart of a table, or ``columns`` side by side, one for each value of ``facet``."""
+    if facet is not None:
+        field = {"field": facet, "type": "nominal", "title": None}
+        apart = {"scale": {"x": "independent", "y": "independent"}}
+        chart = {"facet": field, "spec": chart, "columns": columns, "resolve": apart}
     data = {"data": {"name": "n0"}, "datasets": {"n0": _records(table)}}
-    if facet is None:
-        return chart | data
-    field = {"field": facet, "type": "nominal", "title": None}
-    apart = {"scale": {"x": "independent", "y": "independent"}}
-    return {"facet": field, "spec": chart, "columns": columns, "resolve": apart, **data}
+    return Figure(anchor, chart | data, table, caption)
 
 
 def lines(
@@ -202,20 +209,20 @@ def lines(
     x_title: str,
     y_title: str,
     caption: str,
-    facet: str | None = None,
     reference: float | None = None,
     diagonal: bool = False,
-    columns: int = 2,
-    digits: int = 4,
+    joined: bool = True,
+    **panels: Any,
 ) -> Figure:
-    """Lines with points, and bars where there is a ``lower``; ``diagonal`` draws y = x."""
-    table = _table(rows, show, digits)
+    """Points, ``joined`` by lines, with bars where there is a ``lower``; ``diagonal`` is y = x.
+
+    With ``facet``, a column, there are panels, in so many ``columns``.
+    """
+    table = _table(rows, show)
     base = {"x": _number(x, x_title), "color": _names(colour)}
     place = base | {"y": _number(y, y_title)}
-    layers = [
-        _mark("line", place, strokeWidth=2),
-        _mark("point", place | {"tooltip": _shown(table)}, filled=True, size=45),
-    ]
+    layers = [_mark("line", place, strokeWidth=2)] if joined else []
+    layers.append(_mark("point", place | {"tooltip": _shown(table)}, filled=True, size=45))
     if {"lower", "upper"} <= set(table.columns):
         ends = {"y": _number("lower", y_title), "y2": {"field": "upper"}}
         layers.append(_mark("rule", base | ends, opacity=0.6))
@@ -223,8 +230,7 @@ def lines(
     if diagonal:
         same = {"field": x, "type": "quantitative"}
         layers.append(_mark("line", {"x": same, "y": same}, **_DASHED))
-    chart = _panels(table, {"layer": layers} | _SIZE, facet, columns)
-    return Figure(anchor, chart, table, caption)
+    return _figure(anchor, table, {"layer": layers} | _SIZE, caption, **panels)
 
 
 def dots(
@@ -238,16 +244,15 @@ def dots(
     x_title: str,
     caption: str,
     order: str | Iterable[str] | None = None,
-    facet: str | None = None,
     reference: float | None = None,
-    columns: int = 2,
-    digits: int = 4,
+    **panels: Any,
 ) -> Figure:
     """Values with bars from ``lower`` to ``upper``, one line of dots per ``y``.
 
     ``order`` names lines from top to bottom, or a column: its categories, or as its values appear.
+    ``facet`` and ``columns`` as for :func:`lines`.
     """
-    table = _table(rows, show, digits)
+    table = _table(rows, show)
     sort: Any = table[order] if isinstance(order, str) else order
     if sort is not None:
         sort = getattr(getattr(sort, "cat", sort), "categories", sort)
@@ -262,56 +267,8 @@ def dots(
         *_dashed(reference, "x"),
     ]
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
-    size = {"width": 300 if facet is None else 200, "height": {"step": 12, "for": "offset"}}
-    chart = _panels(table, {"layer": layers} | size, facet, columns)
-    return Figure(anchor, chart, table, caption)
-
-
-def scatter(
-    anchor: str,
-    rows: pd.DataFrame,
-    show: str,
-    x: str,
-    y: str,
-    *,
-    colour: str,
-    x_title: str,
-    y_title: str,
-    caption: str,
-    reference: float | None = None,
-) -> Figure:
-    """One point per row."""
-    table = _table(rows, show, 4)
-    place = {"x": _number(x, x_title), "y": _number(y, y_title), "color": _names(colour)}
-    place |= {"tooltip": _shown(table)}
-    points = _mark("point", place, filled=True, size=50, opacity=0.8)
-    chart = {"layer": [points, *_dashed(reference, "y")], "width": 300, "height": 180}
-    return Figure(anchor, _panels(table, chart, None, 1), table, caption)
-
-
-def histogram(
-    anchor: str,
-    rows: pd.DataFrame,
-    show: str,
-    *,
-    colour: str,
-    x_title: str,
-    caption: str,
-    facet: str | None = None,
-    digits: int = 4,
-) -> Figure:
-    """Overlaid step histograms from bins: columns ``left``, ``right`` and ``share``."""
-    table = _table(rows, show, digits)
-    share = {"field": "share", "type": "quantitative", "title": "share of elements", "stack": None}
-    place = {
-        "x": _number("left", x_title, bin="binned"),
-        "x2": {"field": "right"},
-        "y": share | {"axis": {"format": "%"}},
-        "color": _names(colour),
-        "tooltip": _shown(table),
-    }
-    bars = _mark("bar", place, opacity=0.5, stroke=GREY, strokeWidth=0.3)
-    return Figure(anchor, _panels(table, bars | _SIZE, facet, 2), table, caption)
+    size = {"width": 200 if "facet" in panels else 300, "height": {"step": 12, "for": "offset"}}
+    return _figure(anchor, table, {"layer": layers} | size, caption, **panels)
 
 
 def heat_map(
@@ -334,12 +291,12 @@ def heat_map(
     ``x`` and ``y`` stand in the order of the rows. ``title`` is that of the colours; values beyond
     the ``domain`` take its end colours.
     """
-    table = _table(rows, show, 4)
+    table = _table(rows, show)
     value = {"field": "value", "type": "quantitative"}
     ends = [domain[0], middle, domain[1]]
     scale = {"domain": ends, "range": [VERMILION, "#F2F2F2", BLUE], "clamp": True}
     colour = value | {"title": title, "scale": scale, "legend": {"format": ".2f"}}
-    place = {
+    place: Spec = {
         "x": _names(x, type="ordinal", title=x_title, axis={"labelAngle": 0}),
         "y": _names(y),
         "tooltip": _shown(table),
@@ -354,9 +311,9 @@ def heat_map(
     # Panels side by side rather than facets: those cannot size their cells one by one.
     parts = {str(name): part for name, part in table.groupby(facet, sort=False, observed=True)}
     panels = [
-        {"layer": layers, "data": {"name": f"n{place}"}, "title": name, **size}
-        for place, name in enumerate(parts)
+        {"layer": layers, "data": {"name": f"n{number}"}, "title": name, **size}
+        for number, name in enumerate(parts)
     ]
-    data = {f"n{place}": _records(part) for place, part in enumerate(parts.values())}
+    data = {f"n{number}": _records(part) for number, part in enumerate(parts.values())}
     chart = {"concat": panels, "columns": columns, "datasets": data}
     return Figure(anchor, chart, table, caption)

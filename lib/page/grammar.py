@@ -15,9 +15,7 @@ from IPython.display import HTML, Markdown
 from lib.page.charts import Table
 from lib.page.charts import dots as dots
 from lib.page.charts import heat_map as heat_map
-from lib.page.charts import histogram as histogram
 from lib.page.charts import lines as lines
-from lib.page.charts import scatter as scatter
 from lib.study.run import Found
 
 Names = Mapping[str, str]

@@ -142,14 +142,7 @@ class Verdicts(NamedTuple):
 
 
 def read_claims(path: Path) -> list[Claim]:
-    """Read and check ``claims.yaml``.
-
-    Raises
-    ------
-    ValueError
-        If the file is missing, no YAML or holds an id twice, or for the first wrong field, naming
-        the claim, the part and what would do.
-    """
+    """Read and check ``claims.yaml``; an error names the claim, the part and what would do."""
     if not path.is_file():
         raise ValueError(f"{path.name} does not exist; run in the repository's top folder")
     try:
@@ -275,8 +268,8 @@ def detectable(
 ) -> tuple[str, str]:
     """The smallest effects a contrast would have told from none, and called supported.
 
-    That is with probability 0.8, had another run an interval of this width. For an equivalence: a
-    dash, and the narrowest range about no effect that would have passed. The interval is taken as
+    That is with probability 0.8, had another run an interval of this width; for an equivalence: a
+    dash, and the narrowest range about no effect that would have passed. The interval counts as
     normal on the scale, natural or logarithmic, on which its effect is closer to its middle. With
     half-width h an effect must lie h (1 + z_0.8 / z_q) beyond a limit, where q = (1 + level) / 2.
     """

@@ -33,7 +33,7 @@ Verdict = Literal["supported", "contradicted", "undecided"]
 
 
 class Pooled(NamedTuple):
-    """A value over splits with its interval, and what the interval is made of."""
+    """A value over splits with its interval, and what that is made of."""
 
     value: float
     lower: float
@@ -84,27 +84,23 @@ def combine_splits(
     where each split draws its own test part, and needed where all are judged on one and the same.
     With J = 1 the bootstrap stands alone, and says nothing of training.
 
-    Parameters
-    ----------
-    values, within_variances : (J,) arrays
-        The metric in each split and its bootstrap variance over groups.
-    n_test, n_train : float
-        Groups (or rows) in the test and training part of a split.
+    ``values`` and ``within_variances`` are ``(J,)`` arrays, the metric in each split and its
+    bootstrap variance over groups; ``n_test`` and ``n_train`` count groups (or rows) in the parts
+    of a split.
 
     Raises
     ------
     ValueError
-        No split, lengths that differ, negative variances, sizes not above 0.
+        No split, lengths that differ, variances below 0, sizes not above 0.
     """
     values = as_vector("values", values)
     within = as_vector("within_variances", within_variances, len(values))
     splits = len(values)
-    if splits == 0:
-        raise ValueError("values is empty; at least one split would do")
-    if within.min() < 0:
-        raise ValueError(f"within_variances holds {within.min()}; variances of at least 0 would do")
-    if not (n_test > 0 and n_train > 0):
-        raise ValueError(f"n_test is {n_test} and n_train {n_train}; sizes above 0 would do")
+    if splits == 0 or within.min() < 0 or not (n_test > 0 and n_train > 0):
+        raise ValueError(
+            f"values has {splits} splits, within_variances holds {within.min(initial=0)}, sizes are"
+            f" {n_test} and {n_train}; a split, variances of at least 0, sizes above 0 would do"
+        )
     spread = float(np.var(values, ddof=1)) if splits > 1 else 0.0
     v_within, v_between = float(within.mean()), (1 / splits + n_test / n_train) * spread
     total = v_within + v_between
@@ -200,15 +196,8 @@ def decide(
     the interval lies inside the margin, *contradicted* when it lies wholly outside. Else
     *undecided*; an interval that touches the margin is undecided.
 
-    Parameters
-    ----------
-    lower, upper : float
-        Interval of the effect; infinite ends are allowed.
-    margin : float or (float, float)
-        For ``within``: both ends, or one half-width about ``null``. Else the value to pass.
-    direction : {"greater", "less", "within"}
-    null : float
-        The value of no effect: 0 for differences, 1 for ratios.
+    ``margin`` is the value to pass; for ``within`` both ends, or one half-width about ``null``, the
+    value of no effect: 0 for differences, 1 for ratios. Ends of the interval may be infinite.
 
     Raises
     ------

@@ -42,13 +42,7 @@ class NotebookError(RuntimeError):
 
 
 def listed_notebooks(root: Path) -> list[str]:
-    """Names of the experiments' notebooks, in the order of the table of contents.
-
-    Raises
-    ------
-    ValueError
-        If the contents name a notebook that ``notebooks/`` does not hold.
-    """
+    """Names of the experiments' notebooks, in the order of the table of contents."""
     contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
     names = [name.removeprefix("experiments/") for name in files if name.startswith("experiments/")]
@@ -59,13 +53,7 @@ def listed_notebooks(root: Path) -> list[str]:
 
 
 def choose(names: Sequence[str], only: Sequence[str]) -> list[str]:
-    """The notebooks to run: those of ``only``, or all when it is empty.
-
-    Raises
-    ------
-    ValueError
-        If ``only`` holds an unknown name; the known ones are listed.
-    """
+    """The notebooks to run: those of ``only``, or all when it is empty."""
     unknown = sorted(set(only) - set(names))
     if unknown:
         raise ValueError(f"no notebook {', '.join(unknown)}; there are {', '.join(names)}")
@@ -187,13 +175,7 @@ def _copy_page(notebook: Path, book: Path) -> None:
 
 
 def build_book(source: Path) -> Path:
-    """Build the HTML of ``source`` with jupyter-book; returns the front page.
-
-    Raises
-    ------
-    RuntimeError
-        If the build fails, with what jupyter-book said.
-    """
+    """Build the HTML of ``source`` with jupyter-book; returns the front page."""
     command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", command, "build", str(source), "-q"],
@@ -252,11 +234,8 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
 def publish(root: Path, only: Sequence[str]) -> None:
     """Run the notebooks at the full profile, replace the published pages and tables, and judge.
 
-    Raises
-    ------
-    ValueError
-        If an executed notebook is too large to publish, or ran on the stand-in assay; if a claim
-        finds no row in the published tables, which are in place then.
+    An executed notebook that is too large to publish or ran on the stand-in assay is an error; so
+    is a claim that finds no row in the published tables, which are in place then.
     """
     out = root / "runs" / "full"
     for name in choose(listed_notebooks(root), only):

@@ -52,10 +52,7 @@ SOURCE = Path(__file__).parents[2]  # the folder that holds the package
 def tidy(rows: pd.DataFrame) -> pd.DataFrame:
     """The contract's columns first and in order, others after them; missing ones added empty.
 
-    Raises
-    ------
-    ValueError
-        If two rows share all their keys: the table would not say which holds.
+    Two rows that share all their keys are an error: the table would not say which holds.
     """
     more = [column for column in rows.columns if column not in COLUMNS]
     table = rows.assign(**{column: None for column in COLUMNS if column not in rows})
@@ -92,39 +89,29 @@ def is_formula(text: str) -> bool:
 
 
 def _change_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """The table with ``change`` applied to its texts; itself where that changes none."""
-    changed = {}
+    """The table with ``change`` applied to its texts."""
+    made = {}
     for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
-        texts = {cell for cell in table[column] if isinstance(cell, str)}
-        if new := {text: change(text) for text in texts if change(text) != text}:
-            cells = [new.get(c, c) if isinstance(c, str) else c for c in table[column]]
-            changed[column] = pd.Series(cells, index=table.index, dtype=object)
-    return table.assign(**changed) if changed else table
-
-
-def _as_cell(text: str) -> str:
-    # A lone carriage return would not be quoted, and end the row.
-    one = text.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{one}" if is_formula(one) else one
-
-
-def _without_apostrophe(text: str) -> str:
-    return text[1:] if text.startswith("'") and is_formula(text[1:]) else text
+        cells = [change(cell) if isinstance(cell, str) else cell for cell in table[column]]
+        made[column] = pd.Series(cells, index=table.index, dtype=object)
+    return table.assign(**made)
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """The table with an apostrophe in front of every text that :func:`is_formula` finds.
 
-    Carriage returns become line feeds.
+    Carriage returns become line feeds: a lone one would not be quoted, and end the row.
     """
-    return _change_texts(table, _as_cell)
+
+    def as_cell(text: str) -> str:
+        one = text.replace("\r\n", "\n").replace("\r", "\n")
+        return f"'{one}" if is_formula(one) else one
+
+    return _change_texts(table, as_cell)
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """CSV text with five significant digits: enough to read, few enough to compare runs.
-
-    Texts are written :func:`without_formulas`.
-    """
+    """CSV text :func:`without_formulas`, numbers to five digits: few enough to compare runs."""
     safe = without_formulas(table)
     return safe.to_csv(index=False, float_format="%.5g", lineterminator="\n")
 
@@ -136,19 +123,10 @@ def write(
     tables: Mapping[str, pd.DataFrame],
     entry: Mapping[str, Any],
 ) -> None:
-    """Write an experiment's tables and its entry in the manifest.
+    """Write an experiment's tidy rows, its tables of other shapes and its entry in the manifest.
 
-    Parameters
-    ----------
-    folder : Path
-    experiment : str
-        Name of the notebook without its number.
-    rows : DataFrame
-        Tidy results, see :func:`tidy`.
-    tables : mapping of str to DataFrame
-        Other shapes, under ``<folder>/<experiment>/``.
-    entry : mapping
-        JSON-able; config, seeds, data hashes, source hash, wall time.
+    ``experiment`` is the notebook's name without its number; ``entry`` holds what is JSON-able of
+    config, seeds, data and source hashes and wall time.
     """
     write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
     for name, table in tables.items():
@@ -183,12 +161,7 @@ def machine() -> str:
 def read(folder: Path, experiment: str) -> pd.DataFrame:
     """The tidy results of an experiment; empty cells of columns of text are ``""``.
 
-    Raises
-    ------
-    FileNotFoundError
-        If it was not run into this folder.
-    ValueError
-        If columns of the contract are missing.
+    An error says that it was not run into this folder, or which columns are missing.
     """
     path = folder / f"{experiment}.csv"
     if not path.exists():
@@ -212,7 +185,10 @@ def read_csv(path: Path) -> pd.DataFrame:
         return pd.DataFrame()  # nothing was found that could stand in it
     table, cells = pd.read_csv(path), pd.read_csv(path, dtype=str, keep_default_na=False)
     texts = [c for c in table if c in TEXTS or not is_numeric_dtype(table[c])]
-    return _change_texts(table.assign(**cells[texts].astype(object)), _without_apostrophe)
+    return _change_texts(
+        table.assign(**cells[texts].astype(object)),
+        lambda text: text[1:] if text.startswith("'") and is_formula(text[1:]) else text,
+    )
 
 
 def verdict_files(judged: claims.Verdicts) -> dict[str, str]:
@@ -231,17 +207,12 @@ def write_verdicts(root: Path) -> claims.Verdicts:
 
 
 class Published(NamedTuple):
-    """One experiment's published run.
-
-    ``current`` says that its source is that of the run; ``modules`` differ or are gone, and are
-    empty where the run did not record them; ``altered`` are files, relative to the repository, that
-    are not those of the run.
-    """
+    """One experiment's published run."""
 
     experiment: str
-    current: bool
-    modules: tuple[str, ...]
-    altered: tuple[str, ...]
+    current: bool  # its source is that of the run
+    modules: tuple[str, ...]  # that differ or are gone; none where the run did not record them
+    altered: tuple[str, ...]  # files, relative to the repository, that are not those of the run
 
 
 def present_hashes(modules: Iterable[str], source: Path = SOURCE) -> dict[str, str]:

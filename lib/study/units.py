@@ -43,18 +43,11 @@ class DamagedUnit(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """One piece of work.
+    """One piece of work: ``function(config, **data) -> Result``, module-level and pure.
 
-    Attributes
-    ----------
-    function : callable
-        Module-level, pure: ``function(config, **data) -> Result``.
-    config : mapping
-        JSON-able; everything the function depends on but its data.
-    data : mapping of str to object with a ``fingerprint``
-        Data sets, or :class:`Result` of an earlier unit wrapped in :class:`Stored`.
-    modules : tuple of str
-        Further modules whose source counts, such as a user's own network.
+    ``config`` is JSON-able: everything the function depends on but its ``data``, objects with a
+    ``fingerprint``: data sets, or an earlier unit's :class:`Result` wrapped in :class:`Stored`. The
+    source of further ``modules`` counts too, such as a user's own network.
     """
 
     function: Callable[..., Result]
@@ -230,14 +223,8 @@ def run_units(
 ) -> list[Result]:
     """Results of all units in order; finished ones are read, the others computed and stored.
 
-    Parameters
-    ----------
-    units : sequence of Unit
-    store : Store
-        On a disk that all workers see.
-    where : Placement
-    label : str
-        Shown beside the progress bar (on a terminal only).
+    ``store`` lies on a disk that all workers see; ``label`` stands beside the progress bar, which
+    only a terminal shows.
 
     Raises
     ------

@@ -49,15 +49,18 @@ def test_combine_splits_limits():
     assert narrower.upper < combine_splits([1, 2, 3], [0.1] * 3, 1, 7).upper
 
 
-def test_combine_splits_bad_input():
-    with pytest.raises(ValueError, match="values is empty"):
-        combine_splits([], [], 1, 7)
-    with pytest.raises(ValueError, match="within_variances has 1 rows"):
-        combine_splits([1, 2], [1], 1, 7)
-    with pytest.raises(ValueError, match=r"within_variances holds -1.0"):
-        combine_splits([1], [-1], 1, 7)
-    with pytest.raises(ValueError, match="n_train 0"):
-        combine_splits([1], [1], 1, 0)
+@pytest.mark.parametrize(
+    ("values", "variances", "n_train", "message"),
+    [
+        ([], [], 7, "values has 0 splits"),
+        ([1, 2], [1], 7, "within_variances has 1 rows"),
+        ([1], [-1], 7, r"within_variances holds -1.0"),
+        ([1], [1], 0, "sizes are 1 and 0"),
+    ],
+)
+def test_combine_splits_bad_input(values, variances, n_train, message):
+    with pytest.raises(ValueError, match=message):
+        combine_splits(values, variances, 1, n_train)
 
 
 @pytest.mark.slow
