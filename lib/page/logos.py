@@ -1,13 +1,13 @@
 """Sequence logos as static pictures, drawn by logomaker.
 
-In: probabilities, or scores, per position. Out: SVG, and :class:`Drawing`, which a notebook
+In: scores per position. Out: SVG, and :class:`Drawing`, which a notebook
 displays.
 """
 
 import html
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -48,18 +48,6 @@ class Drawing:
         )
 
 
-def logos(rows: Sequence[Sequence[tuple[str, FloatArray]]]) -> str:
-    """Logos in bits on a grid, from titles and ``(w, 4)`` probabilities: the same bytes always."""
-    panels = []
-    for title, probabilities in (panel for row in rows for panel in row):
-        letters = pd.DataFrame(probabilities, columns=list("ACGT"))
-        bits = logomaker.transform_matrix(letters, from_type="probability", to_type="information")
-        panels.append((title, bits.to_numpy(), ()))
-    columns = max(len(row) for row in rows)
-    look = {"ylim": (0, 2), "xticks": [], "yticks": [0, 2], "ylabel": "bits"}
-    return _draw(panels, columns, (2.4 * columns, 1.1), "center", look)
-
-
 def spans(names: Iterable[str]) -> list[Span]:
     """Runs of one name along the positions; an empty name is none.
 
@@ -84,35 +72,29 @@ def letters(codes: ArrayLike, scores: ArrayLike) -> FloatArray:
 
 
 def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:
-    """Letters as high as their ``(L, 4)`` scores, negative ones hanging; spans are shaded."""
-    return _draw(panels, columns, (10, 1.3), "left", {"xticks": []}) if panels else ""
+    """Titled letters as high as their ``(L, 4)`` scores, negative ones hanging; spans are shaded.
 
-
-def _draw(
-    panels: Sequence[tuple[str, FloatArray, Sequence[Span]]],
-    columns: int,
-    size: tuple[float, float],
-    side: Any,
-    look: Mapping[str, Any],
-) -> str:
-    """Panels on a grid as SVG; ``size`` is the width of the whole and the height of a row."""
+    The same panels give the same bytes; none of them gives nothing.
+    """
+    if not panels:
+        return ""
     count = -(-len(panels) // columns)
     file = io.StringIO()
     with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=(size[0], size[1] * count), layout="constrained")
+        canvas = Canvas(figsize=(10, 1.3 * count), layout="constrained")
         axes = canvas.subplots(count, columns, squeeze=False).ravel()
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
-        for axis, (title, heights, marked) in zip(axes, panels, strict=False):
-            if np.any(heights):  # logomaker has no height for letters that are all 0
-                table = pd.DataFrame(heights, columns=list("ACGT"))
+        for axis, (title, scores, marked) in zip(axes, panels, strict=False):
+            if np.any(scores):  # logomaker has no height for letters that are all 0
+                table = pd.DataFrame(scores, columns=list("ACGT"))
                 logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
             top = axis.get_ylim()[1]
             for start, end, name in marked:
                 axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
                 axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=6)
-            axis.set_title(title, fontsize=8, loc=side)
-            axis.set(**look)
+            axis.set_title(title, fontsize=8, loc="left")
+            axis.set(xticks=[])
         canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.
     return re.sub(

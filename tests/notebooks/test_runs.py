@@ -84,19 +84,3 @@ def test_smoke_run_of_the_stand_in(notebook: Path, tmp_path: Path) -> None:
     assert {"gc_high", "gc_low", "placebo"} <= set(rows["shift"].dropna())
     measured = rows[rows["metric"] == "picp_90"]
     assert measured["value"].between(0, 1).all()
-
-
-@pytest.mark.slow
-def test_a_second_run_gives_the_same_tables(
-    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tables = []
-    for repeat in ("first", "second"):
-        monkeypatch.setenv("SHIFT_STORE", str(tmp_path / repeat / "store"))
-        folder = tmp_path / repeat / "tables"
-        out = tmp_path / repeat / "out.ipynb"
-        out.parent.mkdir()
-        run(notebook, out, profile="smoke", run_folder=str(folder))
-        tables.append({path.name: path.read_bytes() for path in folder.rglob("*.csv")})
-    assert len(tables[0]) > 1
-    assert tables[0] == tables[1]

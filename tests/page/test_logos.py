@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.page.logos import Drawing, logos, score_logos
+from lib.page.logos import Drawing, score_logos
 
 
 def one_letter(letter, size, length=6):
@@ -31,6 +31,6 @@ def test_rows_add_height():
 
 
 def test_a_drawing_carries_its_caption_and_anchor():
-    svg = logos([[("motif", np.eye(4))]])
+    svg = score_logos([("motif", np.eye(4), [])])
     shown = Drawing("some-motif", svg, "Less than < this")._repr_html_()
     assert 'id="some-motif"' in shown and "Less than &lt; this" in shown

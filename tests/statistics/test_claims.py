@@ -124,16 +124,6 @@ def test_equivalence_takes_the_90_percent_interval_where_there_is_one(results: P
     assert judged.claims["verdict"].tolist() == ["undecided"]
 
 
-def test_half_width_is_the_same_as_both_ends(results: Path) -> None:
-    there = where("gc", effect="cover", severity=0.25)
-    given = [
-        part(where=there, direction="within", margin=margin, null=0.9)
-        for margin in (0.05, [0.85, 0.95])
-    ]
-    one, other = judge(results, [claim(*given)]).parts.drop(columns="part").to_dict("records")
-    assert one == other
-
-
 def test_each_expands_to_the_product(results: Path) -> None:
     both = part(
         where={"effect": "ratio", "data": "simulation"},
@@ -263,13 +253,6 @@ def test_a_wrong_field_is_named(tmp_path: Path, old: str, new: str, message: str
         read_claims(path)
     assert str(error.value).startswith("claims.yaml")
     assert message in str(error.value)
-
-
-def test_margin_on_the_wrong_side_of_no_effect_is_refused() -> None:
-    with pytest.raises(ValueError, match="other side of null"):
-        claim(part(margin=0.8))
-    with pytest.raises(ValueError, match="does not hold null"):
-        claim(part(direction="within", margin=[1.1, 1.2]))
 
 
 def test_an_id_stands_once(tmp_path: Path) -> None:

@@ -105,17 +105,6 @@ def test_failing_notebook_raises_with_its_error(
     assert error.value.reason == "seen; twice"
 
 
-def test_further_parameters_reach_the_notebook(
-    small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))
-    name = "a 'b' \"c\" $(d) {e}.csv"
-    write_notebook(small / "notebooks" / "01_one.ipynb", "name = 1", "print(name, end='')")
-    report.run_notebook(small, "01_one", "quick", small / "runs" / "quick", {"name": name})
-    path = small / "runs" / "quick" / "notebooks" / "01_one.ipynb"
-    assert nbformat.read(path, as_version=4).cells[-1].outputs[0].text == name
-
-
 def test_stage_book_copies_sources_and_marks_every_page(small: Path) -> None:
     executed = small / "runs" / "quick" / "notebooks"
     write_notebook(executed / "01_one.ipynb", "1")
@@ -131,14 +120,6 @@ def test_stage_book_copies_sources_and_marks_every_page(small: Path) -> None:
     }
     assert config["sphinx"]["config"] == {"language": "en", "results_required": False}
     assert yaml.safe_load((target / "_toc.yml").read_text("utf-8")) == CONTENTS
-
-
-def test_stage_book_forgets_what_was_there(small: Path) -> None:
-    target = small / "runs" / "quick" / "book"
-    (target / "experiments").mkdir(parents=True)
-    (target / "experiments" / "old.ipynb").write_text("{}", "utf-8")
-    report.stage_book(small, small / "none", target, "note")
-    assert not (target / "experiments").exists()
 
 
 def rows(**columns: object) -> dict[str, object]:
@@ -174,10 +155,6 @@ def test_summary_names_accuracy_coverage_and_the_lowest(tmp_path: Path) -> None:
         "mpra_gc_ood, wtc11: r 0.63 and 90 % intervals cover 0.88 in distribution; "
         "0.70 under gc_high"
     ]
-
-
-def test_summary_of_nothing_is_empty(tmp_path: Path) -> None:
-    assert report.summary_lines(tmp_path) == []
 
 
 def test_publish_tables_leaves_other_experiments(tmp_path: Path) -> None:
