@@ -228,10 +228,8 @@ class Design:
 
 def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
     """The unit that fits ``config``; of all networks the one it names counts by its source."""
-    modules = (model_path(config.model)[0],)
-    return Unit(
-        units.fit_unit, config.model_dump(mode="json"), {"data": data, "split": split}, modules
-    )
+    given, modules = {"data": data, "split": split}, (model_path(config.model)[0],)
+    return Unit(units.fit_unit, config.model_dump(mode="json"), given, modules)
 
 
 def forecasting(fit: Fit, other: SequenceDataset | None = None, dropout: int = 0) -> Unit:
@@ -255,7 +253,7 @@ def forecasts(asked: Iterable[Unit], store: Store, where: Placement) -> list[For
 
 def baselines(data: SequenceDataset, split: Split) -> Unit:
     """The unit that fits :data:`BASELINES` on a split."""
-    return Unit(units.baseline_unit, {"names": list(BASELINES)}, {"data": data, "split": split})
+    return Unit(units.baseline_unit, {}, {"data": data, "split": split})
 
 
 def baseline_forecast(result: Result, name: str) -> Forecast:

@@ -105,7 +105,7 @@ def baseline_metrics(judge: Judge, condition: Condition) -> Found:
     made = (
         baselines.training_mean(y, train),
         baselines.gc_ridge(codes, y, train, validation),
-        baselines.kmer_ridge(codes, y, train, validation),
+        baselines.kmer_ridge(codes, y, train, validation, oriented=False),
         baselines.feature_ridge(occupancies.astype(float), y, train, validation),
     )
     forecasts = {

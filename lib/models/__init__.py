@@ -40,8 +40,8 @@ def model_path(name: str) -> tuple[str, str]:
 def _probe(network: nn.Module, name: str, length: int, n_features: int) -> None:
     """Refuse a network that does not answer ``(n, 2)``."""
     features = torch.zeros(3, n_features) if n_features else None
-    network.eval()
     try:
+        network.eval()
         with torch.no_grad():
             shape = tuple(network(torch.zeros(3, 4, length), features).shape)
     except Exception as error:
@@ -67,8 +67,6 @@ def build(name: str, length: int, n_features: int = 0, **options: Any) -> nn.Mod
     >>> tuple(network(torch.zeros(5, 4, 40)).shape)
     (5, 2)
     """
-    if length < 1:
-        raise ValueError(f"length is {length}; a network needs sequences of at least 1 nt")
     module, attribute = model_path(name)
     try:
         maker = getattr(importlib.import_module(module), attribute)
@@ -78,7 +76,5 @@ def build(name: str, length: int, n_features: int = 0, **options: Any) -> nn.Mod
         network = maker(length, n_features, **options)
     except TypeError as error:
         raise ValueError(f"model {name!r} does not take options {options}: {error}") from error
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"model {name!r} makes a {type(network).__name__}, not an nn.Module")
     _probe(network, name, length, n_features)
     return network

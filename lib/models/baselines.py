@@ -110,22 +110,14 @@ def kmer_counts(codes: Codes, k: int, oriented: bool = False) -> csr_array:
 
 
 def kmer_ridge(
-    codes: Codes,
-    target: ArrayLike,
-    train: IndexArray,
-    validation: IndexArray,
-    oriented: bool = False,
+    codes: Codes, target: ArrayLike, train: IndexArray, validation: IndexArray, oriented: bool
 ) -> BaselinePrediction:
     """Ridge on log(1 + count) of each 6-mer, so that repeats do not dominate the fit."""
     return _ridge(kmer_counts(codes, K, oriented).log1p(), target, train, validation)
 
 
 def memoriser(
-    codes: Codes,
-    target: ArrayLike,
-    train: IndexArray,
-    validation: IndexArray,
-    oriented: bool = False,
+    codes: Codes, target: ArrayLike, train: IndexArray, validation: IndexArray, oriented: bool
 ) -> BaselinePrediction:
     """Target of the training row with the most similar 6-mer profile: what memory alone buys.
 

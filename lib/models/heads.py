@@ -71,7 +71,7 @@ class GaussianHead(nn.Module):
     One hidden layer; dropout before each of the two layers.
     """
 
-    def __init__(self, width: int, n_features: int, hidden: int, dropout: float) -> None:
+    def __init__(self, width: int, n_features: int, hidden: int = 64, dropout: float = 0.3) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Dropout(dropout),

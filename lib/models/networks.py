@@ -1,11 +1,12 @@
 """The networks: a CNN, a smaller one, and an LSTM and a transformer on a convolutional trunk.
 
 In: one-hot sequences ``(n, 4, L)`` and side features ``(n, p)``. Out: see :mod:`lib.models.heads`.
-A network is made for a length L but takes any. Options of all: ``hidden`` units and ``dropout`` of
-the head; ``channels`` of each convolution.
+A network is made for a length L but takes any. Options of all: ``channels`` of each convolution,
+``hidden`` units and ``dropout`` of the head.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,12 +82,11 @@ class CNN(SequenceNetwork):
         channels: int = 32,
         kernels: Sequence[int] = (9, 9, 9, 5, 5),
         pools: Sequence[int] = (1, 2, 2, 2, 2),
-        hidden: int = 64,
-        dropout: float = 0.3,
+        **head: Any,
     ) -> None:
         super().__init__()
         self.trunk = residual_trunk(channels, kernels, pools)
-        self.head = GaussianHead(2 * channels, n_features, hidden, dropout)
+        self.head = GaussianHead(2 * channels, n_features, **head)
 
     def embed(self, one_hot: Tensor) -> Tensor:
         """``(n, 4, L)`` to ``(n, 2 · channels)``: mean and maximum over positions."""
@@ -107,8 +107,7 @@ class ReferenceCNN(SequenceNetwork):
         n_features: int = 0,
         *,
         channels: int = 64,
-        hidden: int = 64,
-        dropout: float = 0.2,
+        **head: Any,
     ) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
@@ -118,7 +117,7 @@ class ReferenceCNN(SequenceNetwork):
             nn.MaxPool2d((1, 4), ceil_mode=True),
             *_convolution(channels, channels, 7, nn.ReLU),
         )
-        self.head = GaussianHead(channels, n_features, hidden, dropout)
+        self.head = GaussianHead(channels, n_features, **{"dropout": 0.2} | head)
 
     def embed(self, one_hot: Tensor) -> Tensor:
         """``(n, 4, L)`` to ``(n, channels)``."""
@@ -143,13 +142,12 @@ class BiLSTM(SequenceNetwork):
         kernels: Sequence[int] = (9, 9, 9),
         pools: Sequence[int] = (1, 2, 4),
         units: int = 96,
-        hidden: int = 64,
-        dropout: float = 0.3,
+        **head: Any,
     ) -> None:
         super().__init__()
         self.trunk = residual_trunk(channels, kernels, pools)
         self.lstm = nn.LSTM(channels, units, batch_first=True, bidirectional=True)
-        self.head = GaussianHead(4 * units, n_features, hidden, dropout)
+        self.head = GaussianHead(4 * units, n_features, **head)
 
     def embed(self, one_hot: Tensor) -> Tensor:
         """``(n, 4, L)`` to ``(n, 4 · units)``: mean and maximum of both directions."""
@@ -216,18 +214,15 @@ class Transformer(SequenceNetwork):
         pools: Sequence[int] = (1, 2, 4),
         width: int = 96,
         depth: int = 2,
-        hidden: int = 64,
-        dropout: float = 0.3,
+        **head: Any,
     ) -> None:
         super().__init__()
-        if width % (2 * HEADS):
-            raise ValueError(f"width {width} is no multiple of {2 * HEADS}")
         self.trunk = residual_trunk(channels, kernels, pools)
         self.widen = nn.Linear(channels, width)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, HEADS)
-        self.head = GaussianHead(HEADS * width, n_features, hidden, dropout)
+        self.head = GaussianHead(HEADS * width, n_features, **head)
 
     def embed(self, one_hot: Tensor) -> Tensor:
         """``(n, 4, L)`` to ``(n, heads · width)``."""

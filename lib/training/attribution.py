@@ -21,14 +21,7 @@ from torch import Tensor
 from lib.arrays import BoolArray, FloatArray
 from lib.sequences import UNKNOWN, Codes
 from lib.training.config import one_thread
-from lib.training.fitted import (
-    FittedModel,
-    as_tensor,
-    channels_last,
-    check_input,
-    one_hot,
-    predict,
-)
+from lib.training.fitted import FittedModel, inputs, one_hot, predict
 
 STEPS = 16  # of the path of integrated gradients; Gauss–Legendre nodes
 BATCH = 64
@@ -41,10 +34,10 @@ def _scores(
     model: FittedModel, codes: Codes, attribute: Callable[[_Forward, Tensor], Tensor]
 ) -> FloatArray:
     """An attribution of one-hot input, summed over letters, batch by batch on one thread."""
-    check_input(model, codes)
+    rows, _ = inputs(model, codes)
     found = [np.zeros((0, model.length))]
     with one_thread(0):
-        network = channels_last(model.network()).requires_grad_(False)
+        network = model.network().requires_grad_(False)
 
         def forward(x: Tensor) -> Tensor:
             """The forecast of the mean, in the activity's unit."""
@@ -53,7 +46,7 @@ def _scores(
             return torch.stack(means).mean(0) * model.target_std  # (n,)
 
         for start in range(0, len(codes), BATCH):
-            letters = one_hot(as_tensor(codes[start : start + BATCH]))
+            letters = one_hot(rows[start : start + BATCH])
             found.append(attribute(forward, letters).detach().double().numpy().sum(axis=1))
     return np.concatenate(found)
 
@@ -138,7 +131,6 @@ def mutagenesis(model: FittedModel, codes: Codes, workers: int = 1) -> FloatArra
     ValueError
         As for :func:`gradient_input`.
     """
-    check_input(model, codes)
     jobs = [slice(at, at + _MUTATED_AT_ONCE) for at in range(0, len(codes), _MUTATED_AT_ONCE)]
     found = Parallel(n_jobs=workers)(delayed(_effects)(model, codes[job]) for job in jobs)
     return np.concatenate([np.zeros((0, 4, model.length)), *found])

@@ -1,13 +1,12 @@
 """The settings of one fit, and where and in what precision it runs on this machine."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
 class FitConfig(BaseModel):
@@ -18,7 +17,7 @@ class FitConfig(BaseModel):
     model : str
         A name of :data:`lib.models.MODELS`, or ``"package.module:Class"``.
     model_options : dict
-        Keyword arguments of the network.
+        Keyword arguments of the network: plain values and lists.
     beta : float
         0 to 1, see :func:`lib.models.heads.beta_nll`.
     std_floor : float
@@ -47,7 +46,7 @@ class FitConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: str = "cnn"
-    model_options: dict[str, Any] = {}
+    model_options: dict[str, JsonValue] = {}
     beta: float = Field(default=0.5, ge=0, le=1)
     std_floor: float = Field(default=0.05, gt=0)
     interval_level: float | None = Field(default=None, gt=0, lt=1)
@@ -67,15 +66,6 @@ class FitConfig(BaseModel):
         """``max_shift`` with its default filled in."""
         default = 10 if self.reverse_complement else 3
         return default if self.max_shift is None else self.max_shift
-
-    @field_validator("model_options")
-    @classmethod
-    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
-        """As JSON would give them back, so that a stored config equals the one that was given."""
-        try:
-            return json.loads(json.dumps(options, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"model_options must be plain values (JSON): {error}") from error
 
 
 # One trial each: the BiLSTM on a WTC11 split, the transformer in a simulated world. The CNN's

@@ -7,8 +7,9 @@ exists for one batch at a time.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import itemgetter, methodcaller
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,14 +25,12 @@ from lib.sequences import UNKNOWN, Codes, validate_codes
 from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
 from lib.training.fitted import (
     FittedModel,
-    as_tensor,
     channels_last,
     check_features,
-    check_input,
     forward_batches,
+    inputs,
     one_hot,
     reverse_complement,
-    scaled_features,
 )
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
@@ -50,6 +49,10 @@ class _Part(NamedTuple):
     features: Tensor | None = None  # (n, p)
     weight: Tensor | None = None  # (n,)
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> "_Part":
+        """The part with every tensor changed."""
+        return _Part(*(None if v is None else change(v) for v in self))  # type: ignore[arg-type]
+
 
 def _target(name: str, codes: Codes, target: ArrayLike) -> FloatArray:
     validate_codes(codes, f"{name} codes")
@@ -63,27 +66,22 @@ def _untrained(
     codes: Codes, target: FloatArray, features: NDArray[Any] | None, config: FitConfig
 ) -> FittedModel:
     """What is known of a model before its network: the scales of targets and side features."""
-    mean, std = float(target.mean()), float(target.std())
-    if not std > 0:
+    if not target.std() > 0:
         raise ValueError(f"the training target is constant ({target[0]}); nothing can be learnt")
-    check_features(features, len(codes), 0 if features is None else np.shape(features)[-1])
-    own = FittedModel(config, codes.shape[1], {}, mean, std)
-    if features is None:
-        return own
-    spread = features.std(0, dtype=np.float64)
-    return replace(
-        own,
-        feature_mean=features.mean(0, dtype=np.float64),
-        feature_std=np.where(spread > 0, spread, 1.0),  # a constant column stays at zero
-    )
+    side = np.zeros((len(codes), 0)) if features is None else features
+    check_features(features, len(codes), np.shape(side)[-1])
+    mean, std = side.mean(0, dtype=np.float64), side.std(0, dtype=np.float64)
+    std = np.where(std > 0, std, 1.0)  # a constant column stays at zero
+    scales = float(target.mean()), float(target.std()), mean, std
+    return FittedModel(config, codes.shape[1], {}, *scales)
 
 
 def _part(
     model: FittedModel, codes: Codes, target: FloatArray, features: NDArray[Any] | None
 ) -> _Part:
-    check_input(model, codes, features)
+    rows, side = inputs(model, codes, features)
     standard = ((target - model.target_mean) / model.target_std).astype(np.float32)
-    return _Part(as_tensor(codes), torch.from_numpy(standard), scaled_features(model, features))
+    return _Part(rows, torch.from_numpy(standard), side)
 
 
 def _scaled_weight(weight: ArrayLike | None, n: int) -> Tensor | None:
@@ -95,20 +93,17 @@ def _scaled_weight(weight: ArrayLike | None, n: int) -> Tensor | None:
     return torch.from_numpy((values / values.mean()).astype(np.float32))
 
 
-def augment(codes: Tensor, generator: torch.Generator, *, strands: bool, max_shift: int) -> Tensor:
-    """Each row on a random strand, moved by up to ``max_shift`` nt with N where it leaves a gap.
-
-    ``codes`` is ``(n, L)`` uint8; ``strands`` says whether both stand for the same activity.
-    """
+def augment(codes: Tensor, generator: torch.Generator, config: FitConfig) -> Tensor:
+    """Each row ``(n, L)`` on a random strand, moved by some nt with N where it leaves a gap."""
     n, length = codes.shape
-    if strands:
+    most = config.shift
+    if config.reverse_complement:
         flip = torch.rand(n, 1, generator=generator) < 0.5  # (n, 1)
         codes = torch.where(flip, reverse_complement(codes), codes)  # (n, L)
-    if max_shift > 0:
-        shift = torch.randint(-max_shift, max_shift + 1, (n, 1), generator=generator)  # (n, 1)
-        source = torch.arange(length) + shift + max_shift  # (n, L)
-        padded = F.pad(codes, (max_shift, max_shift), value=UNKNOWN)  # (n, L + 2 max_shift)
-        codes = padded.gather(1, source)  # (n, L)
+    if most > 0:
+        shift = torch.randint(-most, most + 1, (n, 1), generator=generator)  # (n, 1)
+        padded = F.pad(codes, (most, most), value=UNKNOWN)  # (n, L + 2 most)
+        codes = padded.gather(1, torch.arange(length) + shift + most)  # (n, L)
     return codes
 
 
@@ -116,12 +111,12 @@ def _optimiser(
     network: nn.Module, config: FitConfig, steps: int
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """AdamW with one warm-up and one cosine; biases and norms do not decay."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    flat = [p for p in network.parameters() if p.ndim <= 1]
+    wide = [p for p in network.parameters() if p.ndim > 1]
+    groups: list[dict[str, Any]] = [{"params": wide}, {"params": flat, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(
+        groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     warm = max(1, round(WARM_UP * steps))
 
     def rate(step: int) -> float:
@@ -138,6 +133,7 @@ class _Loop:
     def __init__(self, model: FittedModel, train: _Part) -> None:
         config = model.config
         self.train, self.config, self.device = train, config, pick_device(config.device)
+        self.to_device = methodcaller("to", self.device)
         network = build(config.model, model.length, len(model.feature_mean), **config.model_options)
         self.network = channels_last(network.to(self.device))
         self.batch = min(config.batch_size, len(train.codes))
@@ -151,14 +147,9 @@ class _Loop:
         """One epoch in random order, augmented, on the device; a short last batch is left out."""
         order = torch.randperm(len(self.train.codes), generator=self.generator)
         for index in order[: self.per_epoch * self.batch].split(self.batch):
-            codes = augment(
-                self.train.codes[index],
-                self.generator,
-                strands=self.config.reverse_complement,
-                max_shift=self.config.shift,
-            )
-            others = [None if v is None else v[index].to(self.device) for v in self.train[1:]]
-            yield _Part(codes.to(self.device), *others)  # type: ignore[arg-type]
+            batch = self.train.each(itemgetter(index))
+            codes = augment(batch.codes, self.generator, self.config)
+            yield batch._replace(codes=codes).each(self.to_device)
 
     def _loss(self, mean: Tensor, std: Tensor, part: _Part, beta: float) -> Tensor:
         level = self.config.interval_level
@@ -178,9 +169,8 @@ class _Loop:
             loss = self._loss(mean, std, batch, self.config.beta)
             if not math.isfinite(loss.item()):
                 raise NonFiniteLoss(
-                    f"the loss is {loss.item()} at step {step} of an epoch with "
-                    f"{self.config.model_dump(mode='json')}; a lower learning_rate or a higher "
-                    "std_floor would do"
+                    f"the loss is {loss.item()} at step {step} of an epoch with {self.config!r}; "
+                    "a lower learning_rate or a higher std_floor would do"
                 )
             self.optimiser.zero_grad()
             loss.backward()
@@ -190,18 +180,17 @@ class _Loop:
             total += loss.item()
         return total / self.per_epoch
 
-    def validate(self, part: _Part) -> dict[str, float]:
-        """Loss and correlation on a part."""
+    def validate(self, part: _Part) -> tuple[float, dict[str, float]]:
+        """Loss on a part, and its record."""
         self.network.eval()
-        output = forward_batches(
-            self.network, part.codes, part.features, self.config, self.device
-        ).double()  # (n, 2)
-        mean, std = output.unbind(1)  # (n,)
+        here = part.each(self.to_device)
+        output = forward_batches(self.network, here.codes, here.features, self.config)  # (n, 2)
+        mean, std = output.double().unbind(1)  # (n,)
         held = part._replace(target=part.target.double())
-        loss = float(self._loss(mean, std, held, beta=0.0))
+        loss = self._loss(mean, std, held, beta=0.0).item()
         name = "nll" if self.config.interval_level is None else "pinball"
-        correlation = torch.corrcoef(torch.stack([mean, held.target]))[0, 1]
-        return {name: loss, "pearson_r": float(correlation)}
+        pearson_r = torch.corrcoef(torch.stack([mean, held.target]))[0, 1].item()
+        return loss, {name: loss, "pearson_r": pearson_r}
 
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of the network's parameters and buffers."""
@@ -212,17 +201,16 @@ class _Loop:
 def _run(loop: _Loop, model: FittedModel, held: _Part | None) -> FittedModel:
     """Epochs until the schedule ends or patience does."""
     history: list[dict[str, float]] = []
-    best, lowest = replace(model, state=loop.state()), math.inf
+    best, lowest = replace(model, state=loop.state(), history=history), math.inf
     for epoch in range(1, model.config.epochs + 1):
         record = {"epoch": float(epoch), "loss": loop.epoch()}
-        judged = {} if held is None else loop.validate(held)
+        value, judged = (-math.inf, {}) if held is None else loop.validate(held)
         history.append(record | judged)
-        value = judged.get("nll", judged.get("pinball", -math.inf))
         if held is None or value < lowest:
             best, lowest = replace(best, state=loop.state(), best_epoch=epoch), value
         elif epoch - best.best_epoch >= model.config.patience:
             break
-    return replace(best, history=history)
+    return best
 
 
 def fit(

@@ -23,6 +23,7 @@ from lib.sequences import UNKNOWN, Codes, validate_codes
 from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
 
 BATCH = 128  # its activations stay in the cache of one core; larger ones are slower
+CPU = torch.device("cpu")
 _STATE = "state."
 _SCALARS = ("length", "target_mean", "target_std", "best_epoch")
 _COMPLEMENT = torch.tensor([3, 2, 1, 0, UNKNOWN], dtype=torch.uint8)
@@ -124,53 +125,47 @@ def check_features(features: NDArray[Any] | None, n: int, p: int) -> None:
         raise ValueError(f"features is not finite in row {row}")
 
 
-def check_input(model: FittedModel, codes: Codes, features: NDArray[Any] | None = None) -> None:
-    """Refuse codes and side features of another shape than the model was trained on."""
+def inputs(
+    model: FittedModel,
+    codes: Codes,
+    features: NDArray[Any] | None = None,
+    device: torch.device = CPU,
+) -> tuple[Tensor, Tensor | None]:
+    """Codes and standardised side features as tensors, if they are such as the model knows."""
     validate_codes(codes)
     if codes.shape[1] != model.length:
         raise ValueError(
             f"codes have length {codes.shape[1]}, the model was trained on {model.length} nt"
         )
     check_features(features, len(codes), len(model.feature_mean))
-
-
-def scaled_features(model: FittedModel, features: NDArray[Any] | None) -> Tensor | None:
-    """``(n, p)`` float32, standardised as in training; None without features."""
+    rows = as_tensor(codes).to(device)  # (n, L)
     if features is None:
-        return None
-    scaled = (features - model.feature_mean) / model.feature_std
-    return torch.from_numpy(scaled.astype(np.float32))  # (n, p)
+        return rows, None
+    scaled = ((features - model.feature_mean) / model.feature_std).astype(np.float32)
+    return rows, torch.from_numpy(scaled).to(device)  # (n, p)
 
 
 def _by_batch(
-    ask: Callable[[Tensor, Tensor | None], Tensor],
-    codes: Tensor,
-    features: Tensor | None,
-    config: FitConfig,
-    device: torch.device,
+    ask: Callable[..., Tensor], codes: Tensor, features: Tensor | None, config: FitConfig
 ) -> Iterator[Tensor]:
     """What a network answers of each strand, ``(strands, b, ...)`` float32, batch by batch."""
-    dtype = pick_dtype(config.precision, device)
+    dtype = pick_dtype(config.precision, codes.device)
     for start in range(0, len(codes), BATCH):
-        batch = codes[start : start + BATCH].to(device)  # (b, L)
-        side = None if features is None else features[start : start + BATCH].to(device)  # (b, p)
+        batch = codes[start : start + BATCH]  # (b, L)
+        side = None if features is None else features[start : start + BATCH]  # (b, p)
         views = [batch] + [reverse_complement(batch)] * config.reverse_complement
-        with autocast(device, dtype):
+        with autocast(codes.device, dtype):
             answers = [ask(one_hot(view, dtype), side).float() for view in views]
         yield torch.stack(answers)
 
 
 def forward_batches(
-    network: nn.Module,
-    codes: Tensor,
-    features: Tensor | None,
-    config: FitConfig,
-    device: torch.device,
+    network: nn.Module, codes: Tensor, features: Tensor | None, config: FitConfig
 ) -> Tensor:
-    """Standardised mean and std (or centre and half-width) by a network on ``device``, (n, 2)."""
+    """Standardised mean and std (or centre and half-width), ``(n, 2)``; all on one device."""
     found = [torch.zeros(0, 2)]
     with torch.inference_mode():
-        for output in _by_batch(network, codes, features, config, device):  # (strands, b, 2)
+        for output in _by_batch(network, codes, features, config):  # (strands, b, 2)
             scale = positive_std(output[..., 1], config.std_floor)  # (strands, b)
             # Variances are averaged; of an interval the ends are.
             gaussian = config.interval_level is None
@@ -188,17 +183,14 @@ def _forecasts(
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray]:
     """One forecast, or ``samples`` of them with dropout at work, each ``(samples, n)``."""
-    check_input(model, codes, features)
-    place, side = pick_device(device), scaled_features(model, features)
+    place = pick_device(device)
+    asked = *inputs(model, codes, features, place), model.config
     with one_thread(seed):
         network = model.network().to(place)
         for module in network.modules():
             if samples and isinstance(module, nn.modules.dropout._DropoutNd):
                 module.train()
-        passes = [
-            forward_batches(network, as_tensor(codes), side, model.config, place)
-            for _ in range(max(samples, 1))
-        ]
+        passes = [forward_batches(network, *asked) for _ in range(max(samples, 1))]
     both = torch.stack(passes).numpy().astype(np.float64)  # (samples, n, 2)
     return both[..., 0] * model.target_std + model.target_mean, both[..., 1] * model.target_std
 
@@ -249,8 +241,7 @@ def predict(
     means, stds = _forecasts(model, codes, features, device, mc_dropout_samples, seed)
     if not mc_dropout_samples:
         return means[0], stds[0]
-    mixed = combine(means, stds)
-    return mixed.mean, mixed.std
+    return combine(means, stds)[:2]
 
 
 def predict_interval(model: FittedModel, codes: Codes) -> tuple[FloatArray, FloatArray]:
@@ -284,17 +275,15 @@ def embed(model: FittedModel, codes: Codes) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        If the network offers no ``embed(one_hot)``, or the codes are no codes.
+        If the network offers no ``embed(one_hot)``, or the codes do not fit.
     """
-    validate_codes(codes)
     place = pick_device("auto")
+    rows, _ = inputs(model, codes, device=place)
     with one_thread(0), torch.inference_mode():
         network: Any = model.network().to(place)
         if not callable(getattr(network, "embed", None)):
             raise ValueError(f"model {model.config.model!r} offers no embed(one_hot) -> (n, d)")
-        asked = _by_batch(
-            lambda x, _: network.embed(x), as_tensor(codes), None, model.config, place
-        )
+        asked = _by_batch(lambda x, _: network.embed(x), rows, None, model.config)
         return torch.cat([both.mean(0).cpu() for both in asked]).numpy()  # (n, d)
 
 
@@ -352,11 +341,11 @@ def combine(means: ArrayLike, stds: ArrayLike) -> EnsemblePrediction:
         raise ValueError(
             f"means has shape {centres.shape}, stds {widths.shape}; (members, elements) would do"
         )
-    for member, (mean, std) in enumerate(zip(centres, widths, strict=True)):
-        bad = ~np.isfinite(mean) | ~np.isfinite(std) | (std <= 0)
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise ValueError(f"member {member} says {mean[row]} ± {std[row]} in row {row}")
+    bad = np.argwhere(~np.isfinite(centres + widths) | (widths <= 0))
+    if len(bad):
+        member, row = bad[0]
+        said = f"{centres[member, row]} ± {widths[member, row]}"
+        raise ValueError(f"member {member} says {said} in row {row}")
     aleatoric = (widths**2).mean(0)  # (n,)
     epistemic = centres.var(0)  # (n,)
     return EnsemblePrediction(

@@ -6,12 +6,12 @@ not seen, or of other elements. :mod:`lib.experiments.assays` makes the units; w
 is not imported, so that a change there leaves fits valid.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,16 +27,6 @@ from lib.training.fitted import FittedModel, predict
 Forecast = tuple[FloatArray, FloatArray]  # mean and standard deviation, (n,) each
 
 
-def array_digest(*arrays: NDArray[Any] | None) -> str:
-    """SHA-256 over shapes, types and bytes of the arrays there are."""
-    digest = hashlib.sha256()
-    for values in arrays:
-        if values is not None:
-            digest.update(f"{values.shape}{values.dtype}".encode())
-            digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True, eq=False)
 class Elements:
     """What a network sees of a data set: forecasts of equal elements are the same unit."""
@@ -46,8 +36,8 @@ class Elements:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over both arrays."""
-        return array_digest(self.codes, self.features)
+        """A hash of both arrays, their shapes and types."""
+        return str(joblib.hash([self.codes, self.features]))
 
 
 def network_of(model: Stored | Result) -> FittedModel:
@@ -101,26 +91,14 @@ def forecast_unit(_: Mapping[str, Any], model: Stored, elements: Elements) -> Re
     return Result({"mean": mean, "std": std})
 
 
-def _baseline(name: str, data: SequenceDataset, split: Split) -> simple.BaselinePrediction:
-    target, parts = data.activity, (split["train"], split["validation"])
-    match name:
-        case "mean":
-            return simple.training_mean(target, split["train"])
-        case "gc_ridge":
-            return simple.gc_ridge(data.codes, target, *parts)
-        case "kmer_ridge":
-            return simple.kmer_ridge(data.codes, target, *parts, oriented=data.oriented)
-        case "memoriser":
-            return simple.memoriser(data.codes, target, *parts, oriented=data.oriented)
-        case "occupancy_linear":  # a simulated assay has the true occupancies as features
-            return simple.feature_ridge(np.asarray(data.features, float), target, *parts)
-    raise ValueError(f"baseline {name!r} is not known")
-
-
-def baseline_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
-    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each, for each of ``names``."""
-    arrays: dict[str, FloatArray] = {}
-    for name in config["names"]:
-        made = _baseline(name, data, split)
-        arrays |= {f"{name}.mean": made.mean, f"{name}.std": made.std}
-    return Result(arrays)
+def baseline_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
+    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each."""
+    given = data.codes, data.activity, split["train"], split["validation"]
+    made = {
+        "mean": simple.training_mean(data.activity, split["train"]),
+        "gc_ridge": simple.gc_ridge(*given),
+        "kmer_ridge": simple.kmer_ridge(*given, data.oriented),
+        "memoriser": simple.memoriser(*given, data.oriented),
+    }
+    arrays = {f"{name}.mean": each.mean for name, each in made.items()}
+    return Result(arrays | {f"{name}.std": each.std for name, each in made.items()})
