@@ -1,25 +1,23 @@
 """What an audit measures of one model's forecasts: scores, bands, ranking, repairs, shifts, pairs.
 
 In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes
-on what could not be done. Scores come with a bootstrap over groups up to :data:`BOOTSTRAP_ROWS`
-rows of a part, and without intervals above; what orders elements again and again takes at most
-:data:`RANKED_ROWS` of them. Repairs are learned from the calibration part (or a random half of the
-groups in distribution) and judged on rows of other groups.
+on what could not be done. Large parts have scores without a bootstrap and are thinned for what
+orders elements again and again. Repairs are learned from the calibration part (or a random half of
+the groups in distribution) and judged on rows of other groups.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray, IndexArray
+from lib.arrays import IndexArray
 from lib.data.predictions import harmless
 from lib.data.reading import numbers
-from lib.experiments.audit_table import MOST_LABELS, Audited, AuditedPart
-from lib.experiments.ranking import Ranked, Rule, make_rules, rank, scores_of
-from lib.experiments.repairs import Triple, averages, calibrated, judged, triple
+from lib.experiments.audit_table import FORECAST, MOST_LABELS, Audited, AuditedPart
+from lib.experiments.ranking import make_rules, rank, scores_of
+from lib.experiments.repairs import Triple, averages, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, evaluate
 from lib.metrics.scores import pearson_r, rmse
@@ -47,7 +45,6 @@ TESTS: dict[str, Callable[..., ShiftTest]] = {
     "kernel (MMD)": mmd_test,
     "mean": mean_distance_test,
 }
-FORECAST = ("mean", "std", "target")
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
 
 
@@ -60,20 +57,6 @@ def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def thinned(rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
     """At most ``most`` of the rows, drawn at random, in their order."""
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
-
-
-def _home(one: Audited) -> pd.DataFrame:
-    """Rows in distribution that others are held against: those to repair from, if there are."""
-    rows = one.calibration if len(one.calibration) else one.parts[0].rows
-    return one.take(rows, "target", "gc")
-
-
-def _climatology(one: Audited) -> tuple[float, float] | None:
-    """The forecast that skill is against; of other targets where training ones are unknown."""
-    if one.climatology is not None:
-        return one.climatology
-    target = _home(one)["target"]
-    return (float(target.mean()), float(target.std(ddof=0))) if np.ptp(target) > 0 else None
 
 
 def _texts(cells: pd.Categorical) -> NDArray[np.str_]:
@@ -90,7 +73,7 @@ def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
     table = one.take(part.rows, *FORECAST, "group")
     rows = evaluate(
         table,
-        climatology=_climatology(one),
+        climatology=one.reference,
         draws=draws,
         rng=np.random.default_rng(part.seed),
         by={name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()},
@@ -103,8 +86,8 @@ def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
 
 def _as_they_are(one: Audited, part: AuditedPart) -> pd.DataFrame:
     """The same values without a bootstrap."""
-    forecast = triple(one.take(part.rows, *FORECAST))
-    values = pd.Series(all_metrics(*forecast, climatology=_climatology(one)), name="value")
+    forecast = one.forecast(part.rows)
+    values = pd.Series(all_metrics(*forecast, climatology=one.reference), name="value")
     tables = [values.rename_axis("metric").reset_index().assign(by="", bin="", n=len(part.rows))]
     for name, cells in one.by.items():
         found = _coverage(forecast, cells[part.rows])
@@ -129,10 +112,10 @@ def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
     found: dict[str, list[pd.DataFrame]] = {}
     for index, part in enumerate(one.parts):
         rng = np.random.default_rng([one.split_seed, index])
-        forecast = triple(one.take(part.rows, *FORECAST))
+        forecast = one.forecast(part.rows)
         # With few rows a draw can be infinite, and its quantile is then no number.
         with np.errstate(invalid="ignore"):
-            tables = audit(*forecast, rng, climatology=_climatology(one))
+            tables = audit(*forecast, rng, climatology=one.reference)
         # Deciles are those of the whole table, so that a bin means the same in every part.
         cells = {name: _coverage(forecast, by[part.rows]) for name, by in one.by.items()}
         coverage = pd.concat([table.assign(by=name) for name, table in cells.items()])
@@ -142,18 +125,14 @@ def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
     return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
 
 
-def _rules(one: Audited) -> tuple[Rule, ...]:
-    """Thresholds fixed on the calibration part; none where it is too small or has no errors."""
-    held = one.take(one.calibration, *FORECAST, "group")
-    spread = float(held["target"].std(ddof=0)) if len(held) else 0.0
-    if len(held) < 2 * MIN_BIN or spread == 0 or (held["target"] == held["mean"]).all():
-        return ()
-    return make_rules(held, spread, RISK_TARGET, np.random.default_rng([one.split_seed, 1]))
+def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
+    """Ranking by every score, and by fixed thresholds, of parts of ten rows or more.
 
-
-def ranked(one: Audited, draws: int) -> Iterator[Ranked]:
-    """Ranking by every score, and by fixed thresholds, of parts of ten rows or more."""
-    rules, home = _rules(one), _home(one)
+    No threshold is fixed on a calibration part that is too small or has no errors.
+    """
+    held, home = one.take(one.calibration, *FORECAST), one.home
+    usable = len(held) >= 2 * MIN_BIN and (held["target"] != held["mean"]).any()
+    rules = make_rules(held, RISK_TARGET) if usable else []
     for index, part in enumerate(one.parts):
         rng = np.random.default_rng([one.split_seed, 2, index])
         forecast = one.take(thinned(part.rows, RANKED_ROWS, rng))
@@ -166,29 +145,24 @@ def ranked(one: Audited, draws: int) -> Iterator[Ranked]:
 def held_rows(one: Audited) -> tuple[IndexArray, str]:
     """Rows to learn from, with all members of their groups, and what to say about them.
 
-    The calibration part, less groups that are judged; else half of the groups in distribution.
-
-    Raises
-    ------
-    ValueError
-        If fewer than 10 groups are left.
+    The calibration part, less groups that are judged; else half of the groups in distribution. A
+    ``ValueError`` says that fewer than 10 groups are left.
     """
     note = ""
     if len(one.calibration):
-        rows = one.calibration
-        known = np.concatenate([one.group(part.rows) for part in one.parts])
-        leaking = np.isin(one.group(rows), known)
+        judged_groups = np.concatenate([one.group(part.rows) for part in one.parts])
+        leaking = np.isin(one.group(one.calibration), judged_groups)
+        rows = one.calibration[~leaking]
         if leaking.any():
             note = (
                 f"{leaking.sum():,} rows of the calibration part have relatives among the judged "
                 "ones and teach no repair."
             )
-        rows = rows[~leaking]
     else:
-        group = one.group(one.parts[0].rows)
-        groups = np.unique(group)
+        own = one.parts[0].rows
+        groups = np.unique(one.group(own))
         drawn = np.random.default_rng([one.split_seed, 3]).permutation(groups)[: len(groups) // 2]
-        rows = one.parts[0].rows[np.isin(group, drawn)]
+        rows = own[np.isin(one.group(own), drawn)]
         note = (
             f"Repairs learned from {len(rows):,} rows of {len(drawn):,} groups, drawn at random in "
             "distribution, and are judged on rows of other groups."
@@ -230,12 +204,6 @@ def repairs(one: Audited, draws: int) -> Noted:
     return stacked(tables), [note] if note else []
 
 
-def _features(table: pd.DataFrame) -> dict[str, FloatArray]:
-    """What is seen of the rows without their targets."""
-    found = {"predicted mean and std": np.column_stack([table["mean"], np.log(table["std"])])}
-    return found | ({"GC content": table[["gc"]].to_numpy()} if "gc" in table else {})
-
-
 def detection(one: Audited) -> Noted:
     """Is a part told from the reference without labels? Tests, and scores of single elements."""
     try:
@@ -246,20 +214,25 @@ def detection(one: Audited) -> Noted:
 
     def distinct(rows: IndexArray) -> pd.DataFrame:
         """One row per group, and no more than a test needs."""
-        return one.take(thinned(rows[one_per_group(one.group(rows), rng)], COMPARED_ROWS, rng))
+        found = one.take(thinned(rows[one_per_group(one.group(rows), rng)], COMPARED_ROWS, rng))
+        return found.assign(log_std=np.log(found["std"]))
 
-    reference = distinct(held)
-    seen, found = _features(reference), []
+    reference, found = distinct(held), []
+    seen = {"predicted mean and std": ["mean", "log_std"]}
+    seen |= {"GC content": ["gc"]} if "gc" in reference else {}
     for part, rows in _apart(one, held):
         new = distinct(rows)
         if len(new) < MIN_BIN:
             continue
-        sides = {name: (seen[name], features) for name, features in _features(new).items()}
+        tests = [
+            (name, test, function, (reference[columns], new[columns]))
+            for name, columns in seen.items()
+            for test, function in TESTS.items()
+        ]
         scores: dict[str, Sides] = {"predicted std": (reference["std"], new["std"])}
         if "gc" in reference and np.ptp(reference["gc"]) > 0:
             gc = reference["gc"]
             scores["GC distance"] = centre_distance(gc, gc), centre_distance(gc, new["gc"])
-        tests = [(name, *t, pair) for (name, pair), t in product(sides.items(), TESTS.items())]
         groups = reference["group"], new["group"]
         table = shift_table(tests, scores, rng, groups, PERMUTATIONS)
         found.append(table.assign(data=one.data, part=part.name, n=len(new)))

@@ -15,59 +15,45 @@ from lib.arrays import FloatArray, IndexArray
 from lib.data.leakage import leak_groups
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
+from lib.experiments.repairs import Triple, triple
 from lib.metrics.evaluate import DECILES, quantile_bins
 from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
 MOST_LABELS = 30  # parts, and labels of a covariate
 SIZES = ["1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows"]  # of groups
+FORECAST = ("mean", "std", "target")
 CALIBRATION = ("calibration", "calib", "cal")
 SEEN = ("train", "training", "validation", "valid", "val", "dev")
 
 
 class AuditedPart(NamedTuple):
-    """Rows judged together; ``shift`` is empty in distribution, ``seed`` is the bootstrap's."""
+    """Rows judged together; ``seed`` is the bootstrap's.
 
-    split: str
-    shift: str
+    ``keys`` are ``split, shift, family, severity, condition``; no shift is in distribution.
+    """
+
     rows: IndexArray
-    condition: str = ""
-    family: str = ""
-    severity: float = float("nan")
+    keys: Mapping[str, Any]
     seed: int = 0
 
     @property
     def name(self) -> str:
         """How pages call it."""
-        if self.shift:
-            return f"{self.shift} {self.condition}".strip()
-        return "in distribution" if self.split == "test" else f"in distribution, {self.split}"
+        split, shift, condition = (self.keys[key] for key in ("split", "shift", "condition"))
+        home = "in distribution" if split == "test" else f"in distribution, {split}"
+        return f"{shift} {condition}".strip() if shift else home
 
 
 @dataclass(frozen=True, eq=False)
 class Audited:
     """One model's forecasts of one data set, from one split of it.
 
-    Attributes
-    ----------
-    data : str
-    table : DataFrame with n rows
-        ``target, mean, std, group`` and what else there is; index 0 to n - 1.
-    parts : tuple of AuditedPart
-        In distribution first.
-    calibration : (m,) int array
-        Rows to repair from; empty where the table names none.
-    by : mapping of str to categorical of n rows
-        Covariates, by which coverage is asked.
-    notes : tuple of str
-        What was made up or left out, and which column would switch something on.
-    model, uncertainty : str
-        Columns of its rows.
-    split_seed : int
-        Repeats of one data set are told apart by it and pooled.
-    n_train : int or None
-    climatology : (float, float) or None
-        Mean and standard deviation of the training targets.
+    ``table`` has ``target, mean, std, group`` and what else there is, with index 0 to n - 1;
+    ``parts`` are in distribution first; ``calibration`` are rows to repair from, none where the
+    table names none; ``by`` are covariates of all rows, by which coverage is asked; ``notes`` say
+    what was made up or left out. Splits of one data set are told apart by ``split_seed`` and
+    pooled. ``climatology`` is mean and standard deviation of the training targets.
     """
 
     data: str
@@ -90,26 +76,34 @@ class Audited:
         found = {name: column.to_numpy()[rows] for name, column in known.items()}
         return pd.DataFrame(found, copy=False)
 
+    def forecast(self, rows: IndexArray) -> Triple:
+        """Mean, std and target at ``rows``."""
+        return triple(self.take(rows, *FORECAST))
+
     def group(self, rows: IndexArray) -> IndexArray:
         """Group numbers at ``rows``."""
         return self.table["group"].to_numpy()[rows]
 
+    @property
+    def home(self) -> pd.DataFrame:
+        """Rows in distribution: those to repair from, if there are."""
+        rows = self.calibration if len(self.calibration) else self.parts[0].rows
+        return self.take(rows, "target", "gc")
+
+    @property
+    def reference(self) -> tuple[float, float] | None:
+        """The forecast that skill is against; of other targets where training ones are unknown."""
+        if self.climatology is not None:
+            return self.climatology
+        target = self.home["target"]
+        return (float(target.mean()), float(target.std(ddof=0))) if np.ptp(target) > 0 else None
+
     def keys(self, part: AuditedPart, n: int) -> dict[str, Any]:
         """Columns of a part's rows, of which ``n`` are judged."""
-        return {
-            "data": self.data,
-            "split": part.split,
-            "shift": part.shift,
-            "family": part.family,
-            "severity": part.severity if part.shift else 0.0,
-            "condition": part.condition,
-            "model": self.model,
-            "prior": "none",
-            "uncertainty": self.uncertainty,
-            "split_seed": self.split_seed,
-            # One split is not compared with others: any size of the training part will do.
-            "n_train": n if self.n_train is None else self.n_train,
-        }
+        own = {"model": self.model, "prior": "none", "uncertainty": self.uncertainty}
+        # One split is not compared with others: any size of the training part will do.
+        sizes = {"n_train": n if self.n_train is None else self.n_train}
+        return {"data": self.data, **part.keys, **own, "split_seed": self.split_seed, **sizes}
 
 
 def _categories(codes: IndexArray, texts: Sequence[str]) -> pd.Categorical:
@@ -131,27 +125,6 @@ def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorica
 def _deciles(values: pd.Series) -> pd.Categorical:
     names = [f"{cell + 1:02d}" for cell in range(DECILES)]
     return _categories(quantile_bins(values, DECILES), names)
-
-
-def group_numbers(labels: pd.Series) -> IndexArray:
-    """Group labels as whole numbers, none missing; numbers in text keep their value.
-
-    Examples
-    --------
-    >>> group_numbers(pd.Series(["10", "2", "10"])).tolist()
-    [10, 2, 10]
-    """
-    if labels.dtype.kind in "iu":
-        return labels.to_numpy(np.int64)
-    codes, found = pd.factorize(labels, sort=True)
-    empty = (codes < 0) | (np.asarray(found == "", bool)[codes] if len(found) else False)
-    if empty.any():
-        raise ValueError(f"group is missing in row {int(np.argmax(empty))}; every row needs one")
-    numbers = pd.to_numeric(pd.Series(found), errors="coerce").to_numpy(np.float64)
-    whole = np.abs(numbers).max() < 2**53 and (numbers == np.round(numbers)).all()  # not with NaN
-    if whole and len(set(numbers)) == len(found):
-        return numbers.astype(np.int64)[codes]
-    return codes.astype(np.int64)
 
 
 def gc_of(sequences: pd.Series) -> FloatArray:
@@ -180,34 +153,34 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
         notes.append("A column gc, or sequence, would add what depends on GC content.")
 
 
-def _linked(sequences: pd.Series, notes: list[str]) -> IndexArray | None:
-    """Groups of sequences of one length that share a word; None where there are none to make."""
-    lengths = sequences.str.len()
-    if len(sequences) > LINKED_ROWS or lengths.nunique() > 1 or lengths.iloc[0] < LINK_LENGTH:
-        return None
-    try:
-        codes = encode([text.upper() for text in sequences])
-    except ValueError as error:
-        notes.append(f"No groups could be made from the sequences: {error}.")
-        return None
-    notes.append(
-        f"Groups were made from the sequences: those that share {LINK_LENGTH} nt on either strand "
-        "are relatives."
-    )
-    return leak_groups(codes, LINK_LENGTH)
-
-
 def _add_groups(table: pd.DataFrame, notes: list[str]) -> bool:
     """Number the groups, from sequences where no column says them; whether relatives are known."""
     if "group" in table:
-        table["group"] = group_numbers(table["group"])
+        codes, found = pd.factorize(table["group"], sort=True)
+        empty = (codes < 0) | np.isin(codes, np.flatnonzero(np.asarray(found == "", bool)))
+        if empty.any():
+            row = int(np.argmax(empty))
+            raise ValueError(f"group is missing in row {row}; every row needs one")
+        table["group"] = codes.astype(np.int64)
         return True
-    linked = _linked(table["sequence"], notes) if "sequence" in table else None
+    linked = None
+    if "sequence" in table and len(table) <= LINKED_ROWS:
+        texts = table["sequence"].str.upper()
+        try:
+            if texts.str.len().nunique() == 1 and len(texts.iloc[0]) >= LINK_LENGTH:
+                linked = leak_groups(encode([*texts]), LINK_LENGTH)
+        except ValueError as error:
+            notes.append(f"No groups could be made from the sequences: {error}.")
     table["group"] = np.arange(len(table)) if linked is None else linked
     if linked is None:
         notes.append(
             "Without a column group every row counts as independent. Where rows are relatives "
             "(both strands, tiles, mutants of one parent) the intervals here are too narrow."
+        )
+    else:
+        notes.append(
+            f"Groups were made from the sequences: those that share {LINK_LENGTH} nt on either "
+            "strand are relatives."
         )
     return linked is not None
 
@@ -236,13 +209,15 @@ def _deal(table: pd.DataFrame, notes: list[str]) -> tuple[list[AuditedPart], Ind
         elif own.lower() in CALIBRATION and not moved:
             calibration.append(rows)
         else:
-            parts.append(AuditedPart(own or ("shifted" if moved else "test"), moved, rows))
+            keys = {"split": own or ("shifted" if moved else "test"), "shift": moved, "family": ""}
+            keys |= {"severity": np.nan if moved else 0.0, "condition": ""}
+            parts.append(AuditedPart(rows, keys))
     if not parts:
         raise ValueError(
             "no rows are left to judge: all are of a training, validation or calibration split; "
             "add rows of split test"
         )
-    parts.sort(key=lambda part: part.shift != "")
+    parts.sort(key=lambda part: part.keys["shift"] != "")
     return parts, np.sort(np.concatenate(calibration))
 
 
@@ -272,17 +247,12 @@ def covariates(
 
 
 def prepare(
-    table: pd.DataFrame, data: str, by: Sequence[str] = (), notes: Sequence[str] = (), **more: Any
+    table: pd.DataFrame, data: str, by: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> Audited:
     """A checked predictions table, which stays as it is, ready for the audit.
 
-    ``by`` are columns of the table that coverage is asked by, ``more`` further attributes of
-    :class:`Audited`.
-
-    Raises
-    ------
-    ValueError
-        If a group is missing, labels are too many, or no row is left to judge.
+    ``by`` are columns that coverage is asked by. A ``ValueError`` says that a group is missing,
+    labels are too many, or nothing is left to judge.
     """
     table, said = table.copy(deep=False), list(notes)
     parts, calibration = _deal(table, said)
@@ -293,9 +263,15 @@ def prepare(
         )
     _add_gc(table, said)
     grouped = _add_groups(table, said)
-    if not any(part.shift for part in parts):
+    if not any(part.keys["shift"] for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
-    if {"std_aleatoric", "std_epistemic"} <= set(table.columns):
-        more = {"uncertainty": "ensemble"} | more
-    cells = covariates(table, grouped, by)
-    return Audited(harmless(data), table, tuple(parts), calibration, cells, tuple(said), **more)
+    parts_of_std = {"std_aleatoric", "std_epistemic"} <= set(table)
+    return Audited(
+        harmless(data),
+        table,
+        tuple(parts),
+        calibration,
+        covariates(table, grouped, by),
+        tuple(said),
+        uncertainty="ensemble" if parts_of_std else "single",
+    )

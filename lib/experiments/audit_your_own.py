@@ -5,7 +5,6 @@ the networks of notebook 02 are audited and must give the numbers of that notebo
 :class:`Tables`. What a table does not hold switches a section off and a note on.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,74 +19,51 @@ from lib.data.dataset import SequenceDataset
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import STANDIN, FittedArm, fit_arms
-from lib.experiments.audit_readings import derive as derive
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
-from lib.experiments.ranking_tables import all_tables
+from lib.experiments.ranking import all_tables
 from lib.experiments.scoring import combine, side_by_side
-from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds, Tables
+from lib.study.config import (
+    AnyNames,
+    ExperimentConfig,
+    Numbers,
+    ParameterError,
+    Seeds,
+    Tables,
+    repository_root,
+)
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
 CHAPTER = "mpra_gc_ood"
 COMPARED = ("value", "lower", "upper", "n")
+PROMISED = {"picp_90": 0.9, "zms": 1.0}
 
 
-def as_rename(given: object) -> dict[str, str] | None:
-    """Column names, theirs to ours, from a mapping, its JSON, or ``"theirs=ours,theirs=ours"``.
-
-    Raises
-    ------
-    ValueError
-        For text that is neither.
+def as_rename(given: object) -> object:
+    """Column names, theirs to ours, also from text ``"theirs=ours,theirs=ours"``.
 
     Examples
     --------
     >>> as_rename("y=target, y_hat=mean")
     {'y': 'target', 'y_hat': 'mean'}
     """
-    if given is None or given == "":
-        return None
-    content: Any = given
-    if isinstance(given, str):
-        try:
-            content = json.loads(given)
-        except json.JSONDecodeError:
-            pairs = [part.split("=") for part in given.split(",")]
-            if all(len(pair) == 2 for pair in pairs):
-                content = {theirs.strip(): ours.strip() for theirs, ours in pairs}
-    if not isinstance(content, Mapping):
+    if not isinstance(given, str):
+        return given
+    pairs = [part.split("=") for part in given.split(",")] if given else []
+    if any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
-    return {str(theirs): str(ours) for theirs, ours in content.items()}
+    return {theirs.strip(): ours.strip() for theirs, ours in pairs} or None
 
 
 Rename = Annotated[dict[str, str] | None, BeforeValidator(as_rename)]
 
 
 class Config(ExperimentConfig):
-    """Parameters of notebook 08.
+    """Parameters of notebook 08, which says what each of them is.
 
-    Attributes
-    ----------
-    predictions : str or None
-        A table of predictions: CSV, TSV (also gzipped) or Parquet with the columns ``id, target,
-        mean, std`` and optional ones, see :mod:`lib.data.predictions`.
-    rename : mapping or None
-        Their column names to ours; as text ``"theirs=ours,theirs=ours"``. Of ``table``, ours are
-        ``sequence, activity, noise, group`` and ``weight``.
-    by : tuple of str
-        Further columns of the table to ask coverage by.
-    table : str or None
-        Instead, a file of sequences and activities to train on; its columns are named by the
-        parameters after it, see :mod:`lib.data.table`.
-    dataset : str or None
-        Instead, names of :func:`lib.assays.names` or ``standin``, comma-separated.
-    model : str or None
-        The network trained on either: a name of :data:`lib.models.MODELS`, or
-        ``"package.module:Class"``.
-    gc_tilts, split_seeds, seeds, standin_size
-        As in :class:`lib.experiments.mpra_gc_ood.Config`.
-    epochs, batch_size, learning_rate
-        See :class:`lib.training.config.FitConfig`.
+    One of ``predictions`` (a table of predictions, see :mod:`lib.data.predictions`), ``table`` (an
+    assay to train on, see :mod:`lib.data.table`) and ``dataset`` (one of the book's), or none: then
+    the networks of notebook 02 are audited. ``rename`` is from their column names to ours.
     """
 
     experiment: ClassVar[str] = "audit_your_own"
@@ -119,13 +95,7 @@ class Config(ExperimentConfig):
 
     @property
     def source(self) -> str:
-        """``predictions``, ``network`` (trained here) or ``chapter`` (those of notebook 02).
-
-        Raises
-        ------
-        ParameterError
-            For more than one way in.
-        """
+        """``predictions``, ``network`` (trained here) or ``chapter`` (those of notebook 02)."""
         given = [name for name in ("predictions", "table", "dataset") if getattr(self, name)]
         if len(given) > 1:
             raise ParameterError(f"give one of {', '.join(given)}, not {len(given)}")
@@ -159,16 +129,12 @@ def _of_network(fitted: FittedArm, seeds: Sequence[int], model: str) -> Audited:
     rows = [split["calibration"], *(part.rows for part in fitted.arm.parts)]
     table = every.iloc[np.concatenate(rows)].reset_index(drop=True)
     held, *places = np.split(np.arange(len(table)), np.cumsum([len(one) for one in rows])[:-1])
-    keys: list[dict[str, Any]] = [dict(part.keys) for part in fitted.arm.parts]
-    parts = tuple(
-        AuditedPart(rows=place, seed=seed, **own)
-        for own, place, seed in zip(keys, places, seeds, strict=True)
-    )
+    parts = zip(places, (part.keys for part in fitted.arm.parts), seeds, strict=True)
     home = every["target"].iloc[split["train"]]
     return Audited(
         data.name,
         table,
-        parts,
+        tuple(AuditedPart(*part) for part in parts),
         held,
         covariates(table, True, ("gc_decile",)),
         model=model,
@@ -184,22 +150,19 @@ def network_forecasts(
 ) -> tuple[list[SequenceDataset], list[Audited], dict[str, int]]:
     """Networks of notebook 02, or others trained in the same way, as forecasts to audit.
 
-    Fits and forecasts are the stored units of notebook 02, and so is the seed of every bootstrap:
-    where nothing else is asked for, the audit gives the numbers of that notebook. By data set, then
-    by split; counted are the fits that there are, and those computed now.
+    Fits and forecasts are the stored units of notebook 02, and so is the seed of every bootstrap,
+    a forecast's place among all: the audit gives the numbers of that notebook. By data set, then by
+    split; counted are the fits that there are, and those computed now.
     """
-    data = mpra_gc_ood.load_data(config)
-    design = config.design
+    data, design = mpra_gc_ood.load_data(config), config.design
     fitted, counts = fit_arms(design.build(data), design, store, config.where)
     others, more = mpra_gc_ood.fit_others(config, fitted, store)
     found, place = [], 0
     for arm, named in zip(fitted, others, strict=True):
-        items = list(enumerate(mpra_gc_ood.scored_items(arm, named, config), place))
+        items = list(mpra_gc_ood.scored_items(arm, named, config))
+        own = {"model": config.model, "uncertainty": arm.uncertainty}.items()
+        seeds = [i for i, item in enumerate(items, place) if item and own <= item.keys.items()]
         place += len(items)
-        own = {"model": config.model, "uncertainty": arm.uncertainty}
-        seeds = [
-            seed for seed, item in items if item is not None and own.items() <= item.keys.items()
-        ]
         if arm.arm.main:
             found.append(_of_network(arm, seeds, config.model))
     return data, found, {name: counts[name] + more[name] for name in counts}
@@ -216,15 +179,8 @@ def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> Tables:
     """Every table of the audit, with an empty ``entry``.
 
-    Parameters
-    ----------
-    forecasts : sequence of Audited
-        By data set; several of one data set are repeats, and pooled. Bins, curves and tests are
-        those of the first of each.
-    draws : int
-        Of the bootstrap.
-    workers : int or None
-        Forecasts measured side by side; all cores by default.
+    Several forecasts of one data set are repeats, and pooled; bins, curves and tests are those of
+    the first of each.
     """
     jobs = [(one, draws) for one in forecasts]
     workers = 1 if len(jobs) == 1 else workers  # one table is not copied to another process
@@ -282,10 +238,8 @@ def chapter_rows(rows: pd.DataFrame, chapter: pd.DataFrame) -> pd.DataFrame:
 
 def _read_chapter(config: Config) -> pd.DataFrame | None:
     """Results of notebook 02 at this profile: of the same run, else the published ones."""
-    places = [config.folder / f"{CHAPTER}.csv"]
-    if config.profile == "full":
-        places.append(Path(__file__).resolve().parents[2] / "results" / f"{CHAPTER}.csv")
-    for path in places:
+    published = repository_root() / "results" if config.profile == "full" else config.folder
+    for path in (folder / f"{CHAPTER}.csv" for folder in (config.folder, published)):
         if path.is_file():
             return pd.read_csv(path)
     return None
@@ -294,23 +248,10 @@ def _read_chapter(config: Config) -> pd.DataFrame | None:
 def run(config: Config, store: Store) -> Tables:
     """Read or forecast, then audit.
 
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished fits lie.
-
-    Returns
-    -------
-    Tables
-        With ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
-        ``curves``, ``detection``, ``decomposition``, ``notes`` and, for the networks of notebook
-        02, ``chapter``; those that the input does not allow are left out.
-
-    Raises
-    ------
-    ValueError
-        For bad input, naming it and the remedy.
+    Tables: ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
+    ``curves``, ``detection``, ``decomposition``, ``notes`` and, for the networks of notebook 02,
+    ``chapter``; those that the input does not allow are left out. A ``ValueError`` names bad input
+    and the remedy.
     """
     counts: dict[str, int] = {}
     if config.source == "predictions":
@@ -329,3 +270,37 @@ def run(config: Config, store: Store) -> Tables:
     filled = {name: table for name, table in tables.items() if len(table)}
     standin = config.source != "predictions" and STANDIN in marks
     return Tables.of(config, found.rows, filled, data=marks, counts=counts, standin=standin)
+
+
+def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
+    """Coverage and mean squared z of each part beside what was promised, with ``reading``.
+
+    A value is ``below``, ``above`` or ``fits``: judged by its interval, which knows of relatives,
+    or by the null band where there is no interval. A value that is pooled over splits has no band.
+    """
+    whole = rows[(rows["by"] == "") & rows["metric"].isin(PROMISED)]
+    home = "in distribution" + (", " + whole["split"]).where(whole["split"] != "test", "")
+    part = (whole["shift"] + " " + whole["condition"]).str.strip()
+    whole = whole.assign(part=part.where(whole["shift"] != "", home))
+    keys = ["data", "part", "metric"]
+    null = bands[[*keys, "value", "band_lower", "band_upper"]].rename(columns={"value": "own"})
+    found = whole.merge(null, on=keys, how="left")
+    ends = found[["band_lower", "band_upper"]]
+    own = np.isclose(found["value"], found["own"]) & np.isfinite(ends).all(axis=1)
+    found[["band_lower", "band_upper"]] = ends.where(own)
+    wanted = found["metric"].map(PROMISED)
+    known = np.isfinite(found[["lower", "upper"]]).all(axis=1)
+    below = np.where(known, found["upper"] < wanted, found["value"] < found["band_lower"])
+    above = np.where(known, found["lower"] > wanted, found["value"] > found["band_upper"])
+    found["reading"] = np.select([below, above], ["below", "above"], "fits")
+    shown = ["value", "lower", "upper", "n", "band_lower", "band_upper", "reading"]
+    return found[[*keys, *shown]]
+
+
+def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """``readings``, and of each value of ``bands`` where it ``lies``: empty without a band."""
+    bands = tables["bands"]
+    value, low, high = (bands[name] for name in ("value", "band_lower", "band_upper"))
+    nowhere = ~np.isfinite(bands[["band_lower", "band_upper"]]).all(axis=1)
+    lies = np.select([nowhere, value < low, value > high], ["", "below", "above"], "within")
+    return {"readings": readings(rows, bands), "bands": bands.assign(lies=lies)}

@@ -1,13 +1,15 @@
 """What ranking by uncertainty is worth on a table of forecasts: anew, and by a fixed threshold.
 
 In: a table of forecasts (:mod:`lib.data.predictions`; of simulated elements also ``noise_free,
-true_mean, true_std``) and scores of its rows, of which the highest are set aside first. Out: long
-tables of values, each with its bootstrap variance over groups where elements are resampled. Loss is
-squared error, against the measurement (``measured``) and, where the truth is known, against the
-noise-free activity (``noise_free``). Ratios are kept as logarithms, named in :data:`LOGS`.
+true_mean, true_std``) and scores of its rows, of which the highest are set aside first. Out: tables
+of one world or split (:func:`rank`), and of all together with intervals (:func:`all_tables`).
+
+Loss is squared error, against the measurement and, where it is known, the noise-free activity.
+Worlds give Student's t; splits are pooled with their bootstrap variances over groups. Ratios are
+pooled as logarithms; a ratio of two PRR, which may be negative, gets Fieller's interval.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +21,6 @@ from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.selective import (
     augrc,
     average_ties,
-    crc_threshold,
-    ltt_threshold,
     relative_gain,
     retained_profile,
     risk_coverage,
@@ -28,58 +28,54 @@ from lib.metrics.selective import (
     threshold_at,
 )
 from lib.repair.detection import centre_distance
-from lib.repair.recalibration import one_per_group
+from lib.statistics.effects import (
+    ENDS,
+    LEVELS,
+    combine_splits,
+    paired_contrast,
+    ratio_of_means,
+)
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of uncertainty
-HALF = 0.5  # coverage at which elements are ranked, and at which the first rule is fixed
-COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
-FIXED = (0.5, 0.8)  # coverages that thresholds are fixed at, in distribution
+HALF = 0.5  # coverage at which elements are ranked
 HALF_RULE = "coverage_50"  # the rule that is compared with trivial scores
-CERTIFIED = tuple(round(0.05 * step, 2) for step in range(10, 21))  # coverages that are tested
-CLIP = 4.0  # controlled losses end here, in variances of the training activity
-CRC_SHARE = 0.5  # of the loss in distribution may remain under conformal risk control
+FIXED = (0.5, 0.8)  # coverages that thresholds are fixed at, in distribution
+COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))  # of curves
 MOST_DRAWS = 200  # as evaluate draws for metrics that need the order of elements
 AREAS = ("aurc", "e_aurc", "augrc", "prr")
-LOGS = frozenset(
-    {
-        *("risk_ratio_50", "risk_over_trivial"),
-        *("risk_ratio_fixed", "risk_over_trivial_fixed", "risk_over_target"),
-    }
+# Effects by name, with the rule they are read at; of these the claims are judged.
+EFFECTS = {
+    **{"risk_ratio_50": "", "risk_over_trivial": ""},
+    **dict.fromkeys(("risk_ratio_fixed", "risk_over_trivial_fixed"), HALF_RULE),
+    **dict.fromkeys(("risk_over_target", "fixed_coverage"), HALF_RULE),
+}
+LOGS = EFFECTS.keys() - {"fixed_coverage"}
+PART = ("data", "split", "shift", "family", "condition", "cell", "model", "uncertainty")
+POINT = (*PART, "metric", "score", "target", "rule")
+EFFECT_COLUMNS = (
+    *("effect", "data", "shift", "severity", "condition", "model", *ENDS, "n"),
+    *("target", "score", "cell", "noise", "uncertainty"),
 )
-Value = tuple[str, FloatArray, dict[str, Any]]  # metric, its value and draws (1 + draws,), keys
+Drawn = tuple[IndexArray, FloatArray]  # each row's group; weights (groups, 1 + draws)
 
 
 class Rule(NamedTuple):
     """A threshold on ``std`` that was fixed in distribution.
 
-    ``name`` is ``coverage_50``, ``coverage_80``, ``ltt`` or ``crc``. Elements of at most
-    ``threshold`` are kept (-inf keeps none), and their risk should not pass ``target``. Losses
-    above ``bound`` count as it, since risk control needs a bound. ``generalised``: rejected
-    elements count as a loss of 0 instead of not at all.
+    Elements of at most ``threshold`` are kept, and their risk should not pass ``target``.
     """
 
     name: str
     threshold: float
     target: float
-    bound: float = float("inf")
-    generalised: bool = False
-
-
-class Ranked(NamedTuple):
-    """Tables of one part: ``points`` (one value per metric), ``curves`` and ``rejected``."""
-
-    points: pd.DataFrame
-    curves: pd.DataFrame
-    rejected: pd.DataFrame
 
 
 def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
     """Everything that ranks the rows: the forecast's own std and its parts, distances, the mean.
 
     Those that need a column the table lacks (``std_epistemic``, ``embedding_distance``, ``gc``) are
-    left out. Distances are measured from ``home``, the ``target`` and ``gc`` of elements in
-    distribution; where these are constant so is the distance.
+    left out. Distances are from ``home``, elements in distribution; 0 where these are constant.
     """
     found = {STD: forecast["std"], "mean": forecast["mean"]}
     for name in ("std_epistemic", "std_aleatoric", "embedding_distance"):
@@ -93,42 +89,15 @@ def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def make_rules(
-    held: pd.DataFrame, spread: float, risk_target: float, rng: np.random.Generator
-) -> tuple[Rule, ...]:
-    """Thresholds from a calibration part in distribution.
-
-    ``coverage_50`` and ``coverage_80`` keep a share of it. ``ltt`` keeps as much as can be
-    certified, at 90 % confidence, to have a risk of at most ``risk_target`` of the full risk;
-    ``crc`` keeps as much as leaves, in expectation, :data:`CRC_SHARE` of the loss. These two take
-    one element per group, and half of those set targets and thresholds to test, so that the other
-    half is fresh.
-
-    ``spread`` is the standard deviation of the training activity, ``risk_target`` a share of the
-    full risk.
-    """
-    loss = ((held["target"] - held["mean"]) ** 2).to_numpy()
+def make_rules(held: pd.DataFrame, risk_target: float) -> list[Rule]:
+    """Thresholds that keep shares of a calibration part and promise a share of its full risk."""
+    target = risk_target * float(((held["target"] - held["mean"]) ** 2).mean())
     std = held["std"].to_numpy()
-    target = risk_target * float(loss.mean())
-    rules = [Rule(f"coverage_{round(100 * c)}", threshold_at(std, c), target) for c in FIXED]
-    bound = CLIP * spread**2
-    clipped = np.minimum(loss, bound)
-    first, second = np.array_split(rng.permutation(one_per_group(held["group"], rng)), 2)
-    full = float(clipped[first].mean())
-    tested = [threshold_at(std[first], c) for c in CERTIFIED]
-    certified = ltt_threshold(clipped[second], std[second], risk_target * full, tested, bound)
-    kept = crc_threshold(clipped[second], std[second], CRC_SHARE * full, bound)
-    return (
-        *rules,
-        Rule("ltt", certified, risk_target * full, bound),
-        Rule("crc", kept, CRC_SHARE * full, bound, generalised=True),
-    )
+    return [Rule(f"coverage_{round(100 * c)}", threshold_at(std, c), target) for c in FIXED]
 
 
-def _resampling(
-    group: pd.Series, draws: int, rng: np.random.Generator
-) -> tuple[IndexArray, FloatArray]:
-    """Each row's group and the groups' weights, of which the first column is the sample itself."""
+def _resampling(group: pd.Series, draws: int, rng: np.random.Generator) -> Drawn:
+    """The first column of weights is the sample itself."""
     if not draws:
         return np.zeros(len(group), np.int64), np.ones((1, 1))
     groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
@@ -136,10 +105,12 @@ def _resampling(
     return groups.codes, np.concatenate([np.ones((groups.n_groups, 1)), *blocks], axis=1)
 
 
-def _targets(forecast: pd.DataFrame) -> dict[str, FloatArray]:
-    """What the forecast is held against."""
-    columns = {"measured": "target", "noise_free": "noise_free"}
-    return {name: forecast[c].to_numpy() for name, c in columns.items() if c in forecast}
+def _losses(forecast: pd.DataFrame) -> Iterator[tuple[str, FloatArray, FloatArray]]:
+    """What the forecast is held against, by name, and its losses."""
+    for name, column in (("measured", "target"), ("noise_free", "noise_free")):
+        if column in forecast:
+            known = forecast[column].to_numpy()
+            yield name, known, (known - forecast["mean"].to_numpy()) ** 2
 
 
 def _kept(score: FloatArray, rows: FloatArray, coverage: FloatArray | float) -> Any:
@@ -152,13 +123,7 @@ def _kept(score: FloatArray, rows: FloatArray, coverage: FloatArray | float) -> 
 
 def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted mean in each draw; NaN where nothing is kept."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((values @ weights) / weights.sum(axis=0))
-
-
-def _log_ratio(upper: FloatArray, lower: FloatArray | float) -> FloatArray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.log(upper) - np.log(lower)
+    return np.asarray((values @ weights) / weights.sum(axis=0))
 
 
 def ranked_risk(
@@ -172,111 +137,59 @@ def ranked_risk(
     return _mean(average_ties(score[order], loss[order]), kept)
 
 
-def _r2(target: FloatArray, loss: FloatArray, weights: FloatArray) -> FloatArray:
-    spread = _mean(target**2, weights) - _mean(target, weights) ** 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(1 - _mean(loss, weights) / spread)
+def _r2(known: FloatArray, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    spread = _mean(known**2, weights) - _mean(known, weights) ** 2
+    return np.asarray(1 - _mean(loss, weights) / spread)
 
 
-def _oracle_areas(forecast: pd.DataFrame) -> dict[str, float]:
-    """Areas of the true forecast against the measurement, for the forecast's own std."""
-    if "true_std" not in forecast:
-        return {}
-    loss = ((forecast["target"] - forecast["true_mean"]) ** 2).to_numpy()
-    areas = selective_metrics(loss, forecast["true_std"].to_numpy(), np.zeros(len(loss), np.int64))
-    return {name: float(values[0]) for name, values in areas(np.ones((1, 1))).items()}
-
-
-def _anew(
-    known: FloatArray,
-    loss: FloatArray,
-    scores: dict[str, FloatArray],
-    oracle: dict[str, float],
-    drawn: tuple[IndexArray, FloatArray],
-) -> Iterator[Value]:
-    """Values of ranking the elements anew."""
+def _points(
+    forecast: pd.DataFrame, scores: Mapping[str, FloatArray], rules: Sequence[Rule], drawn: Drawn
+) -> pd.DataFrame:
+    """A row per value, with the variance of its draws; ratios as logarithms."""
     codes, weights = drawn
-    rows = weights[codes]
-    full, half = _mean(loss, rows), {}
-    yield "risk", full, {}
-    yield "r2", _r2(known, loss, rows), {}
-    for name, score in scores.items():
-        own = {"score": name}
-        areas = selective_metrics(loss, score, codes)(weights)
-        for metric in AREAS:
-            best = oracle.get(metric, np.nan) if name == STD else np.nan
-            yield metric, areas[metric], own | {"oracle": best}
-        half[name] = ranked_risk(loss, score, rows, HALF)
-        order, kept = _kept(score, rows, HALF)
-        yield "risk_50", half[name], own
-        yield "r2_50", _r2(known[order], loss[order], kept), own
-        yield "risk_ratio_50", _log_ratio(half[name], full), own
-    for name in (name for name in TRIVIAL if name in scores):
-        yield "risk_over_trivial", _log_ratio(half[STD], half[name]), {"score": name}
+    rows, found, target = weights[codes], [], ""
 
+    def put(metric: str, values: FloatArray, score: str = "", rule: str = "") -> None:
+        variance = float(draw_variance(values[1:])) if len(values) > 1 else np.nan
+        found.append((metric, score, target, rule, values[0], variance))
 
-def _fixed(
-    loss: FloatArray, scores: dict[str, FloatArray], rule: Rule, rows: FloatArray, measured: bool
-) -> Iterator[Value]:
-    """Values of a threshold that was fixed in distribution."""
-    inside = scores[STD] <= rule.threshold
-    kept = rows * inside[:, None]
-    coverage = kept.sum(axis=0) / rows.sum(axis=0)
-    risk, own = _mean(loss, kept), {"score": STD, "rule": rule.name}
-    if rule.name == HALF_RULE:
-        yield "risk_ratio_fixed", _log_ratio(risk, _mean(loss, rows)), own
-        for name in (name for name in TRIVIAL if name in scores):
-            other = ranked_risk(loss, scores[name], rows, coverage)
-            yield "risk_over_trivial_fixed", _log_ratio(risk, other), own | {"score": name}
-    if measured:  # risk targets are set against measurements, and coverage has no target
-        yield "fixed_coverage", coverage, own
-        clipped = np.minimum(loss, rule.bound)
-        judged = _mean(clipped * inside, rows) if rule.generalised else _mean(clipped, kept)
-        yield "risk_over_target", _log_ratio(judged, rule.target), own
-        yield "violated", (judged > rule.target).astype(float), own
-
-
-def _of_truth(forecast: pd.DataFrame) -> Iterator[Value]:
-    """The share of noise, and PRR against the order by the true standard deviation."""
-    noise = float((forecast["true_std"] ** 2).mean())
-    share = noise / (noise + float(forecast["noise_free"].var(ddof=0)))
-    yield "noise_share", np.array([share]), {}
-    for target, known in _targets(forecast).items():
-        loss = ((known - forecast["mean"]) ** 2).to_numpy()
-        gains = augrc(loss, forecast["std"]), augrc(loss, forecast["true_std"])
-        value = relative_gain(float(loss.mean()) / 2, *gains)
-        yield "prr_sigma", np.array([value]), {"score": STD, "target": target}
-
-
-def _values(
-    forecast: pd.DataFrame,
-    scores: dict[str, FloatArray],
-    rules: Sequence[Rule],
-    drawn: tuple[IndexArray, FloatArray],
-) -> Iterator[Value]:
-    oracle = _oracle_areas(forecast)
-    for target, known in _targets(forecast).items():
-        measured = target == "measured"
-        loss = (known - forecast["mean"].to_numpy()) ** 2
-        found = [*_anew(known, loss, scores, oracle if measured else {}, drawn)]
+    for target, known, loss in _losses(forecast):
+        full, half = _mean(loss, rows), {}
+        put("risk", full)
+        put("r2", _r2(known, loss, rows))
+        for name, score in scores.items():
+            areas = selective_metrics(loss, score, codes)(weights)
+            for metric in AREAS:
+                put(metric, areas[metric], name)
+            half[name] = ranked_risk(loss, score, rows, HALF)
+            order, kept = _kept(score, rows, HALF)
+            put("risk_50", half[name], name)
+            put("r2_50", _r2(known[order], loss[order], kept), name)
+            put("risk_ratio_50", np.log(half[name] / full), name)
+            if name in TRIVIAL:
+                put("risk_over_trivial", np.log(half[STD] / half[name]), name)
         for rule in rules:
-            found += _fixed(loss, scores, rule, drawn[1][drawn[0]], measured)
-        yield from ((metric, values, {"target": target} | own) for metric, values, own in found)
+            kept = rows * (scores[STD] <= rule.threshold)[:, None]
+            risk, coverage = _mean(loss, kept), kept.sum(axis=0) / rows.sum(axis=0)
+            if rule.name == HALF_RULE:
+                put("risk_ratio_fixed", np.log(risk / full), STD, rule.name)
+                for name in (name for name in TRIVIAL if name in scores):
+                    other = ranked_risk(loss, scores[name], rows, coverage)
+                    put("risk_over_trivial_fixed", np.log(risk / other), name, rule.name)
+            if target == "measured":  # risk targets are set against measurements
+                put("fixed_coverage", coverage, STD, rule.name)
+                put("risk_over_target", np.log(risk / rule.target), STD, rule.name)
+                put("violated", (risk > rule.target).astype(float), STD, rule.name)
+        if "true_std" in forecast:  # PRR against the order by the true standard deviation
+            gains = augrc(loss, scores[STD]), augrc(loss, forecast["true_std"])
+            put("prr_sigma", np.array([relative_gain(loss.mean() / 2, *gains)]), STD)
     if "true_std" in forecast:
-        yield from _of_truth(forecast)
+        noise, target = float((forecast["true_std"] ** 2).mean()), ""
+        put("noise_share", np.array([noise / (noise + forecast["noise_free"].var(ddof=0))]))
+    return pd.DataFrame(found, columns=[*POINT[-4:], "value", "variance"])
 
 
-def _points(values: Iterator[Value]) -> pd.DataFrame:
-    """A row per value, with the variance of its draws."""
-    empty = {"score": "", "target": "", "rule": "", "oracle": np.nan}
-    rows = []
-    for metric, found, own in values:
-        variance = float(draw_variance(found[1:])) if len(found) > 1 else np.nan
-        rows.append({"metric": metric} | empty | own | {"value": found[0], "variance": variance})
-    return pd.DataFrame(rows)
-
-
-def _curves(forecast: pd.DataFrame, scores: dict[str, FloatArray]) -> pd.DataFrame:
+def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.DataFrame:
     """Risk over full risk at :data:`COVERAGES`, for each score and the reference orders.
 
     ``error_oracle`` sorts by the losses themselves, ``sigma_oracle`` by the true standard
@@ -287,9 +200,8 @@ def _curves(forecast: pd.DataFrame, scores: dict[str, FloatArray]) -> pd.DataFra
     rows = [int(np.ceil(c * n - 1e-9)) - 1 for c in shares]
     known = {"sigma_oracle": forecast["true_std"].to_numpy()} if "true_std" in forecast else {}
     tables = []
-    for target, values in _targets(forecast).items():
-        loss = (values - forecast["mean"].to_numpy()) ** 2
-        for name, score in (scores | {"error_oracle": loss} | known).items():
+    for target, _, loss in _losses(forecast):
+        for name, score in {**scores, "error_oracle": loss, **known}.items():
             risk = risk_coverage(loss, score)[rows] / loss.mean()
             table = pd.DataFrame({"coverage": shares, "risk": risk})
             tables.append(table.assign(target=target, curve=name))
@@ -298,10 +210,8 @@ def _curves(forecast: pd.DataFrame, scores: dict[str, FloatArray]) -> pd.DataFra
 
 def _rejected(forecast: pd.DataFrame) -> pd.DataFrame:
     """Means of what the predicted std keeps and rejects at a coverage of one half."""
-    named = {
-        **{"target": "measured activity", "mean": "predicted activity", "gc": "GC"},
-        **{"noise_free": "noise-free activity", "true_std": "true std"},
-    }
+    named = {"target": "measured activity", "mean": "predicted activity", "gc": "GC"}
+    named |= {"noise_free": "noise-free activity", "true_std": "true std"}
     columns = {text: forecast[name] for name, text in named.items() if name in forecast}
     return retained_profile(forecast["std"], HALF, columns).assign(score=STD)
 
@@ -313,15 +223,128 @@ def rank(
     keys: Mapping[str, Any],
     draws: int = 0,
     seed: int = 0,
-) -> Ranked:
-    """Everything about one part; the bootstrap is seeded by ``seed`` alone.
+) -> dict[str, pd.DataFrame]:
+    """Everything about one part: ``points`` (one value per metric), ``curves``, ``rejected``.
 
-    ``keys`` are columns of every row: ``data, split, shift, family, severity, condition, cell,
-    model, uncertainty, n_train`` and ``replicate`` (the world or split). ``draws`` of the bootstrap
-    are at most :data:`MOST_DRAWS`; none for a world, of which there are many.
+    ``keys`` are columns of every row: :data:`PART`, ``severity, n_train`` and ``replicate`` (the
+    world or split). ``draws`` of the bootstrap, seeded by ``seed`` alone, are at most
+    :data:`MOST_DRAWS`; none for a world, of which there are many.
     """
     ranking = {str(name): scores[name].to_numpy(float) for name in scores}
     drawn = _resampling(forecast["group"], draws, np.random.default_rng(seed))
-    points = _points(_values(forecast, ranking, rules, drawn))
-    tables = points.assign(resampled=draws > 0), _curves(forecast, ranking), _rejected(forecast)
-    return Ranked(*(table.assign(**keys, n=len(forecast)) for table in tables))
+    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is kept
+        points = _points(forecast, ranking, rules, drawn)
+    tables = {
+        "points": points.assign(resampled=draws > 0),
+        "curves": _curves(forecast, ranking),
+        "rejected": _rejected(forecast),
+    }
+    return {name: table.assign(**keys, n=len(forecast)) for name, table in tables.items()}
+
+
+def pool(part: pd.DataFrame) -> dict[str, float]:
+    """A value over independent worlds, or over splits of one data set where ``resampled``.
+
+    Where a threshold keeps nothing there is no risk, and the interval is the whole line.
+    """
+    values, variances = part["value"].to_numpy(float), part["variance"].to_numpy(float)
+    splits, finite = bool(part["resampled"].iloc[0]), np.isfinite(values)
+    if not finite.all() or (splits and not np.isfinite(variances).all()):
+        value = float(values[finite].mean()) if finite.any() else np.nan
+        return dict(zip(ENDS, (value, -np.inf, np.inf, -np.inf, np.inf), strict=True))
+    sizes, rng = (part["n"].mean(), part["n_train"].mean()), np.random.default_rng(0)
+    wide, narrow = (
+        combine_splits(values, variances, *sizes, level)
+        if splits
+        else paired_contrast(values, level, rng)
+        for level in LEVELS.values()
+    )
+    return dict(zip(ENDS, (*wide[:3], *narrow[1:3]), strict=True))
+
+
+def _means(table: pd.DataFrame, keys: Sequence[str], *values: str) -> pd.DataFrame:
+    """Means over worlds or splits, and ``units``, the number of these."""
+    groups = table.groupby(list(keys), sort=False, dropna=False)
+    found = groups[[*values, "severity", "n"]].mean().join(groups.size().rename("units"))
+    return found.reset_index().round({"severity": 4, "n": 0}).astype({"n": int})
+
+
+def pooled(points: pd.DataFrame) -> pd.DataFrame:
+    """One row per :data:`POINT` over its worlds or splits; logarithms are turned back."""
+    groups = points.groupby(list(POINT), sort=False, dropna=False)
+    found = pd.DataFrame([pool(part) for _, part in groups])
+    table = _means(points, POINT).join(found)
+    logs = table["metric"].isin(LOGS)
+    table.loc[logs, list(ENDS)] = np.exp(table.loc[logs, list(ENDS)])
+    return table
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without 90 % intervals; no ends where they are the whole line, nor for a share of units."""
+    none = np.isinf(rows["upper"]) | rows["value"].isna() | (rows["metric"] == "violated")
+    ends = {end: rows[end].mask(none) for end in ("lower", "upper")}
+    return rows.assign(**ends).drop(columns=["lower_90", "upper_90", "target"])
+
+
+def tidy_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows for the tidy results: ranked metrics, ``by`` score; ``_f`` is against the truth."""
+    rows = table[table["rule"] == ""]
+    rows = rows.assign(
+        metric=rows["metric"] + np.where(rows["target"] == "noise_free", "_f", ""),
+        by=np.where(rows["score"] == "", "", "score"),
+        prior="none",
+        oracle=np.nan,
+    )
+    rows = _shown(rows.drop(columns=["rule", "cell"]))
+    return rows.rename(columns={"score": "bin", "units": "splits"})
+
+
+def _prr_ratios(points: pd.DataFrame) -> pd.DataFrame:
+    """PRR under every noise condition over that in distribution, paired by world."""
+    rows = points[~points["resampled"] & points["metric"].isin(["prr", "prr_sigma"])]
+    pair = ["metric", "score", "target", "replicate"]
+    home = rows.loc[rows["shift"] == "", [*pair, "value"]]
+    noisy = rows[rows["shift"] == "noise"].merge(home, on=pair, suffixes=("", "_home"))
+    found = []
+    for (metric, *_), part in noisy.groupby(["metric", "score", "target", "cell"], sort=False):
+        values = part["value"], part["value_home"]
+        if np.isfinite(values).all():
+            wide, narrow = (ratio_of_means(*values, level) for level in LEVELS.values())
+            ends = dict(zip(ENDS, (*wide, *narrow[1:]), strict=True))
+            named = {"effect": f"{metric}_ratio", "n": len(part)}
+            found.append(part.iloc[0].to_dict() | ends | named)
+    return pd.DataFrame(found)
+
+
+def effects(table: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """What the claims are judged on, one row per effect, part, target and score.
+
+    ``score`` is what ranks the elements, and for effects "over trivial" the trivial score that the
+    forecast's std is compared with. ``n`` counts worlds or splits.
+    """
+    rows = table[table["split"].isin(["test", "shifted", "matched"])]
+    chosen = rows[rows["metric"].map(EFFECTS) == rows["rule"]].assign(effect=rows["metric"])
+    found = chosen.drop(columns="n").rename(columns={"units": "n"})
+    found = pd.concat([found, _prr_ratios(points)], ignore_index=True)
+    found["shift"] = found["shift"].replace("", "none")
+    found["noise"] = np.where(found["data"] == "simulation", "heteroscedastic", "as measured")
+    return found.reindex(columns=list(EFFECT_COLUMNS))
+
+
+def all_tables(
+    ranked: Iterable[Mapping[str, pd.DataFrame]],
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Tidy rows, and the tables ``effects``, ``audit``, ``curves`` and ``rejected``."""
+    parts = list(ranked)
+    every = {
+        name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]
+    }
+    table, curves = pooled(every["points"]), every["curves"]
+    curves = curves[curves["split"] != "inside"]
+    fixed = table["metric"].isin(["fixed_coverage", "risk_over_target", "violated"])
+    return tidy_rows(table), {
+        "effects": effects(table, every["points"]),
+        "audit": _shown(table[fixed]).reset_index(drop=True),
+        "curves": _means(curves, [*PART, "target", "curve", "coverage"], "risk"),
+        "rejected": _means(every["rejected"], [*PART, "score", "column"], "retained", "rejected"),
+    }

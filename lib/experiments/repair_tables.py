@@ -1,17 +1,14 @@
-"""Tables of the repair experiment from values per world and per split.
+"""Tables of notebook 06 from values per world and per split.
 
-In: tables of :mod:`lib.experiments.repair_measures`. Out: tidy rows with intervals, and the tables
-that its statements are judged on. Worlds get a t interval over worlds; splits the pooled one of
+Worlds get a t interval over worlds; splits the pooled one of
 :func:`lib.experiments.scoring.combine`.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lib.experiments.repair_measures import CLOSED, FROM_WEIGHTS
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL
 from lib.experiments.scoring import combine
 from lib.metrics.columns import LEVELS
@@ -21,95 +18,72 @@ UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under r
 STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under a GC tilt
 MOST_DRAWS = 0.9  # share of label draws that must restore coverage
 ALPHA = 0.05
+FROM_WEIGHTS = "own_mass"  # mean weight of the asked element itself: room above nominal
 PART = ["data", "split", "shift", "family", "condition"]
-REPAIR = ["uncertainty", "variant"]
-VALUE = ["metric", "by", "bin"]
 
 
 def combined(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     """Rows of both with intervals; ``condition`` names the variant of a repair too."""
-    shown = worlds[~worlds["metric"].isin([*CLOSED, FROM_WEIGHTS])]
-    keys = [*PART, "dial", *REPAIR, *VALUE]
-    averaged = ["severity", "oracle", "n"]
-    simulated = over_replicates(shown, keys, averaged=averaged).drop(columns="dial")
-    simulated = simulated.round({"severity": 4, "n": 0}).astype({"n": int})
+    shown = worlds[worlds["metric"] != FROM_WEIGHTS]
+    keys = [*PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
+    simulated = over_replicates(shown, keys, averaged=["severity", "oracle", "n"])
+    simulated = simulated.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
     rows = pd.concat([simulated, combine(splits)], ignore_index=True)
     named = (rows["condition"] + ", " + rows["variant"]).str.removeprefix(", ")
     return rows.assign(part=rows["condition"], condition=named.str.removesuffix(", "))
 
 
-def _by_world(worlds: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """A row per condition and world, a column per repair and metric."""
-    whole = worlds[worlds["by"] == ""]
-    columns = [*REPAIR, "metric"]
-    return whole.pivot_table("value", [*keys, "replicate"], columns, sort=False)
-
-
-def _interval(values: pd.Series) -> dict[str, float]:
-    found = paired_contrast(values, rng=np.random.default_rng(0))
-    return {"value": found.value, "lower": found.lower, "upper": found.upper}
-
-
 def weighted(worlds: pd.DataFrame) -> pd.DataFrame:
     """Coverage of conformal intervals weighted by the known ratio, per severity of the GC tilt.
 
-    Columns: ``severity, level, value, lower, upper`` (known weights), ``standard_error``, ``off``
-    (distance from nominal in standard errors), ``own_mass`` (mean weight of the asked element,
-    which the guarantee adds), ``n_eff``, ``infinite``, ``unweighted``, ``estimated``, ``verdict``.
+    ``off`` is the distance from nominal in standard errors, ``own_mass`` the mean weight of the
+    asked element, which the guarantee adds; coverage of other intervals stands beside.
     """
-    tilt = worlds[(worlds["shift"] == "gc") & (worlds["condition"] == "")]
-    rows: list[dict[str, Any]] = []
-    for severity, part in _by_world(tilt, ["severity"]).groupby("severity"):
-        means = part.mean()
+    tilt = worlds[(worlds["shift"] == "gc") & (worlds["condition"] == "") & (worlds["by"] == "")]
+    tilt = tilt.assign(repair=(tilt["uncertainty"] + " " + tilt["variant"]).str.strip())
+    rows = []
+    for severity, part in tilt.groupby("severity"):
+        by_world = part.pivot(index="replicate", columns=["repair", "metric"], values="value")
+        means, known = by_world.mean(), by_world[f"weighted_cp {KNOWN}"]
         for level in LEVELS:
             metric = f"picp_{round(100 * level)}"
-            known = part["weighted_cp", KNOWN, metric]
-            found = _interval(known)
-            error = float(known.std() / len(known) ** 0.5)
-            off = (found["value"] - level) / error
-            judged = "undecided" if np.isnan(off) else "not nominal"
-            rows.append(
-                {"severity": severity, "level": level, **found, "standard_error": error, "off": off}
-                | {
-                    "own_mass": means.get(("weighted_cp", KNOWN, FROM_WEIGHTS)),
-                    "n_eff": means.get(("weighted_cp", KNOWN, "n_eff")),
-                    "infinite": means.get(("weighted_cp", KNOWN, "infinite_90")),
-                    "unweighted": means.get(("norm_cp", "", metric)),
-                    "estimated": means.get(("weighted_cp", ESTIMATED, metric)),
-                    "worlds": len(known),
-                    "verdict": "nominal" if abs(off) <= STANDARD_ERRORS else judged,
-                }
-            )
+            row = {"severity": severity, "level": level, **_interval(known[metric])}
+            row["off"] = (row["value"] - level) / float(known[metric].sem())
+            for name, other in (("own_mass", FROM_WEIGHTS), ("infinite", "infinite_90")):
+                row[name] = known[other].mean()
+            row["n_eff"] = known["n_eff"].mean()
+            row["unweighted"] = means["norm_cp", metric]
+            row["estimated"] = means[f"weighted_cp {ESTIMATED}", metric]
+            near = "nominal" if abs(row["off"]) <= STANDARD_ERRORS else "not nominal"
+            rows.append(row | {"verdict": "undecided" if np.isnan(row["off"]) else near})
     return pd.DataFrame(rows)
 
 
 def concept(worlds: pd.DataFrame) -> pd.DataFrame:
-    """Coverage of normalised conformal intervals under each concept shift, beside closed forms.
+    """Coverage of normalised conformal intervals under each concept shift.
 
     At fixed sequence the known density ratio is one, so these are the weighted intervals too.
     ``drop`` is nominal less observed, with its 95 % t interval over worlds; ``verdict`` judges
     whether it is at least :data:`UNDERCOVERED`.
     """
-    shifted = worlds[worlds["family"] == "concept"]
+    rows = worlds[(worlds["family"] == "concept") & (worlds["by"] == "")]
+    rows = rows[(rows["uncertainty"] == "norm_cp") & (rows["variant"] == "")]
+    rows = rows[rows["metric"] == "picp_90"]
     # Worlds turn the dial differently to reach one distance: its mean names the condition.
-    means = shifted.groupby(["shift", "condition"])["severity"].transform("mean").round(4)
-    shifted = shifted.assign(severity=shifted["dial"].fillna(means))
-    keys = ["shift", "severity", "condition"]
-    rows: list[dict[str, Any]] = []
-    if shifted.empty:
-        return pd.DataFrame()
-    for key, part in _by_world(shifted, keys).groupby(keys, sort=False):
-        observed = part["norm_cp", "", "picp_90"]
-        drop, mean = _interval(LEVEL - observed), part.mean()
-        rows.append(
-            dict(zip(keys, key, strict=True))
-            | {"observed": float(observed.mean())}
-            | {"weighted": mean.get(("weighted_cp", KNOWN, "picp_90"))}
-            | {name: mean.get(("norm_cp", "", name)) for name in CLOSED}
-            | {"drop": drop.pop("value"), **drop, "worlds": len(part)}
-            | {"verdict": decide(drop["lower"], drop["upper"], UNDERCOVERED, "greater").verdict}
-        )
-    return pd.DataFrame(rows)
+    means = rows.groupby(["shift", "condition"])["severity"].transform("mean").round(4)
+    rows = rows.assign(severity=rows["dial"].fillna(means))
+    keys, found = ["shift", "severity", "condition"], []
+    for key, part in rows.groupby(keys, sort=False):
+        drop = _interval(LEVEL - part["value"])
+        verdict = decide(drop["lower"], drop["upper"], UNDERCOVERED, "greater").verdict
+        row = dict(zip(keys, key, strict=True)) | {"observed": part["value"].mean()}
+        found.append(row | {"drop": drop.pop("value"), **drop, "verdict": verdict})
+    return pd.DataFrame(found)
+
+
+def _interval(values: pd.Series) -> dict[str, Any]:
+    found = paired_contrast(values, rng=np.random.default_rng(0))
+    return dict(zip(("value", "lower", "upper"), found[:3], strict=True))
 
 
 def enough(restored: pd.Series) -> float:
@@ -135,14 +109,12 @@ def _budget(part: pd.DataFrame, method: str, tolerance: float) -> dict[str, Any]
     single = part[part["uncertainty"] == "single"].set_index("metric")
     before, after = single["value"], by_size.loc[by_size.index.max()]
     fine = abs(before["picp_90"] - LEVEL) <= tolerance
-    restored = (by_size["picp_90"] - LEVEL).abs() <= tolerance
     return {
         "uncertainty": method,
         "coverage_before": before["picp_90"],
-        "on_average": 0.0 if fine else enough(restored),
+        "on_average": 0.0 if fine else enough((by_size["picp_90"] - LEVEL).abs() <= tolerance),
         "in_most_draws": enough(by_size["within_tolerance"] >= MOST_DRAWS),
         "most_labels": by_size.index.max(),
-        "coverage_after": after["picp_90"],
         "width_before": before["mpiw_90"],
         "width_after": after["mpiw_90"],
         "score_before": before["interval_score_90"],
@@ -165,17 +137,10 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     keys = ["data", "split", "shift", "family", "part", "dial"]
     found = []
     for key, part in whole.assign(dial=dial).groupby(keys, sort=False, dropna=False):
-        where: dict[str, Any] = dict(zip(keys, key, strict=True))
-        where["dial"] = float(part["severity"].mean())
+        where = dict(zip(keys, (*key[:-1], float(part["severity"].mean())), strict=True))
         budgets = (_budget(part, method, tolerance) for method in ("few_shot", "norm_cp"))
         found += [where | budget for budget in budgets if budget is not None]
     return pd.DataFrame(found).rename(columns={"part": "condition", "dial": "severity"})
-
-
-def _with_rejected(table: pd.DataFrame) -> pd.DataFrame:
-    p = table[table["quantity"] == "p"]
-    rejected = p.assign(value=(p["value"] <= ALPHA).astype(float), quantity="rejected")
-    return pd.concat([table, rejected], ignore_index=True)
 
 
 def detection(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
@@ -183,19 +148,18 @@ def detection(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
 
     ``rejected`` is the share of worlds (splits) with p at most :data:`ALPHA`. ``same_sequences``
     and ``as_in_distribution`` say whether the sequences, and every value, are exactly those in
-    distribution in all worlds. Intervals are t intervals over worlds; splits overlap and get none.
+    distribution in all worlds.
     """
-    keys = [*PART, "detector", "quantity"]
     unit = ["replicate", "detector", "quantity"]
     home = worlds[worlds["shift"] == ""].rename(columns={"value": "home"})
     simulated = worlds.merge(home[[*unit, "home"]], on=unit)
-    equal = (simulated["value"] == simulated["home"]).astype(float)
-    simulated = simulated.assign(as_in_distribution=equal)
-    least = ["same_sequences", "as_in_distribution"]
-    same = simulated.groupby([*PART, "dial"], dropna=False)[least].min().reset_index()
-    averaged = ["severity", "n"]
-    table = over_replicates(_with_rejected(simulated), [*keys, "dial"], averaged=averaged)
-    table = table.merge(same, on=[*PART, "dial"]).drop(columns="dial")
-    real = over_replicates(_with_rejected(splits), keys, averaged=averaged, count="splits")
-    table = pd.concat([table, real.drop(columns=["lower", "upper"])], ignore_index=True)
-    return table.round({"n": 0}).astype({"n": int})
+    simulated["as_in_distribution"] = (simulated["value"] == simulated["home"]).astype(float)
+    every = pd.concat([simulated, splits], ignore_index=True)
+    flags = ["same_sequences", "as_in_distribution"]
+    every[flags] = every.groupby([*PART, "dial"], dropna=False)[flags].transform("min")
+    p = every[every["quantity"] == "p"]
+    rejected = p.assign(value=(p["value"] <= ALPHA).astype(float), quantity="rejected")
+    keys = [*PART, "dial", "detector", "quantity"]
+    groups = pd.concat([every, rejected]).groupby(keys, sort=False, dropna=False)
+    table = groups[["value", "severity", "n", *flags]].mean().reset_index()
+    return table.drop(columns="dial").round({"n": 0}).astype({"n": int})

@@ -1,13 +1,14 @@
 """Repairs of a table of forecasts, judged on another.
 
 In: tables of forecasts (:mod:`lib.data.predictions`): ``held``, calibration elements with one row
-per group, and ``asked``, the elements asked about. Out: tables of values by :class:`Key`. Nothing
-here knows whether elements are simulated or real; a repair is learned from the calibration part
+per group, and ``asked``, the elements asked about. A repair is learned from the calibration part
 (no label of the asked part is seen) or from k labels of the asked part, and judged on the rest.
+Out: values by :class:`Key`, one per element (NaN where it says nothing) or one for all, and tables
+of their means. Without labels, tests on what is seen of the elements ask whether the shift shows.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +24,17 @@ from lib.metrics.columns import (
 )
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.scores import interval as gaussian_interval
-from lib.repair.detection import density_ratio
+from lib.repair.detection import (
+    density_ratio,
+    domain_classifier_test,
+    mean_distance_test,
+    mmd_test,
+    shift_table,
+)
 from lib.repair.recalibration import (
     InfiniteIntervalWarning,
     Interval,
-    cqr,
     few_shot,
-    group_cp,
     isotonic_std,
     mondrian_cp,
     n_eff,
@@ -39,14 +44,14 @@ from lib.repair.recalibration import (
     std_scaling,
     weighted_cp,
 )
+from lib.sequences import Codes
+from lib.training.fitted import FittedModel, embed
 
 LEVEL = 0.9
 # Conditional coverage is printed of these: without repair, and what GC bins change.
 BY_GC = ("single", "norm_cp", "mondrian_cp")
 COSTS = ("picp_90", "mpiw_90", "interval_score_90")  # of :func:`elements` at 90 %
 KNOWN, ESTIMATED = "known weights", "estimated weights"
-# The own interval of a network with two quantiles, and the same after conformal repair.
-RAW, CQR = "quantiles", "cqr"
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
 Weights = tuple[FloatArray, FloatArray]  # density ratio at calibration elements, at the asked ones
@@ -62,6 +67,9 @@ class Key(NamedTuple):
     bin: str = ""
 
 
+Values = dict[Key, FloatArray | float]
+
+
 class Repaired(NamedTuple):
     """A repaired forecast: its interval at each level; ``n_eff`` of its weights, if it has some."""
 
@@ -69,17 +77,6 @@ class Repaired(NamedTuple):
     variant: str
     interval: Callable[[float], Interval]
     n_eff: float = float("nan")
-    levels: tuple[float, ...] = LEVELS
-
-
-class RepairValues(NamedTuple):
-    """What is known of repairs: a column per key, NaN where it says nothing, and single values."""
-
-    columns: dict[Key, FloatArray]
-    single: dict[Key, float]
-
-    def __or__(self, other: "RepairValues") -> "RepairValues":
-        return RepairValues(self.columns | other.columns, self.single | other.single)
 
 
 class Budget(NamedTuple):
@@ -115,13 +112,11 @@ def calibrated(
     asked: pd.DataFrame,
     bins: int,
     known: Weights | None = None,
-    relatives: pd.DataFrame | None = None,
 ) -> Iterator[Repaired]:
     """The forecast without repair, and under every repair learned from the calibration part.
 
     Without a column ``gc`` there is no repair by GC bins, of which there are ``bins``, or weights.
-    ``known`` is the density ratio, where it is known, ``relatives`` the calibration part with all
-    rows of its groups, for the group-wise repair.
+    ``known`` is the density ratio, where it is known.
     """
     own = triple(held)
     mean, std, _ = triple(asked)
@@ -130,38 +125,20 @@ def calibrated(
     yield gaussian("isotonic", *isotonic_std(*own).apply(mean, std))
     yield Repaired("split_cp", "", lambda level: split_cp((own[0], own[2]), mean, level))
     yield Repaired("norm_cp", "", lambda level: norm_cp(own, mean, std, level))
-    if relatives is not None:
-        every, group = triple(relatives), relatives["group"]
-        yield Repaired("group_cp", "", lambda level: group_cp(every, group, mean, std, level))
     if "gc" not in held:
         return
-    cells = gc_bins(held, held, bins), gc_bins(held, asked, bins)
-    yield Repaired(
-        "mondrian_cp",
-        "",
-        lambda level: mondrian_cp(own, cells[0], mean, std, cells[1], level),
-    )
+    left, right = gc_bins(held, held, bins), gc_bins(held, asked, bins)
+    yield Repaired("mondrian_cp", "", lambda a: mondrian_cp(own, left, mean, std, right, a))
     # Uncapped: outside the calibration part's range the honest interval is infinite.
     gc = held["gc"], asked["gc"]
     estimated = density_ratio(*gc, *gc, cap=np.inf)
     for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
-        if weights is None:
-            continue
+        if weights is not None:
 
-        def weighted(level: float, w: Sequence[FloatArray] = weights) -> Interval:
-            return weighted_cp(own, w[0], mean, std, w[1], level)
+            def weighted(level: float, w: Sequence[FloatArray] = weights) -> Interval:
+                return weighted_cp(own, w[0], mean, std, w[1], level)
 
-        yield Repaired("weighted_cp", variant, weighted, n_eff(weights[0]))
-
-
-def quantiles(held: Interval, target: FloatArray, asked: Interval) -> Iterator[Repaired]:
-    """A network's own interval, which has one level, and its conformal repair.
-
-    ``held`` is of calibration elements, one per group, with their ``target``.
-    """
-    yield Repaired(RAW, "", lambda _: asked, levels=(LEVEL,))
-    repaired = cqr((*held, target), *asked, LEVEL)
-    yield Repaired(CQR, "", lambda _: repaired, levels=(LEVEL,))
+            yield Repaired("weighted_cp", variant, weighted, n_eff(weights[0]))
 
 
 def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
@@ -185,7 +162,7 @@ def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
 
 def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatArray]]:
     """Coverage at every level, and at 90 % what it costs."""
-    for level in repair.levels:
+    for level in LEVELS:
         covered, width, score = elements(repair.interval(level), target, level)
         yield f"picp_{round(100 * level)}", covered
         if level == LEVEL:
@@ -193,30 +170,27 @@ def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatA
             yield "mpiw_90", np.where(finite, width, np.nan)
             # A mean over the finite ones alone would reward giving up.
             yield "interval_score_90", score if finite.all() else np.full(len(score), np.nan)
-            if repair.levels == LEVELS:
-                yield "infinite_90", 1.0 - finite
+            yield "infinite_90", 1.0 - finite
 
 
 def judged(
     repairs: Iterable[Repaired], asked: pd.DataFrame, decile: IndexArray | None = None
-) -> RepairValues:
+) -> Values:
     """Each repair on the asked elements, coverage also by GC decile; effective sizes of weights."""
-    target = asked["target"].to_numpy()
-    found = RepairValues({}, {})
+    target, found = asked["target"].to_numpy(), Values()
     with warnings.catch_warnings():
         # The share of infinite intervals is a column of its own.
         warnings.simplefilter("ignore", InfiniteIntervalWarning)
         for repair in repairs:
             name = repair[:2]
-            for metric, values in _columns(repair, target):
-                found.columns[Key(*name, metric)] = values
+            own = dict(_columns(repair, target))
+            found |= {Key(*name, metric): values for metric, values in own.items()}
             if decile is not None and repair.uncertainty in BY_GC:
-                covered = found.columns[Key(*name, "picp_90")]
                 for cell in range(decile.max() + 1):
                     key = Key(*name, "picp_90", "gc_decile", f"{cell + 1:02d}")
-                    found.columns[key] = np.where(decile == cell, covered, np.nan)
+                    found[key] = np.where(decile == cell, own["picp_90"], np.nan)
             if np.isfinite(repair.n_eff):
-                found.single[Key(*name, "n_eff")] = repair.n_eff
+                found[Key(*name, "n_eff")] = repair.n_eff
     return found
 
 
@@ -241,18 +215,17 @@ def labelled(
     rng: np.random.Generator,
     cohorts: Sequence[IndexArray] | None = None,
     repairs: Callable[..., Iterator[tuple[str, Interval]]] = from_labels,
-) -> RepairValues:
+) -> Values:
     """Repairs from k labels of the asked part: mean per element over draws it was judged in.
 
     One element each of k groups is labelled; relatives of a labelled element are not judged. A
     larger k adds to the elements of a smaller one, and is left out where fewer than 2 k groups are
     there. ``cohorts`` are rows of new conditions, each repaired by labels of its own; by default
-    all rows are one. ``repairs`` gives named intervals of the elements to judge, from the labelled
-    ones. The single values are ``within_tolerance``: the share of draws that restore coverage.
+    all rows are one. ``within_tolerance`` is the share of draws that restore coverage.
     """
     asked = asked[["mean", "std", "target", "group"]]
-    sums: dict[tuple[str, int], FloatArray] = {}
-    hits: dict[tuple[str, int], list[bool]] = {}
+    sums: dict[tuple[str, str], FloatArray] = {}
+    hits: dict[tuple[str, str], list[bool]] = {}
     for _ in range(budget.repeats):
         for rows in [np.arange(len(asked))] if cohorts is None else cohorts:
             own, group = asked.iloc[rows], asked["group"].to_numpy()[rows]
@@ -262,47 +235,73 @@ def labelled(
                 part = own.iloc[rest]
                 for name, interval in repairs(own.iloc[order[:k]], part):
                     found = elements(interval, part["target"].to_numpy(), LEVEL)
-                    total = sums.setdefault((name, k), np.zeros((4, len(asked))))
+                    total = sums.setdefault((name, f"k={k}"), np.zeros((4, len(asked))))
                     total[:, rows[rest]] += [*found, np.ones(len(rest))]
                     gap = abs(found[0].mean() - LEVEL)
-                    hits.setdefault((name, k), []).append(bool(gap <= budget.tolerance))
-    with np.errstate(invalid="ignore"):
-        columns = {
-            Key(name, f"k={k}", metric): values
-            for (name, k), (*totals, times) in sums.items()
-            for metric, values in zip(COSTS, totals / times, strict=True)
-        }
-    single = {
-        Key(name, f"k={k}", "within_tolerance"): float(np.mean(hit))
-        for (name, k), hit in hits.items()
-    }
-    return RepairValues(columns, single)
+                    hits.setdefault((name, f"k={k}"), []).append(bool(gap <= budget.tolerance))
+    means = Values()
+    for key, (*totals, times) in sums.items():
+        with np.errstate(invalid="ignore"):
+            judged_in = zip(COSTS, totals / times, strict=True)
+        means |= {Key(*key, metric): values for metric, values in judged_in}
+        means[Key(*key, "within_tolerance")] = float(np.mean(hits[key]))
+    return means
 
 
-def averages(found: RepairValues, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
-    """Means of the columns over the elements that have a value, one row per key.
+def averages(found: Values, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
+    """Means over the elements that have a value, one row per key, of at least ten elements.
 
-    Single values are no means over elements and get no interval. With ``group``, ``lower``,
-    ``upper`` and ``variance`` are those of a bootstrap over groups, seeded by ``seed`` alone.
+    With ``group``, ``lower``, ``upper`` and ``variance`` are those of a bootstrap over groups,
+    seeded by ``seed`` alone. A value for all elements gets no interval.
     """
-    matrix = np.column_stack(list(found.columns.values()))
+    columns = {key: values for key, values in found.items() if np.ndim(values)}
+    matrix = np.column_stack(list(columns.values()))
     known = np.isfinite(matrix)
-    count = known.sum(axis=0)
-    filled = np.where(known, matrix, 0)
+    filled, count = np.where(known, matrix, 0), known.sum(axis=0)
+    table = pd.DataFrame(list(columns), columns=list(Key._fields)).assign(n=count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        table = pd.DataFrame(list(found.columns), columns=list(Key._fields)).assign(
-            value=filled.sum(axis=0) / count, n=count
-        )
-    if group is not None:
-        rng = np.random.default_rng(seed)
-        groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
-        totals = group_totals(np.hstack([filled, known.astype(float)]), groups)
-        top, bottom = np.split(bootstrap_totals(totals, draws, rng), 2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            resampled = top / bottom
-        table["lower"], table["upper"] = percentile_interval(resampled)
-        table["variance"] = draw_variance(resampled)
-    rows = [(*key, value, len(matrix)) for key, value in found.single.items()]
-    alone = pd.DataFrame(rows, columns=[*Key._fields, "value", "n"])
-    table = pd.concat([table, alone], ignore_index=True) if rows else table
+        table["value"] = filled.sum(axis=0) / count
+        if group is not None:
+            rng = np.random.default_rng(seed)
+            groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
+            totals = group_totals(np.hstack([filled, known.astype(float)]), groups)
+            top, bottom = np.split(bootstrap_totals(totals, draws, rng), 2)
+            table["lower"], table["upper"] = percentile_interval(top / bottom)
+            table["variance"] = draw_variance(top / bottom)
+    single = [(*key, value) for key, value in found.items() if key not in columns]
+    alone = pd.DataFrame(single, columns=[*Key._fields, "value"]).assign(n=len(matrix))
+    table = pd.concat([table, alone], ignore_index=True) if single else table
     return table[(table["n"] >= MIN_BIN) & np.isfinite(table["value"])].reset_index(drop=True)
+
+
+def seen(
+    network: FittedModel, codes: Codes, forecast: pd.DataFrame, group: IndexArray
+) -> pd.DataFrame:
+    """What is known of elements before anything is measured: ``gc, group`` and the embedding."""
+    table = pd.DataFrame(embed(network, codes))
+    return table.assign(gc=forecast["gc"].to_numpy(), group=group)
+
+
+def detect(
+    held: pd.DataFrame, new: pd.DataFrame, settings: Mapping[str, Any], seed: int
+) -> pd.DataFrame:
+    """Tests of a half of held against new elements: ``detector, quantity, value, n``.
+
+    A quantity is ``statistic`` or ``p``.
+    """
+    rng, most = np.random.default_rng(seed), settings["detection_size"]
+    order = rng.permutation(len(held))
+    size = min(len(new), most)
+    reference = held.iloc[np.sort(order[: min(len(order) // 2, most)])]
+    asked = new.iloc[np.sort(rng.choice(len(new), size, replace=False))]
+    gc, groups = ((reference[name], asked[name]) for name in ("gc", "group"))
+    embedding = tuple(side.drop(columns=["gc", "group"]) for side in (reference, asked))
+    tests: list[Any] = [
+        ("classifier on GC", "", domain_classifier_test, gc),
+        ("classifier on embedding", "", domain_classifier_test, embedding),
+        ("MMD of embedding", "", mmd_test, embedding),
+        ("mean embedding", "", mean_distance_test, embedding),
+    ]
+    table = shift_table(tests, {}, rng, groups, settings["permutations"]).drop(columns="detector")
+    table = table.rename(columns={"seen": "detector"})
+    return table.melt("detector", var_name="quantity").assign(n=size)

@@ -4,7 +4,7 @@ In: :class:`Config`. Out: :class:`Tables`. Simulated worlds use the networks of 
 assays those of notebook 02, so that a run after these two costs no fit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,9 +15,8 @@ from lib.arrays import FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import STANDIN, FittedArm, fit_arms
-from lib.experiments.ranking import Ranked, make_rules, rank, scores_of
-from lib.experiments.ranking_tables import all_tables
+from lib.experiments.assays import STANDIN, AssayArm, AssayPart, FittedArm, fit_arms
+from lib.experiments.ranking import all_tables, make_rules, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
     NOISY,
@@ -40,31 +39,16 @@ from lib.training.fitted import FittedModel, embed
 from lib.training.units import Elements, network_of
 
 SIDES = ("", "low")  # of the GC shift: richer, poorer
-JUDGED = ("test", "inside", "shifted")  # parts of the split arms; matched ones stand in notebook 02
 REFERENCE = 2000  # training elements that the embedding distance is measured from
+NEIGHBOURS = 10  # of these, how many near ones count
 
 
 class Config(TestedWorldConfig):
     """Parameters of notebook 04.
 
-    Attributes
-    ----------
-    model : str
-        A name of :data:`lib.models.MODELS`, or a network of one's own with ``embed``.
-    world_seeds : tuple of int
-        Simulated worlds.
-    noise_worlds : int
-        Of these, in how many a network is trained where noise dominates.
-    severities : tuple of float
-        Points of the dials of the GC shift and of the noise at test.
-    dataset, split_seeds, seeds, members, gc_quantile, gc_tilts, standin_size
-        Of the real assays, see :class:`lib.experiments.mpra_gc_ood.Config`.
-    assay_epochs : int
-        Epochs on the real assays.
-    risk_target : float in (0, 1)
-        Share of the full risk in distribution that what is kept should not pass.
-    neighbours : int
-        Of the embedding distance.
+    In ``noise_worlds`` of the worlds a network is trained where noise dominates; ``severities`` are
+    those of GC and of noise at test; what is kept should not pass the share ``risk_target`` of the
+    full risk in distribution. Those of real assays are as in notebook 02.
     """
 
     experiment: ClassVar[str] = "selective_prediction"
@@ -112,7 +96,6 @@ class Config(TestedWorldConfig):
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
     risk_target: float = Field(default=0.85, gt=0, lt=1)
-    neighbours: int = Field(default=10, ge=1, le=1000)
 
     @property
     def assays(self) -> mpra_gc_ood.Config:
@@ -124,16 +107,7 @@ class Config(TestedWorldConfig):
         return mpra_gc_ood.Config.create(**given, arm=arms, epochs=self.assay_epochs)
 
 
-def reference_rows(train: IndexArray, seed: int) -> IndexArray:
-    """At most :data:`REFERENCE` training rows, drawn by ``seed``."""
-    if len(train) <= REFERENCE:
-        return train
-    return np.sort(np.random.default_rng(seed).choice(train, REFERENCE, replace=False))
-
-
-def embedding_distance(
-    model: FittedModel, reference: Codes, codes: Codes, neighbours: int
-) -> FloatArray:
+def embedding_distance(model: FittedModel, reference: Codes, codes: Codes) -> FloatArray:
     """Mean distance to the nearest reference elements in the network's embedding, ``(n,)``.
 
     Each dimension is divided by its standard deviation over the reference. Source: Sun et al. 2022
@@ -142,7 +116,14 @@ def embedding_distance(
     known, new = embed(model, reference), embed(model, codes)
     spread = known.std(axis=0)
     spread = np.where(spread > 0, spread, 1)
-    return knn_distance(known / spread, new / spread, min(neighbours, len(known)))
+    return knn_distance(known / spread, new / spread, min(NEIGHBOURS, len(known)))
+
+
+def reference_codes(data: SequenceDataset, train: IndexArray, seed: int) -> Codes:
+    """At most :data:`REFERENCE` training elements, drawn by ``seed``."""
+    if len(train) > REFERENCE:
+        train = np.sort(np.random.default_rng(seed).choice(train, REFERENCE, replace=False))
+    return data.codes[train]
 
 
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
@@ -158,121 +139,105 @@ def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
 def world_keys(arm: Arm, condition: Condition) -> dict[str, Any]:
     """Columns of the rows of a network under a condition."""
     keys = arm.keys(condition) | {"cell": "simulation", "uncertainty": "single"}
+    point = f"{condition.severity:g}"
     if keys["split"] == "matched":
-        keys["condition"] = "trained"
+        keys["condition"] = point = "trained"
     if condition.shift:
-        side = {"gc": "_low" if condition.option == "low" else "_high"}.get(condition.shift, "")
-        point = "trained" if keys["split"] == "matched" else f"{condition.severity:g}"
+        side = ("_low" if condition.option else "_high") if condition.shift == "gc" else ""
         keys["cell"] = f"simulation {condition.shift}{side} {point}"
     return keys
 
 
 def rank_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     """The measure of a world: elements are not resampled, the world is the unit."""
-    train, seed, asked = judge.part("train"), judge.arm.world_seed, judge.settings
-    held, test = judge.part("calibration"), judge.test(condition)
-    rules = judge.kept(
-        "rules",
-        lambda: make_rules(
-            of_elements(held, *judge.forecast(held)),
-            float(train.activity.std()),
-            asked["risk_target"],
-            np.random.default_rng([seed, 1]),
-        ),
-    )
-    reference = train.codes[reference_rows(np.arange(len(train)), seed)]
-    distance = judge.kept(
-        ("distance", test.codes.tobytes()),
-        lambda: embedding_distance(judge.network(), reference, test.codes, asked["neighbours"]),
-    )
+    train, held, test = judge.part("train"), judge.part("calibration"), judge.test(condition)
+    rules = make_rules(of_elements(held, *judge.forecast(held)), judge.settings["risk_target"])
+
+    def distance() -> FloatArray:
+        reference = reference_codes(train, np.arange(len(train)), judge.arm.world_seed)
+        return embedding_distance(judge.network(), reference, test.codes)
+
     forecast = of_elements(test, *judge.forecast(test), truth=True)
-    forecast["embedding_distance"] = distance
-    home = pd.DataFrame({"target": train.activity, "gc": train.gc})
-    scores = scores_of(forecast, home)
-    return rank(forecast, scores, rules, world_keys(judge.arm, condition))._asdict()
+    forecast["embedding_distance"] = judge.kept(("distance", test.codes.tobytes()), distance)
+    scores = scores_of(forecast, pd.DataFrame({"target": train.activity, "gc": train.gc}))
+    return rank(forecast, scores, rules, world_keys(judge.arm, condition))
 
 
-def rank_worlds(config: Config, store: Store) -> tuple[Ranked, dict[str, int]]:
+def rank_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Tables of every simulated network, and how many fits there are and were computed now."""
     arms = world_arms(config)
     fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
-    asked = {"neighbours": config.neighbours, "risk_target": config.risk_target}
+    asked = {"risk_target": config.risk_target}
     units = [
         judging(arm, conditions, config.parts, [rank_world], {"model": fit}, **asked)
         for (arm, conditions), fit in zip(arms, fits, strict=True)
     ]
-    return Ranked(**run_judging(units, store, config.where)), counts
+    return run_judging(units, store, config.where), counts
 
 
 def distance_unit(
     config: Mapping[str, Any], model: Stored, reference: Elements, elements: Elements
 ) -> Result:
     """Array ``distance``, (n,): :func:`embedding_distance` of ``elements``."""
-    codes = reference.codes, elements.codes
-    return Result({"distance": embedding_distance(network_of(model), *codes, **config)})
+    found = embedding_distance(network_of(model), reference.codes, elements.codes)
+    return Result({"distance": found})
 
 
-def _judged_rows(fitted: FittedArm) -> IndexArray:
-    parts = [part.rows for part in fitted.arm.parts if part.split in JUDGED]
-    return np.unique(np.concatenate(parts))
+def judged_parts(arm: AssayArm) -> list[AssayPart]:
+    """Parts of an arm that are ranked; matched ones stand in notebook 02."""
+    return [part for part in arm.parts if part.split in ("test", "inside", "shifted")]
 
 
-def _distances(
-    config: Config, store: Store, fitted: Sequence[FittedArm]
-) -> Iterator[tuple[FittedArm, FloatArray]]:
-    """Each arm with the embedding distance of its judged rows (NaN elsewhere)."""
-    units = []
-    for one in fitted:
-        codes, split, (fit, result) = one.arm.data.codes, one.arm.split, one.fits[0]
-        given = {
-            "model": Stored(result, fit.key),
-            "reference": Elements(codes[reference_rows(split["train"], split.seed)]),
-            "elements": Elements(codes[_judged_rows(one)]),
-        }
-        asked = {"neighbours": config.neighbours}
-        units.append(Unit(distance_unit, asked, given, fit.modules))
-    found = run_units(units, store, config.where, "distances")
-    for one, result in zip(fitted, found, strict=True):
-        distance = np.full(len(one.arm.data), np.nan)
-        distance[_judged_rows(one)] = result.arrays["distance"]
-        yield one, distance
+def _judged_rows(arm: AssayArm) -> IndexArray:
+    return np.unique(np.concatenate([part.rows for part in judged_parts(arm)]))
+
+
+def distance_of(fitted: FittedArm) -> Unit:
+    """The unit of the embedding distance of an arm's judged rows, to its first network."""
+    arm, (fit, result) = fitted.arm, fitted.fits[0]
+    given = {
+        "model": Stored(result, fit.key),
+        "reference": Elements(reference_codes(arm.data, arm.split["train"], arm.split.seed)),
+        "elements": Elements(arm.data.codes[_judged_rows(arm)]),
+    }
+    return Unit(distance_unit, {}, given, fit.modules)
 
 
 def _cell(data: str, keys: Mapping[str, Any]) -> str:
     """How effects name a part of a real assay."""
     exact = keys["condition"] if keys["shift"] == "gc_tilt" else ""
     inside = "inside" if keys["split"] == "inside" else ""
-    return " ".join(str(word) for word in (data, keys["shift"], exact, inside) if word)
+    return " ".join(word for word in (data, keys["shift"], exact, inside) if word)
 
 
-def _rank_jobs(
-    config: Config, fitted: FittedArm, distance: FloatArray
-) -> Iterator[tuple[Any, ...]]:
+def _rank_jobs(config: Config, fitted: FittedArm, distance: FloatArray) -> list[tuple[Any, ...]]:
     """What :func:`rank` is given for each part of an arm, the draws apart."""
     data, split = fitted.arm.data, fitted.arm.split
-    every = fitted.table.assign(embedding_distance=distance)
-    home, held = every.iloc[split["train"]], every.iloc[split["calibration"]]
-    spread, rng = float(home["target"].std(ddof=0)), np.random.default_rng([split.seed, 1])
-    rules = make_rules(held, spread, config.risk_target, rng)
+    every = fitted.table.assign(embedding_distance=np.nan)
+    every.loc[_judged_rows(fitted.arm), "embedding_distance"] = distance
+    home = every.iloc[split["train"]]
+    rules = make_rules(every.iloc[split["calibration"]], config.risk_target)
     keys: dict[str, Any] = {"data": data.name, "model": config.model, "replicate": split.seed}
     keys |= {"uncertainty": fitted.uncertainty, "n_train": len(home)}
-    for part in fitted.arm.parts:
-        if part.split in JUDGED:
-            forecast = every.iloc[part.rows]
-            named = keys | part.keys | {"cell": _cell(data.name, part.keys)}
-            yield forecast, scores_of(forecast, home), rules, named
+    jobs = []
+    for part in judged_parts(fitted.arm):
+        forecast = every.iloc[part.rows]
+        named = keys | part.keys | {"cell": _cell(data.name, part.keys)}
+        jobs.append((forecast, scores_of(forecast, home), rules, named))
+    return jobs
 
 
 def rank_assays(
     config: Config, store: Store, data: list[SequenceDataset]
-) -> tuple[list[Ranked], dict[str, int]]:
+) -> tuple[list[dict[str, pd.DataFrame]], dict[str, int]]:
     """Tables of every split arm, and how many fits there are and were computed now."""
     design = config.assays.design
     fitted, counts = fit_arms(design.build(data), design, store, config.where)
+    distances = run_units([distance_of(one) for one in fitted], store, config.where, "distances")
     jobs = [
         job
-        for one, distance in _distances(config, store, fitted)
-        for job in _rank_jobs(config, one, distance)
+        for one, found in zip(fitted, distances, strict=True)
+        for job in _rank_jobs(config, one, found.arrays["distance"])
     ]
     seeded = ((*job, config.draws, place) for place, job in enumerate(jobs))
     return side_by_side(rank, seeded, config.workers), counts

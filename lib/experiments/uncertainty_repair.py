@@ -6,36 +6,58 @@ calibration elements in distribution or from a few labels of the shifted conditi
 every shift. Without labels, tests and scores on the sequences try to see the shift.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
+from lib.data.predictions import of_elements
 from lib.experiments import repair_tables
-from lib.experiments.assays import STANDIN, fit_arms, fitting
+from lib.experiments.assays import STANDIN, FittedArm, fit_arms
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.mpra_gc_ood import load_data
-from lib.experiments.repair_measures import Settings, repair_arm, repair_world
-from lib.experiments.repairs import LEVEL
+from lib.experiments.repair_tables import FROM_WEIGHTS
+from lib.experiments.repairs import (
+    KNOWN,
+    Budget,
+    Key,
+    Values,
+    Weights,
+    averages,
+    calibrated,
+    detect,
+    gc_bins,
+    judged,
+    labelled,
+    oracle_values,
+    seen,
+)
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
     REWIRING,
     Arm,
     Condition,
     Dials,
+    Judge,
     ShiftNames,
     TestedWorldConfig,
     fit_arm,
     judging,
     run_judging,
-    training_data,
+    world_of,
 )
+from lib.metrics.evaluate import DECILES
+from lib.repair.recalibration import one_per_group
 from lib.simulator.anchors import digest
+from lib.simulator.assay import Assay
+from lib.simulator.shifts import apply, gc_weights
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
-from lib.training.config import tuned
+from lib.training.units import network_of
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
@@ -44,38 +66,10 @@ JUDGED_SHIFTS = (
 
 
 class Config(TestedWorldConfig):
-    """Parameters of notebook 06.
+    """Parameters of notebook 06; those of real assays are as in notebook 02.
 
-    Attributes
-    ----------
-    shifts : tuple of str
-        Names of :data:`lib.simulator.SHIFTS`.
-    severities : tuple of float
-        Points of each shift's dial, above 0 and at most 1.
-    model : str
-        Network of the simulated worlds and of the assays.
-    world_seeds : tuple of int
-        Simulated worlds.
-    quantile_worlds : int
-        Of these, in how many a network with two quantiles is fitted too.
-    n_train, n_validation, n_calibration, n_test : int
-        Simulated elements per part.
-    epochs : int
-    dataset, gc_quantile, gc_tilts, split_seeds
-        As for :class:`lib.experiments.mpra_gc_ood.Config`.
-    standin_size : int
-        Elements of the stand-in assay.
-    gc_bins : int
-        Bins of the Mondrian repair.
-    labels : tuple of int
-        Sizes of the labelled sample of a shifted condition.
-    label_draws : int
-        Such samples per size.
-    tolerance : float
-        How far from nominal coverage still counts as restored.
-    detection_size : int
-        Elements per side of a test.
-    permutations : int
+    ``labels`` are the sizes of the labelled sample of a shifted condition; coverage within
+    ``tolerance`` of nominal counts as restored; tests take ``detection_size`` elements per side.
     """
 
     experiment: ClassVar[str] = "uncertainty_repair"
@@ -102,7 +96,6 @@ class Config(TestedWorldConfig):
         "quick": {
             "severities": (0.5, 1.0),
             "world_seeds": (0, 1, 2),
-            "quantile_worlds": 1,
             "n_train": 4000,
             "n_validation": 500,
             "n_calibration": 500,
@@ -122,7 +115,6 @@ class Config(TestedWorldConfig):
     severities: Dials = (0.25, 0.5, 0.75, 1.0)
     model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
-    quantile_worlds: int = Field(default=5, ge=0, le=1000)
     dataset: str = "default"
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
@@ -148,9 +140,10 @@ class Config(TestedWorldConfig):
         return tuple(sorted(set(labels)))
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> dict[str, Any]:
         """What every part is judged with."""
-        return Settings(*(getattr(self, name) for name in Settings._fields))
+        named = {"gc_bins", "labels", "label_draws", "tolerance", "detection_size", "permutations"}
+        return self.model_dump(include=named)
 
     @property
     def assays(self) -> GCConfig:
@@ -159,6 +152,119 @@ class Config(TestedWorldConfig):
         given = self.model_dump(include={*shared, "standin_size", "device"})
         usual = GCConfig.create(profile=self.profile).seeds[:1]
         return GCConfig.create(**given, seeds=usual, arm=("group", "tilt", "tail", "placebo"))
+
+
+def known_weights(
+    condition: Condition, world_seed: int, held: SequenceDataset, test: SequenceDataset
+) -> Weights | None:
+    """Density ratio of the sequences at calibration and asked elements; None where not known.
+
+    One everywhere where a shift leaves the law of sequences as it is.
+    """
+    if condition.sequences == Condition():
+        return np.ones(len(held)), np.ones(len(test))
+    if condition.shift != "gc" or condition.option not in ("", "natural", "low"):
+        return None
+    world = world_of(world_seed)
+    shifted = apply(condition.shifts(world), world, Assay()).sequence
+    at_held, at_test = (gc_weights(d.metadata["gc_law"].to_numpy(), shifted) for d in (held, test))
+    return at_held, at_test
+
+
+def repaired(
+    held: pd.DataFrame,
+    asked: pd.DataFrame,
+    settings: Mapping[str, Any],
+    rng: np.random.Generator,
+    known: Weights | None = None,
+    cohorts: Sequence[IndexArray] | None = None,
+) -> Values:
+    """Every repair, learned in distribution and from labels."""
+    repairs = calibrated(held, asked, settings["gc_bins"], known)
+    found = judged(repairs, asked, gc_bins(held, asked, DECILES))
+    budget = Budget(settings["labels"], settings["label_draws"], settings["tolerance"])
+    return found | labelled(asked, budget, rng, cohorts)
+
+
+def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """The measure of a world: ``values`` with those of the oracle, and ``detection``.
+
+    ``severity`` is where the dial stands; ``dial`` is so too, but empty where worlds turn it
+    differently to reach one distance.
+    """
+    settings, seed = judge.settings, judge.arm.world_seed
+    data, test = judge.part("calibration"), judge.test(condition)
+    held, asked = (  # simulated elements have no relatives
+        of_elements(d, *judge.forecast(d), truth=True).assign(group=np.arange(len(d)))
+        for d in (data, test)
+    )
+    known = known_weights(condition, seed, data, test)
+    # Every unseen batch is a new condition of its own.
+    batch = test.metadata["batch"].to_numpy() if condition.shift == "batch" else np.zeros(len(test))
+    cohorts = [np.flatnonzero(batch == label) for label in np.unique(batch)]
+    rng = np.random.default_rng([seed, 1])
+    found = repaired(held, asked, settings, rng, known, cohorts)
+    if known is not None:
+        own = known[1] / (known[0].sum() + known[1])
+        found[Key("weighted_cp", KNOWN, FROM_WEIGHTS)] = float(own.mean())
+    values = averages(found)
+    oracle = values["metric"].map(oracle_values(asked)).where(values["by"] == "")
+
+    def tests() -> pd.DataFrame:
+        network, most = judge.network(), settings["detection_size"]
+        first = np.arange(min(len(held), 2 * most))
+        others = np.arange(min(len(asked), most))
+        reference = seen(network, data.codes[first], held.iloc[first], first)
+        new = seen(network, test.codes[others], asked.iloc[others], len(first) + others)
+        return detect(reference, new, settings, seed)
+
+    detection = judge.kept(("detection", test.codes.tobytes()), tests)
+    same = np.array_equal(test.codes, judge.test(Condition()).codes)
+    dial = round(condition.dial(judge.arm.world), 4)
+    keys = {"severity": dial, "dial": np.nan if condition.distance else dial}
+    return {
+        "values": values.assign(**keys, oracle=oracle.astype(float)),
+        "detection": detection.assign(**keys, same_sequences=float(same)),
+    }
+
+
+def _alone(group: IndexArray, rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
+    """At most ``most`` of the rows, one per group and none twice.
+
+    Tests need sides alike in everything but the shift. A tilted part holds copies; an element
+    stands in with a chance that grows with its copies, so what is tested is tilted a little less.
+    """
+    distinct, copies = np.unique(rows, return_counts=True)
+    alone = one_per_group(group[distinct], rng)
+    chance = copies[alone] / copies[alone].sum()
+    return distinct[rng.choice(alone, min(most, len(alone)), replace=False, p=chance)]
+
+
+def repair_arm(
+    fitted: FittedArm, settings: Mapping[str, Any], draws: int
+) -> dict[str, pd.DataFrame]:
+    """``values`` and ``detection`` on each part of an arm, by its first network."""
+    data, split, drawn = fitted.arm.data, fitted.arm.split, fitted.arm.calibration
+    rng, most = np.random.default_rng([split.seed, 2]), settings["detection_size"]
+    every, network = of_elements(data, *fitted.members[0]), network_of(fitted.fits[0][1])
+    held = every.iloc[drawn]
+
+    def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
+        own = _alone(data.group, rows, most, rng)
+        return seen(network, data.codes[own], every.iloc[own], data.group[own])
+
+    reference = seen_of(drawn, 2 * most)
+    values, detection = [], []
+    for part in (part for part in fitted.arm.parts if part.split in ("test", "shifted")):
+        keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed, **part.keys}
+        keys["n_train"] = len(split["train"])
+        asked = every.iloc[part.rows]
+        found = repaired(held, asked, settings, rng)
+        table = averages(found, asked["group"], draws, split.seed)
+        values.append(table.assign(**keys, oracle=np.nan))
+        tests = detect(reference, seen_of(part.rows, most), settings, split.seed)
+        detection.append(tests.assign(**keys))
+    return {"values": pd.concat(values), "detection": pd.concat(detection)}
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -173,20 +279,14 @@ def conditions(config: Config) -> list[Condition]:
 def repaired_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """``values`` and ``detection`` of all worlds, and how many fits there are and were computed."""
     arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
-    units = [fit_arm(arm, config) for arm in arms]
-    for arm in arms[: config.quantile_worlds]:
-        own = {"epochs": config.epochs, "device": config.device, "seed": arm.world_seed}
-        two = tuned(arm.model, interval_level=LEVEL, **own)
-        units.append(fitting(two, *training_data(arm, config.parts)))
-    fits, counts = run_fits(units, store, config.where, "fits of worlds")
-    jobs = []
-    for index, arm in enumerate(arms):
-        named = {"model": fits[index]}
-        if index < config.quantile_worlds:
-            named["quantiles"] = fits[len(arms) + index]
-        asked = conditions(config)
-        settings = config.settings._asdict()
-        jobs.append(judging(arm, asked, config.parts, [repair_world], named, **settings))
+    fits, counts = run_fits(
+        [fit_arm(arm, config) for arm in arms], store, config.where, "fits of worlds"
+    )
+    asked, settings = conditions(config), config.settings
+    jobs = [
+        judging(arm, asked, config.parts, [repair_world], {"model": fit}, **settings)
+        for arm, fit in zip(arms, fits, strict=True)
+    ]
     return run_judging(jobs, store, config.where, "repaired worlds"), counts
 
 
@@ -196,18 +296,9 @@ def repaired_assays(
     """The same of all splits of the assays."""
     design = config.assays.design
     fitted, counts = fit_arms(design.build(data), design, store, config.where)
-    main = [one for one in fitted if one.arm.main]
-    ends = {"interval_level": LEVEL}
-    units = [
-        fitting(design.settings(one.arm)[0].model_copy(update=ends), one.arm.data, one.arm.split)
-        for one in main
-    ]
-    pairs, more = run_fits(units, store, config.where, "fits of two quantiles")
-    found = {id(one): result for one, (_, result) in zip(main, pairs, strict=True)}
-    jobs = ((one, found.get(id(one)), config.settings, config.draws) for one in fitted)
+    jobs = ((one, config.settings, config.draws) for one in fitted)
     tables = side_by_side(repair_arm, jobs, config.workers)
-    stacked = {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}
-    return stacked, {name: counts[name] + more[name] for name in counts}
+    return {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}, counts
 
 
 def run(config: Config, store: Store) -> Tables:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lib.data import predictions
-from lib.experiments.audit_table import group_numbers, prepare
+from lib.experiments.audit_table import prepare
 
 
 def table(n=40, **columns):
@@ -17,7 +17,7 @@ def test_parts_are_dealt_by_split_and_shift():
     split = ["train"] * 5 + ["calibration"] * 10 + ["test"] * 15 + [""] * 10
     shift = [""] * 30 + ["heat"] * 10
     found = prepare(table(split=split, shift=shift), "mine")
-    assert [(p.split, p.shift, p.name, len(p.rows)) for p in found.parts] == [
+    assert [(p.keys["split"], p.keys["shift"], p.name, len(p.rows)) for p in found.parts] == [
         ("test", "", "in distribution", 15),
         ("shifted", "heat", "heat", 10),
     ]
@@ -28,7 +28,7 @@ def test_parts_are_dealt_by_split_and_shift():
 def test_missing_labels_are_in_distribution():
     shift = pd.Series([None] * 30 + ["heat"] * 10)
     found = prepare(table(shift=shift), "mine")
-    assert [(p.split, p.shift, len(p.rows)) for p in found.parts] == [
+    assert [(p.keys["split"], p.keys["shift"], len(p.rows)) for p in found.parts] == [
         ("test", "", 30),
         ("shifted", "heat", 10),
     ]
@@ -52,13 +52,6 @@ def test_bad_labels_give_one_error(columns, message):
 def test_labels_that_look_alike_become_one_part():
     found = prepare(table(shift=["a\nb"] * 10 + ["a b"] * 30), "mine")
     assert [len(part.rows) for part in found.parts] == [40]
-
-
-def test_groups_keep_their_numbers_through_text():
-    assert group_numbers(pd.Series([30, 4, 30])).tolist() == [30, 4, 30]
-    assert group_numbers(pd.Series(["30", "4", "30"])).tolist() == [30, 4, 30]
-    assert group_numbers(pd.Series(["1", "01"])).tolist() == [1, 0]  # two groups stay two
-    assert group_numbers(pd.Series(["b", "a", "b"])).tolist() == [1, 0, 1]
 
 
 def test_gc_and_groups_come_from_sequences():

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from lib.experiments import repair_tables
-from lib.experiments.repairs import KNOWN
+from lib.experiments.repair_tables import FROM_WEIGHTS
+from lib.experiments.repairs import ESTIMATED, KNOWN
 
 
 def test_label_budget_is_the_size_from_which_on_coverage_holds():
@@ -40,15 +41,16 @@ def test_undercoverage_is_judged_on_the_whole_interval(coverages, verdict):
 def test_weighted_coverage_is_judged_in_standard_errors():
     """Mean .90 + 2 se is nominal; the same spread further off is not."""
     spread = np.array([-0.01, 0.0, 0.01])  # se = .01 / sqrt 3 = .00577
-    keys = {"shift": "gc", "family": "covariate", "condition": "", "uncertainty": "weighted_cp"}
+    keys = {"shift": "gc", "family": "covariate", "condition": ""}
+    repairs = [("norm_cp", ""), ("weighted_cp", KNOWN), ("weighted_cp", ESTIMATED)]
+    metrics = [f"picp_{name}" for name in (50, 80, 90, 95)]
     for offset, verdict in ((0.011, "nominal"), (0.012, "not nominal")):
-        levels = [f"picp_{name}" for name in (50, 80, 90, 95)]
-        values = pd.concat(
-            [
-                world_values(0.9 + offset + spread, **keys, variant=KNOWN, metric=metric)
-                for metric in levels
-            ]
-        )
+        named = [
+            {"uncertainty": repair, "variant": variant, "metric": metric}
+            for repair, variant in repairs
+            for metric in (*metrics, "n_eff", "infinite_90", FROM_WEIGHTS)
+        ]
+        values = pd.concat([world_values(0.9 + offset + spread, **keys, **row) for row in named])
         table = repair_tables.weighted(values).set_index("level")
         assert table.loc[0.9, "verdict"] == verdict
         assert table.loc[0.9, "off"] == pytest.approx(offset / (0.01 / 3**0.5))

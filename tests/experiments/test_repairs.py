@@ -8,15 +8,11 @@ from lib.experiments.repairs import (
     KNOWN,
     Budget,
     Key,
-    RepairValues,
     averages,
     calibrated,
     elements,
-    judged,
     labelled,
-    quantiles,
 )
-from lib.repair.recalibration import Interval
 
 HALF = ndtri(0.95)  # a 90 % interval reaches so many standard deviations each way
 
@@ -51,17 +47,6 @@ def test_known_weights_cover_where_none_undercover():
     assert np.mean(covered["norm_cp"]) < 0.85
 
 
-def test_quantiles_of_the_wrong_width_are_made_nominal():
-    """Ends at ±1 of a standard Gaussian cover .683; the repaired ones stand at ±1.645."""
-    rng = np.random.default_rng(2)
-    held, asked = rng.normal(size=20_000), rng.normal(size=20_000)
-    ends = [Interval(np.full(20_000, -1.0), np.ones(20_000))] * 2
-    found = judged(quantiles(ends[0], held, ends[1]), part(asked)).columns
-    assert found[Key("quantiles", "", "picp_90")].mean() == pytest.approx(0.683, abs=0.01)
-    assert found[Key("cqr", "", "picp_90")].mean() == pytest.approx(0.9, abs=0.01)
-    assert found[Key("cqr", "", "mpiw_90")].mean() == pytest.approx(2 * HALF, abs=0.06)
-
-
 def test_every_repair_is_nominal_in_distribution():
     rng = np.random.default_rng(1)
     std = np.exp(rng.normal(0, 0.3, 24_000))
@@ -70,13 +55,12 @@ def test_every_repair_is_nominal_in_distribution():
     held, asked = every.iloc[:4000], every.iloc[4000:]
     known = (np.ones(4000), np.ones(20_000))
     covered = {
-        repair[:2]: share_held(repair, asked)
-        for repair in calibrated(held, asked, 5, known, relatives=held)
+        repair[:2]: share_held(repair, asked) for repair in calibrated(held, asked, 5, known)
     }
     assert covered.pop(("single", "")) == pytest.approx(2 * ndtr(HALF / 2) - 1, abs=0.01)
     # 4,000 calibration elements place the quantile within sqrt(.09 / 4000) = .005 of coverage.
     assert all(abs(value - 0.9) < 0.02 for value in covered.values())
-    assert len(covered) == 8
+    assert len(covered) == 7
 
 
 def means(found):
@@ -115,17 +99,17 @@ def test_relatives_of_labelled_elements_are_not_judged():
     """20 pairs of twins: with k = 10 labels, 40 - 2 * 10 elements are judged in one draw."""
     rng = np.random.default_rng(5)
     asked = part(rng.normal(size=40), mean=rng.normal(size=40), group=np.arange(40) // 2)
-    columns, _ = labelled(asked, Budget((10, 11), 1, 0.03), rng)
-    judged = np.isfinite(columns[Key("few_shot", "k=10", "picp_90")])
+    found = labelled(asked, Budget((10, 11), 1, 0.03), rng)
+    judged = np.isfinite(found[Key("few_shot", "k=10", "picp_90")])
     assert judged.sum() == 20 and (judged[::2] == judged[1::2]).all()
-    assert {key.variant for key in columns} == {"k=10"}  # 2 * 11 exceeds the 20 groups
+    assert {key.variant for key in found} == {"k=10"}  # 2 * 11 exceeds the 20 groups
 
 
 def test_averages_leave_out_missing_values_and_small_cells():
     full, half = np.arange(40.0), np.where(np.arange(40) < 20, 1.0, np.nan)
     few = np.where(np.arange(40) < 9, 1.0, np.nan)
     keys = [Key("single", "", name) for name in ("full", "half", "few")]
-    table = averages(RepairValues(dict(zip(keys, (full, half, few), strict=True)), {}))
+    table = averages(dict(zip(keys, (full, half, few), strict=True)))
     assert table[["metric", "value", "n"]].values.tolist() == [["full", 19.5, 40], ["half", 1, 20]]
 
 
@@ -134,6 +118,6 @@ def test_bootstrap_counts_groups_not_rows():
     rng = np.random.default_rng(6)
     values, group = rng.normal(size=200), np.repeat(np.arange(200), 10)
     key = Key("single", "", "metric")
-    row = averages(RepairValues({key: np.repeat(values, 10)}, {}), group, draws=4000).iloc[0]
+    row = averages({key: np.repeat(values, 10)}, group, draws=4000).iloc[0]
     assert row["variance"] == pytest.approx(values.var() / 200, rel=0.1)
     assert row["lower"] < row["value"] < row["upper"]

@@ -27,14 +27,6 @@ def test_noise_at_test_only_leaves_risk_against_the_truth_as_it_was(found):
     assert measured[1] > 1.5 * measured[0]
 
 
-def test_the_oracle_of_the_ranked_metrics_is_the_true_forecast(found):
-    """Its risk is the noise variance alone, so its areas lie below the network's."""
-    rows = found[0].rows
-    rows = rows[(rows["metric"] == "augrc") & (rows["bin"] == "std")]
-    rows = rows[rows["data"] == "simulation"]
-    assert len(rows) and (rows["oracle"] < rows["value"]).all()
-
-
 def test_rows_keep_the_contract(found, tmp_path):
     tables, config = found
     results.write(tmp_path, config.experiment, tables.rows, tables.tables, tables.entry)

@@ -1,10 +1,11 @@
+import numpy as np
+import pandas as pd
 import pytest
 
-from lib.experiments import (
-    mpra_gc_ood,
-    simulation_shifts,
-)
-from lib.experiments.uncertainty_repair import Config, run
+from lib.experiments import mpra_gc_ood, simulation_shifts, worlds
+from lib.experiments.repairs import detect
+from lib.experiments.uncertainty_repair import Config, known_weights, run
+from lib.experiments.worlds import Condition
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store
@@ -14,14 +15,6 @@ from lib.study.units import Store
 def found(tmp_path_factory):
     config = Config.create(profile="smoke", workers=1)
     return run(config, Store(tmp_path_factory.mktemp("store"))), config
-
-
-def test_quantile_networks_stand_beside_the_repairs(found):
-    rows = found[0].rows
-    rows = rows[(rows["metric"] == "picp_90") & (rows["by"] == "")]
-    for data in ("simulation", "standin"):
-        own = rows[(rows["data"] == data) & (rows["split"] == "test")]
-        assert {"quantiles", "cqr", "norm_cp"} <= set(own["uncertainty"])
 
 
 def test_rows_keep_the_contract(found, tmp_path):
@@ -35,24 +28,21 @@ def test_rows_keep_the_contract(found, tmp_path):
     assert {"single", "std_scaling", "isotonic", "split_cp", "norm_cp", "mondrian_cp"} <= set(
         read["uncertainty"]
     )
-    assert {"weighted_cp", "few_shot", "group_cp"} <= set(read["uncertainty"])
+    assert {"weighted_cp", "few_shot"} <= set(read["uncertainty"])
 
 
 def test_a_concept_shift_changes_neither_weights_nor_detectors(found):
     tables, _ = found
-    concept = tables.tables["concept"]
-    assert len(concept) == 2 and concept["observed"].tolist() == concept["weighted"].tolist()
+    rows = tables.rows[(tables.rows["family"] == "concept") & (tables.rows["metric"] == "picp_90")]
+    rows = rows[(rows["by"] == "") & rows["variant"].isin(["", "known weights"])]
+    same = rows.set_index(["uncertainty", "part", "severity"])["value"]
+    assert len(tables.tables["concept"]) == len(same["norm_cp"]) == 2
+    assert same["norm_cp"].equals(same["weighted_cp"])
     detection = tables.tables["detection"]
     still = detection[detection["shift"].isin(["effect_rewiring", "batch"])]
     assert (still[["same_sequences", "as_in_distribution"]] == 1).all().all() and len(still) > 20
     moved = detection[(detection["shift"] == "gc") & (detection["quantity"] == "statistic")]
     assert (moved[["same_sequences", "as_in_distribution"]] == 0).all().all() and len(moved) == 4
-
-
-def test_the_exact_closed_form_is_what_is_observed(found):
-    """Binomial: 600 elements, sd sqrt(.1 / 600) = .013."""
-    concept = found[0].tables["concept"]
-    assert concept["observed"].to_numpy() == pytest.approx(concept["coverage_from_truth"], abs=0.05)
 
 
 def test_the_oracle_s_intervals_are_nominal_under_every_shift(found):
@@ -65,9 +55,9 @@ def test_the_oracle_s_intervals_are_nominal_under_every_shift(found):
 @pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
 def test_fits_are_those_of_the_other_notebooks(profile):
     own = Config.create(profile=profile)
-    worlds = simulation_shifts.Config.create(profile=profile)
-    assert own.parts == worlds.parts and own.epochs == worlds.epochs
-    assert set(own.world_seeds) <= set(worlds.world_seeds)
+    simulated = simulation_shifts.Config.create(profile=profile)
+    assert own.parts == simulated.parts and own.epochs == simulated.epochs
+    assert set(own.world_seeds) <= set(simulated.world_seeds)
     assays = mpra_gc_ood.Config.create(profile=profile)
     assert own.assays.split_seeds == assays.split_seeds
     assert own.assays.design.fit == assays.design.fit
@@ -87,3 +77,34 @@ def test_fits_are_those_of_the_other_notebooks(profile):
 def test_bad_parameters_are_named(given, message):
     with pytest.raises(ParameterError, match=message):
         Config.create(**given)
+
+
+def test_known_weights_carry_the_home_law_to_the_shifted_one():
+    home, shifted = (worlds.test_data(0, Condition("gc", s), 6000) for s in (0.0, 0.5))
+    weights, at_shifted = known_weights(Condition("gc", 0.5), 0, home, shifted)
+    law = home.metadata["gc_law"]
+    assert weights.mean() == pytest.approx(1, abs=0.06)
+    moved = shifted.metadata["gc_law"].mean() - law.mean()
+    assert np.average(law, weights=weights) - law.mean() == pytest.approx(moved, rel=0.1)
+    assert len(at_shifted) == len(shifted)
+    assert known_weights(Condition("motif_density", 0.5), 0, home, home) is None
+    ones, _ = known_weights(worlds.REWIRING, 0, home, home)
+    assert (ones == 1).all()
+
+
+def seen(n, first, shift, rng):
+    gc = rng.normal(shift, 1, n)
+    table = pd.DataFrame(rng.normal(shift, 1, (n, 3)))
+    return table.assign(gc=gc, group=first + np.arange(n))
+
+
+def test_detection_sees_a_shift_and_repeats_itself():
+    rng = np.random.default_rng(7)
+    held, moved, same = seen(400, 0, 0, rng), seen(200, 400, 1, rng), seen(200, 400, 0, rng)
+    tables = [
+        detect(held, new, {"detection_size": 200, "permutations": 99}, 0)
+        for new in (moved, same, same)
+    ]
+    assert tables[1].equals(tables[2])
+    value = [table.set_index(["detector", "quantity"])["value"] for table in tables]
+    assert value[0].xs("p", level=1).max() <= 0.02 < value[1].xs("p", level=1).min()
