@@ -243,10 +243,10 @@ def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) ->
     forecasts = one.forecast, other.forecast
     found = compare(*forecasts, rng=rng, draws=draws)
     found = found[found["metric"].isin(ERRORS)]
-    spread = (np.log(found["ratio_upper"]) - np.log(found["ratio_lower"])) / (2 * 1.96)
+    spread = (np.log(found["upper"]) - np.log(found["lower"])) / (2 * 1.96)
     keys: dict[str, Any] = {name: one.keys[name] for name in PART}
     return found[["metric", "n"]].assign(
-        value=np.log(found["ratio"]), variance=spread**2, n_train=one.n_train, **keys
+        value=np.log(found["value"]), variance=spread**2, n_train=one.n_train, **keys
     )
 
 

@@ -211,27 +211,16 @@ def zve(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) ->
     return _binned("zve", mean, std, target, bins)
 
 
-def ks_distance(z: FloatArray) -> float:
-    """:func:`pit_ks` of standardised residuals."""
-    u, n = ndtr(np.sort(z)), len(z)
-    if not n:
-        return float("nan")
-    below = np.arange(n) / n
-    return float(max((below + 1 / n - u).max(), (u - below).max()))
-
-
 def pit_ks(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
     """Largest distance between the distribution of the PIT and the uniform one.
 
     The Kolmogorov-Smirnov statistic. Lower is better, in [1 / 2n, 1]; NaN for n = 0. Of order 1 /
     sqrt(n) for a perfect forecast, and weak in the tails.
     """
-    return ks_distance(_z(mean, std, target))
-
-
-def median_ratio(squares: FloatArray) -> float:
-    """:func:`zms_robust` of squared residuals."""
-    return float(np.median(squares)) / CHI2_MEDIAN if len(squares) else float("nan")
+    u = np.sort(pit(mean, std, target))
+    below = np.arange(len(u)) / max(len(u), 1)
+    apart = np.maximum(below + 1 / max(len(u), 1) - u, u - below)
+    return float(apart.max()) if len(u) else float("nan")
 
 
 def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
@@ -240,7 +229,8 @@ def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
     Best at 1, above it overconfident, at least 0; NaN for n = 0. Single large errors do not move
     it, so it misses tails; under heavy-tailed but right variance it falls below 1.
     """
-    return median_ratio(_z(mean, std, target) ** 2)
+    z = _z(mean, std, target)
+    return float(np.median(z * z)) / CHI2_MEDIAN if len(z) else float("nan")
 
 
 class ZmsDecomposition(NamedTuple):
@@ -273,23 +263,9 @@ def zms_decomposition(
 
     The second term is split by the affine fit g of f on the mean, every element weighted by 1 / s^2
     as in the sum, so that no cross term is left: (g - mean)^2 is bias, the rest missing epistemic.
-
-    Parameters
-    ----------
-    mean, std_aleatoric, std_epistemic : (n,) arrays, in the unit of the target
-        A single model has ``std_epistemic`` 0 everywhere.
-    true_activity, true_std : (n,) arrays
-        Noise-free activity f and the true noise sigma (0 allowed).
-
-    Returns
-    -------
-    ZmsDecomposition
-        NaN for n = 0. For n < 3 the line fits through every point: all is bias.
-
-    Raises
-    ------
-    ValueError
-        Lengths that differ, values not finite, negative parts, or both parts 0 in a row.
+    All are ``(n,)``, in the unit of the target; a single model has ``std_epistemic`` 0. NaN for
+    n = 0; for n < 3 the line fits through every point: all is bias. Negative parts, or both parts 0
+    in a row, are a ``ValueError``.
 
     Examples
     --------

@@ -70,7 +70,7 @@ class Columns:
         centres: Mapping[str, float] | None = None,
     ) -> None:
         self.mean, self.std, self.target = forecast
-        self.climatology = climatology
+        self.law = (np.nan, np.nan) if climatology is None else climatology
         self._centres = centres
 
     @cached_property
@@ -96,12 +96,6 @@ class Columns:
         return _COLUMNS[key](self) if isinstance(key, str) else _AT_LEVEL[key[0]](self, key[1])
 
 
-def _climatology(columns: Columns) -> FloatArray:
-    assert columns.climatology is not None
-    centre, width = columns.climatology
-    return _crps((columns.target - centre) / width, np.full_like(columns.std, width))
-
-
 _COLUMNS: dict[str, Callable[[Columns], FloatArray]] = {
     "error": lambda c: c.error,
     "abs_error": lambda c: np.abs(c.error),
@@ -120,15 +114,13 @@ _COLUMNS: dict[str, Callable[[Columns], FloatArray]] = {
     "zz": lambda c: c.centred("z") ** 2,
     "nll": lambda c: 0.5 * np.log(2 * np.pi) + np.log(c.std) + 0.5 * c.z * c.z,
     "crps": lambda c: _crps(c.z, c.std),
-    "crps_climatology": _climatology,
+    "crps_climatology": lambda c: _crps((c.target - c.law[0]) / c.law[1], np.asarray(c.law[1])),
     "spearman": lambda c: spearman_column(c.mean, c.target),
     "unc_error": lambda c: spearman_column(np.abs(c.error), c.std),
 }
 _AT_LEVEL: dict[str, Callable[[Columns, float], FloatArray]] = {
     "covered": lambda c, level: (c.beyond(level) <= 0).astype(np.float64),
-    "interval_score": lambda c, level: (
-        2 * c.std * (half_width(level) + np.maximum(c.beyond(level), 0) / (1 - level))
-    ),
+    "misses": lambda c, level: c.std * np.maximum(c.beyond(level), 0),
 }
 
 
@@ -137,14 +129,6 @@ class Metric(NamedTuple):
 
     columns: tuple[Key, ...]
     of: Callable[..., FloatArray] = lambda n, mean: mean
-
-
-def _root(n: int, mean: FloatArray) -> FloatArray:
-    return np.sqrt(mean)
-
-
-def _unit(n: int, mean: FloatArray) -> FloatArray:
-    return np.clip(mean, -1, 1)
 
 
 def _spread(mean: FloatArray, square: FloatArray) -> FloatArray:
@@ -176,7 +160,7 @@ _PAIR = ("m", "mm", "y", "yy", "ym")
 METRICS: dict[str, Metric] = {
     "bias": Metric(("error",)),
     "mae": Metric(("abs_error",)),
-    "rmse": Metric(("sq_error",), _root),
+    "rmse": Metric(("sq_error",), lambda n, mean: np.sqrt(mean)),
     "pearson_r": Metric(_PAIR, _correlation),
     "r2_pearson": Metric(_PAIR, lambda *given: _correlation(*given) ** 2),
     "r2_cod": Metric(("sq_error", "y", "yy"), _determination),
@@ -186,12 +170,12 @@ METRICS: dict[str, Metric] = {
     "crps_skill": Metric(("crps", "crps_climatology"), lambda n, own, other: 1 - own / other),
     "zms": Metric(("z2",)),
     "zvar": Metric(("z", "zz"), _sample_variance),
-    "sharpness": Metric(("variance",), _root),
+    "sharpness": Metric(("variance",), lambda n, mean: np.sqrt(mean)),
     "dispersion_cv": Metric(
         ("std", "s", "ss"), lambda n, std, *given: np.sqrt(_sample_variance(n, *given)) / std
     ),
-    "spearman_r": Metric(("spearman",), _unit),
-    "unc_error_spearman": Metric(("unc_error",), _unit),
+    "spearman_r": Metric(("spearman",), lambda n, mean: np.clip(mean, -1, 1)),
+    "unc_error_spearman": Metric(("unc_error",), lambda n, mean: np.clip(mean, -1, 1)),
 }
 
 
@@ -201,7 +185,10 @@ def at_level(level: float) -> dict[str, Metric]:
         "picp": Metric((("covered", level),)),
         "mpiw": Metric(("std",), lambda n, std: 2 * half_width(level) * std),
         "coverage_gap": Metric((("covered", level),), lambda n, mean: mean - level),
-        "interval_score": Metric((("interval_score", level),)),
+        "interval_score": Metric(
+            ("std", ("misses", level)),
+            lambda n, std, misses: 2 * (half_width(level) * std + misses / (1 - level)),
+        ),
     }
 
 
@@ -242,12 +229,6 @@ def spearman_column(left: FloatArray, right: FloatArray) -> FloatArray:
     The value is r plus the influence of the row on r (ties and the ranks' own variation included),
     so resampling the column is the linearised bootstrap of r: equal to re-ranking every resample to
     first order in 1 / n, at the cost of one sort. NaN for n < 2 or a constant side.
-
-    Examples
-    --------
-    >>> x = np.array([1.0, 2, 3, 4])
-    >>> round(float(spearman_column(x, np.array([1.0, 3, 2, 4])).mean()), 12)
-    0.8
     """
     n, of_left, of_right = len(left), ranks(left), ranks(right)
     r = rank_correlation(of_left, of_right)
@@ -292,18 +273,8 @@ def group_bootstrap_weights(
 ) -> tuple[FloatArray, GroupCodes]:
     """Weights ``(draws, n_groups)`` of a bootstrap over groups, and the numbering of the groups.
 
-    A group drawn twice counts each of its rows twice; the number of rows varies between draws.
-
-    Raises
-    ------
-    ValueError
-        No rows, a missing label, or fewer than one draw.
-
-    Examples
-    --------
-    >>> weights, numbering = group_bootstrap_weights([0, 0, 1], 5, np.random.default_rng(0))
-    >>> weights.shape, weights.sum(axis=1).tolist()
-    ((5, 2), [2.0, 2.0, 2.0, 2.0, 2.0])
+    A group drawn twice counts each of its rows twice; the number of rows varies between draws. No
+    rows, a missing label, or fewer than one draw are a ``ValueError``.
     """
     numbering = group_codes(groups)
     if numbering.n_groups == 0:
@@ -330,14 +301,7 @@ def bootstrap_totals(totals: FloatArray, draws: int, rng: np.random.Generator) -
 def percentile_interval(
     resampled: FloatArray, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper percentile of draws ``(K, draws)`` or ``(draws,)``, leaving NaN out.
-
-    Examples
-    --------
-    >>> lower, upper = percentile_interval(np.arange(101.0), level=0.9)
-    >>> round(float(lower), 9), round(float(upper), 9)
-    (5.0, 95.0)
-    """
+    """Lower and upper percentile of draws ``(K, draws)`` or ``(draws,)``, leaving NaN out."""
     tail = (1 - as_level(level)) / 2
     draws = pd.DataFrame(np.atleast_2d(resampled).T)
     with np.errstate(invalid="ignore"):  # between infinite draws
@@ -347,13 +311,7 @@ def percentile_interval(
 
 
 def draw_variance(resampled: FloatArray) -> FloatArray:
-    """Sample variance along the last axis over finite draws; NaN for fewer than two.
-
-    Examples
-    --------
-    >>> draw_variance(np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, 2.0]])).tolist()
-    [2.0, nan]
-    """
+    """Sample variance along the last axis over finite draws; NaN for fewer than two."""
     finite = np.where(np.isfinite(resampled), resampled, np.nan)
     variance = pd.DataFrame(np.atleast_2d(finite)).var(axis=1).to_numpy()
     return variance.reshape(resampled.shape[:-1])

@@ -8,6 +8,7 @@ per group and one matrix product for all draws, those of an order through repeat
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -27,31 +28,8 @@ from lib.arrays import (
     ranks,
     stable_order,
 )
-from lib.metrics.calibration import (
-    binned_metrics,
-    curve_distances,
-    ks_distance,
-    median_ratio,
-    observed_shares,
-)
-from lib.metrics.columns import (
-    Climatology,
-    Columns,
-    Key,
-    Metric,
-    Triple,
-    Values,
-    bootstrap_totals,
-    centre_of,
-    draw_variance,
-    group_totals,
-    mean_metrics,
-    needed,
-    percentile_interval,
-    rank_correlation,
-    values_of,
-    weight_blocks,
-)
+from lib.metrics import calibration, columns
+from lib.metrics.columns import Climatology, Columns, Metric, Triple, Values, mean_metrics, needed
 from lib.metrics.selective import average_ties, ranking_values, selective_metrics
 
 MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap
@@ -70,16 +48,9 @@ def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
     """Bin numbers 0 to ``bins - 1`` by the quantiles of ``values``, ``(n,)``.
 
     Equal values share a bin, so bins of a covariate with ties differ in size and some may be empty.
-
-    Examples
-    --------
-    >>> quantile_bins([1, 2, 3, 4], bins=2).tolist(), quantile_bins([5, 5, 5], bins=2).tolist()
-    ([0, 0, 1, 1], [0, 0, 0])
     """
     values = as_vector("values", values)
     count = as_count("bins", bins)
-    if not len(values):
-        return np.empty(0, np.int64)
     edges = np.quantile(values, np.arange(1, count) / count)
     return np.searchsorted(edges, values, side="left").astype(np.int64)
 
@@ -92,26 +63,27 @@ def _mean_values(
     metrics = {name: metric for name, metric in metrics.items() if name not in _RANKED}
     keys, n = needed(metrics.values()), len(z)
     named = zip(("mean", "std", "target", "z"), (*forecast, z), strict=True)
-    centres = {name: centre_of(values) for name, values in named}
-    sums: dict[Key, float] = dict.fromkeys(keys, 0.0)
+    centres = {name: columns.centre_of(values) for name, values in named}
+    sums = np.zeros(len(keys))
     for start in range(0, n, _CHUNK):
         mean, std, target = (values[start : start + _CHUNK] for values in forecast)
-        columns = Columns((mean, std, target), climatology, centres)
-        for key in keys:
-            sums[key] += float(columns[key].sum())
-    means = {key: np.asarray(total / n) for key, total in sums.items()}
-    return {name: float(value) for name, value in values_of(metrics, means, n).items()}
+        chunk = Columns((mean, std, target), climatology, centres)
+        sums += [chunk[key].sum() for key in keys]
+    means = dict(zip(keys, sums / n, strict=True))
+    return {name: float(value) for name, value in columns.values_of(metrics, means, n).items()}
 
 
 def _order_values(forecast: Triple, z: FloatArray) -> dict[str, float]:
     """The metrics that need an order of elements; whatever is sorted is sorted once."""
     mean, std, target = forecast
     order, size = stable_order(std), np.abs(target - mean)
-    found = {name: float(value) for name, value in curve_distances(observed_shares(z)).items()}
-    found |= binned_metrics(z, std, order)
-    found |= {"pit_ks": ks_distance(z), "zms_robust": median_ratio(z * z)}
-    found["spearman_r"] = rank_correlation(ranks(mean), ranks(target))
-    found["unc_error_spearman"] = rank_correlation(ranks(size), ranks(std, order))
+    curve = calibration.curve_distances(calibration.observed_shares(z))
+    found = {name: float(value) for name, value in curve.items()}
+    found |= calibration.binned_metrics(z, std, order)
+    for metric in (calibration.pit_ks, calibration.zms_robust):
+        found[metric.__name__] = metric(mean, std, target)
+    found["spearman_r"] = columns.rank_correlation(ranks(mean), ranks(target))
+    found["unc_error_spearman"] = columns.rank_correlation(ranks(size), ranks(std, order))
     loss = size * size
     return found | ranking_values(average_ties(std[order], loss[order]), np.sort(loss))
 
@@ -180,28 +152,25 @@ def _bins(by: str, labels: ArrayLike, n: int, metrics: dict[str, Metric]) -> _Bi
 
 
 def _drawn_means(
-    columns: Columns, every: list[_Bins], groups: GroupCodes, draws: int, rng: np.random.Generator
+    given: Columns, every: list[_Bins], groups: GroupCodes, draws: int, rng: np.random.Generator
 ) -> Iterator[Values]:
     """Metrics of means of the bins of each covariate ``(bins, 1 + draws)``, the sample first."""
-    keys = needed(metric for bins in every for metric in bins.metrics.values())
-    values: dict[Key, FloatArray] = {key: columns[key] for key in keys}
+    keys = [needed(bins.metrics.values()) for bins in every]
+    values = {key: given[key] for key in dict.fromkeys(chain(*keys))}
     tables = []
-    for _, labels, cells, _, metrics in every:
-        kept = cells >= 0
-        own = [values[key] for key in needed(metrics.values())]
-        stacked = np.column_stack([np.ones(len(cells)), *own])[kept]
-        cell = (cells * groups.n_groups + groups.codes)[kept]
-        totals = group_totals(stacked, GroupCodes(cell, len(labels) * groups.n_groups))
-        tables.append(totals.reshape(-1, groups.n_groups))
+    for bins, own in zip(every, keys, strict=True):
+        kept, (n_bins, n_groups) = bins.cells >= 0, (len(bins.labels), groups.n_groups)
+        stacked = np.column_stack([np.ones(len(kept)), *(values[key] for key in own)])[kept]
+        cells = GroupCodes((bins.cells * n_groups + groups.codes)[kept], n_bins * n_groups)
+        tables.append(columns.group_totals(stacked, cells).reshape(-1, n_groups))
     totals = np.vstack(tables)
-    sums = np.column_stack([totals.sum(axis=1), bootstrap_totals(totals, draws, rng)])
+    sums = np.column_stack([totals.sum(axis=1), columns.bootstrap_totals(totals, draws, rng)])
     parts = np.split(sums, np.cumsum([len(table) for table in tables])[:-1])
-    for bins, part in zip(every, parts, strict=True):
-        count, *others = part.reshape(-1, len(bins.labels), part.shape[1])
+    for bins, own, part in zip(every, keys, parts, strict=True):
+        count, *others = part.reshape(1 + len(own), -1, 1 + draws)
         with np.errstate(invalid="ignore", divide="ignore"):
-            own_keys = needed(bins.metrics.values())
-            means = {key: total / count for key, total in zip(own_keys, others, strict=True)}
-            yield values_of(bins.metrics, means, len(columns.mean))
+            means = {key: total / count for key, total in zip(own, others, strict=True)}
+            yield columns.values_of(bins.metrics, means, len(given.mean))
 
 
 def _drawn_orders(
@@ -209,16 +178,15 @@ def _drawn_orders(
 ) -> Values:
     """Metrics that need an order ``(1 + draws,)``; NaN beyond the fewer draws they get, or none."""
     mean, std, target = forecast
-    z2 = ((target - mean) / std) ** 2
+    z = (target - mean) / std
     areas = selective_metrics((target - mean) ** 2, std, groups.codes)
-    few = min(draws, ORDERED_DRAWS if len(z2) <= MANY_ROWS else FEWER_DRAWS)
-    found = {
-        name: [value] for name, value in _order_values(forecast, (target - mean) / std).items()
-    }
-    for weights in weight_blocks(groups.n_groups, few, rng, rows=len(z2)) if few else ():
+    few = min(draws, ORDERED_DRAWS if len(z) <= MANY_ROWS else FEWER_DRAWS)
+    found = {name: [value] for name, value in _order_values(forecast, z).items()}
+    for weights in columns.weight_blocks(groups.n_groups, few, rng, rows=len(z)):
         times = weights.T.astype(np.int64)[:, groups.codes]
-        found["zms_robust"] += [median_ratio(np.repeat(z2, own)) for own in times]
-        for name, values in areas(weights).items():
+        medians = np.array([np.median(np.repeat(z * z, own)) for own in times])
+        drawn = areas(weights) | {"zms_robust": medians / calibration.CHI2_MEDIAN}
+        for name, values in drawn.items():
             found[name] += values.tolist()
     del found["ause"]  # e_aurc in another unit
     return {name: np.array([*v, *(1 + draws - len(v)) * [np.nan]]) for name, v in found.items()}
@@ -248,7 +216,7 @@ def _measured(
 
 def _intervals(values: FloatArray) -> dict[str, FloatArray]:
     """From values ``(rows, 1 + draws)``, the sample first."""
-    lower, upper = percentile_interval(values[:, 1:])
+    lower, upper = columns.percentile_interval(values[:, 1:])
     return {"value": values[:, 0], "lower": lower, "upper": upper}
 
 
@@ -343,7 +311,9 @@ def evaluate(
     groups = merge_groups(groups, MOST_GROUPS, rng)
     draws = as_count("draws", draws)
     rows, values = _measured(forecast, every, groups, climatology, draws, rng)
-    rows = rows.assign(**_intervals(values), variance=draw_variance(values[:, 1:]), oracle=np.nan)
+    rows = rows.assign(
+        **_intervals(values), variance=columns.draw_variance(values[:, 1:]), oracle=np.nan
+    )
     if oracle is not None:
         try:
             truth = as_forecast(oracle["mean"], oracle["std"], forecast[2])
@@ -357,12 +327,11 @@ def evaluate(
 def compare(
     first: pd.DataFrame, second: pd.DataFrame, *, rng: np.random.Generator, draws: int = 1000
 ) -> pd.DataFrame:
-    """Differences and ratios of two models' metrics of means, resampled together.
+    """Ratios of two models' metrics of means, meant for those above 0, resampled together.
 
     Tables are as for ``evaluate``, with equal ``target`` and, where given, ``group``; others are a
     ``ValueError``. Both see the same resampled groups, so what they share cancels. Columns
-    ``metric, n``, ``value, lower, upper, variance`` of first minus second, ``ratio, ratio_lower,
-    ratio_upper`` of first over second (meant for metrics above 0).
+    ``metric, value, lower, upper, n``, of first over second.
 
     Examples
     --------
@@ -370,25 +339,22 @@ def compare(
     >>> near = pd.DataFrame({"target": truth, "mean": truth + 1, "std": 1.0})
     >>> far = near.assign(mean=truth + 2)
     >>> table = compare(far, near, rng=np.random.default_rng(0), draws=50).set_index("metric")
-    >>> float(table.loc["rmse", "value"]), float(table.loc["rmse", "ratio"])
-    (1.0, 2.0)
+    >>> float(table.loc["rmse", "value"])
+    2.0
     """
     (forecast, groups), (other, other_groups) = _read(first), _read(second)
     if not np.array_equal(forecast[2], other[2]):
         raise ValueError("first and second differ in target; the same elements in order would do")
     if not np.array_equal(groups.codes, other_groups.codes):
         raise ValueError("first and second differ in group; the same groups would do")
-    metrics = mean_metrics(skill=False)
-    every = [_whole(len(first), metrics)]
+    every = [_whole(len(first), mean_metrics(skill=False))]
     groups = merge_groups(groups, MOST_GROUPS, rng)
     seed, draws = int(rng.integers(2**63)), as_count("draws", draws)
     left, right = (
-        np.concatenate([*found.values()])
+        np.concatenate([*values.values()])
         for each in (forecast, other)
-        for found in _drawn_means(Columns(each), every, groups, draws, np.random.default_rng(seed))
+        for values in _drawn_means(Columns(each), every, groups, draws, np.random.default_rng(seed))
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        difference, ratio = left - right, left / right
-    ratios = zip(("ratio", "ratio_lower", "ratio_upper"), _intervals(ratio).values(), strict=True)
-    rows = pd.DataFrame({"metric": [*metrics], "n": len(first)} | _intervals(difference))
-    return rows.assign(variance=draw_variance(difference[:, 1:]), **dict(ratios))
+        ratio = left / right
+    return pd.DataFrame({"metric": [*every[0].metrics], "n": len(first)} | _intervals(ratio))

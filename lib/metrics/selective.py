@@ -18,8 +18,8 @@ Examples
 (1.5, 0.6)
 >>> prr([1.0, 2.0, 3.0], [1, 2, 3]), prr([1.0, 2.0, 3.0], [1, 1, 1]), naurc([1.0, 3.0], [1, 2])
 (1.0, 0.0, 1.0)
->>> threshold_at([1, 2, 3, 4], coverage=0.5), retained([3.0, 1.0, 2.0], coverage=0.5).tolist()
-(2.0, [False, True, True])
+>>> threshold_at([1, 2, 3, 4], coverage=0.5)
+2.0
 """
 
 from collections.abc import Callable, Mapping
@@ -27,16 +27,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.special import rel_entr
 from scipy.stats import binom
 
 from lib.arrays import FloatArray, IntArray, as_level, as_vector, has_ties, stable_order
 
 FAILURE = 0.1  # probability that a threshold of ``ltt_threshold`` misses its risk
-
-
-def _inputs(loss: ArrayLike, score: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    loss = as_vector("loss", loss)
-    return loss, as_vector("score", score, len(loss))
 
 
 def _count(coverage: float, n: int) -> int:
@@ -47,17 +43,17 @@ def _count(coverage: float, n: int) -> int:
 
 def average_ties(ordered: FloatArray, values: FloatArray) -> FloatArray:
     """``values`` with each run of equal ``ordered`` entries replaced by its mean."""
-    if len(ordered) < 2:
+    if not has_ties(ordered):
         return values
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    if len(starts) == len(ordered):
-        return values
     sizes = np.diff(np.append(starts, len(ordered)))
     return np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
 
 
-def by_confidence(loss: FloatArray, score: FloatArray) -> FloatArray:
-    """Losses from the most to the least certain element, ties averaged."""
+def _by_confidence(loss: ArrayLike, score: ArrayLike) -> FloatArray:
+    """Checked losses from the most to the least certain element, ties averaged."""
+    loss = as_vector("loss", loss)
+    score = as_vector("score", score, len(loss))
     order = stable_order(score)
     return average_ties(score[order], loss[order])
 
@@ -117,8 +113,7 @@ def selective_metrics(
 
 
 def _ranked(name: str, loss: ArrayLike, score: ArrayLike) -> float:
-    loss, score = _inputs(loss, score)
-    return ranking_values(by_confidence(loss, score), np.sort(loss))[name]
+    return ranking_values(_by_confidence(loss, score), np.sort(loss))[name]
 
 
 def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:
@@ -126,8 +121,8 @@ def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:
 
     The first points rest on few elements and are noisy. Source: El-Yaniv & Wiener, JMLR 11 (2010).
     """
-    loss, score = _inputs(loss, score)
-    return np.cumsum(by_confidence(loss, score)) / np.arange(1, len(loss) + 1)
+    ordered = _by_confidence(loss, score)
+    return np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
 
 
 def aurc(loss: ArrayLike, score: ArrayLike) -> float:
@@ -188,33 +183,22 @@ def ause(loss: ArrayLike, score: ArrayLike) -> float:
     return _ranked("ause", loss, score)
 
 
-def retained(score: ArrayLike, coverage: float) -> np.ndarray:
-    """Which of the ``(n,)`` elements are kept: the ceil(coverage * n) of lowest score, as booleans.
-
-    Ties are broken by row order.
-    """
-    score = as_vector("score", score)
-    kept = np.zeros(len(score), bool)
-    kept[stable_order(score)[: _count(coverage, len(score))]] = True
-    return kept
-
-
 def retained_profile(
     score: ArrayLike, coverage: float, columns: Mapping[str, ArrayLike]
 ) -> pd.DataFrame:
-    """What was kept and what was rejected: means of columns such as activity, GC or origin.
+    """What the ceil(coverage * n) of lowest score are like: means of columns such as activity, GC.
 
-    Columns ``column, retained, rejected, difference`` with the difference retained - rejected in
-    standard deviations of all elements; NaN where a side is empty or the column constant.
+    Ties are broken by row order. Columns ``column, retained, rejected, difference`` with the
+    difference retained - rejected in standard deviations of all elements; NaN where a side is empty
+    or the column constant.
     """
-    kept = retained(score, coverage)
-    rows = []
-    for name, column in columns.items():
-        values = as_vector(name, column, len(kept))
-        sides = [float(s.mean()) if len(s) else float("nan") for s in (values[kept], values[~kept])]
-        spread = float(values.std()) if len(values) and np.ptp(values) > 0 else float("nan")
-        rows.append((name, *sides, (sides[0] - sides[1]) / spread))
-    return pd.DataFrame(rows, columns=["column", "retained", "rejected", "difference"])
+    order = stable_order(as_vector("score", score))
+    table = pd.DataFrame({name: as_vector(name, v, len(order)) for name, v in columns.items()})
+    count = _count(coverage, len(order))
+    kept, left = (table.iloc[rows].mean() for rows in (order[:count], order[count:]))
+    spread = table.std(ddof=0).where(table.nunique() > 1)
+    found = pd.DataFrame({"retained": kept, "rejected": left, "difference": (kept - left) / spread})
+    return found.rename_axis("column").reset_index()
 
 
 def threshold_at(score: ArrayLike, coverage: float) -> float:
@@ -245,11 +229,6 @@ def crc_threshold(loss: ArrayLike, score: ArrayLike, risk: float, bound: float) 
     expectation over calibration and one new element, for exchangeable elements and losses in [0,
     ``bound``]. -inf where even keeping none cannot be certified (bound / (n + 1) > risk). Source:
     Angelopoulos et al. 2022 (2208.02814).
-
-    Examples
-    --------
-    >>> crc_threshold([0, 0, 1, 1], [1, 2, 3, 4], risk=0.5, bound=1)  # (0 + 0 + 1 + 1) / 5 <= .5
-    3.0
     """
     loss, score = _bounded(loss, score, bound)
     if bound > risk * (len(loss) + 1):
@@ -271,9 +250,8 @@ def hoeffding_bentkus_p(mean_loss: float, n: int, risk: float) -> float:
     """
     if n == 0 or mean_loss >= risk:
         return 1.0
-    a, b = mean_loss, risk
-    divergence = (a * np.log(a / b) if a > 0 else 0.0) + (1 - a) * np.log((1 - a) / (1 - b))
-    bentkus = np.e * binom.cdf(np.ceil(n * a - 1e-9), n, b)
+    divergence = rel_entr(mean_loss, risk) + rel_entr(1 - mean_loss, 1 - risk)
+    bentkus = np.e * binom.cdf(np.ceil(n * mean_loss - 1e-9), n, risk)
     return float(min(np.exp(-n * divergence), bentkus, 1.0))
 
 
@@ -287,12 +265,6 @@ def ltt_threshold(
     are tested from the strictest on, stopping at the first that fails, so they must be chosen
     without the calibration losses, and the strictest must keep enough elements to pass. -inf where
     none passes. Source: Angelopoulos et al. 2021 (2110.01052), fixed-sequence testing.
-
-    Examples
-    --------
-    >>> loss, score = np.repeat([0.0, 1.0], 200), np.repeat([1.0, 2.0], 200)
-    >>> ltt_threshold(loss, score, risk=0.1, thresholds=[1.0, 2.0], bound=1)
-    1.0
     """
     loss, score = _bounded(loss, score, bound)
     if not 0 < risk < bound:

@@ -5,8 +5,9 @@ as one feature), never targets. Out: a statistic with a permutation p-value, or 
 A change of the labels at fixed features therefore leaves all of them where they were, by
 construction: silence says nothing about a concept shift.
 
-p-values are valid for exchangeable rows. Relatives are not: pass ``groups`` and whole groups change
-sides.
+Tests take ``reference`` ``(n, p)``, ``new`` ``(m, p)``, ``rng``, and optionally ``groups``, a pair
+of labels ``(n,)`` and ``(m,)`` of which none is in both, and ``permutations`` (500). p-values are
+valid for exchangeable rows. Relatives are not: with ``groups`` whole groups change sides.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,21 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
-from lib.arrays import (
-    BoolArray,
-    FloatArray,
-    IndexArray,
-    as_count,
-    as_vector,
-    group_codes,
-    ranks,
-)
+from lib.arrays import BoolArray, FloatArray, IntArray, as_count, as_vector, group_codes, ranks
 
 ROC = "area under ROC"
 MAX_ROWS = 1000  # rows per side in the kernel test; more are subsampled
-
-
-Groups = tuple[ArrayLike, ArrayLike]  # labels of the rows of both parts, none in both
+Sides = tuple[ArrayLike, ArrayLike]  # of elements in distribution, and of new ones
 
 
 class ShiftTest(NamedTuple):
@@ -59,16 +50,19 @@ def as_features(name: str, values: ArrayLike, columns: int | None = None) -> Flo
     return matrix
 
 
-class _Pooled(NamedTuple):
-    features: FloatArray  # standardised over both parts, (n + m, p)
+class Pooled(NamedTuple):
+    """Both parts together: features standardised ``(n + m, p)``, which rows are new, groups."""
+
+    features: FloatArray
     new: BoolArray
-    groups: IndexArray
+    groups: IntArray
 
-    def take(self, rows: NDArray[Any]) -> "_Pooled":
-        return _Pooled(*(values[rows] for values in self))
+    def take(self, rows: NDArray[Any]) -> "Pooled":
+        """Some of the rows."""
+        return Pooled(*(values[rows] for values in self))
 
 
-def _pool(reference: ArrayLike, new: ArrayLike, groups: Groups | None) -> _Pooled:
+def _pool(reference: ArrayLike, new: ArrayLike, groups: Sides | None) -> Pooled:
     left = as_features("reference", reference)
     right = as_features("new", new, left.shape[1])
     for name, part in (("reference", left), ("new", right)):
@@ -79,66 +73,59 @@ def _pool(reference: ArrayLike, new: ArrayLike, groups: Groups | None) -> _Poole
     features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
     is_new = np.repeat([False, True], [len(left), len(right)])
     if groups is None:
-        return _Pooled(features, is_new, np.arange(len(features)))
-    sides = [group_codes(labels) for labels in groups]
-    if [len(side.codes) for side in sides] != [len(left), len(right)]:
+        return Pooled(features, is_new, np.arange(len(features)))
+    sides = [np.asarray(labels) for labels in groups]
+    if [len(side) for side in sides] != [len(left), len(right)]:
         raise ValueError("groups must hold one label per row of reference and of new")
-    shared = np.intersect1d(np.asarray(groups[0]), np.asarray(groups[1]))
+    shared = np.intersect1d(sides[0], sides[1])
     if len(shared):
         raise ValueError(f"group {shared[0]!r} is in both parts; disjoint groups would do")
-    codes = np.concatenate([sides[0].codes, sides[1].codes + sides[0].n_groups])
-    return _Pooled(features, is_new, codes)
+    codes = [group_codes(side) for side in sides]
+    together = np.concatenate([codes[0].codes, codes[1].codes + codes[0].n_groups])
+    return Pooled(features, is_new, together)
 
 
-def _permuted(
-    pooled: _Pooled,
-    permutations: int,
-    rng: np.random.Generator,
-    statistics: Callable[[FloatArray], FloatArray],
-) -> ShiftTest:
-    """The test by ``statistics`` of memberships of the new part ``(rows, permutations + 1)``.
+# Rows that are judged, and a statistic of memberships of the new part (rows, permutations + 1).
+Detector = Callable[
+    [Pooled, np.random.Generator], tuple[Pooled, Callable[[FloatArray], FloatArray]]
+]
 
-    Whole groups change sides. p is the share of all statistics, the observed first one included,
-    that reach it.
+
+def _permuting(detector: Detector) -> Callable[..., ShiftTest]:
+    """The test of a detector: whole groups change sides.
+
+    p is the share of all statistics, the observed one included, that reach it.
     """
-    _, codes = np.unique(pooled.groups, return_inverse=True)
-    side = np.zeros((codes.max() + 1, 1))
-    side[codes, 0] = pooled.new
-    drawn = rng.permuted(np.repeat(side, as_count("permutations", permutations), axis=1), axis=0)
-    found = statistics(np.hstack([side, drawn])[codes])
-    reach = found[0] - 1e-12 * abs(found[0])
-    return ShiftTest(float(found[0]), float(np.mean(found >= reach)))
+
+    def test(
+        reference: ArrayLike,
+        new: ArrayLike,
+        rng: np.random.Generator,
+        *,
+        groups: Sides | None = None,
+        permutations: int = 500,
+    ) -> ShiftTest:
+        judged, statistic = detector(_pool(reference, new, groups), rng)
+        _, codes = np.unique(judged.groups, return_inverse=True)
+        side = np.zeros((codes.max() + 1, 1))
+        side[codes, 0] = judged.new
+        sides = np.repeat(side, as_count("permutations", permutations), axis=1)
+        found = statistic(np.hstack([side, rng.permuted(sides, axis=0)])[codes])
+        reach = found[0] - 1e-12 * abs(found[0])
+        return ShiftTest(float(found[0]), float(np.mean(found >= reach)))
+
+    test.__doc__, test.__name__ = detector.__doc__, getattr(detector, "__name__", "test")
+    return test
 
 
-def domain_classifier_test(
-    reference: ArrayLike,
-    new: ArrayLike,
-    rng: np.random.Generator,
-    *,
-    groups: Groups | None = None,
-    permutations: int = 500,
-) -> ShiftTest:
+@_permuting
+def domain_classifier_test(pooled: Pooled, rng: np.random.Generator) -> Any:
     """Can a classifier tell new from reference? AUC on a held-out half, permuted there.
 
     Logistic regression on the features and their squares, fitted on a random half of the groups.
     Sees shifts of means and spreads, not of higher moments or of dependence. The statistic is the
     held-out AUC. Source: Lopez-Paz & Oquab 2017.
-
-    Parameters
-    ----------
-    reference, new : (n, p), (m, p) arrays
-    groups : pair of (n,) and (m,) labels, optional
-        Disjoint between the parts.
-    permutations : int
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> test = domain_classifier_test(rng.normal(0, 1, 300), rng.normal(1, 1, 300), rng)
-    >>> test.statistic > 0.7, test.p < 0.01
-    (True, True)
     """
-    pooled = _pool(reference, new, groups)
     train = np.zeros(len(pooled.new), bool)
     for side in (False, True):  # half of each side's groups, so that both halves hold both sides
         own = rng.permutation(np.unique(pooled.groups[pooled.new == side]))
@@ -155,38 +142,25 @@ def domain_classifier_test(
             area = (rank @ member - ones * (ones + 1) / 2) / (ones * (len(member) - ones))
         return np.nan_to_num(area, nan=0.5)
 
-    return _permuted(pooled.take(~train), permutations, rng, auc)
+    return pooled.take(~train), auc
 
 
-def mmd_test(
-    reference: ArrayLike,
-    new: ArrayLike,
-    rng: np.random.Generator,
-    *,
-    groups: Groups | None = None,
-    permutations: int = 500,
-) -> ShiftTest:
+@_permuting
+def mmd_test(pooled: Pooled, rng: np.random.Generator) -> Any:
     """Squared maximum mean discrepancy with a Gaussian kernel at the median distance.
 
     Sees any change of the law given enough rows, but loses power with many features. At most 1,000
     rows of each part are used. The statistic is the biased estimate. Source: Gretton et al. 2012.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> mmd_test(rng.normal(0, 1, 200), rng.normal(0, 2, 200), rng).p < 0.01
-    True
     """
-    pooled = _pool(reference, new, groups)
-    sides = [np.flatnonzero(pooled.new == side) for side in (False, True)]
-    kept = [
-        own if len(own) <= MAX_ROWS else np.sort(rng.choice(own, MAX_ROWS, replace=False))
-        for own in sides
-    ]
+    kept = []
+    for side in (False, True):
+        own = np.flatnonzero(pooled.new == side)
+        few = len(own) <= MAX_ROWS
+        kept.append(own if few else np.sort(rng.choice(own, MAX_ROWS, replace=False)))
     pooled = pooled.take(np.concatenate(kept))
-    square = squareform(pdist(pooled.features)) ** 2
-    middle = float(np.median(pdist(pooled.features)))
-    kernel = np.exp(-square / (2 * middle**2 if middle > 0 else 1.0))
+    distance = pdist(pooled.features)
+    middle = float(np.median(distance))
+    kernel = np.exp(-(squareform(distance) ** 2) / (2 * middle**2 if middle > 0 else 1.0))
 
     def discrepancy(member: FloatArray) -> FloatArray:
         rest = 1 - member
@@ -195,29 +169,16 @@ def mmd_test(
         inside = kernel.sum() - both - 2 * cross
         return np.asarray(both / m**2 + inside / n**2 - 2 * cross / (m * n))
 
-    return _permuted(pooled, permutations, rng, discrepancy)
+    return pooled, discrepancy
 
 
-def mean_distance_test(
-    reference: ArrayLike,
-    new: ArrayLike,
-    rng: np.random.Generator,
-    *,
-    groups: Groups | None = None,
-    permutations: int = 500,
-) -> ShiftTest:
+@_permuting
+def mean_distance_test(pooled: Pooled, rng: np.random.Generator) -> Any:
     """Squared Mahalanobis distance between the mean features (embeddings) of both parts.
 
     Pooled covariance with a ridge of 1e-6 of its mean variance. Sees a shift of the mean alone, and
     that in few rows.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> mean_distance_test(rng.normal(0, 1, (99, 3)), rng.normal(0.7, 1, (99, 3)), rng).p < 0.01
-    True
     """
-    pooled = _pool(reference, new, groups)
     covariance = np.atleast_2d(np.cov(pooled.features, rowvar=False))
     size = len(covariance)
     ridge = 1e-6 * max(float(np.trace(covariance)) / size, 1e-12)
@@ -229,7 +190,7 @@ def mean_distance_test(
         gap = total / m - (white.sum(axis=0) - total) / (len(member) - m)
         return np.asarray((gap**2).sum(axis=1))
 
-    return _permuted(pooled, permutations, rng, distance)
+    return pooled, distance
 
 
 def knn_distance(reference: ArrayLike, query: ArrayLike, k: int = 10) -> FloatArray:
@@ -237,20 +198,12 @@ def knn_distance(reference: ArrayLike, query: ArrayLike, k: int = 10) -> FloatAr
 
     Features as given: scale them first. A query that is itself in the reference finds itself at
     distance 0. Source: Sun et al. 2022 (2204.06507).
-
-    Examples
-    --------
-    >>> knn_distance([[0.0], [2.0], [9.0]], [[1.0]], k=2).tolist()
-    [1.0]
     """
     left = as_features("reference", reference)
     right = as_features("query", query, left.shape[1])
-    count = as_count("k", k)
-    if count > len(left):
+    if as_count("k", k) > len(left):
         raise ValueError(f"k is {k}, reference has {len(left)} rows; a smaller k would do")
-    if not len(right):
-        return np.empty(0)
-    distance, _ = NearestNeighbors(n_neighbors=count).fit(left).kneighbors(right)
+    distance, _ = NearestNeighbors(n_neighbors=k).fit(left).kneighbors(right)
     return distance.mean(axis=1)
 
 
@@ -258,11 +211,6 @@ def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:
     """|query - mean of the reference| in its standard deviations, ``(m,)``.
 
     The GC distance, and with predicted means the trivial score "far from average".
-
-    Examples
-    --------
-    >>> centre_distance([0.0, 2.0], [3.0]).tolist()
-    [2.0]
     """
     reference = as_vector("reference", reference)
     spread = float(reference.std()) if len(reference) else 0.0
@@ -276,20 +224,12 @@ def auroc_ood(score_id: ArrayLike, score_ood: ArrayLike) -> float:
 
     Higher is better, in [0, 1], .5 is chance; NaN where a side is empty. Says nothing of a
     threshold. Source: Hendrycks & Gimpel 2017.
-
-    Examples
-    --------
-    >>> auroc_ood([1, 2], [2, 3])  # pairs: win, win, tie, win
-    0.875
     """
     left, right = as_vector("score_id", score_id), as_vector("score_ood", score_ood)
     if not len(left) or not len(right):
         return float("nan")
     labels = np.repeat([0, 1], [len(left), len(right)])
     return float(roc_auc_score(labels, np.concatenate([left, right])))
-
-
-Sides = tuple[ArrayLike, ArrayLike]  # of elements in distribution, and of new ones
 
 
 def shift_table(
@@ -301,19 +241,9 @@ def shift_table(
 ) -> pd.DataFrame:
     """Is a shift seen without labels? Two-sample tests, and how well scores tell elements apart.
 
-    Parameters
-    ----------
-    tests : iterable of (seen, detector, test, sides)
-        What is seen of the elements and how it is tested, in the order in which ``rng`` is used.
-    scores : mapping of str to pair of (n,) arrays
-    groups : pair of (n,) arrays
-        Of the two sides of every test.
-    permutations : int
-
-    Returns
-    -------
-    DataFrame
-        ``seen, detector, statistic, p``; ``p`` is empty for the area under the ROC curve.
+    ``tests`` are what is seen, the detector's name, the test and its sides, in the order in which
+    ``rng`` is used; ``groups`` are those of every test. Columns ``seen, detector, statistic, p``;
+    ``p`` is empty for the area under the ROC curve.
     """
     found = [
         (seen, detector, *test(*sides, rng, groups=groups, permutations=permutations))
@@ -349,13 +279,11 @@ def density_ratio(
         return np.concatenate([scaled, scaled**2], axis=1)
 
     labels = np.repeat([0, 1], [len(left), len(right)])
-    fitted = LogisticRegression(C=1e3, max_iter=2000).fit(
-        np.concatenate([design(left), design(right)]), labels
-    )
+    both = np.concatenate([design(left), design(right)])
+    fitted = LogisticRegression(C=1e3, max_iter=2000).fit(both, labels)
     offset = np.log(len(left) / len(right))
-
-    def ratio(values: ArrayLike) -> FloatArray:
-        return np.exp(np.clip(fitted.decision_function(design(values)) + offset, -700, 700))
-
-    scale = ratio(left).mean()
-    return [np.minimum(ratio(values) / scale, cap) for values in at]
+    scale, *ratios = (
+        np.exp(np.clip(fitted.decision_function(design(values)) + offset, -700, 700))
+        for values in (left, *at)
+    )
+    return [np.minimum(ratio / scale.mean(), cap) for ratio in ratios]

@@ -119,7 +119,7 @@ def test_edges():
     assert gaussian_band([], rng).empty
     assert "zvar" not in as_dict(gaussian_band([1.0], rng))
     constant = as_dict(gaussian_band(np.ones(30), rng))
-    assert "prr" not in constant  # a constant std ranks nothing
+    assert "unc_error_spearman" not in constant  # a constant std ranks nothing
     assert "ence" in constant
     assert residual_band([0.0], [1.0], [1.0], rng).empty
     assert residual_band([0.0] * 3, [1.0] * 3, [0.0] * 3, rng).empty
@@ -172,7 +172,7 @@ def test_subsampled_bands_agree_with_full_ones(monkeypatch):
     monkeypatch.setattr("lib.metrics.audit.SHAPE_ROWS", 1000)
     part = as_dict(gaussian_band(std, rng))
     part_shape = as_dict(residual_band(np.zeros(4000), std, target, rng))
-    for name in ("unc_error_spearman", "prr"):
+    for name in ("unc_error_spearman",):
         width = full[name][1] - full[name][0]
         assert part[name] == pytest.approx(full[name], abs=0.25 * width)
     for name in ("zms", "ence", "uce", "zve"):

@@ -217,23 +217,19 @@ def test_compare_by_hand():
     second = first.assign(mean=0.0, std=1.0)
     table = compare(first, second, rng=np.random.default_rng(0), draws=200).set_index("metric")
     one, two = overall(run(first))["value"], overall(run(second))["value"]
-    expected = (one - two)[table.index]
-    np.testing.assert_allclose(table["value"], expected, atol=1e-12)
-    rmse = table.loc["rmse"]
-    assert rmse["ratio"] == pytest.approx(one["rmse"] / two["rmse"])
-    assert rmse["ratio_lower"] < rmse["ratio"] < rmse["ratio_upper"]
+    expected = (one / two)[table.index]
+    np.testing.assert_allclose(table["value"], expected, rtol=1e-9)
+    assert table.loc["rmse", "lower"] < table.loc["rmse", "value"] < table.loc["rmse", "upper"]
 
 
 def test_compare_cancels_what_is_shared():
     first = make(400)
     second = first.assign(mean=first["mean"] + 0.05)
     paired = compare(first, second, rng=np.random.default_rng(0), draws=400)
-    alone = overall(run(first, draws=400))
-    row = paired.set_index("metric").loc["rmse"]
-    assert row["variance"] < 0.05 * alone.loc["rmse", "variance"]
-    same = compare(first, first, rng=np.random.default_rng(0), draws=50)
-    known = same["value"].notna()
-    assert (same.loc[known, ["value", "lower", "upper", "variance"]] == 0).all().all()
+    paired, alone = paired.set_index("metric").loc["rmse"], overall(run(first)).loc["rmse"]
+    assert paired["upper"] - paired["lower"] < 0.25 * (alone["upper"] - alone["lower"])
+    same = compare(first, first, rng=np.random.default_rng(0), draws=50).dropna()
+    assert (same[["value", "lower", "upper"]] == 1).all().all()
 
 
 def test_compare_refuses_other_elements():
@@ -299,7 +295,6 @@ def test_bins_are_even_and_ties_stay_together():
     assert np.bincount(quantile_bins(values, 10)).tolist() == [100] * 10
     bins = quantile_bins(np.repeat([1.0, 2.0], [90, 10]), 10)
     assert len(np.unique(bins[:90])) == len(np.unique(bins[90:])) == 1
-    assert quantile_bins([], 3).tolist() == []
     assert quantile_bins([7.0], 4).tolist() == [0]
     with pytest.raises(ValueError, match="bins is 0"):
         quantile_bins([1, 2], 0)

@@ -113,8 +113,6 @@ def test_bad_coverage():
     assert selective.risk_coverage([], []).tolist() == []
     with pytest.raises(ValueError, match=r"coverage is 1.5"):
         selective.threshold_at([1], 1.5)
-    with pytest.raises(ValueError, match="coverage is 0"):
-        selective.retained([1], 0)
 
 
 def test_threshold_keeps_its_share():
