@@ -113,17 +113,15 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
     through :func:`lib.motifs.priors.motif_features`.
     """
     if prior in COMPOSITION:
-        found = COMPOSITION[prior](codes)
-    elif world is None or prior not in MOTIF_PRIORS:
+        return features.check_prior(COMPOSITION[prior](codes), prior)
+    if world is None or prior not in MOTIF_PRIORS:
         known = ", ".join(COMPOSITION)
         raise ValueError(f"prior {prior} says nothing of an assay's sequences; {known} do")
-    elif prior == "motif_true":
-        found = responses(codes, world.program)[:, : len(world.program.motifs)]
-    else:
-        found = features.motif_features(
-            codes, decoy_set() if prior == "motif_decoy" else unrelated_set()
-        )
-    return features.check_prior(found, prior)
+    if prior == "motif_true":
+        own = responses(codes, world.program)[:, : len(world.program.motifs)]
+        return features.check_prior(own, prior)
+    motifs = decoy_set() if prior == "motif_decoy" else unrelated_set()
+    return features.check_prior(features.motif_features(codes, motifs), prior)
 
 
 @lru_cache(maxsize=48)
@@ -282,7 +280,7 @@ def score_told(
     items = []
     found = assays.forecasts(map(assays.forecasting, fits), store, where)
     for one, (mean, std) in zip(told, found, strict=True):
-        keys = {"model": ASSAY_MODEL, "uncertainty": "single"}
+        keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
         keys |= {"prior": one.prior, "entry": one.entry}
         moved = mean + one.offset
         items += [assays.scored(one.arm, part, moved, std, **keys) for part in one.arm.parts]

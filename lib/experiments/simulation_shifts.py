@@ -312,14 +312,12 @@ def run(config: Config, store: Store) -> Tables:
     severities = severities.drop(columns=["dial", "n_train", "replicate"]).reset_index()
     deciles = ["split", *places[:1], *places[2:], "by", "bin"]
     covered = over_replicates(judged["coverage_by"], deciles, averaged=["elements"])
-    real, marks = measures.realism(config.world_seeds)
     tables = {
         "effects": effects(values, config.n_train, config.draws),
         "severities": severities,
         "dials": dial_table(),
         "coverage_by": covered.round({"elements": 0}),
         "fits": fit_table(values),
-        "realism": real,
     }
     rows = tidy_rows(values, severities, config)
-    return Tables.of(config, rows, tables, data={"anchors": digest()} | marks, counts=counts)
+    return Tables.of(config, rows, tables, data={"anchors": digest()}, counts=counts)

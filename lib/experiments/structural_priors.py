@@ -180,7 +180,8 @@ def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]
     rows = errors[errors["split"] != "matched"]
     places = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
     index = ["prior", "n_train", "replicate"]
-    points = np.log(rows.pivot(index=index, columns="cell", values="value")).reset_index()
+    wide = rows.pivot(index=index, columns="cell", values="value")
+    points = wide.apply(np.log).reset_index()
     plain = points[points["prior"] == "none"]
     full = points[(points["n_train"] == n_train) & (points["prior"] != "none")]
     for cell in places.index.drop("") if plain["n_train"].nunique() > 2 else ():
@@ -196,7 +197,7 @@ def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]
                 for world, at, shifted in part[both].dropna().to_numpy()
                 if world in lines
             }
-            keys = {"prior": prior, "against": "line", "n_train": n_train}
+            keys: dict[str, Any] = {"prior": prior, "against": "line", "n_train": n_train}
             found = pd.Series(above, dtype=float)
             yield effect("rmse_f_over_line", found, log=True, **keys, **places.loc[cell])
 
@@ -226,7 +227,7 @@ def noise_effects(
             "gain_under_shifts": under,
             "gain_at_noise_beyond_half": closed["trained"] - under / 2,
         }
-        keys = {"prior": "motif_decoy", "against": reference, "n_train": n_train}
+        keys: dict[str, Any] = {"against": reference, "prior": "motif_decoy", "n_train": n_train}
         for name, gain in gains.items():
             yield effect(name, gain, **keys, shift="noise", condition="trained")
 

@@ -3,22 +3,19 @@
 In: a :class:`lib.experiments.worlds.Judge` and a condition. Out: long tables.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
-from lib.data.leakage import strand_pairs
-from lib.experiments.worlds import TEST_SEED, TRAIN_SEED, Condition, Judge, world_of
+from lib.experiments.worlds import Condition, Judge
 from lib.metrics.audit import gaussian_band
 from lib.metrics.calibration import zms_decomposition
 from lib.metrics.evaluate import DECILES, MIN_BIN, all_metrics
-from lib.metrics.scores import pearson_r, r2_cod, rmse
+from lib.metrics.scores import r2_cod, rmse
 from lib.models import baselines
-from lib.simulator import assay_codes, simulate
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import measure_severity
@@ -39,8 +36,6 @@ MEASURED = {
     **dict.fromkeys(("depth", "noise"), "noise_share"),
     **dict.fromkeys(("batch", "gc_amplification"), "label_shift"),
 }
-REAL = "wtc11"
-ELEMENTS = 6000  # of a simulated library, about as many as WTC11 has of 200 nt
 
 
 def metric_table(
@@ -125,28 +120,3 @@ def severity(judge: Judge, condition: Condition) -> Found:
     fields["occupancy_shift"] = np.abs(found.occupancy_shift).max()
     measured = fields[MEASURED.get(condition.shift, "distance")]
     return {"severities": pd.DataFrame([fields]).assign(measured=measured)}
-
-
-def realism(worlds: Sequence[int]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Aggregates of simulated libraries and, where it can be had, of the real one.
-
-    Also the real one's fingerprint by its name.
-    """
-    libraries, marks = [], {}
-    for seed in worlds:
-        data = simulate(world_of(seed), ELEMENTS, TRAIN_SEED)
-        again = assay_codes(world_of(seed), data.codes, TEST_SEED)
-        libraries.append(("simulation", seed, data, data.activity, again.activity))
-    if mpra.available(REAL):
-        data = mpra.load(REAL)
-        forward, reverse = strand_pairs(data.codes)
-        libraries.append((REAL, -1, data, data.activity[forward], data.activity[reverse]))
-        marks[REAL] = data.fingerprint
-    rows = []
-    for name, seed, data, first, second in libraries:
-        y, gc, keys = data.activity, data.gc, {"data": name, "world": seed}
-        moments = {"mean": y.mean(), "sd": y.std(), "gc_mean": gc.mean(), "gc_sd": gc.std()}
-        moments["skewness"] = ((y - y.mean()) ** 3).mean() / y.std() ** 3
-        shared = {"reliability": pearson_r(first, second), "r_gc_activity": pearson_r(gc, y)}
-        rows.append(keys | moments | shared)
-    return pd.DataFrame(rows).melt(["data", "world"], var_name="measure"), marks

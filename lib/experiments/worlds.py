@@ -2,14 +2,10 @@
 
 In: :class:`Arm`, a network of a world with the law and size of its training sample, and
 :class:`Condition`, a shift at a severity. Out: units that fit arms, and :func:`judging`, the one
-unit that judges a fit: it takes a list of measures and returns their tables, a row naming its
-condition. One test seed serves all conditions of a world: concept and technical shifts then leave
-the sequences as they are, so that one forecast answers for all of them and differences are paired
-element by element.
-
-A measure is a module-level function ``(judge, condition) -> {table name: DataFrame}``;
-:class:`Judge` is the network in its world. It is called by its name, so that the protocol imports
-no measure; its module's source counts in the unit's key.
+unit that judges a fit: it takes a list of measures, module-level functions ``(judge, condition) ->
+{table name: DataFrame}``, and returns their tables, a row naming its condition. One test seed
+serves all conditions of a world: concept and technical shifts then leave the sequences as they are,
+so that one forecast answers for all of them and differences are paired element by element.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -72,11 +68,9 @@ class Condition:
         return self if self.family == "covariate" and self.severity > 0 else Condition()
 
     def shifts(self, world: World) -> tuple[Shift, ...]:
-        """What to apply in a world."""
         return (Shift(self.shift, self.dial(world), self.option),) if self.shift else ()
 
     def dial(self, world: World) -> float:
-        """Where the shift's dial stands."""
         if self.distance:
             return severity_for(world, self.shift, self.distance, self.option)
         return self.severity
@@ -115,7 +109,6 @@ class Arm:
 
     @property
     def world(self) -> World:
-        """The world it is trained in."""
         return world_of(self.world_seed, self.misspecified)
 
     def keys(self, condition: Condition) -> dict[str, Any]:
@@ -183,7 +176,6 @@ class TestedWorldConfig(WorldConfig):
 
     @property
     def parts(self) -> Sizes:
-        """Elements per part of a world."""
         return Sizes(self.n_train, self.n_validation, self.n_calibration, self.n_test)
 
 
@@ -264,7 +256,6 @@ class Judge:
 
     @cached_property
     def training(self) -> tuple[SequenceDataset, Split]:
-        """The arm's training sample and its parts."""
         return training_data(self.arm, self.sizes)
 
     def part(self, name: str) -> SequenceDataset:
@@ -279,7 +270,6 @@ class Judge:
         return float(known.mean()), float(known.std())
 
     def test(self, condition: Condition) -> SequenceDataset:
-        """Test sample under a condition."""
         return test_data(self.arm.world_seed, condition, self.sizes.test, self.arm.misspecified)
 
     def forecast(self, data: SequenceDataset) -> Forecast:

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from lib.experiments.worlds import (
+    NOISY,
+    REWIRING,
     Arm,
     Condition,
     Sizes,
@@ -33,16 +35,7 @@ def test_parts_are_disjoint_draws_and_small_samples_nest():
     assert not any(row.tobytes() in seen for row in test.codes)
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
-        Condition("effect_rewiring", distance=0.5),
-        Condition("cell_type", 1.0),
-        Condition("pwm_perturbation", 1.0),
-        Condition("batch", 1.0),
-        Condition("noise", 1.0),
-    ],
-)
+@pytest.mark.parametrize("condition", [REWIRING, Condition("batch", 1.0), NOISY])
 def test_concept_and_technical_shifts_leave_the_sequences(condition):
     home, away = test_data(0, Condition(), 300), test_data(0, condition, 300)
     assert np.array_equal(home.codes, away.codes)
@@ -51,7 +44,7 @@ def test_concept_and_technical_shifts_leave_the_sequences(condition):
 
 
 def test_conditions_have_names():
-    at = [HOME, RICH, Condition("gc", 1.0, "low"), Condition("effect_rewiring", distance=0.5)]
+    at = [HOME, RICH, Condition("gc", 1.0, "low"), REWIRING]
     assert [each.cell for each in at] == ["", "gc 0.5", "gc low 1", "effect_rewiring d=0.5"]
     assert [each.name for each in at] == ["", "", "low", "d=0.5"]
     assert [each.sequences for each in at] == [HOME, RICH, at[2], HOME]
