@@ -22,17 +22,8 @@ from scipy.special import ndtri
 from scipy.stats import beta, binom, chi2, kstwo
 
 from lib.arrays import FloatArray, as_forecast, as_labels, as_std
-from lib.metrics.calibration import (
-    BINS,
-    CHI2_MEDIAN,
-    POINTS,
-    bin_distances,
-    bin_starts,
-    calibration_curve,
-    curve_distances,
-    pit,
-    zve_of,
-)
+from lib.metrics import calibration
+from lib.metrics.calibration import BINS, CHI2_MEDIAN, POINTS, bin_distances, bin_starts, zve_of
 from lib.metrics.columns import LEVELS, Climatology, Values, half_width
 from lib.metrics.evaluate import MIN_BIN, all_metrics
 from lib.metrics.scores import unc_error_spearman
@@ -55,7 +46,8 @@ def _evenly(ordered: FloatArray, most: int) -> FloatArray:
 def _curve_draws(n: int, rng: np.random.Generator) -> Values:
     """Distances of the calibration curve: counts of a uniform PIT in the cells of the grid."""
     counts = rng.multinomial(n, np.full(POINTS - 1, 1 / (POINTS - 1)), size=DRAWS)
-    return curve_distances(np.hstack([np.zeros((DRAWS, 1)), np.cumsum(counts, axis=1) / n]))
+    shares = np.cumsum(counts, axis=1) / n
+    return calibration.curve_distances(np.hstack([np.zeros((DRAWS, 1)), shares]))
 
 
 def _bin_draws(std: FloatArray, rng: np.random.Generator) -> Values:
@@ -173,7 +165,7 @@ def pit_histogram(
     Columns ``left, right, density, band_lower, band_upper``; no rows for n = 0. U: overconfident;
     hump: underconfident; slope: biased. Source: Gneiting, Balabdaoui & Raftery 2007.
     """
-    u = pit(mean, std, target)
+    u = calibration.pit(mean, std, target)
     edges = np.linspace(0, 1, bins + 1)
     seen = np.bincount(np.minimum((u * bins).astype(np.int64), bins - 1), minlength=bins)
     shares = {"density": seen / max(len(u), 1)} | _share_band(max(len(u), 1), 1 / bins)
@@ -189,7 +181,7 @@ def reliability(
     Columns ``expected, observed, band_lower, band_upper``; no rows for n = 0. Observed below
     expected is overconfident.
     """
-    expected, observed = calibration_curve(mean, std, target, points=points)
+    expected, observed = calibration.calibration_curve(mean, std, target, points=points)
     band = _share_band(max(np.size(mean), 1), expected)
     return pd.DataFrame({"expected": expected, "observed": observed} | band).dropna()
 

@@ -29,15 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import (
-    FloatArray,
-    IntArray,
-    as_count,
-    as_forecast,
-    as_std,
-    as_vector,
-    stable_order,
-)
+from lib.arrays import FloatArray, IntArray, as_count, as_forecast, as_std, as_vector, stable_order
 from lib.metrics.columns import Values, as_nonnegative
 
 Kind = Literal["interval", "quantile"]

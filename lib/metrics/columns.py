@@ -145,15 +145,13 @@ def _correlation(
     n: int, m: FloatArray, mm: FloatArray, y: FloatArray, yy: FloatArray, ym: FloatArray
 ) -> FloatArray:
     scale = _spread(m, mm) * _spread(y, yy)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r = np.where(scale > 0, (ym - y * m) / np.sqrt(scale), np.nan)
-    return np.clip(r, -1, 1)
+    scale = np.where(scale > 0, scale, np.nan)
+    return np.clip((ym - y * m) / np.sqrt(scale), -1, 1)
 
 
 def _determination(n: int, error: FloatArray, y: FloatArray, yy: FloatArray) -> FloatArray:
     total = _spread(y, yy)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, 1 - error / total, np.nan)
+    return 1 - error / np.where(total > 0, total, np.nan)
 
 
 _PAIR = ("m", "mm", "y", "yy", "ym")
@@ -197,12 +195,10 @@ def mean_metrics(skill: bool) -> dict[str, Metric]:
 
     ``skill`` where there is a climatology.
     """
-    named = {
-        f"{stem}_{round(100 * level)}": metric
-        for level in LEVELS
-        for stem, metric in at_level(level).items()
-    }
-    return {name: m for name, m in METRICS.items() if skill or name != "crps_skill"} | named
+    found = {name: m for name, m in METRICS.items() if skill or name != "crps_skill"}
+    for level in LEVELS:
+        found |= {f"{stem}_{round(100 * level)}": m for stem, m in at_level(level).items()}
+    return found
 
 
 def needed(metrics: Iterable[Metric]) -> list[Key]:
@@ -285,10 +281,8 @@ def group_bootstrap_weights(
 
 def group_totals(columns: FloatArray, groups: GroupCodes) -> FloatArray:
     """Sums per group ``(K, n_groups)`` of columns ``(n, K)``."""
-    n = len(groups.codes)
-    member = sparse.csr_array(
-        (np.ones(n), (groups.codes, np.arange(n))), shape=(groups.n_groups, n)
-    )
+    n, places = len(groups.codes), (groups.codes, np.arange(len(groups.codes)))
+    member = sparse.csr_array((np.ones(n), places), shape=(groups.n_groups, n))
     return np.ascontiguousarray((member @ columns).T)
 
 

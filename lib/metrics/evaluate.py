@@ -15,19 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lib.arrays import (
-    FloatArray,
-    GroupCodes,
-    IntArray,
-    as_count,
-    as_forecast,
-    as_labels,
-    as_vector,
-    group_codes,
-    merge_groups,
-    ranks,
-    stable_order,
-)
+from lib import arrays
+from lib.arrays import FloatArray, GroupCodes, IntArray, as_count, as_forecast, ranks, stable_order
 from lib.metrics import calibration, columns
 from lib.metrics.columns import Climatology, Columns, Metric, Triple, Values, mean_metrics, needed
 from lib.metrics.selective import average_ties, ranking_values, selective_metrics
@@ -49,7 +38,7 @@ def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
 
     Equal values share a bin, so bins of a covariate with ties differ in size and some may be empty.
     """
-    values = as_vector("values", values)
+    values = arrays.as_vector("values", values)
     count = as_count("bins", bins)
     edges = np.quantile(values, np.arange(1, count) / count)
     return np.searchsorted(edges, values, side="left").astype(np.int64)
@@ -143,7 +132,7 @@ def _whole(n: int, metrics: dict[str, Metric]) -> _Bins:
 
 
 def _bins(by: str, labels: ArrayLike, n: int, metrics: dict[str, Metric]) -> _Bins:
-    inverse, unique = pd.factorize(as_labels(f"by[{by!r}]", labels, n), sort=True)
+    inverse, unique = pd.factorize(arrays.as_labels(f"by[{by!r}]", labels, n), sort=True)
     sizes = np.bincount(inverse, minlength=len(unique))
     kept = sizes >= MIN_BIN
     number = np.where(kept, np.cumsum(kept) - 1, -1)
@@ -248,7 +237,7 @@ def _read(predictions: pd.DataFrame) -> tuple[Triple, GroupCodes]:
         raise ValueError("predictions has no rows; at least one would do")
     if "group" not in predictions:
         return forecast, GroupCodes(np.arange(n), n)
-    return forecast, group_codes(predictions["group"].to_numpy())
+    return forecast, arrays.group_codes(predictions["group"].to_numpy())
 
 
 def evaluate(
@@ -308,7 +297,7 @@ def evaluate(
     n, metrics = len(predictions), mean_metrics(skill=climatology is not None)
     bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
     every = [_whole(n, metrics), *(each for each in bins if each.labels)]
-    groups = merge_groups(groups, MOST_GROUPS, rng)
+    groups = arrays.merge_groups(groups, MOST_GROUPS, rng)
     draws = as_count("draws", draws)
     rows, values = _measured(forecast, every, groups, climatology, draws, rng)
     rows = rows.assign(
@@ -348,7 +337,7 @@ def compare(
     if not np.array_equal(groups.codes, other_groups.codes):
         raise ValueError("first and second differ in group; the same groups would do")
     every = [_whole(len(first), mean_metrics(skill=False))]
-    groups = merge_groups(groups, MOST_GROUPS, rng)
+    groups = arrays.merge_groups(groups, MOST_GROUPS, rng)
     seed, draws = int(rng.integers(2**63)), as_count("draws", draws)
     left, right = (
         np.concatenate([*values.values()])

@@ -215,10 +215,8 @@ def threshold_at(score: ArrayLike, coverage: float) -> float:
 def _bounded(loss: ArrayLike, score: ArrayLike, bound: float) -> tuple[FloatArray, FloatArray]:
     loss = as_vector("loss", loss)
     if len(loss) and not (loss.min() >= 0 and loss.max() <= bound):
-        raise ValueError(
-            f"loss spans [{loss.min()}, {loss.max()}] outside [0, {bound}]; a larger bound, or a "
-            "clipped loss (whose risk is then controlled), would do"
-        )
+        span = f"loss spans [{loss.min()}, {loss.max()}] outside [0, {bound}]"
+        raise ValueError(f"{span}; a larger bound, or a clipped loss, would do")
     return loss, as_vector("score", score, len(loss))
 
 
@@ -238,9 +236,8 @@ def crc_threshold(loss: ArrayLike, score: ArrayLike, risk: float, bound: float) 
     # ties are kept together: a threshold counts with the last element that shares it
     last = np.append(score[order][1:] != score[order][:-1], True)
     allowed = np.flatnonzero((upper <= risk) & last)
-    if len(allowed) and allowed[-1] == len(loss) - 1:
-        return float("inf")
-    return float(score[order][allowed[-1]]) if len(allowed) else float("-inf")
+    ends = np.append(score[order][:-1], np.inf)  # all may be kept: so may anything
+    return float(ends[allowed[-1]]) if len(allowed) else float("-inf")
 
 
 def hoeffding_bentkus_p(mean_loss: float, n: int, risk: float) -> float:

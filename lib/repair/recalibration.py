@@ -43,17 +43,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.isotonic import IsotonicRegression
 
-from lib.arrays import (
-    FloatArray,
-    IntArray,
-    as_forecast,
-    as_labels,
-    as_level,
-    as_points,
-    as_std,
-    as_vector,
-    group_codes,
-)
+from lib import arrays
+from lib.arrays import FloatArray, as_forecast, as_labels, as_level, as_std, as_vector, group_codes
 from lib.metrics.columns import as_nonnegative
 
 _ROUNDING = 1e-9  # (n + 1) * level may miss a whole number by rounding
@@ -221,7 +212,7 @@ def n_eff(weights: ArrayLike) -> float:
     return float(np.sum(weights)) ** 2 / square if square > 0 else 0.0
 
 
-def one_per_group(groups: ArrayLike, rng: np.random.Generator) -> IntArray:
+def one_per_group(groups: ArrayLike, rng: np.random.Generator) -> arrays.IntArray:
     """Row numbers with one row drawn from each group: exchangeable when the groups are."""
     codes, _ = group_codes(groups)
     shuffled = rng.permutation(len(codes))
@@ -237,9 +228,9 @@ def split_cp(
     Coverage in [level, level + 1 / (n + 1)) without ties. One width for all. Source: Lei et al.
     2018.
     """
-    fitted, target = as_points(*calibration)
-    scale = conformal_quantile(np.abs(target - fitted), level)
-    return _around(mean, np.ones(np.shape(mean)), scale)
+    fitted, target = calibration
+    known = fitted, np.ones(np.shape(fitted)), target
+    return norm_cp(known, mean, np.ones(np.shape(mean)), level)
 
 
 def _normalised(calibration: Calibration) -> FloatArray:
