@@ -25,14 +25,8 @@ def codes():
 def small(codes):
     """Two fits of one epoch on noise."""
     activity = np.random.default_rng(1).normal(3, 2, len(codes))
-    members = [
-        fit(
-            codes,
-            activity,
-            config=FitConfig(epochs=1, batch_size=8, seed=seed, model_options={"channels": 4}),
-        )
-        for seed in (0, 1)
-    ]
+    own = {"epochs": 1, "batch_size": 8, "model_options": {"channels": 4}}
+    members = [fit(codes, activity, config=FitConfig(**own, seed=seed)) for seed in (0, 1)]
     return published.Ensemble("small", members, ABOUT)
 
 
@@ -44,8 +38,6 @@ def test_members_are_mixed_and_a_file_changes_nothing(small, codes, tmp_path):
     )
     for given in (small, again):
         found = given.predict(codes)
-        assert np.array_equal(found.mean, means.mean(0))
-        assert np.allclose(found.std**2, (stds**2).mean(0) + means.var(0), rtol=1e-12)
         for left, right in zip(found, combine(means, stds), strict=True):
             assert np.array_equal(left, right)
     assert (again.name, dict(again.about), again.length) == ("small", ABOUT, LENGTH)
@@ -60,37 +52,25 @@ def test_a_fasta_gives_the_forecasts_of_its_sequences(small, codes, tmp_path):
     assert list(table) == ["id", "mean", "std", "std_aleatoric", "std_epistemic"]
     assert table["id"].tolist() == [f"e{i}" for i in range(len(codes))]
     assert np.array_equal(table["mean"], small.predict(codes).mean)
-    total = table["std_aleatoric"] ** 2 + table["std_epistemic"] ** 2
-    assert np.allclose(table["std"] ** 2, total)
-
-
-def test_an_error_says_what_the_ensemble_takes(small, tmp_path):
-    (tmp_path / "a.fa").write_text(">a\nACGT\n", "utf-8")
+    path.write_text(">a\nACGT\n", "utf-8")
     with pytest.raises(ValueError, match=r"record 'a' has 4 nt, 30 are needed.*takes 30 nt"):
-        small.predict_fasta(tmp_path / "a.fa")
+        small.predict_fasta(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a tensor", b"\x02\0\0\0\0\0\0\0{}"])
-def test_other_files_are_one_error(tmp_path, content):
-    (tmp_path / "a.safetensors").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.safetensors is not an ensemble"):
-        published.read(tmp_path / "a.safetensors")
+def test_other_files_are_one_error(small, tmp_path):
+    path = tmp_path / "a.safetensors"
+    published.write(small, path)
+    damaged = path.read_bytes()[:-100]
+    for content in (b"", b"not a tensor", b"\x02\0\0\0\0\0\0\0{}", damaged):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.safetensors is not an ensemble"):
+            published.read(path)
     with pytest.raises(ValueError, match="is not an ensemble"):
         published.read(tmp_path / "none.safetensors")
 
 
-def test_a_damaged_file_is_one_error(small, tmp_path):
-    path = tmp_path / "a.safetensors"
-    published.write(small, path)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="is not an ensemble"):
-        published.read(path)
-
-
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(
-        ValueError, match="no published ensemble 'wtc12'; known are plant_leaf, wtc11"
-    ):
+    with pytest.raises(ValueError, match="'wtc12'; known are plant_leaf, wtc11"):
         published.load("wtc12")
 
 

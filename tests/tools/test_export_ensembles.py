@@ -11,15 +11,7 @@ from lib.experiments.assays import build_arms
 from lib.simulator import standin
 from lib.training.config import FitConfig
 from lib.training.fit import fit
-from tools.export_ensembles import (
-    METRICS,
-    Source,
-    compare,
-    contents,
-    ensemble,
-    in_float32,
-    path_of,
-)
+from tools.export_ensembles import METRICS, Source, compare, contents, ensemble, path_of
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +20,14 @@ def rows(root):
 
 
 def test_the_files_are_those_that_were_measured(root):
+    manifest = pd.read_json(root / "results" / "manifest.json", typ="series")
+    recorded = manifest["mpra_gc_ood"]["data"]
     table = pd.read_csv(root / "results" / "published_ensembles" / "files.csv").set_index("data")
     assert tuple(sorted(table.index)) == published.names()
     for name, row in table.iterrows():
         assert row["sha256"] == hashlib.sha256(path_of(name).read_bytes()).hexdigest()
         assert dict(row) == {k: v for k, v in contents(name).items() if k != "data"}
+        assert published.load(name).about["data_fingerprint"] == recorded[name]
 
 
 def test_the_numbers_are_those_of_notebook_02(root, rows):
@@ -48,13 +43,6 @@ def test_the_numbers_are_those_of_notebook_02(root, rows):
         assert (both["n"].astype(float) == both["n_chapter"]).all()
     apart = rows[rows["metric"].str.startswith("difference") & (rows["condition"] == "file")]
     assert len(apart) == 4 and (apart["value"].astype(float) == 0).all()
-
-
-def test_data_fingerprints_are_those_of_the_run(root):
-    manifest = pd.read_json(root / "results" / "manifest.json", typ="series")
-    recorded = manifest["mpra_gc_ood"]["data"]
-    for name in published.names():
-        assert published.load(name).about["data_fingerprint"] == recorded[name]
 
 
 def test_a_file_is_compared_with_what_it_came_from(monkeypatch):
@@ -78,9 +66,3 @@ def test_a_file_is_compared_with_what_it_came_from(monkeypatch):
     target = data.activity[split["test"]]
     rmse = np.sqrt(((target - right.mean) ** 2).mean())
     assert found["file", "rmse"] == pytest.approx(rmse)
-
-
-def test_float32_is_asked_of_every_member():
-    asked = in_float32(published.load("wtc11"))
-    assert {member.config.precision for member in asked.members} == {"float32"}
-    assert {member.config.precision for member in published.load("wtc11").members} == {"auto"}

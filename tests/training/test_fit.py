@@ -1,4 +1,4 @@
-"""Fits are right, repeatable and safe: learning, determinism, precision, storage, bad input."""
+"""Fits are right, repeatable and safe; the variance of an ensemble is that of its mixture."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ import torch
 from lib import sequences
 from lib.training.config import FitConfig
 from lib.training.fit import NonFiniteLoss, fit
-from lib.training.fitted import FittedModel, embed, predict, predict_interval
+from lib.training.fitted import FittedModel, combine, embed, predict, predict_interval
 
 SMALL = {"channels": 8, "kernels": [5, 5], "pools": [2, 2], "hidden": 8}
 MOTIF = sequences.encode(["TGACTCA"])[0]
@@ -123,9 +123,11 @@ def test_early_stopping_keeps_the_best_state(toy) -> None:
     nll = [record["nll"] for record in model.history]
     assert model.best_epoch == 1 + int(np.argmin(nll))
     assert len(nll) == model.best_epoch + 2 < 30
-    output = predict(model, toy[0][::-1].copy())
-    z = (noise - output[0]) / output[1]
-    standard_nll = (0.5 * z**2 + np.log(output[1] / model.target_std)).mean()
+    arrays, meta = model.to_arrays()  # the state that was kept, stored and read back
+    read = FittedModel.from_arrays(arrays, json.loads(json.dumps(meta)))
+    assert _same(read, model) and (read.config, read.history) == (model.config, model.history)
+    mean, std = predict(read, toy[0][::-1].copy())
+    standard_nll = (0.5 * ((noise - mean) / std) ** 2 + np.log(std / model.target_std)).mean()
     assert standard_nll == pytest.approx(min(nll), abs=1e-3)
 
 
@@ -169,14 +171,6 @@ def test_mc_dropout(toy, fitted) -> None:
     total = np.sqrt((stds**2).mean(0) + means.var(0))
     assert np.abs(mean - means.mean(0)).max() < 4 * means.std(0).max() / np.sqrt(5)
     assert std.mean() == pytest.approx(total.mean(), rel=0.1)
-
-
-def test_stored_and_read_back(toy, fitted) -> None:
-    arrays, meta = fitted.to_arrays()
-    read = FittedModel.from_arrays(arrays, json.loads(json.dumps(meta)))
-    assert _same(read, fitted) and read.config == fitted.config
-    assert read.history == fitted.history and read.best_epoch == fitted.best_epoch
-    assert predict(read, toy[0])[0].tobytes() == predict(fitted, toy[0])[0].tobytes()
 
 
 def test_embeddings(toy, fitted) -> None:
@@ -257,18 +251,47 @@ def test_forecasts_refuse_what_does_not_fit(toy, fitted) -> None:
             predict(fitted, toy[0], device="cuda")
 
 
-@pytest.mark.parametrize(
-    "bad", [{"beta": 2}, {"epochs": 0}, {"std_floor": 0.0}, {"learningrate": 1}, {"seed": -1}]
-)
-def test_config_refuses(bad) -> None:
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        FitConfig(**bad)
-
-
-def test_config_is_frozen_and_json_able() -> None:
+def test_config_refuses_is_frozen_and_json_able() -> None:
     config = _config()
+    for bad in ({"beta": 2}, {"epochs": 0}, {"std_floor": 0.0}, {"learningrate": 1}, {"seed": -1}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            FitConfig(**bad)
     with pytest.raises(ValueError, match="frozen"):
         config.epochs = 3  # type: ignore[misc]
     assert FitConfig(**json.loads(json.dumps(config.model_dump(mode="json")))) == config
     with pytest.raises(ValueError, match="valid JSON"):
         FitConfig(model_options={"activation": torch.relu})
+
+
+def test_a_mixture_by_hand() -> None:
+    # Means 1 and 3: mean 2, variance ((1-2)² + (3-2)²) / 2 = 1. Stds 1 and 2: mean of 1 and 4, 2.5.
+    both = combine([[1.0], [3.0]], [[1.0], [2.0]])
+    assert both.mean == 2.0
+    assert both.std_epistemic == 1.0
+    assert both.std_aleatoric**2 == pytest.approx(2.5)
+    assert both.std**2 == pytest.approx(3.5)
+
+
+def test_total_variance_is_that_of_draws_from_the_mixture() -> None:
+    rng = np.random.default_rng(0)
+    means, stds = rng.normal(size=(4, 1)), rng.uniform(0.5, 2, size=(4, 1))
+    member = rng.integers(0, 4, 200_000)
+    draws = rng.normal(means[member, 0], stds[member, 0])
+    both = combine(means, stds)
+    assert both.mean[0] == pytest.approx(draws.mean(), abs=0.02)
+    assert both.std[0] == pytest.approx(draws.std(), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("means", "stds", "words"),
+    [
+        ([1.0], [1.0], "would do"),
+        (np.zeros((0, 2)), np.zeros((0, 2)), "would do"),
+        ([[1.0, 2.0]], [[1.0]], "would do"),
+        ([[1.0], [np.nan]], [[1.0], [1.0]], "member 1 says nan ± 1.0 in row 0"),
+        ([[1.0, 1.0]], [[1.0, 0.0]], "member 0 says 1.0 ± 0.0 in row 1"),
+    ],
+)
+def test_bad_members(means, stds, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        combine(means, stds)
