@@ -32,17 +32,15 @@ from lib.simulator.anchors import digest
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
-from lib.training.attribution import SCORERS
 from lib.training.config import FitConfig
 
 # Of the retina libraries the networks without a prior of the experiment on priors are read.
 RETINA = "retina_libraries"
 BEST_AREA = 0.6  # what the best score should reach in distribution
-AREA_EFFECTS = (
+EFFECTS = (
     Effect("auprc_sites", "auprc_sites"),
     Effect("auprc_change", "auprc_sites", "rise"),
 )
-PROBE_EFFECTS = (Effect("r2_probe", "r2_probe"), Effect("r2_probe_gain", "r2_probe", "rise"))
 Found = tuple[dict[str, pd.DataFrame], dict[str, int]]  # tables, and how many fits they took
 
 
@@ -59,14 +57,14 @@ class Config(TestedWorldConfig):
         "smoke": {
             **SMOKE,
             **{"models": (MAIN_MODEL,), "other_worlds": 1, "shifts": ("gc", "effect_rewiring")},
-            **{"n_test": 12, "n_probe": 200, "n_agreement": 50, "assay_epochs": 1},
+            **{"n_test": 12, "n_agreement": 50, "assay_epochs": 1},
             **{"dataset": STANDIN, "standin_size": 600, "split_seeds": (0,), "seeds": (0, 1)},
         },
         "quick": {
             **QUICK,
             **{"models": (MAIN_MODEL,), "other_worlds": 1, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
-            **{"n_test": 16, "n_probe": 1000, "n_agreement": 300, "assay_epochs": 5},
+            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5},
             **{"split_seeds": (0,), "seeds": (0, 1)},
         },
         "full": {},
@@ -76,8 +74,7 @@ class Config(TestedWorldConfig):
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
     shifts: ShiftNames = ("all",)
-    n_test: int = Field(default=128, ge=recovery.EXAMPLES, le=100_000)
-    n_probe: int = Field(default=3_000, ge=100, le=100_000)
+    n_test: int = Field(default=128, ge=2, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
     dataset: str = "default"
     split_seeds: Seeds = (0, 1, 2, 3, 4)
@@ -119,11 +116,10 @@ def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
     fits, counts = run_fits([fit_arm(arm, config) for arm in arms], store, config.where)
-    measures = (recovery.areas, recovery.probes)
-    jobs, by_world = [], {world: dict[str, Fit]() for world in config.world_seeds}
+    by_world: dict[int, dict[str, Fit]] = {world: {} for world in config.world_seeds}
+    jobs = []
     for arm, fit in zip(arms, fits, strict=True):
-        own = {"model": fit}
-        jobs.append(judging(arm, at, config.parts, measures, own, n_probe=config.n_probe))
+        jobs.append(judging(arm, at, config.parts, (recovery.areas,), {"model": fit}))
         by_world[arm.world_seed][arm.model] = fit
     size = {"n_agreement": config.n_agreement}
     jobs += [
@@ -158,37 +154,22 @@ def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(n=found["hits"].round().astype(int)).drop(columns=["scale", "hits"])
 
 
-def profile_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean scores of each letter at each position of each motif, over splits that show it."""
-    groups = table.groupby(["data", "motif", "position"], sort=False)
-    return groups[list("ACGT")].mean().assign(splits=groups.size()).reset_index()
-
-
-def effects(areas: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
-    """Areas, against those in distribution, and what training adds to a probe."""
+def effects(areas: pd.DataFrame) -> pd.DataFrame:
+    """Areas, and their change against those in distribution."""
     keys = ["model", "method", "shift", "condition"]
     rows: list[dict[str, Any]] = []
     home = dict(list(areas[areas["shift"] == ""].groupby(["model", "method"])))
     for given, part in areas.groupby(keys, sort=False):
         named: dict[str, Any] = dict(zip(keys, given, strict=True))
-        rows += against(part, home[given[:2]] if given[2] else None, AREA_EFFECTS, **named)
-    means = probes.groupby(["model", "condition", "method", "replicate", "metric"])["value"].mean()
-    for (model, kind), part in means.reset_index().groupby(["model", "condition"], sort=False):
-        named = {"model": model, "method": "probe", "shift": "", "condition": kind}
-        own, other = (part[part["method"] == name] for name in ("probe", "probe_untrained"))
-        rows += against(own, other, PROBE_EFFECTS, **named)
+        rows += against(part, home[given[:2]] if given[2] else None, EFFECTS, **named)
     found = pd.DataFrame(rows).rename(columns={"n": "worlds"}).drop(columns="df")
     return found.assign(data="simulation")
 
 
 def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFrame:
-    """Means over worlds with their intervals; ``bin`` is the method of an area, or the motif."""
-    areas, probes = tables["areas"], tables["probes"]
-    metric = probes["method"].str.replace("probe", "r2_probe")
-    parts = [
-        areas.assign(by="method", bin=areas["method"], n=config.n_test),
-        probes.assign(by="motif", metric=metric, n=config.n_probe),
-    ]
+    """Means over worlds with their intervals; ``bin`` is the method of an area."""
+    areas = tables["areas"]
+    parts = [areas.assign(by="method", bin=areas["method"], n=config.n_test)]
     if "agreements" in tables:
         parts.append(tables["agreements"].assign(by="", bin="", n=config.n_agreement))
     keys = ["data", "split", "shift", "family", "severity", "condition", "model"]
@@ -204,21 +185,11 @@ def tidy_assays(agreed: pd.DataFrame) -> pd.DataFrame:
     return over_splits(table, ["data", "metric"]).assign(**keys, by="", bin="")
 
 
-def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """``motif_probes``: R² by motif, over the worlds in which it acts and those in which not."""
-    probes = rows[rows["by"].eq("motif") & rows["metric"].str.startswith("r2_probe")]
-    probes = probes.assign(motif=probes["bin"], total=probes["value"] * probes["worlds"])
-    sums = probes.groupby(["model", "metric", "motif"], sort=False)[["total", "worlds"]].sum()
-    means = sums.assign(value=sums["total"] / sums["worlds"])
-    return {"motif_probes": means.drop(columns="total").reset_index()}
-
-
 def run(config: Config, store: Store) -> Tables:
     """Score finished networks.
 
-    Tables: ``effects`` (areas and probes as contrasts over worlds), ``examples`` (simulated
-    elements, position by position), ``known_motifs`` and ``known_profiles`` (assays). The rows are
-    areas by method in the column ``bin``, probes by motif, agreement between networks.
+    Tables: ``effects`` (areas as contrasts over worlds), ``known_motifs`` (assays). The rows are
+    areas by method in the column ``bin``, and agreement between networks.
     """
     worlds, counts = judge_worlds(config, store)
     default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
@@ -227,16 +198,9 @@ def run(config: Config, store: Store) -> Tables:
     rows = [tidy_worlds(worlds, config)]
     if "agreements" in found:
         rows.append(tidy_assays(found["agreements"]))
-    shown = worlds["examples"]
-    shown = shown[shown["model"] == config.models[0]]
-    shown = shown[shown["replicate"] == config.world_seeds[0]]
-    tables = {
-        "effects": effects(worlds["areas"], worlds["probes"]),
-        "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
-    }
+    tables = {"effects": effects(worlds["areas"])}
     if "known_motifs" in found:
         tables["known_motifs"] = known_motif_table(found["known_motifs"])
-        tables["known_profiles"] = profile_table(found["known_profiles"])
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     counts = {name: counts[name] + more[name] for name in counts}

@@ -249,35 +249,6 @@ def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def predicted_measured(fitted: Sequence[FittedArm]) -> pd.DataFrame:
-    """Mean measured activity by decile of the predicted mean, test parts of all splits together."""
-    tables = []
-    for one in fitted:
-        for part in one.arm.parts:
-            label = f"{part.shift} {part.condition}, {part.split}" if part.shift else part.split
-            tables.append(one.table.iloc[part.rows].assign(data=one.arm.data.name, part=label))
-    every = pd.concat(tables, ignore_index=True)
-    by_part = every.groupby(["data", "part"], sort=False)["mean"]
-    every["decile"] = by_part.transform(pd.qcut, 10, labels=False, duplicates="drop")
-    table = every.groupby(["data", "part", "decile"], sort=False).agg(
-        predicted=("mean", "mean"),
-        measured=("target", "mean"),
-        measured_sd=("target", "std"),
-        n=("target", "size"),
-    )
-    return table[table["n"] >= MIN_BIN].reset_index().drop(columns="decile")
-
-
-def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Predicted beside measured activity, with shift and split, and the interval of the mean."""
-    table = tables["predicted_measured"]
-    half = 1.96 * table["measured_sd"] / table["n"] ** 0.5
-    shift = table["part"].str.extract(r"^(\w+) ")[0].fillna("")
-    split = table["part"].str.extract(r"(\w+)$")[0]
-    ends = {"lower": table["measured"] - half, "upper": table["measured"] + half}
-    return {"predicted_measured": table.assign(shift=shift, split=split, **ends)}
-
-
 def contrasts(scores: pd.DataFrame) -> pd.DataFrame:
     """What each shift changes: shifted against inside, against matched, tilt and leak against test.
 
@@ -303,7 +274,7 @@ def contrasts(scores: pd.DataFrame) -> pd.DataFrame:
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score.
 
-    Tables: ``assays``, ``leaks``, ``gc_histogram``, ``predicted_measured``, ``contrasts``.
+    Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``.
     """
     data, design = load_data(config), config.design
     fitted, own = assays.fit_arms(design.build(data), design, store, config.where)
@@ -324,7 +295,6 @@ def run(config: Config, store: Store) -> Tables:
         "assays": assay_table(data),
         "leaks": pd.concat(leaks, ignore_index=True),
         "gc_histogram": gc_histogram(first),
-        "predicted_measured": predicted_measured(fitted),
         "contrasts": contrasts(scores),
     }
     marks = {assay.name: assay.fingerprint for assay in data}

@@ -1,14 +1,13 @@
 """Do networks look where activity is made, and do they agree on where they look?
 
 In: finished networks. Out: measures of a world (:mod:`lib.experiments.worlds`): areas against the
-sites that act, occupancies read off the embedding, agreement of networks; and the unit of an assay:
+sites that act, agreement of networks; and the unit of an assay:
 known motifs beside the same matrices with their positions in random order, which hold as much
 information and no biology. A shift that leaves the sequences as they are leaves the scores too;
 what may change is which sites have an effect.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -17,35 +16,30 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
-from lib.arrays import BoolArray, FloatArray, IndexArray, group_codes
+from lib.arrays import BoolArray, FloatArray, group_codes
 from lib.assays.sources import fetch
 from lib.data.dataset import Result, SequenceDataset, Stored
 from lib.data.splits import Split
 from lib.experiments.worlds import TEST_SEED, Condition, Judge, test_data, world_of
 from lib.metrics.columns import bootstrap_totals, draw_variance, group_totals
-from lib.metrics.scores import r2_cod
-from lib.models import build
-from lib.models.baselines import feature_ridge
 from lib.motifs.binding import scan, score_threshold
 from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
 from lib.simulator import planted_sites
-from lib.simulator.activity import Program, responses
+from lib.simulator.activity import Program
 from lib.simulator.assay import Assay
 from lib.simulator.programs import MOTIFS
 from lib.simulator.sample import known_truth
 from lib.simulator.shifts import ACTIVE, apply
 from lib.training import attribution
 from lib.training.attribution import cover, gradient_input
-from lib.training.config import one_thread
-from lib.training.fitted import FittedModel, embed, predict
+from lib.training.fitted import FittedModel, predict
 from lib.training.units import network_of
 
 CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
 SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
 SHUFFLES: Final = 5
 LEAST_SITES: Final = 10  # below it nothing is printed
-EXAMPLES: Final = 2  # elements whose scores are shown position by position
 PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
     "plant_leaf": ("plant", "data/misc/CPEs.meme"),
     "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
@@ -55,14 +49,13 @@ PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
 class Sites(NamedTuple):
     """Where the truth lies, (n, L) each.
 
-    ``sites``: in a planted site of a motif that acts, as ``table`` lists them. ``masked``: in a
-    site that stands there by chance, or a planted one whose motif does not act.
+    ``sites``: in a planted site of a motif that acts. ``masked``: in a site that stands there by
+    chance, or a planted one whose motif does not act.
     """
 
     codes: Codes
     sites: BoolArray
     masked: BoolArray
-    table: pd.DataFrame
 
 
 def active_motifs(program: Program) -> BoolArray:
@@ -87,11 +80,11 @@ def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
     sites, idle, chance = (
         cover(codes.shape, table["element"], table["start"], table["end"]) for table in tables
     )
-    return Sites(codes, sites, (idle | chance) & ~sites, planted[acting])
+    return Sites(codes, sites, (idle | chance) & ~sites)
 
 
 def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """Area of each method and its base; ``examples``, scores of the first elements, at home."""
+    """Area of each method, and its base."""
     truth = true_sites(judge.arm.world_seed, condition, judge.sizes.test)
     scores: dict[str, FloatArray] = judge.kept(
         ("scores", condition.sequences),
@@ -104,60 +97,7 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
         for name, score in scores.items()
     }
     wide = pd.DataFrame(found, index=pd.Index(["auprc_sites", "auprc_base"], name="metric"))
-    tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
-    if condition == Condition():
-        tables["examples"] = pd.concat(_examples(truth, scores))
-    return tables
-
-
-def _examples(truth: Sites, scores: Mapping[str, FloatArray]) -> Iterator[pd.DataFrame]:
-    """Scores of the first elements position by position, with the site each lies in."""
-    for element, codes in enumerate(truth.codes[:EXAMPLES]):
-        motif = np.full(len(codes), "", object)
-        for site in truth.table[truth.table["element"] == element].itertuples():
-            motif[site.start : site.end] = str(site.motif)
-        columns = {"position": np.arange(len(codes)), "code": codes, "motif": motif}
-        columns |= {name: score[element] for name, score in scores.items()}
-        yield pd.DataFrame(columns).assign(element=element)
-
-
-def untrained(model: FittedModel) -> FittedModel:
-    """The same network before its training, as its seed draws it."""
-    with one_thread(model.config.seed):
-        network = build(model.config.model, model.length, **model.config.model_options)
-        state = {name: value.numpy() for name, value in network.state_dict().items()}
-    return replace(model, state=state)
-
-
-def probe(embedding: FloatArray, occupancy: FloatArray, parts: Sequence[IndexArray]) -> FloatArray:
-    """R² of a linear probe for each motif's response ``(n, m)``, on the third part, ``(m,)``.
-
-    ``parts`` are the rows to fit on, to choose the penalty on, and to judge on.
-    """
-    train, validation, test = parts
-    forecasts = [feature_ridge(embedding, y, train, validation).mean for y in occupancy.T]
-    pairs = zip(forecasts, occupancy.T, strict=True)
-    return np.array([r2_cod(mean[test], y[test]) for mean, y in pairs])
-
-
-def probes(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """R² of each motif's response read off the embedding, trained and not, in distribution."""
-    if condition.shift:
-        return {}
-    n, program = judge.settings["n_probe"], judge.arm.world.program
-    codes = test_data(judge.arm.world_seed, condition, 2 * n).codes
-    occupancy = responses(codes, program)[:, : len(program.motifs)]
-    parts = np.split(np.arange(2 * n), [n, n + n // 4])
-    tables = []
-    for method, network in (
-        ("probe", judge.network()),
-        ("probe_untrained", untrained(judge.network())),
-    ):
-        r2 = probe(embed(network, codes).astype(float), occupancy, parts)
-        kind = np.where(active_motifs(program), "acting", "idle")
-        columns = {"bin": [pwm.name for pwm in program.motifs], "condition": kind, "value": r2}
-        tables.append(pd.DataFrame(columns).assign(method=method, metric="r2_probe"))
-    return {"probes": pd.concat(tables)}
+    return {"areas": wide.reset_index().melt("metric", var_name="method")}
 
 
 def warning_signs(
@@ -198,32 +138,11 @@ def shuffled(pwm: PWM, rng: np.random.Generator) -> PWM:
     return make_pwm(pwm.name, pwm.probabilities[:, rng.permutation(pwm.width)])
 
 
-def _hits(data: SequenceDataset, pwm: PWM) -> tuple[pd.DataFrame, BoolArray]:
-    """Windows that reach the threshold, of the forward strand alone where it matters; and cover."""
+def _cover(data: SequenceDataset, pwm: PWM) -> BoolArray:
+    """Positions in windows that reach the threshold, on the forward strand where it matters."""
     hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
     hits = hits[hits["strand"] > 0] if data.oriented else hits
-    end = hits["start"] + pwm.width
-    return hits, cover(data.codes.shape, hits["element"], hits["start"], end)
-
-
-def site_profile(scores: FloatArray, codes: Codes, hits: pd.DataFrame, width: int) -> pd.DataFrame:
-    """Mean score of each letter (columns) at each ``position`` of a motif, over its hits.
-
-    Hits on the reverse strand are turned round. What rests on fewer than :data:`LEAST_SITES` hits
-    is 0, so that no value is one element's. ``hits`` has ``element, start, strand``; no window with
-    an N.
-    """
-    place = hits["start"].to_numpy()[:, None] + np.arange(width)  # (hits, width)
-    element = hits["element"].to_numpy()[:, None]
-    letter, value = codes[element, place], scores[element, place]
-    turned = hits["strand"].to_numpy() < 0
-    letter[turned], value[turned] = 3 - letter[turned, ::-1], value[turned, ::-1]
-    position = np.broadcast_to(np.arange(width), letter.shape)
-    columns = {"letter": letter.ravel(), "position": position.ravel(), "value": value.ravel()}
-    cells = pd.DataFrame(columns).groupby(["position", "letter"])["value"].agg(["sum", "size"])
-    mean = cells["sum"].where(cells["size"] >= LEAST_SITES, 0) / len(hits)
-    table = mean.unstack().reindex(index=range(width), columns=range(4)).fillna(0.0)
-    return table.set_axis(list("ACGT"), axis=1).rename_axis(index="position").reset_index()
+    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + pwm.width)
 
 
 def enrichment(
@@ -244,22 +163,17 @@ def enrichment(
     return float(ratio[0]), float(draw_variance(ratio[1:]))
 
 
-def _known(test: SequenceDataset, scores: FloatArray, draws: int) -> dict[str, pd.DataFrame]:
-    """Of motifs with at least :data:`LEAST_SITES` sites; no table where there is none."""
-    rng = np.random.default_rng(0)
-    rows, profiles = [], []
+def known_enrichment(test: SequenceDataset, scores: FloatArray, draws: int) -> pd.DataFrame:
+    """:func:`enrichment` of motifs with at least :data:`LEAST_SITES` sites, and their hits."""
+    rng, rows = np.random.default_rng(0), []
     for pwm in known_motifs(test.name):
-        hits, own = _hits(test, pwm)
-        control = np.sum([_hits(test, shuffled(pwm, rng))[1] for _ in range(SHUFFLES)], axis=0)
+        own = _cover(test, pwm)
+        control = np.sum([_cover(test, shuffled(pwm, rng)) for _ in range(SHUFFLES)], axis=0)
         found = int(own.any(axis=1).sum())
         if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
             value, variance = enrichment(scores, own, control, test.group, draws)
             rows.append({"motif": pwm.name, "value": value, "variance": variance, "hits": found})
-            profile = site_profile(scores, test.codes, hits, pwm.width)
-            profiles.append(profile.assign(motif=pwm.name))
-    if not rows:
-        return {}
-    return {"known_motifs": pd.DataFrame(rows), "known_profiles": pd.concat(profiles)}
+    return pd.DataFrame(rows)
 
 
 def assay_unit(
@@ -268,12 +182,13 @@ def assay_unit(
     """Known motifs in the first network's scores of a test part; agreement of several networks.
 
     Tables: ``known_motifs`` (``motif, value, variance, hits``: log enrichment, its variance over
-    groups, the number of elements with a hit), ``known_profiles`` (``motif, position, A, C, G, T``)
-    and ``agreements`` of :func:`warning_signs`.
+    groups, the number of elements with a hit) and ``agreements`` of :func:`warning_signs`.
     """
     networks = [network_of(model) for _, model in sorted(members.items())]
     test = data.take(split["test"])
-    tables = _known(test, gradient_input(networks[0], test.codes), config["draws"])
+    scores = gradient_input(networks[0], test.codes)
+    known = known_enrichment(test, scores, config["draws"])
+    tables = {"known_motifs": known} if len(known) else {}
     if len(networks) > 1:
         tables["agreements"] = warning_signs(networks, test.codes, test.activity)
     keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed}

@@ -1,4 +1,4 @@
-"""Notebook 07: sites by hand, perfect and random scores, probes, known motifs, one run."""
+"""Notebook 07: sites by hand, perfect and random scores, known motifs, one run."""
 
 import numpy as np
 import pandas as pd
@@ -9,21 +9,16 @@ from lib.experiments.motif_recovery import (
     Config,
     assay_fits,
     conditions,
-    derive,
     effects,
     known_motif_table,
-    profile_table,
     run,
     world_arms,
 )
 from lib.experiments.recovery import (
     active_motifs,
     enrichment,
-    probe,
     shuffled,
-    site_profile,
     true_sites,
-    untrained,
 )
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
 from lib.motifs.pwm import information_content, jaspar
@@ -32,9 +27,6 @@ from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store
 from lib.training.attribution import auprc_sites
-from lib.training.config import FitConfig
-from lib.training.fit import fit
-from lib.training.fitted import embed
 
 
 @pytest.fixture(scope="module")
@@ -89,27 +81,6 @@ def test_a_perfect_score_of_sites_reaches_one():
     assert auprc_sites(perfect, truth.sites, truth.masked)[0] == pytest.approx(1.0)
 
 
-def test_a_probe_finds_what_is_linear_and_nothing_else():
-    rng = np.random.default_rng(1)
-    embedding = rng.standard_normal((900, 5))
-    occupancy = np.stack([embedding @ np.arange(5.0), rng.standard_normal(900)], axis=1)
-    parts = np.split(np.arange(900), [500, 600])
-    known, unknown = probe(embedding, occupancy, parts)
-    # The least penalty, 30 against 500 rows, leaves (30 / 530)² of the variance.
-    assert known == pytest.approx(1 - (30 / 530) ** 2, abs=0.005)
-    assert abs(unknown) < 0.15
-
-
-def test_an_untrained_network_is_the_one_that_training_started_from():
-    rng = np.random.default_rng(2)
-    codes = rng.integers(0, 4, (64, 40)).astype(np.uint8)
-    settings = FitConfig(epochs=1, learning_rate=1e-12, batch_size=32, precision="float32")
-    model = fit(codes, (codes == 2).mean(axis=1), config=settings)
-    first = untrained(model).state["trunk.0.weight"]
-    assert first == pytest.approx(model.state["trunk.0.weight"], abs=1e-6)
-    assert embed(untrained(model), codes).shape == embed(model, codes).shape
-
-
 def test_shuffled_motifs_have_as_much_information():
     (pwm,) = jaspar(["SP1"])
     other = shuffled(pwm, np.random.default_rng(0))
@@ -125,31 +96,12 @@ def test_enrichment_by_hand():
     assert variance == pytest.approx(0)  # all elements are alike
 
 
-def test_a_profile_turns_hits_round_and_leaves_rare_letters_out():
-    # Twelve elements ACG, whose motif lies forward; twelve CGT, the same on the other strand; and
-    # one with a T in the middle, too rare to be shown.
-    codes = np.array([[0, 1, 2]] * 12 + [[1, 2, 3]] * 12 + [[0, 3, 2]], np.uint8)
-    scores = np.array([[1.0, 2.0, 3.0]] * 12 + [[3.0, 2.0, 1.0]] * 12 + [[1.0, 9.0, 3.0]])
-    strand = [1] * 12 + [-1] * 12 + [1]
-    hits = pd.DataFrame({"element": range(25), "start": 0, "strand": strand})
-    found = site_profile(scores, codes, hits, 3)
-    expected = np.zeros((3, 4))
-    expected[[0, 1, 2], [0, 1, 2]] = [1.0, 24 / 25 * 2.0, 3.0]
-    assert found[list("ACGT")].to_numpy() == pytest.approx(expected)
-
-
 def test_motifs_pool_over_splits_as_ratios():
     columns = {"value": np.log([2.0, 8.0]), "variance": 0.01, "split_seed": [0, 1]}
     table = pd.DataFrame(columns | {"hits": 50, "n_test": 100, "n_train": 700})
     row = known_motif_table(table.assign(data="wtc11", motif="SP1")).iloc[0]
     assert row["value"] == pytest.approx(4.0)  # the geometric mean
     assert row["lower"] < 4 < row["upper"] and row["n"] == 50
-
-
-def test_profiles_are_means_over_the_splits_that_show_a_motif():
-    letters = {letter: [1.0, 3.0] for letter in "ACGT"}
-    table = pd.DataFrame({"data": "d", "motif": "m", "position": 0} | letters)
-    assert profile_table(table).iloc[0][["A", "T", "splits"]].tolist() == [2.0, 2.0, 2.0]
 
 
 def test_networks_are_those_of_the_experiment_on_shifts():
@@ -180,14 +132,8 @@ def test_area_changes_are_paired_within_worlds():
         for shift, values in (("", (0.5, 0.7)), ("gc", (0.4, 0.5)))
         for metric, values in (("auprc_sites", values), ("auprc_base", 0.1))
     ]
-    keys |= {"shift": "", "condition": "acting", "metric": "r2_probe"}
-    probes = [
-        pd.DataFrame(keys | {"method": method, "value": value + np.array([0.0, 0.1])})
-        for method, value in (("probe", 0.6), ("probe_untrained", 0.2))
-    ]
-    table = effects(pd.concat(areas), pd.concat(probes)).set_index(["effect", "shift"])["value"]
+    table = effects(pd.concat(areas)).set_index(["effect", "shift"])["value"]
     assert table["auprc_change", "gc"] == pytest.approx(-0.15)
-    assert table["r2_probe_gain", ""] == pytest.approx(0.4)
 
 
 def test_rows_are_tidy_and_every_method_stands_beside_chance(found, config, tmp_path):
@@ -207,10 +153,3 @@ def test_agreement_stays_where_the_sequences_do(found):
     by_shift = agreed.set_index("shift")["value"]
     assert by_shift["effect_rewiring"] == pytest.approx(by_shift[""])
     assert by_shift["gc"].iloc[0] != pytest.approx(by_shift[""])
-
-
-def test_a_probe_s_mean_is_over_all_worlds():
-    row = {"by": "motif", "metric": "r2_probe", "model": "cnn", "bin": "CRX"}
-    rows = pd.DataFrame([row | {"value": 0.2, "worlds": 1}, row | {"value": 0.6, "worlds": 3}])
-    (found,) = derive(rows, {})["motif_probes"].to_dict("records")
-    assert found["motif"] == "CRX" and found["value"] == pytest.approx(0.5) and found["worlds"] == 4

@@ -11,8 +11,8 @@ import pytest
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import FittedArm, build_arms
-from lib.experiments.mpra_gc_ood import Config, derive, load_data, run
+from lib.experiments.assays import build_arms
+from lib.experiments.mpra_gc_ood import Config, load_data, run
 from lib.sequences import decode, reverse_complement
 from lib.study import results
 from lib.study.config import ParameterError
@@ -109,19 +109,6 @@ def test_no_aggregate_of_fewer_than_ten_elements():
     data = assay(random_codes(900), np.random.default_rng(0).normal(size=900))
     arms = build_arms(data, ("group", "tail"), 0.8, (), 0)
     assert mpra_gc_ood.gc_histogram(arms)["count"].min() >= 10
-    forecast = data.activity + 0.1, np.ones(900)
-    binned = mpra_gc_ood.predicted_measured([FittedArm(arm, (), (forecast,)) for arm in arms])
-    assert binned["n"].min() >= 10
-    assert (binned["predicted"] - binned["measured"]).to_numpy() == pytest.approx(0.1)
-
-
-def test_parts_of_predicted_beside_measured_are_named_and_have_intervals():
-    parts = ["test", "random_leaky", "gc_high GC ≥ 0.6, shifted", "species At, matched"]
-    table = pd.DataFrame({"part": parts, "measured": 1.0, "measured_sd": 2.0, "n": 400})
-    found = derive(pd.DataFrame(), {"predicted_measured": table})["predicted_measured"]
-    assert list(found["shift"]) == ["", "", "gc_high", "species"]
-    assert list(found["split"]) == ["test", "random_leaky", "shifted", "matched"]
-    assert (found["upper"] - found["lower"]).tolist() == pytest.approx([4 * 1.96 / 20] * 4)
 
 
 def test_default_data_fall_back_to_the_standin_named_data_do_not(monkeypatch):
