@@ -128,7 +128,7 @@ def _tables(measured: pd.DataFrame, ids: pd.Index, promoter: str) -> dict[str, F
         raise ValueError(f"promoter {promoter!r} has two measurements of {element} in {genotype}")
     wide = own.pivot(index="library_id", columns="genotype", values=list(_RULES))
     tables = {
-        name: wide[name].reindex(index=ids, columns=GENOTYPES).to_numpy(np.float64)
+        name: wide.xs(name, axis=1).reindex(index=ids, columns=GENOTYPES).to_numpy(np.float64)
         for name in _RULES
     }
     missing = np.argwhere(np.isnan(tables["activity_mean"]))

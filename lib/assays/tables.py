@@ -42,9 +42,15 @@ def _elements(frame: pd.DataFrame, name: str) -> SequenceDataset:
     the genome has is not in the files).
     """
     bare = (frame["seq"].str.strip().str.len() == ELEMENT_LENGTH).all()
-    ends = {} if bare else {"trim_prefix": PREFIX, "trim_suffix": SUFFIX}
-    columns = {"sequence_column": "seq", "activity_column": "mean_value"}
-    data = dataset_from_frame(frame, name=name, unit="log2 RNA/DNA", **columns, **ends)
+    data = dataset_from_frame(
+        frame,
+        name=name,
+        sequence_column="seq",
+        activity_column="mean_value",
+        trim_prefix="" if bare else PREFIX,
+        trim_suffix="" if bare else SUFFIX,
+        unit="log2 RNA/DNA",
+    )
     if data.codes.shape[1] != ELEMENT_LENGTH:
         raise ValueError(
             f"{name}: elements have {data.codes.shape[1]} nt without adapters, "
@@ -152,7 +158,7 @@ def align_predictions(
     known = ours["activity"].to_numpy()
     gap = np.abs(theirs["enrichment"].to_numpy() - known)
     if (gap > TIE).any():
-        row = ours.index[np.argmax(gap)]
+        row = int(ours.index[int(np.argmax(gap))])
         raise ValueError(
             f"row {row} ({species.iloc[row]}, enrichment {activity[row]}) has no counterpart "
             "in the predictions"

@@ -85,7 +85,9 @@ def validate(table: pd.DataFrame, source: str = "predictions", ids: bool = True)
     checked = checked[known + others].reset_index(drop=True)
     for name in known:
         if name in NUMERIC:
-            checked[name] = reading.numbers(checked[name], name, NUMERIC[name], source)
+            values = reading.numbers(checked[name], name, NUMERIC[name], source)
+            if checked[name].dtype != values.dtype:  # of ten million rows no copy is made
+                checked[name] = values
         elif name in LABELS and isinstance(checked[name].dtype, pd.StringDtype):
             checked[name] = checked[name].str.lstrip(" ")
     if ids:
@@ -124,13 +126,15 @@ def read(
     """
     rename = {} if rename is None else dict(rename)
     theirs = {ours: name for name, ours in rename.items()}
-    kept = [theirs.get(name, name) for name in (*NUMERIC, "group", "split", "shift", *more)]
-    table = reading.read_table(path, [*rename, *(theirs.get(name, name) for name in more)], kept)
-    lean = len(table) > reading.MANY_ROWS and theirs.get("id", "id") not in table
+    floats = [theirs.get(name, name) for name in NUMERIC]
+    needed = [*rename, *(theirs.get(name, name) for name in more)]
+    lean = [*floats, *needed, *(theirs.get(name, name) for name in LABELS if name != "id")]
+    table = reading.read_table(path, needed, lean, floats)
+    many = len(table) > reading.MANY_ROWS and theirs.get("id", "id") not in table
     notes = [
         f"The file has more than {reading.MANY_ROWS:,} rows: ids and sequences were not looked at."
     ]
-    return validate(table.rename(columns=rename), str(path), not lean), notes if lean else []
+    return validate(table.rename(columns=rename), str(path), not many), notes if many else []
 
 
 def of_elements(

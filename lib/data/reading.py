@@ -9,7 +9,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,6 +27,7 @@ from lib.sequences import ALPHABET, Codes, encode
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 GZIP = b"\x1f\x8b"
+LONGEST_ROW = 1 << 24  # bytes
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
 RULES: Mapping[str, Callable[[FloatArray], NDArray[np.bool_]]] = {
     "finite number": np.isfinite,
@@ -67,7 +68,8 @@ def _unpacked(content: bytes, path: Path) -> bytes:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
     try:
-        content.decode("utf-8")
+        if not content.isascii():
+            content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
@@ -75,7 +77,7 @@ def _unpacked(content: bytes, path: Path) -> bytes:
             "save it as UTF-8"
         ) from None
     content = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-    if not content.strip():
+    if not re.search(rb"\S", content):
         raise ValueError(f"{path} is empty")
     return content
 
@@ -98,31 +100,42 @@ def _header(line: str, wanted: Collection[str], path: Path) -> tuple[str, list[s
     return best, names[best]
 
 
-def _read_text(path: Path, wanted: Collection[str]) -> pd.DataFrame:
-    content = _unpacked(path.read_bytes(), path)
-    first = re.match(rb"[^\r\n]*", content)
-    separator, header = _header(first.group().decode() if first else "", wanted, path)
-    numbered = [str(place) for place in range(len(header))]  # names may repeat
-    ragged: list[Any] = []
+def _parse(
+    content: bytes, separator: str, types: Sequence[pa.DataType], ragged: list[Any]
+) -> pa.Table:
+    """Columns ``0, 1, ...`` (names may repeat) of the given types; a ragged row is noted."""
+    named = {str(place): kind for place, kind in enumerate(types)}
 
     def refuse(row: Any) -> str:
         ragged.append(row)
         return "error"
 
+    return arrow_csv.read_csv(
+        pa.BufferReader(content),
+        arrow_csv.ReadOptions(
+            column_names=list(named),
+            skip_rows=1,
+            use_threads=False,  # or rows have no numbers
+            block_size=LONGEST_ROW,
+        ),
+        arrow_csv.ParseOptions(
+            delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
+        ),
+        arrow_csv.ConvertOptions(column_types=named, null_values=[]),
+    )
+
+
+def _read_text(path: Path, wanted: Collection[str], floats: Collection[str]) -> pd.DataFrame:
+    content = _unpacked(path.read_bytes(), path)
+    first = re.match(rb"[^\r\n]*", content)
+    separator, header = _header(first.group().decode() if first else "", wanted, path)
+    types = [pa.float64() if name in floats else pa.string() for name in header]
+    ragged: list[Any] = []
     try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(content),
-            arrow_csv.ReadOptions(
-                column_names=numbered,
-                skip_rows=1,
-                use_threads=False,  # or rows have no numbers
-                block_size=len(content) + 1,
-            ),
-            arrow_csv.ParseOptions(
-                delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
-            ),
-            arrow_csv.ConvertOptions(column_types=dict.fromkeys(numbered, pa.string())),
-        )
+        try:
+            table = _parse(content, separator, types, ragged)
+        except pa.ArrowInvalid:  # as text, so that the cell which is no number can be named
+            table = _parse(content, separator, [pa.string()] * len(header), ragged := [])
     except pa.ArrowException as error:
         if not ragged:
             raise ValueError(f"{path} cannot be read as a table: {error}") from None
@@ -132,7 +145,7 @@ def _read_text(path: Path, wanted: Collection[str]) -> pd.DataFrame:
             f"{len(header)}: {row.text[:60]!r}; check the separator ({SEPARATORS[separator]})"
         ) from None
     frame = table.rename_columns(header).to_pandas()
-    if len(frame) and re.search(r"[\r\n]", frame.iat[-1, -1]):
+    if len(frame) and re.search(r"[\r\n]", str(frame.iat[-1, -1])):
         raise ValueError(f"{path} row {len(frame) - 1} holds a quotation mark that is not closed")
     return frame
 
@@ -140,26 +153,33 @@ def _read_text(path: Path, wanted: Collection[str]) -> pd.DataFrame:
 def _read_parquet(path: Path, lean: Collection[str]) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
+
+            def read(names: list[str] | None) -> pd.DataFrame:
+                table = file.read(names)
+                table.validate(full=True)  # or text that is not UTF-8 fails where it is looked at
+                # What pandas writes beside the data is left out: damaged, it breaks pandas itself.
+                found: pd.DataFrame = table.to_pandas(
+                    ignore_metadata=True, strings_to_categorical=many
+                )
+                return found
+
             many = bool(lean) and file.metadata.num_rows > MANY_ROWS
+            if not many:
+                return read(None)
             chosen = [name for name in file.schema_arrow.names if name in lean]
-            table = file.read(chosen if many else None)
-        table.validate(full=True)  # or text that is not UTF-8 fails where a cell is looked at
-        # Without the metadata that pandas writes beside the data: damaged, it breaks pandas itself.
-        frame: pd.DataFrame = table.to_pandas(
-            ignore_metadata=True,
-            strings_to_categorical=many,
-            split_blocks=True,
-            self_destruct=True,
-        )
+            # One column in memory at a time.
+            return pd.DataFrame({name: read([name])[name] for name in chosen}, copy=False)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is a damaged Parquet file, or its text is not UTF-8 ({error}); write it again"
         ) from None
-    return frame
 
 
 def read_table(
-    path: Path | str, columns: Collection[str] = (), lean: Collection[str] = ()
+    path: Path | str,
+    columns: Collection[str] = (),
+    lean: Collection[str] = (),
+    floats: Collection[str] = (),
 ) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet file; which of them, the content says and not the name.
 
@@ -170,6 +190,8 @@ def read_table(
         Columns that must be there.
     lean : collection of str, optional
         All that is read of a Parquet file of more than :data:`MANY_ROWS` rows.
+    floats : collection of str, optional
+        Columns of a text table that are read as float64 where all cells of them are numbers.
 
     Returns
     -------
@@ -192,7 +214,7 @@ def read_table(
             f"{path} is a zip archive or spreadsheet; save the table as CSV or Parquet"
         )
     columnar = mark == b"PAR1" or path.suffix == ".parquet"
-    frame = _read_parquet(path, lean) if columnar else _read_text(path, columns)
+    frame = _read_parquet(path, lean) if columnar else _read_text(path, columns, floats)
     many = len(frame) > MANY_ROWS and lean
     require_columns(frame, [c for c in columns if not many or c in lean], str(path))
     if len(frame) == 0:

@@ -344,7 +344,7 @@ def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"std": 0.0}, "'std' row 0 is '0.0', not"),
+        ({"std": 0.0}, "'std' row 0 is 0.0, not"),
         ({"mean": np.nan}, "'mean' row 0 is ''"),
         ({"id": "same"}, "appears again in row 1"),
     ],
