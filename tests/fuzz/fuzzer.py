@@ -93,19 +93,18 @@ def fuzz(cases: int, seed: int) -> list[Outcome]:
 
 def counts(outcomes: list[Outcome]) -> pd.DataFrame:
     """Cases, results, documented errors, other ends and the slowest case, per reader."""
+    ends = {"results": "result", "errors": "error", "known": "known", "other_ends": "bad"}
     frame = pd.DataFrame(outcomes)
-    grouped = frame.groupby("reader", sort=False)
-    table = grouped["kind"].value_counts().unstack(fill_value=0)
-    table = table.reindex(columns=["result", "error", "known", "bad"], fill_value=0)
-    table.insert(0, "cases", grouped.size())
-    table["distinct_messages"] = grouped["message"].nunique()
-    table["slowest_s"] = grouped["seconds"].max().round(2)
-    total = table.sum().to_frame("all").T
-    total["slowest_s"] = table["slowest_s"].max()
-    table = pd.concat([table, total]).rename(columns={"result": "results", "error": "errors"})
-    for column in table.columns.drop("slowest_s"):
-        table[column] = table[column].astype(int)
-    return table.rename(columns={"bad": "other_ends"}).rename_axis("input").reset_index()
+    rows = []
+    for name, own in frame.groupby("reader", sort=False):
+        row = {"input": name, "cases": len(own)}
+        row |= {column: int((own["kind"] == kind).sum()) for column, kind in ends.items()}
+        row["distinct_messages"] = own["message"].nunique()
+        rows.append(row | {"slowest_s": round(own["seconds"].max(), 2)})
+    table = pd.DataFrame(rows)
+    total = {column: table[column].sum() for column in table.columns[1:-1]}
+    total |= {"input": "all", "slowest_s": table["slowest_s"].max()}
+    return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Damage: bytes and parameters as strangers' files hold them, drawn from one generator."""
 
 import gzip
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,14 +42,11 @@ def _cut_middle(content: bytearray, rng: np.random.Generator) -> bytearray:
     return content[:start] + content[start + int(rng.integers(1, 30)) :]
 
 
-def _insert_word(content: bytearray, rng: np.random.Generator) -> bytearray:
+def _insert(content: bytearray, rng: np.random.Generator) -> bytearray:
+    """A word of trouble, or noise."""
     start = _at(content, rng)
-    return content[:start] + WORDS[int(rng.integers(len(WORDS)))] + content[start:]
-
-
-def _insert_noise(content: bytearray, rng: np.random.Generator) -> bytearray:
-    start = _at(content, rng)
-    return content[:start] + rng.bytes(int(rng.integers(1, 9))) + content[start:]
+    word = WORDS[int(rng.integers(len(WORDS)))] if rng.random() < 0.5 else rng.bytes(8)
+    return content[:start] + word + content[start:]
 
 
 def _lines(content: bytearray, rng: np.random.Generator) -> bytearray:
@@ -67,17 +65,11 @@ def _lines(content: bytearray, rng: np.random.Generator) -> bytearray:
 
 def _cell(content: bytearray, rng: np.random.Generator) -> bytearray:
     """Put something nasty in the place of one cell."""
-    lines = content.split(b"\n")
-    line = int(rng.integers(len(lines)))
-    for separator in (b",", b"\t", b";", b" "):
-        cells = lines[line].split(separator)
-        if len(cells) > 1:
-            cells[int(rng.integers(len(cells)))] = bytearray(
-                NASTY[int(rng.integers(len(NASTY)))].encode()
-            )
-            lines[line] = bytearray(separator).join(cells)
-            break
-    return bytearray(b"\n").join(lines)
+    cells = re.split(rb"([,\t; \n])", bytes(content))
+    cells[2 * int(rng.integers((len(cells) + 1) // 2))] = NASTY[
+        int(rng.integers(len(NASTY)))
+    ].encode()
+    return bytearray(b"".join(cells))
 
 
 def _pack(content: bytearray, rng: np.random.Generator) -> bytearray:
@@ -96,7 +88,7 @@ def _double(content: bytearray, rng: np.random.Generator) -> bytearray:
 
 
 BYTES: tuple[Bytes, ...] = (
-    *(_flip, _cut_end, _cut_middle, _insert_word, _insert_noise, _lines, _cell, _cell, _pack),
+    *(_flip, _cut_end, _cut_middle, _insert, _insert, _lines, _cell, _cell, _pack),
     *(_recode, _double),
 )
 

@@ -29,35 +29,22 @@ from lib.study.config import ExperimentConfig, ParameterError
 
 from .mutations import NASTY, damaged, value
 
-EXPERIMENTS: tuple[type[ExperimentConfig], ...] = tuple(
-    module.Config
-    for module in (
-        assay_and_program_shifts,
-        motif_recovery,
-        mpra_gc_ood,
-        selective_prediction,
-        simulation_shifts,
-        structural_priors,
-        uncertainty_repair,
-    )
+EXPERIMENTS: tuple[type[ExperimentConfig], ...] = (
+    assay_and_program_shifts.Config,
+    motif_recovery.Config,
+    mpra_gc_ood.Config,
+    selective_prediction.Config,
+    simulation_shifts.Config,
+    structural_priors.Config,
+    uncertainty_repair.Config,
 )
 
 
 class Case(NamedTuple):
     """One input and what to do with it.
 
-    Attributes
-    ----------
-    call : callable
-        Returns the result or raises.
-    allowed : tuple of exception types
-        Documented errors.
-    names : tuple of str
-        An error's message holds one of these.
-    holds : callable
-        Asserts the result's contract.
-    known : tuple of str
-        Parts of errors that are known to escape; the book's page lists them.
+    ``call`` returns a result, whose contract ``holds`` asserts, or raises one of ``allowed`` with
+    one of ``names`` in its message; ``known`` are parts of errors that are known to escape.
     """
 
     call: Callable[[], Any]
@@ -110,14 +97,10 @@ def _files(frame: pd.DataFrame) -> dict[str, bytes]:
 
 
 MEME = """MEME version 4
-
 ALPHABET= ACGT
-
 strands: + -
-
 Background letter frequencies
 A 0.25 C 0.25 G 0.25 T 0.25
-
 MOTIF MA0001.1 first
 letter-probability matrix: alength= 4 w= 3 nsites= 20 E= 0
 0.7 0.1 0.1 0.1
@@ -157,9 +140,9 @@ def table_case(folder: Path, rng: np.random.Generator) -> Case:
     options = {
         "noise_column": _pick(rng, None, "noise"),
         "group_column": _pick(rng, None, "parent", "parent"),
-        "separator": _pick(rng, None, None, None, ",", "\t"),
+        "keep_shared_ends": _pick(rng, False, True),
     }
-    names = (str(path), "column ", "row ", path.name.split(".")[0] + " has")
+    names = (str(path), "column ", path.name.split(".")[0] + " has")
     return Case(lambda: load_table(path, **options), (ValueError,), names, _is_data_set)
 
 

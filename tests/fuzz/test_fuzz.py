@@ -58,12 +58,8 @@ def test_only_documented_errors_that_name_something_pass(monkeypatch, error, kin
     assert ends(monkeypatch, raising(error)).kind == kind
 
 
-def test_known_errors_are_counted_apart(monkeypatch) -> None:
-    outcome = ends(monkeypatch, raising(KeyError("row")), known=("KeyError",))
-    assert outcome.kind == "known"
-
-
-def test_a_result_that_does_not_hold_is_noticed(monkeypatch) -> None:
+def test_known_errors_and_results_that_do_not_hold_are_told_apart(monkeypatch) -> None:
+    assert ends(monkeypatch, raising(KeyError("row")), known=("KeyError",)).kind == "known"
     assert ends(monkeypatch, dict, holds=wrong).kind == "bad"
 
 
