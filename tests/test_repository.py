@@ -84,11 +84,6 @@ def test_no_duplicate_keys_in_yaml(tracked: list[Path]) -> None:
         yaml.load(path.read_text("utf-8"), UniqueKeys)
 
 
-def test_duplicate_key_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="given twice"):
-        yaml.load("a: 1\na: 2\n", UniqueKeys)
-
-
 def listed_pages(root: Path) -> list[str]:
     contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]

@@ -146,11 +146,6 @@ def test_print_shows_the_static_picture(browser: webdriver.Chrome, site: Path) -
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
-def test_formulas_render(browser: webdriver.Chrome, site: Path) -> None:
-    open_page(browser, site, "methods")
-    assert count(browser, ".math.notranslate .MathJax .math") > 5
-
-
 @pytest.mark.parametrize("name", page_names())
 def test_narrow_screen_does_not_scroll_sideways(
     browser: webdriver.Chrome, site: Path, name: str
@@ -262,12 +257,3 @@ def test_front_page_is_there_within_a_second(browser: webdriver.Chrome, site: Pa
         open_page(browser, site, "index")
         painted.append(browser.execute_script(script))
     assert min(painted) <= 1000
-
-
-def test_every_figure_hands_out_its_data(browser: webdriver.Chrome, site: Path) -> None:
-    for name in ("index", "experiments/02_mpra_gc_ood"):
-        open_page(browser, site, name)
-        charts = count(browser, "figure.chart")
-        assert charts >= 1
-        assert count(browser, 'figure.chart a[download$=".csv"][href^="data:text/csv"]') == charts
-        assert count(browser, 'figure.chart img.chart-print[src^="data:image/svg+xml"]') == charts

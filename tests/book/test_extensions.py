@@ -119,12 +119,6 @@ def test_a_build_that_may_lack_rows_is_quiet(
     assert "results/two.csv" not in warnings
 
 
-def test_minutes_come_from_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, warnings = build(tmp_path, "{minutes}`two`, {minutes}`three`", monkeypatch)
-    assert "1.5, *not in this run*" in page
-    assert "results/manifest.json has no entry three" in warnings
-
-
 def cells(page: str) -> list[list[str]]:
     """Rows of a page's tables, each cell's lines joined."""
     rows: list[list[str]] = []
@@ -157,16 +151,6 @@ def test_verdicts_of_all_claims_in_order(tmp_path: Path, monkeypatch: pytest.Mon
     assert "results/" not in warnings
 
 
-def test_short_table_of_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, _ = build(tmp_path, "```{verdicts}\n:short:\n```", monkeypatch, more=VERDICTS)
-    _, first, second, tenth = cells(page)
-    assert first == [
-        *("C1", "It is accurate", "**supported**", "1.500 (1.400 to 1.600), n = 5", "> 1.25"),
-    ]
-    assert second == ["C2", "It stays so", "not judged yet", "–", "–"]
-    assert tenth[2] == "**contradicted**"
-
-
 def test_words_and_effects_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in ("C10", "C2", "C9"))
     page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
@@ -193,12 +177,6 @@ def test_verdict_of_one_claim_with_its_contrasts(
         *("twin, secondary e.csv", "0.900 (0.840 to 0.940), 90 %, n = 7", "0.85 to 0.95"),
         *("**undecided**", "undecided / supported", "– / 0.8 to 1"),
     ]
-
-
-def test_long_lists_of_contrasts_are_folded() -> None:
-    start, _, end = load("results").folded("12 < 13", None)
-    assert start.astext() == '<details class="folded"><summary>12 &lt; 13</summary>'
-    assert end.astext() == "</details>"
 
 
 def test_runs_say_how_long_and_with_which_source(

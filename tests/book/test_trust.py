@@ -111,12 +111,6 @@ def test_growth_names_the_largest_size_and_judges_both_slopes(trust: ModuleType,
     assert trust.share(top)[0]["share of the peak"].tolist() == ["50%"]
 
 
-def test_steps_are_added_up(trust: ModuleType, top: Path) -> None:
-    (top / "results" / "trust" / "ci.csv").write_text("step,seconds\na,60\nb,50\n", "utf-8")
-    last = trust.ci(top)[0].iloc[-1]
-    assert last.tolist() == ["all", 110, "at most 100", "missed by 10%"]
-
-
 def test_a_fault_that_went_wrong_is_loud(trust: ModuleType, top: Path) -> None:
     text = "fault,happened,lost,held,profile,machine\nkill,went on,time,True,smoke,A\n"
     (top / "results" / "trust" / "faults.csv").write_text(text + "disk,x,y,False,smoke,A\n")
@@ -156,13 +150,6 @@ def test_what_is_not_recorded_warns_unless_optional(
     assert "Not in this run." in page and "Not recorded yet." in page
     assert warnings.count("WARNING") == 1
     assert "benchmarks/growth.json does not exist; make bench writes it" in warnings
-
-
-def test_an_unknown_table_warns_with_those_there_are(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, warnings = built(top, "```{measured} speed\n```", monkeypatch)
-    assert "no table 'speed'; there are peers, limits" in warnings
 
 
 def test_every_table_of_the_repository_reads(trust: ModuleType, root: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.claims import main
-from lib.statistics.claims import Claim, ClaimPart, all_of, detectable, judge, read_claims
+from lib.statistics.claims import Claim, ClaimPart, detectable, judge, read_claims
 from lib.statistics.effects import decide
 from lib.study.results import verdict_files, write_verdicts
 
@@ -303,34 +303,6 @@ def test_the_page_has_a_place_for_every_claim(root: Path) -> None:
     page = (root / "book" / "claims.md").read_text("utf-8")
     for found in read_claims(root / "claims.yaml"):
         assert f"### {found.id}\n\n```{{verdicts}} {found.id}\n```" in page
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "expected"),
-    [
-        (["supported", "supported"], "supported"),
-        (["supported", "undecided"], "undecided"),
-        (["undecided", "contradicted"], "contradicted"),
-    ],
-)
-def test_all_of(verdicts: list, expected: str) -> None:
-    assert all_of(verdicts) == expected
-
-
-@pytest.mark.parametrize(
-    ("direction", "margin", "null", "factor", "expected"),
-    [
-        ("greater", 1.25, 1, 0.5, 1.125),
-        ("less", 0.85, 1, 2, 0.7),
-        ("within", (0.8, 1.25), 1, 2, (0.6, 1.5)),
-        ("within", 0.05, 0.9, 2, (0.8, 1.0)),
-    ],
-)
-def test_margins_scale_about_null(
-    direction: str, margin: object, null: float, factor: float, expected: object
-) -> None:
-    given = ClaimPart(name="a", direction=direction, margin=margin, null=null)
-    assert given.scaled(factor) == pytest.approx(expected)
 
 
 def ratio(**fields: object) -> ClaimPart:

@@ -154,10 +154,6 @@ def rewrite(path: Path, content: str) -> None:
     os.utime(path, (before + 10, before + 10))
 
 
-def test_names_that_come_and_go_count() -> None:
-    assert results.changed({"a": "1", "b": "2"}, {"a": "1", "c": "3"}) == ("b", "c")
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """One published experiment with a table, a further table and a page."""
