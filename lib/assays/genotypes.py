@@ -28,11 +28,7 @@ BASAL = "basal"
 EPSILON = 0.002  # RNA/DNA; a 1 % to 5 % quantile of the means above 0 in most genotypes
 REPLICATES = 3  # observations of one barcode; every n_observations is a multiple of it
 _NAMED = ["library", "genotype", "library_id"]
-_RULES = {
-    "activity_mean": "finite number of at least 0",
-    "activity_std": "finite number of at least 0",
-    "n_observations": "finite number above 0",
-}
+_MEASURED = ["activity_mean", "activity_std", "n_observations"]
 _DESCRIBED = ["library_id", "variant_type", "chip_peak_id", "CRE_sequence"]
 
 
@@ -108,38 +104,6 @@ class GenotypeAssay:
         return pairs[:, 0], pairs[:, 1]
 
 
-def _tables(measured: pd.DataFrame, ids: pd.Index, promoter: str) -> dict[str, FloatArray]:
-    """Elements by genotypes for each measured quantity."""
-    checked = measured[_NAMED].astype(str)
-    for name, rule in _RULES.items():
-        checked[name] = numbers(measured[name], name, rule)
-    strange = set(checked["genotype"]) - set(GENOTYPES)
-    if strange:
-        raise ValueError(f"genotype is {min(strange)!r}; known are {', '.join(GENOTYPES)}")
-    own = checked[checked["library"] == promoter]
-    unknown = own[~own["library_id"].isin(ids)]
-    if len(unknown):
-        raise ValueError(
-            f"element {unknown['library_id'].iloc[0]!r} is measured but has no sequence"
-        )
-    twice = own[own.duplicated(["library_id", "genotype"])]
-    if len(twice):
-        element, genotype = twice[["library_id", "genotype"]].iloc[0]
-        raise ValueError(f"promoter {promoter!r} has two measurements of {element} in {genotype}")
-    wide = own.pivot(index="library_id", columns="genotype", values=list(_RULES))
-    tables = {
-        name: wide.xs(name, axis=1).reindex(index=ids, columns=GENOTYPES).to_numpy(np.float64)
-        for name in _RULES
-    }
-    missing = np.argwhere(np.isnan(tables["activity_mean"]))
-    if len(missing):
-        element, genotype = ids[missing[0, 0]], GENOTYPES[missing[0, 1]]
-        raise ValueError(
-            f"element {element!r} is not measured in genotype {genotype} on {promoter}"
-        )
-    return tables
-
-
 def genotype_assay(
     measurements: pd.DataFrame, elements: pd.DataFrame, promoter: str, epsilon: float = EPSILON
 ) -> GenotypeAssay:
@@ -164,26 +128,28 @@ def genotype_assay(
     Raises
     ------
     ValueError
-        If the promoter or a genotype is unknown, an element is measured twice or not at all in a
-        genotype, has no sequence, or a mean or s.d. is negative; if there is no BASAL.
+        If the promoter is unknown, or a column is missing or not of numbers.
     """
-    require_columns(measurements, [*_NAMED, *_RULES], "measurements")
+    require_columns(measurements, [*_NAMED, *_MEASURED], "measurements")
     require_columns(elements, _DESCRIBED, "elements")
     if promoter not in PROMOTERS:
         raise ValueError(f"promoter is {promoter!r}; known are {', '.join(PROMOTERS)}")
+    checked = measurements[_NAMED].astype(str)
+    checked = checked.assign(**{name: numbers(measurements[name], name) for name in _MEASURED})
+    own = checked[checked["library"] == promoter]
+    own = own.set_index(["library_id", "genotype"])[_MEASURED]
     ids = pd.Index(elements["library_id"].astype(str))
-    if ids.has_duplicates or BASAL not in ids:
-        raise ValueError(f"elements must hold each library_id once, {BASAL!r} among them")
-    tables = _tables(measurements, ids, promoter)
+    cells = own.loc[pd.MultiIndex.from_product([ids, GENOTYPES])].to_numpy()
+    tables = cells.reshape(len(ids), len(GENOTYPES), len(_MEASURED))
     kept = np.asarray(ids != BASAL)
-    basal = tables["activity_mean"][~kept][0]
-    mean, spread, n = (table[kept] for table in tables.values())
+    basal = tables[~kept][0, :, 0]
+    mean, spread, n = np.moveaxis(tables[kept], 2, 0)
     error = spread / (mean + epsilon) / np.log(2) / np.sqrt(n / REPLICATES)  # delta method
     elements = elements[kept].reset_index(drop=True)
     codes = encode(elements["CRE_sequence"].astype(str).tolist())
-    own = elements["library_id"].astype(str)
+    labels = elements["library_id"].astype(str)
     peak = elements["chip_peak_id"].fillna("").astype(str).replace("nan", "")
-    peak = peak.where(peak != "", own)
+    peak = peak.where(peak != "", labels)
     return GenotypeAssay(
         genotypes=GENOTYPES,
         codes=codes,
@@ -193,7 +159,7 @@ def genotype_assay(
         basal=basal,
         group=leak_groups(codes, parents=peak.to_numpy(str)),
         metadata=pd.DataFrame(
-            {"library_id": own, "variant_type": elements["variant_type"], "peak": peak}
+            {"library_id": labels, "variant_type": elements["variant_type"], "peak": peak}
         ),
         epsilon=epsilon,
     )

@@ -62,18 +62,10 @@ def scrambled() -> tuple[str, ...]:
 
 
 def sequences() -> dict[str, str]:
-    """Label to sequence over all libraries, scrambled elements and standards.
-
-    Raises
-    ------
-    ValueError
-        If a label stands for two sequences.
-    """
+    """Label to sequence over all libraries, scrambled elements and standards."""
     every: dict[str, str] = {}
     for name in [*(f"library{library}" for library in LIBRARIES), "scrambled", "standards"]:
-        for label, sequence in _fasta(name).items():
-            if every.setdefault(label, sequence.upper()) != sequence.upper():
-                raise ValueError(f"the label {label!r} stands for another sequence in {name}")
+        every |= _fasta(name)
     return every
 
 
@@ -122,7 +114,7 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
     Parameters
     ----------
     libraries : sequence of str
-        Among :data:`LIBRARIES`, each once.
+        Of :data:`LIBRARIES`, each once.
 
     Returns
     -------
@@ -132,16 +124,7 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
         ``n_barcodes`` and ``group_origin`` (one group per origin, whatever they share).
         ``repairs`` counts dropped barcodes and elements.
 
-    Raises
-    ------
-    ValueError
-        If a library is unknown, and as :mod:`lib.assays.counts` says.
     """
-    unknown = [name for name in libraries if name not in LIBRARIES]
-    if unknown or len(libraries) == 0 or len(set(libraries)) < len(libraries):
-        raise ValueError(
-            f"libraries is {tuple(libraries)}; choose among {', '.join(LIBRARIES)}, each once"
-        )
     thresholds, fallback = default_thresholds(), scrambled()
     found = [activities(library_counts(name), thresholds, fallback) for name in libraries]
     frame = pd.concat(

@@ -11,12 +11,10 @@ the row order of theirs.
 * STARR-seq of plant core promoters (Jores et al. 2021, doi:10.1038/s41477-021-00932-y).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
-from lib.arrays import BoolArray, FloatArray
+from lib.arrays import FloatArray
 from lib.assays.sources import fetch
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import sequence_ids
@@ -96,18 +94,6 @@ def load_lentimpra(cell: str) -> SequenceDataset:
     return _elements(frame, f"lentimpra_{cell}")
 
 
-class ReferencePredictions(NamedTuple):
-    """The plant authors' predictions, (n,) log2 enrichment, aligned to a data set's rows.
-
-    No standard deviation was published. ``ambiguous`` rows, (n,) bool, are of one species and have
-    the same enrichment, so that the published table does not say which prediction belongs to which
-    of them. Scores over all rows or over a species do not depend on the choice; scores by GC do.
-    """
-
-    mean: FloatArray
-    ambiguous: BoolArray
-
-
 def _tissue_file(tissue: str, what: str = "") -> str:
     if tissue not in TISSUES:
         raise ValueError(f"tissue is {tissue!r}; known are {', '.join(TISSUES)}")
@@ -129,13 +115,13 @@ def load_plant(tissue: str) -> SequenceDataset:
     )
 
 
-def align_predictions(
-    species: pd.Series, activity: FloatArray, table: pd.DataFrame
-) -> ReferencePredictions:
-    """Put published predictions into a data set's row order.
+def align_predictions(species: pd.Series, activity: FloatArray, table: pd.DataFrame) -> FloatArray:
+    """Put published predictions into a data set's row order, (n,) log2 enrichment.
 
     The published table (columns ``sample.name``, the species, ``enrichment``, ``prediction``) has
-    no ids: its rows are matched by species and measured enrichment, (n,) each.
+    no ids: its rows are matched by species and measured enrichment. Where rows of one species have
+    the same enrichment, it does not say which prediction belongs to which of them: scores over all
+    rows or over a species do not depend on the choice, scores by GC do.
 
     Raises
     ------
@@ -146,7 +132,7 @@ def align_predictions(
     --------
     >>> table = pd.DataFrame({"sample.name": ["At", "At"], "enrichment": [2.0, 1.0],
     ...                       "prediction": [2.5, 1.5]})
-    >>> align_predictions(pd.Series(["At", "At"]), np.array([1.0, 2.0]), table).mean.tolist()
+    >>> align_predictions(pd.Series(["At", "At"]), np.array([1.0, 2.0]), table).tolist()
     [1.5, 2.5]
     """
     theirs = table.assign(**{c: numbers(table[c], c) for c in ("enrichment", "prediction")})
@@ -155,23 +141,19 @@ def align_predictions(
     ours = ours.sort_values(["species", "activity"])
     if theirs["sample.name"].tolist() != ours["species"].tolist():
         raise ValueError("the predictions' column 'sample.name' does not match the species here")
-    known = ours["activity"].to_numpy()
-    gap = np.abs(theirs["enrichment"].to_numpy() - known)
+    gap = np.abs(theirs["enrichment"].to_numpy() - ours["activity"].to_numpy())
     if (gap > TIE).any():
         row = int(ours.index[int(np.argmax(gap))])
         raise ValueError(
             f"row {row} ({species.iloc[row]}, enrichment {activity[row]}) has no counterpart "
             "in the predictions"
         )
-    names = ours["species"].to_numpy()
-    same = (np.diff(known) <= TIE) & (names[1:] == names[:-1])
-    ours["ambiguous"] = np.append(same, False) | np.insert(same, 0, False)
-    ours["mean"] = theirs["prediction"].to_numpy()
-    ours = ours.sort_index()
-    return ReferencePredictions(ours["mean"].to_numpy(), ours["ambiguous"].to_numpy())
+    mean = np.empty(len(ours))
+    mean[ours.index] = theirs["prediction"]
+    return mean
 
 
-def reference_predictions(tissue: str) -> ReferencePredictions:
+def reference_predictions(tissue: str) -> FloatArray:
     """The authors' CNN predictions on the rows of :func:`load_plant`, in their order.
 
     Their network was trained on ten times more promoters of the same species.

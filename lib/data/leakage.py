@@ -152,21 +152,8 @@ def related_rows(
 ) -> NDArray[np.bool_]:
     """Rows with a relative among other sequences, by the rule of leak groups.
 
-    Parameters
-    ----------
-    codes, others : (n, L) and (m, L) uint8 arrays
-        ``others`` are for example the training rows of another library.
-    parents, other_parents : (n,) and (m,) arrays
-        Units of descent: peak, origin.
-
-    Returns
-    -------
-    (n,) bool array
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
+    ``others`` (m, L) are for example the training rows of another library; parents are units of
+    descent, such as a peak. (n,) bool.
     """
     if codes.shape[1] != others.shape[1]:
         raise ValueError(f"codes has {codes.shape[1]} nt, others has {others.shape[1]}")
@@ -192,16 +179,8 @@ def _incidence(codes: Codes, k: int, words: Words) -> csr_array:
 def nearest_similarity(queries: Codes, references: Codes, k: int = SIMILARITY_K) -> FloatArray:
     """Largest share of a query's distinct k-mers that one reference holds, on either strand.
 
-    Parameters
-    ----------
-    queries, references : (n, L) and (m, L) uint8 arrays
-    k : int
-        Length of the words.
-
-    Returns
-    -------
-    (n,) float array
-        In [0, 1]; 1 where one reference holds all of the query's words.
+    Of codes (n, L) against (m, L): (n,) in [0, 1], 1 where one reference holds all of the query's
+    words.
 
     Examples
     --------
@@ -224,22 +203,10 @@ def nearest_similarity(queries: Codes, references: Codes, k: int = SIMILARITY_K)
 def leak_report(codes: Codes, group: IndexArray, split: Split, k: int = 20) -> pd.DataFrame:
     """What each part shares with the training part.
 
-    Parameters
-    ----------
-    codes : (n, L) uint8 array
-    group : (n,) int64 array
-        Leak groups.
-    split : Split
-    k : int
-        Word length of the leak groups.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``split, part, measure, value, n``. Measures: ``elements``, ``groups``,
-        ``identical`` (share of elements whose sequence, or its reverse complement, is in training),
-        ``reverse_complement`` (share that is so on the other strand only), ``shared_word`` (share
-        with a common k-mer), and the 95 % quantile of ``nearest_similarity``.
+    Columns ``split, part, measure, value, n``. Measures: ``elements``, ``groups``, ``identical``
+    (share of elements whose sequence, or its reverse complement, is in training),
+    ``reverse_complement`` (share that is so on the other strand only), ``shared_word`` (share with
+    a common k-mer), and the 95 % quantile of ``nearest_similarity``.
     """
     ids = sequence_ids(codes)
     exact = np.unique(codes, axis=0, return_inverse=True)[1].ravel()

@@ -140,21 +140,8 @@ def gc_tail_split(
 ) -> Split:
     """Train and test inside, ``shifted`` beyond a GC quantile; the supports do not meet.
 
-    Parameters
-    ----------
-    gc : (n,) float array
-        GC content in [0, 1]; a group goes by its mean.
-    group : (n,) int64 array
-    quantile : float in (0, 1)
-        Share of the elements kept inside.
-    tail : {"high", "low"}
-        Which end is held out.
-    seed : int
-
-    Raises
-    ------
-    ValueError
-        For a quantile outside (0, 1), an unknown tail or an empty part.
+    A share ``quantile`` in (0, 1) of the elements stays inside, the ``tail`` ``high`` or ``low`` is
+    held out; a group goes by its mean GC. Raises ``ValueError`` for other values, or an empty part.
     """
     if not 0 < quantile < 1:
         raise ValueError(f"gc_quantile is {quantile}; it must lie strictly between 0 and 1")
@@ -183,13 +170,7 @@ def placebo_split(group: IndexArray, held_out: float, seed: int) -> Split:
 
 
 def leave_one_out_split(labels: ArrayLike, held_out: str, group: IndexArray, seed: int) -> Split:
-    """Hold out every row with one label (a species); its relatives under other labels are dropped.
-
-    Raises
-    ------
-    ValueError
-        If no row carries ``held_out``; the labels there are, are listed.
-    """
+    """Hold out all rows of one label (a species); relatives under other labels are dropped."""
     labels = np.asarray(labels)
     shifted = labels == held_out
     if not shifted.any():
@@ -209,18 +190,8 @@ def gc_tilt(gc: FloatArray, group: IndexArray, shift_sd: float, rng: np.random.G
 
     The support stays the same, so the density ratio is known and finite.
 
-    Parameters
-    ----------
-    gc, group : (n,) arrays
-        Of the part to resample.
-    shift_sd : float
-        Wanted shift of the mean in standard deviations of ``gc``; its sign is the direction.
-    rng : numpy Generator
-
-    Raises
-    ------
-    ValueError
-        If the support is too narrow for such a shift.
+    ``gc, group`` (n,) are those of the part to resample; the shift is in standard deviations of
+    ``gc``, its sign the direction. Raises ``ValueError`` if the support is too narrow for it.
     """
     index = np.unique(group, return_inverse=True)[1]
     size = np.bincount(index)

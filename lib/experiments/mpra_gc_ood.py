@@ -125,7 +125,7 @@ def _authors_forecast(arm: AssayArm) -> Iterator[Named]:
     """The plant authors' own predictions, where there are any; σ is their error in calibration."""
     tissue = arm.data.name.removeprefix("plant_")
     if arm.data.name != tissue and tissue in TISSUES:
-        mean = reference_predictions(tissue).mean
+        mean = reference_predictions(tissue)
         found = constant_sigma(mean, arm.data.activity, arm.split["calibration"])
         yield {"model": "authors_cnn", "uncertainty": "constant_sigma"}, (found.mean, found.std)
 

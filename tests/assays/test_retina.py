@@ -108,25 +108,6 @@ def test_libraries_stand_below_each_other(small_library):
     assert (both.group[:4] == both.group[4:]).all()
 
 
-@pytest.mark.parametrize("libraries", [[], ["8"], ["1", "1"], "12x"])
-def test_unknown_libraries_are_refused(libraries):
-    with pytest.raises(ValueError, match="choose among 1, 2, 3, 4, 5, 6, 7, 9a, 9b"):
-        retina.load(libraries)
-
-
-def test_missing_replicate_file_is_an_error(small_library):
-    (small_library / "Data/L1/r2.counts").unlink()
-    with pytest.raises(ValueError, match="there is no file"):
-        retina.load(["1"])
-
-
-def test_one_label_for_two_sequences_is_refused(small_library):
-    path = small_library / "Data/Sequences/Fasta/library7.fasta"
-    path.write_text(f">{LABELS['wild']}\n{'A' * 164}\n")
-    with pytest.raises(ValueError, match="stands for another sequence in library7"):
-        retina.load(["1"])
-
-
 @pytest.mark.parametrize(
     ("variant", "kind"),
     [
