@@ -5,38 +5,26 @@ Vega-Lite chart drawn by the bundle that the book ships, a static SVG for print 
 without scripts, a caption, and the plotted data as CSV. Each kind of chart takes an anchor, rows,
 the names of the columns to show, and of those that are its axes. Colours are those of Okabe and Ito
 (2008), which colour-blind readers can tell apart; text takes the page's colour, light or dark.
-Sequence logos are static pictures, drawn by logomaker.
 """
 
 import base64
 import html
-import io
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-import logomaker
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import vl_convert
-from matplotlib.figure import Figure as Canvas
-from numpy.typing import ArrayLike
 
-from lib.arrays import FloatArray
 from lib.study.results import without_formulas
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 BLUE, VERMILION, GREEN, _, ORANGE, _, GREY = PALETTE
 MOST_ROWS = 5000
 MOST_OPEN = 20  # rows of a table that stand unfolded
-FAINT = 0.1  # letters lower than this share of the highest are left out of a drawing
 
 Spec = dict[str, Any]  # of Vega-Lite, or a part of one
-Span = tuple[int, int, str]  # half-open, and its name
 
 _SIZE: Spec = {"width": 200, "height": 180}
 _DASHED: Spec = {"strokeDash": [5, 4], "color": GREY}
@@ -56,8 +44,6 @@ _CONFIG: Spec = {
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
 }
-_LOGOS: Any = {"svg.hashsalt": "logos", "svg.fonttype": "path", "font.size": 8}
-_LETTERS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 
 
@@ -111,25 +97,6 @@ class Figure:
             f"{{actions:false,renderer:'svg'}})"
             f".then(function(){{document.getElementById('{self.name}').classList.add('drawn')}})"
             f"}});</script>"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """A static picture with its caption, under an anchor unique on its page; see ``Figure``."""
-
-    name: str
-    svg: str
-    caption: str
-
-    def _repr_html_(self) -> str:
-        caption = html.escape(self.caption)
-        if not self.svg:
-            return not_asked(caption)
-        return (
-            f'<figure class="drawing" id="{self.name}">'
-            f'<img alt="{caption}" src="{linked("image/svg+xml", self.svg)}">'
-            f"<figcaption>{caption}</figcaption></figure>"
         )
 
 
@@ -344,53 +311,3 @@ def heat_map(
     data = {f"n{number}": _records(part) for number, part in enumerate(parts.values())}
     chart = {"concat": panels, "columns": columns, "datasets": data}
     return Figure(anchor, chart, table, caption)
-
-
-def spans(names: Iterable[str]) -> list[Span]:
-    """Runs of one name along the positions; an empty name is none."""
-    found, start = [], 0
-    for name, run in groupby(names):
-        end = start + len(list(run))
-        found += [(start, end, name)] if name else []
-        start = end
-    return found
-
-
-def letters(codes: ArrayLike, scores: ArrayLike) -> FloatArray:
-    """The letter that stands at each position, as high as its score; the faintest left out."""
-    score = np.asarray(scores, dtype=float)
-    score = np.where(np.abs(score) < FAINT * np.abs(score).max(), 0.0, score)
-    return np.eye(5)[np.asarray(codes, dtype=int)][:, :4] * score[:, None]
-
-
-def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]], columns: int = 1) -> str:
-    """Titled letters as high as their ``(L, 4)`` scores, negative ones hanging; spans are shaded.
-
-    The same panels give the same bytes; none of them gives nothing.
-    """
-    if not panels:
-        return ""
-    count = -(-len(panels) // columns)
-    file = io.StringIO()
-    with mpl.rc_context(_LOGOS):
-        canvas = Canvas(figsize=(10, 1.3 * count), layout="constrained")
-        axes = canvas.subplots(count, columns, squeeze=False).ravel()
-        for axis in axes[len(panels) :]:
-            axis.set_axis_off()
-        for axis, (title, scores, marked) in zip(axes, panels, strict=False):
-            if np.any(scores):  # logomaker has no height for letters that are all 0
-                table = pd.DataFrame(scores, columns=list("ACGT"))
-                logomaker.Logo(table, ax=axis, color_scheme=_LETTERS, show_spines=False)
-            top = axis.get_ylim()[1]
-            for start, end, name in marked:
-                axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
-                axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=6)
-            axis.set_title(title, fontsize=8, loc="left")
-            axis.set(xticks=[])
-        canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    # Outlines to a tenth of a point: less than anybody sees, and half the file.
-    return re.sub(
-        r'(?<= d=")[^"]*',
-        lambda outline: re.sub(r"(\.\d)\d+", r"\1", outline[0]),
-        file.getvalue(),
-    )

@@ -32,7 +32,7 @@ CHANGES: Final[Mapping[str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
 Verdict = Literal["supported", "contradicted", "undecided"]
 
 
-class Pooled(NamedTuple):
+class PooledSplits(NamedTuple):
     """A value over splits with its interval, and what that is made of."""
 
     value: float
@@ -74,7 +74,7 @@ def combine_splits(
     n_test: float,
     n_train: float,
     level: float = 0.95,
-) -> Pooled:
+) -> PooledSplits:
     """Pool one metric over repeated group-wise splits of one data set.
 
     Total variance = mean within-split bootstrap variance + (1 / J + n_test / n_train) S^2 with S^2
@@ -107,7 +107,7 @@ def combine_splits(
     df = (splits - 1) * (total / v_between) ** 2 if v_between > 0 else float("inf")
     half = float(student_t.ppf((1 + as_level(level)) / 2, df)) * total**0.5
     value = float(values.mean())
-    return Pooled(value, value - half, value + half, v_within, v_between, df)
+    return PooledSplits(value, value - half, value + half, v_within, v_between, df)
 
 
 def sign_flip_p(
