@@ -99,13 +99,6 @@ def test_effects_are_those_of_the_worlds(found):
     assert effect["n"].iloc[0] == 2
 
 
-def test_rows_keep_the_contract(found, config, tmp_path):
-    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
-    read = results.read(tmp_path, config.experiment)
-    assert set(read["data"]) == {"simulation"} and set(read["profile"]) == {"smoke"}
-    assert set(read["family"]) == {"", "covariate", "concept", "technical"}
-
-
 def test_drop_beyond_gc_by_hand():
     gc_ratio, gc_drop = np.array([1.0, 1.2, 1.4]), np.array([0.0, 0.1, 0.3])
     assert beyond_gc(1.3, 0.5, gc_ratio, gc_drop) == pytest.approx(0.5 - 0.2)

@@ -169,8 +169,6 @@ def test_ratios_are_geometric_means_with_t_intervals_of_logs():
     assert (row["lower"], row["upper"]) == pytest.approx(
         (np.exp(interval.low), np.exp(interval.high))
     )
-    closed = table[table["effect"] == "share_closed"].iloc[0]
-    assert closed["value"] == pytest.approx(np.mean([0.75, 0.36, 0.19]))
     assert (table["against"] == "permuted").all()  # no network without a prior is here
 
 
@@ -234,15 +232,6 @@ def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(assay):
         assert np.sort(data.features[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
     train = arm.split["train"]
     assert abs(np.corrcoef(data.features[train, 0], assay.gc[train])[0, 1]) < 0.2
-
-
-def test_a_residualised_target_has_lost_its_gc(assay):
-    (arm,) = build_arms(assay, ("group",), 0.8, (), 0)
-    told = Told(arm, "gc", "residual")
-    assert told.data.features is None
-    assert told.data.activity + told.offset == pytest.approx(assay.activity)
-    train = arm.split["train"]
-    assert abs(np.corrcoef(told.data.activity[train], assay.gc[train])[0, 1]) < 0.02
 
 
 def test_a_paired_contrast_is_the_log_of_the_ratio_and_pools_over_splits():
