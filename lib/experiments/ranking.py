@@ -74,11 +74,11 @@ class Rule(NamedTuple):
 def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
     """Everything that ranks the rows: the forecast's own std and its parts, distances, the mean.
 
-    Those that need a column the table lacks (``std_epistemic``, ``embedding_distance``, ``gc``) are
+    Those that need a column the table lacks (``std_epistemic``, ``gc``) are
     left out. Distances are from ``home``, elements in distribution; 0 where these are constant.
     """
     found = {STD: forecast["std"], "mean": forecast["mean"]}
-    for name in ("std_epistemic", "std_aleatoric", "embedding_distance"):
+    for name in ("std_epistemic", "std_aleatoric"):
         if name in forecast:
             found[name.removeprefix("std_")] = forecast[name]
     for column, known in (("mean", "target"), ("gc", "gc")):

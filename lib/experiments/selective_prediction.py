@@ -4,18 +4,16 @@ In: :class:`Config`. Out: :class:`Tables`. Simulated worlds use the networks of 
 assays those of notebook 02, so that a run after these two costs no fit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lib.arrays import FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import STANDIN, AssayArm, AssayPart, FittedArm, fit_arms
+from lib.experiments.assays import STANDIN, FittedArm, fit_arms
 from lib.experiments.ranking import all_tables, make_rules, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
@@ -29,18 +27,12 @@ from lib.experiments.worlds import (
     judging,
     run_judging,
 )
-from lib.repair.detection import knn_distance
-from lib.sequences import Codes
 from lib.simulator.anchors import digest
 from lib.study.config import Numbers, Seeds, Tables
-from lib.study.units import Result, Store, Stored, Unit, run_fits, run_units
+from lib.study.units import Store, run_fits
 from lib.training.config import FitConfig
-from lib.training.fitted import FittedModel, embed
-from lib.training.units import Elements, network_of
 
 SIDES = ("", "low")  # of the GC shift: richer, poorer
-REFERENCE = 2000  # training elements that the embedding distance is measured from
-NEIGHBOURS = 10  # of these, how many near ones count
 
 
 class Config(TestedWorldConfig):
@@ -107,25 +99,6 @@ class Config(TestedWorldConfig):
         return mpra_gc_ood.Config.create(**given, arm=arms, epochs=self.assay_epochs)
 
 
-def embedding_distance(model: FittedModel, reference: Codes, codes: Codes) -> FloatArray:
-    """Mean distance to the nearest reference elements in the network's embedding, ``(n,)``.
-
-    Each dimension is divided by its standard deviation over the reference. Source: Sun et al. 2022
-    (2204.06507), there with vectors of unit length.
-    """
-    known, new = embed(model, reference), embed(model, codes)
-    spread = known.std(axis=0)
-    spread = np.where(spread > 0, spread, 1)
-    return knn_distance(known / spread, new / spread, min(NEIGHBOURS, len(known)))
-
-
-def reference_codes(data: SequenceDataset, train: IndexArray, seed: int) -> Codes:
-    """At most :data:`REFERENCE` training elements, drawn by ``seed``."""
-    if len(train) > REFERENCE:
-        train = np.sort(np.random.default_rng(seed).choice(train, REFERENCE, replace=False))
-    return data.codes[train]
-
-
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Networks of the simulated worlds, each with the conditions it is judged under."""
     shifted = [Condition("gc", s, side) for side in SIDES for s in config.severities]
@@ -153,12 +126,7 @@ def rank_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     train, held, test = judge.part("train"), judge.part("calibration"), judge.test(condition)
     rules = make_rules(of_elements(held, *judge.forecast(held)), judge.settings["risk_target"])
 
-    def distance() -> FloatArray:
-        reference = reference_codes(train, np.arange(len(train)), judge.arm.world_seed)
-        return embedding_distance(judge.network(), reference, test.codes)
-
     forecast = of_elements(test, *judge.forecast(test), truth=True)
-    forecast["embedding_distance"] = judge.kept(("distance", test.codes.tobytes()), distance)
     scores = scores_of(forecast, pd.DataFrame({"target": train.activity, "gc": train.gc}))
     return rank(forecast, scores, rules, world_keys(judge.arm, condition))
 
@@ -175,34 +143,6 @@ def rank_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], 
     return run_judging(units, store, config.where), counts
 
 
-def distance_unit(
-    config: Mapping[str, Any], model: Stored, reference: Elements, elements: Elements
-) -> Result:
-    """Array ``distance``, (n,): :func:`embedding_distance` of ``elements``."""
-    found = embedding_distance(network_of(model), reference.codes, elements.codes)
-    return Result({"distance": found})
-
-
-def judged_parts(arm: AssayArm) -> list[AssayPart]:
-    """Parts of an arm that are ranked; matched ones stand in notebook 02."""
-    return [part for part in arm.parts if part.split in ("test", "inside", "shifted")]
-
-
-def _judged_rows(arm: AssayArm) -> IndexArray:
-    return np.unique(np.concatenate([part.rows for part in judged_parts(arm)]))
-
-
-def distance_of(fitted: FittedArm) -> Unit:
-    """The unit of the embedding distance of an arm's judged rows, to its first network."""
-    arm, (fit, result) = fitted.arm, fitted.fits[0]
-    given = {
-        "model": Stored(result, fit.key),
-        "reference": Elements(reference_codes(arm.data, arm.split["train"], arm.split.seed)),
-        "elements": Elements(arm.data.codes[_judged_rows(arm)]),
-    }
-    return Unit(distance_unit, {}, given, fit.modules)
-
-
 def _cell(data: str, keys: Mapping[str, Any]) -> str:
     """How effects name a part of a real assay."""
     exact = keys["condition"] if keys["shift"] == "gc_tilt" else ""
@@ -210,21 +150,18 @@ def _cell(data: str, keys: Mapping[str, Any]) -> str:
     return " ".join(word for word in (data, keys["shift"], exact, inside) if word)
 
 
-def _rank_jobs(config: Config, fitted: FittedArm, distance: FloatArray) -> list[tuple[Any, ...]]:
+def _rank_jobs(config: Config, fitted: FittedArm) -> Iterator[tuple[Any, ...]]:
     """What :func:`rank` is given for each part of an arm, the draws apart."""
-    data, split = fitted.arm.data, fitted.arm.split
-    every = fitted.table.assign(embedding_distance=np.nan)
-    every.loc[_judged_rows(fitted.arm), "embedding_distance"] = distance
+    data, split, every = fitted.arm.data, fitted.arm.split, fitted.table
     home = every.iloc[split["train"]]
     rules = make_rules(every.iloc[split["calibration"]], config.risk_target)
     keys: dict[str, Any] = {"data": data.name, "model": config.model, "replicate": split.seed}
     keys |= {"uncertainty": fitted.uncertainty, "n_train": len(home)}
-    jobs = []
-    for part in judged_parts(fitted.arm):
-        forecast = every.iloc[part.rows]
-        named = keys | part.keys | {"cell": _cell(data.name, part.keys)}
-        jobs.append((forecast, scores_of(forecast, home), rules, named))
-    return jobs
+    for part in fitted.arm.parts:
+        if part.split != "matched":  # these stand in notebook 02
+            forecast = every.iloc[part.rows]
+            named = keys | part.keys | {"cell": _cell(data.name, part.keys)}
+            yield forecast, scores_of(forecast, home), rules, named
 
 
 def rank_assays(
@@ -233,12 +170,7 @@ def rank_assays(
     """Tables of every split arm, and how many fits there are and were computed now."""
     design = config.assays.design
     fitted, counts = fit_arms(design.build(data), design, store, config.where)
-    distances = run_units([distance_of(one) for one in fitted], store, config.where, "distances")
-    jobs = [
-        job
-        for one, found in zip(fitted, distances, strict=True)
-        for job in _rank_jobs(config, one, found.arrays["distance"])
-    ]
+    jobs = [job for one in fitted for job in _rank_jobs(config, one)]
     seeded = ((*job, config.draws, place) for place, job in enumerate(jobs))
     return side_by_side(rank, seeded, config.workers), counts
 
@@ -246,17 +178,7 @@ def rank_assays(
 def run(config: Config, store: Store) -> Tables:
     """Fit what no earlier notebook has fitted, forecast, rank and audit.
 
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished units lie; a killed run resumes from it.
-
-    Returns
-    -------
-    Tables
-        With ``effects``, ``audit``, ``curves``, ``rejected``. The rows' column ``bin`` names the
-        score.
+    Tables: ``effects``, ``audit``, ``curves``, ``rejected``; the rows' column ``bin`` is the score.
     """
     data = mpra_gc_ood.load_data(config.assays)
     worlds, world_counts = rank_worlds(config, store)

@@ -16,26 +16,11 @@ from pydantic import Field, field_validator
 from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
-from lib.experiments import repair_tables
+from lib.experiments import repair_tables, repairs
 from lib.experiments.assays import STANDIN, FittedArm, fit_arms
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.mpra_gc_ood import load_data
 from lib.experiments.repair_tables import FROM_WEIGHTS
-from lib.experiments.repairs import (
-    KNOWN,
-    Budget,
-    Key,
-    Values,
-    Weights,
-    averages,
-    calibrated,
-    detect,
-    gc_bins,
-    judged,
-    labelled,
-    oracle_values,
-    seen,
-)
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
     REWIRING,
@@ -156,7 +141,7 @@ class Config(TestedWorldConfig):
 
 def known_weights(
     condition: Condition, world_seed: int, held: SequenceDataset, test: SequenceDataset
-) -> Weights | None:
+) -> repairs.Weights | None:
     """Density ratio of the sequences at calibration and asked elements; None where not known.
 
     One everywhere where a shift leaves the law of sequences as it is.
@@ -176,14 +161,14 @@ def repaired(
     asked: pd.DataFrame,
     settings: Mapping[str, Any],
     rng: np.random.Generator,
-    known: Weights | None = None,
+    known: repairs.Weights | None = None,
     cohorts: Sequence[IndexArray] | None = None,
-) -> Values:
+) -> repairs.Values:
     """Every repair, learned in distribution and from labels."""
-    repairs = calibrated(held, asked, settings["gc_bins"], known)
-    found = judged(repairs, asked, gc_bins(held, asked, DECILES))
-    budget = Budget(settings["labels"], settings["label_draws"], settings["tolerance"])
-    return found | labelled(asked, budget, rng, cohorts)
+    learned = repairs.calibrated(held, asked, settings["gc_bins"], known)
+    found = repairs.judged(learned, asked, repairs.gc_bins(held, asked, DECILES))
+    budget = repairs.Budget(settings["labels"], settings["label_draws"], settings["tolerance"])
+    return found | repairs.labelled(asked, budget, rng, cohorts)
 
 
 def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
@@ -206,17 +191,17 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     found = repaired(held, asked, settings, rng, known, cohorts)
     if known is not None:
         own = known[1] / (known[0].sum() + known[1])
-        found[Key("weighted_cp", KNOWN, FROM_WEIGHTS)] = float(own.mean())
-    values = averages(found)
-    oracle = values["metric"].map(oracle_values(asked)).where(values["by"] == "")
+        found[repairs.Key("weighted_cp", repairs.KNOWN, FROM_WEIGHTS)] = float(own.mean())
+    values = repairs.averages(found)
+    oracle = values["metric"].map(repairs.oracle_values(asked)).where(values["by"] == "")
 
     def tests() -> pd.DataFrame:
         network, most = judge.network(), settings["detection_size"]
         first = np.arange(min(len(held), 2 * most))
         others = np.arange(min(len(asked), most))
-        reference = seen(network, data.codes[first], held.iloc[first], first)
-        new = seen(network, test.codes[others], asked.iloc[others], len(first) + others)
-        return detect(reference, new, settings, seed)
+        reference = repairs.seen(network, data.codes[first], held.iloc[first], first)
+        new = repairs.seen(network, test.codes[others], asked.iloc[others], len(first) + others)
+        return repairs.detect(reference, new, settings, seed)
 
     detection = judge.kept(("detection", test.codes.tobytes()), tests)
     same = np.array_equal(test.codes, judge.test(Condition()).codes)
@@ -251,7 +236,7 @@ def repair_arm(
 
     def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
         own = _alone(data.group, rows, most, rng)
-        return seen(network, data.codes[own], every.iloc[own], data.group[own])
+        return repairs.seen(network, data.codes[own], every.iloc[own], data.group[own])
 
     reference = seen_of(drawn, 2 * most)
     values, detection = [], []
@@ -260,9 +245,9 @@ def repair_arm(
         keys["n_train"] = len(split["train"])
         asked = every.iloc[part.rows]
         found = repaired(held, asked, settings, rng)
-        table = averages(found, asked["group"], draws, split.seed)
+        table = repairs.averages(found, asked["group"], draws, split.seed)
         values.append(table.assign(**keys, oracle=np.nan))
-        tests = detect(reference, seen_of(part.rows, most), settings, split.seed)
+        tests = repairs.detect(reference, seen_of(part.rows, most), settings, split.seed)
         detection.append(tests.assign(**keys))
     return {"values": pd.concat(values), "detection": pd.concat(detection)}
 
@@ -302,19 +287,9 @@ def repaired_assays(
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, repair, judge.
+    """Fit, repair, judge: tables ``weighted``, ``concept``, ``label_budget`` and ``detection``.
 
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished fits lie; those of notebooks 01 and 02 are reused.
-
-    Returns
-    -------
-    Tables
-        With ``weighted``, ``concept``, ``label_budget``, ``detection``. The rows' column
-        ``variant`` tells apart repairs of one name.
+    The rows' column ``variant`` tells apart repairs of one name.
     """
     data = load_data(config.assays)
     worlds, world_fits = repaired_worlds(config, store)
