@@ -199,14 +199,13 @@ class Design:
     """Which splits are made (see :func:`build_arms`), and which networks are fitted on each.
 
     ``fit`` holds for every network but for its seed and its strands; ``seeds`` are those of the
-    group arm, ``members`` of them stand on every other arm.
+    group arm, the first of them stands on every other arm.
     """
 
     arms: tuple[str, ...]
     split_seeds: tuple[int, ...]
     fit: FitConfig
     seeds: tuple[int, ...]
-    members: int = 1
     quantile: float = 0.8
     tilts: tuple[float, ...] = ()
 
@@ -221,7 +220,7 @@ class Design:
 
     def settings(self, arm: AssayArm) -> list[FitConfig]:
         """Of the networks of an arm."""
-        seeds = self.seeds if arm.main else self.seeds[: self.members]
+        seeds = self.seeds if arm.main else self.seeds[:1]
         own = {"reverse_complement": arm.both_strands}
         return [self.fit.model_copy(update=own | {"seed": seed}) for seed in seeds]
 

@@ -57,7 +57,7 @@ class Config(ExperimentConfig):
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
     plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of one split of the
-    group arm, ``members`` of them stand in every other arm; other models are fitted once per split
+    group arm, the first of them stands in every other arm; other models are fitted once per split
     of the group arm. The network's own parameters are those of
     :class:`lib.training.config.FitConfig`.
     """
@@ -88,7 +88,6 @@ class Config(ExperimentConfig):
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
     split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)
-    members: int = Field(default=1, ge=1, le=100)
     model: str = "cnn"
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
@@ -104,7 +103,7 @@ class Config(ExperimentConfig):
         """Which splits are made, and which networks are fitted on each."""
         shared = {"model", "epochs", "batch_size", "learning_rate", "beta", "max_shift", "device"}
         fit = FitConfig(**self.model_dump(include=shared))
-        own = (self.seeds, self.members, self.gc_quantile, self.gc_tilts)
+        own = (self.seeds, self.gc_quantile, self.gc_tilts)
         return Design(self.arm, self.split_seeds, fit, *own)
 
 

@@ -82,7 +82,6 @@ class Config(TestedWorldConfig):
     dataset: str = "default"
     split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)
-    members: int = Field(default=1, ge=1, le=100)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
@@ -92,7 +91,7 @@ class Config(TestedWorldConfig):
     @property
     def assays(self) -> mpra_gc_ood.Config:
         """The parameters of notebook 02 whose fits are used."""
-        shared = ("dataset", "split_seeds", "seeds", "members", "gc_quantile", "gc_tilts")
+        shared = ("dataset", "split_seeds", "seeds", "gc_quantile", "gc_tilts")
         more = ("profile", "model", "standin_size", "draws", "device")
         given = {name: getattr(self, name) for name in (*shared, *more)}
         arms = ("group", "tilt", "tail")

@@ -7,7 +7,6 @@ import pytest
 from lib.experiments import simulation_shifts
 from lib.experiments.motif_recovery import (
     Config,
-    assay_fits,
     conditions,
     effects,
     known_motif_table,
@@ -22,9 +21,8 @@ from lib.experiments.recovery import (
 )
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
 from lib.motifs.pwm import information_content, jaspar
-from lib.simulator import planted_sites, standin
+from lib.simulator import planted_sites
 from lib.study import results
-from lib.study.config import ParameterError
 from lib.study.units import Store
 from lib.training.attribution import auprc_sites
 
@@ -37,20 +35,6 @@ def config():
 @pytest.fixture(scope="module")
 def found(config, tmp_path_factory):
     return run(config, Store(tmp_path_factory.mktemp("store")))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "named"),
-    [
-        ({"models": ["resnet"]}, "no model resnet"),
-        ({"shifts": ["gcc"]}, "no shift gcc"),
-        ({"n_test": 1}, "n_test"),
-        ({"world": [1]}, "did you mean 'world_seeds'"),
-    ],
-)
-def test_bad_parameters_are_named(parameters, named):
-    with pytest.raises(ParameterError, match=named):
-        Config.create(profile="smoke", **parameters)
 
 
 def test_sites_are_those_planted_whose_motif_acts():
@@ -117,12 +101,6 @@ def test_the_full_profile_asks_for_no_network_of_its_own():
         assert getattr(full, name) == getattr(given, name)
     assert set(full.models) <= set(given.models) and full.other_worlds <= given.other_worlds
     assert {at.shift for at in conditions(full)} == {"", *given.shifts}
-
-
-def test_an_ensemble_has_a_member_per_seed(config):
-    (arm,) = config.design.build([standin(n=600, seed=0)])
-    units = assay_fits(config, arm)
-    assert arm.kind == "group" and len({unit.key for unit in units}) == len(config.seeds)
 
 
 def test_area_changes_are_paired_within_worlds():

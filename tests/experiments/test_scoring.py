@@ -67,17 +67,6 @@ def test_contrast_recovers_a_known_shift():
     assert difference["splits"] == 5
 
 
-def test_contrast_of_a_part_with_itself_is_nothing():
-    table = scored(*[forecast(s, split_seed=s) for s in range(3)])
-    same = contrast(table, table, {"rmse": "ratio"}, match=["data"])
-    assert same["value"].item() == pytest.approx(1.0)
-
-
-def test_scores_do_not_depend_on_what_else_is_scored():
-    alone, together = score(forecast(1), 200, 7), score(forecast(1), 200, 7)
-    pd.testing.assert_frame_equal(alone, together)
-
-
 def test_a_severity_measured_in_each_split_does_not_keep_splits_apart():
     items = [forecast(s, split_seed=s, severity=1.0 + s / 10) for s in range(3)]
     combined = one(combine(scored(*items)), "rmse")

@@ -66,7 +66,7 @@ def test_fits_are_those_of_notebooks_01_and_02(profile):
     assert set(own.world_seeds) <= set(worlds.world_seeds)
     assert own.noise_worlds <= worlds.noise_worlds
     assert own.assays.design.fit == assays.design.fit
-    for name in ("seeds", "split_seeds", "members", "gc_quantile", "standin_size"):
+    for name in ("seeds", "split_seeds", "gc_quantile", "standin_size"):
         assert getattr(own.assays, name) == getattr(assays, name)
 
 
