@@ -95,7 +95,7 @@ class SequenceNetwork(nn.Module):
 
     def embed(self, one_hot: Tensor) -> Tensor:
         """``(n, 4, L)`` one-hot sequences to the pooled embedding ``(n, d)``."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} defines no embed")
 
     def forward(self, one_hot: Tensor, features: Tensor | None = None) -> Tensor:
         """``(n, 4, L)`` and side features ``(n, p)`` or None to ``(n, 2)``: mean, raw std."""
