@@ -8,7 +8,7 @@ the training part: a tidy table, nothing per element.
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lib.arrays import FloatArray, IndexArray
@@ -17,8 +17,6 @@ from lib.sequences import Codes, canonical, kmer_codes, reverse_complement
 
 DUST_THRESHOLD = 2.0  # of Morgulis et al. 2006; repeats of period 1 to 3 score above it
 MAX_PARENTS = 20  # a k-mer seen in more parents links nothing
-SIMILARITY_K = 12  # nt of the words of which a share is counted
-CHUNK = 1000  # queries compared at once; bounds memory
 
 Words = NDArray[np.uint64]
 
@@ -147,66 +145,13 @@ def strand_pairs(codes: Codes) -> tuple[IndexArray, IndexArray]:
     return index[:, 0], index[:, 1]
 
 
-def related_rows(
-    codes: Codes, parents: ArrayLike, others: Codes, other_parents: ArrayLike
-) -> NDArray[np.bool_]:
-    """Rows with a relative among other sequences, by the rule of leak groups.
-
-    ``others`` (m, L) are for example the training rows of another library; parents are units of
-    descent, such as a peak. (n,) bool.
-    """
-    if codes.shape[1] != others.shape[1]:
-        raise ValueError(f"codes has {codes.shape[1]} nt, others has {others.shape[1]}")
-    names = [f"here {name}" for name in np.asarray(parents)]
-    names += [f"there {name}" for name in np.asarray(other_parents)]
-    group = leak_groups(np.concatenate([codes, others]), parents=names)
-    return np.isin(group[: len(codes)], group[len(codes) :])
-
-
-def _incidence(codes: Codes, k: int, words: Words) -> csr_array:
-    """Rows against the sorted ``words``: 1 where the row holds the word."""
-    kmers, valid = kmer_codes(codes, k)
-    column = np.minimum(np.searchsorted(words, kmers), len(words) - 1)
-    hit = valid & (words[column] == kmers)
-    rows = np.nonzero(hit)[0]
-    shape = (len(codes), len(words))
-    table = csr_array((np.ones(len(rows), np.float32), (rows, column[hit])), shape=shape)
-    table.sum_duplicates()
-    table.data[:] = 1
-    return table
-
-
-def nearest_similarity(queries: Codes, references: Codes, k: int = SIMILARITY_K) -> FloatArray:
-    """Largest share of a query's distinct k-mers that one reference holds, on either strand.
-
-    Of codes (n, L) against (m, L): (n,) in [0, 1], 1 where one reference holds all of the query's
-    words.
-
-    Examples
-    --------
-    >>> from lib.sequences import encode
-    >>> nearest_similarity(encode(["ACGTT", "GGGGG"]), encode(["AACGT", "TTTTT"]), k=3).tolist()
-    [1.0, 0.0]
-    """
-    result = np.zeros(len(queries))
-    for start in range(0, len(queries), CHUNK):
-        rows = slice(start, start + CHUNK)
-        kmers, valid = kmer_codes(queries[rows], k)
-        words = np.unique(kmers[valid])
-        if len(words):
-            held = _incidence(queries[rows], k, words)
-            shared = (held @ _incidence(references, k, words).T).max(axis=1).toarray().ravel()
-            result[rows] = shared / np.maximum(held.sum(axis=1), 1)
-    return result
-
-
 def leak_report(codes: Codes, group: IndexArray, split: Split, k: int = 20) -> pd.DataFrame:
     """What each part shares with the training part.
 
     Columns ``split, part, measure, value, n``. Measures: ``elements``, ``groups``, ``identical``
     (share of elements whose sequence, or its reverse complement, is in training),
-    ``reverse_complement`` (share that is so on the other strand only), ``shared_word`` (share with
-    a common k-mer), and the 95 % quantile of ``nearest_similarity``.
+    ``reverse_complement`` (share that is so on the other strand only) and ``shared_word`` (share
+    with a common k-mer).
     """
     ids = sequence_ids(codes)
     exact = np.unique(codes, axis=0, return_inverse=True)[1].ravel()
@@ -222,12 +167,10 @@ def leak_report(codes: Codes, group: IndexArray, split: Split, k: int = 20) -> p
         if part != "train":
             same = np.isin(ids[members], ids[train])
             words = np.isin(kmers[members], known) & valid[members]
-            similarity = nearest_similarity(codes[members], codes[train])
             measures |= {
                 "identical": float(same.mean()),
                 "reverse_complement": float((same & ~np.isin(exact[members], exact[train])).mean()),
                 "shared_word": float(words.any(axis=1).mean()),
-                "nearest_similarity_95": float(np.quantile(similarity, 0.95)),
             }
         rows += [(part, name, value, len(members)) for name, value in measures.items()]
     table = pd.DataFrame(rows, columns=["part", "measure", "value", "n"])

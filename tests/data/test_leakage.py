@@ -1,13 +1,10 @@
 import numpy as np
 import pytest
 
-from lib.data import leakage
 from lib.data.leakage import (
     dust_score,
     leak_groups,
     leak_report,
-    nearest_similarity,
-    related_rows,
     strand_pairs,
 )
 from lib.data.splits import PARTS, Split, group_split, random_leaky_split
@@ -117,20 +114,6 @@ def test_strand_pairs_are_found_once_each():
     assert sorted(zip(forward, reverse, strict=True)) == [(0, 5), (1, 4)]
 
 
-def test_relatives_are_found_through_many_mutants(random_dna):
-    # Thirty mutants of one origin share words: more than the 20 parents a word may have, but they
-    # are one parent.
-    one, two, three = random_dna(3, 100, 1)
-    mutants = encode([one[:row] + "N" + one[row + 1 :] for row in range(30)])
-    rows = encode([one[:30] + two[30:], three])
-    here, there = np.array(["a", "b"]), np.full(30, "a")
-    assert related_rows(rows, here, mutants, there).tolist() == [True, False]
-    # Rows that are relatives of each other are both related if one of them is.
-    assert related_rows(rows, np.array(["a", "a"]), mutants, there).tolist() == [True, True]
-    with pytest.raises(ValueError, match="codes has 100 nt, others has 60"):
-        related_rows(rows, here, mutants[:, :60], there)
-
-
 def value(report, part, measure):
     row = report[(report["part"] == part) & (report["measure"] == measure)]
     return row["value"].item()
@@ -162,19 +145,3 @@ def test_a_group_split_never_leaks_and_a_random_one_does():
         for measure in ("identical", "shared_word"):
             assert value(clean, part, measure) == 0
         assert value(leaky, part, "shared_word") > 0.5
-
-
-def test_similarity_is_a_share_of_distinct_words():
-    codes = random_codes(1, length=24)
-    half = random_codes(1, length=24, seed=1)
-    half[0, :18] = codes[0, :18]  # 7 of the 13 words of 12 nt
-    assert nearest_similarity(half, codes).tolist() == pytest.approx([7 / 13])
-    assert nearest_similarity(codes, reverse_complement(codes)).tolist() == [1.0]
-
-
-def test_chunks_do_not_matter(monkeypatch):
-    queries, references = random_codes(25), random_codes(30, seed=1)
-    queries[:9] = references[:9]
-    whole = nearest_similarity(queries, references)
-    monkeypatch.setattr(leakage, "CHUNK", 4)
-    assert (whole == nearest_similarity(queries, references)).all()
