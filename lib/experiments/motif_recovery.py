@@ -23,7 +23,7 @@ from lib.experiments.worlds import (
     Condition,
     ModelNames,
     ShiftNames,
-    TestedWorldConfig,
+    WorldConfig,
     fit_arm,
     judging,
     run_judging,
@@ -44,7 +44,7 @@ EFFECTS = (
 Found = tuple[dict[str, pd.DataFrame], dict[str, int]]  # tables, and how many fits they took
 
 
-class Config(TestedWorldConfig):
+class Config(WorldConfig):
     """Parameters of notebook 07, which says what each of them is.
 
     The parts and ``epochs`` of a world are those of notebook 01, ``split_seeds``, ``seeds`` and

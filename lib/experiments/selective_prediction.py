@@ -18,11 +18,13 @@ from lib.experiments.ranking import all_tables, make_rules, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
     NOISY,
+    QUICK,
+    SMOKE,
     Arm,
     Condition,
     Dials,
     Judge,
-    TestedWorldConfig,
+    WorldConfig,
     fit_arm,
     judging,
     run_judging,
@@ -35,7 +37,7 @@ from lib.training.config import FitConfig
 SIDES = ("", "low")  # of the GC shift: richer, poorer
 
 
-class Config(TestedWorldConfig):
+class Config(WorldConfig):
     """Parameters of notebook 04.
 
     In ``noise_worlds`` of the worlds a network is trained where noise dominates; ``severities`` are
@@ -46,31 +48,13 @@ class Config(TestedWorldConfig):
     experiment: ClassVar[str] = "selective_prediction"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "world_seeds": (0, 1),
-            "noise_worlds": 1,
-            "severities": (1.0,),
-            "n_train": 600,
-            "n_validation": 200,
-            "n_calibration": 200,
-            "n_test": 600,
-            "epochs": 1,
-            "dataset": STANDIN,
-            "standin_size": 600,
-            "seeds": (0, 1),
-            "assay_epochs": 1,
-            "draws": 100,
+            **SMOKE,
+            **{"severities": (1.0,), "noise_worlds": 1, "seeds": (0, 1), "assay_epochs": 1},
+            **{"dataset": STANDIN, "standin_size": 600},
         },
         "quick": {
-            "world_seeds": (0, 1, 2),
-            "noise_worlds": 1,
-            "severities": (0.5, 1.0),
-            "n_train": 4000,
-            "n_validation": 500,
-            "n_calibration": 500,
-            "n_test": 2000,
-            "epochs": 5,
-            "seeds": (0, 1),
-            "assay_epochs": 5,
+            **QUICK,
+            **{"severities": (0.5, 1.0), "noise_worlds": 1, "seeds": (0, 1), "assay_epochs": 5},
         },
         "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
     }

@@ -54,7 +54,7 @@ MATCHED: Final = (
 )
 
 
-class Config(worlds.TestedWorldConfig):
+class Config(worlds.WorldConfig):
     """Parameters of notebook 01."""
 
     experiment: ClassVar[str] = "simulation_shifts"

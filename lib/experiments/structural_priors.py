@@ -46,7 +46,7 @@ PriorNames = Annotated[Names, AfterValidator(partial(known_names, "prior", known
 _models = AfterValidator(partial(known_names, "model", known=tuple(OPTIONS)))
 
 
-class Config(worlds.TestedWorldConfig):
+class Config(worlds.WorldConfig):
     """Parameters of notebook 03."""
 
     experiment: ClassVar[str] = "structural_priors"

@@ -23,13 +23,15 @@ from lib.experiments.mpra_gc_ood import load_data
 from lib.experiments.repair_tables import FROM_WEIGHTS
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
+    QUICK,
     REWIRING,
+    SMOKE,
     Arm,
     Condition,
     Dials,
     Judge,
     ShiftNames,
-    TestedWorldConfig,
+    WorldConfig,
     fit_arm,
     judging,
     run_judging,
@@ -50,7 +52,7 @@ JUDGED_SHIFTS = (
 )
 
 
-class Config(TestedWorldConfig):
+class Config(WorldConfig):
     """Parameters of notebook 06; those of real assays are as in notebook 02.
 
     ``labels`` are the sizes of the labelled sample of a shifted condition; coverage within
@@ -60,38 +62,16 @@ class Config(TestedWorldConfig):
     experiment: ClassVar[str] = "uncertainty_repair"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "shifts": ("gc", "effect_rewiring", "batch"),
-            "severities": (1.0,),
-            "world_seeds": (0,),
-            "n_train": 600,
-            "n_validation": 200,
-            "n_calibration": 200,
-            "n_test": 600,
-            "epochs": 1,
-            "dataset": STANDIN,
-            "standin_size": 600,
-            "split_seeds": (0,),
-            "gc_bins": 5,
-            "labels": (10, 20, 50),
-            "label_draws": 3,
-            "detection_size": 50,
-            "permutations": 100,
-            "draws": 100,
+            **SMOKE,
+            **{"shifts": ("gc", "effect_rewiring", "batch"), "severities": (1.0,)},
+            **{"world_seeds": (0,), "dataset": STANDIN, "standin_size": 600, "split_seeds": (0,)},
+            **{"gc_bins": 5, "labels": (10, 20, 50), "label_draws": 3},
+            **{"detection_size": 50, "permutations": 100},
         },
         "quick": {
-            "severities": (0.5, 1.0),
-            "world_seeds": (0, 1, 2),
-            "n_train": 4000,
-            "n_validation": 500,
-            "n_calibration": 500,
-            "n_test": 2000,
-            "epochs": 5,
-            "split_seeds": (0,),
-            "gc_bins": 5,
-            "label_draws": 5,
-            "detection_size": 200,
-            "permutations": 200,
-            "draws": 200,
+            **QUICK,
+            **{"severities": (0.5, 1.0), "split_seeds": (0,), "gc_bins": 5, "label_draws": 5},
+            **{"detection_size": 200, "permutations": 200, "draws": 200},
         },
         "full": {"split_seeds": (0, 1, 2, 3, 4)},
     }
