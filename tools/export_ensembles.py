@@ -37,6 +37,7 @@ INPUT = {
     "wtc11": "elements of 200 nt without the adapters, in either orientation",
     "plant_leaf": "core promoters of 170 nt, in the direction of their gene",
 }
+UNIT = {"wtc11": "log2 RNA/DNA", "plant_leaf": "log2 enrichment"}
 
 
 class Config(ExperimentConfig):
@@ -85,7 +86,7 @@ def ensemble(made: Source) -> Ensemble:
     """What is published of an assay."""
     data = made.arm.data
     about = {
-        "unit": data.unit,
+        "unit": UNIT[data.name],
         "input": INPUT[data.name],
         "split_seed": made.arm.split.seed,
         "data_fingerprint": data.fingerprint,

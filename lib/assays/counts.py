@@ -32,18 +32,10 @@ _CV_OFFSET = 0.01  # counts; the authors' guard against 0 / 0
 class Thresholds:
     """Filters of a library; the defaults are the authors'.
 
-    Attributes
-    ----------
-    min_dna_counts : int
-        A barcode with fewer plasmid counts is dropped.
-    max_rna_cv : float
-        A barcode whose RNA counts have a larger coefficient of variation between replicates is
-        dropped.
-    basal_key : str
-        Labels that start so are the reference.
-    min_basal_median : float
-        If the reference's median RNA/DNA is lower in any replicate, the fall-back labels (scrambled
-        elements) take its place.
+    A barcode with fewer plasmid counts is dropped, as is one whose RNA counts have a larger
+    coefficient of variation between replicates. Labels that start with ``basal_key`` are the
+    reference; if its median RNA/DNA is lower than ``min_basal_median`` in any replicate, the
+    fall-back labels (scrambled elements) take its place.
     """
 
     min_dna_counts: int = 50
@@ -67,15 +59,10 @@ class BarcodeCounts(NamedTuple):
 class ElementActivities(NamedTuple):
     """Activities of one library.
 
-    Attributes
-    ----------
-    frame : DataFrame with one row per element
-        ``label``; ``activity`` (log2 over the reference); ``noise_std`` (of ``activity``, from the
-        replicates); ``barcode_cv`` (between barcodes, linear scale, NaN for one); ``n_barcodes``.
-    reference : str
-        ``basal``, or ``fallback`` where the basal promoter was measured too low.
-    dropped : dict of str to int
-        Barcodes and elements that the thresholds removed.
+    ``frame`` has one row per element: ``label``; ``activity`` (log2 over the reference);
+    ``noise_std`` (of ``activity``, from the replicates); ``barcode_cv`` (between barcodes, linear
+    scale, NaN for one); ``n_barcodes``. ``reference`` is ``basal``, or ``fallback`` where the basal
+    promoter was measured too low; ``dropped`` counts what the thresholds removed.
     """
 
     frame: pd.DataFrame
@@ -110,9 +97,6 @@ def thin(
     >>> thin(whole, 1.0, 1.0, np.random.default_rng(0)).rna.tolist()
     [[4, 5]]
     """
-    for name, fraction in (("dna_fraction", dna_fraction), ("rna_fraction", rna_fraction)):
-        if not 0 < fraction <= 1:
-            raise ValueError(f"{name} is {fraction}; it must be above 0 and at most 1")
     dna = rng.binomial(counts.dna, dna_fraction)
     return counts._replace(dna=dna, rna=rng.binomial(counts.rna, rna_fraction))
 
@@ -146,22 +130,9 @@ def activities(
 ) -> ElementActivities:
     """Turn barcode counts into activities over the reference.
 
-    Parameters
-    ----------
-    counts : BarcodeCounts
-    thresholds : Thresholds
-    fallback : collection of str
-        Labels (scrambled elements) used where the reference is measured too low.
-
-    Returns
-    -------
-    ElementActivities
-        Elements in the order of their first barcode; those without a kept barcode are counted.
-
-    Raises
-    ------
-    ValueError
-        If no barcode passes the thresholds, or there is no reference.
+    ``fallback`` are labels (scrambled elements) used where the reference is measured too low.
+    Elements stand in the order of their first barcode; those without a kept barcode are counted.
+    Raises ``ValueError`` if no barcode passes the thresholds, or there is no reference.
     """
     enough, kept = passing(counts, thresholds)
     if not kept.any():

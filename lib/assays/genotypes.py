@@ -89,7 +89,6 @@ class GenotypeAssay:
             codes=self.codes,
             activity=self.activity[:, column],
             group=self.group,
-            unit="log2 RNA/DNA over BASAL",
             metadata=self.metadata.assign(se_barcodes=self.se_barcodes[:, column]),
         )
 
@@ -109,26 +108,9 @@ def genotype_assay(
 ) -> GenotypeAssay:
     """Put measurements of one promoter into the units above.
 
-    Parameters
-    ----------
-    measurements : DataFrame
-        ``library`` (promoter), ``genotype``, ``library_id``, ``activity_mean``, ``activity_std``,
-        ``n_observations``: one row per element and genotype.
-    elements : DataFrame
-        ``library_id``, ``variant_type``, ``chip_peak_id``, ``CRE_sequence``; one of them ``basal``.
-    promoter : str
-    epsilon : float
-        Added to every mean; above 0, in RNA/DNA.
-
-    Returns
-    -------
-    GenotypeAssay
-        Elements in the order of ``elements``, without the BASAL promoter.
-
-    Raises
-    ------
-    ValueError
-        If the promoter is unknown, or a column is missing or not of numbers.
+    ``measurements`` has one row per element and genotype; of ``elements`` one is ``basal``, and the
+    others keep their order. ``epsilon`` is added to every mean, in RNA/DNA. Raises ``ValueError``
+    if the promoter is unknown, or a column is missing or not of numbers.
     """
     require_columns(measurements, [*_NAMED, *_MEASURED], "measurements")
     require_columns(elements, _DESCRIBED, "elements")

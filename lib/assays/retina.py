@@ -153,7 +153,6 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
         activity=frame["activity"].to_numpy(np.float64),
         group=leak_groups(codes, parents=frame["origin"].to_numpy(str)),
         noise_std=frame["noise_std"].to_numpy(np.float64),
-        unit="log2 RNA/DNA over BASAL",
         metadata=frame.drop(columns=["activity", "noise_std", "sequence"]),
         repairs=repairs,
     )

@@ -177,16 +177,6 @@ def _download(pin: Pin, target: Path) -> Path:
 def fetch(dataset: str, path: str) -> Path:
     """Return a verified local copy of a pinned file.
 
-    Parameters
-    ----------
-    dataset, path : str
-        As in ``sources.tsv``.
-
-    Returns
-    -------
-    Path
-        In ``MPRA_DATA_DIR`` or in the cache; its bytes have the pinned hash.
-
     Raises
     ------
     DataUnavailable

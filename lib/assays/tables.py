@@ -47,7 +47,6 @@ def _elements(frame: pd.DataFrame, name: str) -> SequenceDataset:
         activity_column="mean_value",
         trim_prefix="" if bare else PREFIX,
         trim_suffix="" if bare else SUFFIX,
-        unit="log2 RNA/DNA",
     )
     if data.codes.shape[1] != ELEMENT_LENGTH:
         raise ValueError(
@@ -111,7 +110,6 @@ def load_plant(tissue: str) -> SequenceDataset:
         name=f"plant_{tissue}",
         activity_column="enrichment",
         oriented=True,
-        unit="log2 enrichment",
     )
 
 

@@ -21,14 +21,10 @@ from lib.sequences import Codes, gc_content, validate_codes
 
 
 class Truth(NamedTuple):
-    """What the simulator knows of every element; absent for real assays.
+    """What the simulator knows of every element, (n,) each; absent for real assays.
 
-    Attributes
-    ----------
-    activity : (n,) float array
-        Noise-free activity f.
-    mean, std : (n,) float arrays
-        Mean and standard deviation of the measurement given the element: the oracle's forecast.
+    The noise-free activity, and mean and standard deviation of the measurement given the element:
+    the oracle's forecast.
     """
 
     activity: FloatArray
@@ -46,7 +42,7 @@ class SequenceDataset:
         Value of the column ``data`` in result tables.
     codes : (n, L) uint8 array
     activity : (n,) float64 array
-        Measured activity, finite; its unit stands in ``unit``.
+        Measured activity, finite.
     group : (n,) int64 array
         Leak group: rows that share one stay on one side of every split.
     noise_std : (n,) float64 array or None
@@ -72,7 +68,6 @@ class SequenceDataset:
     weight: FloatArray | None = None
     features: NDArray[np.float32] | None = None
     oriented: bool = False
-    unit: str = "log2 RNA/DNA"
     metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
     truth: Truth | None = None
     repairs: dict[str, int] = field(default_factory=dict)

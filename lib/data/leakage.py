@@ -73,24 +73,10 @@ def leak_groups(codes: Codes, k: int = 20, parents: ArrayLike | None = None) -> 
     Repetitive k-mers (DUST score above 2) and k-mers found in more than 20 parents do not link:
     they are common by composition, not by descent.
 
-    Parameters
-    ----------
-    codes : (n, L) uint8 array
-    k : int
-        Length of the shared word, 4 to 31.
-    parents : (n,) array, optional
-        Known unit of descent (element, origin); rows of one parent are always relatives. By
-        default a parent is a distinct sequence, up to reverse complement.
-
-    Returns
-    -------
-    (n,) int64 array
-        Group labels from 0 on.
-
-    Raises
-    ------
-    ValueError
-        If ``k`` is out of range or ``parents`` has another length than ``codes``.
+    ``k`` is the length of the shared word, 4 to 31. ``parents`` (n,) are known units of descent
+    (element, origin), whose rows are always relatives; by default a parent is a distinct sequence,
+    up to reverse complement. Labels (n,) are numbered from 0. Raises ``ValueError`` for a ``k`` out
+    of range or ``parents`` of another length.
 
     Examples
     --------

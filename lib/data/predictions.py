@@ -48,25 +48,10 @@ def _check_ids(table: pd.DataFrame, source: str) -> None:
 def validate(table: pd.DataFrame, source: str = "predictions", ids: bool = True) -> pd.DataFrame:
     """The table with float64 numbers, or one clear error; the argument is not changed.
 
-    Parameters
-    ----------
-    table : DataFrame with n rows
-    source : str
-        What the error calls it.
-    ids : bool
-        Whether there must be ids, each of them once.
-
-    Returns
-    -------
-    DataFrame
-        Known columns first, in the order of this module's contract; index 0 to n - 1.
-
-    Raises
-    ------
-    ValueError
-        For a missing column (the nearest names are given) or one named twice, no rows, a number
-        that is not finite, a standard deviation of 0 or less, a GC content outside [0, 1], or a
-        repeated id.
+    Known columns come first, in the order of this module's contract. Raises ``ValueError``, calling
+    the table ``source``, for a missing column (the nearest names are given) or one named twice, no
+    rows, a number that is not finite, a standard deviation of 0 or less, a GC content outside
+    [0, 1]; with ``ids`` for a missing or repeated id.
 
     Examples
     --------
@@ -142,13 +127,8 @@ def of_elements(
 ) -> pd.DataFrame:
     """Forecasts of a data set, without an ``id``.
 
-    Parameters
-    ----------
-    data : SequenceDataset with n rows
-    mean, std : (n,) arrays
-    truth : bool
-        Add what is known of simulated elements: ``noise_free`` (activity before noise) and
-        ``true_mean`` and ``true_std`` (the law of the measurement).
+    ``truth`` adds what is known of simulated elements: ``noise_free`` (activity before noise),
+    ``true_mean`` and ``true_std`` (the law of the measurement).
     """
     columns = {"target": data.activity, "mean": mean, "std": std, "group": data.group}
     columns["gc"] = data.gc

@@ -245,21 +245,8 @@ def numbers(
 ) -> FloatArray:
     """A column as (n,) float64, each cell under a rule.
 
-    Parameters
-    ----------
-    values : (n,) Series
-        Numbers, or text as it stands in a file.
-    column : str
-        What the error calls it.
-    rule : str
-        Of :data:`RULES`.
-    source : str
-        Where the column is from, for the error.
-
-    Raises
-    ------
-    ValueError
-        If a cell is missing, no number, or against the rule.
+    Of numbers, or text as it stands in a file. Raises ``ValueError``, which calls it ``column`` of
+    ``source``, if a cell is missing, no number, or against the rule (of :data:`RULES`).
 
     Examples
     --------

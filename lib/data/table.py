@@ -179,28 +179,22 @@ def dataset_from_frame(
     trim_suffix: str = "",
     keep_shared_ends: bool = False,
     oriented: bool = False,
-    unit: str = "as given",
 ) -> SequenceDataset:
     """Make a data set of a data frame under the rules of this module.
 
     Parameters
     ----------
     frame : DataFrame with n rows
-    name : str
-    sequence_column, activity_column : str
-    noise_column : str, optional
-        Measured standard deviation of the activity, in its unit.
+    noise_column, weight_column : str, optional
+        Measured standard deviation of the activity, in its unit; training weight.
     group_column : str, optional
         Leak groups; by default rows linked by shared 20-mers.
-    weight_column : str, optional
     trim_prefix, trim_suffix : str
         Adapters that every sequence has.
     keep_shared_ends : bool
         Accept a common end of 10 nt or more as part of the elements.
     oriented : bool
         Whether the strand carries meaning.
-    unit : str
-        Unit of the activity.
 
     Returns
     -------
@@ -252,7 +246,6 @@ def dataset_from_frame(
         noise_std=noise,
         weight=weight,
         oriented=oriented,
-        unit=unit,
         metadata=frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True),
         repairs=repairs,
     )

@@ -101,14 +101,6 @@ def test_counts_are_whole_numbers(write_text, count):
         read_counts(good, [good, bad])
 
 
-@pytest.mark.parametrize("fraction", [0, -0.1, 1.1, float("nan")])
-def test_thinning_fractions_are_probabilities(fraction):
-    with pytest.raises(ValueError, match="dna_fraction"):
-        thin(library(), fraction, 1, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="rna_fraction"):
-        thin(library(), 1, fraction, np.random.default_rng(0))
-
-
 def test_thinning_adds_the_variance_of_the_delta_method():
     # Keeping a share f of n reads adds (1 - f) / (f n) to the variance of their logarithm.
     n, m, f = 4000, 9000, 0.3

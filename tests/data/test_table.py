@@ -43,7 +43,6 @@ def test_all_columns_in_their_places(write_text, random_dna):
         weight_column="w",
         group_column="origin",
         oriented=True,
-        unit="log2",
     )
     assert dataset.name == "my"
     assert decode(dataset.codes) == [first, second]
@@ -52,7 +51,7 @@ def test_all_columns_in_their_places(write_text, random_dna):
     assert dataset.weight.tolist() == [2.0, 1.0]
     assert dataset.group.tolist() == [0, 1]
     assert dataset.metadata.to_dict("list") == {"id": ["x1", "x2"], "origin": ["a", "b"]}
-    assert (dataset.oriented, dataset.unit, dataset.repairs) == (True, "log2", {})
+    assert (dataset.oriented, dataset.repairs) == (True, {})
 
 
 def test_other_columns_may_share_a_name(write_text):
