@@ -6,6 +6,7 @@ tests.faults.record`` runs them all and writes ``results/trust/faults.csv``.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import jupytext
 import nbformat
@@ -78,10 +80,9 @@ def _spoil(content: bytes, how: str, rng: np.random.Generator) -> bytes:
 def spoilt_store(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
     """Half of the finished units truncated, the others with one flipped bit."""
     run = Run(folder / "spoilt", folder / "spoilt_store", calm.parameters)
-    for index, path in enumerate(calm.units):
-        copy = run.store / path.relative_to(calm.store)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(_spoil(path.read_bytes(), ("truncated", "flipped")[index % 2], rng))
+    shutil.copytree(calm.store, run.store)
+    for index, path in enumerate(run.units):
+        path.write_bytes(_spoil(path.read_bytes(), ("truncated", "flipped")[index % 2], rng))
     code, _, _ = run.finish()
     held = code == 0 and run.tables == calm.tables and run.sound
     happened = (
@@ -94,9 +95,7 @@ def spoilt_data(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
     """Pinned data files that were truncated or altered."""
     pins = [pin for pin in all_pins() if pin.dataset == "wtc11"]
     refused = 0
-    before = os.environ.get("MPRA_DATA_DIR")
-    os.environ["MPRA_DATA_DIR"] = str(folder / "data")
-    try:
+    with patch.dict(os.environ, {"MPRA_DATA_DIR": str(folder / "data")}):
         for pin in pins:
             path = folder / "data" / pin.dataset / pin.path
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,10 +104,6 @@ def spoilt_data(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
                 fetch(pin.dataset, pin.path)
             except HashMismatch as error:
                 refused += str(path) in str(error)
-    finally:
-        os.environ.pop("MPRA_DATA_DIR")
-        if before is not None:
-            os.environ["MPRA_DATA_DIR"] = before
     happened = f"{refused} of {len(pins)} files refused, by name and with both hashes"
     return Row("data files altered", happened, "nothing", refused == len(pins) > 0)
 
@@ -184,10 +179,7 @@ def read_only_store(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
     with small_disk(folder / "locked", 65536) as disk:
         empty = Run(folder / "refused", disk / "empty", calm.parameters)
         whole = Run(folder / "served", disk / "whole", calm.parameters)
-        for path in calm.units:
-            copy = whole.store / path.relative_to(calm.store)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
+        shutil.copytree(calm.store, whole.store)
         _remount(disk, "ro")
         code, _, error = empty.finish()
         named = code != 0 and "unit store" in error and "SHIFT_STORE" in error and not empty.tables
