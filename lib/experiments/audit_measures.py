@@ -75,7 +75,7 @@ def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
         table,
         climatology=one.reference,
         draws=draws,
-        rng=np.random.default_rng(part.seed),
+        rng=np.random.default_rng(one.split_seed),
         by={name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()},
     )
     if table["group"].nunique() < 2:

@@ -28,14 +28,13 @@ SEEN = ("train", "training", "validation", "valid", "val", "dev")
 
 
 class AuditedPart(NamedTuple):
-    """Rows judged together; ``seed`` is the bootstrap's.
+    """Rows judged together; ``keys`` are ``split, shift, family, severity, condition``.
 
-    ``keys`` are ``split, shift, family, severity, condition``; no shift is in distribution.
+    No shift is in distribution.
     """
 
     rows: IndexArray
     keys: Mapping[str, Any]
-    seed: int = 0
 
     @property
     def name(self) -> str:

@@ -1,8 +1,8 @@
 """Any model's predictions under the audit that the book gives its own.
 
 In: :class:`Config`, which names a table of predictions, or an assay to train on, or neither: then
-the networks of notebook 02 are audited and must give the numbers of that notebook. Out:
-:class:`Tables`. What a table does not hold switches a section off and a note on.
+the networks of notebook 02 are audited. Out: :class:`Tables`. What a table does not hold switches a
+section off and a note on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,13 +29,10 @@ from lib.study.config import (
     ParameterError,
     Seeds,
     Tables,
-    repository_root,
 )
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
-CHAPTER = "mpra_gc_ood"
-COMPARED = ("value", "lower", "upper", "n")
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
 
 
@@ -110,7 +107,6 @@ class Config(ExperimentConfig):
         """The fits of notebook 02 that are audited, or others set up in the same way."""
         placed = {name: getattr(self, name) for name in self.placement - {"run_folder"}}
         if self.source == "chapter":
-            # Its every parameter: the bootstrap is seeded by the place among all its forecasts.
             return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
         shared = ("gc_tilts", "split_seeds", "seeds", "epochs", "batch_size", "learning_rate")
         columns = [name for name in type(self).model_fields if name.endswith("_column")]
@@ -121,15 +117,15 @@ class Config(ExperimentConfig):
         return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
 
 
-def _of_network(fitted: FittedArm, seeds: Sequence[int], model: str) -> Audited:
-    """The group arm of one split; ``seeds`` are those of the bootstrap of its parts."""
+def _of_network(fitted: FittedArm, model: str) -> Audited:
+    """The group arm of one split, and its tilts."""
     data, split = fitted.arm.data, fitted.arm.split
     every = fitted.table.assign(gc_decile=mpra_gc_ood.gc_deciles(data))
     # A tilt repeats rows, and deciles are those of all that is judged.
     rows = [split["calibration"], *(part.rows for part in fitted.arm.parts)]
     table = every.iloc[np.concatenate(rows)].reset_index(drop=True)
     held, *places = np.split(np.arange(len(table)), np.cumsum([len(one) for one in rows])[:-1])
-    parts = zip(places, (part.keys for part in fitted.arm.parts), seeds, strict=True)
+    parts = zip(places, (part.keys for part in fitted.arm.parts), strict=True)
     home = every["target"].iloc[split["train"]]
     return Audited(
         data.name,
@@ -148,24 +144,14 @@ def _of_network(fitted: FittedArm, seeds: Sequence[int], model: str) -> Audited:
 def network_forecasts(
     config: mpra_gc_ood.Config, store: Store
 ) -> tuple[list[SequenceDataset], list[Audited], dict[str, int]]:
-    """Networks of notebook 02, or others trained in the same way, as forecasts to audit.
+    """Networks of notebook 02, whose stored fits they share, or others trained in the same way.
 
-    Fits and forecasts are the stored units of notebook 02, and so is the seed of every bootstrap,
-    a forecast's place among all: the audit gives the numbers of that notebook. By data set, then by
-    split; counted are the fits that there are, and those computed now.
+    By data set, then by split; counted are the fits that there are, and those computed now.
     """
     data, design = mpra_gc_ood.load_data(config), config.design
-    fitted, counts = fit_arms(design.build(data), design, store, config.where)
-    others, more = mpra_gc_ood.fit_others(config, fitted, store)
-    found, place = [], 0
-    for arm, named in zip(fitted, others, strict=True):
-        items = list(mpra_gc_ood.scored_items(arm, named, config))
-        own = {"model": config.model, "uncertainty": arm.uncertainty}.items()
-        seeds = [i for i, item in enumerate(items, place) if item and own <= item.keys.items()]
-        place += len(items)
-        if arm.arm.main:
-            found.append(_of_network(arm, seeds, config.model))
-    return data, found, {name: counts[name] + more[name] for name in counts}
+    arms = [arm for arm in design.build(data) if arm.main]
+    fitted, counts = fit_arms(arms, design, store, config.where)
+    return data, [_of_network(arm, config.model) for arm in fitted], counts
 
 
 def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -213,45 +199,12 @@ def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> 
     return Tables(rows, tables, {}, False)
 
 
-def chapter_rows(rows: pd.DataFrame, chapter: pd.DataFrame) -> pd.DataFrame:
-    """The audit's rows beside those of notebook 02, as its file holds them or as they were before.
-
-    Columns ``data, part, metric, by, bin`` with ``value, lower, upper, n`` as ``audit_*`` and
-    ``chapter_*`` text of five significant digits, and ``equal``.
-    """
-    texts = ["shift", "condition", "by", "bin"]
-    chapter = chapter.assign(**{name: chapter[name].fillna("").astype(str) for name in texts})
-    whole = chapter["seed"].isna() & chapter["split_seed"].isna()
-    chapter = chapter[whole & chapter["split"].isin(["test", "shifted"])]
-    keys = ["data", "part", "model", "uncertainty", "metric", "by", "bin"]
-    sides = []
-    for side in (rows, chapter):
-        text = side.assign(part=(side["shift"] + " " + side["condition"]).str.strip())
-        text = text[[*keys, *COMPARED]].astype({"n": float})
-        for name in COMPARED[:-1]:
-            text[name] = [f"{value:.5g}" for value in text[name].astype(float)]
-        sides.append(text.assign(n=text["n"].round().astype(int).astype(str)))
-    both = sides[0].merge(sides[1], on=keys, suffixes=("_audit", "_chapter"))
-    pairs = [both[f"{name}_audit"] == both[f"{name}_chapter"] for name in COMPARED]
-    return both.assign(equal=np.all(pairs, axis=0))
-
-
-def _read_chapter(config: Config) -> pd.DataFrame | None:
-    """Results of notebook 02 at this profile: of the same run, else the published ones."""
-    published = repository_root() / "results" if config.profile == "full" else config.folder
-    for path in (folder / f"{CHAPTER}.csv" for folder in (config.folder, published)):
-        if path.is_file():
-            return pd.read_csv(path)
-    return None
-
-
 def run(config: Config, store: Store) -> Tables:
     """Read or forecast, then audit.
 
     Tables: ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
-    ``curves``, ``detection``, ``decomposition``, ``notes`` and, for the networks of notebook 02,
-    ``chapter``; those that the input does not allow are left out. A ``ValueError`` names bad input
-    and the remedy.
+    ``curves``, ``detection``, ``decomposition``, ``notes``; those that the input does not allow are
+    left out. A ``ValueError`` names bad input and the remedy.
     """
     counts: dict[str, int] = {}
     if config.source == "predictions":
@@ -264,9 +217,6 @@ def run(config: Config, store: Store) -> Tables:
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     tables = dict(found.tables)
-    chapter = _read_chapter(config) if config.source == "chapter" else None
-    if chapter is not None:
-        tables["chapter"] = chapter_rows(found.rows, chapter)
     filled = {name: table for name, table in tables.items() if len(table)}
     standin = config.source != "predictions" and STANDIN in marks
     return Tables.of(config, found.rows, filled, data=marks, counts=counts, standin=standin)
