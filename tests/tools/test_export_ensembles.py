@@ -52,7 +52,8 @@ def test_a_file_is_compared_with_what_it_came_from(monkeypatch):
     train = data.take(split["train"])
     config = FitConfig(epochs=1, model_options={"channels": 4}, precision="float32")
     members = [fit(train.codes, train.activity, config=config) for _ in range(2)]
-    monkeypatch.setattr("tools.export_ensembles.INPUT", {"standin": "stand-in"})
+    for name in ("INPUT", "UNIT"):
+        monkeypatch.setattr(f"tools.export_ensembles.{name}", {"standin": "stand-in"})
     made = Source(arm, members, np.empty(0), np.empty(0))
     given = ensemble(made)
     right = given.predict(data.codes[split["test"]])
