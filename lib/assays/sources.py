@@ -81,13 +81,11 @@ def all_pins() -> tuple[Pin, ...]:
 def find_pin(dataset: str, path: str) -> Pin:
     """Look up one pin; a ``ValueError`` names the data set's paths where there is none."""
     known = {pin.path: pin for pin in all_pins() if pin.dataset == dataset}
-    if path in known:
-        return known[path]
-    datasets = ", ".join(sorted({pin.dataset for pin in all_pins()}))
-    raise ValueError(
-        f"path {path!r} of data set {dataset!r} is not pinned; "
-        + (f"pinned there: {', '.join(known)}" if known else f"data sets with pins: {datasets}")
-    )
+    if path not in known:
+        raise ValueError(
+            f"path {path!r} of data set {dataset!r} is not pinned; pinned there: {', '.join(known)}"
+        )
+    return known[path]
 
 
 def _verify(path: Path, pin: Pin, shown: str) -> None:
