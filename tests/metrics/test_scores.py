@@ -45,42 +45,11 @@ def test_agrees_with_scipy_and_sklearn():
                 assert getattr(scores, name)(mean, target) == pytest.approx(value, abs=1e-8)
 
 
-@pytest.mark.parametrize(
-    "name", ["pearson_r", "spearman_r", "r2_pearson", "r2_cod", "rmse", "mae", "bias"]
-)
-def test_empty_is_nan(name):
-    assert np.isnan(getattr(scores, name)([], []))
-
-
 @pytest.mark.parametrize("name", ["pearson_r", "spearman_r", "r2_pearson", "r2_cod"])
 def test_association_needs_two_elements_and_spread(name):
     metric = getattr(scores, name)
     assert np.isnan(metric([1.0], [2.0]))
     assert np.isnan(metric([1.0, 2.0, 3.0], [0.1, 0.1, 0.1]))
-
-
-def test_constant_prediction():
-    assert np.isnan(scores.pearson_r([0.1, 0.1, 0.1], [1, 2, 4]))
-    # SST = 14/3 about 7/3; SSE about 0.1 is larger
-    sse = 0.9**2 + 1.9**2 + 3.9**2
-    assert scores.r2_cod([0.1] * 3, [1, 2, 4]) == pytest.approx(1 - sse / (14 / 3))
-    assert scores.rmse([2.0], [5.0]) == 3.0
-    assert np.isnan(scores.sd_target([1.0]))
-
-
-@pytest.mark.parametrize(
-    ("mean", "target", "message"),
-    [
-        ([1, 2], [1], "target has 1 rows"),
-        ([1, np.nan], [1, 2], "mean is nan in row 1"),
-        ([1, 2], [np.inf, 2], "target is inf in row 0"),
-        ([[1, 2]], [1, 2], r"mean has shape \(1, 2\)"),
-    ],
-)
-def test_bad_input_is_named(mean, target, message):
-    for name in ("pearson_r", "spearman_r", "rmse", "mae", "bias", "r2_cod", "r2_pearson"):
-        with pytest.raises(ValueError, match=message):
-            getattr(scores, name)(mean, target)
 
 
 def test_reference_scores():
@@ -106,17 +75,6 @@ def test_crps_is_the_integral_of_its_definition():
     assert scores.crps_gaussian([mean], [std], [target]) == pytest.approx(by_definition, abs=1e-8)
 
 
-def test_crps_tends_to_the_absolute_error():
-    assert scores.crps_gaussian([0.0], [1e-9], [2.0]) == pytest.approx(2.0, abs=1e-8)
-
-
-def test_interval_score_by_hand():
-    half = stats.norm.ppf(0.9)  # level .8, alpha .2
-    # inside: width 2 half; outside at 2: width + (2 / .2) (2 - half)
-    expected = (2 * half + 2 * half + 10 * (2 - half)) / 2
-    assert scores.interval_score([0, 0], [1, 1], [0, 2], level=0.8) == pytest.approx(expected)
-
-
 def test_truth_scores_best():
     rng = np.random.default_rng(2)
     std = rng.uniform(0.5, 2, 20_000)
@@ -135,22 +93,6 @@ def test_skill():
         scores.crps_skill([0], [1], [0], climatology=(0, 0))
 
 
-def test_scores_refuse_bad_input():
-    forecasts = ("nll_gaussian", "crps_gaussian", "interval_score", "zms", "zvar")
-    for name in forecasts:
-        score = getattr(scores, name)
-        assert np.isnan(score([], [], []))
-        with pytest.raises(ValueError, match=r"std is 0.0 in row 1"):
-            score([0, 0], [1, 0], [0, 0])
-        with pytest.raises(ValueError, match=r"std is nan in row 0"):
-            score([0], [np.nan], [0])
-        with pytest.raises(ValueError, match=r"std has 1 rows"):
-            score([0, 0], [1], [0, 0])
-    for level in (0, 1, -0.1, 90, np.nan):
-        with pytest.raises(ValueError, match=r"level is .*inside \(0, 1\)"):
-            scores.interval_score([0], [1], [0], level=level)
-
-
 def test_ends_belong_to_the_interval():
     half = stats.norm.ppf(0.95)
     assert scores.picp([0, 0], [1, 1], [half * (1 - 1e-12), half * (1 + 1e-12)], 0.9) == 0.5
@@ -167,20 +109,6 @@ def test_wrong_scale_in_closed_form(scale, expected):
     target = stats.norm.ppf((np.arange(n) + 0.5) / n)
     seen = scores.picp(np.zeros(n), np.full(n, scale), target, 0.9)
     assert seen == pytest.approx(scores.coverage_under_scale(scale, 0.9), abs=2 / n)
-
-
-def test_gap_and_edges():
-    assert scores.coverage_gap([0, 0], [1, 1], [0, 9], 0.8) == pytest.approx(-0.3)
-    assert np.isnan(scores.picp([], [], []))
-    assert np.isnan(scores.mpiw([]))
-    assert scores.picp([0], [1], [0]) == 1
-    for level in (0, 1, 1.5):
-        with pytest.raises(ValueError, match="level is"):
-            scores.picp([0], [1], [0], level)
-        with pytest.raises(ValueError, match="level is"):
-            scores.mpiw([1], level)
-    with pytest.raises(ValueError, match=r"std is 0.0 in row 0"):
-        scores.mpiw([0.0])
 
 
 def test_zms_family():
@@ -213,3 +141,43 @@ def test_dispersion():
     assert scores.dispersion_cv([2, 2, 2]) == 0
     assert scores.dispersion_cv([1, 2, 3]) == pytest.approx(0.5)  # sd 1 over mean 2
     assert np.isnan(scores.dispersion_cv([1]))
+
+
+OF_POINTS = ("pearson_r", "spearman_r", "rmse", "mae", "bias", "r2_cod", "r2_pearson")
+OF_FORECASTS = {
+    scores: (
+        *("nll_gaussian", "crps_gaussian", "interval_score", "picp", "coverage_gap", "zms", "zvar"),
+        "unc_error_spearman",
+    ),
+    calibration: ("mace", "rmsce", "miscal_area", "ence", "uce", "zve", "pit_ks", "zms_robust"),
+}
+
+
+def test_nothing_is_nan_and_bad_input_is_named():
+    for name in OF_POINTS:
+        metric = getattr(scores, name)
+        assert np.isnan(metric([], []))
+        for mean, target, message in (
+            ([1, 2], [1], "target has 1 rows"),
+            ([1, np.nan], [1, 2], "mean is nan in row 1"),
+            ([1, 2], [np.inf, 2], "target is inf in row 0"),
+            ([[1, 2]], [1, 2], r"mean has shape \(1, 2\)"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                metric(mean, target)
+    for metric in (getattr(module, n) for module, names in OF_FORECASTS.items() for n in names):
+        assert np.isnan(metric([], [], []))
+        for std, message in (
+            ([1, 0], r"std is 0.0 in row 1"),
+            ([1, np.nan], r"std is nan in row 1"),
+            ([1], "std has 1 rows"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                metric([0, 0], std, [0, 0])
+    for level in (0, 1, -0.1, 90, np.nan):
+        with pytest.raises(ValueError, match=r"level is .*inside \(0, 1\)"):
+            scores.mpiw([1], level)
+    with pytest.raises(ValueError, match="kind is 'median'"):
+        calibration.mace(*CASE, kind="median")
+    with pytest.raises(ValueError, match="bins is 0"):
+        calibration.ence(*CASE, bins=0)

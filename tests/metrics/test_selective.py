@@ -58,26 +58,6 @@ def test_ties_are_the_mean_over_their_orders():
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
 
 
-def test_order_of_references():
-    loss, sigma = uniform_sigma(5000)
-    rng = np.random.default_rng(1)
-    noisy = sigma + 0.3 * rng.normal(size=len(sigma))
-    values = [selective.aurc(loss, score) for score in (loss, sigma, noisy, np.zeros(5000), -sigma)]
-    assert values == sorted(values)
-    assert 0 < selective.prr(loss, noisy) < selective.prr(loss, sigma) < 1
-    assert selective.prr(loss, -sigma) < 0
-    assert selective.naurc(loss, loss) == pytest.approx(1)
-
-
-def test_any_rising_score_is_the_same():
-    loss, sigma = uniform_sigma(500)
-    for name in ("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"):
-        metric = getattr(selective, name)
-        assert metric(loss, sigma) == pytest.approx(metric(loss, np.exp(3 * sigma)))
-        scale = 1 if name in ("prr", "naurc", "ause") else 4
-        assert metric(4 * loss, sigma) == pytest.approx(scale * metric(loss, sigma))
-
-
 def test_retained_part_and_its_profile():
     rng = np.random.default_rng(2)
     activity = rng.normal(size=4000)
@@ -107,12 +87,6 @@ def test_edges(name):
         metric([1, 2], [1])
     with pytest.raises(ValueError, match="loss is nan in row 0"):
         metric([np.nan], [1])
-
-
-def test_bad_coverage():
-    assert selective.risk_coverage([], []).tolist() == []
-    with pytest.raises(ValueError, match=r"coverage is 1.5"):
-        selective.threshold_at([1], 1.5)
 
 
 def test_threshold_keeps_its_share():
