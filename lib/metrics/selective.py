@@ -27,12 +27,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import rel_entr
-from scipy.stats import binom
 
 from lib.arrays import FloatArray, IntArray, as_level, as_vector, has_ties, stable_order
-
-FAILURE = 0.1  # probability that a threshold of ``ltt_threshold`` misses its risk
 
 
 def _count(coverage: float, n: int) -> int:
@@ -210,67 +206,3 @@ def threshold_at(score: ArrayLike, coverage: float) -> float:
     score = np.sort(as_vector("score", score))
     kept = _count(coverage, len(score))
     return float(score[kept - 1]) if len(score) else float("nan")
-
-
-def _bounded(loss: ArrayLike, score: ArrayLike, bound: float) -> tuple[FloatArray, FloatArray]:
-    loss = as_vector("loss", loss)
-    if len(loss) and not (loss.min() >= 0 and loss.max() <= bound):
-        span = f"loss spans [{loss.min()}, {loss.max()}] outside [0, {bound}]"
-        raise ValueError(f"{span}; a larger bound, or a clipped loss, would do")
-    return loss, as_vector("score", score, len(loss))
-
-
-def crc_threshold(loss: ArrayLike, score: ArrayLike, risk: float, bound: float) -> float:
-    """Conformal risk control: the largest threshold with E[loss * kept] <= ``risk``.
-
-    The controlled quantity is the *generalised* risk (loss counted 0 where rejected), in
-    expectation over calibration and one new element, for exchangeable elements and losses in [0,
-    ``bound``]. -inf where even keeping none cannot be certified (bound / (n + 1) > risk). Source:
-    Angelopoulos et al. 2022 (2208.02814).
-    """
-    loss, score = _bounded(loss, score, bound)
-    if bound > risk * (len(loss) + 1):
-        return float("-inf")
-    order = stable_order(score)
-    upper = (np.cumsum(loss[order]) + bound) / (len(loss) + 1)
-    # ties are kept together: a threshold counts with the last element that shares it
-    last = np.append(score[order][1:] != score[order][:-1], True)
-    allowed = np.flatnonzero((upper <= risk) & last)
-    ends = np.append(score[order][:-1], np.inf)  # all may be kept: so may anything
-    return float(ends[allowed[-1]]) if len(allowed) else float("-inf")
-
-
-def hoeffding_bentkus_p(mean_loss: float, n: int, risk: float) -> float:
-    """p-value for "expected loss exceeds ``risk``" from n independent losses in [0, 1].
-
-    Source: Bates et al. 2021 (2101.02703), proposition 3.
-    """
-    if n == 0 or mean_loss >= risk:
-        return 1.0
-    divergence = rel_entr(mean_loss, risk) + rel_entr(1 - mean_loss, 1 - risk)
-    bentkus = np.e * binom.cdf(np.ceil(n * mean_loss - 1e-9), n, risk)
-    return float(min(np.exp(-n * divergence), bentkus, 1.0))
-
-
-def ltt_threshold(
-    loss: ArrayLike, score: ArrayLike, risk: float, thresholds: ArrayLike, bound: float
-) -> float:
-    """Learn then test: the largest threshold certified to have selective risk <= ``risk``.
-
-    With probability at least 0.9 over the calibration part, E[loss | kept] <= ``risk``, for
-    independent elements and losses in [0, ``bound``] (draw one element per group first). Thresholds
-    are tested from the strictest on, stopping at the first that fails, so they must be chosen
-    without the calibration losses, and the strictest must keep enough elements to pass. -inf where
-    none passes. Source: Angelopoulos et al. 2021 (2110.01052), fixed-sequence testing.
-    """
-    loss, score = _bounded(loss, score, bound)
-    if not 0 < risk < bound:
-        raise ValueError(f"risk is {risk}; a value inside (0, bound = {bound}) would do")
-    certified = float("-inf")
-    for threshold in np.sort(as_vector("thresholds", thresholds)):
-        kept = loss[score <= threshold] / bound
-        mean = float(kept.mean()) if len(kept) else 0.0
-        if hoeffding_bentkus_p(mean, len(kept), risk / bound) > FAILURE:
-            break
-        certified = float(threshold)
-    return certified

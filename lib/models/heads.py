@@ -1,9 +1,8 @@
-"""The head that all networks share, its losses, and the base class that carries it.
+"""The head that all networks share, its loss, and the base class that carries it.
 
 In: a pooled embedding ``(n, d)`` and optional side features ``(n, p)``. Out: ``(n, 2)``, the mean
 and the raw standard deviation of the standardised target; :func:`positive_std` makes the latter a
-standard deviation. Trained with :func:`pinball` the same two numbers are the centre of an interval
-and its raw half-width.
+standard deviation.
 """
 
 import torch
@@ -43,26 +42,6 @@ def beta_nll(
     """
     terms = 0.5 * ((target - mean) / std) ** 2 + torch.log(std)  # (n,)
     return _average(terms * std.detach() ** (2 * beta), weight)
-
-
-def pinball(
-    centre: Tensor, half_width: Tensor, target: Tensor, level: float, weight: Tensor | None = None
-) -> Tensor:
-    """Pinball losses of both ends of a central interval, ``(1 - level) / 2`` times its score.
-
-    The ends, quantiles ``(1 ± level) / 2``, are ``centre ± half_width``, so they cannot cross
-    (Koenker and Bassett 1978; for conformal use Romano et al. 2019).
-
-    >>> zero, one = torch.zeros(1), torch.ones(1)
-    >>> float(pinball(zero, one, target=3 * one, level=0.5))  # 0.25 · (2 + 4 · 2)
-    2.5
-    """
-    tail = (1 - level) / 2
-    over_lower = target - (centre - half_width)  # (n,)
-    over_upper = target - (centre + half_width)  # (n,)
-    lower = torch.maximum(tail * over_lower, (tail - 1) * over_lower)
-    upper = torch.maximum((1 - tail) * over_upper, -tail * over_upper)
-    return _average(lower + upper, weight)
 
 
 class GaussianHead(nn.Module):

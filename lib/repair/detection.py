@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import NearestNeighbors
 
 from lib.arrays import BoolArray, FloatArray, IntArray, as_count, as_vector, group_codes, ranks
 
@@ -191,20 +190,6 @@ def mean_distance_test(pooled: Pooled, rng: np.random.Generator) -> Any:
         return np.asarray((gap**2).sum(axis=1))
 
     return pooled, distance
-
-
-def knn_distance(reference: ArrayLike, query: ArrayLike, k: int = 10) -> FloatArray:
-    """Mean distance of each query row to its k nearest reference rows, ``(m,)``.
-
-    Features as given: scale them first. A query that is itself in the reference finds itself at
-    distance 0. Source: Sun et al. 2022 (2204.06507).
-    """
-    left = as_features("reference", reference)
-    right = as_features("query", query, left.shape[1])
-    if as_count("k", k) > len(left):
-        raise ValueError(f"k is {k}, reference has {len(left)} rows; a smaller k would do")
-    distance, _ = NearestNeighbors(n_neighbors=k).fit(left).kneighbors(right)
-    return distance.mean(axis=1)
 
 
 def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:

@@ -10,10 +10,8 @@ the shifted condition). Out: a map of mean and std with ``apply``, or conformal 
 ``isotonic_std``       the error variance rises with the predicted one, in any shape
 ``split_cp``           |residual|; coverage >= level for exchangeable elements
 ``norm_cp``            |residual| / std; the same, widths follow the predicted std
-``cqr``                quantile forecasts; the same, widths follow the quantiles
 ``mondrian_cp``        the same within every bin, elements exchangeable within the bin
 ``weighted_cp``        coverage under a covariate shift with *known* density ratio
-``group_cp``           coverage for an element of a new group, groups exchangeable
 =====================  =====================================================================
 
 The first three restore what their assumption allows. The others are conformal: coverage is
@@ -21,7 +19,7 @@ guaranteed, over calibration part and one test element together, not for a subse
 calibration part. Where it cannot support the level, ends are infinite (with an
 ``InfiniteIntervalWarning``), never silently finite. Nothing holds under a concept shift: the errors
 themselves then have another law. Rows of one group are not independent: pass one row per group
-(``one_per_group``), but to ``group_cp``.
+(``one_per_group``).
 
 Examples
 --------
@@ -254,25 +252,6 @@ def norm_cp(
     return _around(mean, std, conformal_quantile(_normalised(calibration), level))
 
 
-def cqr(
-    calibration: Calibration, lower: ArrayLike, upper: ArrayLike, level: float = 0.9
-) -> Interval:
-    """Conformalised quantile regression on ``calibration = (lower, upper, target)``.
-
-    The score max(lower - y, y - upper) is negative inside; a negative quantile narrows intervals.
-    Where that would cross the ends, both become their middle, which keeps the guarantee. Source:
-    Romano, Patterson & Candes 2019.
-    """
-    low = as_vector("calibration lower", calibration[0])
-    high = as_vector("calibration upper", calibration[1], len(low))
-    target = as_vector("calibration target", calibration[2], len(low))
-    move = conformal_quantile(np.maximum(low - target, target - high), level)
-    lower = as_vector("lower", lower)
-    upper = as_vector("upper", upper, len(lower))
-    middle = (lower + upper) / 2
-    return Interval(np.minimum(lower - move, middle), np.maximum(upper + move, middle))
-
-
 def mondrian_cp(
     calibration: Calibration,
     calibration_bins: ArrayLike,
@@ -317,21 +296,3 @@ def weighted_cp(
     """
     scale = weighted_quantile(_normalised(calibration), weights, test_weights, level)
     return _around(mean, std, scale)
-
-
-def group_cp(
-    calibration: Calibration,
-    groups: ArrayLike,
-    mean: ArrayLike,
-    std: ArrayLike,
-    level: float = 0.9,
-) -> Interval:
-    """Normalised conformal with every group weighing the same and one further group at infinity.
-
-    Uses all rows where ``one_per_group`` uses one of each. Coverage holds for an element of a new
-    group, groups exchangeable and elements exchangeable within a group; intervals are infinite when
-    level > K / (K + 1) for K groups. Source: Lee, Barber & Willett 2023 (2306.06342).
-    """
-    codes, _ = group_codes(groups)
-    share = 1 / np.bincount(codes)[codes]
-    return _around(mean, std, weighted_quantile(_normalised(calibration), share, [1.0], level)[0])

@@ -22,9 +22,6 @@ class FitConfig(BaseModel):
         0 to 1, see :func:`lib.models.heads.beta_nll`.
     std_floor : float
         Smallest standard deviation, in standard deviations of the training target.
-    interval_level : float in (0, 1) or None
-        None: a Gaussian head. Otherwise the head gives the ends of the central interval of this
-        level, trained by their pinball loss (:func:`lib.models.heads.pinball`); ``beta`` is idle.
     epochs : int
         Length of the learning-rate schedule, and the most epochs trained.
     patience : int
@@ -49,7 +46,6 @@ class FitConfig(BaseModel):
     model_options: dict[str, JsonValue] = {}
     beta: float = Field(default=0.5, ge=0, le=1)
     std_floor: float = Field(default=0.05, gt=0)
-    interval_level: float | None = Field(default=None, gt=0, lt=1)
     epochs: int = Field(default=20, ge=1)
     patience: int = Field(default=8, ge=1)
     batch_size: int = Field(default=64, ge=2)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from lib.arrays import FloatArray, as_vector
 from lib.models import build
-from lib.models.heads import beta_nll, pinball, positive_std
+from lib.models.heads import beta_nll, positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
 from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
 from lib.training.fitted import (
@@ -151,12 +151,6 @@ class _Loop:
             codes = augment(batch.codes, self.generator, self.config)
             yield batch._replace(codes=codes).each(self.to_device)
 
-    def _loss(self, mean: Tensor, std: Tensor, part: _Part, beta: float) -> Tensor:
-        level = self.config.interval_level
-        if level is not None:
-            return pinball(mean, std, part.target, level, part.weight)
-        return beta_nll(mean, std, part.target, beta, part.weight)
-
     def epoch(self) -> float:
         """Mean loss over one epoch; stops at a loss that is no number."""
         self.network.train()
@@ -166,7 +160,7 @@ class _Loop:
                 output = self.network(one_hot(batch.codes, self.dtype), batch.features)  # (b, 2)
             mean, raw = output.float().unbind(1)  # (b,)
             std = positive_std(raw, self.config.std_floor)
-            loss = self._loss(mean, std, batch, self.config.beta)
+            loss = beta_nll(mean, std, batch.target, self.config.beta, batch.weight)
             if not math.isfinite(loss.item()):
                 raise NonFiniteLoss(
                     f"the loss is {loss.item()} at step {step} of an epoch with {self.config!r}; "
@@ -186,11 +180,10 @@ class _Loop:
         here = part.each(self.to_device)
         output = forward_batches(self.network, here.codes, here.features, self.config)  # (n, 2)
         mean, std = output.double().unbind(1)  # (n,)
-        held = part._replace(target=part.target.double())
-        loss = self._loss(mean, std, held, beta=0.0).item()
-        name = "nll" if self.config.interval_level is None else "pinball"
-        pearson_r = torch.corrcoef(torch.stack([mean, held.target]))[0, 1].item()
-        return loss, {name: loss, "pearson_r": pearson_r}
+        target = part.target.double()
+        loss = beta_nll(mean, std, target, 0.0).item()
+        pearson_r = torch.corrcoef(torch.stack([mean, target]))[0, 1].item()
+        return loss, {"nll": loss, "pearson_r": pearson_r}
 
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of the network's parameters and buffers."""
@@ -232,9 +225,8 @@ def fit(
         Activity, in its own unit; standardised on this part.
     config : FitConfig
     validation : (codes, target), optional
-        Elements unrelated to the training part. Training stops when their likelihood (pinball loss
-        with ``interval_level``) no longer improves, and the best state is kept; without them the
-        last state is.
+        Elements unrelated to the training part. Training stops when their likelihood no longer
+        improves, and the best state is kept; without them the last state is.
     features, validation_features : (n, p) arrays, optional
         Side features; standardised on the training part.
     weight : (n,) array, optional

@@ -69,7 +69,7 @@ class FittedModel:
     feature_mean, feature_std : (p,) float arrays
         Of the training features; p = 0 without any.
     history : list of dict
-        Per epoch: ``epoch``, ``loss``, and with a validation part ``nll`` (or ``pinball``) and
+        Per epoch: ``epoch``, ``loss``, and with a validation part ``nll`` and
         ``pearson_r`` there.
     best_epoch : int
         The epoch whose weights these are; 0 before the first.
@@ -162,14 +162,12 @@ def _by_batch(
 def forward_batches(
     network: nn.Module, codes: Tensor, features: Tensor | None, config: FitConfig
 ) -> Tensor:
-    """Standardised mean and std (or centre and half-width), ``(n, 2)``; all on one device."""
+    """Standardised mean and std, ``(n, 2)``; all on one device."""
     found = [torch.zeros(0, 2)]
     with torch.inference_mode():
         for output in _by_batch(network, codes, features, config):  # (strands, b, 2)
             scale = positive_std(output[..., 1], config.std_floor)  # (strands, b)
-            # Variances are averaged; of an interval the ends are.
-            gaussian = config.interval_level is None
-            std = (scale**2).mean(0).sqrt() if gaussian else scale.mean(0)  # (b,)
+            std = (scale**2).mean(0).sqrt()  # (b,)
             found.append(torch.stack([output[..., 0].mean(0), std], 1).cpu())  # (b, 2)
     return torch.cat(found)  # (n, 2)
 
@@ -233,36 +231,12 @@ def predict(
     Raises
     ------
     ValueError
-        If length, features or codes do not fit the model, or it forecasts intervals only.
+        If length, features or codes do not fit the model.
     """
-    level = model.config.interval_level
-    if level is not None:
-        raise ValueError(f"the model forecasts {level:.0%} intervals only; use predict_interval")
     means, stds = _forecasts(model, codes, features, device, mc_dropout_samples, seed)
     if not mc_dropout_samples:
         return means[0], stds[0]
     return combine(means, stds)[:2]
-
-
-def predict_interval(model: FittedModel, codes: Codes) -> tuple[FloatArray, FloatArray]:
-    """Ends of the central interval of a network trained with ``interval_level``.
-
-    Strands are averaged end by end.
-
-    Returns
-    -------
-    lower, upper : (n,) float64 arrays
-        In the unit of the activity; uncalibrated, see :func:`lib.repair.recalibration.cqr`.
-
-    Raises
-    ------
-    ValueError
-        As :func:`predict`, or if the model has a Gaussian head.
-    """
-    if model.config.interval_level is None:
-        raise ValueError("the model has a Gaussian head (interval_level is None); use predict")
-    (centre,), (half_width,) = _forecasts(model, codes)
-    return centre - half_width, centre + half_width
 
 
 def embed(model: FittedModel, codes: Codes) -> NDArray[np.float32]:

@@ -107,23 +107,6 @@ def test_mapie_split_conformal():
         np.testing.assert_allclose(ours.upper, theirs[:, 1, 0], atol=1e-8)
 
 
-def test_mapie_quantile_regression():
-    mapie = peer("mapie.regression")
-    column = plain_regressor()
-    models = [column(0).fit(None), column(2).fit(None), column(1).fit(None)]
-    for rng, mean, std, target in cases(5, least=60):
-        level = float(rng.choice([0.5, 0.8, 0.9]))
-        ends = np.column_stack([mean - 0.3 * std, mean, mean + 0.3 * std])
-        # wide enough not to cross, which the two packages treat differently
-        new = rng.normal(size=(7, 1)) + np.array([[-5.0, 0.0, 5.0]])
-        model = mapie.ConformalizedQuantileRegressor(models, confidence_level=level, prefit=True)
-        model.conformalize(ends, target)
-        _, theirs = model.predict_interval(new, symmetric_correction=True)
-        ours = recalibration.cqr((ends[:, 0], ends[:, 2], target), new[:, 0], new[:, 2], level)
-        np.testing.assert_allclose(ours.lower, theirs[:, 0, 0], atol=1e-8)
-        np.testing.assert_allclose(ours.upper, theirs[:, 1, 0], atol=1e-8)
-
-
 def test_mapie_interval_metrics():
     mapie = peer("mapie.metrics.regression")
     for rng, mean, std, target in cases(6):

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from lib.metrics.scores import interval_score
-from lib.models.heads import beta_nll, pinball
+from lib.models.heads import beta_nll
 
 
 @pytest.mark.parametrize(("beta", "factor"), [(0.0, 1), (0.5, 2), (1.0, 4)])
@@ -29,15 +28,3 @@ def test_weights_average() -> None:
     assert beta_nll(zero, one, target, 0.0).item() == pytest.approx(1.0)
     weight = torch.tensor([3.0, 1.0])  # (3·0 + 1·2) / 4
     assert beta_nll(zero, one, target, 0.0, weight).item() == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("level", [0.5, 0.9])
-def test_pinball_is_a_share_of_the_interval_score(level: float) -> None:
-    draw = torch.Generator().manual_seed(0)
-    centre, target = torch.randn(2, 500, generator=draw, dtype=torch.float64)
-    half = torch.rand(500, generator=draw, dtype=torch.float64)
-    # interval_score takes a Gaussian: its std is that of an interval of this half-width.
-    quantile = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((1 + level) / 2).double())
-    score = interval_score(centre.numpy(), (half / quantile).numpy(), target.numpy(), level)
-    found = pinball(centre, half, target, level).item()
-    assert found == pytest.approx((1 - level) / 2 * score, rel=1e-6)

@@ -98,10 +98,6 @@ def test_auroc_by_hand():
 
 
 def test_distances():
-    near = detection.knn_distance([[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0]], k=2)
-    assert near.tolist() == [2.5]  # (0 + 5) / 2
-    with pytest.raises(ValueError, match="k is 3, reference has 2 rows"):
-        detection.knn_distance([0.0, 1.0], [0.5], k=3)
     assert detection.centre_distance([1, 3], [2, 5, -1]).tolist() == [0, 3, 3]
     with pytest.raises(ValueError, match="reference is constant"):
         detection.centre_distance([1, 1], [2])

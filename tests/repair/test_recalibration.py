@@ -93,7 +93,6 @@ def test_isotonic_std_by_hand():
         (lambda: recalibration.norm_cp(([0], [1], [1]), [0], [0], 0.5), r"std is 0.0 in row 0"),
         (lambda: recalibration.conformal_quantile([1.0, np.nan], 0.5), "scores is nan in row 1"),
         (lambda: recalibration.conformal_quantile([1.0], 1.0), r"level is 1.0"),
-        (lambda: recalibration.cqr(([0], [1], [1]), [0, 0], [1], 0.5), "upper has 1 rows"),
     ],
 )
 def test_bad_input(call, message):
@@ -123,13 +122,6 @@ def test_split_and_normalised_by_hand():
     assert interval.upper.tolist() == [9, 10]
     scaled = recalibration.norm_cp((np.zeros(9), np.full(9, 0.5), target), [0.0], [2.0], 0.8)
     assert scaled.upper.tolist() == [32]  # scores 2 .. 18, q = 16, times 2
-
-
-def test_cqr_narrows_but_never_crosses():
-    target = np.full(9, 0.5)  # all inside [0, 1] by .5: scores -.5
-    interval = recalibration.cqr((np.zeros(9), np.ones(9), target), [0.0, 0.0], [2.0, 0.4], 0.8)
-    assert interval.lower.tolist() == [0.5, 0.2]
-    assert interval.upper.tolist() == [1.5, 0.2]
 
 
 def test_equal_weights_are_plain_conformal():
@@ -182,19 +174,6 @@ def test_one_per_group():
     assert len(recalibration.one_per_group([], np.random.default_rng(0))) == 0
 
 
-def test_groups_weigh_the_same():
-    y = np.random.default_rng(1).normal(size=30)
-    calibration = (np.zeros(30), np.ones(30), y)
-    singletons = recalibration.group_cp(calibration, np.arange(30), [0], [1], 0.9)
-    assert singletons == recalibration.norm_cp(calibration, [0], [1], 0.9)
-    with pytest.warns(InfiniteIntervalWarning):
-        one = recalibration.group_cp(calibration, np.zeros(30), [0], [1], 0.6)
-    assert one.upper.tolist() == [np.inf]
-    # masses 1/6, 1/6, 1/3, 1/3
-    few = recalibration.group_cp((np.zeros(3), np.ones(3), [1, 2, 9]), [0, 0, 1], [0], [1], 0.5)
-    assert few.upper.tolist() == [9]
-
-
 def held(interval, target):
     return np.mean((interval.lower <= target) & (target <= interval.upper))
 
@@ -214,12 +193,6 @@ def heavy(rng, n):
     return mean, std, mean + std * rng.standard_t(4, n)  # tails the forecast knows nothing of
 
 
-def by_cqr(calibration, mean, std, level):
-    centre, spread, target = calibration
-    ends = (centre - spread / 2, centre + spread / 2, target)
-    return recalibration.cqr(ends, mean - std / 2, mean + std / 2, level)
-
-
 def by_weight(calibration, mean, std, level):
     ones = np.ones_like
     return recalibration.weighted_cp(
@@ -230,9 +203,7 @@ def by_weight(calibration, mean, std, level):
 METHODS = {
     "split": lambda c, mean, std, level: recalibration.split_cp(c[::2], mean, level),
     "norm": recalibration.norm_cp,
-    "cqr": by_cqr,
     "weighted": by_weight,
-    "group": lambda c, mean, std, level: recalibration.group_cp(c, c[0], mean, std, level),
     "mondrian": lambda c, mean, std, level: recalibration.mondrian_cp(
         c, c[0] > 0, mean, std, mean > 0, level
     ),
@@ -294,34 +265,6 @@ def test_mondrian_covers_in_each_bin_where_split_does_not():
             inside[name].append([hit[new == 0].mean(), hit[new == 1].mean()])
     assert np.mean(inside["mondrian"], axis=0) == pytest.approx([0.902, 0.902], abs=0.01)
     assert np.mean(inside["split"], axis=0)[1] < 0.85
-
-
-@pytest.mark.slow
-def test_group_conformal_covers_new_groups_where_rows_do_not():
-    rng = np.random.default_rng(3)
-    rows, grouped, single = [], [], []
-    for _ in range(400):
-        sizes = rng.choice([1, 30], 40, p=[0.7, 0.3])  # large groups are quiet
-        labels = np.repeat(np.arange(40), sizes)
-        spread = np.where(sizes == 30, 0.3, 1.5)[labels]
-        y = spread * rng.normal(size=len(labels))
-        calibration = (np.zeros(len(y)), np.ones(len(y)), y)
-        target = np.where(rng.uniform(size=100) < 0.3, 0.3, 1.5) * rng.normal(size=100)
-        zeros, ones = np.zeros(100), np.ones(100)
-        chosen = recalibration.one_per_group(labels, rng)
-        for found, interval in (
-            (rows, recalibration.norm_cp(calibration, zeros, ones, 0.9)),
-            (grouped, recalibration.group_cp(calibration, labels, zeros, ones, 0.9)),
-            (
-                single,
-                recalibration.norm_cp(tuple(c[chosen] for c in calibration), zeros, ones, 0.9),
-            ),
-        ):
-            found.append(held(interval, target))
-    assert np.mean(rows) < 0.7
-    for found in (grouped, single):
-        error = np.std(found) / 400**0.5
-        assert 0.9 - 4 * error <= np.mean(found) <= 0.9 + 1 / 41 + 4 * error
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import torch
 from lib import sequences
 from lib.training.config import FitConfig
 from lib.training.fit import NonFiniteLoss, fit
-from lib.training.fitted import FittedModel, combine, embed, predict, predict_interval
+from lib.training.fitted import FittedModel, combine, embed, predict
 
 SMALL = {"channels": 8, "kernels": [5, 5], "pools": [2, 2], "hidden": 8}
 MOTIF = sequences.encode(["TGACTCA"])[0]
@@ -178,31 +178,6 @@ def test_embeddings(toy, fitted) -> None:
     assert found.shape == (10, 16) and found.dtype == np.float32
     other = embed(fitted, sequences.reverse_complement(toy[0][:10]))
     np.testing.assert_allclose(found, other, rtol=1e-5)
-
-
-def test_an_interval_head_covers_at_its_level() -> None:
-    options = SMALL | {"channels": 16, "kernels": [7, 5], "dropout": 0.1}
-    config = _config(model_options=options, epochs=15, interval_level=0.8)
-    model = fit(*_toy(1500, 1), validation=_toy(300, 2), config=config)
-    codes, target = _toy(1000, 3)
-    lower, upper = predict_interval(model, codes)
-    assert (lower < upper).all()
-    assert ((lower <= target) & (target <= upper)).mean() == pytest.approx(0.8, abs=0.08)
-    # Half of the elements lie 2 above the rest, in noise of 0.3: 80 % of all spans more than 2.
-    assert (upper - lower).mean() < 1.5
-    assert model.history[model.best_epoch - 1]["pinball"] == min(
-        record["pinball"] for record in model.history
-    )
-    again = predict_interval(model, sequences.reverse_complement(codes))
-    np.testing.assert_allclose(again, (lower, upper), atol=1e-5)
-
-
-def test_a_head_answers_only_what_it_was_trained_for(toy, fitted) -> None:
-    interval = fit(*toy, config=_config(interval_level=0.9, epochs=1))
-    with pytest.raises(ValueError, match="Gaussian head"):
-        predict_interval(fitted, toy[0])
-    with pytest.raises(ValueError, match="90% intervals only"):
-        predict(interval, toy[0])
 
 
 def test_divergence_is_an_error_that_names_the_settings(toy) -> None:
