@@ -1,9 +1,8 @@
 """Do shifts of assay and program on real cells do what their simulated twins do?
 
-In: :class:`Config`. Out: :class:`lib.study.config.Tables`: every real shift with its severity, what
-it does to a network's errors and intervals, through what, what repairs it, and what the simulator
-said it would do. Severity is measured from labels, counts and sequences; no network's forecast is
-read for it.
+In: :class:`Config`. Out: :class:`lib.study.config.Tables`: what every real shift does to a
+network's errors and intervals, through what, what a few labels repair, and what the simulator said
+beforehand that a shift of its severity would do.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repairs import Budget
 from lib.experiments.scoring import side_by_side
 from lib.experiments.twins import assays as real
-from lib.experiments.twins import severity, tables
+from lib.experiments.twins import pairs, tables
 from lib.experiments.twins.assays import Assays, standin_assays
 from lib.experiments.twins.judging import TOLERANCE, baselines, judge
 from lib.experiments.twins.networks import (
@@ -156,7 +155,7 @@ def sealed_forecasts(standin: bool) -> pd.DataFrame:
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Measure severities, fit, score, and hold the sealed forecasts against the scores.
+    """Decompose, fit, score, and hold the sealed forecasts against the scores.
 
     Parameters
     ----------
@@ -167,14 +166,13 @@ def run(config: Config, store: Store) -> Tables:
     Returns
     -------
     Tables
-        With ``severities``, ``decomposition``, ``site_pairs``, ``sealed``, ``effects``, ``twins``,
-        ``order``, ``dose_response``, ``ladder``, ``noise``, ``mitigation``.
+        With ``decomposition``, ``site_pairs``, ``sealed``, ``effects``, ``twins``, ``order``,
+        ``ladder``, ``noise``, ``mitigation``.
     """
     assays = load_assays(config)
     plans = planned(config, assays)
     asked = [network for own, _ in plans for network in own]
-    decomposition = severity.decompositions(assays, config.draws)
-    severities = severity.severities(assays, decomposition)
+    decomposition = pairs.decompositions(assays, config.draws)
     done = [fit_arms(own, design, store, config.where) for own, design in plans]
     fitted = [replace(one, fits=()) for own, _ in done for one in own]
     counts = {name: sum(each[name] for _, each in done) for name in done[0][1]}
@@ -191,21 +189,18 @@ def run(config: Config, store: Store) -> Tables:
         )
         for name in found[0]
     }
-    scored = tables.with_severity(judged["scores"], severities)
-    effects = tables.effects(scored)
     sealed = sealed_forecasts(assays.standin)
+    scored = tables.with_severity(judged["scores"], sealed)
+    effects = tables.effects(scored)
     twins = tables.score_sealed(sealed, tables.observed(effects))
-    sites = decomposition["elements"] == severity.SITES
-    simulated = tables.simulated_doses(repository_root() / "results" / "simulation_shifts")
+    sites = decomposition["elements"] == pairs.SITES
     made = {
-        "severities": severities,
         "decomposition": decomposition[~sites],
         "site_pairs": decomposition[sites],
         "sealed": sealed,
         "effects": effects,
         "twins": twins,
         "order": tables.sealed_summary(twins, np.random.default_rng(0)),
-        "dose_response": tables.dose_response(simulated, twins),
     }
     made |= {name: tables.pooled(judged[name], keys) for name, keys in tables.POOLED.items()}
     rows = tables.publishable(scored)

@@ -35,7 +35,12 @@ from lib.arrays import (
     group_codes,
     merge_groups,
 )
-from lib.metrics.columns import group_bootstrap_weights, group_totals, percentile_interval
+from lib.metrics.columns import (
+    as_nonnegative,
+    group_bootstrap_weights,
+    group_totals,
+    percentile_interval,
+)
 
 FEWEST = 10  # elements, groups, and anchors where there are any
 MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled
@@ -93,7 +98,7 @@ def paired_assay(
     a = as_vector("activity_a", activity_a)
     n = len(a)
     b = as_vector("activity_b", activity_b, n)
-    error_a, error_b = _standard_errors("std_a", std_a, n), _standard_errors("std_b", std_b, n)
+    error_a, error_b = as_nonnegative("std_a", std_a, n), as_nonnegative("std_b", std_b, n)
     mask = np.zeros(n, bool) if anchors is None else as_labels("anchors", anchors, n)
     if mask.dtype != np.bool_:
         raise ValueError(f"anchors holds {mask.dtype}; True or False for each row would do")
@@ -110,17 +115,6 @@ def paired_assay(
         if np.ptp(values) == 0:
             raise ValueError(f"{name} is {values[0]} in all elements; it must vary")
     return PairedAssay(a, b, error_a, error_b, numbering, mask)
-
-
-def _standard_errors(name: str, values: ArrayLike, n: int) -> FloatArray:
-    """``values`` as standard errors ``(n,)``, finite and at least 0."""
-    errors = as_vector(name, values, n)
-    if n and errors.min() < 0:
-        row = int(np.argmin(errors))
-        raise ValueError(
-            f"{name} is {errors[row]} in row {row}; a standard error of at least 0 would do"
-        )
-    return errors
 
 
 class Moments(NamedTuple):
@@ -327,13 +321,6 @@ def control_noise_factor(
     root = np.sqrt(middle**2 - 4 * own.noise_a * own.noise_b * left)
     with np.errstate(invalid="ignore", divide="ignore"):
         return estimate(2 * left / (middle + root))
-
-
-def line_between(assay: PairedAssay, rows: BoolArray) -> tuple[float, float]:
-    """Intercept and slope of f_B on f_A over some rows; NaN where they vary no more than noise."""
-    own = _moments(assay, rows, np.ones((1, assay.groups.n_groups)))
-    intercept, slope = own.line(own.slope)
-    return float(intercept[0]), float(slope[0])
 
 
 def forecast_ladder(

@@ -29,9 +29,8 @@ def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
     assert {"genotype", "promoter", "batch", "depth", "noise"} <= set(rows["shift"])
     assert np.isfinite(rows["value"]).all()
     assert (rows["n"] >= 10).all()
-    shifted = rows[rows["split"].isin(["shifted"])]
-    plain = shifted[~shifted["condition"].astype(str).str.contains(",")]
-    assert plain["severity"].notna().all()
+    tilted = rows[rows["shift"] == "gc_tilt"]
+    assert tilted["severity"].between(0.3, 0.8).all()  # 0.5 was asked for
 
 
 def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:
@@ -50,7 +49,7 @@ def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None
 
 def test_nothing_was_forecast_of_a_stand_in(found: Tables) -> None:
     assert found.tables["sealed"].empty
-    assert set(found.tables["dose_response"]["kind"]) == {"simulated"}
+    assert found.tables["twins"].empty
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,13 @@ from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays import genotypes, retina
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, passing, thin
 from lib.assays.genotypes import GENOTYPES, PROMOTERS, GenotypeAssay
-from lib.assays.sources import fetch
 from lib.assays.tables import TISSUES, load_plant
 from lib.data.dataset import SequenceDataset
-from lib.motifs.pwm import PWM, read_meme
 from lib.simulator import Shift, World, draw_world, simulate
 
 FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
 SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
 NOISY = ("9a", "9b")
-MOTIFS_PATH = "Library_Details/photoreceptorAndEnrichedMotifs.meme"
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
 
 # Of the stand-in.
@@ -58,8 +55,8 @@ class Assays:
     """``retina`` has a row per element in a library; ``genotypes`` hold equal elements each.
 
     ``fallback`` are labels that are the reference where the basal promoter was measured too low,
-    ``quantified`` elements with a mean above 0 in every genotype on every promoter, ``motifs`` the
-    factors at work in the retina, ``first`` the libraries to train on.
+    ``quantified`` elements with a mean above 0 in every genotype on every promoter, ``first`` the
+    libraries to train on.
     """
 
     retina: SequenceDataset
@@ -69,7 +66,6 @@ class Assays:
     genotypes: Mapping[str, GenotypeAssay]
     quantified: IndexArray
     plant: Mapping[str, SequenceDataset]
-    motifs: tuple[PWM, ...]
     first: tuple[str, ...]
     noisy: tuple[str, ...]
     standin: bool
@@ -149,7 +145,6 @@ def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:
         genotypes=measured,
         quantified=np.flatnonzero(everywhere),
         plant={tissue: load_plant(tissue) for tissue in TISSUES},
-        motifs=read_meme(fetch("retina", MOTIFS_PATH)),
         first=tuple(name for name in libraries if name in retina.FIRST_LIBRARIES),
         noisy=tuple(name for name in libraries if name in NOISY),
         standin=False,
@@ -184,15 +179,6 @@ def partners(data: SequenceDataset, other: SequenceDataset) -> IndexArray:
     """Row of ``other`` that holds each row's sequence, (n,); -1 where none does."""
     where = {row.tobytes(): index for index, row in enumerate(other.codes)}
     return np.array([where.get(row.tobytes(), -1) for row in data.codes], np.int64)
-
-
-def barcode_std(table: pd.DataFrame) -> FloatArray:
-    """Standard error of log2 activity from the spread between barcodes, (n,); NaN of one alone.
-
-    It holds what replicates of one barcode share, such as errors of its DNA count.
-    """
-    cv = table["barcode_cv"].to_numpy(float)
-    return np.asarray(np.sqrt(np.log1p(cv**2 / table["n_barcodes"].to_numpy())) / np.log(2))
 
 
 def thinned(
@@ -231,7 +217,6 @@ def standin_assays(n: int) -> Assays:
         genotypes={name: _genotypes(world, n, place) for place, name in enumerate(PROMOTERS)},
         quantified=np.arange(n),
         plant=_tissues(world, n),
-        motifs=tuple(world.program.motifs),
         first=LIBRARIES[:2],
         noisy=LIBRARIES[2:],
         standin=True,

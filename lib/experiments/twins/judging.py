@@ -2,9 +2,8 @@
 
 In: fitted networks. Out: per network long tables, a row per split: scores of every forecast
 (``scores``), what the measured noise explains of the errors (``noise``), coverage under a paired
-shift after each correction (``ladder``), and what repairs buy (``mitigation``): ``anchored`` maps
-the forecast by the line through labels that the new condition shares with the old one, ``few_shot``
-with ``k=`` by a line and a scale learned from so many labelled elements.
+shift after each correction (``ladder``), and what ``few_shot`` with ``k=`` makes of a forecast: a
+line and a scale learned from so many labelled elements (``mitigation``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,13 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.data.dataset import Result
-from lib.experiments import assays, repairs
+from lib.experiments import assays
 from lib.experiments.assays import FittedArm, scales
+from lib.experiments.repairs import Budget, averages, labelled
 from lib.experiments.scoring import Scored, score
 from lib.experiments.twins.assays import HOME
-from lib.experiments.twins.networks import FAMILIES, MODEL, Asked, Network
-from lib.statistics.paired import decompose, forecast_ladder, line_between, paired_assay
+from lib.experiments.twins.networks import MODEL, Asked, Network
+from lib.statistics.paired import decompose, forecast_ladder, paired_assay
 from lib.study.units import Placement, Store, run_units
 
 # Networks that stand beside the baselines on the same split; on the GC arms notebook 02 has them.
@@ -32,7 +32,6 @@ METRICS = (
 )
 MOST_DRAWS = 300  # of intervals of each split but those of the scores; splits are pooled after
 FEWEST_GROUPS = 20  # a smaller part is not judged
-REPAIRED = frozenset(FAMILIES) - {"", "gc_tilt"}
 REPAIR_METRICS = ("picp_90", "mpiw_90", "within_tolerance")
 # Quantities of the noise, by their names in a decomposition.
 NOISE = {
@@ -101,36 +100,26 @@ def _ladder(fitted: FittedArm, asked: Asked, scale: float, draws: int) -> Iterat
 
 
 def worth_repairing(asked: Asked) -> bool:
-    """Whether a part goes through the repairs: shifted, and of a promoter only the wild type."""
-    plain = asked.shift != "promoter" or " " not in asked.condition.name
-    wanted = asked.split == "shifted" and asked.shift in REPAIRED
-    return wanted and plain and not asked.condition.choice
+    """Of GC shifts not the tilts, of a promoter the wild type alone, and no choice of labels."""
+    name, choice = asked.condition
+    plain = asked.shift != "promoter" or " " not in name
+    return plain and not choice and asked.shift != "gc_tilt"
 
 
-def _mitigation(
-    fitted: FittedArm, asked: Asked, scale: float, budget: repairs.Budget, draws: int
-) -> pd.DataFrame:
-    """What a part's forecast gives as trained, moved by shared labels, and mended by its own."""
+def _mitigation(fitted: FittedArm, asked: Asked, budget: Budget, draws: int) -> pd.DataFrame:
+    """What a few labels of a shifted part, each of another group, make of the rest."""
     seed = fitted.arm.split.seed
     mean, std = (values[asked.rows] for values in fitted.forecast[:2])
-    given = [repairs.gaussian("single", mean, std)]
-    if asked.pair is not None:
-        # Anchors among elements that are judged too, or labels of other elements.
-        rows = asked.pair.anchors if asked.paired is not None else ~asked.pair.anchors
-        intercept, slope = line_between(asked.pair, rows)
-        if slope > 0:
-            moved = intercept + slope * mean, slope * (scale * std)
-            given.append(repairs.gaussian("anchored", *moved))
     labels = {"target": asked.target, "group": asked.group}
     part = pd.DataFrame({"mean": mean, "std": std} | labels)
-    more = repairs.labelled(part, budget, np.random.default_rng([seed, 3]))
-    found = repairs.averages(repairs.judged(given, part) | more, asked.group, draws, seed)
-    wanted = found["metric"].isin(REPAIR_METRICS) & (found["uncertainty"] != "norm_cp")
-    return found[wanted].assign(**asked.keys)
+    found = labelled(part, budget, np.random.default_rng([seed, 3]))
+    table = averages(found, asked.group, draws, seed)
+    few = table["metric"].isin(REPAIR_METRICS) & (table["uncertainty"] == "few_shot")
+    return table[few].assign(**asked.keys)
 
 
 def judge(
-    fitted: FittedArm, simple: Result | None, budget: repairs.Budget, draws: int, seed: int
+    fitted: FittedArm, simple: Result | None, budget: Budget, draws: int, seed: int
 ) -> dict[str, list[pd.DataFrame]]:
     """Tables ``scores, noise, ladder, mitigation`` of one network, piece by piece.
 
@@ -157,8 +146,8 @@ def judge(
             tables["scores"].append(rows[rows["metric"].isin(METRICS)])
         later["noise"] += _noise(fitted, part, fewer)
         later["ladder"] += _ladder(fitted, part, scale, fewer)
-        if worth_repairing(part):
-            later["mitigation"].append(_mitigation(fitted, part, scale, budget, fewer))
+        if part.split == "shifted" and worth_repairing(part):
+            later["mitigation"].append(_mitigation(fitted, part, budget, fewer))
     more = split | {"n_train": len(train)}
     return tables | {
         name: [table.assign(**more) for table in found] for name, found in later.items()

@@ -23,7 +23,7 @@ from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split, gc_tilt, group_split, leave_one_out_split
 from lib.experiments.assays import AssayArm, Design
 from lib.experiments.twins.assays import HOME, Assays, law_keys, partners
-from lib.experiments.twins.severity import controls, law_pair, library_pair
+from lib.experiments.twins.pairs import controls, law_pair
 from lib.statistics.paired import PairedAssay
 
 MODEL = "cnn"
@@ -72,10 +72,10 @@ class RealCondition(NamedTuple):
 class Asked(NamedTuple):
     """A part that a network is judged on.
 
-    ``rows`` are of the network's own data; ``target``, ``group``, ``gc`` and ``noise`` (measured
-    standard error of ``target``, if known) belong to them. ``pair`` is the old condition beside the
-    new one where labels of both are shared, ``paired`` its rows in the network's data, if they are.
-    ``severity`` is known of parts made by GC content.
+    ``rows`` are of the network's own data; ``target``, ``group`` and ``noise`` (measured standard
+    error of ``target``, if known) belong to them. Of a genotype or promoter ``pair`` is the old
+    condition beside the new one, and ``paired`` its rows in the network's data; ``severity`` is
+    known of parts made by GC content.
     """
 
     split: str
@@ -85,7 +85,6 @@ class Asked(NamedTuple):
     rows: IndexArray
     target: FloatArray
     group: IndexArray
-    gc: FloatArray
     noise: FloatArray | None
     pair: PairedAssay | None = None
     paired: IndexArray | None = None
@@ -115,7 +114,6 @@ def ask(
     given = {
         "target": (data.activity if target is None else target)[rows],
         "group": data.group[rows],
-        "gc": data.gc[rows],
         "noise": data.noise_std[rows] if known and data.noise_std is not None else None,
     }
     return Asked(split, shift, named, data.name, rows, **(given | more))
@@ -167,11 +165,8 @@ def _retina_networks(assays: Assays, arms: Sequence[str], seed: int) -> Iterator
         yield Network(data, split, (), "retina", "", tuple(asked))
     if "batch" in arms:
         apart = restricted(split, f"without_library_{left}", library != left)
-        # Labels of other origins than those judged say how the library lies to the others.
-        judged_on = assays.labels["origin"].isin(set(table["origin"].iloc[away]))
-        pair = library_pair(assays.labels[~judged_on], left, assays.first)
         inside = ask(data, "inside", "batch", left, home)
-        shifted = ask(data, "shifted", "batch", left, away, pair=pair)
+        shifted = ask(data, "shifted", "batch", left, away)
         yield Network(data, apart, (), "batch", left, (inside, shifted))
     if "design" in arms:
         asked = [

@@ -7,7 +7,6 @@ over splits, and the tables that the notebook draws.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -39,17 +38,11 @@ POOLED: Final = {
     "mitigation": ("uncertainty", "variant", "metric"),
 }
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
-# Simulated shifts on one axis with real ones, by the unit of their dose.
-DOSES: Final = {
-    **dict.fromkeys(("effect_rewiring", "cell_type", "batch"), "distance over Var f"),
-    **dict.fromkeys(("gc", "gc_low"), "mean GC, in-distribution s.d."),
-    **dict.fromkeys(("depth", "noise"), "noise share"),
-}
 
 
-def with_severity(scored: pd.DataFrame, severities: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the severity of their shift where they have none; 0 in distribution and inside."""
-    by = severities.set_index(["shift", "condition"])["severity"].to_dict()
+def with_severity(scored: pd.DataFrame, sealed: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the severity of their shift: their own, or that sealed; 0 without a shift."""
+    by = sealed.groupby(["shift", "condition"])["severity"].first().to_dict()
     names = [RealCondition.parse(text).name for text in scored["condition"]]
     found = pd.Series(
         [by.get(key) for key in zip(scored["shift"], names, strict=True)], dtype=float
@@ -178,38 +171,6 @@ def _order(pairs: FloatArray, rng: np.random.Generator, draws: int) -> tuple[flo
     pairings = rng.permuted(np.tile(right, (draws, 1)), axis=1) @ left
     reached = np.sum(pairings >= right @ left - 1e-9)
     return r, float((1 + reached) / (1 + draws))
-
-
-def simulated_doses(folder: Path) -> pd.DataFrame:
-    """Loss of coverage by the measured dose of each simulated shift, from the published tables.
-
-    A GC shift downwards is called ``gc_low``.
-    """
-    keys = ["shift", "condition", "severity"]
-    effects, doses = (
-        pd.read_csv(folder / f"{name}.csv").fillna({"condition": ""})
-        for name in ("effects", "severities")
-    )
-    wanted = (effects["effect"] == "coverage_drop") & (effects["model"] == "cnn")
-    table = effects[wanted].merge(doses[[*keys, "measured"]], on=keys)
-    low = (table["shift"] == "gc") & (table["condition"] == "low")
-    table["shift"] = table["shift"].mask(low, "gc_low")
-    table = table[table["shift"].isin(DOSES) & (low | (table["condition"] == ""))]
-    made = {"unit": table["shift"].map(DOSES), "severity": table["measured"].abs()}
-    table = table.assign(**made, kind="simulated", condition="")
-    return table[["unit", "kind", *keys, "value", "lower", "upper"]]
-
-
-def dose_response(simulated: pd.DataFrame, twins: pd.DataFrame) -> pd.DataFrame:
-    """Loss of coverage by dose, simulated and real, on one axis per unit.
-
-    GC shifts stand at their size, whichever the direction.
-    """
-    ends = {"observed": "value", "observed_lower": "lower", "observed_upper": "upper"}
-    own = twins[twins["metric"] == "coverage_drop"]
-    kept = own[["unit", "shift", "condition", *ends]].rename(columns=ends)
-    real = kept.assign(kind="real", severity=own["severity"].abs())
-    return pd.concat([simulated, real], ignore_index=True).assign(metric="coverage_drop")
 
 
 def pooled(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

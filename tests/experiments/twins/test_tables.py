@@ -9,12 +9,11 @@ from scipy.stats import norm, t
 
 from lib.experiments.twins.networks import FAMILIES
 from lib.experiments.twins.tables import (
-    DOSES,
     observed,
     pooled,
     score_sealed,
     sealed_summary,
-    simulated_doses,
+    with_severity,
 )
 
 PART = {"data": "a", "split": "shifted", "shift": "batch", "family": "technical", "condition": "1"}
@@ -114,8 +113,11 @@ def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
         assert pair[0] == pytest.approx(pair[1], rel=2e-3)
 
 
-def test_every_axis_has_simulated_doses(root: Path) -> None:
-    table = simulated_doses(root / "results" / "simulation_shifts")
-    assert set(table["shift"]) == set(DOSES)
-    assert (table.groupby("shift").size() >= 4).all()
-    assert (table["severity"] > 0).all() and (table["lower"] <= table["upper"]).all()
+def test_severity_is_that_of_the_part_or_the_sealed_one() -> None:
+    sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
+    rows = pd.DataFrame(
+        {"shift": ["batch", "gc_tilt", "batch", ""], "condition": ["3", "x", "3", ""]}
+    )
+    rows["split"] = ["shifted", "shifted", "inside", "test"]
+    found = with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
+    assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]

@@ -1,18 +1,17 @@
-"""How severe the real shifts are, from labels, counts and sequences alone; no forecast is read.
+"""Two measurements of the same elements: what lies between old and new condition of a real shift.
 
-In: :class:`lib.experiments.twins.assays.Assays`. Out: one row per shift and condition in the units
-of the simulator's own shifts, and the decompositions behind them.
+In: :class:`lib.experiments.twins.assays.Assays`. Out: pairs and their decompositions; no forecast
+is read for them.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import BoolArray, IndexArray
-from lib.experiments.twins.assays import HOME, Assays, Law, barcode_std, law_keys, partners
-from lib.motifs.binding import scan, score_threshold
+from lib.experiments.twins.assays import HOME, Assays, Law, law_keys, partners
 from lib.statistics.paired import (
     PairedAssay,
     control_noise_factor,
@@ -22,7 +21,6 @@ from lib.statistics.paired import (
     site_differences,
 )
 
-SITE_P = 1e-4  # of a motif site by chance in one window
 CONTROL = "scrambled"
 ALL, CONTROLLED, SITES = "all", "controlled", "site_pairs"
 
@@ -135,61 +133,3 @@ def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
         if pair.elements == ALL and pair.assay.anchors.any():
             tables += _controlled(pair, draws)
     return pd.concat(tables, ignore_index=True)
-
-
-def _noise_shares(assays: Assays) -> Iterator[dict[str, Any]]:
-    """Noise share of the first libraries thinned, and at full depth as ``baseline``.
-
-    At full depth the noise is that between the barcodes of an element. What thinning adds is the
-    variance of the change within a library: a reference measured anew moves all elements alike.
-    """
-    data, own = assays.retina, assays.own
-    library = data.metadata["library"].to_numpy()[own]
-    noise = float(np.nanmean(barcode_std(data.metadata)[own] ** 2))
-    signal = float(data.activity[own].var()) - noise
-    for condition, activity in assays.depths.items():
-        change = pd.Series((activity - data.activity)[own])
-        added = float((change - change.groupby(library).transform("mean")).var(ddof=0))
-        share, before = ((n / (n + signal)) for n in (noise + added, noise))
-        found = {"severity": share, "n": int(change.notna().sum()), "baseline": before}
-        yield {"shift": "depth", "condition": condition} | found
-
-
-def _designs(assays: Assays) -> Iterator[dict[str, Any]]:
-    """Shift of the mean number of motif sites on both strands, beside genomic elements."""
-    design = assays.retina.metadata["design"].to_numpy(str)
-    thresholds = np.array([score_threshold(motif, SITE_P) for motif in assays.motifs])
-    sites = scan(assays.retina.codes, assays.motifs, thresholds)["element"]
-    count = np.bincount(sites, minlength=len(assays.retina))
-    by = {kind: count[assays.own & (design == kind)] for kind in np.unique(design[assays.own])}
-    genomic = by.pop("genomic")
-    for kind, here in by.items():
-        severity = (here.mean() - genomic.mean()) / genomic.std()
-        yield {"shift": "design", "condition": kind, "severity": severity, "n": len(here)}
-
-
-def _paired(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Distance, or for a noisy library the share of its variance that is not the others' signal."""
-    for (shift, condition), part in table.groupby(["shift", "condition"], sort=False):
-        by = part.set_index("quantity")[["value", "lower", "upper"]]
-        ends, rewiring = by.loc["distance"].to_numpy(), by["value"]["distance_rewiring"]
-        if shift == "noise":
-            r = by.loc["pearson_r_deattenuated", ["value", "upper", "lower"]].to_numpy(float)
-            ends, rewiring = np.clip(1 - r**2, 0, 1), np.nan
-        row = {"shift": shift, "condition": condition, "n": int(part["n"].iloc[0])}
-        row |= dict(zip(("severity", "lower", "upper"), map(float, ends), strict=True))
-        yield row | {"distance_rewiring": rewiring}
-
-
-def severities(assays: Assays, decomposition: pd.DataFrame) -> pd.DataFrame:
-    """One row per real shift and condition, but for shifts of GC content.
-
-    Severity is the noise-free distance over Var f for genotype, promoter, assay and batch; the
-    shift of mean motif sites for design; the noise share for depth and noise, beside its
-    ``baseline`` in distribution.
-    """
-    shares = [*_noise_shares(assays)]
-    paired = _paired(decomposition[decomposition["elements"] == ALL])
-    table = pd.DataFrame([*paired, *shares, *_designs(assays)])
-    noisy = table["shift"].isin(["depth", "noise"])
-    return table.assign(baseline=np.where(noisy, shares[0]["baseline"], np.nan))
