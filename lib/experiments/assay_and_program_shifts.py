@@ -7,7 +7,7 @@ beforehand that a shift of its severity would do.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,22 +23,8 @@ from lib.experiments.twins import assays as real
 from lib.experiments.twins import pairs, tables
 from lib.experiments.twins.assays import Assays, standin_assays
 from lib.experiments.twins.judging import TOLERANCE, baselines, judge
-from lib.experiments.twins.networks import (
-    ARMS,
-    GC_ARMS,
-    MODEL,
-    Network,
-    gc_networks,
-    networks,
-)
-from lib.study.config import (
-    ExperimentConfig,
-    Names,
-    Seeds,
-    Tables,
-    known_names,
-    repository_root,
-)
+from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
+from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known_names, repository_root
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
@@ -46,30 +32,7 @@ _SMALL = ("rho WT", "rho Rhom", "hsp68 WT")
 
 
 class Config(ExperimentConfig):
-    """Parameters of notebook 05.
-
-    Attributes
-    ----------
-    dataset : str
-        ``real``, ``standin``, or ``default``: real where the files can be had.
-    libraries : tuple of str
-        Of the retina.
-    arm : tuple of str
-        Out of :data:`lib.experiments.twins.networks.ARMS`, or ``all``.
-    targets : tuple of str
-        Networks trained on one genotype and promoter, such as ``rho WT``; ``all`` for each.
-    elements : int or None
-        At most about so many elements of each assay; None takes all.
-    split_seeds : tuple of int
-        Repeats of every split.
-    seeds : tuple of int
-        Members of the ensemble on the retina libraries.
-    epochs : int
-    labels : tuple of int
-        Label budgets that repairs may spend.
-    repeats : int
-        Draws of the labelled elements.
-    """
+    """Parameters of notebook 05, whose first cell says what each is."""
 
     experiment: ClassVar[str] = "assay_and_program_shifts"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -96,7 +59,7 @@ class Config(ExperimentConfig):
         "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
     }
 
-    dataset: str = "default"
+    dataset: Literal["default", "real", "standin"] = "default"
     libraries: Names = retina.LIBRARIES
     arm: Names = ("all",)
     targets: Names = ("all",)
@@ -107,13 +70,6 @@ class Config(ExperimentConfig):
     labels: Seeds = (20, 50, 100, 200, 500)
     repeats: int = Field(default=20, ge=1, le=1000)
 
-    @field_validator("dataset")
-    @classmethod
-    def _known_data(cls, dataset: str) -> str:
-        if dataset not in ("default", "real", STANDIN):
-            raise ValueError("use default, real or standin")
-        return dataset
-
     @field_validator("arm")
     @classmethod
     def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,14 +77,10 @@ class Config(ExperimentConfig):
 
 
 def load_assays(config: Config) -> Assays:
-    """The assays a config names.
-
-    Raises
-    ------
-    lib.assays.DataUnavailable
-        If real ones were asked for and cannot be had.
-    """
-    if config.dataset == STANDIN or (config.dataset == "default" and not real.available()):
+    """The assays a config names; real ones that cannot be had are an error where asked for."""
+    if config.dataset == STANDIN or (
+        config.dataset == "default" and not all(map(mpra.available, real.NEEDED))
+    ):
         return standin_assays(config.elements or 2000)
     found = real.load_real(config.libraries)
     return found if config.elements is None else real.subsample(found, config.elements)
@@ -157,17 +109,8 @@ def sealed_forecasts(standin: bool) -> pd.DataFrame:
 def run(config: Config, store: Store) -> Tables:
     """Decompose, fit, score, and hold the sealed forecasts against the scores.
 
-    Parameters
-    ----------
-    config : Config
-    store : Store
-        Where finished fits lie; a killed run resumes from it.
-
-    Returns
-    -------
-    Tables
-        With ``decomposition``, ``site_pairs``, ``sealed``, ``effects``, ``twins``, ``order``,
-        ``ladder``, ``noise``, ``mitigation``.
+    Tables: ``decomposition``, ``site_pairs``, ``sealed``, ``effects``, ``twins``, ``order``,
+    ``ladder``, ``noise``, ``mitigation``.
     """
     assays = load_assays(config)
     plans = planned(config, assays)
@@ -184,10 +127,7 @@ def run(config: Config, store: Store) -> Tables:
     ]
     found = side_by_side(judge, jobs, config.workers)
     judged = {
-        name: pd.concat(
-            [t for each in found for t in each[name]] or [pd.DataFrame()], ignore_index=True
-        )
-        for name in found[0]
+        name: pd.concat([each[name] for each in found], ignore_index=True) for name in found[0]
     }
     sealed = sealed_forecasts(assays.standin)
     scored = tables.with_severity(judged["scores"], sealed)

@@ -267,14 +267,8 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
 def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) -> PairedAssay:
     """Intact minus mutated, D = y[intact] - y[mutated], as a paired assay without anchors.
 
-    Offsets of a whole condition cancel in it. A pair takes the group of its intact element;
-    standard errors add in squares.
-
-    Parameters
-    ----------
-    assay : PairedAssay
-    intact, mutated : (m,) integer arrays
-        Row numbers of pairs.
+    ``intact`` and ``mutated`` (m,) are row numbers of pairs. Offsets of a whole condition cancel in
+    it. A pair takes the group of its intact element; standard errors add in squares.
     """
     first, second = np.asarray(intact), np.asarray(mutated)
     return paired_assay(
@@ -294,21 +288,8 @@ def control_noise_factor(
     Where they are not in truth, a factor above 1 says that the standard errors are too small by its
     root; where they are, it is an upper bound. Either way a decomposition with errors scaled by the
     root is a lower bound on rewiring. The factor k is the smaller root of
-    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2; given with its 95 % interval.
-
-    Raises
-    ------
-    ValueError
-        If there are no anchors, or none has a standard error above 0.
-
-    Examples
-    --------
-    >>> x, u, v = np.indices((2, 2, 2)).reshape(3, 8) * 2.0 - 1  # uncorrelated, variance 1
-    >>> a, b = np.tile(2 * x + u, 6), np.tile(2 * x + v, 6)
-    >>> error = np.full(48, 0.5)  # of errors of 1
-    >>> pair = paired_assay(a, b, error, error, np.arange(48), np.arange(48) < 24)
-    >>> round(control_noise_factor(pair, np.random.default_rng(0), draws=9)[0], 12)
-    4.0
+    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2; given with its 95 % interval. Without
+    anchors, or where none has a standard error above 0, a ``ValueError``.
     """
     if not assay.anchors.any():
         raise ValueError("assay has no anchors; at least 10 controls would do")
@@ -347,7 +328,6 @@ def forecast_ladder(
         Forecast in the unit of y_A; rows of anchors are not looked at.
     rng : Generator
         For the bootstrap over groups; every draw refits the lines.
-    draws : int
 
     Returns
     -------

@@ -56,7 +56,7 @@ def test_nothing_was_forecast_of_a_stand_in(found: Tables) -> None:
     ("given", "message"),
     [
         ({"arm": ("retnia",)}, "no arm retnia"),
-        ({"dataset": "mouse"}, "default, real or standin"),
+        ({"dataset": "mouse"}, "'default', 'real' or 'standin'"),
         ({"elements": 10}, "elements"),
         ({"splitseeds": (0,)}, "split_seeds"),
     ],

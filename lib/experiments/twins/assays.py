@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lib import assays as mpra
 from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays import genotypes, retina
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, passing, thin
@@ -126,11 +125,6 @@ class Assays:
         read = {data.name: data for data in (self.retina, *self.plant.values())}
         read |= {f"retina_genotypes {' '.join(law)}": self.dataset(law) for law in self.laws}
         return {name: data.fingerprint for name, data in read.items()}
-
-
-def available() -> bool:
-    """Whether the files of all assays can be had."""
-    return all(map(mpra.available, NEEDED))
 
 
 def load_real(libraries: Sequence[str] = retina.LIBRARIES) -> Assays:

@@ -103,25 +103,30 @@ def worth_repairing(asked: Asked) -> bool:
     """Of GC shifts not the tilts, of a promoter the wild type alone, and no choice of labels."""
     name, choice = asked.condition
     plain = asked.shift != "promoter" or " " not in name
-    return plain and not choice and asked.shift != "gc_tilt"
+    return asked.split == "shifted" and plain and not choice and asked.shift != "gc_tilt"
 
 
-def _mitigation(fitted: FittedArm, asked: Asked, budget: Budget, draws: int) -> pd.DataFrame:
+def _mitigation(
+    fitted: FittedArm, asked: Asked, budget: Budget, draws: int
+) -> Iterator[pd.DataFrame]:
     """What a few labels of a shifted part, each of another group, make of the rest."""
+    if not worth_repairing(asked):
+        return
     seed = fitted.arm.split.seed
     mean, std = (values[asked.rows] for values in fitted.forecast[:2])
     labels = {"target": asked.target, "group": asked.group}
     part = pd.DataFrame({"mean": mean, "std": std} | labels)
     found = labelled(part, budget, np.random.default_rng([seed, 3]))
-    table = averages(found, asked.group, draws, seed)
-    few = table["metric"].isin(REPAIR_METRICS) & (table["uncertainty"] == "few_shot")
-    return table[few].assign(**asked.keys)
+    if found:
+        table = averages(found, asked.group, draws, seed)
+        few = table["metric"].isin(REPAIR_METRICS) & (table["uncertainty"] == "few_shot")
+        yield table[few].assign(**asked.keys)
 
 
 def judge(
     fitted: FittedArm, simple: Result | None, budget: Budget, draws: int, seed: int
-) -> dict[str, list[pd.DataFrame]]:
-    """Tables ``scores, noise, ladder, mitigation`` of one network, piece by piece.
+) -> dict[str, pd.DataFrame]:
+    """Tables ``scores, noise, ladder, mitigation`` of one network.
 
     ``simple`` are the baselines of its split, if any; bootstraps of the scores start at ``seed``.
     """
@@ -130,10 +135,9 @@ def judge(
     scale, sigma = scales(network, fitted.forecast.mean, fitted.forecast.std)
     train = network.data.activity[network.split["train"]]
     climatology = float(train.mean()), float(train.std())
-    split = {"split_seed": network.split.seed}
-    own = split | {"seed": None, "model": MODEL, "prior": "none"}
-    tables: dict[str, list[pd.DataFrame]] = {"scores": []}
-    later: dict[str, list[pd.DataFrame]] = {"noise": [], "ladder": [], "mitigation": []}
+    own = {"seed": None, "model": MODEL, "prior": "none"}
+    tables: dict[str, list[pd.DataFrame]] = {"scores": [], "noise": [], "ladder": []}
+    tables["mitigation"] = []
     for part in network.asked:
         if len(np.unique(part.group)) < FEWEST_GROUPS:
             continue
@@ -144,11 +148,10 @@ def judge(
             item = Scored(own | part.keys | keys, table, len(train), climatology)
             rows = score(item, draws, seed + place)
             tables["scores"].append(rows[rows["metric"].isin(METRICS)])
-        later["noise"] += _noise(fitted, part, fewer)
-        later["ladder"] += _ladder(fitted, part, scale, fewer)
-        if part.split == "shifted" and worth_repairing(part):
-            later["mitigation"].append(_mitigation(fitted, part, budget, fewer))
-    more = split | {"n_train": len(train)}
-    return tables | {
-        name: [table.assign(**more) for table in found] for name, found in later.items()
+        tables["noise"] += _noise(fitted, part, fewer)
+        tables["ladder"] += _ladder(fitted, part, scale, fewer)
+        tables["mitigation"] += _mitigation(fitted, part, budget, fewer)
+    more = {"split_seed": network.split.seed, "n_train": len(train)}
+    return {
+        name: pd.concat([pd.DataFrame(), *found]).assign(**more) for name, found in tables.items()
     }

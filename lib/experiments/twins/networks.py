@@ -30,24 +30,17 @@ MODEL = "cnn"
 ARMS = ("retina", "batch", "design", "genotype", "plant", "gc")
 GC_ARMS = ("group", "tilt", "tail", "placebo", "species")
 TILTS = (0.5, 1.0, 1.5)  # shifts of the mean GC, in standard deviations
-_KINDS = {
-    "concept": ("genotype", "assay"),
-    "technical": ("promoter", "batch", "depth", "noise"),
-    "covariate": ("species", "design", "gc_high", "gc_low", "gc_tilt"),
-    "": ("", "placebo"),
+FAMILIES = {
+    **dict.fromkeys(("genotype", "assay"), "concept"),
+    **dict.fromkeys(("promoter", "batch", "depth", "noise"), "technical"),
+    **dict.fromkeys(("species", "design", "gc_high", "gc_low", "gc_tilt"), "covariate"),
+    **dict.fromkeys(("", "placebo"), ""),
 }
-FAMILIES = {shift: family for family, shifts in _KINDS.items() for shift in shifts}
 SENSITIVITIES = {"ε / 4": 0.25, "4 ε": 4.0}  # of the offset added to every mean
 
 
 class RealCondition(NamedTuple):
-    """The column ``condition``: what differs from home, and by which choice it was looked at.
-
-    Examples
-    --------
-    >>> RealCondition.parse("Ehom, 4 ε"), str(RealCondition("", "4 ε"))
-    (RealCondition(name='Ehom', choice='4 ε'), '4 ε')
-    """
+    """The column ``condition``: what differs from home, and by which choice it was looked at."""
 
     name: str
     choice: str = ""
@@ -133,13 +126,7 @@ class Network(AssayArm):
 
 
 def restricted(split: Split, name: str, chosen: BoolArray) -> Split:
-    """``split`` with only the chosen rows in the parts that are trained or calibrated on.
-
-    Raises
-    ------
-    ValueError
-        If a part is left empty.
-    """
+    """``split`` with only the chosen rows in the parts that are trained or calibrated on."""
     own = {
         part: rows if part == "test" else rows[chosen[rows]] for part, rows in split.parts.items()
     }

@@ -104,11 +104,9 @@ def observed(effects: pd.DataFrame) -> pd.DataFrame:
     rows = effects[one & (effects["against"] == "reference") & effects["metric"].isin(OBSERVED)]
     found = rows[["shift", "condition"]].assign(metric=rows["metric"].map(OBSERVED))
     drop = found["metric"] == "coverage_drop"
-    for name, end, other in (
-        ("observed", "value", "value"),
-        ("observed_lower", "lower", "upper"),
-        ("observed_upper", "upper", "lower"),
-    ):
+    turned = {"value": "value", "lower": "upper", "upper": "lower"}
+    for end, other in turned.items():
+        name = f"observed_{end}".removesuffix("_value")
         found[name] = rows[end].where(~drop, -rows[other])
     return found
 
@@ -191,6 +189,5 @@ def as_standin(table: pd.DataFrame) -> pd.DataFrame:
     if "data" not in table or "condition" not in table:
         return table
     plain = (table["condition"] + " " + table["data"]).str.strip()
-    if "shift" in table:
-        plain = plain.where(table["shift"] == "", table["condition"])
+    plain = plain.where(table["shift"] == "", table["condition"])
     return table.assign(condition=plain, data="standin")
