@@ -43,7 +43,7 @@ class Config(ExperimentConfig):
             "targets": _SMALL,
             "epochs": 1,
             "draws": 100,
-            "labels": (20,),
+            "labels": (10,),
             "repeats": 2,
         },
         "quick": {

@@ -177,7 +177,7 @@ def pooled(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     Rows without a value drop out; a single split keeps its interval.
     """
     if table.empty:
-        return table
+        return pd.DataFrame(columns=[*PART, *keys, "value", "lower", "upper", "n"])
     if "variance" not in table:
         table = table.assign(variance=((table["upper"] - table["lower"]) / _WIDTH) ** 2)
     numbers = ["value", "variance", "lower", "upper", "n", "n_train", "split_seed"]
