@@ -32,6 +32,7 @@ from lib.simulator.anchors import digest
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
+from lib.training.attribution import SCORERS
 from lib.training.config import FitConfig
 
 # Of the retina libraries the networks without a prior of the experiment on priors are read.
@@ -74,7 +75,7 @@ class Config(WorldConfig):
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
     shifts: ShiftNames = ("all",)
-    n_test: int = Field(default=128, ge=2, le=100_000)
+    n_test: int = Field(default=128, ge=recovery.EXAMPLES, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
     dataset: str = "default"
     split_seeds: Seeds = (0, 1, 2, 3, 4)
@@ -188,8 +189,9 @@ def tidy_assays(agreed: pd.DataFrame) -> pd.DataFrame:
 def run(config: Config, store: Store) -> Tables:
     """Score finished networks.
 
-    Tables: ``effects`` (areas as contrasts over worlds), ``known_motifs`` (assays). The rows are
-    areas by method in the column ``bin``, and agreement between networks.
+    Tables: ``effects`` (areas as contrasts over worlds), ``examples`` (simulated elements, position
+    by position), ``known_motifs`` (assays). The rows are areas by method in the column ``bin``, and
+    agreement between networks.
     """
     worlds, counts = judge_worlds(config, store)
     default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
@@ -198,7 +200,13 @@ def run(config: Config, store: Store) -> Tables:
     rows = [tidy_worlds(worlds, config)]
     if "agreements" in found:
         rows.append(tidy_assays(found["agreements"]))
-    tables = {"effects": effects(worlds["areas"])}
+    shown = worlds["examples"]
+    shown = shown[shown["model"] == config.models[0]]
+    shown = shown[shown["replicate"] == config.world_seeds[0]]
+    tables = {
+        "effects": effects(worlds["areas"]),
+        "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
+    }
     if "known_motifs" in found:
         tables["known_motifs"] = known_motif_table(found["known_motifs"])
     table = pd.concat(rows, ignore_index=True)

@@ -7,7 +7,7 @@ information and no biology. A shift that leaves the sequences as they are leaves
 what may change is which sites have an effect.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +40,7 @@ CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
 SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
 SHUFFLES: Final = 5
 LEAST_SITES: Final = 10  # below it nothing is printed
+EXAMPLES: Final = 2  # elements whose scores are shown position by position
 PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
     "plant_leaf": ("plant", "data/misc/CPEs.meme"),
     "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
@@ -49,13 +50,14 @@ PUBLISHED: Final[Mapping[str, tuple[str, str]]] = {
 class Sites(NamedTuple):
     """Where the truth lies, (n, L) each.
 
-    ``sites``: in a planted site of a motif that acts. ``masked``: in a site that stands there by
-    chance, or a planted one whose motif does not act.
+    ``sites``: in a planted site of a motif that acts, as ``table`` lists them. ``masked``: in a
+    site that stands there by chance, or a planted one whose motif does not act.
     """
 
     codes: Codes
     sites: BoolArray
     masked: BoolArray
+    table: pd.DataFrame
 
 
 def active_motifs(program: Program) -> BoolArray:
@@ -80,11 +82,11 @@ def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
     sites, idle, chance = (
         cover(codes.shape, table["element"], table["start"], table["end"]) for table in tables
     )
-    return Sites(codes, sites, (idle | chance) & ~sites)
+    return Sites(codes, sites, (idle | chance) & ~sites, planted[acting])
 
 
 def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """Area of each method, and its base."""
+    """Area of each method and its base; ``examples``, scores of the first elements, at home."""
     truth = true_sites(judge.arm.world_seed, condition, judge.sizes.test)
     scores: dict[str, FloatArray] = judge.kept(
         ("scores", condition.sequences),
@@ -97,7 +99,21 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
         for name, score in scores.items()
     }
     wide = pd.DataFrame(found, index=pd.Index(["auprc_sites", "auprc_base"], name="metric"))
-    return {"areas": wide.reset_index().melt("metric", var_name="method")}
+    tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
+    if condition == Condition():
+        tables["examples"] = pd.concat(_examples(truth, scores))
+    return tables
+
+
+def _examples(truth: Sites, scores: Mapping[str, FloatArray]) -> Iterator[pd.DataFrame]:
+    """Scores of the first elements position by position, with the site each lies in."""
+    for element, codes in enumerate(truth.codes[:EXAMPLES]):
+        motif = np.full(len(codes), "", object)
+        for site in truth.table[truth.table["element"] == element].itertuples():
+            motif[site.start : site.end] = str(site.motif)
+        columns = {"position": np.arange(len(codes)), "code": codes, "motif": motif}
+        columns |= {name: score[element] for name, score in scores.items()}
+        yield pd.DataFrame(columns).assign(element=element)
 
 
 def warning_signs(

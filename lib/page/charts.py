@@ -1,7 +1,7 @@
 """Charts of the book: one theme, tables in, offline HTML out.
 
 In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive
-Vega-Lite chart drawn by the bundle that the book ships, a static SVG for print and for readers
+Altair chart drawn by the bundle that the book ships, a static SVG for print and for readers
 without scripts, a caption, and the plotted data as CSV. Each kind of chart takes an anchor, rows,
 the names of the columns to show, and of those that are its axes. Colours are those of Okabe and Ito
 (2008), which colour-blind readers can tell apart; text takes the page's colour, light or dark.
@@ -10,10 +10,12 @@ the names of the columns to show, and of those that are its axes. Colours are th
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import vl_convert
 
@@ -27,7 +29,7 @@ MOST_OPEN = 20  # rows of a table that stand unfolded
 Spec = dict[str, Any]  # of Vega-Lite, or a part of one
 
 _SIZE: Spec = {"width": 200, "height": 180}
-_DASHED: Spec = {"strokeDash": [5, 4], "color": GREY}
+_DASHED: Any = {"strokeDash": [5, 4], "color": GREY}
 _TEXT = "currentColor"
 _WORDS = {"labelColor": _TEXT, "titleColor": _TEXT}
 _LINES = {"tickColor": GREY, "domainColor": GREY, "gridColor": GREY, "gridOpacity": 0.25}
@@ -44,7 +46,6 @@ _CONFIG: Spec = {
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
 }
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +53,12 @@ class Figure:
     """A chart with its caption, ready for display; without data it says what was not asked for.
 
     ``name`` is its anchor and file name, of letters, digits and hyphens and unique on its page;
-    ``chart`` its Vega-Lite specification without theme; ``data`` what is plotted, as readers
-    download it; ``caption`` what to see.
+    ``chart`` the Altair chart without theme; ``data`` what is plotted, as readers download it;
+    ``caption`` what to see.
     """
 
     name: str
-    chart: Spec
+    chart: Any
     data: pd.DataFrame
     caption: str
 
@@ -71,9 +72,9 @@ class Figure:
 
     @property
     def spec(self) -> Spec:
-        """The whole specification, with theme and caption."""
-        more = {"$schema": _SCHEMA, "config": _CONFIG, "description": self.caption}
-        return self.chart | more
+        """The Vega-Lite specification, with theme and caption, the same bytes on every run."""
+        spec: Spec = self.chart.to_dict()
+        return _renamed(spec | {"config": _CONFIG, "description": self.caption})
 
     def _repr_html_(self) -> str:
         caption = html.escape(self.caption)
@@ -143,53 +144,49 @@ def _table(rows: pd.DataFrame, show: str) -> pd.DataFrame:
     return rows[shown].round(4) if len(rows) else pd.DataFrame(columns=shown)
 
 
-def _records(table: pd.DataFrame) -> list[Spec]:
-    records: list[Spec] = json.loads(table.to_json(orient="records", double_precision=15))
-    return records
+def _renamed(spec: Spec) -> Spec:
+    """Replace Altair's counters and hashes in names: they differ from session to session."""
+    text = json.dumps(spec)
+    names = [*spec.get("datasets", {}), *re.findall(r'"(view_\d+)"', text)]
+    for index, name in enumerate(dict.fromkeys(names)):
+        text = text.replace(json.dumps(name), json.dumps(f"n{index}"))
+    renamed: Spec = json.loads(text)
+    return renamed
 
 
-def _number(column: str, title: str, **more: Any) -> Spec:
-    scale = {"zero": False}
-    return {"field": column, "type": "quantitative", "title": title, "scale": scale, **more}
+def _number(channel: Any, column: str, title: str) -> Any:
+    return channel(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
 
 
-def _names(column: str, **more: Any) -> Spec:
-    return {"field": column, "type": "nominal", "title": None, "sort": None, **more}
+def _colour(column: str) -> alt.Color:
+    return alt.Color(f"{column}:N", title=None, sort=None)
 
 
-def _shown(table: pd.DataFrame) -> list[Spec]:
+def _shown(table: pd.DataFrame) -> list[alt.Tooltip]:
     """What a reader sees who points at a mark."""
-    kinds = {column: pd.api.types.infer_dtype(table[column]) for column in table}
-    numbers = ("integer", "floating", "mixed-integer-float")
-    types = {
-        column: "quantitative" if kind in numbers else "nominal" for column, kind in kinds.items()
-    }
-    return [{"field": column, "type": kind} for column, kind in types.items()]
+    return [alt.Tooltip(column) for column in table.columns]
 
 
-def _mark(kind: str, encoding: Spec, **look: Any) -> Spec:
-    return {"mark": {"type": kind, **look}, "encoding": encoding}
-
-
-def _dashed(reference: float | None, axis: str) -> list[Spec]:
-    return [] if reference is None else [_mark("rule", {axis: {"datum": reference}}, **_DASHED)]
+def _dashed(table: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:
+    rule = alt.Chart(table).mark_rule(**_DASHED)
+    return [] if reference is None else [rule.encode(**{axis: alt.datum(reference)})]
 
 
 def _figure(
     anchor: str,
     table: pd.DataFrame,
-    chart: Spec,
+    layers: list[Any],
+    size: Spec,
     caption: str,
     facet: str | None = None,
     columns: int = 2,
 ) -> Figure:
-    """A chart of a table, or ``columns`` side by side, one for each value of ``facet``."""
+    """Layers as one chart, or ``columns`` side by side, one for each value of ``facet``."""
+    chart: Any = alt.layer(*layers).properties(**size)
     if facet is not None:
-        field = {"field": facet, "type": "nominal", "title": None}
-        apart = {"scale": {"x": "independent", "y": "independent"}}
-        chart = {"facet": field, "spec": chart, "columns": columns, "resolve": apart}
-    data = {"data": {"name": "n0"}, "datasets": {"n0": _records(table)}}
-    return Figure(anchor, chart | data, table, caption)
+        chart = chart.facet(alt.Facet(f"{facet}:N", title=None), columns=columns)
+        chart = chart.resolve_scale(x="independent", y="independent")
+    return Figure(anchor, chart, table, caption)
 
 
 def lines(
@@ -213,18 +210,17 @@ def lines(
     With ``facet``, a column, there are panels, in so many ``columns``.
     """
     table = _table(rows, show)
-    base = {"x": _number(x, x_title), "color": _names(colour)}
-    place = base | {"y": _number(y, y_title)}
-    layers = [_mark("line", place, strokeWidth=2)] if joined else []
-    layers.append(_mark("point", place | {"tooltip": _shown(table)}, filled=True, size=45))
+    base = alt.Chart(table).encode(x=_number(alt.X, x, x_title), color=_colour(colour))
+    height = _number(alt.Y, y, y_title)
+    layers: list[Any] = [base.mark_line(strokeWidth=2).encode(y=height)] if joined else []
+    layers.append(base.mark_point(filled=True, size=45).encode(y=height, tooltip=_shown(table)))
     if {"lower", "upper"} <= set(table.columns):
-        ends = {"y": _number("lower", y_title), "y2": {"field": "upper"}}
-        layers.append(_mark("rule", base | ends, opacity=0.6))
-    layers += _dashed(reference, "y")
+        ends = {"y": _number(alt.Y, "lower", y_title), "y2": "upper:Q"}
+        layers.append(base.mark_rule(opacity=0.6).encode(**ends))
+    layers += _dashed(table, reference, "y")
     if diagonal:
-        same = {"field": x, "type": "quantitative"}
-        layers.append(_mark("line", {"x": same, "y": same}, **_DASHED))
-    return _figure(anchor, table, {"layer": layers} | _SIZE, caption, **panels)
+        layers.append(alt.Chart(table).mark_line(**_DASHED).encode(x=f"{x}:Q", y=f"{x}:Q"))
+    return _figure(anchor, table, layers, _SIZE, caption, **panels)
 
 
 def dots(
@@ -251,18 +247,21 @@ def dots(
     if sort is not None:
         sort = getattr(getattr(sort, "cat", sort), "categories", sort)
         sort = [word for word in dict.fromkeys(sort) if word in set(table[y])]
-    offset = {"field": colour, "type": "nominal", "sort": None}
-    base = {"y": _names(y, sort=sort), "yOffset": offset, "color": _names(colour)}
-    ends = {"x": _number("lower", x_title), "x2": {"field": "upper"}}
-    place = {"x": _number(x, x_title), "tooltip": _shown(table)}
+    base = alt.Chart(table).encode(
+        y=alt.Y(f"{y}:N", title=None, sort=sort),
+        yOffset=alt.YOffset(f"{colour}:N", sort=None),
+        color=_colour(colour),
+    )
+    place = {"x": _number(alt.X, x, x_title), "tooltip": _shown(table)}
     layers = [
-        _mark("rule", base | ends, strokeWidth=2),
-        _mark("point", base | place, filled=True, size=60, opacity=1),
-        *_dashed(reference, "x"),
+        base.mark_rule(strokeWidth=2).encode(x=_number(alt.X, "lower", x_title), x2="upper:Q"),
+        base.mark_point(filled=True, size=60, opacity=1).encode(**place),
+        *_dashed(table, reference, "x"),
     ]
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
-    size = {"width": 200 if "facet" in panels else 300, "height": {"step": 12, "for": "offset"}}
-    return _figure(anchor, table, {"layer": layers} | size, caption, **panels)
+    step = alt.Step(12, **{"for": "offset"})
+    size = {"width": 200 if panels.get("facet") else 300, "height": step}
+    return _figure(anchor, table, layers, size, caption, **panels)
 
 
 def heat_map(
@@ -286,28 +285,24 @@ def heat_map(
     the ``domain`` take its end colours.
     """
     table = _table(rows, show)
-    value = {"field": "value", "type": "quantitative"}
     ends = [domain[0], middle, domain[1]]
-    scale = {"domain": ends, "range": [VERMILION, "#F2F2F2", BLUE], "clamp": True}
-    colour = value | {"title": title, "scale": scale, "legend": {"format": ".2f"}}
-    place: Spec = {
-        "x": _names(x, type="ordinal", title=x_title, axis={"labelAngle": 0}),
-        "y": _names(y),
-        "tooltip": _shown(table),
-    }
-    layers = [
-        _mark("rect", place | {"color": colour}),
-        _mark("text", place | {"text": value | {"format": ".2f"}}, fontSize=11, color="#222222"),
-    ]
+    scale = alt.Scale(domain=ends, range=[VERMILION, "#F2F2F2", BLUE], clamp=True)
+    fill = alt.Color("value:Q", title=title, scale=scale, legend=alt.Legend(format=".2f"))
     # A cell holds its column's label; of a number, its own three digits are the widest.
     width = max([38, *(7 * len(str(label)) for label in table[x].unique())])
-    size = {"width": {"step": width}, "height": {"step": 22}}
+    panels = []
     # Panels side by side rather than facets: those cannot size their cells one by one.
-    parts = {str(name): part for name, part in table.groupby(facet, sort=False, observed=True)}
-    panels = [
-        {"layer": layers, "data": {"name": f"n{number}"}, "title": name, **size}
-        for number, name in enumerate(parts)
-    ]
-    data = {f"n{number}": _records(part) for number, part in enumerate(parts.values())}
-    chart = {"concat": panels, "columns": columns, "datasets": data}
-    return Figure(anchor, chart, table, caption)
+    for name, part in table.groupby(facet, sort=False, observed=True):
+        base = alt.Chart(part).encode(
+            x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y(f"{y}:N", title=None, sort=None),
+            tooltip=_shown(table),
+        )
+        text = base.mark_text(fontSize=11, color="#222222")
+        layers = (
+            base.mark_rect().encode(color=fill),
+            text.encode(text=alt.Text("value:Q", format=".2f")),
+        )
+        size = {"width": alt.Step(width), "height": alt.Step(22), "title": str(name)}
+        panels.append(alt.layer(*layers).properties(**size))
+    return Figure(anchor, alt.concat(*panels, columns=columns), table, caption)

@@ -1,0 +1,36 @@
+"""Drawings: the same bytes on every run, letters and names where they belong."""
+
+import numpy as np
+
+from lib.page.logos import Drawing, score_logos
+
+
+def one_letter(letter, size, length=6):
+    scores = np.zeros((length, 4))
+    scores[2, "ACGT".index(letter)] = size
+    return scores
+
+
+def test_equal_scores_give_equal_bytes_and_others_do_not():
+    first = score_logos([("one", one_letter("A", 1.0), [])])
+    assert first == score_logos([("one", one_letter("A", 1.0), [])])
+    assert first != score_logos([("one", one_letter("C", 1.0), [])])
+    assert first != score_logos([("one", one_letter("A", 1.0), [(1, 4, "site")])])
+
+
+def test_scores_of_nothing_are_an_empty_row():
+    assert "<svg" in score_logos([("none", np.zeros((6, 4)), [(1, 3, "site")])])
+
+
+def test_rows_add_height():
+    def height(svg):
+        return float(svg.split('height="')[1].split("pt")[0])
+
+    row = ("one", one_letter("A", 1.0), [])
+    assert height(score_logos([row, row])) == 2 * height(score_logos([row]))
+
+
+def test_a_drawing_carries_its_caption_and_anchor():
+    svg = score_logos([("motif", np.eye(4), [])])
+    shown = Drawing("some-motif", svg, "Less than < this")._repr_html_()
+    assert 'id="some-motif"' in shown and "Less than &lt; this" in shown
