@@ -25,8 +25,8 @@ from lib.study.config import ExperimentConfig, Names, Profile, Tables, repositor
 from lib.study.report import publish_tables
 from lib.study.run import default_store
 from lib.study.units import Store, module_hashes
+from lib.training.fit import network_of
 from lib.training.fitted import FittedModel
-from lib.training.units import network_of
 
 METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
 LICENCE = (

@@ -30,10 +30,10 @@ from lib.models.baselines import constant_sigma
 from lib.repair.recalibration import one_per_group, std_scaling
 from lib.simulator import standin
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
-from lib.training import units
+from lib.training import fit as units
 from lib.training.config import FitConfig
+from lib.training.fit import Elements, Forecast
 from lib.training.fitted import EnsemblePrediction, combine
-from lib.training.units import Elements, Forecast
 
 STANDIN: Final = "standin"
 GC_DATA: Final = ("wtc11", "plant_leaf")

@@ -36,7 +36,7 @@ from lib.study.config import (
 )
 from lib.study.units import Store, run_units
 from lib.training.config import FitConfig, tuned
-from lib.training.units import Forecast
+from lib.training.fit import Forecast
 
 # What is published of each forecast, and of these what is published of every single split too.
 METRICS = (

@@ -68,7 +68,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "transformer": _STEM | {"pools": [4, 4], "width": 48, "depth": 1},
 }
 FEWEST_STEPS, MOST_EPOCHS = 1000, 100
-HIDDEN = 64  # of the head, see lib.models.heads
+HIDDEN = 64  # of the head, see lib.models.networks
 
 ASSAY_MODEL: Final = "cnn"
 AGAINST: Final = ("permuted", "none")

@@ -33,8 +33,8 @@ from lib.simulator.sample import known_truth
 from lib.simulator.shifts import ACTIVE, apply
 from lib.training import attribution
 from lib.training.attribution import cover, gradient_input
+from lib.training.fit import network_of
 from lib.training.fitted import FittedModel, predict
-from lib.training.units import network_of
 
 CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
 SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4

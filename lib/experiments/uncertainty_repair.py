@@ -44,7 +44,7 @@ from lib.simulator.assay import Assay
 from lib.simulator.shifts import apply, gc_weights
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
-from lib.training.units import network_of
+from lib.training.fit import network_of
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),

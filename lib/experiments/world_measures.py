@@ -19,7 +19,7 @@ from lib.models import baselines
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import measure_severity
-from lib.training.units import Forecast
+from lib.training.fit import Forecast
 
 Found = Mapping[str, pd.DataFrame]
 METRICS = (

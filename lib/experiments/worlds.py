@@ -27,8 +27,8 @@ from lib.simulator.severity import severity_for
 from lib.study.config import AnyNames, ExperimentConfig, Names, Numbers, known_names
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_units
 from lib.training.config import FitConfig, tuned
+from lib.training.fit import Forecast, network_of
 from lib.training.fitted import FittedModel, predict
-from lib.training.units import Forecast, network_of
 
 TRAIN_SEED, TEST_SEED = 1, 2
 

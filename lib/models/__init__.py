@@ -3,8 +3,8 @@
 A network is an ``nn.Module`` made as ``Class(length, n_features, **options)`` whose
 ``forward(one_hot, features)`` takes ``(n, 4, L)`` float and ``(n, p)`` float or None, and returns
 ``(n, 2)``: the mean and the raw standard deviation of the standardised target
-(:func:`lib.models.heads.positive_std`). ``embed(one_hot) -> (n, d)`` is optional. A user's own is
-named as ``"package.module:Class"``.
+(:func:`lib.models.networks.positive_std`). ``embed(one_hot) -> (n, d)`` is optional. A user's own
+is named as ``"package.module:Class"``.
 """
 
 import importlib

@@ -223,8 +223,8 @@ def permuted_rows(
 def matched_hidden(embedding: int, features: int, hidden: int) -> int:
     """Hidden units that give a head without features as many parameters as one with them.
 
-    Of :class:`lib.models.heads.GaussianHead`: a hidden unit costs embedding + features + 1 weights
-    into it and 2 out of it.
+    Of :class:`lib.models.networks.GaussianHead`: a hidden unit costs embedding + features + 1
+    weights into it and 2 out of it.
 
     Examples
     --------

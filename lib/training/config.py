@@ -19,7 +19,7 @@ class FitConfig(BaseModel):
     model_options : dict
         Keyword arguments of the network: plain values and lists.
     beta : float
-        0 to 1, see :func:`lib.models.heads.beta_nll`.
+        0 to 1, see :func:`lib.models.networks.beta_nll`.
     std_floor : float
         Smallest standard deviation, in standard deviations of the training target.
     epochs : int

@@ -18,7 +18,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from lib.arrays import FloatArray
 from lib.models import build
-from lib.models.heads import positive_std
+from lib.models.networks import positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
 from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.models.heads import GaussianHead
+from lib.models.networks import GaussianHead
 from lib.motifs.binding import score_threshold
 from lib.motifs.priors import (
     check_motifs,
