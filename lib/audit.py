@@ -1,11 +1,11 @@
-"""Command line: ``python -m lib.audit --predictions mine.csv``; see :mod:`lib.study.audit`."""
+"""Command line: ``python -m lib.audit --predictions mine.csv``; see :mod:`lib.study.report`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.study.audit import WAYS, audit
+from lib.study.report import WAYS, audit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,7 @@
 
 In: codes ``(n, L)`` uint8 or a FASTA file, of the length that the assay had. Out: mean and standard
 deviation of the measurement in the assay's unit, the latter also in its two parts. Each ensemble is
-one safetensors file in the folder beside this module, so an installed package finds it as a
-checkout does; ``tools/export_ensembles.py`` writes them. On the command line:
+one safetensors file beside this module, of ``tools/export_ensembles.py``. On the command line:
 ``python -m lib.published wtc11 sequences.fa > forecasts.csv``.
 """
 
@@ -31,16 +30,10 @@ ENDING = ".safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Networks that were fitted on one split of one assay.
+    """Networks that were fitted on one split of the assay ``name``.
 
-    Attributes
-    ----------
-    name : str
-        Of the assay.
-    members : sequence of FittedModel
-    about : dict
-        JSON-able: ``unit`` of the forecasts, ``input`` (what a sequence must be), ``split_seed``,
-        ``data_fingerprint`` of the assay as it was read, ``licence``.
+    ``about`` is JSON-able: ``unit`` of the forecasts, ``input`` (what a sequence must be),
+    ``split_seed``, ``data_fingerprint`` of the assay as it was read, ``licence``.
     """
 
     name: str
@@ -53,13 +46,7 @@ class Ensemble:
         return self.members[0].length
 
     def predict(self, codes: Codes, device: str = "auto") -> EnsemblePrediction:
-        """Forecast sequences; elements of the training part are forecast too well.
-
-        Parameters
-        ----------
-        codes : (n, L) uint8 array
-            See :func:`lib.sequences.encode`.
-        device : {"auto", "cpu", "cuda"}
+        """Forecast ``(n, L)`` uint8 codes; elements of the training part are forecast too well.
 
         Raises
         ------
@@ -71,12 +58,7 @@ class Ensemble:
         return combine(means, stds)
 
     def predict_fasta(self, path: str | Path, device: str = "auto") -> pd.DataFrame:
-        """Forecast the sequences of a FASTA file.
-
-        Returns
-        -------
-        DataFrame
-            ``id, mean, std, std_aleatoric, std_epistemic``, in the order of the file.
+        """Forecast a FASTA file: ``id, mean, std, std_aleatoric, std_epistemic`` in its order.
 
         Raises
         ------
@@ -102,12 +84,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Ensemble:
-    """A published ensemble by the name of its assay.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
+    """A published ensemble by the name of its assay; a ValueError lists those there are.
 
     Examples
     --------
@@ -122,13 +99,7 @@ def load(name: str) -> Ensemble:
 
 
 def read(path: str | Path) -> Ensemble:
-    """Read what :func:`write` wrote.
-
-    Raises
-    ------
-    ValueError
-        If the file is not an ensemble.
-    """
+    """Read what :func:`write` wrote; any other file is a ValueError."""
     try:
         with safe_open(path, framework="numpy") as file:
             content = json.loads((file.metadata() or {})["ensemble"])

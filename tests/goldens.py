@@ -40,7 +40,7 @@ def names() -> list[str]:
 
 def tables(profile: str, out: Path, only: list[str]) -> None:
     """Each notebook's tables, as they are before they are formatted."""
-    from lib.study.run import default_store
+    from lib.study.results import default_store
 
     out.mkdir(parents=True, exist_ok=True)
     for name in only or names():

@@ -29,7 +29,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 }
 RUN = """
 import importlib, json, sys
-from lib.study.run import run_experiment
+from lib.study.results import run_experiment
 name, parameters = sys.argv[1], json.loads(sys.argv[2])
 module = importlib.import_module(f"lib.experiments.{name}")
 run_experiment(module, module.Config.create(**parameters))

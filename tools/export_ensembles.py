@@ -23,7 +23,7 @@ from lib.published import Ensemble
 from lib.study import results
 from lib.study.config import ExperimentConfig, Names, Profile, Tables, repository_root
 from lib.study.report import publish_tables
-from lib.study.run import default_store
+from lib.study.results import default_store
 from lib.study.units import Store, module_hashes
 from lib.training.fit import network_of
 from lib.training.fitted import FittedModel

@@ -15,8 +15,7 @@ from lib.data.splits import Split, group_split
 from lib.experiments.assays import fitting
 from lib.experiments.worlds import Arm, Sizes, training_data
 from lib.study.config import repository_root
-from lib.study.results import to_csv, write_atomic
-from lib.study.run import default_store
+from lib.study.results import default_store, to_csv, write_atomic
 from lib.study.units import HERE, Store, Unit, run_fits
 from lib.training.config import tuned
 

@@ -1,10 +1,10 @@
 """Charts of the book: one theme, tables in, offline HTML out.
 
-In: tidy tables of aggregates. Out: :class:`Figure`, which a notebook displays: an interactive
-Altair chart drawn by the bundle that the book ships, a static SVG for print and for readers
-without scripts, a caption, and the plotted data as CSV. Each kind of chart takes an anchor, rows,
-the names of the columns to show, and of those that are its axes. Colours are those of Okabe and Ito
-(2008), which colour-blind readers can tell apart; text takes the page's colour, light or dark.
+In: tidy tables of aggregates. Out: :class:`Figure`: an Altair chart drawn by the bundle that the
+book ships, a static SVG for print and for readers without scripts, a caption, and the plotted data
+as CSV. Each kind of chart takes an anchor, rows, the names of the columns to show, and of those
+that are its axes. Colours are those of Okabe and Ito (2008), which colour-blind readers can tell
+apart; text takes the page's colour, light or dark.
 """
 
 import base64
@@ -52,9 +52,8 @@ _CONFIG: Spec = {
 class Figure:
     """A chart with its caption, ready for display; without data it says what was not asked for.
 
-    ``name`` is its anchor and file name, of letters, digits and hyphens and unique on its page;
-    ``chart`` the Altair chart without theme; ``data`` what is plotted, as readers download it;
-    ``caption`` what to see.
+    ``name`` is its anchor and file name, unique on its page; ``chart`` the Altair chart without
+    theme; ``data`` what is plotted, as readers download it.
     """
 
     name: str
@@ -73,8 +72,7 @@ class Figure:
     @property
     def spec(self) -> Spec:
         """The Vega-Lite specification, with theme and caption, the same bytes on every run."""
-        spec: Spec = self.chart.to_dict()
-        return _renamed(spec | {"config": _CONFIG, "description": self.caption})
+        return _renamed(self.chart.to_dict() | {"config": _CONFIG, "description": self.caption})
 
     def _repr_html_(self) -> str:
         caption = html.escape(self.caption)
@@ -150,8 +148,7 @@ def _renamed(spec: Spec) -> Spec:
     names = [*spec.get("datasets", {}), *re.findall(r'"(view_\d+)"', text)]
     for index, name in enumerate(dict.fromkeys(names)):
         text = text.replace(json.dumps(name), json.dumps(f"n{index}"))
-    renamed: Spec = json.loads(text)
-    return renamed
+    return dict(json.loads(text))
 
 
 def _number(channel: Any, column: str, title: str) -> Any:
@@ -160,11 +157,6 @@ def _number(channel: Any, column: str, title: str) -> Any:
 
 def _colour(column: str) -> alt.Color:
     return alt.Color(f"{column}:N", title=None, sort=None)
-
-
-def _shown(table: pd.DataFrame) -> list[alt.Tooltip]:
-    """What a reader sees who points at a mark."""
-    return [alt.Tooltip(column) for column in table.columns]
 
 
 def _dashed(table: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:
@@ -213,7 +205,7 @@ def lines(
     base = alt.Chart(table).encode(x=_number(alt.X, x, x_title), color=_colour(colour))
     height = _number(alt.Y, y, y_title)
     layers: list[Any] = [base.mark_line(strokeWidth=2).encode(y=height)] if joined else []
-    layers.append(base.mark_point(filled=True, size=45).encode(y=height, tooltip=_shown(table)))
+    layers.append(base.mark_point(filled=True, size=45).encode(y=height, tooltip=[*table]))
     if {"lower", "upper"} <= set(table.columns):
         ends = {"y": _number(alt.Y, "lower", y_title), "y2": "upper:Q"}
         layers.append(base.mark_rule(opacity=0.6).encode(**ends))
@@ -252,7 +244,7 @@ def dots(
         yOffset=alt.YOffset(f"{colour}:N", sort=None),
         color=_colour(colour),
     )
-    place = {"x": _number(alt.X, x, x_title), "tooltip": _shown(table)}
+    place = {"x": _number(alt.X, x, x_title), "tooltip": [*table]}
     layers = [
         base.mark_rule(strokeWidth=2).encode(x=_number(alt.X, "lower", x_title), x2="upper:Q"),
         base.mark_point(filled=True, size=60, opacity=1).encode(**place),
@@ -296,7 +288,7 @@ def heat_map(
         base = alt.Chart(part).encode(
             x=alt.X(f"{x}:O", title=x_title, sort=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y(f"{y}:N", title=None, sort=None),
-            tooltip=_shown(table),
+            tooltip=[*table],
         )
         text = base.mark_text(fontSize=11, color="#222222")
         layers = (

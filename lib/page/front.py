@@ -59,15 +59,7 @@ def _covered(folder: Path, experiment: str, source: str) -> pd.DataFrame:
 
 
 def headline(folder: Path) -> Figure:
-    """Coverage of the CNN's 90 % intervals in distribution and under every shift.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a table is missing.
-    ValueError
-        If a table holds a shift without a line.
-    """
+    """Coverage of the CNN's 90 % intervals; a ValueError names a shift without a line."""
     simulated = _covered(folder, "simulation_shifts", "simulated")
     dose = "strength " + simulated["severity"].map("{:g} ".format)
     simulated["condition"] = (dose + simulated["condition"]).str.strip()

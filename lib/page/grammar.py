@@ -16,7 +16,7 @@ from lib.page.charts import Table
 from lib.page.charts import dots as dots
 from lib.page.charts import heat_map as heat_map
 from lib.page.charts import lines as lines
-from lib.study.run import Found
+from lib.study.results import Found
 
 Names = Mapping[str, str]
 BANNER = (
@@ -34,8 +34,8 @@ def standin_banner(standin: bool) -> HTML:
 
 def settings(found: Found) -> Table:
     """The parameters of the run that computed what the page shows."""
-    content = vars(found.config)
-    table = pd.DataFrame({"parameter": list(content), "value": [str(v) for v in content.values()]})
+    content = [(name, str(value)) for name, value in vars(found.config).items()]
+    table = pd.DataFrame(content, columns=["parameter", "value"])
     return Table(table, f"Effective configuration {found.entry['config_hash']}.")
 
 
@@ -90,8 +90,8 @@ def prefer(rows: pd.DataFrame, same: Sequence[str], **ranked: Sequence[str]) -> 
     if rows.empty:
         return rows
     rank = rows[column].map(order.index)
-    best = rank.groupby([rows[key] for key in same], dropna=False).transform("min")
-    return ordered(rows[rank == best], **ranked)
+    groups = rank.groupby([rows[key] for key in same], dropna=False)
+    return ordered(rows[rank == groups.transform("min")], **ranked)
 
 
 def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def interval(row: pd.Series, digits: int | None = None) -> str:
 
 def texts(rows: pd.DataFrame, digits: int | None = None) -> list[str]:
     """Each row's value with its interval; empty where there is no value."""
-    return ["" if pd.isna(row["value"]) else interval(row, digits) for _, row in rows.iterrows()]
+    return [interval(row, digits) if pd.notna(row["value"]) else "" for _, row in rows.iterrows()]
 
 
 def spans(rows: pd.DataFrame, lower: str, upper: str) -> list[str]:
@@ -165,17 +165,25 @@ def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption
          **words: Names) -> Table:  # fmt: skip
     """One line per ``index``, one column per value of ``columns``, named and ordered by ``names``.
 
-    ``index`` may say how its columns are headed. ``cell`` is a column, or the digits of a value
-    with its interval. ``sort=False`` keeps the order in which lines came, those of one value of the
-    first index together; ``words`` name an index after the lines were sorted.
+    ``index`` may head its columns. ``cell`` is a column, or the digits of a value with its
+    interval. ``sort=False`` keeps the order in which lines came, those of one value of the first
+    index together; ``words`` name an index after the lines were sorted.
     """
     if rows.empty:
         return Table(rows, caption)
     values = rows[cell] if isinstance(cell, str) else texts(rows, cell)
-    table = rows.assign(_cell=values).pivot_table(
-        index=[*index], columns=columns, values="_cell", aggfunc="first", sort=sort, dropna=False
+    table = (
+        rows.assign(_cell=values)
+        .pivot_table(
+            index=[*index],
+            columns=columns,
+            values="_cell",
+            aggfunc="first",
+            sort=sort,
+            dropna=False,
+        )
+        .dropna(how="all")
     )
-    table = table.dropna(how="all")
     if not sort:
         parts = [part for _, part in rows.groupby(next(iter(index)), sort=False, dropna=False)]
         order = pd.concat(parts).set_index([*index]).index.unique()
@@ -247,11 +255,8 @@ class _Said:
         self.row = row  # of a table, or text
 
     def __format__(self, digits: str) -> str:
-        return (
-            self.row
-            if isinstance(self.row, str)
-            else interval(self.row, int(digits) if digits else None)
-        )
+        text = isinstance(self.row, str)
+        return self.row if text else interval(self.row, int(digits) if digits else None)
 
     def __getattr__(self, name: str) -> Any:  # {hidden.n:.0f}
         return self.row[name]

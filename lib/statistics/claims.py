@@ -60,10 +60,9 @@ Margin = float | tuple[float, float]
 class ClaimPart(BaseModel):
     """One contrast of a claim: which rows of which table, and what their intervals must show.
 
-    ``where`` says what columns of the row hold (``none`` for an empty cell); of ``each`` the part
-    is judged once per combination. :func:`lib.statistics.effects.decide` explains ``direction``,
-    ``margin`` and ``null``. A ``secondary`` part has no weight in the verdict; ``table`` is a file
-    of ``results/`` without its ending, by default the claim's.
+    ``where`` says what columns of the row hold (``none`` for an empty cell); the part is judged
+    once per combination of ``each``. :func:`lib.statistics.effects.decide` explains ``direction``,
+    ``margin`` and ``null``. A ``secondary`` part has no weight; ``table`` defaults to the claim's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,8 +78,7 @@ class ClaimPart(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        twice = sorted(set(self.where) & set(self.each))
-        if twice:
+        if twice := sorted(set(self.where) & set(self.each)):
             raise ValueError(f"{', '.join(twice)} stands in where and in each; once would do")
         decide(self.null, self.null, self.margin, self.direction, self.null)  # refuses bad margins
         return self
@@ -97,10 +95,8 @@ class ClaimPart(BaseModel):
     @property
     def margin_text(self) -> str:
         """The margin as a reader writes it: ``< 0.85``, ``0.85 to 0.95``."""
-        ends = [f"{limit:g}" for limit in self.limits]
-        return {"greater": f"> {ends[0]}", "less": f"< {ends[0]}"}.get(
-            self.direction, " to ".join(ends)
-        )
+        ends = " to ".join(f"{limit:g}" for limit in self.limits)
+        return {"greater": "> ", "less": "< ", "within": ""}[self.direction] + ends
 
     def scaled(self, factor: float) -> float | tuple[float, ...]:
         """The margin at ``factor`` times its distance from ``null``."""
@@ -213,16 +209,14 @@ def _matches(cell: str, value: Cell) -> bool:
 
 def _pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[Any, str]:
     """The one row with all the wanted values; columns usually empty are so unless named."""
-    missing = [column for column in where if column not in table]
-    if missing:
+    if missing := [column for column in where if column not in table]:
         raise ValueError(f"has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     usual: dict[str, Cell] = {key: None for key in USUALLY_EMPTY if key in table}
-    rows = table
     for column, value in (usual | dict(where)).items():
-        rows = rows[np.array([_matches(cell, value) for cell in rows[column]], dtype=bool)]
-    if len(rows) != 1:
-        raise ValueError(f"has {len(rows)} rows that match; exactly one must")
-    return rows.iloc[0].to_dict()
+        table = table[[_matches(cell, value) for cell in table[column]]]
+    if len(table) != 1:
+        raise ValueError(f"has {len(table)} rows that match; exactly one must")
+    return table.iloc[0].to_dict()
 
 
 def _number(row: Mapping[str, str], *columns: str) -> float:
@@ -316,10 +310,7 @@ def _text(value: Cell) -> str:
 
 
 def all_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """Supported if all are, contradicted if any is, else undecided.
-
-    No correction is needed: each part is tested at full level (Berger 1982).
-    """
+    """Supported if all are, contradicted if any is, else undecided: full level (Berger 1982)."""
     if "contradicted" in verdicts:
         return "contradicted"
     return "supported" if set(verdicts) == {"supported"} else "undecided"
@@ -342,13 +333,12 @@ def _claim_row(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any
 
 
 def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
-    """Judge every claim whose tables are all there.
+    """Judge every claim whose tables are all in ``folder``, beside ``manifest.json``.
 
-    ``folder`` holds the published tables and ``manifest.json``. A claim's verdict is that of all
-    its parts that count (:func:`all_of`). Its effect, interval, n and margin are those of the row
-    that decides: the first contradicted, else the first undecided, else the one nearest its margin
-    in half-widths of its interval. Claims without parts, or with a table that is not published, are
-    in ``not_judged``.
+    A claim's verdict is that of all its parts that count (:func:`all_of`). Its effect, interval, n
+    and margin are those of the row that decides: the first contradicted, else the first undecided,
+    else the one nearest its margin in half-widths of its interval. Claims without parts, or with a
+    table that is not published, are in ``not_judged``.
 
     Raises
     ------

@@ -33,14 +33,11 @@ Verdict = Literal["supported", "contradicted", "undecided"]
 
 
 class PooledSplits(NamedTuple):
-    """A value over splits with its interval, and what that is made of."""
+    """A value over splits with its interval."""
 
     value: float
     lower: float
     upper: float
-    variance_within: float
-    variance_between: float
-    df: float
 
 
 class Contrast(NamedTuple):
@@ -84,9 +81,8 @@ def combine_splits(
     where each split draws its own test part, and needed where all are judged on one and the same.
     With J = 1 the bootstrap stands alone, and says nothing of training.
 
-    ``values`` and ``within_variances`` are ``(J,)`` arrays, the metric in each split and its
-    bootstrap variance over groups; ``n_test`` and ``n_train`` count groups (or rows) in the parts
-    of a split.
+    ``values`` and ``within_variances`` are ``(J,)``, the metric in each split and its bootstrap
+    variance over groups; ``n_test`` and ``n_train`` count groups (or rows) in a split's parts.
 
     Raises
     ------
@@ -107,7 +103,7 @@ def combine_splits(
     df = (splits - 1) * (total / v_between) ** 2 if v_between > 0 else float("inf")
     half = float(student_t.ppf((1 + as_level(level)) / 2, df)) * total**0.5
     value = float(values.mean())
-    return PooledSplits(value, value - half, value + half, v_within, v_between, df)
+    return PooledSplits(value, value - half, value + half)
 
 
 def sign_flip_p(
@@ -311,16 +307,16 @@ def over_splits(
     ``splits`` and ``averaged``.
     """
     rows = []
-    levels = LEVELS if narrow else {"": LEVELS[""]}
     for key, part in table.groupby(list(keys), sort=False, dropna=False):
         row: dict[str, Any] = dict(zip(keys, key, strict=True))
         sizes = part["n"].mean(), part["n_train"].mean()
+        known = np.isfinite(part["variance"]).all()
         found = {"value": float(part["value"].mean())}
-        for ending, level in levels.items():
-            found |= {f"lower{ending}": np.nan, f"upper{ending}": np.nan}
-            if np.isfinite(part["variance"]).all():
-                pooled = combine_splits(part["value"], part["variance"], *sizes, level)
-                found |= {f"lower{ending}": pooled.lower, f"upper{ending}": pooled.upper}
+        for ending, level in list(LEVELS.items())[: 1 + narrow]:
+            ends: tuple[float, ...] = (np.nan, np.nan)
+            if known:
+                ends = combine_splits(part["value"], part["variance"], *sizes, level)[1:]
+            found |= dict(zip((f"lower{ending}", f"upper{ending}"), ends, strict=True))
         if row.get("scale") == "ratio":
             found = {name: float(np.exp(value)) for name, value in found.items()}
         row |= found | {"n": round(sizes[0]), "splits": len(part)}

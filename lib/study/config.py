@@ -1,7 +1,7 @@
 """What an experiment takes and returns: a frozen config with profiles, and its tables.
 
-In: the variables a notebook holds after papermill injected its own. Out: a validated config, or one
-error that names the parameter and what would do. Profiles are presets of the same schema.
+In: what a notebook holds after papermill's injection. Out: a validated config, or one error that
+names the parameter and what would do. Profiles are presets of the same schema.
 """
 
 import difflib
@@ -58,10 +58,9 @@ Seeds = Annotated[
     AfterValidator(_distinct),
     Field(min_length=1),
 ]
-Names = Annotated[tuple[str, ...], FromText, Field(min_length=1)]
+AnyNames = Annotated[tuple[str, ...], FromText]  # or none
+Names = Annotated[AnyNames, Field(min_length=1)]
 Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
-# These may be empty.
-AnyNames = Annotated[tuple[str, ...], FromText]
 
 
 class ExperimentConfig(BaseModel):
@@ -97,13 +96,7 @@ class ExperimentConfig(BaseModel):
 
     @classmethod
     def create(cls, **parameters: Any) -> Self:
-        """Validate parameters over the preset of their profile.
-
-        Raises
-        ------
-        ParameterError
-            Naming each unknown parameter with the nearest known one, and each bad value.
-        """
+        """Validate parameters over their profile's preset; a ParameterError names each bad one."""
         known = sorted(cls.model_fields)
         if unknown := sorted(set(parameters) - set(known)):
             near = {name: difflib.get_close_matches(name, known, 1, cutoff=0) for name in unknown}
@@ -125,10 +118,9 @@ class ExperimentConfig(BaseModel):
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """Read the parameters from ``globals()`` of a notebook, errors as in :meth:`create`.
+        """Read the parameters from ``globals()`` of a notebook, before it defines anything else.
 
-        Every plain value is taken for a parameter, so a misspelt one that papermill merely warned
-        of stops the notebook here. Call it before the notebook defines anything else.
+        Every plain value counts, so that one which papermill merely warned of stops it here.
         """
         plain = bool | int | float | str | list | tuple | dict | None
         hidden = ("_", "In", "Out")

@@ -1,13 +1,17 @@
-"""Runs the notebooks and builds the book: what ``make report`` and ``make publish`` call.
+"""Runs the notebooks, builds the book and audits tables: what ``make`` calls for each of these.
 
 In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the
 working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
 quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
-writes ``book/experiments/`` and ``results/``, and judges the claims anew.
+writes ``book/experiments/`` and ``results/``, and judges the claims anew. An audit writes
+``runs/audit/<name>/``, also as one HTML file that runs no script and loads nothing; an error leaves
+the page and the tables of an earlier audit as they were.
 """
 
+import html
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,14 +24,45 @@ from typing import Any
 import nbformat
 import pandas as pd
 import yaml
+from bs4 import BeautifulSoup
 
-from lib.study.results import read_manifest, record_files, write_entry, write_verdicts
+from lib.study.results import (
+    read_manifest,
+    record_files,
+    write_atomic,
+    write_entry,
+    write_verdicts,
+)
 from lib.study.units import cores
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
 KERNEL = "python3"
 # A notebook fits on many cores, but starts, judges and draws on one: a second fills the others.
 AT_ONCE = 2
+
+AUDIT = "08_audit_your_own"
+WAYS = ("predictions", "table", "dataset", "model")
+FILES = ("predictions", "table")
+
+_STYLE = """
+:root { color-scheme: light dark; --page: #fff; --text: #1a1a1a; --link: #0a58ca; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #121212; --text: #e8e8e8; --link: #8ab4f8; }
+}
+html { background: var(--page); color: var(--text); }
+a { color: var(--link); }
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
+  overflow-wrap: break-word; }
+figure { margin: 1.5rem 0; overflow-x: auto; }
+figcaption { max-width: 45rem; font-size: .9rem; }
+img { max-width: 100%; height: auto; background: #fff; }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .2rem .6rem; text-align: left; }
+tbody tr { border-top: 1px solid #7f7f7f55; }
+.anchor-link { display: none; }
+"""
+# Even a mistake in the page could then load nothing and run nothing.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class NotebookError(RuntimeError):
@@ -41,21 +76,15 @@ class NotebookError(RuntimeError):
         return str(self.args[0])
 
 
-def listed_notebooks(root: Path) -> list[str]:
-    """Names of the experiments' notebooks, in the order of the table of contents."""
+def listed_notebooks(root: Path, only: Sequence[str] = ()) -> list[str]:
+    """Names of the notebooks in the table of contents, in its order; of ``only`` those if any."""
     contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
     names = [name.removeprefix("experiments/") for name in files if name.startswith("experiments/")]
     for name in names:
         if not (root / "notebooks" / f"{name}.ipynb").is_file():
             raise ValueError(f"_toc.yml lists {name}; notebooks/{name}.ipynb does not exist")
-    return names
-
-
-def choose(names: Sequence[str], only: Sequence[str]) -> list[str]:
-    """The notebooks to run: those of ``only``, or all when it is empty."""
-    unknown = sorted(set(only) - set(names))
-    if unknown:
+    if unknown := sorted(set(only) - set(names)):
         raise ValueError(f"no notebook {', '.join(unknown)}; there are {', '.join(names)}")
     return [name for name in names if not only or name in only]
 
@@ -65,13 +94,8 @@ def run_notebook(
 ) -> float:
     """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
 
-    The executed copy is ``out/notebooks/<name>.ipynb``, its tables go to ``out/results``; ``out``
-    lies below ``root``, the repository's top folder.
-
-    Raises
-    ------
-    NotebookError
-        If a cell fails; the executed copy then holds the cells up to it.
+    The executed copy is ``out/notebooks/<name>.ipynb``, up to a cell that fails with a
+    :class:`NotebookError`; its tables go to ``out/results``. ``out`` lies below ``root``.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -97,9 +121,8 @@ def run_notebook(
     except PapermillExecutionError as error:
         lines = [" ".join(line.split()) for line in str(error.evalue).splitlines()]
         reason = "; ".join(filter(None, lines))
-        shown = target.relative_to(root)
-        message = f"{name} failed: {error.ename}: {reason}; see {shown}"
-        raise NotebookError(message, reason) from None
+        said = f"{name} failed: {error.ename}: {reason}; see {target.relative_to(root)}"
+        raise NotebookError(said, reason) from None
     print(clean_executed(target), file=sys.stderr, end="")
     return time.perf_counter() - start
 
@@ -107,8 +130,8 @@ def run_notebook(
 def clean_executed(path: Path) -> str:
     """Take what belongs to one run out of an executed notebook; returns what it said on stderr.
 
-    Paths, clock times and warnings are the machine's, not the page's. The cell of injected
-    parameters stays out of the page, which shows the effective configuration.
+    Clock times and warnings are the machine's; the page shows the effective configuration instead
+    of the injected parameters.
     """
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
@@ -125,11 +148,6 @@ def clean_executed(path: Path) -> str:
     return "".join(said)
 
 
-def _use_one_thread() -> None:
-    # Threads of several kernels that wait for each other spin, and take a third of the machine.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
 def run_notebooks(
     root: Path,
     names: Sequence[str],
@@ -137,15 +155,16 @@ def run_notebooks(
     out: Path,
     parameters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Execute notebooks, :data:`AT_ONCE` at a time, and say how long each took.
+    """Execute notebooks, :data:`AT_ONCE` at a time and in order, and say how long each took.
 
-    They share the cores, the store of units and the folder of tables; they start in the order of
-    ``names``. Where a cell fails, those that run end first and the others do not start.
+    Where a cell fails, those that run end first and the others do not start.
     """
+    # Threads of several kernels that wait for each other spin, and take a third of the machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     at_once = min(AT_ONCE, len(names))
     share = {"workers": max(1, cores() // at_once), **(parameters or {})}
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, spawn, initializer=_use_one_thread) as pool:
+    with ProcessPoolExecutor(at_once, spawn) as pool:
         runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
         try:
             for run in as_completed(runs):
@@ -177,13 +196,8 @@ def _copy_page(notebook: Path, book: Path) -> None:
 def build_book(source: Path) -> Path:
     """Build the HTML of ``source`` with jupyter-book; returns the front page."""
     command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "build", str(source), "-q"],
-        check=False,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    build = [sys.executable, "-c", command, "build", str(source), "-q"]
+    done = subprocess.run(build, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     page = source / "_build" / "html" / "index.html"
     if done.returncode != 0 or not page.is_file():
         raise RuntimeError(f"jupyter-book could not build {source}:\n{done.stdout}")
@@ -223,7 +237,7 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
     out = root / "runs" / profile
     for folder in ("notebooks", "results"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    run_notebooks(root, choose(listed_notebooks(root), only), profile, out)
+    run_notebooks(root, listed_notebooks(root, only), profile, out)
     note = f"{profile.capitalize()} profile: not for conclusions."
     stage_book(root, out / "notebooks", out / "book", note)
     page = build_book(out / "book")
@@ -238,7 +252,7 @@ def publish(root: Path, only: Sequence[str]) -> None:
     is a claim that finds no row in the published tables, which are in place then.
     """
     out = root / "runs" / "full"
-    for name in choose(listed_notebooks(root), only):
+    for name in listed_notebooks(root, only):
         seconds = run_notebook(root, name, "full", out)
         experiment = name.split("_", 1)[1]
         refuse_standin(out / "results" / f"{experiment}.csv")
@@ -255,7 +269,7 @@ def pages(root: Path, only: Sequence[str]) -> None:
     The manifest's hashes of files follow; what it says of the runs stays.
     """
     out = root / "runs" / "pages"
-    names = choose(listed_notebooks(root), only)
+    names = listed_notebooks(root, only)
     run_notebooks(root, names, "full", out, {"tables_from": "results", "run_folder": None})
     for name in names:
         publish_page(root, out / "notebooks" / f"{name}.ipynb")
@@ -286,3 +300,66 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
         shutil.rmtree(target / experiment, ignore_errors=True)
         shutil.copytree(source / experiment, target / experiment)
     write_entry(target, experiment, read_manifest(source)[experiment])
+
+
+def slug(name: str) -> str:
+    """A name as a folder's: letters, digits, hyphens and underscores.
+
+    Examples
+    --------
+    >>> slug("../=my table.csv")
+    'my_table'
+    """
+    return re.sub(r"[^A-Za-z0-9-]+", "_", Path(name).name.split(".")[0]).strip("_") or "audit"
+
+
+def standalone(body: str, title: str) -> str:
+    """A page of its own from the HTML of a notebook's cells: drawings in place of live charts."""
+    soup = BeautifulSoup(body, "html.parser")
+    for element in soup.select("script, .chart-live"):
+        element.decompose()
+    for figure in soup.select("figure"):
+        figure["tabindex"] = "0"  # a wide one scrolls, by keys too
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title>"
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body><main>{soup}</main></body></html>\n"
+    )
+
+
+def convert(notebook: Path, title: str) -> str:
+    """The page of an executed notebook, without its code."""
+    from nbconvert import HTMLExporter
+
+    hidden = ("exclude_input", "exclude_input_prompt", "exclude_output_prompt")
+    exporter = HTMLExporter(template_name="basic", **dict.fromkeys(hidden, True))
+    return standalone(exporter.from_filename(str(notebook))[0], title)
+
+
+def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
+    """Run notebook 08 of the repository ``root`` and write its page; returns the page's path.
+
+    ``parameters`` are the notebook's, one of :data:`WAYS` at least. A ValueError holds the reason
+    where a file is missing or the notebook stops.
+    """
+    for way in FILES:
+        if way in parameters and not Path(parameters[way]).is_file():
+            raise ValueError(f"there is no file {parameters[way]}; give the path of a table")
+    name = next(str(parameters[way]) for way in WAYS if way in parameters)
+    out = root / "runs" / "audit" / slug(name)
+    try:
+        run_notebook(root, AUDIT, profile, out, parameters)
+    except NotebookError as error:
+        raise ValueError(error.reason) from None
+    experiment = AUDIT.partition("_")[2]
+    # Tables older than this run's first are those that only an earlier audit of that name wrote.
+    start = (out / "results" / f"{experiment}.csv").stat().st_mtime_ns
+    for path in (out / "results" / experiment).glob("*.csv"):
+        if path.stat().st_mtime_ns < start:
+            path.unlink()
+    page = out / "audit.html"
+    executed = out / "notebooks" / f"{AUDIT}.ipynb"
+    write_atomic(page, convert(executed, f"Audit of {Path(name).name}"))
+    return page

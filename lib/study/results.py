@@ -1,10 +1,10 @@
-"""Published tables and their manifest: the files that others rely on, and whether they still hold.
+"""Runs experiments and keeps their tables: the files that others rely on, and their manifest.
 
-In: tidy rows and tables of other shapes. Out: ``<folder>/<experiment>.csv``,
-``<folder>/<experiment>/<table>.csv`` and one entry of ``<folder>/manifest.json``, each written
-under a temporary name and renamed, so that a kill leaves the old file or the new one. Names in
-tables may be a stranger's: a cell that a spreadsheet would run as a formula gets an apostrophe in
-front when it is written, and loses it when it is read back.
+In: an experiment's module and its config. Out: :class:`Found`, the tables as they stand in the
+folder of results: ``<experiment>.csv``, ``<experiment>/<table>.csv`` and one entry of
+``manifest.json``, each written under a temporary name and renamed, so that a kill leaves the old
+file or the new one. Names in tables may be a stranger's: a cell that a spreadsheet would run as a
+formula gets an apostrophe in front when it is written, and loses it when it is read back.
 
 The manifest says of each published run which source it ran with (comments and docstrings do not
 count) and what it wrote. A difference of source means that nobody has shown the numbers to be the
@@ -17,9 +17,11 @@ import os
 import platform
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -27,7 +29,8 @@ from filelock import FileLock
 from pandas.api.types import is_numeric_dtype
 
 from lib.statistics import claims
-from lib.study.units import DIGITS, file_hash
+from lib.study.config import ExperimentConfig, ParameterError, repository_root
+from lib.study.units import DIGITS, Store, file_hash, module_hashes
 
 KEYS = (
     *("experiment", "profile", "data", "split", "shift", "family", "severity", "condition"),
@@ -47,6 +50,68 @@ _QUANTITY = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?", re.ASCII)
 # What a result depends on besides this package; their versions stand in the manifest.
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
 SOURCE = Path(__file__).parents[2]  # the folder that holds the package
+NEWER = "not recorded"  # a parameter that the tables' own run did not know
+
+
+class Found(NamedTuple):
+    """What a page is made of: tables, and of the run that computed them parameters and entry.
+
+    Empty cells of columns of text are ``""``; ``entry`` is what the manifest says of the run.
+    """
+
+    rows: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    config: SimpleNamespace
+    entry: dict[str, Any]
+
+    @property
+    def standin(self) -> bool:
+        """Whether the stand-in assay took the place of real data."""
+        return bool((self.rows["data"] == "standin").any())
+
+
+def default_store() -> Store:
+    """``SHIFT_STORE`` if it is set, else ``runs/store`` of the checkout."""
+    return Store(Path(os.environ.get("SHIFT_STORE", repository_root() / "runs" / "store")))
+
+
+def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
+    """Run an experiment, write its tables and read them back; only read with ``tables_from``.
+
+    Raises
+    ------
+    ValueError
+        For bad parameters or data, nothing is written then; or if ``tables_from`` holds no run.
+    """
+    if config.tables_from is not None:
+        return read_found(repository_root() / config.tables_from, experiment, config)
+    start = time.perf_counter()
+    computed = experiment.run(config, default_store())
+    entry = computed.entry | {
+        "config": config.parameters,
+        "config_hash": config.hash,
+        "sources": module_hashes(experiment.__name__),
+        # Of this run: units that an earlier one had stored cost nothing here.
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    write(config.folder, config.experiment, computed.rows, computed.tables, entry)
+    return read_found(config.folder, experiment, config)
+
+
+def read_found(folder: Path, experiment: ModuleType, config: ExperimentConfig) -> Found:
+    """The tables of a folder, and what follows from them, under the parameters of their run."""
+    entry = read_manifest(folder).get(config.experiment)
+    if entry is None:
+        raise ParameterError(
+            f"parameter tables_from: {folder} holds no run of {config.experiment}; name a folder "
+            "of results, such as results"
+        )
+    rows, tables = read(folder, config.experiment), read_tables(folder, config.experiment)
+    # Tables that follow from others are made anew: an earlier run may have lacked them.
+    if derive := getattr(experiment, "derive", None):
+        tables |= derive(rows, tables)
+    known = dict.fromkeys(config.parameters, NEWER) | entry["config"]
+    return Found(rows, tables, SimpleNamespace(**known), entry)
 
 
 def tidy(rows: pd.DataFrame) -> pd.DataFrame:
@@ -123,11 +188,7 @@ def write(
     tables: Mapping[str, pd.DataFrame],
     entry: Mapping[str, Any],
 ) -> None:
-    """Write an experiment's tidy rows, its tables of other shapes and its entry in the manifest.
-
-    ``experiment`` is the notebook's name without its number; ``entry`` holds what is JSON-able of
-    config, seeds, data and source hashes and wall time.
-    """
+    """Write an experiment's tidy rows, its tables of other shapes and its JSON-able entry."""
     write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
@@ -149,8 +210,7 @@ def write_entry(folder: Path, experiment: str, entry: Mapping[str, Any]) -> None
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a folder says, by experiment; empty where there is none."""
     path = folder / "manifest.json"
-    manifest: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return manifest
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
 
 def machine() -> str:
@@ -175,8 +235,7 @@ def read(folder: Path, experiment: str) -> pd.DataFrame:
 
 def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
     """The further tables of an experiment, by name."""
-    paths = sorted((folder / experiment).glob("*.csv"))
-    return {path.stem: read_csv(path) for path in paths}
+    return {path.stem: read_csv(path) for path in sorted((folder / experiment).glob("*.csv"))}
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -45,9 +45,8 @@ class DamagedUnit(UserWarning):
 class Unit:
     """One piece of work: ``function(config, **data) -> Result``, module-level and pure.
 
-    ``config`` is JSON-able: everything the function depends on but its ``data``, objects with a
-    ``fingerprint``: data sets, or an earlier unit's :class:`Result` wrapped in :class:`Stored`. The
-    source of further ``modules`` counts too, such as a user's own network.
+    It depends on its JSON-able ``config``, on ``data``, objects with a ``fingerprint`` (data sets,
+    or an earlier :class:`Result` as :class:`Stored`), and the source of further ``modules``.
     """
 
     function: Callable[..., Result]
@@ -73,8 +72,7 @@ def source_files(module: str) -> dict[str, Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        path = None if name in found else _source_file(name)
-        if path is None:
+        if name in found or (path := _source_file(name)) is None:
             continue
         found[name] = path
         # A package's own imports are relative to itself, a module's to its package.
@@ -95,7 +93,7 @@ def _source_file(module: str) -> Path | None:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # a name imported from a module, not a module
         return None
-    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+    return Path(spec.origin) if spec and spec.origin else None
 
 
 def file_hash(path: Path) -> str:
@@ -116,20 +114,15 @@ def _file_hash(path: Path, modified: int) -> str:
 
 def module_hashes(module: str) -> dict[str, str]:
     """First digits of the hash of each file that a module consists of, by module name."""
-    files = sorted(source_files(module).items())
-    return {name: file_hash(path)[:DIGITS] for name, path in files}
+    return {name: file_hash(p)[:DIGITS] for name, p in sorted(source_files(module).items())}
 
 
 @cache
 def source_hash(module: str) -> str:
-    """One hash over all files that a module consists of.
-
-    A module outside the package (a user's own network) counts by its own file alone.
-    """
+    """One hash over all files that a module consists of; one outside the package is one file."""
     files = source_files(module)
-    if not files:
-        origin = importlib.import_module(module).__file__
-        files = {module: Path(origin)} if origin is not None else {}
+    if not files and (origin := importlib.import_module(module).__file__):
+        files = {module: Path(origin)}
     lines = [f"{name} {file_hash(path)}\n" for name, path in sorted(files.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -223,19 +216,16 @@ def run_units(
 ) -> list[Result]:
     """Results of all units in order; finished ones are read, the others computed and stored.
 
-    ``store`` lies on a disk that all workers see; ``label`` stands beside the progress bar, which
-    only a terminal shows.
+    ``store`` lies on a disk that all workers see; ``label`` is that of a terminal's progress bar.
 
     Raises
     ------
     ValueError
-        For an unknown executor, or ``dask`` without a scheduler.
+        For ``dask`` without a scheduler.
     OSError
         If the scheduler cannot be reached within 15 seconds, or is lost later; or if the store
         cannot be written.
     """
-    if where.executor not in ("local", "dask"):
-        raise ValueError(f"executor is {where.executor!r}; use 'local' or 'dask'")
     if where.executor == "dask" and where.scheduler is None:
         raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
     keys = [unit.key for unit in units]
@@ -275,10 +265,9 @@ def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
 def _finish_locally(
     missing: Mapping[str, Unit], store: Store, where: Placement
 ) -> Iterator[tuple[str, Result]]:
-    count = min(cores() if where.workers is None else where.workers, max(len(missing), 1))
+    count = min(where.workers or cores(), max(len(missing), 1))
     jobs = (delayed(_compute)(key, unit, store) for key, unit in missing.items())
-    parallel = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-    yield from parallel(jobs)
+    yield from Parallel(count, return_as="generator_unordered", pre_dispatch="2*n_jobs")(jobs)
 
 
 def _finish_on_dask(

@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from lib.study.audit import convert
+from lib.study.report import convert
 
 pytestmark = pytest.mark.browser
 

@@ -16,12 +16,12 @@ from lib.experiments.mpra_gc_ood import Config, load_data, run
 from lib.sequences import decode, reverse_complement
 from lib.study import results
 from lib.study.config import ParameterError
-from lib.study.run import run_experiment
+from lib.study.results import run_experiment
 from lib.study.units import Store
 
 RUN = """
 from lib.experiments import mpra_gc_ood
-from lib.study.run import run_experiment
+from lib.study.results import run_experiment
 config = mpra_gc_ood.Config.create(profile="smoke", run_folder={folder!r}, workers={workers})
 run_experiment(mpra_gc_ood, config)
 """

@@ -35,7 +35,7 @@ if json.loads(sys.argv[2]):
         return asked[0]
     time.time = earlier
 from lib.experiments import mpra_gc_ood
-from lib.study.run import run_experiment
+from lib.study.results import run_experiment
 print("ready", flush=True)
 found = run_experiment(mpra_gc_ood, mpra_gc_ood.Config.create(**json.loads(sys.argv[1])))
 print(found.entry["fits_computed"], "of", found.entry["fits"], flush=True)

@@ -16,9 +16,8 @@ import pytest
 
 from lib.audit import main
 from lib.page.charts import Table, lines
-from lib.study import audit as command
-from lib.study.audit import convert, slug, standalone
-from lib.study.report import NotebookError
+from lib.study import report as command
+from lib.study.report import NotebookError, convert, slug, standalone
 
 HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
 EVIL = "<script>alert(1)</script>"

@@ -45,6 +45,7 @@ def test_lists_may_come_as_text(seeds):
         ({"seeds": [1, 1]}, "distinct"),
         ({"tilts": ["x"]}, "parameter tilts.0 is 'x'"),
         ({"device": "tpu"}, "parameter device is 'tpu'"),
+        ({"executor": "slurm"}, "parameter executor is 'slurm'"),
     ],
 )
 def test_bad_parameters_are_named(parameters, says):
