@@ -6,13 +6,14 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from tests.book.conftest import listed
 
 LARGEST_FILE = 1_500_000
 IMPORT_NAMES = {  # import name -> distribution, where they differ
@@ -28,7 +29,7 @@ COME_ALONG = {"nbformat", "nbclient", "nbconvert", "packaging", "sphinx", "docut
 
 
 @pytest.fixture(scope="module")
-def tracked(root: Path) -> list[Path]:
+def tracked(root):
     listing = subprocess.run(
         ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False
     )
@@ -38,25 +39,25 @@ def tracked(root: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def project(root: Path) -> dict:
+def project(root):
     return tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
-def pins(root: Path) -> dict[str, str]:
+def pins(root):
     lines = (root / "constraints.txt").read_text("utf-8").splitlines()
     pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
     assert all(len(pair) == 2 for pair in pairs), "constraints.txt holds exact pins only"
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def requirements(project: dict) -> list[Requirement]:
+def requirements(project):
     table = project["project"]
     extras = [item for group in table["optional-dependencies"].values() for item in group]
     return [Requirement(item) for item in [*table["dependencies"], *extras]]
 
 
-def text_of(path: Path) -> str:
+def text_of(path):
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
@@ -67,7 +68,7 @@ class UniqueKeys(yaml.SafeLoader):
     """Loader that refuses a key given twice, which YAML silently lets win."""
 
 
-def _unique_mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict:
+def _unique_mapping(loader, node):
     keys = [loader.construct_object(key) for key, _ in node.value]
     twice = {key for key in keys if keys.count(key) > 1}
     assert not twice, f"keys given twice: {twice} at line {node.start_mark.line + 1}"
@@ -77,49 +78,43 @@ def _unique_mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict:
 UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
-def test_no_duplicate_keys_in_yaml(tracked: list[Path]) -> None:
+def test_no_duplicate_keys_in_yaml(tracked):
     files = [path for path in tracked if path.suffix in {".yml", ".yaml", ".cff"}]
     assert files
     for path in files:
         yaml.load(path.read_text("utf-8"), UniqueKeys)
 
 
-def listed_pages(root: Path) -> list[str]:
-    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
-    chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
-    return [contents["root"], *chapters]
-
-
-def test_every_listed_page_exists(root: Path) -> None:
-    for name in listed_pages(root):
+def test_every_listed_page_exists(root):
+    for name in listed(root):
         found = [path for path in (root / "book").glob(f"{name}.*") if path.suffix != ".bib"]
         assert len(found) == 1, f"_toc.yml lists {name}: {found or 'no such page'}"
 
 
-def test_every_page_and_notebook_is_listed(root: Path) -> None:
-    listed = set(listed_pages(root))
+def test_every_page_and_notebook_is_listed(root):
+    known = set(listed(root))
     notebooks = {f"experiments/{path.stem}" for path in (root / "notebooks").glob("*.ipynb")}
     pages = {path.stem for path in (root / "book").glob("*.md")}
     published = {f"experiments/{path.stem}" for path in (root / "book/experiments").glob("*")}
     assert notebooks
-    assert (notebooks | pages | published) - listed == set()
+    assert (notebooks | pages | published) - known == set()
 
 
-def test_config_and_contents_are_links(root: Path) -> None:
+def test_config_and_contents_are_links(root):
     for name in ("_config.yml", "_toc.yml"):
         assert (root / "book" / name).read_text("utf-8") == (root / name).read_text("utf-8")
         if sys.platform != "win32":
             assert (root / "book" / name).is_symlink()
 
 
-def test_dependencies_are_pinned_within_their_ranges(project: dict, pins: dict[str, str]) -> None:
+def test_dependencies_are_pinned_within_their_ranges(project, pins):
     for requirement in requirements(project):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement.name} is not pinned in constraints.txt"
         assert Version(pin) in requirement.specifier, f"{requirement} excludes its pin {pin}"
 
 
-def test_pins_are_complete(project: dict, pins: dict[str, str]) -> None:
+def test_pins_are_complete(project, pins):
     """Whatever the pinned packages require on this platform is pinned too."""
     waiting, seen = requirements(project), set()
     while waiting:
@@ -136,7 +131,7 @@ def test_pins_are_complete(project: dict, pins: dict[str, str]) -> None:
                 waiting.append(further)
 
 
-def test_environment_agrees(root: Path, project: dict) -> None:
+def test_environment_agrees(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text("utf-8"))
     assert environment["name"] == project["project"]["name"]
     python, _, pip = environment["dependencies"]
@@ -147,7 +142,7 @@ def test_environment_agrees(root: Path, project: dict) -> None:
     assert project["tool"]["ruff"]["target-version"] == "py" + version.replace(".", "")
 
 
-def imported(path: Path) -> set[str]:
+def imported(path):
     names = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -158,19 +153,16 @@ def imported(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("folder", ["lib", "tests", "book/_ext"])
-def test_imports_are_declared(root: Path, project: dict, folder: str) -> None:
+def test_imports_are_declared(root, project, folder):
     declared = {canonicalize_name(requirement.name) for requirement in requirements(project)}
     for path in sorted((root / folder).rglob("*.py")):
-        ours = {"lib", "book", "tests", "tools"} | {
-            beside.stem for beside in path.parent.glob("*.py")
-        }
-        foreign = imported(path) - sys.stdlib_module_names - ours - COME_ALONG
-        for name in foreign:
+        ours = {"lib", "book", "tests", "tools", *(p.stem for p in path.parent.glob("*.py"))}
+        for name in imported(path) - sys.stdlib_module_names - ours - COME_ALONG:
             distribution = canonicalize_name(IMPORT_NAMES.get(name, name))
             assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
 
 
-def test_package_is_tracked_whole(root: Path, tracked: list[Path]) -> None:
+def test_package_is_tracked_whole(root, tracked):
     """Common ignore files drop ``lib/``."""
     assert root / "lib" / "__init__.py" in tracked
     ignored = subprocess.run(
@@ -179,40 +171,37 @@ def test_package_is_tracked_whole(root: Path, tracked: list[Path]) -> None:
     assert ignored.returncode == 1
 
 
-def test_no_large_files(tracked: list[Path]) -> None:
-    large = {
-        str(path): path.stat().st_size for path in tracked if path.stat().st_size > LARGEST_FILE
-    }
-    assert large == {}
+def test_no_large_files(tracked):
+    assert [str(path) for path in tracked if path.stat().st_size > LARGEST_FILE] == []
 
 
-def test_nothing_unfinished(root: Path, tracked: list[Path]) -> None:
+def test_nothing_unfinished(root, tracked):
     marks = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "Not" + "ImplementedError"]))
     where = [path for path in tracked if path.suffix in {".py", ".md", ".ipynb", ".yml", ".toml"}]
     assert [str(path) for path in where if marks.search(text_of(path))] == []
 
 
-def test_no_machine_paths(tracked: list[Path]) -> None:
+def test_no_machine_paths(tracked):
     tops = "|".join(["wo" + "rk", "ro" + "ot", "ho" + "me", "Us" + "ers", "tm" + "p"])
     pattern = re.compile(rf"(?<![\w.$~\]}}>-])/(?:{tops})/\w")
     found = {str(path): match[0] for path in tracked if (match := pattern.search(text_of(path)))}
     assert found == {}
 
 
-def make_targets(root: Path) -> set[str]:
+def make_targets(root):
     return set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text("utf-8"), re.M))
 
 
 @pytest.mark.parametrize(
     "name", ["README.md", "CONTRIBUTING.md", "book/reproduce.md", "book/index.md", ".ci/run"]
 )
-def test_named_make_targets_exist(root: Path, name: str) -> None:
+def test_named_make_targets_exist(root, name):
     text = (root / name).read_text("utf-8")
     named = set(re.findall(r"(?:^|`|step \S+ |data )make ([a-z][a-z-]*)", text, re.M))
     assert named <= make_targets(root)
 
 
-def test_readme_commands_are_those_of_ci(root: Path) -> None:
+def test_readme_commands_are_those_of_ci(root):
     readme = (root / "README.md").read_text("utf-8")
     first_block = readme.split("```sh\n")[1].split("```")[0].split("\n")
     commands = [line for line in first_block if line]
@@ -222,7 +211,7 @@ def test_readme_commands_are_those_of_ci(root: Path) -> None:
         assert re.search(rf"^step \S+ {command}$", script, re.M)
 
 
-def test_make_free_commands_match_the_makefile(root: Path) -> None:
+def test_make_free_commands_match_the_makefile(root):
     readme = (root / "README.md").read_text("utf-8")
     makefile = (root / "Makefile").read_text("utf-8")
     for command in (
@@ -236,7 +225,7 @@ def test_make_free_commands_match_the_makefile(root: Path) -> None:
         assert unix in makefile
 
 
-def test_citation(root: Path, project: dict) -> None:
+def test_citation(root, project):
     citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
     assert citation["cff-version"] == "1.2.0"
     assert citation["version"] == project["project"]["version"]
@@ -245,7 +234,7 @@ def test_citation(root: Path, project: dict) -> None:
     assert project["project"]["version"] in (root / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_edit_table_names_what_exists(root: Path) -> None:
+def test_edit_table_names_what_exists(root):
     text = (root / "CONTRIBUTING.md").read_text("utf-8")
     table = [line for line in text.splitlines() if line.startswith("| ")]
     named = [path for line in table for path in re.findall(r"`([\w./-]+(?:/|\.\w+))`", line)]

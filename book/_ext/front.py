@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib.page.front import headline
+from lib.page.names import headline
 from lib.study.results import Published, altered_files, published_runs, read_manifest
 from results import make_table, page_link, show_duration, text
 

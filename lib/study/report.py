@@ -26,13 +26,7 @@ import pandas as pd
 import yaml
 from bs4 import BeautifulSoup
 
-from lib.study.results import (
-    read_manifest,
-    record_files,
-    write_atomic,
-    write_entry,
-    write_verdicts,
-)
+from lib.study import results
 from lib.study.units import cores
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
@@ -66,14 +60,15 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class NotebookError(RuntimeError):
-    """A cell of a notebook failed; ``reason`` is what it said, in one line."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message, reason)  # all arguments, or it could not leave its process
-        self.reason = reason
+    """A cell of a notebook failed: a message, and what the cell said in one line."""
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+    @property
+    def reason(self) -> str:
+        """What the cell said."""
+        return str(self.args[1])
 
 
 def listed_notebooks(root: Path, only: Sequence[str] = ()) -> list[str]:
@@ -204,34 +199,6 @@ def build_book(source: Path) -> Path:
     return page
 
 
-def summary_lines(results: Path) -> list[str]:
-    """One line per experiment and data set: accuracy, coverage and the lowest shifted coverage."""
-    lines = []
-    # The audit's own networks are those of another experiment, and its numbers the same.
-    for path in sorted(set(results.glob("*.csv")) - {results / "audit_your_own.csv"}):
-        table = pd.read_csv(path)
-        repeats = ["by", *{"seed", "split_seed"} & set(table.columns)]
-        table = table[(table["model"] == "cnn") & table[repeats].isna().all(axis=1)]
-        # The ensemble's rows, or where there is none the one fit's.
-        table = table[table["uncertainty"].isin(["ensemble", "single"])].sort_values("uncertainty")
-        table = table.drop_duplicates(["data", "metric", "split", "shift", "condition"])
-        home = (table["split"] == "test") & table["shift"].isna() & table["condition"].isna()
-        away = table["shift"].notna() & ~table["shift"].eq("placebo")
-        away &= ~table["split"].isin(["inside", "matched"])
-        for data, part in table.sort_values("value").groupby("data"):
-            r, covered, shifted = (
-                part[(part["metric"] == metric) & chosen.loc[part.index]]
-                for metric, chosen in (("pearson_r", home), ("picp_90", home), ("picp_90", away))
-            )
-            if not (r.empty or covered.empty or shifted.empty):
-                lines.append(
-                    f"{path.stem}, {data}: r {r['value'].iloc[0]:.2f} and 90 % intervals cover "
-                    f"{covered['value'].iloc[0]:.2f} in distribution; "
-                    f"{shifted['value'].iloc[0]:.2f} under {shifted['shift'].iloc[0]}"
-                )
-    return lines
-
-
 def report(root: Path, profile: str, only: Sequence[str]) -> None:
     """Run the notebooks at a small profile, build the site and say where it is."""
     out = root / "runs" / profile
@@ -241,8 +208,7 @@ def report(root: Path, profile: str, only: Sequence[str]) -> None:
     note = f"{profile.capitalize()} profile: not for conclusions."
     stage_book(root, out / "notebooks", out / "book", note)
     page = build_book(out / "book")
-    print("\n".join([note, *summary_lines(out / "results")[:3]]))
-    print(f"Open {page.relative_to(root)}")
+    print(f"{note}\nOpen {page.relative_to(root)}")
 
 
 def publish(root: Path, only: Sequence[str]) -> None:
@@ -258,9 +224,9 @@ def publish(root: Path, only: Sequence[str]) -> None:
         refuse_standin(out / "results" / f"{experiment}.csv")
         publish_page(root, out / "notebooks" / f"{name}.ipynb")
         publish_tables(out / "results", root / "results", experiment)
-        record_files(root, experiment)
+        results.record_files(root, experiment)
         print(f"{name}: {seconds / 60:.1f} min, published", flush=True)
-    write_verdicts(root)
+    results.write_verdicts(root)
 
 
 def pages(root: Path, only: Sequence[str]) -> None:
@@ -273,7 +239,7 @@ def pages(root: Path, only: Sequence[str]) -> None:
     run_notebooks(root, names, "full", out, {"tables_from": "results", "run_folder": None})
     for name in names:
         publish_page(root, out / "notebooks" / f"{name}.ipynb")
-        record_files(root, name.split("_", 1)[1])
+        results.record_files(root, name.split("_", 1)[1])
 
 
 def publish_page(root: Path, page: Path) -> None:
@@ -299,7 +265,7 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
     if (source / experiment).is_dir():
         shutil.rmtree(target / experiment, ignore_errors=True)
         shutil.copytree(source / experiment, target / experiment)
-    write_entry(target, experiment, read_manifest(source)[experiment])
+    results.write_entry(target, experiment, results.read_manifest(source)[experiment])
 
 
 def slug(name: str) -> str:
@@ -361,5 +327,5 @@ def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
             path.unlink()
     page = out / "audit.html"
     executed = out / "notebooks" / f"{AUDIT}.ipynb"
-    write_atomic(page, convert(executed, f"Audit of {Path(name).name}"))
+    results.write_atomic(page, convert(executed, f"Audit of {Path(name).name}"))
     return page

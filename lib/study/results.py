@@ -297,14 +297,11 @@ def changed(recorded: Mapping[str, str], present: Mapping[str, str]) -> tuple[st
 
 def file_hashes(root: Path, experiment: str) -> dict[str, str]:
     """Hash of each published table and page of an experiment, by its path in the repository."""
-    paths = [
-        *(root / "results").glob(f"{experiment}.csv"),
-        *(root / "results" / experiment).glob("*.csv"),
-        *(root / "book" / "experiments").glob(f"*_{experiment}.ipynb"),
-    ]
+    tables, page = f"results/{experiment}", f"book/experiments/*_{experiment}.ipynb"
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]
-        for path in paths
+        for pattern in (f"{tables}.csv", f"{tables}/*.csv", page)
+        for path in root.glob(pattern)
     }
 
 

@@ -3,31 +3,24 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
 import pytest
-import yaml
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 from lib.study.report import convert
 
+from .conftest import listed
+
 pytestmark = pytest.mark.browser
 
 FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    *("--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"),
     "--window-size=1280,1600",
 )
 MARKS = ".chart-live svg :is(.mark-symbol, .mark-line, .mark-rect, .mark-rule, .mark-area) path"
@@ -44,14 +37,8 @@ PATIENCE = 20.0  # seconds for scripts of one page on a busy machine
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def page_names() -> list[str]:
-    contents = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
-    return [contents["root"], *chapters]
-
-
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def browser(tmp_path_factory):
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.skip("Debian's chromium and chromium-driver are not installed")
@@ -65,18 +52,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     session.quit()
 
 
-def wait(condition: Callable[[], object], what: str) -> None:
+def wait(condition, what):
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.05)
 
 
-def count(browser: webdriver.Chrome, selector: str) -> int:
+def count(browser, selector):
     return browser.execute_script("return document.querySelectorAll(arguments[0]).length", selector)
 
 
-def _wait_until_drawn(browser: webdriver.Chrome, name: str) -> None:
+def _wait_until_drawn(browser, name):
     wait(
         lambda: count(browser, "figure.chart") == count(browser, "figure.chart.drawn"),
         f"{name}: a chart did not draw",
@@ -92,25 +79,20 @@ def _wait_until_drawn(browser: webdriver.Chrome, name: str) -> None:
     assert count(browser, ".MathJax_Error, .MathJax .merror") == 0, f"{name}: a formula is wrong"
 
 
-def open_page(browser: webdriver.Chrome, site: Path, name: str) -> None:
+def open_page(browser, site, name):
     """Open a page and wait for its charts and formulas."""
     browser.get((site / f"{name}.html").as_uri())
     _wait_until_drawn(browser, name)
 
 
-def requested(browser: webdriver.Chrome) -> list[str]:
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
+def requested(browser):
+    log = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [said for said in log if said["method"] == "Network.requestWillBeSent"]
+    return [said["params"]["request"]["url"] for said in sent]
 
 
-@pytest.mark.parametrize("name", page_names())
-def test_page_loads_alone_and_without_errors(
-    browser: webdriver.Chrome, site: Path, name: str
-) -> None:
+@pytest.mark.parametrize("name", listed(ROOT))
+def test_page_loads_alone_and_without_errors(browser, site, name):
     browser.get_log("browser")
     browser.get_log("performance")
     open_page(browser, site, name)
@@ -120,21 +102,17 @@ def test_page_loads_alone_and_without_errors(
     assert outside == []
 
 
-def test_charts_draw_marks(browser: webdriver.Chrome, site: Path) -> None:
+def test_charts_draw_marks(browser, site):
     open_page(browser, site, "experiments/02_mpra_gc_ood")
     charts = count(browser, "figure.chart")
     assert charts >= 1
     for index in range(charts):
-        marks = browser.execute_script(
-            "return document.querySelectorAll('figure.chart')[arguments[0]]"
-            ".querySelectorAll(arguments[1]).length",
-            index,
-            MARKS,
-        )
-        assert marks > 0, f"chart {index} is empty"
+        nth = "document.querySelectorAll('figure.chart')[arguments[0]]"
+        found = f"return {nth}.querySelectorAll(arguments[1]).length"
+        assert browser.execute_script(found, index, MARKS) > 0, f"chart {index} is empty"
 
 
-def test_print_shows_the_static_picture(browser: webdriver.Chrome, site: Path) -> None:
+def test_print_shows_the_static_picture(browser, site):
     open_page(browser, site, "experiments/02_mpra_gc_ood")
     shown = "return getComputedStyle(document.querySelector(arguments[0])).display != 'none'"
     live, still = "figure.chart .chart-live", "figure.chart .chart-print"
@@ -146,10 +124,8 @@ def test_print_shows_the_static_picture(browser: webdriver.Chrome, site: Path) -
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
-@pytest.mark.parametrize("name", page_names())
-def test_narrow_screen_does_not_scroll_sideways(
-    browser: webdriver.Chrome, site: Path, name: str
-) -> None:
+@pytest.mark.parametrize("name", listed(ROOT))
+def test_narrow_screen_does_not_scroll_sideways(browser, site, name):
     screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     try:
@@ -160,7 +136,7 @@ def test_narrow_screen_does_not_scroll_sideways(
     assert width <= 400
 
 
-def test_search_finds_coverage(browser: webdriver.Chrome, site: Path) -> None:
+def test_search_finds_coverage(browser, site):
     browser.get((site / "search.html").as_uri() + "?q=coverage")
     wait(lambda: count(browser, "#search-results li") >= 2, "search finds nothing")
     found = browser.execute_script(
@@ -169,34 +145,28 @@ def test_search_finds_coverage(browser: webdriver.Chrome, site: Path) -> None:
     assert any("glossary" in link for link in found)
 
 
-def test_dark_mode_reaches_charts(browser: webdriver.Chrome, site: Path) -> None:
+def test_dark_mode_reaches_charts(browser, site):
     open_page(browser, site, "experiments/02_mpra_gc_ood")
     colours = []
     for mode in ("light", "dark"):
         browser.execute_script("document.documentElement.dataset.theme = arguments[0]", mode)
-        script = (
-            "const t = document.querySelector('.chart-live svg text');"
-            "return getComputedStyle(t).fill"
-        )
+        script = "return getComputedStyle(document.querySelector('.chart-live svg text')).fill"
         colours.append(browser.execute_script(script))
     assert colours[0] != colours[1]
 
 
-def violations(browser: webdriver.Chrome) -> list[dict[str, object]]:
+def violations(browser):
     """What axe-core holds against the open page: serious, critical, or of its structure."""
     script = resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
     browser.execute_script(script)
     browser.set_script_timeout(60)
     found: list[dict[str, object]] = browser.execute_async_script(AXE)
-    return [
-        entry
-        for entry in found
-        if entry["impact"] in ("serious", "critical") or entry["id"] in STRUCTURE
-    ]
+    grave = ("serious", "critical")
+    return [one for one in found if one["impact"] in grave or one["id"] in STRUCTURE]
 
 
-@pytest.mark.parametrize("name", [*page_names(), "search"])
-def test_page_is_accessible(browser: webdriver.Chrome, site: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [*listed(ROOT), "search"])
+def test_page_is_accessible(browser, site, name):
     open_page(browser, site, name)
     still = "document.head.insertAdjacentHTML('beforeend', '<style>*{transition:none!important}')"
     browser.execute_script(still)  # a colour on its way to another is neither
@@ -205,7 +175,7 @@ def test_page_is_accessible(browser: webdriver.Chrome, site: Path, name: str) ->
         assert violations(browser) == [], mode
 
 
-def test_axe_sees_what_is_wrong(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_axe_sees_what_is_wrong(browser, tmp_path):
     page = "<html lang=en><title>t</title><main><h1>a</h1><h3>b</h3><img src=x.png></main>"
     (tmp_path / "page.html").write_text(page, "utf-8")
     browser.get((tmp_path / "page.html").as_uri())
@@ -213,7 +183,7 @@ def test_axe_sees_what_is_wrong(browser: webdriver.Chrome, tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def audit_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def audit_page(tmp_path_factory):
     """The published audit as ``make audit`` gives one's own: one file."""
     path = tmp_path_factory.mktemp("audit") / "audit.html"
     path.write_text(
@@ -223,9 +193,7 @@ def audit_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_a_standalone_audit_reads_alone(
-    browser: webdriver.Chrome, audit_page: Path, mode: str
-) -> None:
+def test_a_standalone_audit_reads_alone(browser, audit_page, mode):
     scheme = {"name": "prefers-color-scheme", "value": mode}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
     browser.get_log("browser")
@@ -247,7 +215,7 @@ def test_a_standalone_audit_reads_alone(
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_front_page_is_there_within_a_second(browser: webdriver.Chrome, site: Path) -> None:
+def test_front_page_is_there_within_a_second(browser, site):
     script = (
         "const paint = performance.getEntriesByName('first-contentful-paint')[0];"
         "return paint ? paint.startTime : Infinity"

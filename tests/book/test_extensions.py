@@ -1,9 +1,9 @@
 """The book's extensions: numbers of the tables in prose, local assets, accessible outputs."""
 
 import importlib.util
+import io
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from sphinx.application import Sphinx
@@ -40,59 +40,42 @@ VERDICTS = {
 }
 
 
-def load(name: str) -> ModuleType:
+def load(name):
     spec = importlib.util.spec_from_file_location(name, EXTENSIONS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def build(
-    folder: Path,
-    text: str,
-    monkeypatch: pytest.MonkeyPatch,
-    strict: bool = True,
-    more: dict[str, str] | None = None,
-) -> tuple[str, str]:
-    """Build one page beside another, with ``more`` tables; returns its text and the warnings."""
-    import io
+def render(folder, kind, **settings):
+    """Build ``folder/book`` as ``kind``; returns the folder of the output and the warnings."""
+    warnings, names = io.StringIO(), ("out", "trees")
+    settings["extensions"] = ["myst_parser", settings["extensions"]]
+    folders = [str(folder / "book"), None, *(str(folder / name) for name in names)]
+    with docutils_namespace():
+        Sphinx(*folders, kind, settings, status=None, warning=warnings).build()
+    return folder / "out", warnings.getvalue()
 
+
+def build(folder, text, monkeypatch, strict=True, more=None):
+    """Build one page beside another, with ``more`` tables; returns its text and the warnings."""
     monkeypatch.syspath_prepend(str(EXTENSIONS))
     source = folder / "book"
-    source.mkdir(parents=True)
+    (source / "experiments").mkdir(parents=True)
     (source / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
-    orphan = "---\norphan: true\n---\n# Evidence in full\n"
-    (source / "other.md").write_text(orphan, "utf-8")
-    (source / "experiments").mkdir()
-    (source / "experiments" / "02_two.md").write_text(orphan, "utf-8")
+    for name in ("other", "experiments/02_two"):
+        orphan = "---\norphan: true\n---\n# Evidence in full\n"
+        (source / f"{name}.md").write_text(orphan, "utf-8")
     (folder / "results" / "claims").mkdir(parents=True)
-    (folder / "results" / "two.csv").write_text(TABLE, "utf-8")
     manifest = {"two": {"seconds": 90}, "unlisted": {"seconds": 1}}
-    (folder / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    for name, content in (more or {}).items():
+    tables = {"two.csv": TABLE, "manifest.json": json.dumps(manifest)} | (more or {})
+    for name, content in tables.items():
         (folder / "results" / name).write_text(content, "utf-8")
-    warnings = io.StringIO()
-    settings = {"extensions": ["myst_parser", "front"], "results_required": strict}
-    with docutils_namespace():
-        app = Sphinx(
-            str(source),
-            None,
-            str(folder / "out"),
-            str(folder / "trees"),
-            "text",
-            confoverrides=settings,
-            status=None,
-            warning=warnings,
-        )
-        app.build()
-    return (folder / "out" / "index.txt").read_text("utf-8"), warnings.getvalue()
+    out, warnings = render(folder, "text", extensions="front", results_required=strict)
+    return (out / "index.txt").read_text("utf-8"), warnings
 
 
-def test_one_row_is_shown_with_its_interval(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_row_is_shown_with_its_interval(tmp_path, monkeypatch):
     queries = ["data=wtc11 shift= metric=rmse", "shift=gc_high", "seed=4"]
     text = ", ".join(f"{{result}}`two {query}`" for query in queries)
     page, warnings = build(tmp_path, text, monkeypatch)
@@ -103,23 +86,19 @@ def test_one_row_is_shown_with_its_interval(
 @pytest.mark.parametrize(
     ("query", "count"), [("two metric=rmse", 3), ("two data=other", 0), ("absent data=wtc11", 0)]
 )
-def test_no_row_or_several_warn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, count: int
-) -> None:
+def test_no_row_or_several_warn(tmp_path, monkeypatch, query, count):
     page, warnings = build(tmp_path, f"{{result}}`{query}`", monkeypatch)
     assert f"{count} rows of results/{query.split()[0]}.csv match" in warnings
     assert "not in this run" in page
 
 
-def test_a_build_that_may_lack_rows_is_quiet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_that_may_lack_rows_is_quiet(tmp_path, monkeypatch):
     page, warnings = build(tmp_path, "{result}`two data=other`", monkeypatch, strict=False)
     assert "not in this run" in page
     assert "results/two.csv" not in warnings
 
 
-def cells(page: str) -> list[list[str]]:
+def cells(page):
     """Rows of a page's tables, each cell's lines joined."""
     rows: list[list[str]] = []
     for line in page.splitlines():
@@ -134,7 +113,7 @@ def cells(page: str) -> list[list[str]]:
     return [row for row in rows if row]
 
 
-def test_verdicts_of_all_claims_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_of_all_claims_in_order(tmp_path, monkeypatch):
     page, warnings = build(tmp_path, "```{verdicts}\n```", monkeypatch, more=VERDICTS)
     _, first, second, tenth = cells(page)
     assert first == [
@@ -151,7 +130,7 @@ def test_verdicts_of_all_claims_in_order(tmp_path: Path, monkeypatch: pytest.Mon
     assert "results/" not in warnings
 
 
-def test_words_and_effects_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_and_effects_in_a_sentence(tmp_path, monkeypatch):
     text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in ("C10", "C2", "C9"))
     page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
     said = " ".join(page.replace("\u00a0", " ").split())
@@ -159,9 +138,7 @@ def test_words_and_effects_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     assert warnings.count("0 rows of results/claims.csv are of C9") == 2
 
 
-def test_verdict_of_one_claim_with_its_contrasts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verdict_of_one_claim_with_its_contrasts(tmp_path, monkeypatch):
     text = "```{verdicts} C1\n```\n\n```{verdicts} C2\n```"
     page, _ = build(tmp_path, text, monkeypatch, more=VERDICTS)
     said = " ".join(page.replace("\u00a0", " ").split())
@@ -179,30 +156,26 @@ def test_verdict_of_one_claim_with_its_contrasts(
     ]
 
 
-def test_runs_say_how_long_and_with_which_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_say_how_long_and_with_which_source(tmp_path, monkeypatch):
     page, _ = build(tmp_path, "```{runs}\n```", monkeypatch)
     _, run = cells(page)
     assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
 
 
-def test_an_altered_table_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_altered_table_warns(tmp_path, monkeypatch):
     manifest = {"two": {"seconds": 90, "files": {"results/two.csv": "not this"}}}
     more = {"manifest.json": json.dumps(manifest)}
     _, warnings = build(tmp_path, "Text", monkeypatch, more=more)
     assert "results/two.csv was altered after its run; make publish writes it anew" in warnings
 
 
-def test_a_figure_without_its_tables_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_without_its_tables_warns(tmp_path, monkeypatch):
     page, warnings = build(tmp_path, "```{headline}\n```", monkeypatch)
     assert "Not in this run." in page
     assert "no results of 'simulation_shifts'" in warnings
 
 
-def test_missing_verdicts_warn_in_a_published_build_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_verdicts_warn_in_a_published_build_alone(tmp_path, monkeypatch):
     said = "No verdict in this run"
     unknown, no_files, quick = (tmp_path / name for name in ("unknown", "none", "quick"))
     page, warnings = build(unknown, "```{verdicts} C9\n```", monkeypatch, more=VERDICTS)
@@ -216,7 +189,7 @@ def test_missing_verdicts_warn_in_a_published_build_alone(
     assert "results/" not in warnings
 
 
-def test_assets_are_written_once_and_mended(tmp_path: Path) -> None:
+def test_assets_are_written_once_and_mended(tmp_path):
     offline = load("offline")
     folder = tmp_path / "offline"
     offline.write_assets(folder)
@@ -232,7 +205,7 @@ def test_assets_are_written_once_and_mended(tmp_path: Path) -> None:
     assert not (folder / "stale.js").exists()
 
 
-def test_outputs_take_the_focus_and_references_are_a_list() -> None:
+def test_outputs_take_the_focus_and_references_are_a_list():
     body = '<div class="output text_html"><p role="doc-biblioentry"></p></div>'
     mended = '<div class="output text_html" tabindex="0"><p role="listitem"></p></div>'
     assert load("offline").make_accessible(body) == mended
@@ -246,5 +219,5 @@ def test_outputs_take_the_focus_and_references_are_a_list() -> None:
         ("no bar", "no bar"),
     ],
 )
-def test_bars_in_docstrings_are_bars(line: str, kept: str) -> None:
+def test_bars_in_docstrings_are_bars(line, kept):
     assert load("docstrings").keep_bars(line) == kept

@@ -1,17 +1,11 @@
 """The tables of the pages on benchmarks and trust: what they say of files made by hand."""
 
-import io
 import json
 import shutil
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
-from .test_extensions import EXTENSIONS, load
+from .test_extensions import EXTENSIONS, load, render
 
 MACHINE = {"machine": "Abacus, 2 cores"}
 ASKED = (
@@ -25,7 +19,7 @@ ASKED = (
 )
 
 
-def row(name: str, unit: str, ours: float, **more: Any) -> dict[str, Any]:
+def row(name, unit, ours, **more):
     return {"name": name, "unit": unit, "ours": ours, "ratio": None} | more | MACHINE
 
 
@@ -38,13 +32,13 @@ ROWS = [
 
 
 @pytest.fixture
-def trust(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def trust(monkeypatch):
     monkeypatch.syspath_prepend(str(EXTENSIONS))
     return load("trust")
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
+def top(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "results" / "trust").mkdir(parents=True)
     (tmp_path / "benchmarks" / "asked.csv").write_text(ASKED, "utf-8")
@@ -52,7 +46,7 @@ def top(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_shortfalls_beside_others_are_said_in_per_cent(trust: ModuleType, top: Path) -> None:
+def test_shortfalls_beside_others_are_said_in_per_cent(trust, top):
     table, caption = trust.peers(top)
     lines = table.set_index("what")
     # 2 of 3.5 are 57 %; 13,200 of 15,000 are 0.88, which is 98 % of 0.9
@@ -67,7 +61,7 @@ def test_shortfalls_beside_others_are_said_in_per_cent(trust: ModuleType, top: P
     assert caption.endswith("Machine: Abacus, 2 cores.")
 
 
-def test_limits_hold_from_their_own_side(trust: ModuleType, top: Path) -> None:
+def test_limits_hold_from_their_own_side(trust, top):
     lines = trust.limits(top)[0].set_index(["what", "of"])
     assert lines.loc[("training", "rate"), "outcome"] == "reached"
     # 1,000 MiB are 1.05 GB
@@ -78,14 +72,14 @@ def test_limits_hold_from_their_own_side(trust: ModuleType, top: Path) -> None:
     assert "not measured yet" not in lines.index.get_level_values("what")
 
 
-def test_a_benchmark_that_nobody_asked_about_is_noticed(trust: ModuleType, top: Path) -> None:
+def test_a_benchmark_that_nobody_asked_about_is_noticed(trust, top):
     rows = [*ROWS, row("new", "s", 1.0)]
     (top / "benchmarks" / "results.json").write_text(json.dumps(rows), "utf-8")
     with pytest.raises(ValueError, match="no line for new"):
         trust.peers(top)
 
 
-def test_a_ratio_that_was_asked_for_and_not_measured_is_said(trust: ModuleType, top: Path) -> None:
+def test_a_ratio_that_was_asked_for_and_not_measured_is_said(trust, top):
     """A peer that is not installed leaves its row without a ratio, or out."""
     alone = row("train", "seq/s", 15000.0, peer=None, peer_name="plain loop (not installed)")
     for rows, ours in (([alone, *ROWS[1:]], "15,000 seq/s"), (ROWS[1:], "")):
@@ -96,7 +90,7 @@ def test_a_ratio_that_was_asked_for_and_not_measured_is_said(trust: ModuleType, 
         ]
 
 
-def test_growth_names_the_largest_size_and_judges_both_slopes(trust: ModuleType, top: Path) -> None:
+def test_growth_names_the_largest_size_and_judges_both_slopes(trust, top):
     points = [{"n": n, "seconds": n / 1e3, "start_mib": 400.0, "peak_mib": 410.0} for n in (10, 20)]
     entry = {"what": "work", "points": points, "time_exponent": 1.21, "memory_exponent": None}
     share = {"bfloat16_flops": 3e9, "float32_flops": 1e9, "operations": {"train": 1e5}} | MACHINE
@@ -111,40 +105,29 @@ def test_growth_names_the_largest_size_and_judges_both_slopes(trust: ModuleType,
     assert trust.share(top)[0]["share of the peak"].tolist() == ["50%"]
 
 
-def test_a_fault_that_went_wrong_is_loud(trust: ModuleType, top: Path) -> None:
+def test_a_fault_that_went_wrong_is_loud(trust, top):
     text = "fault,happened,lost,held,profile,machine\nkill,went on,time,True,smoke,A\n"
     (top / "results" / "trust" / "faults.csv").write_text(text + "disk,x,y,False,smoke,A\n")
     table, caption = trust.faults(top)
     assert table["as promised"].tolist() == ["yes", "NO"] and caption.endswith("Machine: A.")
 
 
-def built(top: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+def built(top, text, monkeypatch):
     """A page with this text as HTML, and the warnings of its build."""
     monkeypatch.syspath_prepend(str(EXTENSIONS))
     (top / "book").mkdir()
     (top / "book" / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
-    warnings, settings = io.StringIO(), {"extensions": ["myst_parser", "trust"]}
-    folders = [str(top / name) for name in ("book", "out", "trees")]
-    with docutils_namespace():
-        app = Sphinx(
-            *(folders[0], None, *folders[1:], "html"),
-            confoverrides=settings,
-            status=None,
-            warning=warnings,
-        )
-        app.build()
-    return (top / "out" / "index.html").read_text("utf-8"), warnings.getvalue()
+    out, warnings = render(top, "html", extensions="trust")
+    return (out / "index.html").read_text("utf-8"), warnings
 
 
-def test_a_table_on_a_page_shows_names_as_text(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_on_a_page_shows_names_as_text(top, monkeypatch):
     page, warnings = built(top, "```{measured} limits\n```", monkeypatch)
     assert "audit &lt;b&gt;" in page and "audit <b>" not in page
     assert "WARNING" not in warnings
 
 
-def test_what_is_not_recorded_warns_unless_optional(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_recorded_warns_unless_optional(top, monkeypatch):
     text = "```{measured} growth\n```\n\n```{measured} share\n:optional:\n```"
     page, warnings = built(top, text, monkeypatch)
     assert "Not in this run." in page and "Not recorded yet." in page
@@ -152,7 +135,7 @@ def test_what_is_not_recorded_warns_unless_optional(
     assert "benchmarks/growth.json does not exist; make bench writes it" in warnings
 
 
-def test_every_table_of_the_repository_reads(trust: ModuleType, root: Path, tmp_path: Path) -> None:
+def test_every_table_of_the_repository_reads(trust, root, tmp_path):
     """Those that are recorded; the strict build of the book asks for the others."""
     for name in ("peers", "limits", "absent", "ci", "fuzz", "faults"):
         table, caption = trust.TABLES[name](root)

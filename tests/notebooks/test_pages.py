@@ -3,7 +3,6 @@
 import runpy
 import shutil
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,7 @@ PAGES = (  # those with arms of which a run may ask for none
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_stands_on_tables_without_rows(
-    page: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_stands_on_tables_without_rows(page, root, tmp_path, monkeypatch):
     name = page.split("_", 1)[1]
     shutil.copytree(root / "results" / name, tmp_path / name)
     for file in (f"{name}.csv", "manifest.json"):

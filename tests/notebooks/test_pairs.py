@@ -10,19 +10,15 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*") if path.suffix in {".md", ".ipynb"})
 
 
-def cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
+def cells(notebook):
     return [
         (cell.cell_type, cell.source.strip(), sorted(cell.metadata.get("tags", [])))
         for cell in notebook.cells
     ]
 
 
-def test_there_are_notebooks() -> None:
-    assert NAMES
-
-
 @pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_pair_is_in_step(name: str) -> None:
+def test_pair_is_in_step(name):
     text, runnable = NOTEBOOKS / f"{name}.md", NOTEBOOKS / f"{name}.ipynb"
     assert text.exists(), f"{name}.ipynb has no text; run make pairs"
     assert runnable.exists(), f"{name}.md has no notebook; run make pairs"
@@ -31,7 +27,7 @@ def test_pair_is_in_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_runnable_notebook_is_clean(name: str) -> None:
+def test_runnable_notebook_is_clean(name):
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
@@ -40,21 +36,19 @@ def test_runnable_notebook_is_clean(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_one_parameters_cell(name: str) -> None:
+def test_one_parameters_cell(name):
     """papermill finds parameters by the tag; jupytext can lose tags."""
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    assert len(tagged) == 1
-    for line in tagged[0].source.splitlines():
+    (tagged,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    for line in tagged.source.splitlines():
         code = line.split("#")[0].strip()
         assert not code or code.split("=")[0].strip().isidentifier(), f"not `name = value`: {line}"
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_short_cells_without_logic(name: str) -> None:
+def test_short_cells_without_logic(name):
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
             assert len(cell.source.splitlines()) <= 30, f"long cell:\n{cell.source}"
-            assert "def " not in cell.source
-            assert "class " not in cell.source
+            assert "def " not in cell.source and "class " not in cell.source

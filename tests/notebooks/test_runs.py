@@ -1,6 +1,5 @@
 """Notebooks as papermill users run them: any parameter, a clear stop for a wrong one."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,27 +14,20 @@ GC_SHIFT = "02_mpra_gc_ood"
 
 
 @pytest.fixture
-def notebook(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def notebook(root, tmp_path, monkeypatch):
     """Notebook 02, with fits stored for this test alone and this environment's kernel first."""
     monkeypatch.setenv("SHIFT_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix) / "share" / "jupyter"))
     return root / "notebooks" / f"{GC_SHIFT}.ipynb"
 
 
-def run(notebook: Path, out: Path, **parameters: object) -> nbformat.NotebookNode:
-    return papermill.execute_notebook(
-        str(notebook),
-        str(out),
-        parameters=parameters,
-        cwd=str(notebook.parents[1]),
-        kernel_name="python3",
-        progress_bar=False,
-        start_timeout=300,
-        extra_arguments=["--log-level=ERROR"],
-    )
+def run(notebook, out, **parameters):
+    quiet = {"progress_bar": False, "extra_arguments": ["--log-level=ERROR"]}
+    where = {"cwd": str(notebook.parents[1]), "kernel_name": "python3", "start_timeout": 300}
+    return papermill.execute_notebook(str(notebook), str(out), parameters, **where, **quiet)
 
 
-def shown(notebook: nbformat.NotebookNode) -> str:
+def shown(notebook):
     """All that the cells' outputs show, as text."""
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     return "\n".join(str(out.get("data", out.get("text", ""))) for out in outputs)
@@ -49,29 +41,20 @@ def shown(notebook: nbformat.NotebookNode) -> str:
         ({"dataset": "wtc12"}, "wtc12"),
     ],
 )
-def test_wrong_parameter_stops_the_notebook(
-    notebook: Path, tmp_path: Path, parameters: dict[str, object], message: str
-) -> None:
+def test_wrong_parameter_stops_the_notebook(notebook, tmp_path, parameters, message):
     folder = tmp_path / "tables"
     with pytest.raises(PapermillExecutionError, match=message):
         run(notebook, tmp_path / "out.ipynb", **parameters, run_folder=str(folder))
     assert not folder.exists()
 
 
-def test_smoke_run_of_the_stand_in(notebook: Path, tmp_path: Path) -> None:
+def test_smoke_run_of_the_stand_in(notebook, tmp_path):
     """The whole pipeline through papermill's command line, a list given as papermill users do."""
     folder, out = tmp_path / "tables", tmp_path / "out.ipynb"
     command = [sys.executable, "-m", "papermill", str(notebook), str(out), "-k", "python3"]
     command += ["-p", "profile", "smoke", "-p", "gc_quantile", "0.7", "-y", "seeds: [3, 4]"]
     command += ["-p", "run_folder", str(folder), "--no-progress-bar"]
-    done = subprocess.run(
-        command,
-        cwd=notebook.parents[1],
-        capture_output=True,
-        text=True,
-        env=os.environ,
-        check=False,
-    )
+    done = subprocess.run(command, cwd=notebook.parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     executed = nbformat.read(out, as_version=4)
     text = shown(executed)

@@ -1,28 +1,27 @@
 """Coverage under every shift: which rows stand in the front page's figure, and on which line."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from lib.page.front import headline
+from lib.page.names import headline
 from lib.study.results import tidy
 
 BASE = {"model": "cnn", "uncertainty": "single", "metric": "picp_90", "value": 0.5, "n": 100}
 
 
-def row(data: str, split: str, shift: str | None = None, **more: object) -> dict[str, object]:
+def row(data, split, shift=None, **more):
     return BASE | {"data": data, "split": split, "shift": shift, "severity": 0} | more
 
 
-def write(folder: Path, **tables: list[dict[str, object]]) -> None:
+def write(folder, **tables):
     for name, rows in tables.items():
         tidy(pd.DataFrame(rows)).to_csv(folder / f"{name}.csv", index=False)
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
+def results(tmp_path):
     write(
         tmp_path,
         simulation_shifts=[
@@ -48,9 +47,10 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_of_the_figure(results: Path) -> None:
-    rows = headline(results).data
-    assert rows[["shift", "source", "condition", "coverage"]].to_numpy().tolist() == [
+def test_rows_of_the_figure(results):
+    figure = headline(results)
+    assert '"datum": 0.9' in json.dumps(figure.spec)  # what the intervals promise
+    assert figure.data[["shift", "source", "condition", "coverage"]].to_numpy().tolist() == [
         ["no shift", "simulated", "strength 0", 0.9],
         ["no shift", "measured", "", 0.85],
         ["GC content", "measured", "GC ≥ 0.6", 0.8],
@@ -60,18 +60,13 @@ def test_rows_of_the_figure(results: Path) -> None:
     ]
 
 
-def test_a_shift_without_a_line_is_named(results: Path) -> None:
+def test_a_shift_without_a_line_is_named(results):
     write(results, mpra_gc_ood=[row("wtc11", "shifted", "moonlight")])
     with pytest.raises(ValueError, match="measured shift 'moonlight' has no line"):
         headline(results)
 
 
-def test_figure_promises_the_nominal_level(results: Path) -> None:
-    spec = json.dumps(headline(results).spec)
-    assert '"datum": 0.9' in spec
-
-
-def test_published_tables_have_a_line_for_every_shift(root: Path) -> None:
+def test_published_tables_have_a_line_for_every_shift(root):
     rows = headline(root / "results").data
     assert {"simulated", "measured"} <= set(rows["source"])
     assert rows["coverage"].between(0, 1).all()

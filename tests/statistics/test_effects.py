@@ -210,9 +210,8 @@ def test_an_effect_is_a_paired_t_test_and_empty_without_values():
     row = effect("gain", pd.Series([*VALUES, np.nan]), model="cnn")
     expected = ttest_1samp(VALUES, 0)
     assert (row["lower"], row["upper"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
-    assert (row["lower_90"], row["upper_90"]) == pytest.approx(
-        tuple(expected.confidence_interval(0.9))
-    )
+    narrow = tuple(expected.confidence_interval(0.9))
+    assert (row["lower_90"], row["upper_90"]) == pytest.approx(narrow)
     assert row["n"] == 4 and row["df"] == 3 and row["p"] == 2 / 2**4 and row["model"] == "cnn"
     assert effect("gain", pd.Series([np.nan])) == {}
 

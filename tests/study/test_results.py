@@ -3,7 +3,6 @@ import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,9 +13,8 @@ from lib.study.results import COLUMNS
 
 
 def rows(**more):
-    return pd.DataFrame(
-        {"experiment": "e", "metric": ["rmse", "mae"], "value": [1 / 3, 2.0]} | more
-    )
+    own = {"experiment": "e", "metric": ["rmse", "mae"], "value": [1 / 3, 2.0]}
+    return pd.DataFrame(own | more)
 
 
 def test_columns_stand_in_the_contract_s_order_with_others_after():
@@ -126,7 +124,7 @@ def test_negative_numbers_are_no_names():
 EXPERIMENT = "uncertainty_repair"
 
 
-def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root: Path, tmp_path: Path) -> None:
+def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root, tmp_path):
     shutil.copytree(root / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     recorded = units.module_hashes(f"lib.experiments.{EXPERIMENT}")
     (tmp_path / "results").mkdir()
@@ -142,12 +140,11 @@ def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root: Path, tmp_path
     assert results.published_runs(tmp_path, tmp_path)[0].current
 
     rewrite(metric, source + "\nONE_MORE = 1\n")
-    assert results.published_runs(tmp_path, tmp_path) == [
-        results.Published(EXPERIMENT, False, ("lib.metrics.scores",), ())
-    ]
+    stale = results.Published(EXPERIMENT, False, ("lib.metrics.scores",), ())
+    assert results.published_runs(tmp_path, tmp_path) == [stale]
 
 
-def rewrite(path: Path, content: str) -> None:
+def rewrite(path, content):
     """Write at a later time than before, however coarse the clock."""
     before = path.stat().st_mtime
     path.write_text(content, "utf-8")
@@ -155,7 +152,7 @@ def rewrite(path: Path, content: str) -> None:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path):
     """One published experiment with a table, a further table and a page."""
     (tmp_path / "results" / EXPERIMENT).mkdir(parents=True)
     (tmp_path / "book" / "experiments").mkdir(parents=True)
@@ -169,13 +166,10 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        f"results/{EXPERIMENT}.csv",
-        f"results/{EXPERIMENT}/more.csv",
-        f"book/experiments/06_{EXPERIMENT}.ipynb",
-    ],
+    [f"results/{EXPERIMENT}{end}" for end in (".csv", "/more.csv")]
+    + [f"book/experiments/06_{EXPERIMENT}.ipynb"],
 )
-def test_an_altered_file_is_named(repository: Path, name: str) -> None:
+def test_an_altered_file_is_named(repository, name):
     results.record_files(repository, EXPERIMENT)
     assert results.altered_files(repository) == {EXPERIMENT: ()}
     (repository / name).write_text("a\n3\n", "utf-8")
@@ -184,9 +178,7 @@ def test_an_altered_file_is_named(repository: Path, name: str) -> None:
     assert results.altered_files(repository) == {EXPERIMENT: (name,)}
 
 
-def test_command_says_what_is_stale_and_fails_on_an_edit(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_says_what_is_stale_and_fails_on_an_edit(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository)
     results.record_files(repository, EXPERIMENT)
     assert main([]) == 0
@@ -198,16 +190,15 @@ def test_command_says_what_is_stale_and_fails_on_an_edit(
     assert f"altered since its run: results/{EXPERIMENT}.csv" in said
 
 
-def test_a_module_that_is_gone_is_named(repository: Path) -> None:
+def test_a_module_that_is_gone_is_named(repository):
     assert "lib.gone" not in results.present_hashes(["lib.gone", "lib.statistics.claims"])
     path = repository / "results" / "manifest.json"
     path.write_text(json.dumps({EXPERIMENT: {"sources": {"lib.gone": "1"}}}), "utf-8")
-    assert results.published_runs(repository) == [
-        results.Published(EXPERIMENT, False, ("lib.gone",), ())
-    ]
+    stale = results.Published(EXPERIMENT, False, ("lib.gone",), ())
+    assert results.published_runs(repository) == [stale]
 
 
-def test_published_files_are_those_of_their_runs(root: Path) -> None:
+def test_published_files_are_those_of_their_runs(root):
     """Editing a published table or page by hand turns this red until ``make publish``."""
     altered = results.altered_files(root)
     assert altered, "no run recorded its files; make publish does"
