@@ -213,7 +213,7 @@ def _pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[Any, str]:
         raise ValueError(f"has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     usual: dict[str, Cell] = {key: None for key in USUALLY_EMPTY if key in table}
     for column, value in (usual | dict(where)).items():
-        table = table[[_matches(cell, value) for cell in table[column]]]
+        table = table[np.array([_matches(cell, value) for cell in table[column]], dtype=bool)]
     if len(table) != 1:
         raise ValueError(f"has {len(table)} rows that match; exactly one must")
     return table.iloc[0].to_dict()
