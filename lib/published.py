@@ -103,12 +103,12 @@ def read(path: str | Path) -> Ensemble:
     try:
         with safe_open(path, framework="numpy") as file:
             content = json.loads((file.metadata() or {})["ensemble"])
-            members = [
-                FittedModel.from_arrays(
-                    {name: file.get_tensor(f"{index}.{name}") for name in meta["arrays"]}, meta
-                )
-                for index, meta in enumerate(content["members"])
-            ]
+            members = []
+            for index, meta in enumerate(content["members"]):
+                arrays = {name: file.get_tensor(f"{index}.{name}") for name in meta["arrays"]}
+                # Options that the fit left out may be gone since.
+                config = {name: v for name, v in meta["config"].items() if v is not None}
+                members.append(FittedModel.from_arrays(arrays, meta | {"config": config}))
         return Ensemble(content["name"], members, content["about"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not an ensemble written by lib.published: {error}") from error
