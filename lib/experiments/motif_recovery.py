@@ -28,7 +28,7 @@ from lib.experiments.worlds import (
     judging,
     run_judging,
 )
-from lib.simulator.anchors import digest
+from lib.simulator.assay import digest
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits

@@ -29,7 +29,7 @@ from lib.experiments.worlds import (
     judging,
     run_judging,
 )
-from lib.simulator.anchors import digest
+from lib.simulator.assay import digest
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
 from lib.training.config import FitConfig

@@ -17,7 +17,7 @@ from lib.experiments import priors, worlds
 from lib.experiments.assays import STANDIN, build_arms, load_assays
 from lib.experiments.priors import AGAINST, OPTIONS, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
-from lib.simulator.anchors import digest
+from lib.simulator.assay import digest
 from lib.statistics.effects import CHANGES, Effect, against, effect, over_replicates
 from lib.study.config import Names, Numbers, Seeds, Tables, known_names
 from lib.study.units import Store, run_fits

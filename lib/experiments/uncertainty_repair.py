@@ -39,8 +39,7 @@ from lib.experiments.worlds import (
 )
 from lib.metrics.evaluate import DECILES
 from lib.repair.recalibration import one_per_group
-from lib.simulator.anchors import digest
-from lib.simulator.assay import Assay
+from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits

@@ -193,23 +193,3 @@ def log_odds(pwm: PWM) -> FloatArray:
     """Natural-log odds of each letter at each position against a uniform background, ``(4, w)``."""
     p = pwm.probabilities
     return np.asarray(np.log((p + FLOOR) / (1 + 4 * FLOOR) / 0.25))
-
-
-def perturb(pwm: PWM, severity: float, rng: np.random.Generator, sd: float = 2.0) -> PWM:
-    """Add normal noise of s.d. ``severity * sd`` to the log odds of a motif.
-
-    The noise does not depend on ``severity``, so growing severities from equal generators lie on
-    one line; severity 0 returns the motif unchanged.
-
-    Raises
-    ------
-    ValueError
-        If severity lies outside [0, 1].
-    """
-    if not 0 <= severity <= 1:
-        raise ValueError(f"severity is {severity}; it must lie in [0, 1]")
-    noise = rng.standard_normal(pwm.probabilities.shape)
-    if severity == 0:
-        return pwm
-    odds = np.exp(log_odds(pwm) + severity * sd * noise)
-    return make_pwm(pwm.name, odds / odds.sum(axis=0))

@@ -6,9 +6,8 @@ it.
 
 from lib.simulator.assay import Assay, Batch
 from lib.simulator.programs import CELL_TYPES, World, draw_world
-from lib.simulator.sample import assay_codes, planted_sites, simulate
+from lib.simulator.sample import planted_sites, simulate, standin
 from lib.simulator.shifts import SEVERITIES, SHIFTS, Shift, dial_table
-from lib.simulator.standin import standin
 
 __all__ = [
     "CELL_TYPES",
@@ -18,7 +17,6 @@ __all__ = [
     "Batch",
     "Shift",
     "World",
-    "assay_codes",
     "dial_table",
     "draw_world",
     "planted_sites",

@@ -21,7 +21,7 @@ from lib.motifs.binding import Scanner, affinities, occupancy, table_rows
 from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import PWM, information_content
 from lib.sequences import Codes, gc_content
-from lib.simulator.anchors import ANCHORS
+from lib.simulator.assay import ANCHORS
 
 # A site drawn from its motif scores the motif's information on average; this much less binds half.
 EASE = 2.0  # nats
@@ -132,9 +132,9 @@ def activity(standardised: FloatArray, program: Program) -> FloatArray:
     return ANCHORS["activity_mean"] + ANCHORS["activity_sd"] * bounded
 
 
-def standardise(raw: FloatArray, program: Program) -> FloatArray:
-    """Responses in s.d. from their in-distribution mean."""
-    return (raw - program.centre) / program.scale
+def reread(codes: Codes, program: Program) -> FloatArray:
+    """Activity f ``(n,)`` of given sequences under a program."""
+    return activity((responses(codes, program) - program.centre) / program.scale, program)
 
 
 def calibrate(drive: FloatArray) -> tuple[float, float]:

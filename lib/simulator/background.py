@@ -19,7 +19,7 @@ from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import PWM
 from lib.sequences import Codes
 from lib.simulator.activity import default_potentials
-from lib.simulator.anchors import ANCHORS
+from lib.simulator.assay import ANCHORS
 
 GC_GRID = np.linspace(0.2, 0.95, 151)  # background GC takes these values
 MAX_UNITS = 8  # a unit is one site, or two that belong together

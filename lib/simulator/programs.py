@@ -23,8 +23,8 @@ import numpy as np
 from lib.arrays import FloatArray
 from lib.motifs.pwm import jaspar
 from lib.sequences import Codes
-from lib.simulator.activity import Program, calibrate, default_potentials, responses, standardise
-from lib.simulator.anchors import ANCHORS
+from lib.simulator.activity import Program, calibrate, default_potentials, responses
+from lib.simulator.assay import ANCHORS
 from lib.simulator.background import SequenceLaw, draw
 
 CELL_TYPES: Final[dict[str, tuple[str, ...]]] = {
@@ -73,21 +73,15 @@ class World:
     def without_gc_term(self) -> "World":
         """The same world with activity blind to GC content, calibrated anew."""
         gc = self.program.feature_names.index("gc")
-        coefficients = {name: values.copy() for name, values in self.coefficients.items()}
-        for values in coefficients.values():
-            values[gc] = 0.0
-        own = self.program.coefficients.copy()
-        own[gc] = 0.0
-        program = recalibrated(replace(self.program, coefficients=own), self.features)
+        off = np.arange(self.features.shape[1]) == gc
+        coefficients = {name: np.where(off, 0.0, own) for name, own in self.coefficients.items()}
+        own = replace(self.program, coefficients=np.where(off, 0.0, self.program.coefficients))
+        program = recalibrated(own, self.features)
         return replace(self, program=program, coefficients=coefficients)
 
 
 def draw_world(
-    world_seed: int,
-    cell_type: str = "hepg2_like",
-    *,
-    length: int = ANCHORS["length"],
-    misspecified: bool = False,
+    world_seed: int, cell_type: str = "hepg2_like", *, misspecified: bool = False
 ) -> World:
     """Draw a world.
 
@@ -96,15 +90,13 @@ def draw_world(
     world_seed : int
     cell_type : str
         One of ``CELL_TYPES``.
-    length : int
-        Nucleotides per element.
     misspecified : bool
         Add a DNA-shape term that owns a quarter of the variance and that no motif explains.
 
     Raises
     ------
     ValueError
-        If the cell type is unknown or the motifs do not fit the length.
+        If the cell type is unknown.
 
     Examples
     --------
@@ -117,7 +109,7 @@ def draw_world(
     rng = np.random.default_rng([world_seed, 0])
     order_of_pairs = rng.permutation(len(motifs))[: 2 * PAIRS].reshape(PAIRS, 2)
     pairs = tuple((int(a), int(b)) for a, b in order_of_pairs)
-    sequence = SequenceLaw(length, motifs, pairs)
+    sequence = SequenceLaw(ANCHORS["length"], motifs, pairs)
     gaps = rng.integers(2, 11, PAIRS).astype(np.float64)
     same = rng.integers(0, 2, PAIRS).astype(np.float64)
     steps = _draw_steps(rng) if misspecified else None
@@ -128,7 +120,7 @@ def draw_world(
     reference = draw(sequence, REFERENCE_SIZE, *np.random.default_rng([world_seed, 1]).spawn(3))
     raw = responses(reference.codes, blank)
     blank = replace(blank, centre=raw.mean(axis=0), scale=raw.std(axis=0))
-    features = standardise(raw, blank)
+    features = (raw - blank.centre) / blank.scale
     general = _draw_general(rng, misspecified)
     coefficients = {name: _draw_balanced(name, general, features, rng) for name in CELL_TYPES}
     program = recalibrated(replace(blank, coefficients=coefficients[cell_type]), features)
@@ -141,22 +133,15 @@ def check_cell_type(cell_type: str) -> None:
         raise ValueError(f"cell type {cell_type!r} is unknown; there are {', '.join(CELL_TYPES)}")
 
 
-def draw_effects(cell_type: str, rng: np.random.Generator) -> FloatArray:
-    """Draw the coefficients ``(m,)`` of the motifs from the law of a cell type."""
-    own = CELL_TYPES[cell_type]
-    concentration = [
-        8.0 if motif in own else 4.0 if motif in SHARED + REPRESSORS else 0.3 for motif in MOTIFS
-    ]
-    sign = np.array([-1.0 if motif in REPRESSORS else 1.0 for motif in MOTIFS])
-    return np.asarray(sign * np.sqrt(MOTIF_SHARE * rng.dirichlet(concentration)))
-
-
 def _draw_balanced(
     cell_type: str, general: FloatArray, features: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
     """Draw a program until no motif explains more than ``LARGEST_SHARE`` of its drive."""
+    own, common = CELL_TYPES[cell_type], SHARED + REPRESSORS
+    concentration = [8.0 if m in own else 4.0 if m in common else 0.3 for m in MOTIFS]
+    sign = np.where(np.isin(MOTIFS, REPRESSORS), -1.0, 1.0)
     while True:
-        effects = draw_effects(cell_type, rng)
+        effects = sign * np.sqrt(MOTIF_SHARE * rng.dirichlet(concentration))
         coefficients = np.concatenate([effects, general])
         drive = features @ coefficients
         explained = (features[:, : len(effects)].T @ drive / len(drive)) ** 2 / drive.var()

@@ -7,21 +7,26 @@ neither on the number of workers nor on how many elements follow.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset, Truth
-from lib.sequences import Codes, validate_codes
-from lib.simulator.activity import activity, responses, standardise
-from lib.simulator.assay import Assay, Measurement, measure
+from lib.sequences import Codes, reverse_complement
+from lib.simulator.activity import activity, responses
+from lib.simulator.assay import Assay, measure
 from lib.simulator.background import Sequences, draw, exchange_letters
-from lib.simulator.programs import World
+from lib.simulator.programs import World, draw_world
 from lib.simulator.shifts import Law, Shift, apply
 
 BLOCK = 2048
+PARENT_SHARE = 0.6
+RELATIVES = ("reverse_complement", "mutant", "tile", "duplicate")
+RELATIVE_SHARES = (0.5, 0.2, 0.2, 0.1)
+MUTATED = 0.03  # share of letters a mutant has drawn anew
+TILE_STEP = 80  # nucleotides by which a tile is moved along its parent's neighbourhood
 
 
 def simulate(
@@ -73,52 +78,18 @@ def simulate(
     law = apply(shift, world, Assay() if assay is None else assay)
     codes = np.empty((n, law.sequence.length), np.uint8)
 
-    def fill(index: int) -> _Block:
+    def fill(index: int) -> pd.DataFrame:
         own = codes[index * BLOCK : (index + 1) * BLOCK]
         generators = _generators((world.seed, seed), index)
         drawn = _sequences(law, generators)
         own[:] = drawn.codes[: len(own)]
-        block = _assay_block(drawn.codes, law, generators[3])
         n_sites = np.bincount(drawn.sites[:, 0], minlength=BLOCK)
-        more = block.metadata.assign(n_sites=n_sites, gc_law=drawn.gc_law)
-        return _cut(block._replace(metadata=more), len(own))
+        table = _assay_block(drawn.codes, law, generators[3], n_sites=n_sites, gc_law=drawn.gc_law)
+        return table[: len(own)]  # what comes first never depends on what follows
 
     with ThreadPoolExecutor(workers) as pool:
         blocks = list(pool.map(fill, range(max(1, -(-n // BLOCK)))))
     return _dataset(codes, blocks, name)
-
-
-def assay_codes(
-    world: World,
-    codes: Codes,
-    seed: int,
-    *,
-    shift: Shift | Sequence[Shift] = (),
-    assay: Assay | None = None,
-    name: str = "simulation",
-) -> SequenceDataset:
-    """Measure given sequences in a world: mutants, tiles, or the elements of a real library.
-
-    Parameters
-    ----------
-    world : World
-    codes : (n, L) uint8 array
-        Any length that the motifs fit.
-    seed : int
-        Of the measurement.
-    shift, assay, name
-        As for :func:`simulate`; a covariate shift has nothing to act on.
-
-    Examples
-    --------
-    >>> from lib.simulator import draw_world
-    >>> world = draw_world(0)
-    >>> assay_codes(world, world.reference[:5], seed=1).truth.activity.shape
-    (5,)
-    """
-    law = apply(shift, world, Assay() if assay is None else assay)
-    rng = np.random.default_rng([world.seed, seed, 1])
-    return _dataset(codes, [_assay_block(validate_codes(codes), law, rng)], name)
 
 
 def planted_sites(
@@ -152,23 +123,74 @@ def planted_sites(
     )
 
 
-def known_truth(data: SequenceDataset) -> Truth:
-    """The truth of a simulated dataset.
+def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
+    """A stand-in for a real assay that cannot be had; published results never come from it.
+
+    Parameters
+    ----------
+    n : int
+        Elements, at least 10; two fifths are relatives of another one, each measured on its own.
+    seed : int
+        Draws the world, the elements and the measurement.
+
+    Returns
+    -------
+    SequenceDataset
+        Of 200 nt in random row order. ``group`` is the parent; ``metadata`` has ``relation``
+        (parent, reverse_complement, mutant, tile, duplicate) beside the simulator's columns.
 
     Raises
     ------
     ValueError
-        If the dataset has none.
+        If ``n`` is below 10.
+
+    Examples
+    --------
+    >>> data = standin(200)
+    >>> data.name, len(data), len(np.unique(data.group))
+    ('standin', 200, 120)
     """
+    if n < 10:
+        raise ValueError(f"n is {n}; a stand-in assay has at least 10 elements")
+    world = draw_world(seed)
+    parents = round(PARENT_SHARE * n)
+    elements = simulate(world, parents, seed, workers=1).codes
+    rng = np.random.default_rng([seed, 1])
+    parent = rng.integers(0, parents, n - parents)
+    kind = rng.choice(len(RELATIVES), n - parents, p=RELATIVE_SHARES)
+    codes = np.concatenate([elements, _relatives(elements[parent], kind, rng)])
+    order = rng.permutation(n)
+    relation = np.concatenate([np.zeros(parents, np.int64), kind + 1])[order]
+    law = apply((), world, Assay())
+    codes = codes[order]
+    measured = _assay_block(codes, law, np.random.default_rng([world.seed, seed, 1]))
+    data = _dataset(codes, [measured], "standin")
+    names = pd.Categorical.from_codes(relation, pd.Index(["parent", *RELATIVES]))
+    return replace(
+        data,
+        group=np.concatenate([np.arange(parents), parent])[order],
+        metadata=data.metadata.assign(relation=names),
+    )
+
+
+def _relatives(codes: Codes, kind: NDArray[np.int64], rng: np.random.Generator) -> Codes:
+    """Turn each row into a relative of itself of the given kind."""
+    made = codes.copy()
+    flipped = kind == RELATIVES.index("reverse_complement")
+    made[flipped] = reverse_complement(codes[flipped])
+    anew = (rng.random(codes.shape) < MUTATED) & (kind == RELATIVES.index("mutant"))[:, None]
+    made[anew] = rng.integers(0, 4, int(anew.sum()))
+    tile = kind == RELATIVES.index("tile")
+    made[tile, :-TILE_STEP] = codes[tile, TILE_STEP:]
+    made[tile, -TILE_STEP:] = rng.permuted(codes[tile, :TILE_STEP], axis=1)
+    return made
+
+
+def known_truth(data: SequenceDataset) -> Truth:
+    """The truth of a simulated dataset; a ValueError if it has none."""
     if data.truth is None:
         raise ValueError(f"dataset {data.name} has no truth; only simulated ones do")
     return data.truth
-
-
-class _Block(NamedTuple):
-    activity: FloatArray
-    measured: Measurement
-    metadata: pd.DataFrame
 
 
 def _generators(root: tuple[int, int], block: int) -> list[np.random.Generator]:
@@ -184,33 +206,25 @@ def _sequences(law: Law, generators: list[np.random.Generator]) -> Sequences:
     return exchange_letters(drawn, law.sequence.gc_tilt, law.sequence.scanner, generators[4])
 
 
-def _assay_block(codes: Codes, law: Law, rng: np.random.Generator) -> _Block:
+def _assay_block(
+    codes: Codes, law: Law, rng: np.random.Generator, **known: NDArray
+) -> pd.DataFrame:
     raw = responses(codes, law.program)
-    features = standardise(raw, law.program)
+    features = (raw - law.program.centre) / law.program.scale
     gc = law.program.feature_names.index("gc")
     f = activity(features, law.program)
     measured = measure(f, features[:, gc], law.assay, rng)
-    return _Block(f, measured, pd.DataFrame({"gc": raw[:, gc]}))
+    return pd.DataFrame({"gc": raw[:, gc], **known, "activity": f, **measured._asdict()})
 
 
-def _cut(block: _Block, size: int) -> _Block:
-    """The first rows of a whole block: what comes first never depends on what follows."""
-    measured = Measurement._make(values[:size] for values in block.measured)
-    return _Block(block.activity[:size], measured, block.metadata[:size])
-
-
-def _dataset(codes: Codes, blocks: list[_Block], name: str) -> SequenceDataset:
-    fields: Any = zip(*(block.measured for block in blocks), strict=True)
-    measured = Measurement._make(np.concatenate(values) for values in fields)
-    metadata = pd.concat([block.metadata for block in blocks], ignore_index=True)
-    metadata["depth"], metadata["batch"] = measured.depth, measured.batch
+def _dataset(codes: Codes, blocks: list[pd.DataFrame], name: str) -> SequenceDataset:
+    table = pd.concat(blocks, ignore_index=True)
+    value, *truth = (table.pop(of).to_numpy(copy=True) for of in ("value", *Truth._fields))
     return SequenceDataset(
         name=name,
         codes=codes,
-        activity=measured.value,
+        activity=value,
         group=np.arange(len(codes)),
-        metadata=metadata,
-        truth=Truth(
-            np.concatenate([block.activity for block in blocks]), measured.mean, measured.std
-        ),
+        metadata=table,
+        truth=Truth(*truth),
     )

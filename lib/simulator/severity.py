@@ -10,8 +10,7 @@ import numpy as np
 from scipy.stats import poisson
 
 from lib.arrays import FloatArray
-from lib.sequences import Codes
-from lib.simulator.activity import Program, activity, responses, standardise
+from lib.simulator.activity import activity, reread, responses
 from lib.simulator.assay import Assay
 from lib.simulator.background import MAX_UNITS, SequenceLaw, gc_probabilities
 from lib.simulator.programs import World
@@ -166,30 +165,18 @@ def concept_distance(world: World, shift: Shift) -> Distance:
     return distance(old, reread(world.reference, program))
 
 
-def reread(codes: Codes, program: Program) -> FloatArray:
-    """Activity f ``(n,)`` of given sequences under a program."""
-    return activity(standardise(responses(codes, program), program), program)
-
-
 def effective_share(original: SequenceLaw, shifted: SequenceLaw) -> float:
     """Effective size of a sample weighted by the density ratio, as a share: 1 / E[ratio^2]."""
     if shifted.gc_neutral:
         return float("nan")
-    gc = _inverse_second_moment(
-        gc_probabilities(original.gc_tilt), gc_probabilities(shifted.gc_tilt)
-    )
-    units = _inverse_second_moment(
-        _unit_probabilities(original.units_mean), _unit_probabilities(shifted.units_mean)
-    )
-    return gc * units
-
-
-def _unit_probabilities(mean: float) -> FloatArray:
-    p = poisson.pmf(np.arange(MAX_UNITS + 1), mean)
-    p[-1] += poisson.sf(MAX_UNITS, mean)
-    return np.asarray(p)
-
-
-def _inverse_second_moment(p: FloatArray, q: FloatArray) -> float:
-    inside = p > 0
-    return float(1 / np.sum(q[inside] ** 2 / p[inside]))
+    units = np.arange(MAX_UNITS + 1)
+    share = 1.0
+    for p, q in (
+        (gc_probabilities(original.gc_tilt), gc_probabilities(shifted.gc_tilt)),
+        [
+            np.append(poisson.pmf(units[:-1], mean), poisson.sf(MAX_UNITS - 1, mean))
+            for mean in (original.units_mean, shifted.units_mean)
+        ],
+    ):
+        share /= float(np.sum(q[p > 0] ** 2 / p[p > 0]))
+    return share

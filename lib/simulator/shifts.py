@@ -15,10 +15,9 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.motifs.binding import occupancy
-from lib.motifs.pwm import PWM, perturb
+from lib.motifs.pwm import PWM, log_odds, make_pwm
 from lib.simulator.activity import Program, matched_potentials
-from lib.simulator.anchors import ANCHORS
-from lib.simulator.assay import SD, Assay, Batch
+from lib.simulator.assay import ANCHORS, SD, Assay, Batch
 from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
 from lib.simulator.programs import CELL_TYPES, MOTIF_SHARE, World, check_cell_type, recalibrated
 
@@ -72,26 +71,12 @@ class Shift:
             known = ", ".join(options) if options else "none"
             raise ValueError(f"option {self.option!r} of {self.name} is unknown; it takes {known}")
 
-    @property
-    def family(self) -> str:
-        """``covariate``, ``concept`` or ``technical``."""
-        return SHIFTS[self.name].family
-
 
 class ShiftKind(NamedTuple):
-    """What is known of a kind of shift.
+    """A kind of shift: its family and what its dial turns, with the unit.
 
-    Attributes
-    ----------
-    family : str
-    quantity : str
-        What the dial turns, with its unit.
-    dial : callable
-        Severity to quantity, for the anchored assay.
-    unchanged : str
-    transform : callable
-        ``(law, world, shift) -> law`` at severities above 0.
-    options : tuple of str
+    ``dial`` takes a severity to that quantity for the anchored assay, ``transform`` a law at
+    severities above 0.
     """
 
     family: str
@@ -223,19 +208,23 @@ def _cell_type(law: Law, world: World, shift: Shift) -> Law:
 
 
 def perturbed(pwm: PWM, severity: float, world_seed: int, place: int) -> PWM:
-    """How the factor at a place of a world's program reads sequences after PWM perturbation."""
-    return perturb(pwm, severity, np.random.default_rng([world_seed, 104, place]), sd=PWM_NOISE)
+    """How the factor at a place of a world's program reads sequences: noise on its log odds.
+
+    The noise does not depend on the severity, so growing severities lie on one line.
+    """
+    noise = np.random.default_rng([world_seed, 104, place]).standard_normal((4, pwm.width))
+    odds = np.exp(log_odds(pwm) + severity * PWM_NOISE * noise)
+    return make_pwm(pwm.name, odds / odds.sum(axis=0))
 
 
 def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
+    own, sample = law.program, world.reference[:MATCHING_SIZE]
     motifs = tuple(
-        perturbed(pwm, shift.severity, world.seed, place)
-        for place, pwm in enumerate(law.program.motifs)
+        perturbed(pwm, shift.severity, world.seed, place) for place, pwm in enumerate(own.motifs)
     )
-    sample = world.reference[:MATCHING_SIZE]
-    target = occupancy(sample, law.program.scanner).mean(axis=0)
-    abundance = matched_potentials(motifs, law.program.potentials, sample, target)
-    return law._replace(program=replace(law.program, motifs=motifs, potentials=abundance))
+    target = occupancy(sample, own.scanner).mean(axis=0)
+    abundance = matched_potentials(motifs, own.potentials, sample, target)
+    return law._replace(program=replace(own, motifs=motifs, potentials=abundance))
 
 
 def _grammar(law: Law, world: World, shift: Shift) -> Law:
@@ -294,7 +283,6 @@ _depth_dial = _linear(-4.0)
 _batch_dial = _linear(2 * ANCHORS["batch_offset_sd"])
 _amplification_dial = _linear(0.5)
 
-_X = "the law of sequences and everything measured of f"
 _F = "sequences and their activity f"
 
 SHIFTS: Final[dict[str, ShiftKind]] = {

@@ -5,7 +5,7 @@ import pytest
 
 from lib.motifs.pwm import jaspar
 from lib.sequences import gc_content
-from lib.simulator.anchors import ANCHORS
+from lib.simulator.assay import ANCHORS
 from lib.simulator.background import (
     GC_GRID,
     MAX_UNITS,

@@ -5,9 +5,10 @@ import pytest
 
 from lib.motifs.binding import scan
 from lib.motifs.pwm import log_odds
-from lib.simulator import Assay, Shift, assay_codes, planted_sites, simulate
+from lib.sequences import kmer_codes
+from lib.simulator import Assay, Shift, planted_sites, simulate, standin
+from lib.simulator.activity import reread
 from lib.simulator.sample import BLOCK, known_truth
-from lib.simulator.severity import reread
 
 
 def test_a_seed_gives_the_same_bytes_whatever_the_workers(world):
@@ -20,11 +21,6 @@ def test_the_first_elements_do_not_depend_on_how_many_follow(world):
     long = simulate(world, 2 * BLOCK + 100, 1)
     for n in (1, 50, BLOCK, BLOCK + 1):
         assert simulate(world, n, 1).fingerprint == long.take(np.arange(n)).fingerprint
-
-
-def test_worlds_do_not_share_samples(worlds):
-    codes = [simulate(world, 10, 1).codes for world in worlds]
-    assert (codes[0] != codes[1]).any()
 
 
 def test_no_elements(world):
@@ -73,27 +69,48 @@ def test_noise_can_be_raised_everywhere_or_at_test_alone(world):
     assert error / (error + noisy.truth.activity.var()) == pytest.approx(0.8, abs=0.02)
 
 
-def test_given_sequences_are_measured(world):
-    codes = world.reference[:200]
-    one, two = (assay_codes(world, codes, seed) for seed in (1, 2))
-    assert (one.truth.activity == two.truth.activity).all()
-    assert (one.activity != two.activity).all()
-    wide = np.tile(codes, 2)
-    assert assay_codes(world, wide, 1, shift=Shift("depth", 1.0)).codes.shape == (200, 400)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n": -1}, "n is -1"),
-        ({"workers": 0}, "workers 0"),
-    ],
-)
-def test_bad_requests_are_refused(world, options, message):
-    with pytest.raises(ValueError, match=message):
-        simulate(world, **({"n": 5, "seed": 1} | options))
-
-
-def test_a_real_dataset_has_no_truth(world):
+def test_bad_requests_are_refused(world):
+    with pytest.raises(ValueError, match="n is -1"):
+        simulate(world, -1, 1)
+    with pytest.raises(ValueError, match="workers 0"):
+        simulate(world, 5, 1, workers=0)
+    with pytest.raises(ValueError, match="n is 9"):
+        standin(9)
     with pytest.raises(ValueError, match="has no truth"):
         known_truth(replace(simulate(world, 5, 1), truth=None))
+
+
+@pytest.fixture(scope="module")
+def relatives():
+    return standin(2000)
+
+
+@pytest.fixture(scope="module")
+def parent(relatives):
+    """Row of each row's parent."""
+    rows = np.flatnonzero(relatives.metadata["relation"] == "parent")
+    assert sorted(relatives.group[rows]) == list(range(1200))
+    return rows[np.argsort(relatives.group[rows])][relatives.group]
+
+
+def test_the_standin_is_a_library_of_its_own_name(relatives):
+    assert (relatives.name, relatives.codes.shape) == ("standin", (2000, 200))
+    assert relatives.fingerprint == standin(2000).fingerprint != standin(2000, seed=1).fingerprint
+    assert 0.05 < abs(np.corrcoef(relatives.gc, relatives.activity)[0, 1]) < 0.5
+    assert np.bincount(relatives.group).max() < 0.02 * len(relatives)
+
+
+def test_relatives_share_sequence_with_their_parent(relatives, parent):
+    words = kmer_codes(relatives.codes, 12)[0]
+    for row in np.flatnonzero(parent != np.arange(2000))[:200]:
+        assert len(np.intersect1d(words[row], words[parent[row]])) > 10
+
+
+def test_relatives_share_activity_but_not_error(relatives, parent):
+    rows = np.flatnonzero(relatives.metadata["relation"] == "reverse_complement")
+    pairs = parent[rows]
+    assert relatives.truth.activity[rows] == pytest.approx(
+        relatives.truth.activity[pairs], abs=1e-5
+    )
+    found = np.corrcoef(relatives.activity[rows], relatives.activity[pairs])[0, 1]
+    assert found == pytest.approx(0.744, abs=0.08)
