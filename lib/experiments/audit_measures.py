@@ -19,8 +19,8 @@ from lib.experiments.audit_table import FORECAST, MOST_LABELS, Audited, AuditedP
 from lib.experiments.ranking import make_rules, rank, scores_of
 from lib.experiments.repairs import Triple, averages, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
+from lib.metrics.columns import metric
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, evaluate
-from lib.metrics.scores import pearson_r, rmse
 from lib.repair.detection import (
     ShiftTest,
     Sides,
@@ -271,9 +271,9 @@ def _decomposed(first: pd.DataFrame, side: pd.DataFrame, draws: int) -> pd.DataF
     measured = both["target_b"] - both["target_a"]
     foreseen = both["mean_b"] - both["mean_a"]
     more = {
-        "predicted_change_pearson_r": pearson_r(foreseen, measured),
-        "predicted_change_rmse": rmse(foreseen, measured),
-        "change_rmse": rmse(np.zeros(len(measured)), measured),
+        "predicted_change_pearson_r": metric("pearson_r", foreseen, measured),
+        "predicted_change_rmse": metric("rmse", foreseen, measured),
+        "change_rmse": metric("rmse", np.zeros(len(measured)), measured),
     }
     own = pd.DataFrame({"quantity": list(more), "value": list(more.values()), "n": len(both)})
     return pd.concat([decompose(pair, np.random.default_rng(0), draws=draws), own])

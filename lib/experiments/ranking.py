@@ -19,8 +19,8 @@ from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
 from lib.metrics.columns import draw_variance, weight_blocks
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.metrics.selective import (
-    augrc,
     average_ties,
+    rankings,
     relative_gain,
     retained_profile,
     risk_coverage,
@@ -181,7 +181,8 @@ def _points(
                 put("risk_over_target", np.log(risk / rule.target), STD, rule.name)
                 put("violated", (risk > rule.target).astype(float), STD, rule.name)
         if "true_std" in forecast:  # PRR against the order by the true standard deviation
-            gains = augrc(loss, scores[STD]), augrc(loss, forecast["true_std"])
+            ranked = (rankings(loss, by) for by in (scores[STD], forecast["true_std"]))
+            gains = [values["augrc"] for values in ranked]
             put("prr_sigma", np.array([relative_gain(loss.mean() / 2, *gains)]), STD)
     if "true_std" in forecast:
         noise, target = float((forecast["true_std"] ** 2).mean()), ""

@@ -22,8 +22,8 @@ from lib.metrics.columns import (
     group_totals,
     percentile_interval,
 )
+from lib.metrics.columns import interval as gaussian_interval
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
-from lib.metrics.scores import interval as gaussian_interval
 from lib.repair.detection import (
     density_ratio,
     domain_classifier_test,

@@ -13,8 +13,8 @@ from lib.data.dataset import SequenceDataset
 from lib.experiments.worlds import Condition, Judge
 from lib.metrics.audit import gaussian_band
 from lib.metrics.calibration import zms_decomposition
+from lib.metrics.columns import metric
 from lib.metrics.evaluate import DECILES, MIN_BIN, all_metrics
-from lib.metrics.scores import r2_cod, rmse
 from lib.models import baselines
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
@@ -54,7 +54,8 @@ def metric_table(
         values = all_metrics(mean, std, test.activity, climatology=judge.climatology)
         parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
         values |= {f"zms_{part}": getattr(parts, part) for part in ("aleatoric", "bias", "missing")}
-        values |= {"rmse_f": rmse(mean, truth.activity), "r2_f": r2_cod(mean, truth.activity)}
+        truths = mean, truth.activity
+        values |= {"rmse_f": metric("rmse", *truths), "r2_f": metric("r2_cod", *truths)}
         found[name] = values
     table = pd.DataFrame(found).loc[list(METRICS)].rename_axis("metric").reset_index()
     return table.melt(["metric", "oracle"], var_name=column)

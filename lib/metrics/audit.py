@@ -21,12 +21,11 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import beta, binom, chi2, kstwo
 
-from lib.arrays import FloatArray, as_forecast, as_labels, as_std
+from lib.arrays import FloatArray, as_forecast, as_labels, as_std, ranks
 from lib.metrics import calibration
 from lib.metrics.calibration import BINS, CHI2_MEDIAN, POINTS, bin_distances, bin_starts, zve_of
-from lib.metrics.columns import LEVELS, Climatology, Values, half_width
+from lib.metrics.columns import LEVELS, Climatology, Values, half_width, rank_correlation
 from lib.metrics.evaluate import MIN_BIN, all_metrics
-from lib.metrics.scores import unc_error_spearman
 
 DRAWS = 200  # of a null band: a 95 % limit is then itself good to about 1.5 %
 RANK_ROWS = 5_000  # rank metrics are drawn on at most this many elements, their spread scaled
@@ -71,8 +70,8 @@ def _bin_draws(std: FloatArray, rng: np.random.Generator) -> Values:
 def _rank_draws(std: FloatArray, rng: np.random.Generator) -> Values:
     """``unc_error_spearman``; above RANK_ROWS on even quantiles of ``std``."""
     part = _evenly(np.sort(std), RANK_ROWS)
-    zeros, noise = np.zeros(len(part)), (rng.standard_normal(len(part)) for _ in range(DRAWS))
-    values = np.array([unc_error_spearman(zeros, part, part * draw) for draw in noise])
+    errors = (np.abs(part * rng.standard_normal(len(part))) for _ in range(DRAWS))
+    values = np.array([rank_correlation(ranks(error), ranks(part)) for error in errors])
     shrink = np.sqrt(len(part) / len(std))
     return {"unc_error_spearman": values.mean() + shrink * (values - values.mean())}
 
@@ -181,8 +180,10 @@ def reliability(
     Columns ``expected, observed, band_lower, band_upper``; no rows for n = 0. Observed below
     expected is overconfident.
     """
-    expected, observed = calibration.calibration_curve(mean, std, target, points=points)
-    band = _share_band(max(np.size(mean), 1), expected)
+    mean, std, target = as_forecast(mean, std, target)
+    expected = np.linspace(0, 1, points)
+    observed = calibration.observed_shares((target - mean) / std, points)
+    band = _share_band(max(len(mean), 1), expected)
     return pd.DataFrame({"expected": expected, "observed": observed} | band).dropna()
 
 

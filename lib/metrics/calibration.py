@@ -7,32 +7,41 @@ definitions differ (Wibbeke 2025, arXiv 2508.17761). None of these has an interv
 itself moves them away from perfect calibration. The null bands of ``lib.metrics.audit`` say how
 large they are for a perfect forecaster.
 
+* ``mace``, ``rmsce``: mean and root mean squared distance of observed from expected coverage of
+  central intervals, over 100 even levels; in [0, 0.58], lower is better. Nothing of sharpness.
+  ``miscal_area`` (AUCE), in [0, 0.5]: area between the joined curve and the diagonal. A std twice
+  too small and one twice too large both give 0.2048: see ``picp``. Sources: Kuleshov, Fenner &
+  Ermon, ICML 2018; Tran et al. 2020; Chung et al. 2021.
+* ``ence``: mean over bins of abs(RMSE - RMV) / RMV, RMV the root mean predicted variance; at least
+  0, lower is better. Of a perfect forecast it grows as sqrt(bins / n). Levi et al. 2019 (arXiv
+  1905.11659); Pernot 2023.
+* ``uce``: mean over elements of the bin's abs(MSE - mean variance), in squared units; at least 0,
+  lower is better. The bins of largest std dominate. Laves et al. 2020.
+* ``zve``: exp of the mean over bins of abs(log var z), best at 1; infinite when a bin has constant
+  z, NaN for n < 2. As ``ence``, it grows with the number of bins. Pernot 2023.
+
 Examples
 --------
->>> case = [1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2]
->>> round(mace(*case), 9), round(rmsce(*case), 9), round(mace(*case, kind="quantile"), 9)
-(0.373333333, 0.416575748, 0.237575758)
->>> calibration_curve([0, 0], [1, 1], [0.1, 5], points=3)[1].tolist()  # at levels 0, 0.5, 1
-[0.0, 0.5, 1.0]
->>> forecast = [0, 0], [1, 2], [2, 2]
->>> ence(*forecast, bins=2), uce(*forecast, bins=2)  # (1 + 0) / 2; (|4 - 1| + |4 - 4|) / 2
+>>> z = np.array([5.0, 2.0, -1.0])
+>>> {name: round(float(v), 9) for name, v in curve_distances(observed_shares(z)).items()}
+{'mace': 0.373333333, 'rmsce': 0.416575748, 'miscal_area': 0.377104377}
+>>> z, std = np.array([2.0, 1.0]), np.array([1.0, 2.0])
+>>> found = binned_metrics(z, std, np.arange(2), bins=2)
+>>> found["ence"], found["uce"]  # (1 + 0) / 2; (|4 - 1| + |4 - 4|) / 2
 (0.5, 1.5)
->>> round(zve([0] * 4, [1, 1, 2, 2], [0, 2, 0, 4], bins=2), 12)  # both bins have var z = 2
-2.0
 >>> pit_ks([0], [1], [0]), round(zms_robust([0] * 3, [1] * 3, [0.1, 0.67448975, 50]), 6)
 (0.5, 1.0)
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import FloatArray, IntArray, as_count, as_forecast, as_std, as_vector, stable_order
+from lib.arrays import FloatArray, IntArray, as_count, as_forecast, as_std, as_vector
 from lib.metrics.columns import Values, as_nonnegative
 
-Kind = Literal["interval", "quantile"]
 CHI2_MEDIAN = 0.45493642311957305  # median of a chi-squared variable with one degree of freedom
 BINS = 20
 POINTS = 100
@@ -52,34 +61,12 @@ def pit(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> FloatArray:
     return ndtr(_z(mean, std, target))
 
 
-def observed_shares(z: FloatArray, kind: Kind = "interval", points: int = POINTS) -> FloatArray:
-    """Share of targets that intervals, or quantiles, hold at even levels, ``(points,)``."""
+def observed_shares(z: FloatArray, points: int = POINTS) -> FloatArray:
+    """Share of targets that central intervals hold at even levels over [0, 1], ``(points,)``."""
     grid = np.linspace(0, 1, points)
-    if kind == "interval":
-        reached = np.searchsorted(ndtri((1 + grid) / 2), np.abs(z), side="left")
-    else:
-        reached = np.searchsorted(ndtri(grid), z, side="left")
+    reached = np.searchsorted(ndtri((1 + grid) / 2), np.abs(z), side="left")
     with np.errstate(invalid="ignore"):
         return np.cumsum(np.bincount(reached, minlength=points)) / np.float64(len(z))
-
-
-def calibration_curve(
-    mean: ArrayLike,
-    std: ArrayLike,
-    target: ArrayLike,
-    kind: Kind = "interval",
-    points: int = POINTS,
-) -> tuple[FloatArray, FloatArray]:
-    """Expected and observed proportions on an even grid over [0, 1], each ``(points,)``.
-
-    ``interval``: share of targets in the central interval of that level. ``quantile``: share at or
-    below that quantile. Observed above expected is underconfident for ``interval``. NaN for n = 0.
-    Source: Kuleshov, Fenner & Ermon, ICML 2018.
-    """
-    z = _z(mean, std, target)
-    if kind not in ("interval", "quantile"):
-        raise ValueError(f"kind is {kind!r}; 'interval' or 'quantile' would do")
-    return np.linspace(0, 1, as_count("points", points, 2)), observed_shares(z, kind, points)
 
 
 def area_between(expected: FloatArray, observed: FloatArray) -> FloatArray:
@@ -101,35 +88,6 @@ def curve_distances(observed: FloatArray) -> Values:
         "rmsce": np.sqrt((gap**2).mean(axis=-1)),
         "miscal_area": area_between(expected, observed),
     }
-
-
-def mace(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
-    """Mean absolute distance of observed from expected proportions, over 100 levels.
-
-    Lower is better, in [0, 0.5]; NaN for n = 0. State the ``kind``: a std that is too small pulls
-    the quantile curve symmetrically about one half and looks half as bad. Says nothing of
-    sharpness. Source: Chung et al. 2021 (uncertainty-toolbox).
-    """
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["mace"])
-
-
-def rmsce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval") -> float:
-    """Root mean squared distance of observed from expected proportions, over 100 levels.
-
-    Lower is better, in [0, 0.58]; NaN for n = 0. As ``mace``, weighting the worst levels more.
-    """
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["rmsce"])
-
-
-def miscal_area(
-    mean: ArrayLike, std: ArrayLike, target: ArrayLike, kind: Kind = "interval"
-) -> float:
-    """Miscalibration area: between the linearly joined curve and the diagonal. Also called AUCE.
-
-    Lower is better, in [0, 0.5]; NaN for n = 0. A std twice too small and one twice too large both
-    give 0.2048 in the limit: print ``picp`` for the direction. Source: Tran et al. 2020.
-    """
-    return float(curve_distances(calibration_curve(mean, std, target, kind)[1])["miscal_area"])
 
 
 def bin_starts(n: int, bins: int, least: int = 1) -> tuple[IntArray, FloatArray]:
@@ -168,39 +126,6 @@ def binned_metrics(
         z -= np.repeat(np.add.reduceat(z, start) / sizes, sizes.astype(np.int64))
         found["zve"] = zve_of(np.add.reduceat(z * z, start) / (sizes - 1))
     return {name: float(value) for name, value in found.items()}
-
-
-def _binned(name: str, mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int) -> float:
-    mean, std, target = as_forecast(mean, std, target)
-    return binned_metrics((target - mean) / std, std, stable_order(std), bins)[name]
-
-
-def ence(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
-    """Expected normalised calibration error: mean over bins of |RMSE - RMV| / RMV.
-
-    Lower is better, at least 0; NaN for n = 0. RMV is the root of the mean predicted variance. Its
-    value for a perfect forecast grows as sqrt(bins / n): compare with the null band, never with 0.
-    Source: Levi et al. 2019 (arXiv 1905.11659); Pernot 2023.
-    """
-    return _binned("ence", mean, std, target, bins)
-
-
-def uce(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
-    """Uncertainty calibration error: mean over elements of the bin's |MSE - mean variance|.
-
-    Lower is better, at least 0, in squared units of the target; NaN for n = 0. The bins of largest
-    std dominate. Source: Laves et al. 2020.
-    """
-    return _binned("uce", mean, std, target, bins)
-
-
-def zve(mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
-    """Z-variance error: exp of the mean over bins of |log var z|.
-
-    Best at 1, at least 1; NaN for n < 2; infinite when a bin has constant z. As ``ence``, its value
-    for a perfect forecast grows with the number of bins. Source: Pernot 2023.
-    """
-    return _binned("zve", mean, std, target, bins)
 
 
 def pit_ks(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:

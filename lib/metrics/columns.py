@@ -6,7 +6,47 @@ elements, of a group, of a stream (sums add up over chunks) and of a resampled t
 times weights) follow from it. The unit that is resampled is always the group (leak group, parent
 element), never the row; one matrix product gives all draws. To add a metric, add it to ``METRICS``
 and its columns to ``_COLUMNS``; those that need an order of elements are in ``calibration`` and
-``selective``.
+``selective``. A metric is NaN where it divides by a spread that is 0, or by n - 1 for n = 1.
+
+Accuracy of the mean, in the unit of the target unless said:
+
+* ``bias``: prediction minus target, best at 0. Errors of opposite sign cancel.
+* ``mae``, ``rmse``: absolute and root squared error, lower is better. Neither tells a worse mean
+  from larger noise; single large errors move ``mae`` less.
+* ``pearson_r``, ``spearman_r``: correlation of values and of ranks (ties share theirs), in [-1, 1].
+  Blind to gain and offset. They fall when a subset has less spread: see ``sd_target`` (n - 1).
+* ``r2_cod``: 1 - SSE / SST, in (-inf, 1]; 0 is the mean of *these* targets. ``r2_pearson``, the
+  squared correlation, forgives gain and offset.
+
+Proper scores and intervals (Gneiting & Raftery, JASA 102 (2007) 359-378, equations 21 and 43):
+
+* ``nll_gaussian``: negative log density in nats, lower is better. One confident error can outweigh
+  all else; a change of unit by c moves it by log(c).
+* ``crps_gaussian``: lower is better, above 0; for std -> 0 the absolute error. Does not say whether
+  error or width is at fault.
+* ``crps_skill``: 1 - CRPS / CRPS of climatology, in (-inf, 1), higher is better. Climatology is
+  mean and std of the *training* targets: those of the test part would hide a shift. It stands
+  beside every calibration value, because a constant forecast can be calibrated.
+* ``interval_score``: width plus 2 / (1 - level) per unit of a miss, lower is better, above 0.
+* ``picp``: share of targets inside the interval, ends included; best at its level. Wide intervals
+  cover: see ``mpiw``, their mean width. ``coverage_gap``, picp less level: below 0 overconfident.
+
+Width and its size against the errors (Pernot 2024, arXiv 2402.10043):
+
+* ``zms``: mean squared z, best at 1, above it overconfident. Mixes bias with wrong variance, and
+  heavy tails move it. ``zvar``, the variance of z (n - 1), is blind to a constant bias.
+* ``sharpness``, ``dispersion_cv``: root mean variance, and coefficient of variation of std (n - 1).
+  They know nothing of the target; a constant std, 0, says nothing about single elements.
+* ``unc_error_spearman``: rank correlation of absolute error and std, in [-1, 1]. Low even for a
+  perfect forecast: see the oracle's value.
+
+Examples
+--------
+>>> mean, std, target = [1, 2, 3], [0.1, 0.5, 1], [1.5, 3, 2]
+>>> metric("mae", mean, target) == 2.5 / 3, metric("rmse", mean, target) == 0.75**0.5
+(True, True)
+>>> round(metric("interval_score", [0], [2], [1], level=0.9), 6)  # 3.289707 + 20 * 0.355146
+10.392635
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +59,17 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import FloatArray, GroupCodes, as_count, as_level, as_vector, group_codes, ranks
+from lib.arrays import (
+    FloatArray,
+    GroupCodes,
+    as_count,
+    as_level,
+    as_points,
+    as_std,
+    as_vector,
+    group_codes,
+    ranks,
+)
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 Triple = tuple[FloatArray, FloatArray, FloatArray]  # mean, std, target
@@ -43,6 +93,13 @@ def as_nonnegative(name: str, values: ArrayLike, n: int) -> FloatArray:
 def half_width(level: float) -> float:
     """Half the width of the central Gaussian interval, in standard deviations."""
     return float(ndtri((1 + level) / 2))
+
+
+def interval(mean: ArrayLike, std: ArrayLike, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper end of the central Gaussian interval, each ``(n,)``."""
+    mean = as_vector("mean", mean)
+    half = half_width(as_level(level)) * as_std("std", std, len(mean))
+    return mean - half, mean + half
 
 
 def _crps(z: FloatArray, std: FloatArray) -> FloatArray:
@@ -88,10 +145,6 @@ class Columns:
         values: FloatArray = getattr(self, name)
         return values - (centre_of(values) if self._centres is None else self._centres[name])
 
-    def beyond(self, level: float) -> FloatArray:
-        """How far the target lies outside its interval, in standard deviations; <= 0 inside."""
-        return np.abs(self.z) - half_width(level)
-
     def __getitem__(self, key: Key) -> FloatArray:
         return _COLUMNS[key](self) if isinstance(key, str) else _AT_LEVEL[key[0]](self, key[1])
 
@@ -119,8 +172,8 @@ _COLUMNS: dict[str, Callable[[Columns], FloatArray]] = {
     "unc_error": lambda c: spearman_column(np.abs(c.error), c.std),
 }
 _AT_LEVEL: dict[str, Callable[[Columns, float], FloatArray]] = {
-    "covered": lambda c, level: (c.beyond(level) <= 0).astype(np.float64),
-    "misses": lambda c, level: c.std * np.maximum(c.beyond(level), 0),
+    "covered": lambda c, level: (np.abs(c.z) - half_width(level) <= 0).astype(np.float64),
+    "misses": lambda c, level: c.std * np.maximum(np.abs(c.z) - half_width(level), 0),
 }
 
 
@@ -201,6 +254,20 @@ def mean_metrics(skill: bool) -> dict[str, Metric]:
     return found
 
 
+def metric(
+    name: str, mean: ArrayLike, target: ArrayLike, std: ArrayLike | None = None, level: float = 0.9
+) -> float:
+    """A metric of ``METRICS`` or :func:`at_level` of vectors ``(n,)``; NaN for n = 0.
+
+    Bad values are a ``ValueError`` that names the argument and the row.
+    """
+    mean, target = as_points(mean, target)
+    std = np.ones_like(mean) if std is None else as_std("std", std, len(mean))
+    found, n = (METRICS | at_level(as_level(level)))[name], len(mean)
+    columns = Columns((mean, std, target))
+    return float(found.of(n, *(columns[k].mean() for k in found.columns))) if n else float("nan")
+
+
 def needed(metrics: Iterable[Metric]) -> list[Key]:
     """The columns of these metrics, each once."""
     return list(dict.fromkeys(key for metric in metrics for key in metric.columns))
@@ -217,6 +284,12 @@ def rank_correlation(left: FloatArray, right: FloatArray) -> float:
     left, right = left - middle, right - middle
     scale = (left @ left) * (right @ right)
     return float(np.clip(left @ right / np.sqrt(scale), -1, 1)) if scale > 0 else float("nan")
+
+
+def spearman_r(mean: ArrayLike, target: ArrayLike) -> float:
+    """Pearson correlation of the ranks of two vectors ``(n,)``, ties sharing their average rank."""
+    mean, target = as_points(mean, target)
+    return rank_correlation(ranks(mean), ranks(target))
 
 
 def spearman_column(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -7,17 +7,33 @@ keeps none, inf keeps all). Elements that share a score are kept or rejected in 
 every value is the expectation over it: their losses are replaced by the mean of the tie. A constant
 score is therefore exactly the random order. ``n = 0`` gives NaN; bad input is a ``ValueError``.
 
+Areas, all of squared errors in their unit unless said; ``n = 0`` gives NaN:
+
+* ``aurc``: mean over k of the mean of the first k losses, lower is better; a random order has the
+  mean loss. Mixes accuracy with ranking and weights the most certain few heavily (Traub 2024;
+  estimator bias: Zhou 2025). Geifman & El-Yaniv 2017.
+* ``e_aurc``: AURC less that of the order of the losses themselves, at least 0, lower is better.
+  Even the true std does not reach 0: no one can foresee the noise. Geifman, Uziel & El-Yaniv 2019.
+* ``augrc``: area under coverage * risk(coverage), lower is better; a random order has half the mean
+  loss, exactly. Traub et al. 2024 (2407.01032); the R-AUC of the Shifts benchmark.
+* ``prr``: (random - model) / (random - oracle) on the generalised curve: 1 orders as the losses do,
+  which no forecast can, 0 as chance; NaN for equal losses. Invariant to the scale of the loss.
+  Malinin 2020 (2006.10562). ``naurc``: the same on the risk-coverage curve.
+* ``ause``: ``e_aurc`` over the mean loss, lower is better, at least 0; NaN for zero mean loss. Ilg
+  et al. 2018 (1802.07095).
+
 MSE risk favours rejecting active, variable elements: print ``retained_profile``.
 
 Examples
 --------
 >>> loss, score = [4.0, 1.0], [0.9, 0.1]
->>> risk_coverage(loss, score).tolist(), aurc(loss, score), augrc([2.0, 1.0], [1.0, 0.0])
-([1.0, 2.5], 1.75, 0.6666666666666666)
->>> e_aurc([1.0, 4.0], score), ause([1.0, 4.0], score)  # (4 + 2.5) / 2 - (1 + 2.5) / 2; over 2.5
+>>> risk_coverage(loss, score).tolist(), rankings(loss, score)["aurc"]
+([1.0, 2.5], 1.75)
+>>> found = rankings([1.0, 4.0], score)
+>>> found["e_aurc"], found["ause"]  # (4 + 2.5) / 2 - (1 + 2.5) / 2; over 2.5
 (1.5, 0.6)
->>> prr([1.0, 2.0, 3.0], [1, 2, 3]), prr([1.0, 2.0, 3.0], [1, 1, 1]), naurc([1.0, 3.0], [1, 2])
-(1.0, 0.0, 1.0)
+>>> rankings([1.0, 2.0, 3.0], [1, 2, 3])["prr"], rankings([1.0, 2.0, 3.0], [1, 1, 1])["prr"]
+(1.0, 0.0)
 >>> threshold_at([1, 2, 3, 4], coverage=0.5)
 2.0
 """
@@ -108,8 +124,9 @@ def selective_metrics(
     return weighted
 
 
-def _ranked(name: str, loss: ArrayLike, score: ArrayLike) -> float:
-    return ranking_values(_by_confidence(loss, score), np.sort(loss))[name]
+def rankings(loss: ArrayLike, score: ArrayLike) -> dict[str, float]:
+    """``aurc, e_aurc, augrc, prr, naurc, ause`` of checked losses ``(n,)`` ranked by ``score``."""
+    return ranking_values(_by_confidence(loss, score), np.sort(loss))
 
 
 def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:
@@ -119,64 +136,6 @@ def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:
     """
     ordered = _by_confidence(loss, score)
     return np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-
-
-def aurc(loss: ArrayLike, score: ArrayLike) -> float:
-    """Area under the risk-coverage curve: mean over k of the mean of the first k losses.
-
-    Lower is better, in the unit of the loss; a random order has the mean loss. It mixes accuracy
-    with ranking (``e_aurc`` takes part of the accuracy out) and weights the most certain few
-    heavily (Traub 2024; estimator bias: Zhou 2025). Source: Geifman & El-Yaniv 2017.
-    """
-    return _ranked("aurc", loss, score)
-
-
-def e_aurc(loss: ArrayLike, score: ArrayLike) -> float:
-    """Excess AURC over the order of the losses themselves.
-
-    Lower is better, at least 0, in the unit of the loss. Even the true std does not reach 0, since
-    no one can foresee the noise. Source: Geifman, Uziel & El-Yaniv 2019.
-    """
-    return _ranked("e_aurc", loss, score)
-
-
-def augrc(loss: ArrayLike, score: ArrayLike) -> float:
-    """Area under the generalised risk coverage * risk(coverage), from coverage 0 to 1.
-
-    Lower is better, in the unit of the loss; a random order has half the mean loss, exactly. Does
-    not say at which coverage the risk arises. Source: Traub et al. 2024 (2407.01032); the R-AUC of
-    the Shifts benchmark is this area.
-    """
-    return _ranked("augrc", loss, score)
-
-
-def prr(loss: ArrayLike, score: ArrayLike) -> float:
-    """Prediction rejection ratio: (random - model) / (random - oracle) on the generalised curve.
-
-    Higher is better: 1 orders as the oracle does, 0 as chance, below 0 worse; NaN where the oracle
-    gains nothing (equal losses). The oracle is the order of the losses, which no forecast can
-    reach. Invariant to the scale of the loss, so it does not say whether the risk is acceptable.
-    Source: Malinin 2020 (2006.10562).
-    """
-    return _ranked("prr", loss, score)
-
-
-def naurc(loss: ArrayLike, score: ArrayLike) -> float:
-    """As ``prr`` on the risk-coverage curve: (random - AURC) / (random - oracle AURC).
-
-    Higher is better, at most 1; NaN where the oracle gains nothing. Weights the most certain few
-    more than ``prr``.
-    """
-    return _ranked("naurc", loss, score)
-
-
-def ause(loss: ArrayLike, score: ArrayLike) -> float:
-    """Area under the sparsification error, (risk by score - risk by loss) / full risk.
-
-    Lower is better, at least 0; NaN for zero mean loss. Equals ``e_aurc`` over the mean loss.
-    Source: Ilg et al. 2018 (1802.07095).
-    """
-    return _ranked("ause", loss, score)
 
 
 def retained_profile(

@@ -4,33 +4,28 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from lib.metrics import calibration, scores
+from lib.arrays import stable_order
+from lib.metrics import calibration
 from lib.metrics.calibration import zms_decomposition
-
-CASE = ([1.0, 2.0, 3.0], [0.1, 0.5, 1.0], [1.5, 3.0, 2.0])
 
 
 def test_reference_values():
-    assert calibration.mace(*CASE) == pytest.approx(0.3733333333333335, abs=1e-12)
-    assert calibration.rmsce(*CASE) == pytest.approx(0.4165757476562379, abs=1e-12)
-    assert calibration.mace(*CASE, kind="quantile") == pytest.approx(0.23757575757575758, abs=1e-12)
-    assert calibration.rmsce(*CASE, kind="quantile") == pytest.approx(
-        0.30362567774902066, abs=1e-12
-    )
-    assert scores.sharpness(CASE[1]) == pytest.approx(0.648074069840786, abs=1e-12)
+    distances = calibration.curve_distances(calibration.observed_shares(np.array([5.0, 2.0, -1.0])))
+    assert distances["mace"] == pytest.approx(0.3733333333333335, abs=1e-12)
+    assert distances["rmsce"] == pytest.approx(0.4165757476562379, abs=1e-12)
 
 
-def area(mean, std, target, points):
-    curve = calibration.calibration_curve(mean, std, target, points=points)
-    return calibration.area_between(*curve)
+def area(z, points):
+    observed = calibration.observed_shares(np.array(z), points)
+    return calibration.curve_distances(observed)["miscal_area"]
 
 
 def test_area_crosses_the_diagonal_exactly():
     # grid 0, .5, 1; one of two inside |2u - 1| <= .5: observed 0, .5, 1 -> area 0
     z = stats.norm.ppf([0.5 + 0.2, 0.5 + 0.4])
-    assert area([0, 0], [1, 1], z, points=3) == pytest.approx(0, abs=1e-15)
+    assert area(z, points=3) == pytest.approx(0, abs=1e-15)
     # observed (0, 1, 1, 1) on grid (0, 1/3, 2/3, 1): gaps 0, 2/3, 1/3, 0 -> (1/3)(1/3 + 1/2 + 1/6)
-    assert area([0], [1], [0.1], points=4) == pytest.approx(1 / 3, abs=1e-12)
+    assert area([0.1], points=4) == pytest.approx(1 / 3, abs=1e-12)
     # gaps -.25 then +.25 in a segment of 1: two triangles of (1/2) * .25 / 2
     gap = calibration.area_between(np.array([0.0, 1.0]), np.array([-0.25, 1.25]))
     assert gap == pytest.approx(2 * 0.5 * 0.5 * 0.25)
@@ -45,7 +40,7 @@ def test_area_of_a_wrong_scale_in_closed_form(scale):
     assert closed == pytest.approx(0.2048, abs=1e-4)
     n = 200_000
     target = stats.norm.ppf((np.arange(n) + 0.5) / n)  # the exact quantiles of the law
-    found = area(np.zeros(n), np.full(n, scale), target, points=1001)
+    found = area(target / scale, points=1001)
     assert found == pytest.approx(closed, abs=1e-4)
 
 
@@ -58,35 +53,21 @@ def test_pit_and_its_distance():
     assert calibration.pit_ks([0, 0], [1, 1], [0, 0]) == 0.5  # ties: all mass at one half
 
 
+def binned(std, target, bins):
+    std = np.array(std)
+    return calibration.binned_metrics(np.array(target) / std, std, stable_order(std), bins)
+
+
 def test_ence_uce_zve_by_hand():
-    mean, std, target = np.zeros(4), [1.0, 1.0, 2.0, 2.0], [1.0, 3.0, 2.0, -2.0]
+    std, target = [1.0, 1.0, 2.0, 2.0], [1.0, 3.0, 2.0, -2.0]
     # bin 1: MSE (1 + 9)/2 = 5, MV 1; bin 2: MSE 4, MV 4
-    assert calibration.ence(mean, std, target, bins=2) == pytest.approx((5**0.5 - 1) / 2)
-    assert calibration.uce(mean, std, target, bins=2) == pytest.approx((2 * 4 + 0) / 4)
     # z: 1, 3 (var 2) and 1, -1 (var 2): exp((log 2 + log 2) / 2) = 2
-    assert calibration.zve(mean, std, target, bins=2) == pytest.approx(2)
+    expected = {"ence": (5**0.5 - 1) / 2, "uce": (2 * 4 + 0) / 4, "zve": 2}
+    assert binned(std, target, bins=2) == pytest.approx(expected)
     # more bins than elements: one element per bin, sizes |z| - 1 = 0, 2, 0, 0
-    assert calibration.ence(mean, std, target, bins=20) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(
-    ("name", "at_zero", "at_one"),
-    [
-        ("pit_ks", np.nan, 0.5),
-        ("zms_robust", np.nan, 0),
-        ("zve", np.nan, np.nan),
-        ("ence", np.nan, 1),
-        ("uce", np.nan, 1),
-        ("mace", np.nan, 0.5),
-        ("rmsce", np.nan, (((np.arange(100) / 99) ** 2).mean()) ** 0.5),
-        ("miscal_area", np.nan, 0.5),
-    ],
-)
-def test_none_and_one_element(name, at_zero, at_one):
-    metric = getattr(calibration, name)
-    np.testing.assert_equal(metric([], [], []), at_zero)
-    # the target at the mean: every interval holds it, so observed is 1 at each level
-    np.testing.assert_allclose(metric([0], [1], [0]), at_one, atol=1e-12)
+    assert binned(std, target, bins=20)["ence"] == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="bins is 0"):
+        binned(std, target, bins=0)
 
 
 def test_terms_by_hand():

@@ -9,6 +9,10 @@ from lib.metrics import selective
 from lib.metrics.selective import threshold_at
 
 
+def area(name, loss, score):
+    return selective.rankings(loss, score)[name]
+
+
 def uniform_sigma(n=400_000, seed=0):
     """Squared errors of a calibrated forecast with sigma ~ U(0, 1)."""
     rng = np.random.default_rng(seed)
@@ -19,42 +23,42 @@ def uniform_sigma(n=400_000, seed=0):
 def test_curve_by_hand():
     curve = selective.risk_coverage([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2])
     assert curve.tolist() == [1, 0.5, 5 / 3, 3.5]
-    assert selective.aurc([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(
+    assert area("aurc", [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(
         (1 + 0.5 + 5 / 3 + 3.5) / 4
     )
     # k = 0 .. 4: sums 0, 1, 1, 5, 14, each over 4
-    assert selective.augrc([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(21 / 4 / 5)
+    assert area("augrc", [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(21 / 4 / 5)
 
 
 def test_values_of_public_benchmarks():
     # Shifts: R-AUC of errors (2, 1) and (0 .. 4) with ties; random order = mean / 2
-    assert selective.augrc([2, 1], [1, 0]) == pytest.approx(2 / 3, abs=1e-12)
-    assert selective.augrc(range(5), [0, 0, 2, 1, 1]) == pytest.approx(0.8, abs=1e-12)
+    assert area("augrc", [2, 1], [1, 0]) == pytest.approx(2 / 3, abs=1e-12)
+    assert area("augrc", range(5), [0, 0, 2, 1, 1]) == pytest.approx(0.8, abs=1e-12)
     errors = np.random.default_rng(0).uniform(size=10)
-    assert selective.augrc(errors, np.zeros(10)) == pytest.approx(errors.mean() / 2, abs=1e-12)
+    assert area("augrc", errors, np.zeros(10)) == pytest.approx(errors.mean() / 2, abs=1e-12)
     # accuracy under rejection, labels 0, 0, 1, 1 ranked by confidence .1, .2, .8, .9
-    accuracy_area = 1 - selective.aurc([1, 1, 0, 0], -np.array([0.1, 0.2, 0.8, 0.9]))
+    accuracy_area = 1 - area("aurc", [1, 1, 0, 0], -np.array([0.1, 0.2, 0.8, 0.9]))
     assert accuracy_area == pytest.approx(0.7916667, abs=5e-8)
 
 
 def test_uniform_sigma_in_closed_form():
     loss, sigma = uniform_sigma()
     # risk(c) = c^2 / 3 when rejecting by sigma: AURC 1/9, AUGRC 1/12; random 1/3 and 1/6
-    assert selective.aurc(loss, sigma) == pytest.approx(1 / 9, abs=2e-3)
-    assert selective.augrc(loss, sigma) == pytest.approx(1 / 12, abs=1e-3)
-    assert selective.aurc(loss, np.zeros(len(loss))) == pytest.approx(1 / 3, abs=3e-3)
-    assert selective.augrc(loss, np.zeros(len(loss))) == pytest.approx(1 / 6, abs=2e-3)
-    assert selective.aurc(loss, loss) == pytest.approx(0.048, abs=1e-3)
-    assert selective.e_aurc(loss, sigma) == pytest.approx(1 / 9 - 0.048, abs=2e-3)
-    assert selective.ause(loss, sigma) == pytest.approx((1 / 9 - 0.048) * 3, abs=6e-3)
+    assert area("aurc", loss, sigma) == pytest.approx(1 / 9, abs=2e-3)
+    assert area("augrc", loss, sigma) == pytest.approx(1 / 12, abs=1e-3)
+    assert area("aurc", loss, np.zeros(len(loss))) == pytest.approx(1 / 3, abs=3e-3)
+    assert area("augrc", loss, np.zeros(len(loss))) == pytest.approx(1 / 6, abs=2e-3)
+    assert area("aurc", loss, loss) == pytest.approx(0.048, abs=1e-3)
+    assert area("e_aurc", loss, sigma) == pytest.approx(1 / 9 - 0.048, abs=2e-3)
+    assert area("ause", loss, sigma) == pytest.approx((1 / 9 - 0.048) * 3, abs=6e-3)
 
 
 def test_ties_are_the_mean_over_their_orders():
     loss, score = np.array([5.0, 1.0, 3.0, 2.0]), np.array([1.0, 2.0, 2.0, 2.0])
-    orders = [selective.aurc(loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
-    areas = [selective.augrc(loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
-    assert selective.aurc(loss, score) == pytest.approx(np.mean(orders))
-    assert selective.augrc(loss, score) == pytest.approx(np.mean(areas))
+    orders = [area("aurc", loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
+    areas = [area("augrc", loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
+    assert area("aurc", loss, score) == pytest.approx(np.mean(orders))
+    assert area("augrc", loss, score) == pytest.approx(np.mean(areas))
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
 
 
@@ -75,18 +79,17 @@ def test_retained_part_and_its_profile():
     assert np.isnan(empty["rejected"])
 
 
-@pytest.mark.parametrize("name", ["aurc", "e_aurc", "augrc", "prr", "naurc", "ause"])
-def test_edges(name):
-    metric = getattr(selective, name)
-    assert np.isnan(metric([], []))
-    one = {"aurc": 4.0, "e_aurc": 0.0, "augrc": 2.0, "prr": np.nan, "naurc": np.nan, "ause": 0.0}
-    np.testing.assert_allclose(metric([4.0], [1.0]), one[name])
+def test_edges():
+    none = selective.rankings([], [])
+    assert np.isnan([*none.values()]).all()
+    one = {"aurc": 4, "e_aurc": 0, "augrc": 2, "prr": np.nan, "naurc": np.nan, "ause": 0}
+    assert selective.rankings([4.0], [1.0]) == pytest.approx(one, nan_ok=True)
     equal = {"aurc": 2, "e_aurc": 0, "augrc": 1, "prr": np.nan, "naurc": np.nan, "ause": 0}
-    np.testing.assert_allclose(metric([2.0] * 3, [1, 2, 3]), equal[name], atol=1e-12)
+    assert selective.rankings([2.0] * 3, [1, 2, 3]) == pytest.approx(equal, nan_ok=True)
     with pytest.raises(ValueError, match="score has 1 rows"):
-        metric([1, 2], [1])
+        selective.rankings([1, 2], [1])
     with pytest.raises(ValueError, match="loss is nan in row 0"):
-        metric([np.nan], [1])
+        selective.risk_coverage([np.nan], [1])
 
 
 def test_threshold_keeps_its_share():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.metrics import calibration, scores
+from lib.metrics.evaluate import all_metrics
 from lib.repair import recalibration
 from lib.repair.recalibration import InfiniteIntervalWarning
 
@@ -39,8 +39,8 @@ def test_each_undoes_its_shift(repair, shift):
     rng = np.random.default_rng(1)
     fitted = repair(*draw(rng, 1000, **shift))
     mean, std, target = draw(rng, 20_000, **shift)
-    assert abs(scores.coverage_gap(mean, std, target)) > 0.15
-    assert abs(scores.coverage_gap(*fitted.apply(mean, std), target)) < 0.03
+    assert abs(all_metrics(mean, std, target)["coverage_gap_90"]) > 0.15
+    assert abs(all_metrics(*fitted.apply(mean, std), target)["coverage_gap_90"]) < 0.03
 
 
 def test_few_shot_scale_is_right_on_average():
@@ -61,10 +61,10 @@ def test_isotonic_std_repairs_a_factor_that_varies():
     fitted = recalibration.isotonic_std(*wrong(20_000))
     mean, std, target = wrong(20_000)
     repaired = fitted.apply(mean, std)[1]
-    assert calibration.ence(mean, std, target) > 0.3
-    assert calibration.ence(mean, repaired, target) < 0.06
+    assert all_metrics(mean, std, target)["ence"] > 0.3
+    assert all_metrics(mean, repaired, target)["ence"] < 0.06
     scaled = recalibration.std_scaling(mean, std, target).apply(mean, std)[1]
-    assert calibration.ence(mean, scaled, target) > 0.3
+    assert all_metrics(mean, scaled, target)["ence"] > 0.3
     grid = np.linspace(0.01, 20, 500)
     assert (np.diff(fitted.apply(np.zeros(500), grid)[1]) >= 0).all()
 

@@ -132,7 +132,7 @@ def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root, tmp_path):
     (tmp_path / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     assert results.published_runs(tmp_path, tmp_path)[0].current
 
-    metric = tmp_path / "lib" / "metrics" / "scores.py"
+    metric = tmp_path / "lib" / "metrics" / "columns.py"
     source = metric.read_text("utf-8")
     docstring = source.replace('"""', '"""Said otherwise: ', 1) + "\n# a remark\n"
     assert docstring != source
@@ -140,7 +140,7 @@ def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root, tmp_path):
     assert results.published_runs(tmp_path, tmp_path)[0].current
 
     rewrite(metric, source + "\nONE_MORE = 1\n")
-    stale = results.Published(EXPERIMENT, False, ("lib.metrics.scores",), ())
+    stale = results.Published(EXPERIMENT, False, ("lib.metrics.columns",), ())
     assert results.published_runs(tmp_path, tmp_path) == [stale]
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from lib.arrays import FloatArray, ranks
 from lib.experiments.scoring import combine, contrast
 from lib.experiments.twins.networks import MODEL, RealCondition
-from lib.metrics.scores import crps_gaussian, spearman_r
+from lib.metrics.columns import metric, spearman_r
 
 SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
 SCALES |= dict.fromkeys(("picp_90", "pearson_r", "bias", "r2_cod"), "difference")
@@ -131,7 +131,7 @@ def score_sealed(sealed: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
     }
     for name, given in alternatives.items():
         each = zip(*given, table["observed"], strict=True)
-        table[name] = [crps_gaussian([mean], [std], [seen]) for mean, std, seen in each]
+        table[name] = [metric("crps_gaussian", [m], [y], [s]) for m, s, y in each]
     return table.assign(inside=table["observed"].between(table["lower"], table["upper"]))
 
 
@@ -143,14 +143,14 @@ def sealed_summary(scored: pd.DataFrame, rng: np.random.Generator) -> pd.DataFra
     families, is the share of pairings with a correlation as high. NaN below three shifts.
     """
     rows = []
-    for (metric, axis), own in scored.groupby(["metric", "axis"], sort=False):
+    for (spoken, axis), own in scored.groupby(["metric", "axis"], sort=False):
         for left_out in ["", *filter(None, dict.fromkeys(own["family"]))]:
             part = own[own["family"] != left_out] if left_out else own
             if part.empty:
                 continue
             means = part.groupby("shift", sort=False)[["forecast", "observed"]].mean()
             r, p = _order(means.to_numpy(float), rng, 0 if left_out else DRAWS)
-            keys = {"metric": metric, "axis": axis, "left_out": left_out}
+            keys = {"metric": spoken, "axis": axis, "left_out": left_out}
             keys |= {"n": len(part), "shifts": len(means)}
             scores = part[SCORES].astype(float).mean().to_dict()
             rows.append({**keys, **scores, "spearman_r": r, "p": p})
