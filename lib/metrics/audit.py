@@ -224,20 +224,11 @@ def audit(
 ) -> dict[str, pd.DataFrame]:
     """All metrics with both null bands, and the curves of calibration, without a bootstrap.
 
-    Parameters
-    ----------
-    mean, std, target : (n,) arrays, n >= 1
-    rng : Generator
-        Draws the null bands.
-    climatology : (mean, std), optional
-        Of the training targets.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        ``bands``: ``metric, value, band_lower, band_upper`` (Gaussian null), ``shape_lower,
-        shape_upper`` (residual-shape null), NaN where a metric has no such band. ``pit`` and
-        ``reliability``: as the functions above.
+    ``mean``, ``std``, ``target`` are ``(n,)`` with n >= 1; ``rng`` draws the null bands;
+    ``climatology`` is mean and std of the training targets. Tables: ``bands``, with columns
+    ``metric, value, band_lower, band_upper`` (Gaussian null), ``shape_lower, shape_upper``
+    (residual-shape null), NaN where a metric has no such band; ``pit`` and ``reliability``, as the
+    functions above.
 
     Examples
     --------

@@ -84,25 +84,13 @@ def all_metrics(
     *,
     climatology: Climatology | None = None,
 ) -> dict[str, float]:
-    """Every metric of a forecast, by name; equal to the single functions at their defaults.
+    """Every metric of a forecast, by name.
 
-    Parameters
-    ----------
-    mean, std, target : (n,) arrays, n >= 1
-        Of any length: sums go through chunks that fit the cache.
-    climatology : (mean, std), optional
-        Of the training targets, for ``crps_skill``.
-
-    Returns
-    -------
-    dict of str to float
-        ``picp_*``, ``mpiw_*``, ``coverage_gap_*``, ``interval_score_*`` at 50, 80, 90 and 95 %;
-        selective metrics take squared error ranked by std.
-
-    Raises
-    ------
-    ValueError
-        No elements or bad values.
+    ``mean``, ``std``, ``target`` are ``(n,)``, n >= 1, of any length: sums go through chunks that
+    fit the cache. ``climatology`` is mean and std of the training targets, for ``crps_skill``.
+    ``picp_*``, ``mpiw_*``, ``coverage_gap_*`` and ``interval_score_*`` are at 50, 80, 90 and 95 %;
+    selective metrics take squared error ranked by std. No elements or bad values are a
+    ``ValueError``.
 
     Examples
     --------

@@ -128,19 +128,8 @@ class CNN(SequenceNetwork):
     is that several narrow convolutions follow each other before the first pooling: they compose a
     motif from its parts at the resolution of one nucleotide.
 
-    Parameters
-    ----------
-    length, n_features : int
-        L, and side features p.
-    kernels : sequence of int
-        Width of each residual convolution.
-    pools : sequence of int
-        Max-pooling after each residual convolution; 1 for none.
-
-    Raises
-    ------
-    ValueError
-        If there is not one pool per kernel.
+    ``kernels`` are the widths of the residual convolutions, ``pools`` the max-pooling after each, 1
+    for none; a ``ValueError`` if their numbers differ.
     """
 
     def __init__(

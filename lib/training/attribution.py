@@ -57,20 +57,8 @@ def gradient_input(model: FittedModel, codes: Codes) -> FloatArray:
     The gradient is centred over the four letters first: sequences never leave the plane on which
     letters sum to one, so that what is common to all letters says nothing (Majdandzic et al. 2023).
 
-    Parameters
-    ----------
-    model : FittedModel
-    codes : (n, L) uint8 array
-
-    Returns
-    -------
-    (n, L) float64 array
-        0 where a letter is unknown.
-
-    Raises
-    ------
-    ValueError
-        If the length does not fit the model, or it needs side features.
+    ``(n, L)`` float64, 0 where a letter is unknown. A ``ValueError`` says that the length of the
+    codes ``(n, L)`` does not fit the model, or that it needs side features.
     """
 
     def attribute(forward: _Forward, x: Tensor) -> Tensor:
@@ -111,25 +99,11 @@ def _effects(model: FittedModel, codes: Codes) -> FloatArray:
 
 
 def mutagenesis(model: FittedModel, codes: Codes, workers: int = 1) -> FloatArray:
-    """In-silico mutagenesis: what each single-letter change does to the forecast.
+    """In-silico mutagenesis: what each single-letter change does to the forecast, ``(n, 4, L)``.
 
-    Parameters
-    ----------
-    model, codes
-        As for :func:`gradient_input`.
-    workers : int
-        Processes; any number gives the same values.
-
-    Returns
-    -------
-    (n, 4, L) float64 array
-        Forecast of the changed sequence less that of the sequence; 0 for the letter that is there
-        and where it is unknown.
-
-    Raises
-    ------
-    ValueError
-        As for :func:`gradient_input`.
+    Forecast of the changed sequence less that of the sequence; 0 for the letter that is there and
+    where it is unknown. Any number of ``workers``, which are processes, gives the same values.
+    Parameters and errors are as for :func:`gradient_input`.
     """
     jobs = [slice(at, at + _MUTATED_AT_ONCE) for at in range(0, len(codes), _MUTATED_AT_ONCE)]
     found = Parallel(n_jobs=workers)(delayed(_effects)(model, codes[job]) for job in jobs)
@@ -163,25 +137,11 @@ def cover(
 def auprc_sites(scores: FloatArray, sites: BoolArray, masked: BoolArray) -> tuple[float, float]:
     """Area under the precision–recall curve of |score| against sites, and its chance level.
 
-    Parameters
-    ----------
-    scores : (n, L) float array
-    sites : (n, L) bool array
-        Positions to be found.
-    masked : (n, L) bool array
-        Positions that count neither way, such as sites that stand there by chance.
-
-    Returns
-    -------
-    auprc_sites, auprc_base : float
-        Average precision over all positions, 0 to 1, higher is better; and the share of sites among
-        the positions that count, which is what random scores reach. It says nothing of the sign of
-        a score, nor of its size.
-
-    Raises
-    ------
-    ValueError
-        If scores are not finite, or there is no site or nothing but sites.
+    Average precision over all positions ``(n, L)``, 0 to 1, higher is better; and the share of
+    sites among the positions that count, which is what random scores reach. It says nothing of the
+    sign of a score, nor of its size. ``masked`` positions count neither way, such as sites that
+    stand there by chance. Scores that are not finite, no site or nothing but sites are a
+    ``ValueError``.
 
     Examples
     --------
@@ -202,21 +162,8 @@ def auprc_sites(scores: FloatArray, sites: BoolArray, masked: BoolArray) -> tupl
 def agreement(scores: Sequence[FloatArray]) -> FloatArray:
     """Mean correlation over positions between the scores of each two networks, ``(n,)``.
 
-    Parameters
-    ----------
-    scores : sequence of (n, L) float arrays
-        Of at least two networks.
-
-    Returns
-    -------
-    (n,) float64 array
-        In [-1, 1]; 1 where all put the same weight on the same positions. NaN for an element whose
-        scores do not vary.
-
-    Raises
-    ------
-    ValueError
-        For fewer than two networks.
+    Scores are ``(n, L)`` of at least two networks; fewer are a ``ValueError``. In [-1, 1]; 1 where
+    all put the same weight on the same positions. NaN for an element whose scores do not vary.
 
     Examples
     --------

@@ -242,14 +242,8 @@ def predict(
 def embed(model: FittedModel, codes: Codes) -> NDArray[np.float32]:
     """Pooled embedding of each sequence, averaged over strands as in :func:`predict`.
 
-    Returns
-    -------
-    (n, d) float32 array
-
-    Raises
-    ------
-    ValueError
-        If the network offers no ``embed(one_hot)``, or the codes do not fit.
+    ``(n, d)`` float32. A ``ValueError`` if the network offers no ``embed(one_hot)``, or the codes
+    do not fit.
     """
     place = pick_device("auto")
     rows, _ = inputs(model, codes, device=place)
@@ -262,17 +256,10 @@ def embed(model: FittedModel, codes: Codes) -> NDArray[np.float32]:
 
 
 class EnsemblePrediction(NamedTuple):
-    """The members as one Gaussian.
+    """The members as one Gaussian; all are ``(n,)`` float64.
 
-    Attributes
-    ----------
-    mean : (n,) float64 array
-    std : (n,) float64 array
-        Root of the sum of the two variances below.
-    std_aleatoric : (n,) float64 array
-        Root mean variance of the members: the noise they expect.
-    std_epistemic : (n,) float64 array
-        Standard deviation of the members' means (over m, not m - 1): how far they disagree.
+    The variance is the sum of two: the members' mean variance (aleatoric, the noise they expect)
+    and the variance of their means (epistemic, over m, not m - 1: how far they disagree).
     """
 
     mean: FloatArray
@@ -284,31 +271,17 @@ class EnsemblePrediction(NamedTuple):
 def combine(means: ArrayLike, stds: ArrayLike) -> EnsemblePrediction:
     """One forecast from many: the equal mixture of the members, matched in mean and variance.
 
-    Parameters
-    ----------
-    means, stds : (m, n) arrays
-        One row per member (separate fits, or passes with dropout), in one unit.
-
-    Returns
-    -------
-    EnsemblePrediction
-        With one member, ``std_epistemic`` is 0.
-
-    Raises
-    ------
-    ValueError
-        For other shapes, values that are not finite, or a standard deviation of 0 or less.
+    ``means`` and ``stds`` are ``(m, n)``, one row per member (separate fits, or passes with
+    dropout), in one unit; with one member, ``std_epistemic`` is 0. Other shapes, values that are
+    not finite, or a standard deviation of 0 or less are a ``ValueError``. Source: Lakshminarayanan
+    et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles",
+    section 2.4.
 
     Examples
     --------
     >>> both = combine([[0.0], [2.0]], [[1.0], [1.0]])
     >>> both.mean.tolist(), both.std_epistemic.tolist(), (both.std**2).round(12).tolist()
     ([1.0], [1.0], [2.0])
-
-    References
-    ----------
-    Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep
-    ensembles", section 2.4.
     """
     centres, widths = np.asarray(means, np.float64), np.asarray(stds, np.float64)
     if centres.ndim != 2 or len(centres) == 0 or centres.shape != widths.shape:
