@@ -73,13 +73,7 @@ class Ensemble:
 
 
 def names() -> tuple[str, ...]:
-    """Names that :func:`load` knows.
-
-    Examples
-    --------
-    >>> names()
-    ('plant_leaf', 'wtc11')
-    """
+    """Names that :func:`load` knows."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{ENDING}")))
 
 

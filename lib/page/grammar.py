@@ -43,12 +43,6 @@ def pick(rows: pd.DataFrame, **keys: Any) -> pd.DataFrame:
     """Rows whose columns hold what is wanted: a value, one of several, or what a test accepts.
 
     None and ``""`` both mean an empty cell.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"shift": ["gc", "noise", "gc"], "value": [1, 2, 3]})
-    >>> pick(rows, shift="gc", value=lambda v: v > 1)["value"].tolist()
-    [3]
     """
     for column, wanted in keys.items() if len(rows) else ():
         rows = rows[_holds(rows[column], wanted)]
@@ -238,16 +232,9 @@ def say(sentence: str, **rows: pd.Series | str | None) -> str:
     """A sentence with values and intervals in its braces, ``{r}`` or ``{r:3}`` for three digits.
 
     Empty where one of the rows is missing.
-
-    Examples
-    --------
-    >>> row = pd.Series({"value": 0.5, "lower": 0.4, "upper": 0.6})
-    >>> say("It covers {share:1}.", share=row), say("It covers {share}.", share=None)
-    ('It covers 0.5 (0.4 to 0.6).', '')
     """
-    if any(row is None for row in rows.values()):
-        return ""
-    return sentence.format(**{key: _Said(row) for key, row in rows.items()})
+    known = all(row is not None for row in rows.values())
+    return sentence.format(**{key: _Said(row) for key, row in rows.items()}) if known else ""
 
 
 class _Said:

@@ -136,12 +136,6 @@ def paired_contrast(
 
     Above 20 pairs the signs are drawn with ``rng``. With one pair the interval is infinite and p is
     1: one world decides nothing.
-
-    Examples
-    --------
-    >>> contrast = paired_contrast([1.0, 2.0, 3.0])
-    >>> contrast.value, round(contrast.upper, 3), contrast.df  # 2 + 4.303 / sqrt(3)
-    (2.0, 4.484, 2)
     """
     values = as_vector("differences", differences)
     p = sign_flip_p(values, rng)

@@ -269,13 +269,7 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
 
 
 def slug(name: str) -> str:
-    """A name as a folder's: letters, digits, hyphens and underscores.
-
-    Examples
-    --------
-    >>> slug("../=my table.csv")
-    'my_table'
-    """
+    """A name as a folder's: letters, digits, hyphens and underscores."""
     return re.sub(r"[^A-Za-z0-9-]+", "_", Path(name).name.split(".")[0]).strip("_") or "audit"
 
 

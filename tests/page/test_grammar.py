@@ -98,6 +98,7 @@ def test_an_answer_leaves_out_what_it_cannot_say():
     lines = [say("It is {r}, n {r.data}, {word}.", r=row, word="so"), say("And {r}.", r=None)]
     text = said("smoke", *lines).data
     assert "not for conclusions" in text and "It is 1.00 (0.50 to 1.50), n b, so." in text
+    assert say("{r:1}", r=row) == "1.0 (0.5 to 1.5)"
     assert "And" not in text and said("full", *lines).data.startswith("It is")
 
 
