@@ -48,10 +48,7 @@ class Ensemble:
     def predict(self, codes: Codes, device: str = "auto") -> EnsemblePrediction:
         """Forecast ``(n, L)`` uint8 codes; elements of the training part are forecast too well.
 
-        Raises
-        ------
-        ValueError
-            For codes of another length or with other values.
+        Codes of another length or with other values are a ValueError.
         """
         forecasts = [predict(member, codes, device=device) for member in self.members]
         means, stds = zip(*forecasts, strict=True)
@@ -60,10 +57,7 @@ class Ensemble:
     def predict_fasta(self, path: str | Path, device: str = "auto") -> pd.DataFrame:
         """Forecast a FASTA file: ``id, mean, std, std_aleatoric, std_epistemic`` in its order.
 
-        Raises
-        ------
-        ValueError
-            As :func:`lib.data.reading.read_fasta` says, naming the record.
+        A ValueError names the record, as that of :func:`lib.data.reading.read_fasta`.
         """
         try:
             ids, codes = read_fasta(path, self.length)

@@ -340,10 +340,7 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     else the one nearest its margin in half-widths of its interval. Claims without parts, or with a
     table that is not published, are in ``not_judged``.
 
-    Raises
-    ------
-    ValueError
-        If a part matches no row or several, or a table is not from a full run.
+    A part that matches no row or several, and a table not of a full run, are a ValueError.
     """
     claim_rows, part_rows, waiting = [], [], []
     tables: dict[str, pd.DataFrame] = {}

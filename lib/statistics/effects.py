@@ -84,10 +84,7 @@ def combine_splits(
     ``values`` and ``within_variances`` are ``(J,)``, the metric in each split and its bootstrap
     variance over groups; ``n_test`` and ``n_train`` count groups (or rows) in a split's parts.
 
-    Raises
-    ------
-    ValueError
-        No split, lengths that differ, variances below 0, sizes not above 0.
+    No split, lengths that differ, variances below 0 and sizes not above 0 are a ValueError.
     """
     values = as_vector("values", values)
     within = as_vector("within_variances", within_variances, len(values))
@@ -189,10 +186,8 @@ def decide(
     ``margin`` is the value to pass; for ``within`` both ends, or one half-width about ``null``, the
     value of no effect: 0 for differences, 1 for ratios. Ends of the interval may be infinite.
 
-    Raises
-    ------
-    ValueError
-        NaN or crossed interval, a margin on the wrong side of ``null``, an unknown direction.
+    A NaN or crossed interval, a margin on the wrong side of ``null`` and an unknown direction are a
+    ValueError.
 
     Examples
     --------

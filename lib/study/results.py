@@ -78,10 +78,7 @@ def default_store() -> Store:
 def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
     """Run an experiment, write its tables and read them back; only read with ``tables_from``.
 
-    Raises
-    ------
-    ValueError
-        For bad parameters or data, nothing is written then; or if ``tables_from`` holds no run.
+    A ValueError says what is wrong with parameters or data; nothing is written then.
     """
     if config.tables_from is not None:
         return read_found(repository_root() / config.tables_from, experiment, config)

@@ -217,14 +217,8 @@ def run_units(
     """Results of all units in order; finished ones are read, the others computed and stored.
 
     ``store`` lies on a disk that all workers see; ``label`` is that of a terminal's progress bar.
-
-    Raises
-    ------
-    ValueError
-        For ``dask`` without a scheduler.
-    OSError
-        If the scheduler cannot be reached within 15 seconds, or is lost later; or if the store
-        cannot be written.
+    ``dask`` without a scheduler is a ValueError; a scheduler that is not reached within 15 seconds
+    or lost later, and a store that cannot be written, are an OSError.
     """
     if where.executor == "dask" and where.scheduler is None:
         raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
