@@ -239,40 +239,24 @@ def evaluate(
 ) -> pd.DataFrame:
     """All metrics of one model on one part, overall, per bin and for the worst bin.
 
-    Parameters
-    ----------
-    predictions : DataFrame with n rows
-        Columns ``target, mean, std`` (one unit) and optionally ``group``, of any type; without it
-        every row is its own group.
-    rng : Generator
-        Draws the bootstrap.
-    climatology : (mean, std), optional
-        Of the *training* targets; without it there is no ``crps_skill``.
-    oracle : DataFrame with n rows, optional
-        ``mean`` and ``std`` of the measurement given the element: fills the column ``oracle`` with
-        the same metric of that forecast. NaN without it.
-    draws : int
-        Bootstrap draws. More than 2,000 groups are first merged at random into 2,000 sets.
-        ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked
-        by std) take at most 200, above 5,000 rows at most 100; ``spearman_r`` and
-        ``unc_error_spearman`` are linearised (``spearman_column``).
-    by : mapping of name to (n,) labels, optional
-        Covariates, such as ``{"gc_decile": quantile_bins(gc)}``. Bins of fewer than 10 elements are
-        dropped.
+    ``predictions`` has columns ``target, mean, std`` (one unit) and optionally ``group``, of any
+    type; without it every row is its own group. ``climatology`` is mean and std of the *training*
+    targets; without it there is no ``crps_skill``. ``oracle``, mean and std of the measurement
+    given the element, one row per prediction, fills the column ``oracle`` with the same metric of
+    that forecast. ``by`` maps names of covariates to labels ``(n,)``, such as
+    ``{"gc_decile": quantile_bins(gc)}``; bins of fewer than 10 elements are dropped.
 
-    Returns
-    -------
-    DataFrame
-        Columns ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. The
-        worst bin appears again as ``worst_group_<metric>`` with the interval of that bin, which is
-        not corrected for having been picked. Distances from perfect calibration (``mace``,
-        ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under resampling
-        and have no interval: judge them against a null band (``lib.metrics.audit``).
+    Of the bootstrap: more than 2,000 groups are first merged at random into 2,000 sets.
+    ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked by
+    std) take at most 200 draws, above 5,000 rows at most 100; ``spearman_r`` and
+    ``unc_error_spearman`` are linearised (``spearman_column``). Distances from perfect calibration
+    (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under
+    resampling and have no interval: judge them against a null band (``lib.metrics.audit``).
 
-    Raises
-    ------
-    ValueError
-        A missing column, no rows, bad values, labels that do not fit.
+    A table of ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. The worst
+    bin appears again as ``worst_group_<metric>`` with the interval of that bin, which is not
+    corrected for having been picked. A missing column, no rows, bad values or labels that do not
+    fit are a ``ValueError``.
 
     Examples
     --------

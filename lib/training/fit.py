@@ -230,27 +230,12 @@ def fit(
 ) -> FittedModel:
     """Fit one network.
 
-    Parameters
-    ----------
-    codes : (n, L) uint8 array
-    target : (n,) array
-        Activity, in its own unit; standardised on this part.
-    config : FitConfig
-    validation : (codes, target), optional
-        Elements unrelated to the training part. Training stops when their likelihood no longer
-        improves, and the best state is kept; without them the last state is.
-    features, validation_features : (n, p) arrays, optional
-        Side features; standardised on the training part.
-    weight : (n,) array, optional
-        Weights of the training elements, at least 0.
-
-    Raises
-    ------
-    ValueError
-        For arrays that do not fit each other, values that are not finite, a constant target, an
-        unknown or unsuitable model.
-    NonFiniteLoss
-        When training diverges.
+    ``codes`` are ``(n, L)`` uint8, ``target`` ``(n,)`` in the activity's own unit; it and the side
+    features ``(n, p)`` are standardised on this part. ``weight`` ``(n,)`` is at least 0.
+    ``validation`` is codes and target of elements unrelated to the training part: training stops
+    when their likelihood no longer improves, and the best state is kept; without them the last is.
+    Arrays that do not fit each other, values that are not finite, a constant target, an unknown or
+    unsuitable model are a ``ValueError``; training that diverges is a :class:`NonFiniteLoss`.
 
     Examples
     --------

@@ -57,22 +57,11 @@ def reverse_complement(codes: Tensor) -> Tensor:
 class FittedModel:
     """A network after training; nothing in it needs torch to be stored.
 
-    Attributes
-    ----------
-    config : FitConfig
-    length : int
-        Sequence length L it was trained on.
-    state : dict of str to array
-        Parameters and buffers.
-    target_mean, target_std : float
-        Of the training targets: the network speaks in these units.
-    feature_mean, feature_std : (p,) float arrays
-        Of the training features; p = 0 without any.
-    history : list of dict
-        Per epoch: ``epoch``, ``loss``, and with a validation part ``nll`` and
-        ``pearson_r`` there.
-    best_epoch : int
-        The epoch whose weights these are; 0 before the first.
+    ``length`` is that of the sequences it was trained on, ``state`` its parameters and buffers. The
+    network speaks in units of ``target_mean`` and ``target_std``; ``feature_mean`` and
+    ``feature_std`` ``(p,)`` are those of the training features, p = 0 without any. ``history`` has
+    ``epoch``, ``loss``, and with a validation part ``nll`` and ``pearson_r`` there; the weights are
+    of ``best_epoch``, 0 before the first.
     """
 
     config: FitConfig
@@ -211,27 +200,11 @@ def predict(
     less, by exactly that spread, E(y - m̄)² = s² - (m₁ - m₂)²/4; the mean variance is already on
     the safe side.
 
-    Parameters
-    ----------
-    model : FittedModel
-    codes : (n, L) uint8 array
-    features : (n, p) array, optional
-    device : {"auto", "cpu", "cuda"}
-    mc_dropout_samples : int
-        0: dropout is off. Otherwise so many passes with dropout, mixed as by :func:`combine` (Gal
-        and Ghahramani 2016).
-    seed : int
-        Of the dropout masks.
-
-    Returns
-    -------
-    mean, std : (n,) float64 arrays
-        In the unit of the activity.
-
-    Raises
-    ------
-    ValueError
-        If length, features or codes do not fit the model.
+    Of codes ``(n, L)`` and, if the model has them, features ``(n, p)``: mean and std ``(n,)``
+    float64, in the unit of the activity. ``device`` is ``auto``, ``cpu`` or ``cuda``. With
+    ``mc_dropout_samples`` so many passes with dropout, whose masks are those of ``seed``, are mixed
+    as by :func:`combine` (Gal and Ghahramani 2016). Codes or features that do not fit the model are
+    a ``ValueError``.
     """
     means, stds = _forecasts(model, codes, features, device, mc_dropout_samples, seed)
     if not mc_dropout_samples:
