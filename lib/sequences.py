@@ -25,10 +25,7 @@ _COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
 def validate_codes(codes: Codes, name: str = "codes") -> Codes:
     """Return ``codes`` unchanged, or say what is wrong with it.
 
-    Raises
-    ------
-    ValueError
-        If ``codes`` is not a two-dimensional uint8 array with values 0 to 4.
+    A ``ValueError``: If ``codes`` is not a two-dimensional uint8 array with values 0 to 4.
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.dtype != np.uint8:

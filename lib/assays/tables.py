@@ -121,10 +121,7 @@ def align_predictions(species: pd.Series, activity: FloatArray, table: pd.DataFr
     the same enrichment, it does not say which prediction belongs to which of them: scores over all
     rows or over a species do not depend on the choice, scores by GC do.
 
-    Raises
-    ------
-    ValueError
-        If the table does not hold the same species and enrichments.
+    A ``ValueError``: If the table does not hold the same species and enrichments.
 
     Examples
     --------

@@ -263,10 +263,7 @@ def load_table(
     Its name is the file's up to the first dot; ``options`` are the other parameters of
     :func:`dataset_from_frame`.
 
-    Raises
-    ------
-    ValueError
-        As the table at the head of this module says.
+    A ``ValueError``: As the table at the head of this module says.
     """
     path = Path(path)
     more = [options[option] for option in options if option.endswith("_column")]

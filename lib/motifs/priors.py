@@ -138,10 +138,7 @@ def gc_windows(codes: Codes, windows: int = 8) -> Features:
 
     A stretch of N alone takes the whole row's GC content.
 
-    Raises
-    ------
-    ValueError
-        If the sequences are shorter than the number of windows.
+    A ``ValueError``: If the sequences are shorter than the number of windows.
     """
     codes = validate_codes(codes)
     if not 1 <= windows <= codes.shape[1]:
@@ -182,10 +179,7 @@ def check_prior(features: NDArray[np.floating], name: str) -> Features:
 
     A single constant column is let through: a motif may have no site in a small sample.
 
-    Raises
-    ------
-    ValueError
-        If a value is not finite or no column varies.
+    A ``ValueError``: If a value is not finite or no column varies.
     """
     values = np.asarray(features)
     if values.ndim != 2 or values.shape[1] == 0:

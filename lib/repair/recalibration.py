@@ -94,10 +94,7 @@ def few_shot(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> Affine:
     makes Gaussian intervals undercover for k < 20 or so. A gain and offset are what a change of
     batch or assay does; a rewired program is not affine and stays unrepaired.
 
-    Raises
-    ------
-    ValueError
-        k < 3, a perfect fit (std would be 0), or a constant mean.
+    A ``ValueError``: k < 3, a perfect fit (std would be 0), or a constant mean.
 
     Examples
     --------

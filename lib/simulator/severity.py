@@ -71,10 +71,7 @@ class Severity(NamedTuple):
 def distance(old: FloatArray, new: FloatArray) -> Distance:
     """Distance between two activities of the same elements, ``(n,)`` each, and its three parts.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ or the old activity is constant.
+    A ``ValueError``: If lengths differ or the old activity is constant.
 
     Examples
     --------
