@@ -61,10 +61,7 @@ Drawn = tuple[IndexArray, FloatArray]  # each row's group; weights (groups, 1 + 
 
 
 class Rule(NamedTuple):
-    """A threshold on ``std`` that was fixed in distribution.
-
-    Elements of at most ``threshold`` are kept, and their risk should not pass ``target``.
-    """
+    """A threshold on ``std``: elements up to it stay, and their risk should not pass ``target``."""
 
     name: str
     threshold: float
