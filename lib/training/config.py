@@ -12,32 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 class FitConfig(BaseModel):
     """Everything a fit depends on but its data; JSON-able, so that it can stand in a unit's key.
 
-    Attributes
-    ----------
-    model : str
-        A name of :data:`lib.models.MODELS`, or ``"package.module:Class"``.
-    model_options : dict
-        Keyword arguments of the network: plain values and lists.
-    beta : float
-        0 to 1, see :func:`lib.models.networks.beta_nll`.
-    std_floor : float
-        Smallest standard deviation, in standard deviations of the training target.
-    epochs : int
-        Length of the learning-rate schedule, and the most epochs trained.
-    patience : int
-        Epochs without a better validation loss after which training stops.
-    batch_size, learning_rate, weight_decay
-        AdamW; the rate rises over the first 15 % of the steps, then falls along a cosine to 0.
-    reverse_complement : bool
-        Train on a random strand of each element and average both in forecasts.
-    max_shift : int or None
-        Training elements move by up to so many nt; the gap is filled with N. None takes 10, or 3
-        for oriented elements, whose parts stand at fixed places.
-    precision : {"auto", "float32", "bfloat16"}
-        ``auto`` takes bfloat16 where the processor multiplies it natively.
-    device : {"auto", "cpu", "cuda"}
-    seed : int
-        Initialisation, batch order, augmentation and dropout.
+    ``model`` is a name of :data:`lib.models.MODELS` or ``"package.module:Class"``, its options are
+    plain values and lists. ``beta`` is that of :func:`lib.models.networks.beta_nll`; ``std_floor``
+    the smallest standard deviation, in those of the training target. ``epochs`` is the length of
+    the learning-rate schedule, which rises over the first 15 % of the steps and falls along a
+    cosine to 0, under AdamW; ``patience`` the epochs without a better validation loss after which
+    training stops. ``reverse_complement``: train on a random strand and average both in forecasts.
+    Training elements move by up to ``max_shift`` nt, the gap filled with N; None takes 10, or 3 for
+    oriented elements, whose parts stand at fixed places. ``precision`` ``auto`` takes bfloat16
+    where the processor multiplies it natively. ``seed``: initialisation, batch order, augmentation
+    and dropout.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
