@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from lib import assays as mpra
 from lib.arrays import FloatArray, IndexArray
@@ -29,6 +30,7 @@ from lib.models import model_path
 from lib.models.baselines import constant_sigma
 from lib.repair.recalibration import one_per_group, std_scaling
 from lib.simulator import standin
+from lib.study.config import ExperimentConfig, Seeds
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
 from lib.training import fit as units
 from lib.training.config import FitConfig
@@ -40,6 +42,15 @@ GC_DATA: Final = ("wtc11", "plant_leaf")
 ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
 SPECIES_COLUMN: Final = "sp"
 BASELINES: Final = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
+REPEATED: Final = {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)}
+
+
+class AssayConfig(ExperimentConfig):
+    """Assays by name, comma-separated, or ``standin``; see :func:`load_assays`."""
+
+    dataset: str = "default"
+    split_seeds: Seeds = (0,)
+    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
 
 def load_assays(
@@ -59,28 +70,20 @@ def load_assays(
 
 
 class AssayPart(NamedTuple):
-    """Rows on which an arm is judged, with what its result rows say of them.
-
-    ``shift`` is empty in distribution; ``severity`` is the measured shift of the mean GC, in
-    standard deviations.
-    """
+    """Rows on which an arm is judged, with what its result rows say of them."""
 
     split: str
-    shift: str
+    shift: str  # empty in distribution
     condition: str
     rows: IndexArray
-    severity: float = 0.0
+    severity: float = 0.0  # the measured shift of the mean GC, in standard deviations
 
     @property
     def keys(self) -> dict[str, Hashable]:
         """Columns of its rows."""
-        return {
-            "split": self.split,
-            "shift": self.shift,
-            "family": "covariate" if self.shift else "",
-            "severity": round(self.severity, 4),
-            "condition": self.condition,
-        }
+        family = "covariate" if self.shift else ""
+        named = {"split": self.split, "shift": self.shift, "family": family}
+        return named | {"severity": round(self.severity, 4), "condition": self.condition}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +110,6 @@ class AssayArm:
         """Calibration rows, one per group: relatives are not independent evidence of the scale."""
         held = self.split["calibration"]
         return held[one_per_group(self.data.group[held], np.random.default_rng(self.split.seed))]
-
-
-def _tilted(data: SequenceDataset, test: IndexArray, tilt: float, seed: int) -> AssayPart:
-    """The test part resampled."""
-    rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
-    found = splits.gc_tilt(data.gc[test], data.group[test], tilt, rng)
-    return AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[found.rows], found.shift_sd)
 
 
 def _held_out(
@@ -166,31 +162,32 @@ def build_arms(
     wanted: Sequence[str],
     quantile: float,
     tilts: Sequence[float],
-    split_seed: int,
+    seed: int,
 ) -> list[AssayArm]:
     """The wanted arms (out of :data:`ARMS`) that an assay allows, of one split seed.
 
     ``tilt`` resamples the test part of ``group`` by ``tilts``, in its standard deviations of GC,
     and costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it.
     """
-    arms, split = [], splits.group_split(data.group, split_seed)
+    arms, split = [], splits.group_split(data.group, seed)
+    test = split["test"]
     if {"group", "tilt"} & set(wanted):
-        parts = [AssayPart("test", "", "", split["test"])]
-        if "tilt" in wanted:
-            parts += [_tilted(data, split["test"], tilt, split_seed) for tilt in tilts]
+        parts = [AssayPart("test", "", "", test)]
+        for tilt in tilts if "tilt" in wanted else ():
+            rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
+            rows, moved = splits.gc_tilt(data.gc[test], data.group[test], tilt, rng)
+            parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[rows], moved))
         arms.append(AssayArm(data, split, tuple(parts), "group"))
     if {"tail", "placebo"} & set(wanted):
-        tails = ("high", "low") if "tail" in wanted else ()
-        arms += _tail_arms(data, quantile, split_seed, tails)
+        arms += _tail_arms(data, quantile, seed, ("high", "low") if "tail" in wanted else ())
     if "species" in wanted and SPECIES_COLUMN in data.metadata:
-        arms += _species_arms(data, split_seed)
+        arms += _species_arms(data, seed)
     if "leaky" in wanted:
-        leaky = splits.random_leaky_split(len(data), split_seed)
+        leaky = splits.random_leaky_split(len(data), seed)
         part = AssayPart("random_leaky", "", "", leaky["test"])
         arms.append(AssayArm(data, leaky, (part,), "leaky"))
     if "strand" in wanted and not data.oriented:
-        part = AssayPart("test", "", "one strand", split["test"])
-        arms.append(AssayArm(data, split, (part,), "strand"))
+        arms.append(AssayArm(data, split, (AssayPart("test", "", "one strand", test),), "strand"))
     return arms
 
 
@@ -311,12 +308,11 @@ def fit_arms(
     """Every arm with its networks and forecasts, and how many fits there are and were computed."""
     asked = [(arm, settings) for arm in arms for settings in design.settings(arm)]
     fits, members, counts = fit_each(asked, store, where)
-    fitted = []
-    for arm in arms:
-        own = [place for place, (one, _) in enumerate(asked) if one is arm]
-        found = tuple(fits[i] for i in own), tuple(members[i] for i in own)
-        fitted.append(FittedArm(arm, *found))
-    return fitted, counts
+    made: dict[AssayArm, tuple[list[Fit], list[Forecast]]] = {arm: ([], []) for arm in arms}
+    for (arm, _), fit, member in zip(asked, fits, members, strict=True):
+        made[arm][0].append(fit)
+        made[arm][1].append(member)
+    return [FittedArm(arm, tuple(own), tuple(known)) for arm, (own, known) in made.items()], counts
 
 
 def scales(arm: AssayArm, mean: FloatArray, std: FloatArray) -> tuple[float, float]:

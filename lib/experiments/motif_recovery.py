@@ -1,94 +1,236 @@
 """Do networks find the sites that made the activity, and do their scores warn of failure?
 
 In: :class:`Config`. Out: :class:`~lib.study.config.Tables`. The networks are those of the
-experiments on simulated shifts and on GC shift; nothing is trained that those have trained before.
+experiments on simulated shifts and on GC shift. In a world scores are held against the sites that
+act; on an assay, known motifs against the same matrices with their positions in random order, which
+hold as much information and no biology.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import Field
+from scipy.stats import spearmanr
 
-from lib.data.dataset import SequenceDataset, Stored
-from lib.experiments import assays, mpra_gc_ood, recovery
-from lib.experiments.assays import GC_DATA, STANDIN, AssayArm, Design
+from lib.arrays import BoolArray, FloatArray, group_codes
+from lib.assays.sources import fetch
+from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.splits import Split
+from lib.experiments import assays, mpra_gc_ood, worlds
+from lib.experiments.assays import GC_DATA, REPEATED, STANDIN, AssayArm, AssayConfig, Design
 from lib.experiments.priors import Told, fitting_told
 from lib.experiments.simulation_shifts import MAIN_MODEL
-from lib.experiments.worlds import (
-    QUICK,
-    SMOKE,
-    Arm,
-    Condition,
-    ModelNames,
-    ShiftNames,
-    WorldConfig,
-    fit_arm,
-    judging,
-    run_judging,
-)
-from lib.simulator.assay import digest
+from lib.experiments.worlds import QUICK, SMOKE, Arm, Condition, Judge
+from lib.metrics.columns import bootstrap_totals, draw_variance, group_totals
+from lib.motifs.binding import scan, score_threshold
+from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
+from lib.sequences import Codes
+from lib.simulator import planted_sites
+from lib.simulator.assay import Assay, digest
+from lib.simulator.programs import MOTIFS
+from lib.simulator.sample import known_truth
+from lib.simulator.shifts import ACTIVE, apply
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
-from lib.training.attribution import SCORERS
+from lib.training import attribution
+from lib.training.attribution import SCORERS, cover, gradient_input
 from lib.training.config import FitConfig
+from lib.training.fit import network_of
+from lib.training.fitted import FittedModel, predict
 
+CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
+SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
+SHUFFLES: Final = 5
+LEAST_SITES: Final = 10  # below it nothing is printed
+EXAMPLES: Final = 2  # elements whose scores are shown position by position
+KNOWN_MOTIFS: Final[Mapping[str, tuple[str, str]]] = {
+    "plant_leaf": ("plant", "data/misc/CPEs.meme"),
+    "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
+}
 # Of the retina libraries the networks without a prior of the experiment on priors are read.
-RETINA = "retina_libraries"
-BEST_AREA = 0.6  # what the best score should reach in distribution
-EFFECTS = (
-    Effect("auprc_sites", "auprc_sites"),
-    Effect("auprc_change", "auprc_sites", "rise"),
-)
+RETINA: Final = "retina_libraries"
+BEST_AREA: Final = 0.6  # what the best score should reach in distribution
+EFFECTS = Effect("auprc_sites", "auprc_sites"), Effect("auprc_change", "auprc_sites", "rise")
+FEW: Final = {"models": (MAIN_MODEL,), "other_worlds": 1}
 Found = tuple[dict[str, pd.DataFrame], dict[str, int]]  # tables, and how many fits they took
 
 
-class Config(WorldConfig):
-    """Parameters of notebook 07, which says what each of them is.
-
-    The parts and ``epochs`` of a world are those of notebook 01, ``split_seeds``, ``seeds`` and
-    ``assay_epochs`` those of notebook 02; shifts stand at their highest severity. ``dataset`` names
-    assays; ``default`` takes WTC11, plant leaf and, but for quick runs, the retina libraries.
-    """
+class Config(AssayConfig, worlds.WorldConfig):
+    """Parameters of notebook 07; but for quick runs the default assays hold the retina's."""
 
     experiment: ClassVar[str] = "motif_recovery"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            **SMOKE,
-            **{"models": (MAIN_MODEL,), "other_worlds": 1, "shifts": ("gc", "effect_rewiring")},
-            **{"n_test": 12, "n_agreement": 50, "assay_epochs": 1},
-            **{"dataset": STANDIN, "standin_size": 600, "split_seeds": (0,), "seeds": (0, 1)},
+            **(SMOKE | FEW),
+            **{"n_test": 12, "n_agreement": 50, "shifts": ("gc", "effect_rewiring")},
+            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1},
         },
         "quick": {
-            **QUICK,
-            **{"models": (MAIN_MODEL,), "other_worlds": 1, "draws": 200},
+            **(QUICK | FEW),
+            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
-            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5},
-            **{"split_seeds": (0,), "seeds": (0, 1)},
         },
-        "full": {},
+        "full": REPEATED,
     }
 
-    models: ModelNames = ("cnn", "bilstm", "transformer")
+    models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
     world_seeds: Seeds = tuple(range(10))
     other_worlds: int = Field(default=5, ge=1)
-    shifts: ShiftNames = ("all",)
-    n_test: int = Field(default=128, ge=recovery.EXAMPLES, le=100_000)
+    shifts: worlds.ShiftNames = ("all",)
+    n_test: int = Field(default=128, ge=EXAMPLES, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
-    dataset: str = "default"
-    split_seeds: Seeds = (0, 1, 2, 3, 4)
-    seeds: Seeds = (0, 1, 2, 3, 4)
+    seeds: Seeds = (0, 1)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @property
     def design(self) -> Design:
         """The group splits and networks of an assay: those of notebook 02."""
-        shared = {"split_seeds", "seeds", "device"}
-        given = self.model_dump(include=shared) | {"epochs": self.assay_epochs}
-        return mpra_gc_ood.Config.create(profile="full", arm=["group"], **given).design
+        given = self.model_dump(include={"split_seeds", "seeds", "device"})
+        given |= {"epochs": self.assay_epochs, "arm": ["group"]}
+        return mpra_gc_ood.Config.create(profile="full", **given).design
+
+
+class Sites(NamedTuple):
+    """Where the truth lies, (n, L) each; ``table`` lists the sites."""
+
+    codes: Codes
+    sites: BoolArray  # planted, of a motif that acts
+    masked: BoolArray  # there by chance, or planted of a motif that does not act
+    table: pd.DataFrame
+
+
+@lru_cache(maxsize=16)
+def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
+    """Sites with an effect in the first ``n`` test elements of a world under a condition."""
+    world = worlds.world_of(world_seed)
+    shifts = condition.shifts(world)
+    program = apply(shifts, world, Assay()).program
+    codes = worlds.test_data(world_seed, condition, n).codes
+    planted = planted_sites(world, n, worlds.TEST_SEED, shift=shifts)
+    acts = np.abs(program.coefficients[: len(program.motifs)]) >= ACTIVE
+    motifs = [pwm for pwm, active in zip(program.motifs, acts, strict=True) if active]
+    acting = planted["motif"].isin([pwm.name for pwm in motifs])
+    hits = scan(codes, motifs, np.array([score_threshold(pwm, CHANCE_P_VALUE) for pwm in motifs]))
+    width = np.array([pwm.width for pwm in motifs])[hits["motif"]]
+    tables = planted[acting], planted[~acting], hits.assign(end=hits["start"] + width)
+    sites, idle, chance = (
+        cover(codes.shape, table["element"], table["start"], table["end"]) for table in tables
+    )
+    return Sites(codes, sites, (idle | chance) & ~sites, planted[acting])
+
+
+def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """Area of each method and its base; at home ``examples``, scores position by position."""
+    truth = true_sites(judge.arm.world_seed, condition, judge.sizes.test)
+    scores: dict[str, FloatArray] = judge.kept(
+        ("scores", condition.sequences),
+        lambda: {name: score(judge.network(), truth.codes) for name, score in SCORERS.items()},
+    )
+    found = {
+        name: attribution.auprc_sites(score, truth.sites, truth.masked)
+        for name, score in scores.items()
+    }
+    wide = pd.DataFrame(found, index=pd.Index(["auprc_sites", "auprc_base"], name="metric"))
+    tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
+    shown = []
+    for element, codes in enumerate(truth.codes[:EXAMPLES]):
+        motif = np.full(len(codes), "", object)
+        for site in truth.table[truth.table["element"] == element].itertuples():
+            motif[site.start : site.end] = str(site.motif)
+        columns = {"position": np.arange(len(codes)), "code": codes, "motif": motif}
+        columns |= {name: score[element] for name, score in scores.items()}
+        shown.append(pd.DataFrame(columns).assign(element=element))
+    return tables | ({"examples": pd.concat(shown)} if condition == Condition() else {})
+
+
+def warning_signs(
+    networks: Sequence[FittedModel], codes: Codes, target: FloatArray
+) -> pd.DataFrame:
+    """How far networks agree on an element, and what their disagreement says of the error.
+
+    ``agreement``: mean over elements of the correlation between the networks' scores.
+    ``disagreement_error``: rank correlation of its negative with the error of the networks' mean.
+    ``spread_error``: the same of the s.d. of their forecasts, which costs no gradient.
+    """
+    means = np.stack([predict(network, codes)[0] for network in networks])
+    agreed = attribution.agreement([gradient_input(network, codes) for network in networks])
+    error = np.abs(means.mean(axis=0) - target)
+    known = np.isfinite(agreed)
+    values = {
+        "agreement": float(agreed[known].mean()),
+        "disagreement_error": float(spearmanr(-agreed[known], error[known]).statistic),
+        "spread_error": float(spearmanr(means.std(axis=0), error).statistic),
+    }
+    return pd.DataFrame({"metric": list(values), "value": list(values.values())})
+
+
+def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+    """:func:`warning_signs` of the networks of a world."""
+    test = worlds.test_data(judge.arm.world_seed, condition, judge.settings["n_agreement"])
+    networks = [judge.network(name) for name in sorted(judge.stored)]
+    return {"agreements": warning_signs(networks, test.codes, known_truth(test).activity)}
+
+
+def _cover(data: SequenceDataset, pwm: PWM) -> BoolArray:
+    """Positions in windows that reach the threshold, on the forward strand where it matters."""
+    hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
+    hits = hits[hits["strand"] > 0] if data.oriented else hits
+    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + pwm.width)
+
+
+def enrichment(
+    scores: FloatArray, hits: ArrayLike, control: ArrayLike, group: ArrayLike, draws: int
+) -> tuple[float, float]:
+    """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
+
+    ``hits`` and ``control`` (n, L) say how often a position counts; groups are resampled.
+    """
+    sides = [part for where in (hits, control) for part in (np.abs(scores) * where, where)]
+    columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)
+    totals = group_totals(columns, group_codes(group))
+    drawn = bootstrap_totals(totals, draws, np.random.default_rng(0))
+    sums = np.column_stack([columns.sum(axis=0), drawn])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3])
+    return float(ratio[0]), float(draw_variance(ratio[1:]))
+
+
+def known_enrichment(test: SequenceDataset, scores: FloatArray, draws: int) -> pd.DataFrame:
+    """:func:`enrichment` of motifs with at least :data:`LEAST_SITES` sites, and their hits.
+
+    The motifs are known to matter in the assay; where nobody published any, the simulator's.
+    """
+    rng, rows, named = np.random.default_rng(0), [], KNOWN_MOTIFS.get(test.name)
+    for pwm in read_meme(fetch(*named)) if named else jaspar(MOTIFS):
+        own = _cover(test, pwm)
+        orders = [rng.permutation(pwm.width) for _ in range(SHUFFLES)]
+        mixed = [make_pwm(pwm.name, pwm.probabilities[:, order]) for order in orders]
+        control = np.sum([_cover(test, other) for other in mixed], axis=0)
+        found = int(own.any(axis=1).sum())
+        if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
+            value, variance = enrichment(scores, own, control, test.group, draws)
+            rows.append({"motif": pwm.name, "value": value, "variance": variance, "hits": found})
+    return pd.DataFrame(rows)
+
+
+def assay_unit(
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Stored
+) -> Result:
+    """Known motifs in the first network's scores of a test part; agreement of several networks."""
+    networks = [network_of(model) for _, model in sorted(members.items())]
+    test = data.take(split["test"])
+    known = known_enrichment(test, gradient_input(networks[0], test.codes), config["draws"])
+    tables = {"known_motifs": known} if len(known) else {}
+    if len(networks) > 1:
+        tables["agreements"] = warning_signs(networks, test.codes, test.activity)
+    keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed}
+    keys |= {"n_test": len(test), "n_train": len(split["train"])}
+    return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -116,34 +258,34 @@ def assay_fits(config: Config, arm: AssayArm) -> list[Unit]:
 def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
-    fits, counts = run_fits([fit_arm(arm, config) for arm in arms], store, config.where)
+    fits, counts = run_fits([worlds.fit_arm(arm, config) for arm in arms], store, config.where)
     by_world: dict[int, dict[str, Fit]] = {world: {} for world in config.world_seeds}
     jobs = []
     for arm, fit in zip(arms, fits, strict=True):
-        jobs.append(judging(arm, at, config.parts, (recovery.areas,), {"model": fit}))
+        jobs.append(worlds.judging(arm, at, config.parts, (areas,), {"model": fit}))
         by_world[arm.world_seed][arm.model] = fit
     size = {"n_agreement": config.n_agreement}
     jobs += [
-        judging(Arm(world, "all", 0), at, config.parts, (recovery.agreements,), own, **size)
+        worlds.judging(Arm(world, "all", 0), at, config.parts, (agreements,), own, **size)
         for world, own in by_world.items()
         if len(own) > 1
     ]
-    return run_judging(jobs, store, config.where, "worlds"), counts
+    return worlds.run_judging(jobs, store, config.where, "worlds"), counts
 
 
 def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
     """Known motifs of each split, and agreement within ensembles."""
-    arms = config.design.build(data)
-    units = [(arm, unit) for arm in arms for unit in assay_fits(config, arm)]
+    units = [(arm, unit) for arm in config.design.build(data) for unit in assay_fits(config, arm)]
     fits, counts = run_fits([unit for _, unit in units], store, config.where)
+    members: dict[AssayArm, list[Fit]] = {}
+    for (arm, _), fit in zip(units, fits, strict=True):
+        members.setdefault(arm, []).append(fit)
     jobs = []
-    for arm in arms:
-        own = [fit for (one, _), fit in zip(units, fits, strict=True) if one is arm]
+    for arm, own in members.items():
         given: dict[str, Any] = {"data": arm.data, "split": arm.split}
         given |= {f"member_{i:02d}": Stored(f.model, f.unit.key) for i, f in enumerate(own)}
-        draws = {"draws": config.draws}
-        jobs.append(Unit(recovery.assay_unit, draws, given, own[0].unit.modules))
-    return run_judging(jobs, store, config.where, "assays"), counts
+        jobs.append(Unit(assay_unit, {"draws": config.draws}, given, own[0].unit.modules))
+    return worlds.run_judging(jobs, store, config.where, "assays"), counts
 
 
 def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -177,34 +319,25 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
     return over_replicates(pd.concat(parts), [*keys, "metric", "by", "bin", "n"])
 
 
-def tidy_assays(agreed: pd.DataFrame) -> pd.DataFrame:
-    """Agreement within the ensembles of an assay over its splits."""
-    # No bootstrap: what splits differ by is all there is, and one split has no interval.
-    alone = agreed.groupby(["data", "metric"])["value"].transform("size") == 1
-    table = agreed.assign(variance=np.where(alone, np.nan, 0.0), n=agreed["n_test"])
-    keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
-    return over_splits(table, ["data", "metric"]).assign(**keys, by="", bin="")
-
-
 def run(config: Config, store: Store) -> Tables:
-    """Score finished networks.
-
-    Tables: ``effects`` (areas as contrasts over worlds), ``examples`` (simulated elements, position
-    by position), ``known_motifs`` (assays). The rows are areas by method in the column ``bin``, and
-    agreement between networks.
-    """
-    worlds, counts = judge_worlds(config, store)
+    """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
+    judged, counts = judge_worlds(config, store)
     default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
     data = assays.load_assays(config.dataset, config.standin_size, default)
     found, more = judge_assays(config, store, data)
-    rows = [tidy_worlds(worlds, config)]
+    rows = [tidy_worlds(judged, config)]
     if "agreements" in found:
-        rows.append(tidy_assays(found["agreements"]))
-    shown = worlds["examples"]
+        # No bootstrap: what splits differ by is all there is, and one split has no interval.
+        agreed, same = found["agreements"], ["data", "metric"]
+        alone = agreed.groupby(same)["value"].transform("size") == 1
+        agreed = agreed.assign(variance=np.where(alone, np.nan, 0.0), n=agreed["n_test"])
+        keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
+        rows.append(over_splits(agreed, same).assign(**keys, by="", bin=""))
+    shown = judged["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]
     tables = {
-        "effects": effects(worlds["areas"]),
+        "effects": effects(judged["areas"]),
         "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
     }
     if "known_motifs" in found:

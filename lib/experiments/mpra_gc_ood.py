@@ -20,20 +20,11 @@ from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_report, strand_pairs
 from lib.data.table import load_table
 from lib.experiments import assays
-from lib.experiments.assays import STANDIN, AssayArm, Design, FittedArm
+from lib.experiments.assays import REPEATED, STANDIN, AssayArm, AssayConfig, Design, FittedArm
 from lib.experiments.scoring import Scored, combine, contrast, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models.baselines import constant_sigma
-from lib.study.config import (
-    AnyNames,
-    ExperimentConfig,
-    Names,
-    Numbers,
-    ParameterError,
-    Seeds,
-    Tables,
-    known_names,
-)
+from lib.study.config import AnyNames, Names, Numbers, ParameterError, Seeds, Tables, known_names
 from lib.study.units import Store, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.fit import Forecast
@@ -52,14 +43,12 @@ HISTOGRAM_BINS = 25
 ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=assays.ARMS))]
 
 
-class Config(ExperimentConfig):
+class Config(AssayConfig):
     """Parameters of notebook 02, which says what each of them is.
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
     plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of one split of the
-    group arm, the first of them stands in every other arm; other models are fitted once per split
-    of the group arm. The network's own parameters are those of
-    :class:`lib.training.config.FitConfig`.
+    group arm, the first of them stands in every other arm; other models are fitted once.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"
@@ -69,13 +58,9 @@ class Config(ExperimentConfig):
             **{"other_models": ("bilstm",), "dropout_samples": 2},
         },
         "quick": {"arm": ("group", "tilt", "tail", "leaky"), "epochs": 5},
-        "full": {
-            **{"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
-            **{"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
-        },
+        "full": REPEATED | {"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
     }
 
-    dataset: str = "default"
     table: str | None = None
     sequence_column: str = "sequence"
     activity_column: str = "activity"
@@ -86,7 +71,6 @@ class Config(ExperimentConfig):
     arm: ArmNames = ("all",)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
-    split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)
     model: str = "cnn"
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
@@ -96,7 +80,6 @@ class Config(ExperimentConfig):
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
-    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @property
     def design(self) -> Design:
@@ -118,15 +101,6 @@ def load_data(config: Config) -> list[SequenceDataset]:
 
 
 Named = tuple[dict[str, Any], Forecast] | None  # a forecast with the keys that tell it apart
-
-
-def _authors_forecast(arm: AssayArm) -> Iterator[Named]:
-    """The plant authors' own predictions, where there are any; σ is their error in calibration."""
-    tissue = arm.data.name.removeprefix("plant_")
-    if arm.data.name != tissue and tissue in TISSUES:
-        mean = reference_predictions(tissue)
-        found = constant_sigma(mean, arm.data.activity, arm.split["calibration"])
-        yield {"model": "authors_cnn", "uncertainty": "constant_sigma"}, (found.mean, found.std)
 
 
 def fit_others(
@@ -154,13 +128,17 @@ def fit_others(
             found[place] += [*[None] * (len(config.other_models) + 1), (keys, forecast)]
     units = [assays.baselines(one.arm.data, one.arm.split) for one in fitted]
     results = run_units(units, store, config.where, "baselines")
-    for one, others, result in zip(fitted, found, results, strict=True):
-        if one.arm.kind != "strand":  # those of the group arm are of the same split
-            for name in assays.BASELINES:
-                keys = {"model": name, "uncertainty": "single"}
-                others.append((keys, assays.baseline_forecast(result, name)))
-        if one.arm.main:
-            others += _authors_forecast(one.arm)
+    for arm, others, result in zip((one.arm for one in fitted), found, results, strict=True):
+        for name in assays.BASELINES if arm.kind != "strand" else ():  # of the group arm's split
+            keys = {"model": name, "uncertainty": "single"}
+            others.append((keys, assays.baseline_forecast(result, name)))
+        animal, _, tissue = arm.data.name.partition("plant_")
+        if arm.main and not animal and tissue in TISSUES:
+            # The authors' own predictions; sigma is their error in calibration.
+            means = reference_predictions(tissue)
+            own = constant_sigma(means, arm.data.activity, arm.split["calibration"])
+            keys = {"model": "authors_cnn", "uncertainty": "constant_sigma"}
+            others.append((keys, (own.mean, own.std)))
     return found, counts
 
 
@@ -184,12 +162,12 @@ def scored_items(
     """Every forecast of an arm on each of its parts; the arm's own one by GC decile too."""
     deciles = {"gc_decile": gc_deciles(fitted.arm.data)}
     for named in _forecasts(fitted, others, config):
+        if named is None:
+            yield from [None] * len(fitted.arm.parts)
+            continue
+        keys, values = named
+        own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
         for part in fitted.arm.parts:
-            if named is None:
-                yield None
-                continue
-            keys, values = named
-            own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
             by = deciles if own else {}
             yield assays.scored(fitted.arm, part, *values, by, prior="none", **keys)
 
@@ -204,8 +182,8 @@ def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
 def reliability(data: SequenceDataset) -> dict[str, float]:
     """Correlation of the two orientations of an element, if there are ten such elements.
 
-    It is a lower bound on the share of variance that a strand-blind model could explain: what one
-    orientation truly does more than the other counts as noise. Its root bounds a model's r.
+    A lower bound on the share of variance that a strand-blind model could explain; its root bounds
+    a model's r.
     """
     forward, reverse = strand_pairs(data.codes)
     if len(forward) < MIN_BIN:
@@ -271,24 +249,18 @@ def contrasts(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, forecast, score.
-
-    Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``.
-    """
+    """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
     data, design = load_data(config), config.design
     fitted, own = assays.fit_arms(design.build(data), design, store, config.where)
     others, more = fit_others(config, fitted, store)
-    items = [
-        item
-        for one, found in zip(fitted, others, strict=True)
-        for item in scored_items(one, found, config)
-    ]
+    pairs = zip(fitted, others, strict=True)
+    items = [item for one, found in pairs for item in scored_items(one, found, config)]
     scores = score_all(items, config.draws, config.workers)
     first = [one.arm for one in fitted if one.arm.split.seed == config.split_seeds[0]]
     leaks = [
         leak_report(arm.data.codes, arm.data.group, arm.split).assign(data=arm.data.name)
         for arm in first
-        if arm.kind != "strand"  # the split of the group arm
+        if arm.kind != "strand"
     ]
     tables = {
         "assays": assay_table(data),

@@ -1,8 +1,7 @@
 """Priors by name: what each tells a network, and placebos of equal width.
 
-In: the name of a prior and the arm of a simulated world, or of an assay. Out: features ``(n, p)``
-that enter a network beside its embedding, units that fit an arm with its prior, the measure of a
-fitted arm of a world, and contrasts of priors on the elements of an assay. The decoy set mixes a
+In: a prior by name and the arm of a simulated world, or of an assay. Out: features ``(n, p)`` that
+enter a network beside its embedding, units that fit it, and contrasts. The decoy set mixes a
 stand-in for each true factor (its paralogue's matrix, or where it has none its own older one, from
 another JASPAR release) with three times as many other vertebrate factors, all read by another
 scorer than the generator's.
@@ -146,24 +145,21 @@ def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | Non
     if arm.prior != "permuted":
         return values
     rng = np.random.default_rng([arm.world_seed, zlib.crc32(f"{arm.prior} {at}".encode())])
-    split = worlds.training_data(replace(arm, size=sizes.train), sizes)[1]
-    parts = list(split.parts.values()) if at is None else [np.arange(len(values))]
+    parts = [np.arange(len(values))]
+    if at is None:
+        parts = list(worlds.training_data(replace(arm, size=sizes.train), sizes)[1].parts.values())
     return features.permuted_rows(values, parts, rng)
 
 
 def fit_prior(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm of a world; ``config`` has ``parts``, ``epochs`` and ``device``.
-
-    A small sample is trained for more epochs: until :data:`FEWEST_STEPS` steps are done, or as many
-    as the whole sample takes.
-    """
+    """The unit that fits an arm of a world; ``config`` has ``parts``, ``epochs`` and ``device``."""
     data, split = worlds.training_data(arm, config.parts)
     data = replace(data, features=arm_features(arm, None, config.parts))
     return assays.fitting(arm_settings(arm, config), data, split)
 
 
 def arm_settings(arm: Arm, config: Any) -> FitConfig:
-    """The settings of an arm's fit."""
+    """The settings of an arm's fit: small samples get :data:`FEWEST_STEPS` steps if others do."""
     options = dict(OPTIONS[arm.model])
     if arm.prior == "width_matched":
         wide = len(features.SCORES) * len(decoy_set())
@@ -188,15 +184,12 @@ def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataF
 
 
 class Told(NamedTuple):
-    """An arm of an assay whose network is told a prior.
-
-    ``entry`` is ``late``, beside the embedding; ``residual``, a network of what a ridge on GC
-    leaves; or ``residualised``, a prior beside the embedding of such a network.
-    """
+    """An arm of an assay whose network is told a prior."""
 
     arm: assays.AssayArm
     prior: str
-    entry: str = "late"
+    # Or ``residual``, a network of what a ridge on GC leaves, or ``residualised``, both.
+    entry: str = "late"  # beside the embedding
 
     @property
     def offset(self) -> FloatArray:
@@ -221,25 +214,16 @@ class Told(NamedTuple):
 
 def fitting_told(told: Told, epochs: int, device: str) -> Unit:
     """The unit that fits an arm of an assay with its prior."""
-    settings = FitConfig(
-        model=ASSAY_MODEL,
-        model_options={"channels": 16},
-        epochs=epochs,
-        device=device,
-        reverse_complement=told.arm.both_strands,
-        seed=told.arm.split.seed,
-    )
-    return assays.fitting(settings, told.data, told.arm.split)
+    arm = told.arm
+    own = {"reverse_complement": arm.both_strands, "seed": arm.split.seed, "device": device}
+    options: dict[str, Any] = {"model": ASSAY_MODEL, "model_options": {"channels": 16}}
+    return assays.fitting(FitConfig(**options, **own, epochs=epochs), told.data, arm.split)
 
 
 def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) -> pd.DataFrame:
-    """Log ratio of two priors' errors on the same elements of one split, and its variance.
-
-    ``seed`` alone seeds the bootstrap over groups.
-    """
+    """Log ratio of two priors' errors on the same elements of one split, and its variance."""
     rng = np.random.default_rng(seed)
-    forecasts = one.forecast, other.forecast
-    found = compare(*forecasts, rng=rng, draws=draws)
+    found = compare(one.forecast, other.forecast, rng=rng, draws=draws)
     found = found[found["metric"].isin(ERRORS)]
     spread = (np.log(found["upper"]) - np.log(found["lower"])) / (2 * 1.96)
     keys: dict[str, Any] = {name: one.keys[name] for name in PART}
@@ -248,17 +232,9 @@ def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) ->
     )
 
 
-def pooled(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """Contrasts of single splits pooled over splits, as ratios."""
-    keys = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric", "scale"]
-    table = over_splits(contrasts.assign(scale="ratio"), keys, narrow=True)
-    return table.drop(columns="scale")
-
-
-Pair = tuple[scoring.Scored, scoring.Scored, dict[str, Any]]
-
-
-def _pairs(items: Sequence[scoring.Scored]) -> Iterator[Pair]:
+def _pairs(
+    items: Sequence[scoring.Scored],
+) -> Iterator[tuple[scoring.Scored, scoring.Scored, dict[str, Any]]]:
     """Each prior's forecast with that of the placebo and of none, on the same part and split."""
     by_part: dict[Any, dict[Any, scoring.Scored]] = {}
     for item in items:
@@ -289,4 +265,6 @@ def score_told(
     jobs = [(one, other, draws, place) for place, (one, other, _) in enumerate(pairs)]
     tables = scoring.side_by_side(paired, jobs, where.workers)
     named = [table.assign(**keys) for table, (_, _, keys) in zip(tables, pairs, strict=True)]
-    return scoring.combine(rows[rows["metric"].isin(PUBLISHED)]), pooled(pd.concat(named))
+    same = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric", "scale"]
+    pooled = over_splits(pd.concat(named).assign(scale="ratio"), same, narrow=True)
+    return scoring.combine(rows[rows["metric"].isin(PUBLISHED)]), pooled.drop(columns="scale")

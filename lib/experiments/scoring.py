@@ -1,8 +1,7 @@
 """From forecasts on the parts of repeated splits to tidy rows with intervals.
 
-In: :class:`Scored`, one model's forecast on one part of one split, with the keys of its rows. Out:
-rows per split, rows pooled over splits (bootstrap over groups within a split, Nadeau–Bengio
-correction between splits), and contrasts of two conditions paired by split.
+In: :class:`Scored`, one forecast on one part of one split. Out: rows per split, rows pooled over
+splits (:func:`~lib.statistics.effects.over_splits`), and contrasts paired by split.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -24,18 +23,13 @@ _AVERAGED: Final = ("value", "variance", "oracle", "n", "n_train", "severity")
 
 
 class Scored(NamedTuple):
-    """One forecast to score, by a model that was trained on ``n_train`` elements.
+    """One forecast to score, by a model that was trained on ``n_train`` elements."""
 
-    ``keys`` are columns of its rows; ``forecast`` has ``target, mean, std, group``, of simulated
-    elements also ``true_mean, true_std``; ``climatology`` is mean and std of the training targets,
-    the forecast that skill is against; ``by`` labels elements for conditional rows.
-    """
-
-    keys: Mapping[str, Hashable]
-    forecast: pd.DataFrame
+    keys: Mapping[str, Hashable]  # columns of its rows
+    forecast: pd.DataFrame  # target, mean, std, group; where known also true_mean, true_std
     n_train: int
-    climatology: tuple[float, float]
-    by: Mapping[str, NDArray[Any]] | None = None
+    climatology: tuple[float, float]  # mean and std of the training targets; skill is against it
+    by: Mapping[str, NDArray[Any]] | None = None  # labels of elements for conditional rows
 
 
 def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
@@ -43,14 +37,8 @@ def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
     oracle = None
     if "true_mean" in item.forecast:
         oracle = item.forecast[["true_mean", "true_std"]].set_axis(["mean", "std"], axis=1)
-    rows = evaluate(
-        item.forecast,
-        climatology=item.climatology,
-        oracle=oracle,
-        draws=draws,
-        rng=np.random.default_rng(seed),
-        by=item.by,
-    )
+    sides: dict[str, Any] = {"climatology": item.climatology, "oracle": oracle, "by": item.by}
+    rows = evaluate(item.forecast, **sides, draws=draws, rng=np.random.default_rng(seed))
     keys: dict[str, Any] = dict(item.keys)
     return rows.assign(**keys, n_train=item.n_train)
 
@@ -99,17 +87,14 @@ def combine(rows: pd.DataFrame) -> pd.DataFrame:
 def contrast(
     left: pd.DataFrame, right: pd.DataFrame, scales: Mapping[str, str], *, match: Sequence[str]
 ) -> pd.DataFrame:
-    """Differences or ratios of two conditions, rows of :func:`score`, paired by split.
+    """Differences or ratios (as ``scales`` says by metric) of two conditions, paired by split.
 
-    ``scales`` says which by metric; ratios are formed and pooled as logarithms. ``match`` are the
-    keys that both sides share, such as ``data, model, uncertainty``.
+    Sides are rows of :func:`score` and share the keys ``match``; ratios are pooled as logarithms.
     """
     keys = [*match, "metric"]
-    sides = [
-        _seed_means(side[side["metric"].isin(list(scales)) & (side["by"] == "")], keys)
-        for side in (left, right)
-    ]
-    both = sides[0].merge(sides[1], on=[*keys, "split_seed"], suffixes=("", "_right"))
+    whole = (side[side["metric"].isin(list(scales)) & (side["by"] == "")] for side in (left, right))
+    one, other = (_seed_means(side, keys) for side in whole)
+    both = one.merge(other, on=[*keys, "split_seed"], suffixes=("", "_right"))
     both["scale"] = both["metric"].map(dict(scales))
     ratio = both["scale"] == "ratio"
     for side in ("", "_right"):

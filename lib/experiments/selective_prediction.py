@@ -13,7 +13,7 @@ from pydantic import Field
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import STANDIN, FittedArm, fit_arms
+from lib.experiments.assays import STANDIN, AssayConfig, FittedArm, fit_arms
 from lib.experiments.ranking import all_tables, make_rules, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import (
@@ -37,7 +37,7 @@ from lib.training.config import FitConfig
 SIDES = ("", "low")  # of the GC shift: richer, poorer
 
 
-class Config(WorldConfig):
+class Config(AssayConfig, WorldConfig):
     """Parameters of notebook 04.
 
     In ``noise_worlds`` of the worlds a network is trained where noise dominates; ``severities`` are
@@ -63,13 +63,10 @@ class Config(WorldConfig):
     world_seeds: Seeds = tuple(range(10))
     noise_worlds: int = Field(default=10, ge=1)
     severities: Dials = (0.25, 0.5, 0.75, 1.0)
-    dataset: str = "default"
-    split_seeds: Seeds = (0,)
     seeds: Seeds = (0, 1)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
     risk_target: float = Field(default=0.85, gt=0, lt=1)
 
     @property

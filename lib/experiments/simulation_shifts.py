@@ -133,20 +133,15 @@ def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], di
 
 def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> pd.DataFrame:
     """Means over worlds, and three metrics of the main network in each world."""
-    values = values.assign(n=config.n_test)
-    numbers = ["oracle", "dial", "n"]
+    numbers, where = ["oracle", "dial"], ["shift", "severity", "condition"]
     own = values[(values["model"] == MAIN_MODEL) & (values["n_train"] == config.n_train)]
     own = own[own["metric"].isin(WORLD_METRICS)].rename(columns={"replicate": "seed"})
-    parts = [
-        over_replicates(values, KEYS, averaged=numbers),
-        own[[*KEYS, "value", *numbers, "seed"]],
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    where = ["shift", "severity", "condition"]
+    means = over_replicates(values, KEYS, averaged=numbers)
+    table = pd.concat([means, own[[*KEYS, "value", *numbers, "seed"]]], ignore_index=True)
     names = {"measured": "severity_measured"}
     table = table.merge(measured[[*where, "measured"]].rename(columns=names), "left", on=where)
     table["severity"] = table.pop("dial").round(4)
-    return table.assign(prior="none", by="", bin="", n=table["n"].astype(int))
+    return table.assign(prior="none", by="", bin="", n=config.n_test)
 
 
 def _at(model: Any, shift: Any = "", severity: Any = 0.0, condition: Any = "") -> dict[str, Any]:
@@ -213,7 +208,7 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for model, rows in networks[networks["condition"] == REWIRING.name].groupby("model"):
         rewired, plain, found = by_metric(rows), by_metric(home[model]), {}
         for world, part in gc[gc["model"] == model].groupby("replicate"):
-            dose = part.pivot(index="severity", columns="metric", values="value")
+            dose = by_metric(part, "severity")
             error, covered = plain["rmse"][world], plain["picp_90"][world]
             found[world] = beyond_gc(
                 rewired["rmse"][world] / error,
@@ -248,9 +243,9 @@ def _explained(table: pd.DataFrame) -> float:
 
 def _explained_alike(table: pd.DataFrame) -> float:
     """The same among networks of one architecture and training size."""
-    columns = ["nll", "picp_90", "drop"]
+    numbers = table[["nll", "picp_90", "drop"]]
     return _explained(
-        table[columns] - table.groupby(["model", "n_train"])[columns].transform("mean")
+        numbers - numbers.groupby([table["model"], table["n_train"]]).transform("mean")
     )
 
 
@@ -262,8 +257,8 @@ def _hidden(table: pd.DataFrame) -> float:
 def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
     """Whether in-distribution evaluation tells which fits will fail: the effects of C5.
 
-    Fits of a world share its test sample and its rewiring, so intervals draw whole worlds; that of
-    a share is never narrower than Clopper and Pearson's over fits, as all of them may agree.
+    Intervals draw whole worlds; that of a share is never narrower than Clopper and Pearson's over
+    fits, as all of them may agree.
     """
     parts = [part for _, part in table.groupby("world", sort=False)]
     if len(parts) < 3:

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from lib.experiments import priors, worlds
-from lib.experiments.assays import STANDIN, build_arms, load_assays
+from lib.experiments.assays import STANDIN, AssayConfig, build_arms, load_assays
 from lib.experiments.priors import AGAINST, OPTIONS, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
@@ -39,14 +39,13 @@ CHANGED: Final = (Effect("rmse_f_ratio", "rmse_f", "ratio"),)
 PLACE: Final = ("split", "shift", "family", "condition", "cell")
 LITTLE: Final[Mapping[str, Any]] = {
     **{"models": (MAIN_MODEL,), "severities": (0.5,), "other_worlds": 1, "sizes": ()},
-    "split_seeds": (0,),
 }
 
 PriorNames = Annotated[Names, AfterValidator(partial(known_names, "prior", known=PRIORS))]
 _models = AfterValidator(partial(known_names, "model", known=tuple(OPTIONS)))
 
 
-class Config(worlds.WorldConfig):
+class Config(AssayConfig, worlds.WorldConfig):
     """Parameters of notebook 03."""
 
     experiment: ClassVar[str] = "structural_priors"
@@ -68,7 +67,7 @@ class Config(worlds.WorldConfig):
             "shifts": tuple(at.shift for at in PRIMARY),
             "assay_priors": ("none", "gc", "permuted"),
         },
-        "full": {},
+        "full": {"split_seeds": (0, 1, 2, 3, 4)},
     }
 
     priors: PriorNames = ("all",)
@@ -83,15 +82,11 @@ class Config(worlds.WorldConfig):
     other_train: int = Field(default=4_000, ge=100, le=1_000_000)  # of the other architectures
     sizes: tuple[int, ...] = (500, 2_000)  # smaller training samples, for the learning curve
     epochs: int = Field(default=15, ge=1, le=10_000)
-    # Assays, comma-separated; ``default`` takes DEFAULT_DATA, or the stand-in without their files.
-    dataset: str = "default"
     assay_priors: PriorNames = ("none", "gc", "permuted", "gc_windowed", "kmer")
     held_out_priors: PriorNames = ("gc", "permuted")  # on arms that hold a GC tail or a species out
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
-    split_seeds: Seeds = (0, 1, 2, 3, 4)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
-    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
 
 def all_conditions(config: Config) -> list[Condition]:
@@ -142,14 +137,6 @@ def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, 
     return values.assign(severity=values.pop("dial").round(4), n=config.n_test), counts
 
 
-def world_rows(values: pd.DataFrame) -> pd.DataFrame:
-    """Means over worlds with their intervals, as tidy rows."""
-    numbers = ["severity", "oracle", "n"]
-    keys = [name for name in values.columns if name not in (*numbers, "value", "replicate")]
-    rows = over_replicates(values[values["metric"].isin(PUBLISHED)], keys, averaged=numbers)
-    return rows.round({"severity": 4}).astype({"n": int})
-
-
 def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every prior against the placebo and against none, for each network and condition."""
     columns = ["data", "model", "entry", "n_train", *PLACE]
@@ -165,10 +152,10 @@ def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]:
-    """Shifted error over that which the no-prior networks promise at equal error in distribution.
+    """Shifted error over that on a line through a world's no-prior networks of all training sizes.
 
-    The line is that of log RMSE against f, shifted on in distribution, through the no-prior
-    networks of all training sizes of a world. Below 1 a prior gives robustness beyond accuracy.
+    The line is of log RMSE against f, shifted on in distribution. Below 1 a prior gives robustness
+    beyond accuracy.
     """
     rows = errors[errors["split"] != "matched"]
     places = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
@@ -190,18 +177,16 @@ def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]
                 for world, at, shifted in part[both].dropna().to_numpy()
                 if world in lines
             }
-            keys: dict[str, Any] = {"prior": prior, "against": "line", "n_train": n_train}
-            found = pd.Series(above, dtype=float)
-            yield effect("rmse_f_over_line", found, log=True, **keys, **places.loc[cell])
+            keys = {"prior": prior, "against": "line", "n_train": n_train, **places.loc[cell]}
+            yield effect("rmse_f_over_line", pd.Series(above, dtype=float), log=True, **keys)
 
 
 def noise_effects(
     errors: pd.DataFrame, n_train: int, cells: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Gain of a prior where noise dominates less half its gain under the genomic shifts.
+    """Gain of a prior where noise dominates less half its mean gain under the genomic ``cells``.
 
-    Gains are shares of the error against f that the prior takes from its placebo's; the genomic
-    one is the mean over ``cells``. Networks under noise were trained at it.
+    Gains are shares of the squared error against f; networks under noise were trained at it.
     """
     noisy = (errors["split"] == "matched") & (errors["severity"] == 1)
     genomic = (errors["split"] == "shifted") & errors["cell"].isin(cells)
@@ -209,11 +194,10 @@ def noise_effects(
     rows = rows[(noisy | genomic) & (rows["n_train"] == n_train)]
     wide = rows.pivot(index=["cell", "replicate"], columns="prior", values="value")
     for reference in AGAINST:
-        if not {"motif_decoy", reference} <= set(wide):
+        known = {"motif_decoy", reference} <= set(wide) and len(cells) > 0
+        if not known or not {"trained", *cells} <= set(rows["cell"]):
             continue
         closed = CHANGES["closed"](wide["motif_decoy"], wide[reference]).unstack("cell")
-        if not cells or not {"trained", *cells} <= set(closed):
-            continue
         under = closed[list(cells)].mean(axis=1, skipna=False)
         gains = {
             "gain_at_noise": closed["trained"],
@@ -260,7 +244,11 @@ def run(config: Config, store: Store) -> Tables:
     units = [priors.fitting_told(one, config.assay_epochs, config.device) for one in told]
     fits, more = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = priors.score_told(told, fits, store, config.where, config.draws)
-    rows = pd.concat([world_rows(values), assay_rows], ignore_index=True).assign(seed=None)
+    numbers = ["severity", "oracle", "n"]
+    keys = [name for name in values.columns if name not in (*numbers, "value", "replicate")]
+    means = over_replicates(values[values["metric"].isin(PUBLISHED)], keys, averaged=numbers)
+    means = means.round({"severity": 4}).astype({"n": int})
+    rows = pd.concat([means, assay_rows], ignore_index=True).assign(seed=None)
     # A prior beside the embedding is the usual row; another way in is named like a bin.
     usual = rows["entry"] == "late"
     rows["by"], rows["bin"] = np.where(usual, "", "entry"), rows["entry"].where(~usual, "")

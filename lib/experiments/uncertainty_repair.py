@@ -17,7 +17,7 @@ from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import repair_tables, repairs
-from lib.experiments.assays import STANDIN, FittedArm, fit_arms
+from lib.experiments.assays import STANDIN, AssayConfig, FittedArm, fit_arms
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.mpra_gc_ood import load_data
 from lib.experiments.repair_tables import FROM_WEIGHTS
@@ -51,7 +51,7 @@ JUDGED_SHIFTS = (
 )
 
 
-class Config(WorldConfig):
+class Config(AssayConfig, WorldConfig):
     """Parameters of notebook 06; those of real assays are as in notebook 02.
 
     ``labels`` are the sizes of the labelled sample of a shifted condition; coverage within
@@ -79,11 +79,8 @@ class Config(WorldConfig):
     severities: Dials = (0.25, 0.5, 0.75, 1.0)
     model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
-    dataset: str = "default"
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
-    split_seeds: Seeds = (0,)
-    standin_size: int = Field(default=6000, ge=200, le=1_000_000)
     gc_bins: int = Field(default=10, ge=2, le=100)
     labels: tuple[int, ...] = (10, 20, 50, 100, 200, 500, 1000)
     label_draws: int = Field(default=20, ge=1, le=10_000)

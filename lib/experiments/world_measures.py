@@ -1,7 +1,4 @@
-"""What is measured in a simulated world: networks and baselines under shifts, and severities.
-
-In: a :class:`lib.experiments.worlds.Judge` and a condition. Out: long tables.
-"""
+"""What is measured in a simulated world, of a :class:`Judge` and a condition: long tables."""
 
 from collections.abc import Mapping
 
@@ -39,15 +36,11 @@ MEASURED = {
 
 
 def metric_table(
-    judge: Judge,
-    test: SequenceDataset,
-    forecasts: Mapping[str, Forecast],
-    column: str = "uncertainty",
+    judge: Judge, test: SequenceDataset, forecasts: Mapping[str, Forecast], by: str = "uncertainty"
 ) -> pd.DataFrame:
-    """``metric, value, oracle`` of each forecast, named in ``column``, beside the true one's.
+    """``metric, value, oracle`` of each forecast, named in column ``by``, beside the true one's.
 
-    Metrics against the measurement y are joined by ``rmse_f`` and ``r2_f`` against the noise-free
-    activity f, and the mean squared z by its parts.
+    ``rmse_f`` and ``r2_f`` are against the noise-free activity f.
     """
     truth, found = known_truth(test), {}
     for name, (mean, std) in {"oracle": (truth.mean, truth.std), **forecasts}.items():
@@ -58,7 +51,7 @@ def metric_table(
         values |= {"rmse_f": metric("rmse", *truths), "r2_f": metric("r2_cod", *truths)}
         found[name] = values
     table = pd.DataFrame(found).loc[list(METRICS)].rename_axis("metric").reset_index()
-    return table.melt(["metric", "oracle"], var_name=column)
+    return table.melt(["metric", "oracle"], var_name=by)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Found:
@@ -104,10 +97,8 @@ def baseline_metrics(judge: Judge, condition: Condition) -> Found:
         baselines.kmer_ridge(codes, y, train, validation, oriented=False),
         baselines.feature_ridge(occupancies.astype(float), y, train, validation),
     )
-    forecasts = {
-        name: (each.mean[len(data) :], each.std[len(data) :])
-        for name, each in zip(BASELINES, made, strict=True)
-    }
+    own = [(each.mean[len(data) :], each.std[len(data) :]) for each in made]
+    forecasts = dict(zip(BASELINES, own, strict=True))
     return {"values": metric_table(judge, test, forecasts, "model").assign(uncertainty="single")}
 
 

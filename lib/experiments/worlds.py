@@ -1,11 +1,10 @@
 """The protocol of experiments in simulated worlds: what is trained, where and how it is judged.
 
-In: :class:`Arm`, a network of a world with the law and size of its training sample, and
-:class:`Condition`, a shift at a severity. Out: units that fit arms, and :func:`judging`, the one
-unit that judges a fit: it takes a list of measures, module-level functions ``(judge, condition) ->
-{table name: DataFrame}``, and returns their tables, a row naming its condition. One test seed
-serves all conditions of a world: concept and technical shifts then leave the sequences as they are,
-so that one forecast answers for all of them and differences are paired element by element.
+In: :class:`Arm`, a network of a world, and :class:`Condition`, a shift at a severity. Out: units
+that fit arms, and :func:`judging`, the one unit that judges a fit: it takes measures, module-level
+functions ``(judge, condition) -> {table name: DataFrame}``, and returns their tables, a row naming
+its condition. One test seed serves all conditions of a world, so that concept and technical shifts
+leave the sequences as they are and differences are paired element by element.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -52,7 +51,7 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """What the column ``condition`` says: the option, or the distance aimed at."""
+        """The option, or the distance aimed at."""
         return f"d={self.distance:g}" if self.distance else self.option
 
     @property
@@ -71,9 +70,8 @@ class Condition:
         return (Shift(self.shift, self.dial(world), self.option),) if self.shift else ()
 
     def dial(self, world: World) -> float:
-        if self.distance:
-            return severity_for(world, self.shift, self.distance, self.option)
-        return self.severity
+        at = self.shift, self.distance, self.option
+        return severity_for(world, *at) if self.distance else self.severity
 
 
 REWIRING = Condition("effect_rewiring", distance=0.5)  # at which claims on rewiring are judged
@@ -94,29 +92,21 @@ def shifted_conditions(
 
 @dataclass(frozen=True)
 class Arm:
-    """A network with the law and the size of its training sample.
-
-    ``prior`` is what it knows beforehand (:mod:`lib.experiments.priors`); a misspecified world has
-    a DNA-shape term that no motif explains.
-    """
+    """A network with the law and the size of its training sample."""
 
     world_seed: int
     model: str
     size: int
     law: Condition = Condition()
-    prior: str = "none"
-    misspecified: bool = False
+    prior: str = "none"  # what it knows beforehand, see lib.experiments.priors
+    misspecified: bool = False  # whether a DNA-shape term acts that no motif explains
 
     @property
     def world(self) -> World:
         return world_of(self.world_seed, self.misspecified)
 
     def keys(self, condition: Condition) -> dict[str, Any]:
-        """Columns that name its rows under a condition; ``dial`` is where the dial stands.
-
-        ``split`` is ``test`` in distribution, ``matched`` under the law it was trained on, or
-        ``shifted``.
-        """
+        """Columns that name its rows; ``split`` is ``matched`` under the law it was trained on."""
         own = condition == self.law
         home = condition == Condition() or (own and condition.severity == 0)
         return {
@@ -188,7 +178,7 @@ QUICK: Final = {
 @lru_cache(maxsize=4)
 def world_of(seed: int, misspecified: bool = False) -> World:
     """The world of a seed; drawing one takes a while, so the last few are kept."""
-    return draw_world(seed, misspecified=True) if misspecified else draw_world(seed)
+    return draw_world(seed, misspecified=misspecified)
 
 
 @lru_cache(maxsize=4)
@@ -226,10 +216,7 @@ def fit_arm(arm: Arm, config: Any) -> Unit:
 
 
 class Judge:
-    """A fitted network, several or none, in its world: what a measure is given.
-
-    Its attributes are what :func:`judging` was given; ``stored`` are the finished fits by name.
-    """
+    """What a measure is given: fitted networks by name in their world, as :func:`judging` was."""
 
     def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Stored]) -> None:
         arm = config["arm"]
@@ -277,10 +264,7 @@ Measure = Callable[[Judge, Condition], Mapping[str, pd.DataFrame]]
 
 
 def judge_unit(config: Mapping[str, Any], **stored: Stored) -> Result:
-    """Tables of all measures under all conditions, each row with :meth:`Arm.keys`.
-
-    A column that a measure's table has already stays as it is.
-    """
+    """Tables of all measures under all conditions; their own columns go before :meth:`Arm.keys`."""
     judge = Judge(config, stored)
     measures = [getattr(import_module(module), name) for module, name in config["measures"]]
     found: dict[str, list[pd.DataFrame]] = {}
@@ -303,8 +287,7 @@ def judging(
 ) -> Unit:
     """The unit that judges finished fits of a world under every condition.
 
-    Of ``fits`` by name the arm's own network is ``model``; ``settings`` are plain values that the
-    measures need to know besides.
+    Of ``fits`` the arm's own is ``model``; ``settings`` are plain values that measures need.
     """
     config = {
         "arm": asdict(arm),
@@ -314,9 +297,9 @@ def judging(
         "settings": settings,
     }
     given = {name: Stored(result, unit.key) for name, (unit, result) in (fits or {}).items()}
-    modules = [measure.__module__ for measure in measures]
-    modules += [module for unit, _ in (fits or {}).values() for module in unit.modules]
-    return Unit(judge_unit, config, given, tuple(dict.fromkeys(modules)))
+    modules = dict.fromkeys(measure.__module__ for measure in measures)
+    modules |= dict.fromkeys(name for unit, _ in (fits or {}).values() for name in unit.modules)
+    return Unit(judge_unit, config, given, tuple(modules))
 
 
 def run_judging(

@@ -11,14 +11,9 @@ def assay(n=900, oriented=False, species=False):
     strong = rng.beta(12, 10, n)[:, None] > rng.random((n, 80))
     codes = np.where(strong, rng.integers(1, 3, (n, 80)), 3 * rng.integers(0, 2, (n, 80)))
     metadata = pd.DataFrame({"sp": np.where(np.arange(n) // 2 % 3 == 0, "At", "Zm")})
-    return SequenceDataset(
-        "made",
-        codes.astype(np.uint8),
-        rng.normal(size=n),
-        np.arange(n) // 2,
-        oriented=oriented,
-        metadata=metadata if species else pd.DataFrame(),
-    )
+    given = {"oriented": oriented, "metadata": metadata if species else pd.DataFrame()}
+    activity, group = rng.normal(size=n), np.arange(n) // 2
+    return SequenceDataset("made", codes.astype(np.uint8), activity, group, **given)
 
 
 def parts(arms):
@@ -31,16 +26,18 @@ def parts(arms):
 
 def test_no_group_is_on_both_sides_of_any_honest_arm():
     data = assay(species=True)
-    for arm in build_arms(data, ARMS, 0.8, (0.5, 1.0), 0):
+    arms = build_arms(data, ARMS, 0.8, (0.5, 1.0), 0)
+    keys = [tuple(part.keys.values()) for arm in arms for part in arm.parts]
+    assert len(set(keys)) == len(keys)
+    for arm in arms:
         seen = set(data.group[arm.split["train"]])
         for part in arm.parts:
             shares = bool(seen & set(data.group[part.rows]))
             assert shares == (part.keys["split"] == "random_leaky")
 
 
-def test_matched_elements_are_of_the_held_out_kind():
-    data = assay()
-    found = parts(build_arms(data, ("tail",), 0.8, (), 0))
+def test_matched_elements_are_of_the_held_out_kind_and_severity_is_measured():
+    found = parts(build_arms(assay(), ("group", "tilt", "tail"), 0.8, (1.0,), 0))
     for tail in ("gc_high", "gc_low"):
         shifted = found["shifted", tail, "GC"][1].rows
         arm, matched = found["matched", tail, "GC"]
@@ -48,11 +45,6 @@ def test_matched_elements_are_of_the_held_out_kind():
         assert not set(matched.rows) & set(arm.split["train"])
         own, _ = found["shifted", tail, "GC"]
         assert len(own.split["train"]) == pytest.approx(len(arm.split["train"]), rel=0.03)
-
-
-def test_severity_is_the_measured_shift():
-    data = assay()
-    found = parts(build_arms(data, ("group", "tilt", "tail"), 0.8, (1.0,), 0))
     assert found["shifted", "gc_tilt", "+1"][1].keys["severity"] == pytest.approx(1.0, abs=0.1)
     assert found["shifted", "gc_high", "GC"][1].keys["severity"] > 1
     assert found["shifted", "gc_low", "GC"][1].keys["severity"] < -1
@@ -77,17 +69,8 @@ def test_arms_an_assay_does_not_allow_are_left_out():
     assert len(build_arms(assay(), ("strand",), 0.8, (), 0)) == 1
 
 
-def test_keys_tell_all_parts_apart():
-    arms = build_arms(assay(species=True), ARMS, 0.8, (0.5, 1.0, 1.5), 0)
-    keys = [tuple(part.keys.values()) for arm in arms for part in arm.parts]
-    assert len(set(keys)) == len(keys)
-
-
 def test_rows_that_a_member_has_seen_have_no_joint_forecast():
-    members = [
-        (np.array([0.0, np.nan, 1.0]), np.ones(3)),
-        (np.array([2.0, 1.0, 1.0]), np.ones(3)),
-    ]
-    found = together(members)
+    means = np.array([[0.0, np.nan, 1.0], [2.0, 1.0, 1.0]])
+    found = together([(mean, np.ones(3)) for mean in means])
     assert found.mean[[0, 2]].tolist() == [1.0, 1.0] and np.isnan(found.std[1])
     assert found.std[[0, 2]] ** 2 == pytest.approx([2.0, 1.0])

@@ -9,40 +9,25 @@ from lib.experiments.motif_recovery import (
     Config,
     conditions,
     effects,
-    known_motif_table,
+    enrichment,
     run,
+    true_sites,
     world_arms,
 )
-from lib.experiments.recovery import (
-    active_motifs,
-    enrichment,
-    shuffled,
-    true_sites,
-)
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
-from lib.motifs.pwm import information_content, jaspar
 from lib.simulator import planted_sites
+from lib.simulator.shifts import ACTIVE
 from lib.study import results
 from lib.study.units import Store
 from lib.training.attribution import auprc_sites
-
-
-@pytest.fixture(scope="module")
-def config():
-    return Config.create(profile="smoke", models=["cnn", "reference_cnn"], n_train=200, workers=1)
-
-
-@pytest.fixture(scope="module")
-def found(config, tmp_path_factory):
-    return run(config, Store(tmp_path_factory.mktemp("store")))
 
 
 def test_sites_are_those_planted_whose_motif_acts():
     n = 40
     truth = true_sites(0, Condition(), n)
     program = world_of(0).program
-    pairs = zip(program.motifs, active_motifs(program), strict=True)
-    active = {pwm.name for pwm, acts in pairs if acts}
+    pairs = zip(program.motifs, program.coefficients, strict=False)
+    active = {pwm.name for pwm, coefficient in pairs if abs(coefficient) >= ACTIVE}
     assert 0 < len(active) < len(program.motifs)
     expected = np.zeros(truth.codes.shape, bool)
     idle = expected.copy()
@@ -51,6 +36,8 @@ def test_sites_are_those_planted_whose_motif_acts():
     assert np.array_equal(truth.sites, expected)
     assert not (truth.sites & truth.masked).any()
     assert truth.masked[idle & ~expected].all()
+    perfect = truth.sites + 0.5 * truth.masked  # what is masked may score high
+    assert auprc_sites(perfect, truth.sites, truth.masked)[0] == pytest.approx(1.0)
 
 
 def test_rewiring_changes_which_sites_act_and_no_sequence():
@@ -59,33 +46,12 @@ def test_rewiring_changes_which_sites_act_and_no_sequence():
     assert not np.array_equal(home.sites, away.sites)
 
 
-def test_a_perfect_score_of_sites_reaches_one():
-    truth = true_sites(0, Condition(), 40)
-    perfect = truth.sites + 0.5 * truth.masked  # what is masked may score high
-    assert auprc_sites(perfect, truth.sites, truth.masked)[0] == pytest.approx(1.0)
-
-
-def test_shuffled_motifs_have_as_much_information():
-    (pwm,) = jaspar(["SP1"])
-    other = shuffled(pwm, np.random.default_rng(0))
-    assert information_content(other).sum() == pytest.approx(information_content(pwm).sum())
-    assert not np.allclose(other.probabilities, pwm.probabilities)
-
-
 def test_enrichment_by_hand():
     scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
     hits = np.array([[True, True, False, False]] * 30)
     value, variance = enrichment(scores, hits, ~hits, np.arange(30), 100)
     assert value == pytest.approx(np.log(2))
     assert variance == pytest.approx(0)  # all elements are alike
-
-
-def test_motifs_pool_over_splits_as_ratios():
-    columns = {"value": np.log([2.0, 8.0]), "variance": 0.01, "split_seed": [0, 1]}
-    table = pd.DataFrame(columns | {"hits": 50, "n_test": 100, "n_train": 700})
-    row = known_motif_table(table.assign(data="wtc11", motif="SP1")).iloc[0]
-    assert row["value"] == pytest.approx(4.0)  # the geometric mean
-    assert row["lower"] < 4 < row["upper"] and row["n"] == 50
 
 
 def test_networks_are_those_of_the_experiment_on_shifts():
@@ -114,7 +80,10 @@ def test_area_changes_are_paired_within_worlds():
     assert table["auprc_change", "gc"] == pytest.approx(-0.15)
 
 
-def test_rows_are_tidy_and_every_method_stands_beside_chance(found, config, tmp_path):
+def test_rows_are_tidy_and_every_method_stands_beside_chance(tmp_path):
+    models = ["cnn", "reference_cnn"]
+    config = Config.create(profile="smoke", models=models, n_train=200, workers=1)
+    found = run(config, Store(tmp_path / "store"))
     results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
     table = results.tidy(found.rows)
     areas = table[table["by"] == "method"]
@@ -123,10 +92,7 @@ def test_rows_are_tidy_and_every_method_stands_beside_chance(found, config, tmp_
     values = areas.groupby("metric")["value"]
     assert (values.min() > 0).all() and (values.max() < 1).all()
     assert found.standin and "standin" in set(table["data"])
-
-
-def test_agreement_stays_where_the_sequences_do(found):
-    rows = found.rows
+    rows = found.rows  # agreement stays where the sequences do
     agreed = rows[(rows["metric"] == "agreement") & (rows["data"] == "simulation")]
     by_shift = agreed.set_index("shift")["value"]
     assert by_shift["effect_rewiring"] == pytest.approx(by_shift[""])

@@ -27,16 +27,20 @@ def one(table, metric, **keys):
     return table.iloc[0]
 
 
-def test_one_split_keeps_the_bootstrap_s_percentiles():
-    single = scored(forecast(0))
+def test_one_split_keeps_the_bootstrap_s_percentiles_and_undefined_metrics_are_left_out():
+    item = forecast(0)
+    constant = item._replace(forecast=item.forecast.assign(mean=0.0))
+    assert "pearson_r" not in set(combine(scored(constant))["metric"])
+    single = scored(item)
     row, combined = one(single, "rmse"), one(combine(single), "rmse")
     assert (combined["lower"], combined["upper"]) == (row["lower"], row["upper"])
     assert combined["splits"] == 1 and combined["n"] == 400
 
 
 def test_splits_are_averaged_and_seeds_nested_in_them():
+    # A severity measured in each split does not keep splits apart.
     items = [
-        forecast(10 * split + seed, split_seed=split, seed=seed)
+        forecast(10 * split + seed, split_seed=split, seed=seed, severity=1.0 + split / 10)
         for split in range(3)
         for seed in range(2)
     ]
@@ -44,14 +48,8 @@ def test_splits_are_averaged_and_seeds_nested_in_them():
     combined = one(combine(table), "rmse")
     rmse = table[table["metric"] == "rmse"]
     assert combined["value"] == pytest.approx(rmse.groupby("split_seed")["value"].mean().mean())
-    assert combined["splits"] == 3
+    assert combined["splits"] == 3 and combined["severity"] == pytest.approx(1.1)
     assert combined["lower"] < combined["value"] < combined["upper"]
-
-
-def test_undefined_metrics_are_left_out():
-    item = forecast(0)
-    constant = item._replace(forecast=item.forecast.assign(mean=0.0))
-    assert "pearson_r" not in set(combine(scored(constant))["metric"])
 
 
 def test_contrast_recovers_a_known_shift():
@@ -65,9 +63,3 @@ def test_contrast_recovers_a_known_shift():
     # P(|N(1, 1)| < 1.645) - .9 = Φ(.645) - Φ(-2.645) - .9
     assert difference["lower"] < 0.7364 - 0.9 < difference["upper"]
     assert difference["splits"] == 5
-
-
-def test_a_severity_measured_in_each_split_does_not_keep_splits_apart():
-    items = [forecast(s, split_seed=s, severity=1.0 + s / 10) for s in range(3)]
-    combined = one(combine(scored(*items)), "rmse")
-    assert combined["splits"] == 3 and combined["severity"] == pytest.approx(1.1)
