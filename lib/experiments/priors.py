@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ _DRAW = 2018  # seed of which factors are decoys and which unrelated: the same i
 
 # What a sequence says of itself, with or without a simulated world.
 COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
-    "gc": features.gc_feature,
+    "gc": partial(features.gc_windows, windows=1),
     "gc_windowed": features.gc_windows,
     "kmer": features.kmer_features,
 }

@@ -19,6 +19,7 @@ from lib.sequences import Codes, gc_content, kmer_codes, validate_codes
 Features = NDArray[np.float32]
 
 SCORES = ("maximum", "occupancy", "count")
+KMER = 4
 SITE_P_VALUE = 1e-4  # at which a window of uniform letters counts as a site
 _ALIKE = 1e-6  # matrices that differ by less everywhere are one motif
 FAINT = 1e-4  # affinity below which a / (1 + a) is a
@@ -43,18 +44,14 @@ def check_motifs(pwms: Sequence[PWM], length: int) -> tuple[PWM, ...]:
                 "the motif or take longer sequences"
             )
         for other in pwms[:place]:
-            if _same(pwm, other):
+            views = (other.probabilities, other.probabilities[::-1, ::-1])
+            if pwm.width == other.width and any(
+                np.abs(pwm.probabilities - view).max() < _ALIKE for view in views
+            ):
                 raise ValueError(
                     f"motifs {other.name} and {pwm.name} are the same matrix; keep one of them"
                 )
     return tuple(pwms)
-
-
-def _same(one: PWM, other: PWM) -> bool:
-    p, q = one.probabilities, other.probabilities
-    if p.shape != q.shape:
-        return False
-    return any(np.abs(p - view).max() < _ALIKE for view in (q, q[::-1, ::-1]))
 
 
 def motif_features(codes: Codes, pwms: Sequence[PWM], p_value: float = SITE_P_VALUE) -> Features:
@@ -128,46 +125,26 @@ def _scores(codes, tables, first, widths, lowest, out):  # type: ignore[no-untyp
                 out[element, motif, 2] = sites
 
 
-def gc_feature(codes: Codes) -> Features:
-    """GC content of each sequence, ``(n, 1)``; NaN for a row of N alone."""
-    return gc_content(codes)[:, None].astype(np.float32)
-
-
 def gc_windows(codes: Codes, windows: int = 8) -> Features:
     """GC content of equal stretches, left to right, ``(n, windows)``.
 
-    A stretch of N alone takes the whole row's GC content.
-
-    A ``ValueError``: If the sequences are shorter than the number of windows.
+    A stretch without known letters takes the whole row's GC content.
     """
     codes = validate_codes(codes)
-    if not 1 <= windows <= codes.shape[1]:
-        raise ValueError(f"windows is {windows}; 1 to {codes.shape[1]}, the length, would do")
     whole = gc_content(codes)
     parts = [gc_content(part) for part in np.array_split(codes, windows, axis=1)]
     filled = [np.where(np.isnan(part), whole, part) for part in parts]
     return np.stack(filled, axis=1).astype(np.float32)
 
 
-def kmer_features(codes: Codes, k: int = 4) -> Features:
-    """log(1 + count) of every k-mer, a word and its reverse complement as one.
+def kmer_features(codes: Codes) -> Features:
+    """log(1 + count) of every 4-mer, ``(n, 136)``, a word and its reverse complement as one.
 
-    Returns
-    -------
-    (n, p) float32 array
-        One column per canonical word in their packed order: 32 for k = 3, 136 for k = 4. Windows
-        with an N are not counted.
-
-    Raises
-    ------
-    ValueError
-        If ``k`` is outside 1 to 6: wider spectra belong into a sparse ridge.
+    Columns follow the packed order of canonical words; windows with an N are not counted.
     """
-    if not 1 <= k <= 6:
-        raise ValueError(f"k is {k}; 1 to 6 would do, for longer words see lib.models.baselines")
-    letters = np.array(np.unravel_index(np.arange(4**k), (4,) * k)).T.astype(np.uint8)
-    words = np.unique(kmer_codes(letters, k)[0])
-    packed, valid = kmer_codes(codes, k)
+    letters = np.array(np.unravel_index(np.arange(4**KMER), (4,) * KMER)).T.astype(np.uint8)
+    words = np.unique(kmer_codes(letters, KMER)[0])
+    packed, valid = kmer_codes(codes, KMER)
     column = np.searchsorted(words, packed)
     cell = np.arange(len(codes))[:, None] * len(words) + column
     counts = np.bincount(cell[valid], minlength=len(codes) * len(words))

@@ -140,11 +140,6 @@ def reread(codes: Codes, program: Program) -> FloatArray:
 def calibrate(drive: FloatArray) -> tuple[float, float]:
     """Intercept and gain after which the bounded drive has mean 0 and variance 1.
 
-    Parameters
-    ----------
-    drive : (n,) float array
-        Sum of coefficients times standardised responses over a sample.
-
     Examples
     --------
     >>> drive = np.random.default_rng(1).exponential(2.0, 5000)

@@ -130,11 +130,6 @@ class Assay:
         if not self.batches or any(not batch.gain > 0 for batch in self.batches):
             raise ValueError("batches must hold at least one Batch, each of positive gain")
 
-    @property
-    def noise_share(self) -> float:
-        """Share of the variance of a measurement that is error, at the anchored depth."""
-        return 1 - self.reliability
-
 
 class Measurement(NamedTuple):
     """Arrays ``(n,)``: what was measured, the oracle's mean and s.d., and the circumstances."""
@@ -149,17 +144,8 @@ class Measurement(NamedTuple):
 def measure(
     activity: FloatArray, gc_z: FloatArray, assay: Assay, rng: np.random.Generator
 ) -> Measurement:
-    """Measure each element once.
+    """Measure each element's f ``(n,)`` once, at GC contents in in-distribution s.d. from the mean.
 
-    Parameters
-    ----------
-    activity : (n,) float array
-        f, log2 RNA/DNA.
-    gc_z : (n,) float array
-        GC content in in-distribution s.d. from its in-distribution mean.
-
-    Notes
-    -----
     Depth, batch and error use the same random numbers whatever the assay's settings, so assays that
     differ in one setting are compared on the same draw.
     """

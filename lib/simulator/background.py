@@ -115,11 +115,8 @@ def gc_tilt_for(mean_shift: float) -> float:
 def transition_thresholds() -> FloatArray:
     """Cumulative probabilities of A, C, G given the letter before, for every GC of the grid.
 
-    Returns
-    -------
-    (g, 4, 3) float64 array
-        The chain's stationary GC equals the grid's value; the composition that achieves this given
-        the anchored odds is found by bisection.
+    ``(g, 4, 3)``. The chain's stationary GC equals the grid's value; the composition that achieves
+    this given the anchored odds is found by bisection.
     """
     odds = np.array(ANCHORS["dinucleotide_odds"])
     low, high = np.zeros(len(GC_GRID)), np.ones(len(GC_GRID))
@@ -163,18 +160,13 @@ def draw(
     _background(codes, bins, transition_thresholds(), letter_rng)
     sites = np.empty((n * 2 * MAX_UNITS, 4), np.int32)
     pairs = np.array(law.pairs, np.int64).reshape(-1, 2)
-    cumulative_pwms, widths = _cumulative_pwms(law.motifs)
+    widths = np.array([pwm.width for pwm in law.motifs], np.int64)
+    cumulative_pwms = np.ones((len(widths), widths.max(), 3))
+    for row, pwm in zip(cumulative_pwms, law.motifs, strict=True):
+        row[: pwm.width] = np.cumsum(pwm.probabilities, axis=0)[:3].T
     share = law.pair_share if law.pairs else 0.0
     planted = _plant(codes, site_rng, law.units_mean, share, cumulative_pwms, widths, pairs, sites)
     return Sequences(codes, GC_GRID[bins], sites[:planted])
-
-
-def _cumulative_pwms(motifs: tuple[PWM, ...]) -> tuple[FloatArray, NDArray[np.int64]]:
-    widths = np.array([pwm.width for pwm in motifs], np.int64)
-    table = np.ones((len(motifs), widths.max(), 3))
-    for row, pwm in zip(table, motifs, strict=True):
-        row[: pwm.width] = np.cumsum(pwm.probabilities, axis=0)[:3].T
-    return table, widths
 
 
 @njit(nogil=True, cache=True)
@@ -248,24 +240,14 @@ def _plant(codes, rng, units_mean, pair_share, cumulative, widths, pairs, sites)
     return planted
 
 
-def exchange_letters(
-    drawn: Sequences, tilt: float, scanner: Scanner, rng: np.random.Generator
-) -> Sequences:
+def exchange_letters(drawn: Sequences, law: SequenceLaw, rng: np.random.Generator) -> Sequences:
     """Exchange letters until each element's GC has moved as the tilted law asks.
 
-    An element at quantile q of the untilted law of background GC moves to quantile q of the tilted
-    one. What no permitted exchange can reach is left undone.
-
-    Parameters
-    ----------
-    drawn : Sequences
-        From the untilted law.
-    tilt : float
-    scanner : Scanner
-        Of the motifs whose occupancy is to stay.
-    rng : Generator
+    An element at quantile q of the untilted law of background GC, which ``drawn`` is from, moves to
+    quantile q of the tilted one. What no permitted exchange can reach is left undone.
     """
-    before, after = np.cumsum(gc_probabilities()), np.cumsum(gc_probabilities(tilt))
+    scanner = law.scanner
+    before, after = np.cumsum(gc_probabilities()), np.cumsum(gc_probabilities(law.gc_tilt))
     middle = before - gc_probabilities() / 2
     moved = GC_GRID[np.minimum(np.searchsorted(after, middle), len(GC_GRID) - 1)]
     gc_law = np.interp(drawn.gc_law, GC_GRID, moved)

@@ -80,11 +80,10 @@ def simulate(
 
     def fill(index: int) -> pd.DataFrame:
         own = codes[index * BLOCK : (index + 1) * BLOCK]
-        generators = _generators((world.seed, seed), index)
-        drawn = _sequences(law, generators)
+        drawn, rng = _drawn(law, (world.seed, seed), index)
         own[:] = drawn.codes[: len(own)]
         n_sites = np.bincount(drawn.sites[:, 0], minlength=BLOCK)
-        table = _assay_block(drawn.codes, law, generators[3], n_sites=n_sites, gc_law=drawn.gc_law)
+        table = _assay_block(drawn.codes, law, rng, n_sites=n_sites, gc_law=drawn.gc_law)
         return table[: len(own)]  # what comes first never depends on what follows
 
     with ThreadPoolExecutor(workers) as pool:
@@ -106,7 +105,7 @@ def planted_sites(
     law = apply(shift, world, Assay())
     tables = []
     for index in range(max(1, -(-n // BLOCK))):
-        own = _sequences(law, _generators((world.seed, seed), index)).sites
+        own = _drawn(law, (world.seed, seed), index)[0].sites
         tables.append(own + np.array([index * BLOCK, 0, 0, 0], np.int32))
     sites = np.concatenate(tables)
     sites = sites[sites[:, 0] < n]
@@ -193,17 +192,14 @@ def known_truth(data: SequenceDataset) -> Truth:
     return data.truth
 
 
-def _generators(root: tuple[int, int], block: int) -> list[np.random.Generator]:
-    """Five independent generators: GC, letters, sites, measurement, exchanged letters."""
+def _drawn(law: Law, root: tuple[int, int], block: int) -> tuple[Sequences, np.random.Generator]:
+    """The elements of a block, and the generator of their measurement."""
     sequence = np.random.SeedSequence(root, spawn_key=(block,))
-    return [np.random.Generator(np.random.PCG64(child)) for child in sequence.spawn(5)]
-
-
-def _sequences(law: Law, generators: list[np.random.Generator]) -> Sequences:
-    drawn = draw(law.sequence, BLOCK, *generators[:3])
-    if not law.sequence.gc_neutral:
-        return drawn
-    return exchange_letters(drawn, law.sequence.gc_tilt, law.sequence.scanner, generators[4])
+    gc, letters, sites, rng, exchanged = (np.random.default_rng(s) for s in sequence.spawn(5))
+    drawn = draw(law.sequence, BLOCK, gc, letters, sites)
+    if law.sequence.gc_neutral:
+        drawn = exchange_letters(drawn, law.sequence, exchanged)
+    return drawn, rng
 
 
 def _assay_block(

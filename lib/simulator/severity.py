@@ -94,14 +94,11 @@ def distance(old: FloatArray, new: FloatArray) -> Distance:
     return Distance(float(total), float(offset), float(gain), float(rest))
 
 
-def measure_severity(
-    world: World, shift: Shift, *, assay: Assay | None = None, n: int = 8192, seed: int = 0
-) -> Severity:
+def measure_severity(world: World, shift: Shift, *, n: int = 8192, seed: int = 0) -> Severity:
     """Measure a shift on ``n`` elements in and out of distribution, from one seed."""
-    assay = Assay() if assay is None else assay
-    world, shifted = base_world(world, shift), apply(shift, world, assay)
-    before = simulate(world, n, seed, assay=assay)
-    after = simulate(world, n, seed, shift=shift, assay=assay)
+    world, shifted = base_world(world, shift), apply(shift, world, Assay())
+    before = simulate(world, n, seed)
+    after = simulate(world, n, seed, shift=shift)
     old, new = known_truth(before), known_truth(after)
     f, variance = old.activity, old.activity.var()
     sites, more_sites = before.metadata["n_sites"], after.metadata["n_sites"]

@@ -8,7 +8,7 @@ severity goes one way.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -71,17 +71,23 @@ class Shift:
             known = ", ".join(options) if options else "none"
             raise ValueError(f"option {self.option!r} of {self.name} is unknown; it takes {known}")
 
+    @property
+    def quantity(self) -> float:
+        """Where its dial stands."""
+        start, top = SHIFTS[self.name].dial
+        return start + (top - start) * self.severity
+
 
 class ShiftKind(NamedTuple):
-    """A kind of shift: its family and what its dial turns, with the unit.
+    """A kind of shift: its family, what its dial turns, with the unit, and what stays.
 
-    ``dial`` takes a severity to that quantity for the anchored assay, ``transform`` a law at
-    severities above 0.
+    ``dial`` holds that quantity at severities 0 and 1 for the anchored assay; ``transform`` maps a
+    law at severities above 0.
     """
 
     family: str
     quantity: str
-    dial: Callable[[float], float]
+    dial: tuple[float, float]
     unchanged: str
     transform: Callable[[Law, World, Shift], Law]
     options: tuple[str, ...] = ()
@@ -112,7 +118,7 @@ def dial_table() -> pd.DataFrame:
     """One row per shift: family, what its dial turns, values at the five severities, what stays."""
     rows = [
         {"shift": name, "family": kind.family, "quantity": kind.quantity}
-        | {f"{severity:g}": kind.dial(severity) for severity in SEVERITIES}
+        | {f"{severity:g}": Shift(name, severity).quantity for severity in SEVERITIES}
         | {"unchanged": kind.unchanged}
         for name, kind in SHIFTS.items()
     ]
@@ -138,24 +144,24 @@ def gc_weights(gc_law: FloatArray, shifted: SequenceLaw) -> FloatArray:
     return np.asarray(grid / normaliser)
 
 
+def _change(law: Law, part: str, **changes: Any) -> Law:
+    return law._replace(**{part: replace(getattr(law, part), **changes)})
+
+
 def _gc(law: Law, world: World, shift: Shift) -> Law:
     sign = -1.0 if shift.option == "low" else 1.0
     sequence = world.sequence
     width = np.mean([pwm.width for pwm in sequence.motifs])
     planted = sequence.units_mean * (1 + sequence.pair_share) * width / sequence.length
     sd = world.program.scale[world.program.feature_names.index("gc")]
-    move = sign * _gc_dial(shift.severity) * sd / (1 - planted)
-    tilted = replace(
-        law.sequence,
-        gc_tilt=law.sequence.gc_tilt + gc_tilt_for(move),
-        gc_neutral=shift.option == "neutral",
-    )
-    return law._replace(sequence=tilted)
+    move = sign * shift.quantity * sd / (1 - planted)
+    tilt = law.sequence.gc_tilt + gc_tilt_for(move)
+    return _change(law, "sequence", gc_tilt=tilt, gc_neutral=shift.option == "neutral")
 
 
 def _motif_density(law: Law, world: World, shift: Shift) -> Law:
-    units = law.sequence.units_mean * _density_dial(shift.severity)
-    return law._replace(sequence=replace(law.sequence, units_mean=units))
+    units = law.sequence.units_mean * shift.quantity
+    return _change(law, "sequence", units_mean=units)
 
 
 def _effect_rewiring(law: Law, world: World, shift: Shift) -> Law:
@@ -173,7 +179,7 @@ def _effect_rewiring(law: Law, world: World, shift: Shift) -> Law:
     variance = own @ covariance @ own
     fresh -= own * (own @ covariance @ fresh) / variance
     fresh *= np.sqrt(variance / (fresh @ covariance @ fresh))
-    angle = np.deg2rad(_rewiring_dial(shift.severity))
+    angle = np.deg2rad(shift.quantity)
     rewired = law.program.coefficients.copy()
     rewired[:motifs] = np.cos(angle) * own + np.sin(angle) * fresh
     program = recalibrated(replace(law.program, coefficients=rewired), world.features)
@@ -184,19 +190,19 @@ def _effect_sign_flip(law: Law, world: World, shift: Shift) -> Law:
     motifs = len(law.program.motifs)
     active = np.flatnonzero(np.abs(world.program.coefficients[:motifs]) >= ACTIVE)
     order = np.random.default_rng([world.seed, 102]).permutation(active)
-    flipped = order[: round(_flip_dial(shift.severity) * len(active))]
+    flipped = order[: round(shift.quantity * len(active))]
     coefficients = law.program.coefficients.copy()
     coefficients[flipped] *= -1
-    return law._replace(program=replace(law.program, coefficients=coefficients))
+    return _change(law, "program", coefficients=coefficients)
 
 
 def _effect_permutation(law: Law, world: World, shift: Shift) -> Law:
     motifs = len(law.program.motifs)
     order = np.random.default_rng([world.seed, 103]).permutation(motifs)
-    moved = order[: round(_permutation_dial(shift.severity) * motifs)]
+    moved = order[: round(shift.quantity * motifs)]
     coefficients = law.program.coefficients.copy()
     coefficients[moved] = coefficients[np.roll(moved, 1)]
-    return law._replace(program=replace(law.program, coefficients=coefficients))
+    return _change(law, "program", coefficients=coefficients)
 
 
 def _cell_type(law: Law, world: World, shift: Shift) -> Law:
@@ -204,7 +210,7 @@ def _cell_type(law: Law, world: World, shift: Shift) -> Law:
     target = world.coefficients[shift.option if shift.option else others[0]]
     share = shift.severity
     mixed = (1 - share) * law.program.coefficients + share * target
-    return law._replace(program=replace(law.program, coefficients=mixed))
+    return _change(law, "program", coefficients=mixed)
 
 
 def perturbed(pwm: PWM, severity: float, world_seed: int, place: int) -> PWM:
@@ -224,115 +230,96 @@ def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
     )
     target = occupancy(sample, own.scanner).mean(axis=0)
     abundance = matched_potentials(motifs, own.potentials, sample, target)
-    return law._replace(program=replace(own, motifs=motifs, potentials=abundance))
+    return _change(law, "program", motifs=motifs, potentials=abundance)
 
 
 def _grammar(law: Law, world: World, shift: Shift) -> Law:
     same = law.program.same_strand
-    program = replace(
-        law.program,
-        gaps=law.program.gaps + _grammar_dial(shift.severity),
-        same_strand=(1 - shift.severity) * same + shift.severity * (1 - same),
-    )
-    return law._replace(program=program)
+    mixed = (1 - shift.severity) * same + shift.severity * (1 - same)
+    return _change(law, "program", gaps=law.program.gaps + shift.quantity, same_strand=mixed)
 
 
 def _depth(law: Law, world: World, shift: Shift) -> Law:
-    fold = law.assay.depth_fold * 2.0 ** _depth_dial(shift.severity)
-    return law._replace(assay=replace(law.assay, depth_fold=fold))
+    fold = law.assay.depth_fold * 2.0**shift.quantity
+    return _change(law, "assay", depth_fold=fold)
 
 
 def _batch(law: Law, world: World, shift: Shift) -> Law:
     draws = np.random.default_rng([world.seed, 105]).standard_normal((NEW_BATCHES, 2))
     draws /= np.sqrt((draws**2).mean(axis=0))  # every world errs equally far
     gains = np.exp(shift.severity * GAIN_SD * draws[:, 0])
-    offsets = _batch_dial(shift.severity) * SD * draws[:, 1]
-    batches = tuple(
-        Batch(float(gain), float(offset)) for gain, offset in zip(gains, offsets, strict=True)
-    )
+    offsets = shift.quantity * SD * draws[:, 1]
+    pairs = zip(gains.tolist(), offsets.tolist(), strict=True)
+    batches = tuple(Batch(gain, offset) for gain, offset in pairs)
     first = len(law.assay.batches) + law.assay.first_batch
-    return law._replace(assay=replace(law.assay, batches=batches, first_batch=first))
+    return _change(law, "assay", batches=batches, first_batch=first)
 
 
 def _noise(law: Law, world: World, shift: Shift) -> Law:
-    share = law.assay.noise_share
+    share = 1 - law.assay.reliability
     share += shift.severity * max(NOISE_LIMIT - share, 0.0)
-    return law._replace(assay=replace(law.assay, reliability=1 - share))
+    return _change(law, "assay", reliability=1 - share)
 
 
 def _gc_amplification(law: Law, world: World, shift: Shift) -> Law:
-    more = law.assay.amplification + _amplification_dial(shift.severity)
-    return law._replace(assay=replace(law.assay, amplification=more))
+    return _change(law, "assay", amplification=law.assay.amplification + shift.quantity)
 
 
 PWM_NOISE = 2.5  # nats, s.d. of the noise on log odds at severity 1
 GAIN_SD = 5 * ANCHORS["batch_log_gain_sd"]  # at severity 1
 
 
-def _linear(top: float, start: float = 0.0) -> Callable[[float], float]:
-    return lambda severity: start + (top - start) * severity
-
-
-_gc_dial = _linear(2.0)
-_density_dial = _linear(2.5, start=1.0)
-_rewiring_dial = _linear(90.0)
-_flip_dial = _linear(0.5)
-_permutation_dial = _linear(1.0)
-_grammar_dial = _linear(10.0)
-_depth_dial = _linear(-4.0)
-_batch_dial = _linear(2 * ANCHORS["batch_offset_sd"])
-_amplification_dial = _linear(0.5)
-
 _F = "sequences and their activity f"
 
 SHIFTS: Final[dict[str, ShiftKind]] = {
     "gc": ShiftKind(
-        "covariate", "mean GC moved, in-distribution s.d.", _gc_dial,
+        "covariate", "mean GC moved, in-distribution s.d.", (0.0, 2.0),
         "f as a function of sequence; planted sites; support of the GC law; the assay",
         _gc, ("natural", "neutral", "term_off", "low"),
     ),
     "motif_density": ShiftKind(
-        "covariate", "mean number of planted units, fold", _density_dial,
+        "covariate", "mean number of planted units, fold", (1.0, 2.5),
         "f as a function of sequence; the background; the assay", _motif_density,
     ),
     "effect_rewiring": ShiftKind(
-        "concept", "angle between old and new motif effects, degrees", _rewiring_dial,
+        "concept", "angle between old and new motif effects, degrees", (0.0, 90.0),
         "sequences; mean and variance of f; pairs and GC term up to the gain; the assay",
         _effect_rewiring,
     ),
     "effect_sign_flip": ShiftKind(
-        "concept", "share of active motifs whose effect changes sign", _flip_dial,
+        "concept", "share of active motifs whose effect changes sign", (0.0, 0.5),
         "sequences; size of every effect; the assay", _effect_sign_flip,
     ),
     "effect_permutation": ShiftKind(
-        "concept", "share of motifs that swap effects", _permutation_dial,
+        "concept", "share of motifs that swap effects", (0.0, 1.0),
         "sequences; the set of standardised effects; the assay", _effect_permutation,
     ),
     "cell_type": ShiftKind(
-        "concept", "weight of the other cell type's motif effects", _linear(1.0),
+        "concept", "weight of the other cell type's motif effects", (0.0, 1.0),
         "sequences; motifs; pairs and GC term; the assay", _cell_type,
     ),
     "pwm_perturbation": ShiftKind(
-        "concept", "noise on the log odds of binding, nats", _linear(PWM_NOISE),
+        "concept", "noise on the log odds of binding, nats", (0.0, PWM_NOISE),
         "sequences; effects; how many sites each factor binds on average; the assay",
         _pwm_perturbation,
     ),
     "grammar": ShiftKind(
-        "concept", "preferred gap of pairs moved, nucleotides", _grammar_dial,
+        "concept", "preferred gap of pairs moved, nucleotides", (0.0, 10.0),
         "sequences; effects; response to single sites; the assay", _grammar,
     ),
     "depth": ShiftKind(
-        "technical", "depth, log2 fold", _depth_dial, f"{_F}; mean of the measurement", _depth
+        "technical", "depth, log2 fold", (0.0, -4.0), f"{_F}; mean of the measurement", _depth
     ),
     "batch": ShiftKind(
-        "technical", "r.m.s. offset of unseen batches, s.d. of activity", _batch_dial, _F, _batch
+        "technical", "r.m.s. offset of unseen batches, s.d. of activity",
+        (0.0, 2 * ANCHORS["batch_offset_sd"]), _F, _batch,
     ),
     "noise": ShiftKind(
         "technical", "error share of the measured variance",
-        _linear(NOISE_LIMIT, start=1 - ANCHORS["reliability"]),
+        (1 - ANCHORS["reliability"], NOISE_LIMIT),
         f"{_F}; mean of the measurement", _noise,
     ),
     "gc_amplification": ShiftKind(
-        "technical", "log2 bias per s.d. of GC", _amplification_dial, _F, _gc_amplification
+        "technical", "log2 bias per s.d. of GC", (0.0, 0.5), _F, _gc_amplification
     ),
 }  # fmt: skip

@@ -61,18 +61,17 @@ def test_strands_count_alike():
     other = reverse_complement(codes)
     pwms = jaspar(["SP1", "REST"])
     assert motif_features(codes, pwms) == pytest.approx(motif_features(other, pwms), abs=1e-3)
-    assert np.array_equal(kmer_features(codes, 3), kmer_features(other, 3))
+    assert np.array_equal(kmer_features(codes), kmer_features(other))
     assert np.array_equal(gc_windows(codes, 4), gc_windows(other, 4)[:, ::-1])
 
 
 def test_kmers_are_counted_once_each():
-    codes = random_codes(20, 50, seed=2)
-    found = kmer_features(codes, 3)
-    assert found.shape == (20, 32)  # 4**3 / 2, as no word of odd length is its own complement
-    assert np.expm1(found).sum(axis=1) == pytest.approx(np.full(20, 48), rel=1e-5)
-    # AAA stands first in packed order and holds TTT; four windows of each six-letter run.
-    assert np.expm1(kmer_features(encode(["AAAAAA", "TTTTTT"]), 3)[:, 0]) == pytest.approx([4, 4])
-    assert kmer_features(encode(["NNNNNN"]), 3).sum() == 0
+    found = kmer_features(random_codes(20, 50, seed=2))
+    assert found.shape == (20, 136)  # (4**4 + 16) / 2: 16 words are their own complement
+    assert np.expm1(found).sum(axis=1) == pytest.approx(np.full(20, 47), rel=1e-5)
+    # AAAA stands first in packed order and holds TTTT; three windows of each six-letter run.
+    assert np.expm1(kmer_features(encode(["AAAAAA", "TTTTTT"]))[:, 0]) == pytest.approx([3, 3])
+    assert kmer_features(encode(["NNNNNN"])).sum() == 0
 
 
 def test_windows_of_gc_by_hand_and_their_mean():
@@ -128,9 +127,3 @@ def test_bad_features_are_named(values, said):
 
 def test_one_constant_column_among_others_is_let_through():
     assert check_prior(np.array([[0.0, 1.0], [0.0, 2.0]]), "x").dtype == np.float32
-
-
-@pytest.mark.parametrize(("k", "said"), [(0, "k is 0"), (7, "k is 7")])
-def test_bad_words_are_named(k, said):
-    with pytest.raises(ValueError, match=said):
-        kmer_features(random_codes(2, 20, seed=0), k)

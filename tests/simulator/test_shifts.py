@@ -235,7 +235,7 @@ class TestTechnical:
         ):
             assay = Assay(reliability=reliability)
             law = apply(Shift("noise", severity), world, assay)
-            assert law.assay.noise_share == pytest.approx(share)
+            assert 1 - law.assay.reliability == pytest.approx(share)
 
     def test_depth_falls_sixteenfold(self, world):
         plain, data = simulate(world, 300, 4), simulate(world, 300, 4, shift=Shift("depth", 1.0))
