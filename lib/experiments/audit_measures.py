@@ -1,4 +1,4 @@
-"""What an audit measures of one model's forecasts: scores, bands, ranking, repairs, shifts, pairs.
+"""What an audit measures of one model's forecasts: scores, bands, ranking, repairs, pairs.
 
 In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes
 on what could not be done. Large parts have scores without a bootstrap and are thinned for what
@@ -6,7 +6,7 @@ orders elements again and again. Repairs are learned from the calibration part (
 the groups in distribution) and judged on rows of other groups.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -21,30 +21,14 @@ from lib.experiments.repairs import Triple, averages, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, evaluate
-from lib.repair.detection import (
-    ShiftTest,
-    Sides,
-    centre_distance,
-    domain_classifier_test,
-    mean_distance_test,
-    mmd_test,
-    shift_table,
-)
 from lib.repair.recalibration import one_per_group
 from lib.statistics.paired import decompose, paired_assay
 
 BOOTSTRAP_ROWS = 200_000
 RANKED_ROWS = 20_000
 REPAIRED_ROWS = 50_000  # of each side
-COMPARED_ROWS = 1_000  # of each side of a test
 RISK_TARGET = 0.85  # share of the full risk that a certified threshold should not pass
-PERMUTATIONS = 300
 GC_BINS = 5
-TESTS: dict[str, Callable[..., ShiftTest]] = {
-    "classifier": domain_classifier_test,
-    "kernel (MMD)": mmd_test,
-    "mean": mean_distance_test,
-}
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
 
 
@@ -175,12 +159,6 @@ def held_rows(one: Audited) -> tuple[IndexArray, str]:
     return rows, note
 
 
-def _apart(one: Audited, held: IndexArray) -> Iterator[tuple[AuditedPart, IndexArray]]:
-    """Each part with its rows of groups that nothing was learned from."""
-    for part in one.parts:
-        yield part, part.rows[~np.isin(one.group(part.rows), one.group(held))]
-
-
 def repairs(one: Audited, draws: int) -> Noted:
     """Coverage, width and interval score of every repair on every part."""
     try:
@@ -194,7 +172,8 @@ def repairs(one: Audited, draws: int) -> Noted:
     if (learned["target"] == learned["mean"]).all():
         return pd.DataFrame(), ["No repair: the forecast has no errors to learn from."]
     tables = []
-    for index, (part, rows) in enumerate(_apart(one, held)):
+    for index, part in enumerate(one.parts):
+        rows = part.rows[~np.isin(one.group(part.rows), one.group(held))]
         asked = one.take(thinned(rows, REPAIRED_ROWS, rng))
         if len(asked) >= MIN_BIN:
             found = judged(calibrated(learned, asked, GC_BINS), asked)
@@ -202,41 +181,6 @@ def repairs(one: Audited, draws: int) -> Noted:
             named = one.keys(part, len(asked)) | {"uncertainty": table["uncertainty"]}
             tables.append(table.assign(**named, seed=None, oracle=np.nan))
     return stacked(tables), [note] if note else []
-
-
-def detection(one: Audited) -> Noted:
-    """Is a part told from the reference without labels? Tests, and scores of single elements."""
-    try:
-        held, _ = held_rows(one)
-    except ValueError as error:
-        return pd.DataFrame(), [f"No test of a shift: {error}."]
-    rng = np.random.default_rng([one.split_seed, 4])
-
-    def distinct(rows: IndexArray) -> pd.DataFrame:
-        """One row per group, and no more than a test needs."""
-        found = one.take(thinned(rows[one_per_group(one.group(rows), rng)], COMPARED_ROWS, rng))
-        return found.assign(log_std=np.log(found["std"]))
-
-    reference, found = distinct(held), []
-    seen = {"predicted mean and std": ["mean", "log_std"]}
-    seen |= {"GC content": ["gc"]} if "gc" in reference else {}
-    for part, rows in _apart(one, held):
-        new = distinct(rows)
-        if len(new) < MIN_BIN:
-            continue
-        tests = [
-            (name, test, function, (reference[columns], new[columns]))
-            for name, columns in seen.items()
-            for test, function in TESTS.items()
-        ]
-        scores: dict[str, Sides] = {"predicted std": (reference["std"], new["std"])}
-        if "gc" in reference and np.ptp(reference["gc"]) > 0:
-            gc = reference["gc"]
-            scores["GC distance"] = centre_distance(gc, gc), centre_distance(gc, new["gc"])
-        groups = reference["group"], new["group"]
-        table = shift_table(tests, scores, rng, groups, PERMUTATIONS)
-        found.append(table.assign(data=one.data, part=part.name, n=len(new)))
-    return stacked(found), []
 
 
 def _conditions(one: Audited) -> dict[str, pd.DataFrame]:

@@ -21,7 +21,6 @@ from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
 MOST_LABELS = 30  # parts, and labels of a covariate
-SIZES = ["1 row", "2 rows", "3-5 rows", "6-20 rows", "over 20 rows"]  # of groups
 FORECAST = ("mean", "std", "target")
 CALIBRATION = ("calibration", "calib", "cal")
 SEEN = ("train", "training", "validation", "valid", "val", "dev")
@@ -68,12 +67,8 @@ class Audited:
     climatology: tuple[float, float] | None = None
 
     def take(self, rows: IndexArray, *columns: str) -> pd.DataFrame:
-        """The forecasts at ``rows``; of many rows only the columns named, one copy of each."""
-        if not columns:
-            return self.table.iloc[rows]
-        known = {name: self.table[name] for name in columns if name in self.table}
-        found = {name: column.to_numpy()[rows] for name, column in known.items()}
-        return pd.DataFrame(found, copy=False)
+        """The forecasts at ``rows``, or only the columns named."""
+        return self.table[[name for name in columns or self.table if name in self.table]].iloc[rows]
 
     def forecast(self, rows: IndexArray) -> Triple:
         """Mean, std and target at ``rows``."""
@@ -105,12 +100,7 @@ class Audited:
         return {"data": self.data, **part.keys, **own, "split_seed": self.split_seed, **sizes}
 
 
-def _categories(codes: IndexArray, texts: Sequence[str]) -> pd.Categorical:
-    made: pd.Categorical[Any] = pd.Categorical.from_codes(codes, pd.Index(texts))
-    return made
-
-
-def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorical:
+def _labels(values: pd.Series, remedy: str, sort: bool = False) -> "pd.Categorical[Any]":
     """A column of few harmless labels; a missing one has the code -1."""
     codes, found = pd.factorize(values, sort=sort)
     if len(found) > MOST_LABELS:
@@ -118,12 +108,12 @@ def _labels(values: pd.Series, remedy: str, sort: bool = False) -> pd.Categorica
     texts = [harmless(label) for label in found]
     unique = list(dict.fromkeys(texts))
     number = np.array([*(unique.index(text) for text in texts), -1], np.int64)
-    return _categories(number[codes], unique)
+    return pd.Categorical.from_codes(number[codes], pd.Index(unique))
 
 
-def _deciles(values: pd.Series) -> pd.Categorical:
-    names = [f"{cell + 1:02d}" for cell in range(DECILES)]
-    return _categories(quantile_bins(values, DECILES), names)
+def _deciles(values: pd.Series) -> "pd.Categorical[Any]":
+    names = pd.Index([f"{cell + 1:02d}" for cell in range(DECILES)])
+    return pd.Categorical.from_codes(quantile_bins(values, DECILES), names)
 
 
 def gc_of(sequences: pd.Series) -> FloatArray:
@@ -152,8 +142,8 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
         notes.append("A column gc, or sequence, would add what depends on GC content.")
 
 
-def _add_groups(table: pd.DataFrame, notes: list[str]) -> bool:
-    """Number the groups, from sequences where no column says them; whether relatives are known."""
+def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
+    """Number the groups, from sequences where no column says them."""
     if "group" in table:
         codes, found = pd.factorize(table["group"], sort=True)
         empty = (codes < 0) | np.isin(codes, np.flatnonzero(np.asarray(found == "", bool)))
@@ -161,7 +151,7 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> bool:
             row = int(np.argmax(empty))
             raise ValueError(f"group is missing in row {row}; every row needs one")
         table["group"] = codes.astype(np.int64)
-        return True
+        return
     linked = None
     if "sequence" in table and len(table) <= LINKED_ROWS:
         texts = table["sequence"].str.upper()
@@ -181,7 +171,6 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> bool:
             f"Groups were made from the sequences: those that share {LINK_LENGTH} nt on either "
             "strand are relatives."
         )
-    return linked is not None
 
 
 def _numbered(table: pd.DataFrame, name: str) -> tuple[IndexArray, list[str]]:
@@ -231,17 +220,11 @@ def _own_covariate(values: pd.Series) -> pd.Categorical:
     return _labels(values, ", or numbers, would do", sort=True)
 
 
-def covariates(
-    table: pd.DataFrame, grouped: bool, own: Sequence[str] = ()
-) -> dict[str, pd.Categorical]:
-    """What coverage is asked by: std, predicted activity, GC, size of the group, own columns."""
+def covariates(table: pd.DataFrame, own: Sequence[str] = ()) -> dict[str, pd.Categorical]:
+    """What coverage is asked by: std, predicted activity, GC, own columns."""
     found = {"std_decile": _deciles(table["std"]), "activity_decile": _deciles(table["mean"])}
     if "gc" in table and "gc_decile" not in own:
         found["gc_decile"] = _deciles(table["gc"])
-    if grouped:
-        _, inverse, count = np.unique(table["group"], return_inverse=True, return_counts=True)
-        cells = np.searchsorted((1, 2, 5, 20), count[inverse], side="left")
-        found["group_size"] = _categories(cells.astype(np.int64), SIZES)
     return found | {harmless(name): _own_covariate(table[name]) for name in own}
 
 
@@ -261,7 +244,7 @@ def prepare(
             "from a random half of the groups in distribution and are judged on the rest."
         )
     _add_gc(table, said)
-    grouped = _add_groups(table, said)
+    _add_groups(table, said)
     if not any(part.keys["shift"] for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
     parts_of_std = {"std_aleatoric", "std_epistemic"} <= set(table)
@@ -270,7 +253,7 @@ def prepare(
         table,
         tuple(parts),
         calibration,
-        covariates(table, grouped, by),
+        covariates(table, by),
         tuple(said),
         uncertainty="ensemble" if parts_of_std else "single",
     )

@@ -6,7 +6,6 @@ section off and a note on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -132,7 +131,7 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
         table,
         tuple(AuditedPart(*part) for part in parts),
         held,
-        covariates(table, True, ("gc_decile",)),
+        covariates(table, ("gc_decile",)),
         model=model,
         uncertainty=fitted.uncertainty,
         split_seed=split.seed,
@@ -171,30 +170,23 @@ def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> 
     jobs = [(one, draws) for one in forecasts]
     workers = 1 if len(jobs) == 1 else workers  # one table is not copied to another process
     scores = side_by_side(measures.scores, jobs, workers)
-    repaired = dict(enumerate(side_by_side(measures.repairs, jobs, workers)))
-    places = sorted({one.data: i for i, one in reversed([*enumerate(forecasts)])}.values())
-    first = {place: forecasts[place] for place in places}
-    noted = {
-        "repairs": repaired,
-        "detection": {i: measures.detection(one) for i, one in first.items()},
-        "decomposition": {i: measures.decomposition(one, draws) for i, one in first.items()},
-    }
-    diagnosed = [measures.diagnoses(one) for one in first.values()]
+    repaired = side_by_side(measures.repairs, jobs, workers)
+    firsts = {one.data: place for place, one in reversed([*enumerate(forecasts)])}.values()
+    diagnosed, pairs, said = [], [], []
+    for place in sorted(firsts):
+        one = forecasts[place]
+        table, notes = measures.decomposition(one, draws)
+        pairs.append(table)
+        diagnosed.append(measures.diagnoses(one))
+        said += [(one.data, note) for note in (*one.notes, *repaired[place][1], *notes)]
     tables = {name: measures.stacked(found[name] for found in diagnosed) for name in diagnosed[0]}
-    for name, answers in noted.items():
-        tables[name] = measures.stacked(table for table, _ in answers.values())
-    tables["repairs"] = _combined(table for table, _ in repaired.values())
+    tables["repairs"] = _combined(table for table, _ in repaired)
+    tables["decomposition"] = measures.stacked(pairs)
     rows = _combined(scores)
     ranked = [part for one in forecasts for part in measures.ranked(one, draws)]
     if ranked:
         more, found = all_tables(ranked)
-        rows = pd.concat([rows, more], ignore_index=True)
-        tables |= {name: found[name] for name in ("effects", "audit", "curves")}
-    said = [
-        (one.data, note)
-        for i, one in first.items()
-        for note in chain(one.notes, *(answers[i][1] for answers in noted.values()))
-    ]
+        rows, tables = pd.concat([rows, more], ignore_index=True), tables | found
     tables["notes"] = pd.DataFrame(said, columns=["data", "note"]).drop_duplicates()
     return Tables(rows, tables, {}, False)
 
@@ -203,7 +195,7 @@ def run(config: Config, store: Store) -> Tables:
     """Read or forecast, then audit.
 
     Tables: ``bands``, ``pit``, ``reliability``, ``coverage``, ``repairs``, ``effects``, ``audit``,
-    ``curves``, ``detection``, ``decomposition``, ``notes``; those that the input does not allow are
+    ``curves``, ``decomposition``, ``notes``; those that the input does not allow are
     left out. A ``ValueError`` names bad input and the remedy.
     """
     counts: dict[str, int] = {}
@@ -216,8 +208,7 @@ def run(config: Config, store: Store) -> Tables:
         data, forecasts, counts = network_forecasts(config.networks, store)
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
-    tables = dict(found.tables)
-    filled = {name: table for name, table in tables.items() if len(table)}
+    filled = {name: table for name, table in found.tables.items() if len(table)}
     standin = config.source != "predictions" and STANDIN in marks
     return Tables.of(config, found.rows, filled, data=marks, counts=counts, standin=standin)
 

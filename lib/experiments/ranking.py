@@ -22,7 +22,6 @@ from lib.metrics.selective import (
     average_ties,
     rankings,
     relative_gain,
-    retained_profile,
     risk_coverage,
     selective_metrics,
     threshold_at,
@@ -45,11 +44,8 @@ COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))  # of curves
 MOST_DRAWS = 200  # as evaluate draws for metrics that need the order of elements
 AREAS = ("aurc", "e_aurc", "augrc", "prr")
 # Effects by name, with the rule they are read at; of these the claims are judged.
-EFFECTS = {
-    **{"risk_ratio_50": "", "risk_over_trivial": ""},
-    **dict.fromkeys(("risk_ratio_fixed", "risk_over_trivial_fixed"), HALF_RULE),
-    **dict.fromkeys(("risk_over_target", "fixed_coverage"), HALF_RULE),
-}
+_FIXED = ("risk_ratio_fixed", "risk_over_trivial_fixed", "risk_over_target", "fixed_coverage")
+EFFECTS = {"risk_ratio_50": "", "risk_over_trivial": "", **dict.fromkeys(_FIXED, HALF_RULE)}
 LOGS = EFFECTS.keys() - {"fixed_coverage"}
 PART = ("data", "split", "shift", "family", "condition", "cell", "model", "uncertainty")
 POINT = (*PART, "metric", "score", "target", "rule")
@@ -71,8 +67,8 @@ class Rule(NamedTuple):
 def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
     """Everything that ranks the rows: the forecast's own std and its parts, distances, the mean.
 
-    Those that need a column the table lacks (``std_epistemic``, ``gc``) are
-    left out. Distances are from ``home``, elements in distribution; 0 where these are constant.
+    Those whose column is missing are left out. Distances are from ``home``, elements in
+    distribution; 0 where these are constant.
     """
     found = {STD: forecast["std"], "mean": forecast["mean"]}
     for name in ("std_epistemic", "std_aleatoric"):
@@ -176,7 +172,6 @@ def _points(
             if target == "measured":  # risk targets are set against measurements
                 put("fixed_coverage", coverage, STD, rule.name)
                 put("risk_over_target", np.log(risk / rule.target), STD, rule.name)
-                put("violated", (risk > rule.target).astype(float), STD, rule.name)
         if "true_std" in forecast:  # PRR against the order by the true standard deviation
             ranked = (rankings(loss, by) for by in (scores[STD], forecast["true_std"]))
             gains = [values["augrc"] for values in ranked]
@@ -188,10 +183,9 @@ def _points(
 
 
 def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.DataFrame:
-    """Risk over full risk at :data:`COVERAGES`, for each score and the reference orders.
+    """Risk over full risk at :data:`COVERAGES` by each score, the losses and the true std.
 
-    ``error_oracle`` sorts by the losses themselves, ``sigma_oracle`` by the true standard
-    deviation. Points of fewer than ten elements are left out.
+    Points of fewer than ten elements are left out.
     """
     n = len(forecast)
     shares = [c for c in COVERAGES if c * n >= MIN_BIN]
@@ -206,14 +200,6 @@ def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.Data
     return pd.concat(tables, ignore_index=True)
 
 
-def _rejected(forecast: pd.DataFrame) -> pd.DataFrame:
-    """Means of what the predicted std keeps and rejects at a coverage of one half."""
-    named = {"target": "measured activity", "mean": "predicted activity", "gc": "GC"}
-    named |= {"noise_free": "noise-free activity", "true_std": "true std"}
-    columns = {text: forecast[name] for name, text in named.items() if name in forecast}
-    return retained_profile(forecast["std"], HALF, columns).assign(score=STD)
-
-
 def rank(
     forecast: pd.DataFrame,
     scores: pd.DataFrame,
@@ -222,21 +208,16 @@ def rank(
     draws: int = 0,
     seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
-    """Everything about one part: ``points`` (one value per metric), ``curves``, ``rejected``.
+    """Everything about one part: ``points``, one value per metric, and ``curves``.
 
     ``keys`` are columns of every row: :data:`PART`, ``severity, n_train`` and ``replicate`` (the
-    world or split). ``draws`` of the bootstrap, seeded by ``seed`` alone, are at most
-    :data:`MOST_DRAWS`; none for a world, of which there are many.
+    world or split). The bootstrap of at most :data:`MOST_DRAWS` is seeded by ``seed`` alone.
     """
     ranking = {str(name): scores[name].to_numpy(float) for name in scores}
     drawn = _resampling(forecast["group"], draws, np.random.default_rng(seed))
     with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is kept
         points = _points(forecast, ranking, rules, drawn)
-    tables = {
-        "points": points.assign(resampled=draws > 0),
-        "curves": _curves(forecast, ranking),
-        "rejected": _rejected(forecast),
-    }
+    tables = {"points": points.assign(resampled=draws > 0), "curves": _curves(forecast, ranking)}
     return {name: table.assign(**keys, n=len(forecast)) for name, table in tables.items()}
 
 
@@ -278,8 +259,8 @@ def pooled(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without 90 % intervals; no ends where they are the whole line, nor for a share of units."""
-    none = np.isinf(rows["upper"]) | rows["value"].isna() | (rows["metric"] == "violated")
+    """Without 90 % intervals; no ends where they are the whole line."""
+    none = np.isinf(rows["upper"]) | rows["value"].isna()
     ends = {end: rows[end].mask(none) for end in ("lower", "upper")}
     return rows.assign(**ends).drop(columns=["lower_90", "upper_90", "target"])
 
@@ -317,8 +298,7 @@ def _prr_ratios(points: pd.DataFrame) -> pd.DataFrame:
 def effects(table: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """What the claims are judged on, one row per effect, part, target and score.
 
-    ``score`` is what ranks the elements, and for effects "over trivial" the trivial score that the
-    forecast's std is compared with. ``n`` counts worlds or splits.
+    Of effects "over trivial" ``score`` is the trivial one. ``n`` counts worlds or splits.
     """
     rows = table[table["split"].isin(["test", "shifted", "matched"])]
     chosen = rows[rows["metric"].map(EFFECTS) == rows["rule"]].assign(effect=rows["metric"])
@@ -332,17 +312,13 @@ def effects(table: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 def all_tables(
     ranked: Iterable[Mapping[str, pd.DataFrame]],
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Tidy rows, and the tables ``effects``, ``audit``, ``curves`` and ``rejected``."""
-    parts = list(ranked)
-    every = {
-        name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]
-    }
-    table, curves = pooled(every["points"]), every["curves"]
-    curves = curves[curves["split"] != "inside"]
-    fixed = table["metric"].isin(["fixed_coverage", "risk_over_target", "violated"])
+    """Tidy rows, and the tables ``effects``, ``audit`` and ``curves``."""
+    both = [(part["points"], part["curves"]) for part in ranked]
+    points, curves = (pd.concat(parts, ignore_index=True) for parts in zip(*both, strict=True))
+    table, curves = pooled(points), curves[curves["split"] != "inside"]
+    fixed = table["metric"].isin(["fixed_coverage", "risk_over_target"])
     return tidy_rows(table), {
-        "effects": effects(table, every["points"]),
+        "effects": effects(table, points),
         "audit": _shown(table[fixed]).reset_index(drop=True),
         "curves": _means(curves, [*PART, "target", "curve", "coverage"], "risk"),
-        "rejected": _means(every["rejected"], [*PART, "score", "column"], "retained", "rejected"),
     }

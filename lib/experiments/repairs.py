@@ -25,11 +25,11 @@ from lib.metrics.columns import (
 from lib.metrics.columns import interval as gaussian_interval
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.repair.detection import (
+    ShiftTest,
     density_ratio,
     domain_classifier_test,
     mean_distance_test,
     mmd_test,
-    shift_table,
 )
 from lib.repair.recalibration import (
     InfiniteIntervalWarning,
@@ -45,11 +45,12 @@ from lib.repair.recalibration import (
     weighted_cp,
 )
 from lib.sequences import Codes
+from lib.statistics.effects import paired_contrast
 from lib.training.fitted import FittedModel, embed
 
 LEVEL = 0.9
-# Conditional coverage is printed of these: without repair, and what GC bins change.
-BY_GC = ("single", "norm_cp", "mondrian_cp")
+ALPHA = 0.05
+PART = ["data", "split", "shift", "family", "condition"]
 COSTS = ("picp_90", "mpiw_90", "interval_score_90")  # of :func:`elements` at 90 %
 KNOWN, ESTIMATED = "known weights", "estimated weights"
 
@@ -58,13 +59,11 @@ Weights = tuple[FloatArray, FloatArray]  # density ratio at calibration elements
 
 
 class Key(NamedTuple):
-    """What a value is of; ``variant`` tells apart repairs of one name (weights, labels)."""
+    """What a value is of; ``variant`` tells apart repairs of one name."""
 
     uncertainty: str
     variant: str
     metric: str
-    by: str = ""
-    bin: str = ""
 
 
 Values = dict[Key, FloatArray | float]
@@ -80,10 +79,7 @@ class Repaired(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """A repair by labels: sizes k of the labelled sample, samples per size, and what is restored.
-
-    ``tolerance`` is how far from nominal coverage still counts.
-    """
+    """Sizes k of the labelled sample, samples per size, how far from nominal is restored."""
 
     labels: tuple[int, ...]
     repeats: int
@@ -96,22 +92,13 @@ def triple(table: pd.DataFrame) -> Triple:
     return mean, std, target
 
 
-def gc_bins(held: pd.DataFrame, table: pd.DataFrame, bins: int) -> IndexArray:
-    """GC bin of each row; equal counts in the calibration part."""
-    edges = np.quantile(held["gc"], np.linspace(0, 1, bins + 1)[1:-1])
-    return np.searchsorted(edges, table["gc"], side="right")
-
-
 def gaussian(name: str, mean: FloatArray, std: FloatArray) -> Repaired:
     """A repair that gives another Gaussian forecast."""
     return Repaired(name, "", lambda level: Interval(*gaussian_interval(mean, std, level)))
 
 
 def calibrated(
-    held: pd.DataFrame,
-    asked: pd.DataFrame,
-    bins: int,
-    known: Weights | None = None,
+    held: pd.DataFrame, asked: pd.DataFrame, bins: int, known: Weights | None = None
 ) -> Iterator[Repaired]:
     """The forecast without repair, and under every repair learned from the calibration part.
 
@@ -127,10 +114,11 @@ def calibrated(
     yield Repaired("norm_cp", "", lambda level: norm_cp(own, mean, std, level))
     if "gc" not in held:
         return
-    left, right = gc_bins(held, held, bins), gc_bins(held, asked, bins)
+    gc = held["gc"], asked["gc"]
+    edges = np.quantile(gc[0], np.linspace(0, 1, bins + 1)[1:-1])  # equal counts in calibration
+    left, right = (np.searchsorted(edges, side, side="right") for side in gc)
     yield Repaired("mondrian_cp", "", lambda a: mondrian_cp(own, left, mean, std, right, a))
     # Uncapped: outside the calibration part's range the honest interval is infinite.
-    gc = held["gc"], asked["gc"]
     estimated = density_ratio(*gc, *gc, cap=np.inf)
     for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
         if weights is not None:
@@ -173,24 +161,17 @@ def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatA
             yield "infinite_90", 1.0 - finite
 
 
-def judged(
-    repairs: Iterable[Repaired], asked: pd.DataFrame, decile: IndexArray | None = None
-) -> Values:
-    """Each repair on the asked elements, coverage also by GC decile; effective sizes of weights."""
+def judged(repairs: Iterable[Repaired], asked: pd.DataFrame) -> Values:
+    """Each repair on the asked elements, and effective sizes of weights."""
     target, found = asked["target"].to_numpy(), Values()
     with warnings.catch_warnings():
         # The share of infinite intervals is a column of its own.
         warnings.simplefilter("ignore", InfiniteIntervalWarning)
         for repair in repairs:
-            name = repair[:2]
-            own = dict(_columns(repair, target))
-            found |= {Key(*name, metric): values for metric, values in own.items()}
-            if decile is not None and repair.uncertainty in BY_GC:
-                for cell in range(decile.max() + 1):
-                    key = Key(*name, "picp_90", "gc_decile", f"{cell + 1:02d}")
-                    found[key] = np.where(decile == cell, own["picp_90"], np.nan)
+            own = _columns(repair, target)
+            found |= {Key(*repair[:2], metric): values for metric, values in own}
             if np.isfinite(repair.n_eff):
-                found[Key(*name, "n_eff")] = repair.n_eff
+                found[Key(*repair[:2], "n_eff")] = repair.n_eff
     return found
 
 
@@ -214,7 +195,6 @@ def labelled(
     budget: Budget,
     rng: np.random.Generator,
     cohorts: Sequence[IndexArray] | None = None,
-    repairs: Callable[..., Iterator[tuple[str, Interval]]] = from_labels,
 ) -> Values:
     """Repairs from k labels of the asked part: mean per element over draws it was judged in.
 
@@ -233,7 +213,7 @@ def labelled(
             for k in (k for k in budget.labels if 2 * k <= len(order)):
                 rest = np.flatnonzero(~np.isin(group, group[order[:k]]))
                 part = own.iloc[rest]
-                for name, interval in repairs(own.iloc[order[:k]], part):
+                for name, interval in from_labels(own.iloc[order[:k]], part):
                     found = elements(interval, part["target"].to_numpy(), LEVEL)
                     total = sums.setdefault((name, f"k={k}"), np.zeros((4, len(asked))))
                     total[:, rows[rest]] += [*found, np.ones(len(rest))]
@@ -271,24 +251,50 @@ def averages(found: Values, group: Any = None, draws: int = 0, seed: int = 0) ->
     single = [(*key, value) for key, value in found.items() if key not in columns]
     alone = pd.DataFrame(single, columns=[*Key._fields, "value"]).assign(n=len(matrix))
     table = pd.concat([table, alone], ignore_index=True) if single else table
-    return table[(table["n"] >= MIN_BIN) & np.isfinite(table["value"])].reset_index(drop=True)
+    table = table[(table["n"] >= MIN_BIN) & np.isfinite(table["value"])].reset_index(drop=True)
+    return table.assign(by="", bin="")
+
+
+def enough(restored: pd.Series) -> float:
+    """The smallest k from which on coverage is restored at every k tried; NaN if it never is.
+
+    Examples
+    --------
+    >>> enough(pd.Series([True, False, True, True], index=[10, 20, 50, 100]))
+    50.0
+    """
+    kept = restored.sort_index(ascending=False).cummin()
+    return float(kept.index[kept].min()) if kept.any() else float("nan")
+
+
+def interval_of(values: pd.Series) -> dict[str, Any]:
+    """Mean of independent worlds with its 95 % t interval."""
+    found = paired_contrast(values, rng=np.random.default_rng(0))
+    return dict(zip(("value", "lower", "upper"), found[:3], strict=True))
 
 
 def seen(
     network: FittedModel, codes: Codes, forecast: pd.DataFrame, group: IndexArray
 ) -> pd.DataFrame:
     """What is known of elements before anything is measured: ``gc, group`` and the embedding."""
-    table = pd.DataFrame(embed(network, codes))
-    return table.assign(gc=forecast["gc"].to_numpy(), group=group)
+    return pd.DataFrame(embed(network, codes)).assign(gc=forecast["gc"].to_numpy(), group=group)
+
+
+def alone(group: IndexArray, rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
+    """At most ``most`` of the rows, one per group and none twice: tests need sides alike.
+
+    A tilted part holds copies; an element's chance grows with them, so it is tilted a little less.
+    """
+    distinct, copies = np.unique(rows, return_counts=True)
+    alone = one_per_group(group[distinct], rng)
+    chance = copies[alone] / copies[alone].sum()
+    return distinct[rng.choice(alone, min(most, len(alone)), replace=False, p=chance)]
 
 
 def detect(
     held: pd.DataFrame, new: pd.DataFrame, settings: Mapping[str, Any], seed: int
 ) -> pd.DataFrame:
-    """Tests of a half of held against new elements: ``detector, quantity, value, n``.
-
-    A quantity is ``statistic`` or ``p``.
-    """
+    """Tests of a half of held against new elements; a quantity is ``statistic`` or ``p``."""
     rng, most = np.random.default_rng(seed), settings["detection_size"]
     order = rng.permutation(len(held))
     size = min(len(new), most)
@@ -296,12 +302,34 @@ def detect(
     asked = new.iloc[np.sort(rng.choice(len(new), size, replace=False))]
     gc, groups = ((reference[name], asked[name]) for name in ("gc", "group"))
     embedding = tuple(side.drop(columns=["gc", "group"]) for side in (reference, asked))
-    tests: list[Any] = [
-        ("classifier on GC", "", domain_classifier_test, gc),
-        ("classifier on embedding", "", domain_classifier_test, embedding),
-        ("MMD of embedding", "", mmd_test, embedding),
-        ("mean embedding", "", mean_distance_test, embedding),
-    ]
-    table = shift_table(tests, {}, rng, groups, settings["permutations"]).drop(columns="detector")
-    table = table.rename(columns={"seen": "detector"})
+    tests: dict[str, tuple[Callable[..., ShiftTest], Any]] = {
+        "classifier on GC": (domain_classifier_test, gc),
+        "classifier on embedding": (domain_classifier_test, embedding),
+        "MMD of embedding": (mmd_test, embedding),
+        "mean embedding": (mean_distance_test, embedding),
+    }
+    more: Any = {"groups": groups, "permutations": settings["permutations"]}
+    found = [(name, *test(*sides, rng, **more)) for name, (test, sides) in tests.items()]
+    table = pd.DataFrame(found, columns=["detector", *ShiftTest._fields])
     return table.melt("detector", var_name="quantity").assign(n=size)
+
+
+def detection(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Detectors by part: mean over worlds or splits of statistic and p.
+
+    ``rejected`` is the share of these with p at most :data:`ALPHA`. ``same_sequences`` and
+    ``as_in_distribution``: sequences, and values, are those in distribution in all worlds.
+    """
+    unit = ["replicate", "detector", "quantity"]
+    home = worlds[worlds["shift"] == ""].rename(columns={"value": "home"})
+    simulated = worlds.merge(home[[*unit, "home"]], on=unit)
+    simulated["as_in_distribution"] = (simulated["value"] == simulated["home"]).astype(float)
+    every = pd.concat([simulated, splits], ignore_index=True)
+    flags = ["same_sequences", "as_in_distribution"]
+    every[flags] = every.groupby([*PART, "dial"], dropna=False)[flags].transform("min")
+    p = every[every["quantity"] == "p"]
+    rejected = p.assign(value=(p["value"] <= ALPHA).astype(float), quantity="rejected")
+    keys = [*PART, "dial", "detector", "quantity"]
+    groups = pd.concat([every, rejected]).groupby(keys, sort=False, dropna=False)
+    table = groups[["value", "severity", "n", *flags]].mean().reset_index()
+    return table.drop(columns="dial").round({"n": 0}).astype({"n": int})

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import pandas as pd
 from pydantic import Field
 
-from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import STANDIN, AssayConfig, FittedArm, fit_arms
@@ -111,18 +110,6 @@ def rank_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     return rank(forecast, scores, rules, world_keys(judge.arm, condition))
 
 
-def rank_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Tables of every simulated network, and how many fits there are and were computed now."""
-    arms = world_arms(config)
-    fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
-    asked = {"risk_target": config.risk_target}
-    units = [
-        judging(arm, conditions, config.parts, [rank_world], {"model": fit}, **asked)
-        for (arm, conditions), fit in zip(arms, fits, strict=True)
-    ]
-    return run_judging(units, store, config.where), counts
-
-
 def _cell(data: str, keys: Mapping[str, Any]) -> str:
     """How effects name a part of a real assay."""
     exact = keys["condition"] if keys["shift"] == "gc_tilt" else ""
@@ -144,27 +131,24 @@ def _rank_jobs(config: Config, fitted: FittedArm) -> Iterator[tuple[Any, ...]]:
             yield forecast, scores_of(forecast, home), rules, named
 
 
-def rank_assays(
-    config: Config, store: Store, data: list[SequenceDataset]
-) -> tuple[list[dict[str, pd.DataFrame]], dict[str, int]]:
-    """Tables of every split arm, and how many fits there are and were computed now."""
-    design = config.assays.design
-    fitted, counts = fit_arms(design.build(data), design, store, config.where)
-    jobs = [job for one in fitted for job in _rank_jobs(config, one)]
-    seeded = ((*job, config.draws, place) for place, job in enumerate(jobs))
-    return side_by_side(rank, seeded, config.workers), counts
-
-
 def run(config: Config, store: Store) -> Tables:
     """Fit what no earlier notebook has fitted, forecast, rank and audit.
 
-    Tables: ``effects``, ``audit``, ``curves``, ``rejected``; the rows' column ``bin`` is the score.
+    Tables: ``effects``, ``audit``, ``curves``; the rows' column ``bin`` is the score.
     """
-    data = mpra_gc_ood.load_data(config.assays)
-    worlds, world_counts = rank_worlds(config, store)
-    assays, assay_counts = rank_assays(config, store, data)
-    rows, tables = all_tables([worlds, *assays])
-    counts = {name: world_counts[name] + assay_counts[name] for name in world_counts}
+    data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
+    arms = world_arms(config)
+    fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
+    asked = {"risk_target": config.risk_target}
+    units = [
+        judging(arm, conditions, config.parts, [rank_world], {"model": fit}, **asked)
+        for (arm, conditions), fit in zip(arms, fits, strict=True)
+    ]
+    worlds = run_judging(units, store, config.where)
+    fitted, more = fit_arms(design.build(data), design, store, config.where)
+    jobs = enumerate(job for one in fitted for job in _rank_jobs(config, one))
+    seeded = ((*job, config.draws, place) for place, job in jobs)
+    rows, tables = all_tables([worlds, *side_by_side(rank, seeded, config.workers)])
+    counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    standin = STANDIN in marks
-    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=standin)
+    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)

@@ -16,12 +16,12 @@ from pydantic import Field, field_validator
 from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
-from lib.experiments import repair_tables, repairs
+from lib.experiments import repairs
 from lib.experiments.assays import STANDIN, AssayConfig, FittedArm, fit_arms
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.mpra_gc_ood import load_data
-from lib.experiments.repair_tables import FROM_WEIGHTS
-from lib.experiments.scoring import side_by_side
+from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
+from lib.experiments.scoring import combine, side_by_side
 from lib.experiments.worlds import (
     QUICK,
     REWIRING,
@@ -37,10 +37,10 @@ from lib.experiments.worlds import (
     run_judging,
     world_of,
 )
-from lib.metrics.evaluate import DECILES
-from lib.repair.recalibration import one_per_group
+from lib.metrics.columns import LEVELS
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
+from lib.statistics.effects import decide, over_replicates
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
 from lib.training.fit import network_of
@@ -49,13 +49,16 @@ JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
     *("batch", "depth", "noise"),
 )
+UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under rewiring
+STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under a GC tilt
+MOST_DRAWS = 0.9  # share of label draws that must restore coverage
 
 
 class Config(AssayConfig, WorldConfig):
     """Parameters of notebook 06; those of real assays are as in notebook 02.
 
-    ``labels`` are the sizes of the labelled sample of a shifted condition; coverage within
-    ``tolerance`` of nominal counts as restored; tests take ``detection_size`` elements per side.
+    ``labels`` are sizes of the labelled sample of a shifted condition, which restores coverage
+    within ``tolerance`` of nominal; tests take ``detection_size`` elements per side.
     """
 
     experiment: ClassVar[str] = "uncertainty_repair"
@@ -82,16 +85,11 @@ class Config(AssayConfig, WorldConfig):
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
     gc_bins: int = Field(default=10, ge=2, le=100)
-    labels: tuple[int, ...] = (10, 20, 50, 100, 200, 500, 1000)
+    labels: Seeds = (10, 20, 50, 100, 200, 500, 1000)
     label_draws: int = Field(default=20, ge=1, le=10_000)
     tolerance: float = Field(default=0.03, gt=0, lt=0.5)
     detection_size: int = Field(default=1000, ge=20, le=100_000)
     permutations: int = Field(default=500, ge=20, le=100_000)
-
-    @field_validator("labels", mode="before")
-    @classmethod
-    def _from_text(cls, labels: Any) -> Any:
-        return labels.strip("()[] ").split(",") if isinstance(labels, str) else labels
 
     @field_validator("labels")
     @classmethod
@@ -142,16 +140,14 @@ def repaired(
 ) -> repairs.Values:
     """Every repair, learned in distribution and from labels."""
     learned = repairs.calibrated(held, asked, settings["gc_bins"], known)
-    found = repairs.judged(learned, asked, repairs.gc_bins(held, asked, DECILES))
     budget = repairs.Budget(settings["labels"], settings["label_draws"], settings["tolerance"])
-    return found | repairs.labelled(asked, budget, rng, cohorts)
+    return repairs.judged(learned, asked) | repairs.labelled(asked, budget, rng, cohorts)
 
 
 def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     """The measure of a world: ``values`` with those of the oracle, and ``detection``.
 
-    ``severity`` is where the dial stands; ``dial`` is so too, but empty where worlds turn it
-    differently to reach one distance.
+    ``dial`` is the severity, but empty where worlds turn it differently to reach one distance.
     """
     settings, seed = judge.settings, judge.arm.world_seed
     data, test = judge.part("calibration"), judge.test(condition)
@@ -165,11 +161,8 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     cohorts = [np.flatnonzero(batch == label) for label in np.unique(batch)]
     rng = np.random.default_rng([seed, 1])
     found = repaired(held, asked, settings, rng, known, cohorts)
-    if known is not None:
-        own = known[1] / (known[0].sum() + known[1])
-        found[repairs.Key("weighted_cp", repairs.KNOWN, FROM_WEIGHTS)] = float(own.mean())
     values = repairs.averages(found)
-    oracle = values["metric"].map(repairs.oracle_values(asked)).where(values["by"] == "")
+    oracle = values["metric"].map(repairs.oracle_values(asked))
 
     def tests() -> pd.DataFrame:
         network, most = judge.network(), settings["detection_size"]
@@ -189,18 +182,6 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     }
 
 
-def _alone(group: IndexArray, rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
-    """At most ``most`` of the rows, one per group and none twice.
-
-    Tests need sides alike in everything but the shift. A tilted part holds copies; an element
-    stands in with a chance that grows with its copies, so what is tested is tilted a little less.
-    """
-    distinct, copies = np.unique(rows, return_counts=True)
-    alone = one_per_group(group[distinct], rng)
-    chance = copies[alone] / copies[alone].sum()
-    return distinct[rng.choice(alone, min(most, len(alone)), replace=False, p=chance)]
-
-
 def repair_arm(
     fitted: FittedArm, settings: Mapping[str, Any], draws: int
 ) -> dict[str, pd.DataFrame]:
@@ -211,7 +192,7 @@ def repair_arm(
     held = every.iloc[drawn]
 
     def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
-        own = _alone(data.group, rows, most, rng)
+        own = repairs.alone(data.group, rows, most, rng)
         return repairs.seen(network, data.codes[own], every.iloc[own], data.group[own])
 
     reference = seen_of(drawn, 2 * most)
@@ -232,34 +213,101 @@ def conditions(config: Config) -> list[Condition]:
     """In distribution, every shift at every severity, and rewiring at its fixed distance."""
     found = [Condition()]
     found += [Condition(name, severity) for name in config.shifts for severity in config.severities]
-    if REWIRING.shift in config.shifts:
-        found.append(REWIRING)
-    return found
+    return found + ([REWIRING] if REWIRING.shift in config.shifts else [])
 
 
-def repaired_worlds(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """``values`` and ``detection`` of all worlds, and how many fits there are and were computed."""
-    arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
-    fits, counts = run_fits(
-        [fit_arm(arm, config) for arm in arms], store, config.where, "fits of worlds"
-    )
-    asked, settings = conditions(config), config.settings
-    jobs = [
-        judging(arm, asked, config.parts, [repair_world], {"model": fit}, **settings)
-        for arm, fit in zip(arms, fits, strict=True)
-    ]
-    return run_judging(jobs, store, config.where, "repaired worlds"), counts
+def combined(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Rows of both with intervals: t over worlds, pooled over splits.
+
+    ``condition`` names the variant of a repair too.
+    """
+    keys = [*PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
+    simulated = over_replicates(worlds, keys, averaged=["severity", "oracle", "n"])
+    simulated = simulated.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
+    rows = pd.concat([simulated, combine(splits)], ignore_index=True)
+    named = (rows["condition"] + ", " + rows["variant"]).str.removeprefix(", ")
+    return rows.assign(part=rows["condition"], condition=named.str.removesuffix(", "))
 
 
-def repaired_assays(
-    config: Config, store: Store, data: list[SequenceDataset]
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """The same of all splits of the assays."""
-    design = config.assays.design
-    fitted, counts = fit_arms(design.build(data), design, store, config.where)
-    jobs = ((one, config.settings, config.draws) for one in fitted)
-    tables = side_by_side(repair_arm, jobs, config.workers)
-    return {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}, counts
+def weighted(worlds: pd.DataFrame) -> pd.DataFrame:
+    """Coverage of conformal intervals weighted by the known ratio, per severity of the GC tilt.
+
+    ``off`` is the distance from nominal in standard errors; coverage of others stands beside.
+    """
+    tilt = worlds[(worlds["shift"] == "gc") & (worlds["condition"] == "")]
+    tilt = tilt.assign(repair=(tilt["uncertainty"] + " " + tilt["variant"]).str.strip())
+    rows = []
+    for severity, part in tilt.groupby("severity"):
+        by_world = part.pivot(index="replicate", columns=["repair", "metric"], values="value")
+        means, known = by_world.mean(), by_world[f"weighted_cp {KNOWN}"]
+        for level in LEVELS:
+            metric = f"picp_{round(100 * level)}"
+            row = {"severity": severity, "level": level, **interval_of(known[metric])}
+            row["off"] = (row["value"] - level) / float(known[metric].sem())
+            row |= {"infinite": known["infinite_90"].mean(), "n_eff": known["n_eff"].mean()}
+            row["unweighted"] = means["norm_cp", metric]
+            row["estimated"] = means[f"weighted_cp {ESTIMATED}", metric]
+            near = "nominal" if abs(row["off"]) <= STANDARD_ERRORS else "not nominal"
+            rows.append(row | {"verdict": "undecided" if np.isnan(row["off"]) else near})
+    return pd.DataFrame(rows)
+
+
+def concept(worlds: pd.DataFrame) -> pd.DataFrame:
+    """Coverage of normalised conformal intervals under each concept shift.
+
+    At fixed sequence the known density ratio is one, so these are the weighted intervals too.
+    ``drop`` is nominal less observed, with its 95 % t interval over worlds; ``verdict`` judges
+    whether it is at least :data:`UNDERCOVERED`.
+    """
+    wanted = {"family": "concept", "uncertainty": "norm_cp", "variant": "", "metric": "picp_90"}
+    rows = worlds[(worlds[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    # Worlds turn the dial differently to reach one distance: its mean names the condition.
+    means = rows.groupby(["shift", "condition"])["severity"].transform("mean").round(4)
+    rows = rows.assign(severity=rows["dial"].fillna(means))
+    keys, found = ["shift", "severity", "condition"], []
+    for key, part in rows.groupby(keys, sort=False):
+        drop = interval_of(LEVEL - part["value"])
+        verdict = decide(drop["lower"], drop["upper"], UNDERCOVERED, "greater").verdict
+        row = dict(zip(keys, key, strict=True)) | {"observed": part["value"].mean()}
+        found.append(row | {"drop": drop.pop("value"), **drop, "verdict": verdict})
+    return pd.DataFrame(found)
+
+
+def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
+    """Labels of a shifted condition that bring 90 % coverage back to within ``tolerance``.
+
+    ``on_average``: mean coverage over label draws lies within it, 0 where it does so unrepaired;
+    ``in_most_draws``: so does a single draw, in at least :data:`MOST_DRAWS` of them. Both are the
+    smallest size from which on this holds at every size tried, empty where it never does. The
+    interval score stands before repair and with most labels, its oracle beside.
+    """
+    # Over splits the measured severity varies a little; a condition's name tells it apart there.
+    dial = rows["severity"].where(rows["data"] == "simulation")
+    keys = ["data", "split", "shift", "family", "part", "dial"]
+    found = []
+    for key, part in rows.assign(dial=dial).groupby(keys, sort=False, dropna=False):
+        own = part[part["uncertainty"] == "few_shot"]
+        if own.empty:  # no size of sample could be drawn
+            continue
+        sizes = own.assign(k=own["variant"].str[2:].astype(int))
+        by_size = sizes.pivot(index="k", columns="metric", values="value")
+        single = part[part["uncertainty"] == "single"].set_index("metric")
+        before = single["value"]
+        fine = abs(before["picp_90"] - LEVEL) <= tolerance
+        restored = (by_size["picp_90"] - LEVEL).abs() <= tolerance
+        budget = {
+            "severity": float(part["severity"].mean()),
+            "uncertainty": "few_shot",
+            "coverage_before": before["picp_90"],
+            "on_average": 0.0 if fine else repairs.enough(restored),
+            "in_most_draws": repairs.enough(by_size["within_tolerance"] >= MOST_DRAWS),
+            "most_labels": by_size.index.max(),
+            "score_before": before["interval_score_90"],
+            "score_after": by_size["interval_score_90"].iloc[-1],
+            "score_oracle": single.loc["interval_score_90", "oracle"],
+        }
+        found.append(dict(zip(keys[:-1], key[:-1], strict=True)) | budget)
+    return pd.DataFrame(found).rename(columns={"part": "condition"})
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -267,17 +315,26 @@ def run(config: Config, store: Store) -> Tables:
 
     The rows' column ``variant`` tells apart repairs of one name.
     """
-    data = load_data(config.assays)
-    worlds, world_fits = repaired_worlds(config, store)
-    assays, assay_fits = repaired_assays(config, store, data)
-    rows = repair_tables.combined(worlds["values"], assays["values"])
-    rows = rows.assign(model=config.model, prior="none")
-    tables = {
-        "weighted": repair_tables.weighted(worlds["values"]),
-        "concept": repair_tables.concept(worlds["values"]),
-        "label_budget": repair_tables.label_budget(rows, config.tolerance),
-        "detection": repair_tables.detection(worlds["detection"], assays["detection"]),
+    data, design, settings = load_data(config.assays), config.assays.design, config.settings
+    arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
+    units = [fit_arm(arm, config) for arm in arms]
+    fits, counts = run_fits(units, store, config.where, "fits of worlds")
+    jobs = [
+        judging(arm, conditions(config), config.parts, [repair_world], {"model": fit}, **settings)
+        for arm, fit in zip(arms, fits, strict=True)
+    ]
+    worlds = run_judging(jobs, store, config.where, "repaired worlds")
+    fitted, more = fit_arms(design.build(data), design, store, config.where)
+    asked = ((one, settings, config.draws) for one in fitted)
+    tables = side_by_side(repair_arm, asked, config.workers)
+    splits = {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}
+    rows = combined(worlds["values"], splits["values"]).assign(model=config.model, prior="none")
+    found = {
+        "weighted": weighted(worlds["values"]),
+        "concept": concept(worlds["values"]),
+        "label_budget": label_budget(rows, config.tolerance),
+        "detection": repairs.detection(worlds["detection"], splits["detection"]),
     }
-    counts = {name: world_fits[name] + assay_fits[name] for name in world_fits}
+    counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)
+    return Tables.of(config, rows, found, data=marks, counts=counts, standin=STANDIN in marks)

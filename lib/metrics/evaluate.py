@@ -197,21 +197,6 @@ def _intervals(values: FloatArray) -> dict[str, FloatArray]:
     return {"value": values[:, 0], "lower": lower, "upper": upper}
 
 
-def _worst_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The worst bin of each metric again, as ``worst_group_<metric>``; the first one on ties.
-
-    Worst is the largest, or farthest from what is best; a ratio of 0.5 is as far from 1 as of 2.
-    """
-    inside = rows[rows["by"] != ""]
-    metric, badness = inside["metric"], inside["value"].copy()
-    badness[metric == "bias"] = badness.abs()
-    badness[metric == "picp_90"] = (badness - 0.9).abs()
-    with np.errstate(divide="ignore"):
-        badness[metric == "zms"] = np.log(badness[metric == "zms"]).abs()
-    worst = inside.loc[badness.groupby([inside["by"], metric], sort=False).idxmax()]
-    return worst.assign(metric="worst_group_" + worst["metric"])
-
-
 def _read(predictions: pd.DataFrame) -> tuple[Triple, GroupCodes]:
     missing = [name for name in ("target", "mean", "std") if name not in predictions]
     if missing:
@@ -237,7 +222,7 @@ def evaluate(
     draws: int = 1000,
     by: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
-    """All metrics of one model on one part, overall, per bin and for the worst bin.
+    """All metrics of one model on one part, overall and per bin.
 
     ``predictions`` has columns ``target, mean, std`` (one unit) and optionally ``group``, of any
     type; without it every row is its own group. ``climatology`` is mean and std of the *training*
@@ -253,10 +238,8 @@ def evaluate(
     (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under
     resampling and have no interval: judge them against a null band (``lib.metrics.audit``).
 
-    A table of ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. The worst
-    bin appears again as ``worst_group_<metric>`` with the interval of that bin, which is not
-    corrected for having been picked. A missing column, no rows, bad values or labels that do not
-    fit are a ``ValueError``.
+    A table of ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. A
+    missing column, no rows, bad values or labels that do not fit are a ``ValueError``.
 
     Examples
     --------
@@ -282,7 +265,7 @@ def evaluate(
             text = f"oracle: {error}; one row with mean and std per prediction"
             raise ValueError(text) from error
         rows["oracle"] = _measured(truth, every, groups, climatology, 0, rng)[1][:, 0]
-    return pd.concat([rows, _worst_rows(rows)], ignore_index=True)[COLUMNS]
+    return rows[COLUMNS]
 
 
 def compare(

@@ -22,7 +22,7 @@ Areas, all of squared errors in their unit unless said; ``n = 0`` gives NaN:
 * ``ause``: ``e_aurc`` over the mean loss, lower is better, at least 0; NaN for zero mean loss. Ilg
   et al. 2018 (1802.07095).
 
-MSE risk favours rejecting active, variable elements: print ``retained_profile``.
+MSE risk favours rejecting active, variable elements.
 
 Examples
 --------
@@ -38,10 +38,9 @@ Examples
 2.0
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib.arrays import FloatArray, IntArray, as_level, as_vector, has_ties, stable_order
@@ -136,24 +135,6 @@ def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:
     """
     ordered = _by_confidence(loss, score)
     return np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-
-
-def retained_profile(
-    score: ArrayLike, coverage: float, columns: Mapping[str, ArrayLike]
-) -> pd.DataFrame:
-    """What the ceil(coverage * n) of lowest score are like: means of columns such as activity, GC.
-
-    Ties are broken by row order. Columns ``column, retained, rejected, difference`` with the
-    difference retained - rejected in standard deviations of all elements; NaN where a side is empty
-    or the column constant.
-    """
-    order = stable_order(as_vector("score", score))
-    table = pd.DataFrame({name: as_vector(name, v, len(order)) for name, v in columns.items()})
-    count = _count(coverage, len(order))
-    kept, left = (table.iloc[rows].mean() for rows in (order[:count], order[count:]))
-    spread = table.std(ddof=0).where(table.nunique() > 1)
-    found = pd.DataFrame({"retained": kept, "rejected": left, "difference": (kept - left) / spread})
-    return found.rename_axis("column").reset_index()
 
 
 def threshold_at(score: ArrayLike, coverage: float) -> float:

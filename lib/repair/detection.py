@@ -1,7 +1,7 @@
-"""Detecting a shift without labels: two-sample tests and per-element scores.
+"""Detecting a shift without labels: two-sample tests and density ratios.
 
 In: features ``(n, p)`` of a reference and a new part (GC, k-mer counts, embeddings; a vector counts
-as one feature), never targets. Out: a statistic with a permutation p-value, or a score per element.
+as one feature), never targets. Out: a statistic with a permutation p-value, or a ratio per element.
 A change of the labels at fixed features therefore leaves all of them where they were, by
 construction: silence says nothing about a concept shift.
 
@@ -10,19 +10,16 @@ of labels ``(n,)`` and ``(m,)`` of which none is in both, and ``permutations`` (
 valid for exchangeable rows. Relatives are not: with ``groups`` whole groups change sides.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
 from lib.arrays import BoolArray, FloatArray, IntArray, as_count, as_vector, group_codes, ranks
 
-ROC = "area under ROC"
 MAX_ROWS = 1000  # rows per side in the kernel test; more are subsampled
 Sides = tuple[ArrayLike, ArrayLike]  # of elements in distribution, and of new ones
 
@@ -202,40 +199,6 @@ def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:
     if spread == 0:
         raise ValueError("reference is constant or empty; values with a spread would do")
     return np.abs(as_vector("query", query) - reference.mean()) / spread
-
-
-def auroc_ood(score_id: ArrayLike, score_ood: ArrayLike) -> float:
-    """Chance that a shifted element scores above an ID one, ties counting half.
-
-    Higher is better, in [0, 1], .5 is chance; NaN where a side is empty. Says nothing of a
-    threshold. Source: Hendrycks & Gimpel 2017.
-    """
-    left, right = as_vector("score_id", score_id), as_vector("score_ood", score_ood)
-    if not len(left) or not len(right):
-        return float("nan")
-    labels = np.repeat([0, 1], [len(left), len(right)])
-    return float(roc_auc_score(labels, np.concatenate([left, right])))
-
-
-def shift_table(
-    tests: Iterable[tuple[str, str, Callable[..., ShiftTest], Sides]],
-    scores: Mapping[str, Sides],
-    rng: np.random.Generator,
-    groups: Sides,
-    permutations: int,
-) -> pd.DataFrame:
-    """Is a shift seen without labels? Two-sample tests, and how well scores tell elements apart.
-
-    ``tests`` are what is seen, the detector's name, the test and its sides, in the order in which
-    ``rng`` is used; ``groups`` are those of every test. Columns ``seen, detector, statistic, p``;
-    ``p`` is empty for the area under the ROC curve.
-    """
-    found = [
-        (seen, detector, *test(*sides, rng, groups=groups, permutations=permutations))
-        for seen, detector, test, sides in tests
-    ]
-    found += [(seen, ROC, auroc_ood(*sides), np.nan) for seen, sides in scores.items()]
-    return pd.DataFrame(found, columns=["seen", "detector", "statistic", "p"])
 
 
 def density_ratio(

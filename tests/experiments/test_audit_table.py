@@ -15,7 +15,7 @@ def table(n=40, **columns):
 
 def test_parts_are_dealt_by_split_and_shift():
     split = ["train"] * 5 + ["calibration"] * 10 + ["test"] * 15 + [""] * 10
-    shift = [""] * 30 + ["heat"] * 10
+    shift = [None] * 5 + [""] * 25 + ["heat"] * 10  # a missing label is in distribution
     found = prepare(table(split=split, shift=shift), "mine")
     assert [(p.keys["split"], p.keys["shift"], p.name, len(p.rows)) for p in found.parts] == [
         ("test", "", "in distribution", 15),
@@ -23,15 +23,6 @@ def test_parts_are_dealt_by_split_and_shift():
     ]
     assert found.calibration.tolist() == list(range(5, 15))
     assert any("5 rows of split train are left out" in note for note in found.notes)
-
-
-def test_missing_labels_are_in_distribution():
-    shift = pd.Series([None] * 30 + ["heat"] * 10)
-    found = prepare(table(shift=shift), "mine")
-    assert [(p.keys["split"], p.keys["shift"], len(p.rows)) for p in found.parts] == [
-        ("test", "", 30),
-        ("shifted", "heat", 10),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -49,11 +40,6 @@ def test_bad_labels_give_one_error(columns, message):
         prepare(table(**columns), "mine", by)
 
 
-def test_labels_that_look_alike_become_one_part():
-    found = prepare(table(shift=["a\nb"] * 10 + ["a b"] * 30), "mine")
-    assert [len(part.rows) for part in found.parts] == [40]
-
-
 def test_gc_and_groups_come_from_sequences():
     word, other = "ACGTTGCAAGCTATCGGATC", "TTTTAGGCATCCTAGACTGA"
     revcomp = word[::-1].translate(str.maketrans("ACGT", "TGCA"))
@@ -62,17 +48,21 @@ def test_gc_and_groups_come_from_sequences():
     assert found.table["gc"].tolist() == [0.5, 0.5, 0.4] * 2
     group = found.table["group"].to_numpy()
     assert group[0] == group[1] != group[2]
-    assert "gc_decile" in found.by and "group_size" in found.by
+    assert "gc_decile" in found.by
 
 
 def test_without_groups_the_page_says_so():
     found = prepare(table(), "mine")
-    assert "group_size" not in found.by
     assert any("column group" in note for note in found.notes)
 
 
 def test_covariates_of_one_s_own():
     kind = ["=x", "y"] * 20
-    found = prepare(table(kind=kind, size=np.arange(40.0)), "mine", ("kind", "size"))
+    found = prepare(
+        table(kind=kind, size=np.arange(40.0), shift=["a\nb"] * 10 + ["a b"] * 30),
+        "mine",
+        ("kind", "size"),
+    )
+    assert [len(part.rows) for part in found.parts] == [40]  # labels that look alike are one part
     assert list(found.by["kind"].categories) == ["'=x", "y"]
     assert np.bincount(found.by["size"].codes).tolist() == [4] * 10  # 40 numbers: deciles

@@ -6,17 +6,21 @@ import pytest
 
 from lib.experiments import audit_measures, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
-from lib.experiments.audit_your_own import (
-    Config,
-    as_rename,
-    audit,
-    derive,
-    run,
-)
+from lib.experiments.audit_your_own import Config, as_rename, audit, derive, run
 from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store
+
+NET = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self, length, n_features):
+        super().__init__()
+        self.out = torch.nn.Linear(4, 2)
+    def forward(self, one_hot, features):
+        return self.out(one_hot.mean(dim=2))
+"""
 
 
 def table(n=300, seed=0, **columns):
@@ -45,14 +49,6 @@ def value(rows, metric, shift="", by=""):
     return kept.iloc[0]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def few_permutations():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_measures, "PERMUTATIONS", 150)
-        patch.setattr(audit_measures, "COMPARED_ROWS", 300)
-        yield
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return Store(tmp_path_factory.mktemp("store"))
@@ -77,23 +73,7 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["by"] == "gc_decile").any()
     assert np.allclose(both["value_x"], both["value_y"], rtol=1e-12, equal_nan=True)
     assert (both["n_x"] == both["n_y"]).all()
-
-
-def test_rows_name_shift_condition_and_severity_as_the_chapter_does(chapter):
-    keys = ["split", "shift", "family", "severity", "condition"]
-    sides = []
-    for rows in (chapter[1].rows, chapter[0].rows):
-        rows = rows[(rows["metric"] == "rmse") & (rows["by"] == "")]
-        rows = rows[(rows["uncertainty"] == "ensemble") & (rows["model"] == "cnn")]
-        rows = rows[rows["shift"].isin(["", "gc_tilt"]) & rows["split"].isin(["test", "shifted"])]
-        rows = rows[rows["condition"] != "one strand"]
-        sides.append(set(rows[keys].drop_duplicates().itertuples(index=False, name=None)))
-    assert sides[0] == sides[1] and len(sides[0]) == 4
-
-
-def test_the_chapter_needs_no_fit_of_its_own(chapter):
-    assert chapter[1].standin
-    assert chapter[1].entry["fits"] > 0 and chapter[1].entry["fits_computed"] == 0
+    assert ours.standin and ours.entry["fits"] > 0 == ours.entry["fits_computed"]
 
 
 def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
@@ -125,16 +105,7 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     )
     frame = pd.DataFrame({"dna": decode(standin.codes), "y": standin.activity, "g": standin.group})
     frame.to_csv(tmp_path / "assay.csv", index=False)
-    (tmp_path / "mynet.py").write_text(
-        "import torch\n"
-        "class Net(torch.nn.Module):\n"
-        "    def __init__(self, length, n_features):\n"
-        "        super().__init__()\n"
-        "        self.out = torch.nn.Linear(4, 2)\n"
-        "    def forward(self, one_hot, features):\n"
-        "        return self.out(one_hot.mean(dim=2))\n",
-        "utf-8",
-    )
+    (tmp_path / "mynet.py").write_text(NET, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     named = {"sequence_column": "dna", "activity_column": "y", "group_column": "g"}
     config = Config.create(
@@ -170,29 +141,15 @@ def test_std_scaling_repairs_a_std_that_is_half_as_large_as_it_should_be():
         assert coverage[repair, ""] == pytest.approx(0.9, abs=0.04)
 
 
-def test_without_calibration_rows_repairs_learn_from_other_groups():
-    found = audited(table(400))
-    repaired = found.tables["repairs"]
+def test_repairs_learn_from_other_groups():
+    found = audited(table(400)).tables
+    repaired = found["repairs"]
     assert set(repaired.loc[repaired["metric"] == "picp_90", "n"]) == {200}
-    assert any("drawn at random in distribution" in note for note in found.tables["notes"]["note"])
-
-
-def test_relatives_of_judged_rows_teach_no_repair():
+    assert any("drawn at random in distribution" in note for note in found["notes"]["note"])
     frame = table(300, **parts())
     frame.loc[frame["split"] == "calibration", "group"] += 1  # now those of the test part
     notes = audited(frame).tables["notes"]["note"]
     assert any("No repair: there are 0 groups" in note for note in notes)
-
-
-def test_a_shift_of_what_is_seen_is_detected_and_a_shift_of_labels_is_not():
-    frame = table(900, gc=np.random.default_rng(1).random(900), **parts(900))
-    shifted = frame["shift"] == "heat"
-    moved = frame.assign(gc=np.where(shifted, frame["gc"] * 0.5, frame["gc"]))
-    worse = frame.assign(target=np.where(shifted, frame["target"] + 5, frame["target"]))
-    for which, seen in ((moved, True), (worse, False)):
-        p = audited(which).tables["detection"]
-        p = p[(p["part"] == "heat") & (p["seen"] == "GC content")]["p"].dropna()
-        assert (p.min() < 0.01) if seen else (p.min() > 0.01)
 
 
 def test_pairs_are_decomposed():
@@ -242,14 +199,9 @@ def test_poor_tables_give_a_result(frame, tmp_path):
     assert rows.loc[(rows["metric"] == "rmse") & (rows["by"] == ""), "value"].item() == (
         pytest.approx(rmse)
     )
+    if set(part.get("group", [])) == {"one"}:  # one group resampled is itself
+        assert rows.loc[rows["metric"] == "rmse", "lower"].isna().all()
     results.write(tmp_path / "out", config.experiment, found.rows, found.tables, found.entry)
-    for path in (tmp_path / "out").rglob("*.csv"):
-        assert len(pd.read_csv(path))
-
-
-def test_one_group_has_no_interval():
-    rows = audited(table(60).assign(group="one")).rows
-    assert np.isnan(value(rows, "rmse")[["lower", "upper"]].astype(float)).all()
 
 
 def test_hostile_names_are_text_and_no_formula(tmp_path):
@@ -266,17 +218,9 @@ def test_hostile_names_are_text_and_no_formula(tmp_path):
     cells = set()
     for file in written:
         cells |= set(pd.read_csv(file, dtype=str, keep_default_na=False).to_numpy().ravel())
-    texts = [cell for cell in cells if not _number(cell)]
+    texts = [cell for cell in cells if np.isnan(pd.to_numeric(cell, errors="coerce"))]
     assert not [text for text in texts if text.startswith(("=", "+", "-", "@"))]
     assert {"'=1+1", "'@SUM(A1)", "'=cmd|' /C calc'!A0", "'=kind"} <= set(texts)
-
-
-def _number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def test_large_parts_go_without_a_bootstrap(monkeypatch):
@@ -294,21 +238,15 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
     assert len(pair) == len(kept) >= 10 and np.allclose(pair["value_x"], pair["value_y"])
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"predictions": "a.csv", "table": "b.csv"}, "give one of predictions, table"),
-        ({"predictions": "a.csv", "model": "cnn"}, "predictions need none"),
-    ],
-)
-def test_one_way_in(given, message):
-    with pytest.raises(ParameterError, match=message):
-        _ = Config.create(**given).source
+def test_one_way_in():
+    with pytest.raises(ParameterError, match="give one of predictions, table"):
+        _ = Config.create(predictions="a.csv", table="b.csv").source
+    with pytest.raises(ParameterError, match="predictions need none"):
+        _ = Config.create(predictions="a.csv", model="cnn").source
 
 
 def test_rename_as_mapping_or_text():
-    wanted = {"y": "target", "p": "mean"}
-    assert as_rename(wanted) == as_rename("y=target,p=mean") == wanted
+    assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
     assert as_rename(None) is None is as_rename("")
     with pytest.raises(ValueError, match="rename is 'y'"):
         as_rename("y")
@@ -321,94 +259,40 @@ def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
         _ = Config.create(table="a.csv", rename="y=activty").networks
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"std": 0.0}, "'std' row 0 is 0.0, not"),
-        ({"mean": np.nan}, "'mean' row 0 is ''"),
-        ({"id": "same"}, "appears again in row 1"),
-    ],
-)
-def test_bad_rows_give_one_error(tmp_path, change, message):
-    path = tmp_path / "mine.csv"
-    table(20).assign(**change).to_csv(path, index=False)
-    config = Config.create(profile="smoke", predictions=str(path))
-    with pytest.raises(ValueError, match=message):
-        run(config, Store(tmp_path / "store"))
-
-
-def test_names_of_columns_that_do_not_match_are_listed(tmp_path):
-    path = tmp_path / "mine.csv"
-    table(20).rename(columns={"target": "targets", "std": "sigma"}).to_csv(path, index=False)
-    config = Config.create(profile="smoke", predictions=str(path))
-    with pytest.raises(ValueError, match=r"no column 'target' \(did you mean 'targets'\?\), 'std'"):
-        run(config, Store(tmp_path / "store"))
-    config = Config.create(
-        profile="smoke", workers=1, predictions=str(path), rename="targets=target,sigma=std"
-    )
-    assert len(run(config, Store(tmp_path / "store")).rows)
-
-
 NONE = float("nan")
 
 
-def derived(metric, value, lower=NONE, upper=NONE, band=(NONE, NONE), own=None, shift=""):
-    rows = pd.DataFrame(
-        {
-            **{"data": ["mine"], "split": "shifted" if shift else "test", "shift": shift},
-            **{"condition": "", "by": "", "metric": metric, "n": 100},
-            **{"value": value, "lower": lower, "upper": upper},
-        }
-    )
-    bands = pd.DataFrame(
-        {
-            **{"data": ["mine"], "part": shift or "in distribution", "metric": metric},
-            **{"value": value if own is None else own},
-            **{"band_lower": band[0], "band_upper": band[1]},
-        }
-    )
+def derived(metric, value, lower, upper, band, own=None, shift=""):
+    where = {"data": ["mine"], "metric": metric, "value": value}
+    rows = pd.DataFrame(where).assign(lower=lower, upper=upper, n=100, condition="", by="")
+    rows = rows.assign(split="shifted" if shift else "test", shift=shift)
+    bands = pd.DataFrame(where).assign(part=shift or "in distribution")
+    bands = bands.assign(band_lower=band[0], band_upper=band[1])
+    bands["value"] = value if own is None else own
     tables = derive(rows, {"bands": bands})
     return tables["readings"].iloc[0], tables["bands"]["lies"].iloc[0]
 
 
 @pytest.mark.parametrize(
-    ("metric", "value", "lower", "upper", "band", "reading"),
+    ("metric", "value", "lower", "upper", "band", "reading", "lies"),
     [
-        ("picp_90", 0.88, 0.85, 0.91, (0.89, 0.91), "fits"),  # the interval knows of relatives
-        ("picp_90", 0.80, 0.75, 0.85, (0.70, 0.95), "below"),
-        ("picp_90", 0.97, 0.95, 0.99, (0.88, 0.92), "above"),
-        ("zms", 1.5, 0.9, 2.1, (0.9, 1.1), "fits"),
-        ("zms", 0.5, 0.4, 0.6, (0.9, 1.1), "below"),
-        ("picp_90", 0.80, NONE, NONE, (0.88, 0.92), "below"),  # no interval: by the band
-        ("picp_90", 0.90, NONE, NONE, (0.88, 0.92), "fits"),
-        ("zms", 1.2, NONE, NONE, (0.9, 1.1), "above"),
-        ("zms", 1.2, NONE, np.inf, (0.9, 1.1), "above"),
-        ("zms", 9.0, NONE, NONE, (0.9, np.inf), "fits"),  # nor a band: nothing can be said
-        ("zms", NONE, NONE, NONE, (0.9, 1.1), "fits"),
+        # the interval knows of relatives
+        ("picp_90", 0.88, 0.85, 0.91, (0.89, 0.91), "fits", "below"),
+        ("picp_90", 0.80, 0.75, 0.85, (0.70, 0.95), "below", "within"),
+        ("picp_90", 0.97, 0.95, 0.99, (0.88, 0.92), "above", "above"),
+        ("picp_90", 0.80, NONE, NONE, (0.88, 0.92), "below", "below"),  # no interval: by the band
+        ("zms", 1.2, NONE, np.inf, (0.9, 1.1), "above", "above"),
+        ("zms", 9.0, NONE, NONE, (0.9, np.inf), "fits", ""),  # nor a band: nothing can be said
+        ("zms", NONE, NONE, NONE, (0.9, 1.1), "fits", "within"),
     ],
 )
-def test_a_value_is_told_from_what_was_promised(metric, value, lower, upper, band, reading):
-    assert derived(metric, value, lower, upper, band)[0]["reading"] == reading
+def test_a_value_is_told_from_what_was_promised(metric, value, lower, upper, band, reading, lies):
+    found = derived(metric, value, lower, upper, band)
+    assert (found[0]["reading"], found[1]) == (reading, lies)
 
 
-def test_a_value_pooled_over_splits_has_no_band():
-    read, _ = derived("picp_90", 0.80, band=(0.88, 0.92), own=0.79)
-    assert read["reading"] == "fits" and np.isnan(read["band_lower"])
-
-
-def test_parts_are_those_of_the_bands():
-    read, lies = derived("zms", 0.5, band=(0.9, 1.1), shift="heat_<b>")
+def test_bands_are_those_of_the_part_and_of_one_split():
+    read, lies = derived("zms", 0.5, NONE, NONE, (0.9, 1.1), shift="heat_<b>")
     assert (read["part"], read["band_lower"], lies) == ("heat_<b>", 0.9, "below")
-
-
-@pytest.mark.parametrize(
-    ("value", "band", "lies"),
-    [
-        (1.0, (0.9, 1.1), "within"),
-        (1.2, (0.9, 1.1), "above"),
-        (0.8, (0.9, 1.1), "below"),
-        (1.0, (NONE, 1.1), ""),
-    ],
-)
-def test_where_a_value_lies(value, band, lies):
-    assert derived("zms", value, band=band)[1] == lies
+    pooled, _ = derived("picp_90", 0.80, NONE, NONE, (0.88, 0.92), own=0.79)
+    assert pooled["reading"] == "fits" and np.isnan(pooled["band_lower"])

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments import mpra_gc_ood, simulation_shifts, worlds
-from lib.experiments.repairs import detect
-from lib.experiments.uncertainty_repair import Config, known_weights, run
+from lib.experiments import repairs, worlds
+from lib.experiments.repairs import ESTIMATED, KNOWN, detect
+from lib.experiments.uncertainty_repair import Config, concept, known_weights, run, weighted
 from lib.experiments.worlds import Condition
 from lib.study import results
 from lib.study.config import ParameterError
@@ -22,19 +22,15 @@ def test_rows_keep_the_contract(found, tmp_path):
     results.write(tmp_path, config.experiment, tables.rows, tables.tables, tables.entry)
     read = results.read(tmp_path, config.experiment)
     assert set(read["data"]) == {"simulation", "standin"} and set(read["profile"]) == {"smoke"}
-    home = read[(read["split"] == "test") & (read["shift"] == "")]
-    assert len(home) and (home["severity"] == 0).all()
     assert read.loc[read["metric"].str.startswith("picp"), "value"].between(0, 1).all()
-    assert {"single", "std_scaling", "isotonic", "split_cp", "norm_cp", "mondrian_cp"} <= set(
-        read["uncertainty"]
-    )
-    assert {"weighted_cp", "few_shot"} <= set(read["uncertainty"])
+    learned = {"single", "std_scaling", "isotonic", "split_cp", "norm_cp", "mondrian_cp"}
+    assert set(read["uncertainty"]) == learned | {"weighted_cp", "few_shot"}
 
 
 def test_a_concept_shift_changes_neither_weights_nor_detectors(found):
     tables, _ = found
     rows = tables.rows[(tables.rows["family"] == "concept") & (tables.rows["metric"] == "picp_90")]
-    rows = rows[(rows["by"] == "") & rows["variant"].isin(["", "known weights"])]
+    rows = rows[rows["variant"].isin(["", "known weights"])]
     same = rows.set_index(["uncertainty", "part", "severity"])["value"]
     assert len(tables.tables["concept"]) == len(same["norm_cp"]) == 2
     assert same["norm_cp"].equals(same["weighted_cp"])
@@ -47,22 +43,9 @@ def test_a_concept_shift_changes_neither_weights_nor_detectors(found):
 
 def test_the_oracle_s_intervals_are_nominal_under_every_shift(found):
     rows = found[0].rows
-    rows = rows[(rows["data"] == "simulation") & (rows["metric"] == "picp_90") & (rows["by"] == "")]
+    rows = rows[(rows["data"] == "simulation") & (rows["metric"] == "picp_90")]
     assert rows["oracle"].notna().all()
     assert rows["oracle"].to_numpy() == pytest.approx(0.9, abs=0.05)
-
-
-@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
-def test_fits_are_those_of_the_other_notebooks(profile):
-    own = Config.create(profile=profile)
-    simulated = simulation_shifts.Config.create(profile=profile)
-    assert own.parts == simulated.parts and own.epochs == simulated.epochs
-    assert set(own.world_seeds) <= set(simulated.world_seeds)
-    assays = mpra_gc_ood.Config.create(profile=profile)
-    assert own.assays.split_seeds == assays.split_seeds
-    assert own.assays.design.fit == assays.design.fit
-    same = ("gc_quantile", "gc_tilts", "dataset", "standin_size")
-    assert all(getattr(own.assays, name) == getattr(assays, name) for name in same)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +91,52 @@ def test_detection_sees_a_shift_and_repeats_itself():
     assert tables[1].equals(tables[2])
     value = [table.set_index(["detector", "quantity"])["value"] for table in tables]
     assert value[0].xs("p", level=1).max() <= 0.02 < value[1].xs("p", level=1).min()
+
+
+def test_label_budget_is_the_size_from_which_on_coverage_holds():
+    def enough(*restored):
+        return repairs.enough(pd.Series(restored, index=[10, 20, 50]))
+
+    assert enough(True, True, True) == 10 and enough(True, False, True) == 50
+    assert np.isnan(enough(True, True, False))
+
+
+def world_values(coverages, **keys):
+    base = {"shift": "effect_rewiring", "family": "concept", "severity": 0.5, "condition": "d=0.5"}
+    base |= {"uncertainty": "norm_cp", "variant": "", "metric": "picp_90"}
+    base |= {"dial": np.nan}
+    return pd.DataFrame({"value": coverages, "replicate": range(len(coverages))}).assign(
+        **(base | keys)
+    )
+
+
+@pytest.mark.parametrize(
+    ("coverages", "verdict"),
+    [
+        ([0.74, 0.75, 0.76], "supported"),
+        ([0.84, 0.85, 0.86], "contradicted"),
+        ([0.70, 0.80, 0.90], "undecided"),
+    ],
+)
+def test_undercoverage_is_judged_on_the_whole_interval(coverages, verdict):
+    table = concept(world_values(coverages))
+    assert table["verdict"].tolist() == [verdict]
+    assert table["drop"].iloc[0] == pytest.approx(0.9 - np.mean(coverages))
+
+
+def test_weighted_coverage_is_judged_in_standard_errors():
+    """Mean .90 + 2 se is nominal; the same spread further off is not."""
+    spread = np.array([-0.01, 0.0, 0.01])  # se = .01 / sqrt 3 = .00577
+    keys = {"shift": "gc", "family": "covariate", "condition": ""}
+    named_repairs = [("norm_cp", ""), ("weighted_cp", KNOWN), ("weighted_cp", ESTIMATED)]
+    metrics = [f"picp_{name}" for name in (50, 80, 90, 95)]
+    for offset, verdict in ((0.011, "nominal"), (0.012, "not nominal")):
+        named = [
+            {"uncertainty": repair, "variant": variant, "metric": metric}
+            for repair, variant in named_repairs
+            for metric in (*metrics, "n_eff", "infinite_90")
+        ]
+        values = pd.concat([world_values(0.9 + offset + spread, **keys, **row) for row in named])
+        table = weighted(values).set_index("level")
+        assert table.loc[0.9, "verdict"] == verdict
+        assert table.loc[0.9, "off"] == pytest.approx(offset / (0.01 / 3**0.5))

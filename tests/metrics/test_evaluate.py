@@ -8,7 +8,6 @@ import pytest
 
 from lib.metrics.columns import LEVELS, METRICS, at_level, metric
 from lib.metrics.evaluate import (
-    _worst_rows,
     all_metrics,
     compare,
     evaluate,
@@ -101,7 +100,7 @@ def test_conditional_rows_and_worst_bin():
     bins = np.repeat([0, 1, 2], [100, 100, 5])  # the last is smaller than 10
     table.loc[bins == 1, "target"] += 2
     frame = run(table, by={"gc_decile": bins})
-    inside = frame[(frame["by"] == "gc_decile") & ~frame["metric"].str.startswith("worst")]
+    inside = frame[frame["by"] == "gc_decile"]
     assert set(inside["bin"]) == {"0", "1"}
     assert set(inside["n"]) == {100}
     expected = {"rmse", "bias", "picp_90", "mpiw_90", "crps_gaussian", "zms"}
@@ -110,8 +109,6 @@ def test_conditional_rows_and_worst_bin():
     part = table[bins == 1]
     assert row["value"] == pytest.approx(metric("rmse", part["mean"], part["target"]))
     assert row["lower"] < row["value"] < row["upper"]
-    worst = frame[frame["metric"] == "worst_group_rmse"].iloc[0]
-    assert (worst["bin"], worst["by"], worst["value"]) == ("1", "gc_decile", row["value"])
     crps = inside[(inside["metric"] == "crps_gaussian") & (inside["bin"] == "0")].iloc[0]
     first = table[bins == 0]
     assert crps["value"] == pytest.approx(
@@ -231,22 +228,6 @@ def test_distances_from_perfect_calibration_have_no_interval():
     assert frame.loc[distances, ["lower", "upper", "variance"]].isna().all().all()
     others = frame.drop(distances)
     assert others[["lower", "upper", "variance"]].notna().all().all()
-
-
-@pytest.mark.parametrize(
-    ("metric", "values", "worst"),
-    [
-        ("rmse", [1.0, 2.0], 1),
-        ("bias", [-0.3, 0.2], 0),
-        ("picp_90", [0.99, 0.85], 0),  # .09 above is farther than .05 below
-        ("zms", [0.4, 2.0], 0),  # 1/.4 = 2.5 > 2
-        ("zms", [0.0, 50.0], 0),
-        ("crps_gaussian", [1.0, 1.0], 0),  # the first on ties
-    ],
-)
-def test_worst_bin(metric, values, worst):
-    table = pd.DataFrame({"metric": metric, "by": "gc", "bin": ["0", "1"], "value": values})
-    assert _worst_rows(table)["bin"].tolist() == [str(worst)]
 
 
 def test_bins_are_even_and_ties_stay_together():

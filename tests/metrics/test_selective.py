@@ -62,23 +62,6 @@ def test_ties_are_the_mean_over_their_orders():
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
 
 
-def test_retained_part_and_its_profile():
-    rng = np.random.default_rng(2)
-    activity = rng.normal(size=4000)
-    std = np.exp(activity / 2)  # active elements are noisier
-    target = activity + std * rng.normal(size=4000)
-    loss = (target - activity) ** 2
-    assert selective.risk_coverage(loss, std)[1999] < 0.5 * loss.mean()
-    profile = selective.retained_profile(std, 0.5, {"activity": activity}).iloc[0]
-    kept = activity <= np.median(activity)
-    assert profile["retained"] == pytest.approx(activity[kept].mean(), abs=1e-9)
-    assert profile["difference"] == pytest.approx(-1.6, abs=0.05)  # 2 * .798 for a half normal
-    constant = selective.retained_profile([1, 2], 0.5, {"c": [3, 3]}).iloc[0]
-    assert np.isnan(constant["difference"])
-    empty = selective.retained_profile([1, 2], 1, {"c": [3, 4]}).iloc[0]
-    assert np.isnan(empty["rejected"])
-
-
 def test_edges():
     none = selective.rankings([], [])
     assert np.isnan([*none.values()]).all()

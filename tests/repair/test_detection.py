@@ -90,13 +90,6 @@ def test_nominal_rate_without_a_shift(test, grouped):
     assert 0.05 - 4 * 0.011 <= hits / repeats <= 0.05 + 4 * 0.011
 
 
-def test_auroc_by_hand():
-    # pairs (1, 2), (1, 3), (2, 2), (2, 3): three wins and a tie
-    assert detection.auroc_ood([1, 2], [2, 3]) == 3.5 / 4
-    assert np.isnan(detection.auroc_ood([], [1]))
-    assert np.isnan(detection.auroc_ood([1], []))
-
-
 def test_distances():
     assert detection.centre_distance([1, 3], [2, 5, -1]).tolist() == [0, 3, 3]
     with pytest.raises(ValueError, match="reference is constant"):
