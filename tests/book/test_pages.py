@@ -27,7 +27,7 @@ KEY_STRINGS = {
     "api/data": ["leak_groups", "SequenceDataset", "Raises"],
     "api/simulator": ["Returns"],
     "api/models": ["fit(", "Parameters"],
-    "api/metrics": ["zms(", "picp("],
+    "api/metrics": ["metric(", "all_metrics(", "picp"],
     "api/repair": ["std_scaling(", "split_cp(", "decide("],
     "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
     "experiments/02_mpra_gc_ood": ["coverage", "GC"],
