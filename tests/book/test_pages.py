@@ -36,7 +36,11 @@ KEY_STRINGS = {
     "experiments/05_assay_and_program_shifts": ["forecast", "rewiring", "Scrambled elements"],
     "experiments/06_uncertainty_repair": ["calibration elements", "Statement 1", "conformal"],
     "experiments/07_motif_recovery": ["planted sites", "random scores", "True by construction"],
-    "experiments/08_audit_your_own": ["perfect forecasters", "digit for digit", "promised"],
+    "experiments/08_audit_your_own": [
+        "perfect forecasters",
+        "Are the intervals honest?",
+        "promised",
+    ],
 }
 
 
