@@ -31,7 +31,7 @@ from lib.simulator import draw_world, simulate
 from lib.study.results import machine, write_atomic
 from lib.study.units import cores
 from lib.training.attribution import integrated_gradients, mutagenesis
-from lib.training.fitted import channels_last, one_hot, predict
+from lib.training.fitted import laid_out, one_hot, predict
 
 RESULTS = Path(__file__).parent / "growth.json"
 REPEATS, ENOUGH = 5, 5.0  # calls, seconds in all
@@ -162,7 +162,7 @@ def matrix_product(kind: torch.dtype) -> float:
 
 def operations(model: str, training_step: bool) -> float:
     """Floating-point operations per sequence of one pass forward, or of one training step."""
-    network = channels_last(build(model, training.LENGTH))
+    network = laid_out(build(model, training.LENGTH), torch.device("cpu"), torch.float32)
     codes = torch.from_numpy(training.data(BATCH)[0])
     with FlopCounterMode(display=False) as counter:
         output = network(one_hot(codes), None)

@@ -26,7 +26,7 @@ from lib import sequences
 from lib.models import build
 from lib.training.config import FitConfig
 from lib.training.fit import fit
-from lib.training.fitted import FittedModel, channels_last, predict
+from lib.training.fitted import FittedModel, laid_out, predict
 
 LENGTH = 200
 SIZE = 8_192
@@ -170,7 +170,7 @@ def training_rows(given: Data, workers: Parallel) -> list[dict]:
 def compiled_row(given: Data) -> dict:
     """The engine with its network compiled, which it is not as it stands, against itself."""
     compiled = mock.patch(
-        "lib.training.fit.channels_last", lambda network: torch.compile(channels_last(network))
+        "lib.training.fit.laid_out", lambda *given: torch.compile(laid_out(*given))
     )
 
     def with_compiler() -> None:

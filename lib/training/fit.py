@@ -34,10 +34,10 @@ from lib.sequences import UNKNOWN, Codes, validate_codes
 from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
 from lib.training.fitted import (
     FittedModel,
-    channels_last,
     check_features,
     forward_batches,
     inputs,
+    laid_out,
     one_hot,
     predict,
     reverse_complement,
@@ -147,12 +147,12 @@ class _Loop:
         self.train, self.config, self.device = train, config, pick_device(config.device)
         self.to_device = methodcaller("to", self.device)
         network = build(config.model, model.length, len(model.feature_mean), **config.model_options)
-        self.network = channels_last(network.to(self.device))
+        self.dtype = pick_dtype(config.precision, self.device)
+        self.network = laid_out(network, self.device, self.dtype)
         self.batch = min(config.batch_size, len(train.codes))
         self.per_epoch = len(train.codes) // self.batch
         steps = config.epochs * self.per_epoch
         self.optimiser, self.schedule = _optimiser(self.network, config, steps)
-        self.dtype = pick_dtype(config.precision, self.device)
         self.generator = torch.Generator().manual_seed(config.seed)
 
     def _batches(self) -> Iterator[_Part]:

@@ -20,7 +20,14 @@ from lib.arrays import FloatArray
 from lib.models import build
 from lib.models.networks import positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
-from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
+from lib.training.config import (
+    FitConfig,
+    autocast,
+    one_thread,
+    pick_device,
+    pick_dtype,
+    pick_layout,
+)
 
 BATCH = 128  # its activations stay in the cache of one core; larger ones are slower
 CPU = torch.device("cpu")
@@ -34,18 +41,22 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
-def channels_last(network: nn.Module) -> nn.Module:
-    """The network with its convolutions laid out for input whose channels lie side by side."""
-    return convert_conv2d_weight_memory_format(network, torch.channels_last)
+def laid_out(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The network there, its convolutions in the layout that is fast for that input."""
+    layout = pick_layout(device, dtype)
+    return convert_conv2d_weight_memory_format(network.to(device), layout)
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """``(n, L)`` uint8 codes to ``(n, 4, L)`` that lies in memory as ``(n, L, 4)``; N is zeros.
+    """``(n, L)`` uint8 codes to ``(n, 4, L)`` in the layout that is fast; N is zeros.
 
-    So adding an axis of height one makes it channels-last without a copy.
+    With channels last it lies in memory as ``(n, L, 4)``: adding an axis of height one copies
+    nothing.
     """
     table = torch.eye(UNKNOWN + 1, 4, dtype=dtype, device=codes.device)
-    return F.embedding(codes.int(), table).transpose(1, 2)  # (n, 4, L), strides (4 L, 1, 4)
+    letters = F.embedding(codes.int(), table).transpose(1, 2)  # (n, 4, L), strides (4 L, 1, 4)
+    plain = pick_layout(codes.device, dtype) == torch.contiguous_format
+    return letters.contiguous() if plain else letters
 
 
 def reverse_complement(codes: Tensor) -> Tensor:
@@ -74,12 +85,12 @@ class FittedModel:
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
 
-    def network(self) -> nn.Module:
-        """The torch module, in evaluation mode, on the CPU."""
+    def network(self, device: torch.device = CPU, precision: str = "float32") -> nn.Module:
+        """The torch module, in evaluation mode, laid out for a precision of ``FitConfig``."""
         options = self.config.model_options
         module = build(self.config.model, self.length, len(self.feature_mean), **options)
         module.load_state_dict({name: as_tensor(v) for name, v in self.state.items()})
-        return channels_last(module).eval()
+        return laid_out(module, device, pick_dtype(precision, device)).eval()
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Named arrays and a JSON-able description; :meth:`from_arrays` reads them."""
@@ -173,7 +184,7 @@ def _forecasts(
     place = pick_device(device)
     asked = *inputs(model, codes, features, place), model.config
     with one_thread(seed):
-        network = model.network().to(place)
+        network = model.network(place, model.config.precision)
         for module in network.modules():
             if samples and isinstance(module, nn.modules.dropout._DropoutNd):
                 module.train()
@@ -221,7 +232,7 @@ def embed(model: FittedModel, codes: Codes) -> NDArray[np.float32]:
     place = pick_device("auto")
     rows, _ = inputs(model, codes, device=place)
     with one_thread(0), torch.inference_mode():
-        network: Any = model.network().to(place)
+        network: Any = model.network(place, model.config.precision)
         if not callable(getattr(network, "embed", None)):
             raise ValueError(f"model {model.config.model!r} offers no embed(one_hot) -> (n, d)")
         asked = _by_batch(lambda x, _: network.embed(x), rows, None, model.config)
