@@ -6,6 +6,7 @@ orders elements again and again. Repairs are learned from the calibration part (
 the groups in distribution) and judged on rows of other groups.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -93,7 +94,7 @@ def scores(one: Audited, draws: int) -> pd.DataFrame:
 
 def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
     """``bands``, ``pit``, ``reliability`` and ``coverage`` by covariate of every part."""
-    found: dict[str, list[pd.DataFrame]] = {}
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for index, part in enumerate(one.parts):
         rng = np.random.default_rng([one.split_seed, index])
         forecast = one.forecast(part.rows)
@@ -101,11 +102,11 @@ def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
         with np.errstate(invalid="ignore"):
             tables = audit(*forecast, rng, climatology=one.reference)
         # Deciles are those of the whole table, so that a bin means the same in every part.
-        cells = {name: _coverage(forecast, by[part.rows]) for name, by in one.by.items()}
-        coverage = pd.concat([table.assign(by=name) for name, table in cells.items()])
-        for name, table in (tables | {"coverage": coverage}).items():
-            kept = table.assign(data=one.data, part=part.name, rows=len(part.rows))
-            found.setdefault(name, []).append(kept)
+        tables["coverage"] = pd.concat(
+            [_coverage(forecast, by[part.rows]).assign(by=name) for name, by in one.by.items()]
+        )
+        for name, table in tables.items():
+            found[name].append(table.assign(data=one.data, part=part.name, rows=len(part.rows)))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
 
 
@@ -129,42 +130,33 @@ def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
 def held_rows(one: Audited) -> tuple[IndexArray, str]:
     """Rows to learn from, with all members of their groups, and what to say about them.
 
-    The calibration part, less groups that are judged; else half of the groups in distribution. A
-    ``ValueError`` says that fewer than 10 groups are left.
+    The calibration part, less groups that are judged; else half of the groups in distribution.
     """
-    note = ""
     if len(one.calibration):
         judged_groups = np.concatenate([one.group(part.rows) for part in one.parts])
         leaking = np.isin(one.group(one.calibration), judged_groups)
-        rows = one.calibration[~leaking]
-        if leaking.any():
-            note = (
-                f"{leaking.sum():,} rows of the calibration part have relatives among the judged "
-                "ones and teach no repair."
-            )
-    else:
-        own = one.parts[0].rows
-        groups = np.unique(one.group(own))
-        drawn = np.random.default_rng([one.split_seed, 3]).permutation(groups)[: len(groups) // 2]
-        rows = own[np.isin(one.group(own), drawn)]
         note = (
-            f"Repairs learned from {len(rows):,} rows of {len(drawn):,} groups, drawn at random in "
-            "distribution, and are judged on rows of other groups."
+            f"{leaking.sum():,} rows of the calibration part have relatives among the judged ones "
+            "and teach no repair."
         )
-    count = len(np.unique(one.group(rows)))
-    if count < MIN_BIN:
-        raise ValueError(
-            f"there are {count} groups to learn a repair from; at least {MIN_BIN} would do"
-        )
-    return rows, note
+        return one.calibration[~leaking], note if leaking.any() else ""
+    own = one.parts[0].rows
+    groups = np.unique(one.group(own))
+    drawn = np.random.default_rng([one.split_seed, 3]).permutation(groups)[: len(groups) // 2]
+    rows = own[np.isin(one.group(own), drawn)]
+    return rows, (
+        f"Repairs learned from {len(rows):,} rows of {len(drawn):,} groups, drawn at random in "
+        "distribution, and are judged on rows of other groups."
+    )
 
 
 def repairs(one: Audited, draws: int) -> Noted:
     """Coverage, width and interval score of every repair on every part."""
-    try:
-        held, note = held_rows(one)
-    except ValueError as error:
-        return pd.DataFrame(), [f"No repair: {error}."]
+    held, note = held_rows(one)
+    groups = len(np.unique(one.group(held)))
+    if groups < MIN_BIN:
+        said = f"there are {groups} groups to learn a repair from; at least {MIN_BIN} would do"
+        return pd.DataFrame(), [f"No repair: {said}."]
     # One row per group: relatives are not independent evidence.
     rng = np.random.default_rng(one.split_seed)
     drawn = held[one_per_group(one.group(held), rng)]

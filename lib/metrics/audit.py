@@ -205,12 +205,10 @@ def coverage_by(
         "rmse": (target - mean) ** 2,
         "zms": z * z,
     }
-    cells, unique = pd.factorize(as_labels("labels", labels, len(mean)), sort=True)
-    n = np.bincount(cells, minlength=len(unique))
-    kept = n >= MIN_BIN
-    sums = {k: np.bincount(cells, values, len(unique))[kept] for k, values in columns.items()}
-    table = pd.DataFrame({"bin": unique[kept], "n": n[kept]} | sums)
-    table[[*columns]] = table[[*columns]].div(table["n"], axis=0)
+    subsets = pd.DataFrame(columns).groupby(as_labels("labels", labels, len(mean)))
+    table = subsets.mean().rename_axis("bin").reset_index()
+    table.insert(1, "n", subsets.size().to_numpy())
+    table = table[table["n"] >= MIN_BIN].reset_index(drop=True)
     return table.assign(rmse=np.sqrt(table["rmse"]), **_share_band(table["n"], LEVEL))
 
 

@@ -175,9 +175,7 @@ class Tables(NamedTuple):
         standin: bool = False,
     ) -> Self:
         """Tables whose rows name their experiment and profile."""
-        named = rows.copy()
-        named.insert(0, "profile", config.profile)
-        named.insert(0, "experiment", config.experiment)
+        named = rows.assign(experiment=config.experiment, profile=config.profile)
         return cls(named, dict(tables), {"data": dict(data), **counts}, standin)
 
 

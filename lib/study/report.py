@@ -30,13 +30,11 @@ from lib.study import results
 from lib.study.units import cores
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
-KERNEL = "python3"
 # A notebook fits on many cores, but starts, judges and draws on one: a second fills the others.
 AT_ONCE = 2
 
 AUDIT = "08_audit_your_own"
 WAYS = ("predictions", "table", "dataset", "model")
-FILES = ("predictions", "table")
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #fff; --text: #1a1a1a; --link: #0a58ca; }
@@ -106,7 +104,7 @@ def run_notebook(
             str(root / "notebooks" / f"{name}.ipynb"),
             str(target),
             parameters={"profile": profile, "run_folder": folder, **(parameters or {})},
-            kernel_name=KERNEL,
+            kernel_name="python3",
             cwd=str(root),
             progress_bar=False,
             start_timeout=300,
@@ -304,7 +302,7 @@ def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
     ``parameters`` are the notebook's, one of :data:`WAYS` at least. A ValueError holds the reason
     where a file is missing or the notebook stops.
     """
-    for way in FILES:
+    for way in ("predictions", "table"):
         if way in parameters and not Path(parameters[way]).is_file():
             raise ValueError(f"there is no file {parameters[way]}; give the path of a table")
     name = next(str(parameters[way]) for way in WAYS if way in parameters)

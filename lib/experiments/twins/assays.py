@@ -9,6 +9,7 @@ one: it shows that the code runs and says nothing about any real assay.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,8 @@ from lib.assays.tables import TISSUES, load_plant
 from lib.data.dataset import SequenceDataset
 from lib.simulator import Shift, World, draw_world, simulate
 
-FACTORS = (1 / 4, 1 / 16, 1 / 64)  # of the reads that a thinned library keeps
-SIDES = {"joint": (True, True), "dna": (True, False), "rna": (False, True)}
+DEPTHS = (4, 16, 64)  # a thinned library keeps one in so many reads
+SIDES = {"joint": (1, 1), "dna": (1, 0), "rna": (0, 1)}  # whether DNA and RNA are thinned
 NOISY = ("9a", "9b")
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
 
@@ -83,22 +84,18 @@ class Assays:
     @cached_property
     def depths(self) -> dict[str, FloatArray]:
         """Labels of the retina rows at lower depths of both sides or either, by condition; (n,)."""
-        return {
-            f"1/{round(1 / factor)} {side}": self._at_depth(factor, side)
-            for factor in FACTORS
-            for side in SIDES
-        }
-
-    def _at_depth(self, factor: float, side: str) -> FloatArray:
-        frames = []
-        for index, (library, counts) in enumerate(self.counts.items()):
-            rng = np.random.default_rng([0, index, round(1 / factor), *map(int, SIDES[side])])
-            dna, rna = (factor if thinner else 1.0 for thinner in SIDES[side])
-            found = thinned(counts, self.thresholds, (dna, rna), rng, self.fallback)
-            frames.append(found.assign(library=library))
-        by = pd.concat(frames).set_index(["library", "label"])["activity"]
         rows = pd.MultiIndex.from_frame(self.retina.metadata[["library", "label"]])
-        return by.reindex(rows).to_numpy()
+        found = {}
+        for part, (side, thinner) in product(DEPTHS, SIDES.items()):
+            dna, rna = (1 / part if thin else 1.0 for thin in thinner)
+            frames = []
+            for index, (library, counts) in enumerate(self.counts.items()):
+                rng = np.random.default_rng([0, index, part, *thinner])
+                frame = thinned(counts, self.thresholds, (dna, rna), rng, self.fallback)
+                frames.append(frame.assign(library=library))
+            by = pd.concat(frames).set_index(["library", "label"])["activity"]
+            found[f"1/{part} {side}"] = by.reindex(rows).to_numpy()
+        return found
 
     @property
     def own(self) -> BoolArray:

@@ -19,7 +19,7 @@ from lib.experiments.assays import FittedArm, scales
 from lib.experiments.repairs import Budget, averages, labelled
 from lib.experiments.scoring import Scored, score
 from lib.experiments.twins.assays import HOME
-from lib.experiments.twins.networks import MODEL, Asked, Network
+from lib.experiments.twins.networks import MODEL, Asked, Network, RealCondition
 from lib.statistics.paired import decompose, forecast_ladder, paired_assay
 from lib.study.units import Placement, Store, run_units
 
@@ -92,30 +92,26 @@ def _ladder(fitted: FittedArm, asked: Asked, scale: float, draws: int) -> Iterat
     What a rung closes is then shift and not ordinary overconfidence. The scrambled elements all
     serve as anchors: only their labels are read.
     """
-    if asked.pair is not None and asked.paired is not None:
-        mean, std = (values[asked.paired] for values in fitted.forecast[:2])
-        rng = np.random.default_rng(0)
-        table = forecast_ladder(asked.pair, mean, scale * std, rng, draws=draws)
+    if asked.pair is not None:
+        pair, rows = asked.pair
+        mean, std = (values[rows] for values in fitted.forecast[:2])
+        table = forecast_ladder(pair, mean, scale * std, np.random.default_rng(0), draws=draws)
         yield table.assign(**asked.keys)
-
-
-def worth_repairing(asked: Asked) -> bool:
-    """Of GC shifts not the tilts, of a promoter the wild type alone, and no choice of labels."""
-    name, choice = asked.condition
-    plain = asked.shift != "promoter" or " " not in name
-    return asked.split == "shifted" and plain and not choice and asked.shift != "gc_tilt"
 
 
 def _mitigation(
     fitted: FittedArm, asked: Asked, budget: Budget, draws: int
 ) -> Iterator[pd.DataFrame]:
-    """What a few labels of a shifted part, each of another group, make of the rest."""
-    if not worth_repairing(asked):
+    """What a few labels of a shifted part, each of another group, make of the rest.
+
+    Of GC shifts not the tilts, of a promoter the wild type alone, and no choice of labels.
+    """
+    name, choice = RealCondition.parse(asked.condition)
+    beside = choice or asked.shift == "gc_tilt" or (asked.shift == "promoter" and " " in name)
+    if beside or asked.split != "shifted":
         return
     seed = fitted.arm.split.seed
-    mean, std = (values[asked.rows] for values in fitted.forecast[:2])
-    labels = {"target": asked.target, "group": asked.group}
-    part = pd.DataFrame({"mean": mean, "std": std} | labels)
+    part = asked.table(fitted.forecast.mean, fitted.forecast.std)
     found = labelled(part, budget, np.random.default_rng([seed, 3]))
     if found:
         table = averages(found, asked.group, draws, seed)
@@ -136,22 +132,19 @@ def judge(
     train = network.data.activity[network.split["train"]]
     climatology = float(train.mean()), float(train.std())
     own = {"seed": None, "model": MODEL, "prior": "none"}
-    tables: dict[str, list[pd.DataFrame]] = {"scores": [], "noise": [], "ladder": []}
-    tables["mitigation"] = []
+    names = ("scores", "noise", "ladder", "mitigation")
+    tables = {name: [pd.DataFrame()] for name in names}
     for part in network.asked:
         if len(np.unique(part.group)) < FEWEST_GROUPS:
             continue
         made = _forecasts(fitted, scale, sigma, simple)
         for place, (keys, mean, std) in enumerate(made):
-            columns = {"target": part.target, "mean": mean[part.rows], "std": std[part.rows]}
-            table = pd.DataFrame(columns | {"group": part.group})
-            item = Scored(own | part.keys | keys, table, len(train), climatology)
+            named = own | part.keys | keys
+            item = Scored(named, part.table(mean, std), len(train), climatology)
             rows = score(item, draws, seed + place)
             tables["scores"].append(rows[rows["metric"].isin(METRICS)])
         tables["noise"] += _noise(fitted, part, fewer)
         tables["ladder"] += _ladder(fitted, part, scale, fewer)
         tables["mitigation"] += _mitigation(fitted, part, budget, fewer)
     more = {"split_seed": network.split.seed, "n_train": len(train)}
-    return {
-        name: pd.concat([pd.DataFrame(), *found]).assign(**more) for name, found in tables.items()
-    }
+    return {name: pd.concat(found).assign(**more) for name, found in tables.items()}

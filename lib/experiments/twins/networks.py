@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays.genotypes import GenotypeAssay
@@ -67,49 +68,50 @@ class Asked(NamedTuple):
 
     ``rows`` are of the network's own data; ``target``, ``group`` and ``noise`` (measured standard
     error of ``target``, if known) belong to them. Of a genotype or promoter ``pair`` is the old
-    condition beside the new one, and ``paired`` its rows in the network's data; ``severity`` is
-    known of parts made by GC content.
+    condition beside the new one, with its rows in the network's data; ``severity`` is known of
+    parts made by GC content.
     """
 
     split: str
     shift: str
-    condition: RealCondition
+    condition: str
     data: str
     rows: IndexArray
     target: FloatArray
     group: IndexArray
     noise: FloatArray | None
-    pair: PairedAssay | None = None
-    paired: IndexArray | None = None
+    pair: tuple[PairedAssay, IndexArray] | None = None
     severity: float = np.nan
 
     @property
     def keys(self) -> dict[str, Any]:
         """Columns of its rows but what names the forecast."""
         names = {"data": self.data, "split": self.split, "shift": self.shift}
-        names |= {"family": FAMILIES[self.shift], "condition": str(self.condition)}
-        return names | {"severity": self.severity}
+        more = {"condition": self.condition, "severity": self.severity}
+        return names | {"family": FAMILIES[self.shift]} | more
+
+    def table(self, mean: FloatArray, std: FloatArray) -> pd.DataFrame:
+        """A forecast of the network's data at its rows, beside its labels."""
+        forecast = {"mean": mean[self.rows], "std": std[self.rows]}
+        return pd.DataFrame({"target": self.target, **forecast, "group": self.group})
 
 
 def ask(
     data: SequenceDataset,
     split: str,
     shift: str,
-    condition: str | RealCondition,
+    condition: str,
     rows: IndexArray,
     target: FloatArray | None = None,
     **more: Any,
 ) -> Asked:
     """A part of ``rows``; their own labels unless ``target`` (per row of the data) is given."""
     # The measured error is that of the data's own labels.
-    known = target is None and data.noise_std is not None
-    named = RealCondition(condition) if isinstance(condition, str) else condition
-    given = {
-        "target": (data.activity if target is None else target)[rows],
-        "group": data.group[rows],
-        "noise": data.noise_std[rows] if known and data.noise_std is not None else None,
-    }
-    return Asked(split, shift, named, data.name, rows, **(given | more))
+    noise = data.noise_std if target is None else None
+    labels = data.activity if target is None else target
+    given = {"noise": None if noise is None else noise[rows]} | more
+    own = (data.name, rows, labels[rows], data.group[rows])
+    return Asked(split, shift, condition, *own, **given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,11 +205,10 @@ def _genotype_networks(assays: Assays, targets: Sequence[str], seed: int) -> Ite
         asked = []
         for each in data if law == HOME else (law,):
             kind = "test" if each == HOME else "shifted" if law == HOME else "matched"
-            more: dict[str, Any] = {
-                "noise": data[each].metadata["se_barcodes"].to_numpy(float)[test]
-            }
+            error = data[each].metadata["se_barcodes"].to_numpy(float)
+            more: dict[str, Any] = {"noise": error[test]}
             if kind == "shifted":
-                more |= {"pair": law_pair(assays, each, usable[paired]), "paired": paired}
+                more["pair"] = law_pair(assays, each, usable[paired]), paired
             asked.append(ask(own, kind, *law_keys(each), test, data[each].activity, **more))
         asked += _offsets(assays, own, test) if law == HOME else []
         yield Network(own, split, (), "genotype", " ".join(law), tuple(asked))
@@ -235,8 +236,8 @@ def _offsets(assays: Assays, data: SequenceDataset, test: IndexArray) -> Iterato
             if set(HOME) & set(law):
                 (shift, name), assay = law_keys(law), assays.genotypes[law[0]]
                 target = at_offset(assay, law[1], factor)[assays.quantified]
-                kind, own = "shifted" if shift else "test", RealCondition(name, choice)
-                yield ask(data, kind, shift, own, test, target)
+                kind, condition = "shifted" if shift else "test", str(RealCondition(name, choice))
+                yield ask(data, kind, shift, condition, test, target)
 
 
 def _plant_networks(assays: Assays, seed: int) -> Iterator[Network]:
@@ -280,16 +281,14 @@ def networks(
 
 def gc_networks(data: Sequence[SequenceDataset], design: Design) -> list[Network]:
     """The arms of notebook 02, for its shifts and species."""
-    return [
-        Network(arm.data, arm.split, (), "gc", arm.split.name, tuple(_gc_parts(arm)))
-        for arm in design.build(data)
-    ]
-
-
-def _gc_parts(arm: AssayArm) -> Iterator[Asked]:
-    for part in arm.parts:
-        # Several assays share one shift here: the condition holds the assay.
-        name = arm.data.name if part.shift else ""
-        name += f" {part.condition}" if part.shift in ("gc_tilt", "species") else ""
-        severity = 0.0 if part.shift == "placebo" else round(part.severity, 4)
-        yield ask(arm.data, part.split, part.shift, name, part.rows, severity=severity)
+    found = []
+    for arm in design.build(data):
+        asked = []
+        for split, shift, condition, rows, severity in arm.parts:
+            # Several assays share one shift here: the condition holds the assay.
+            name = arm.data.name if shift else ""
+            name += f" {condition}" if shift in ("gc_tilt", "species") else ""
+            moved = 0.0 if shift == "placebo" else round(severity, 4)
+            asked.append(ask(arm.data, split, shift, name, rows, severity=moved))
+        found.append(Network(arm.data, arm.split, (), "gc", arm.split.name, tuple(asked)))
+    return found

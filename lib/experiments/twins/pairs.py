@@ -5,7 +5,7 @@ is read for them.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -25,13 +25,7 @@ CONTROL = "scrambled"
 ALL, CONTROLLED, SITES = "all", "controlled", "site_pairs"
 
 
-class Pair(NamedTuple):
-    """A shift and condition of which elements, and both measurements of them."""
-
-    shift: str
-    condition: str
-    elements: str
-    assay: PairedAssay
+Pair = tuple[str, str, str, PairedAssay]  # shift, condition, which elements, both measurements
 
 
 def controls(assays: Assays) -> BoolArray:
@@ -62,11 +56,11 @@ def law_pairs(assays: Assays) -> Iterator[Pair]:
     both = (intact >= 0) & (mutated >= 0)
     for law in assays.laws[1:]:
         keys, pair = law_keys(law), law_pair(assays, law, rows)
-        yield Pair(*keys, ALL, pair)
+        yield *keys, ALL, pair
         a, b, std_a, std_b, groups, own = pair
         alone = paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
-        yield Pair(*keys, CONTROL, alone)
-        yield Pair(*keys, SITES, site_differences(pair, intact[both], mutated[both]))
+        yield *keys, CONTROL, alone
+        yield *keys, SITES, site_differences(pair, intact[both], mutated[both])
 
 
 def tissue_pairs(assays: Assays) -> Iterator[Pair]:
@@ -77,7 +71,7 @@ def tissue_pairs(assays: Assays) -> Iterator[Pair]:
         exact = np.zeros(len(rows))
         activity = data.activity[rows], other.activity[partner[rows]]
         pair = paired_assay(*activity, exact, exact, data.group[rows])
-        yield Pair("assay", f"{name} to {other_name}", ALL, pair)
+        yield "assay", f"{name} to {other_name}", ALL, pair
 
 
 def library_pair(
@@ -102,22 +96,17 @@ def library_pairs(assays: Assays) -> Iterator[Pair]:
     for shift, names in (("batch", assays.first), ("noise", assays.noisy)):
         for name in names:
             pair = library_pair(assays.labels, name, assays.first, shift == "batch")
-            yield Pair(shift, name, ALL, pair)
+            yield shift, name, ALL, pair
 
 
-def _controlled(pair: Pair, draws: int) -> Iterator[pd.DataFrame]:
+def _controlled(assay: PairedAssay, draws: int) -> Iterator[tuple[str, pd.DataFrame]]:
     """The factor on the errors at which the anchors show no rewiring, and all elements with it."""
-    assay, keys = pair.assay, {"shift": pair.shift, "condition": pair.condition}
     factor = control_noise_factor(assay, np.random.default_rng(0), draws=draws)
-    number = estimates_table({"noise_factor": factor}, int(assay.anchors.sum()))
-    yield number.assign(**keys, elements=CONTROL)
+    yield CONTROL, estimates_table({"noise_factor": factor}, int(assay.anchors.sum()))
     scale = np.sqrt(max(factor[0], 0))
     wider = assay._replace(std_a=scale * assay.std_a, std_b=scale * assay.std_b)
-    try:
-        found = decompose(wider, np.random.default_rng(0), draws=draws)
-    except ValueError:  # the scaled errors account for all variance
-        return
-    yield found.assign(**keys, elements=CONTROLLED)
+    with suppress(ValueError):  # the scaled errors account for all variance
+        yield CONTROLLED, decompose(wider, np.random.default_rng(0), draws=draws)
 
 
 def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
@@ -126,10 +115,15 @@ def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
     ``controlled``: all, with errors so large that the scrambled elements show no rewiring.
     """
     tables = []
-    for pair in (*law_pairs(assays), *tissue_pairs(assays), *library_pairs(assays)):
-        found = decompose(pair.assay, np.random.default_rng(0), draws=draws)
-        keys = {"shift": pair.shift, "condition": pair.condition, "elements": pair.elements}
-        tables.append(found.assign(**keys))
-        if pair.elements == ALL and pair.assay.anchors.any():
-            tables += _controlled(pair, draws)
+    for shift, condition, elements, assay in (
+        *law_pairs(assays),
+        *tissue_pairs(assays),
+        *library_pairs(assays),
+    ):
+        found = [(elements, decompose(assay, np.random.default_rng(0), draws=draws))]
+        if elements == ALL and assay.anchors.any():
+            found += _controlled(assay, draws)
+        tables += [
+            table.assign(shift=shift, condition=condition, elements=which) for which, table in found
+        ]
     return pd.concat(tables, ignore_index=True)
