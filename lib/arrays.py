@@ -43,6 +43,15 @@ def as_std(name: str, values: ArrayLike, n: int | None = None) -> FloatArray:
     return vector
 
 
+def as_nonnegative(name: str, values: ArrayLike, n: int) -> FloatArray:
+    """``values`` as a vector of ``n`` entries of at least 0."""
+    vector = as_vector(name, values, n)
+    if n and vector.min() < 0:
+        row = int(np.argmin(vector))
+        raise ValueError(f"{name} is {vector[row]} in row {row}; at least 0 would do")
+    return vector
+
+
 def as_points(mean: ArrayLike, target: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Checked ``(mean, target)``."""
     checked = as_vector("mean", mean)

@@ -27,9 +27,10 @@ from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
 from lib.repair.detection import (
     ShiftTest,
     density_ratio,
-    domain_classifier_test,
-    mean_distance_test,
-    mmd_test,
+    domain_classifier,
+    mean_discrepancy,
+    mean_distance,
+    shift_test,
 )
 from lib.repair.recalibration import (
     InfiniteIntervalWarning,
@@ -118,8 +119,7 @@ def calibrated(
     edges = np.quantile(gc[0], np.linspace(0, 1, bins + 1)[1:-1])  # equal counts in calibration
     left, right = (np.searchsorted(edges, side, side="right") for side in gc)
     yield Repaired("mondrian_cp", "", lambda a: mondrian_cp(own, left, mean, std, right, a))
-    # Uncapped: outside the calibration part's range the honest interval is infinite.
-    estimated = density_ratio(*gc, *gc, cap=np.inf)
+    estimated = density_ratio(*gc, *gc)
     for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
         if weights is not None:
 
@@ -302,14 +302,17 @@ def detect(
     asked = new.iloc[np.sort(rng.choice(len(new), size, replace=False))]
     gc, groups = ((reference[name], asked[name]) for name in ("gc", "group"))
     embedding = tuple(side.drop(columns=["gc", "group"]) for side in (reference, asked))
-    tests: dict[str, tuple[Callable[..., ShiftTest], Any]] = {
-        "classifier on GC": (domain_classifier_test, gc),
-        "classifier on embedding": (domain_classifier_test, embedding),
-        "MMD of embedding": (mmd_test, embedding),
-        "mean embedding": (mean_distance_test, embedding),
+    detectors: dict[str, tuple[Any, Any]] = {
+        "classifier on GC": (domain_classifier, gc),
+        "classifier on embedding": (domain_classifier, embedding),
+        "MMD of embedding": (mean_discrepancy, embedding),
+        "mean embedding": (mean_distance, embedding),
     }
     more: Any = {"groups": groups, "permutations": settings["permutations"]}
-    found = [(name, *test(*sides, rng, **more)) for name, (test, sides) in tests.items()]
+    found = [
+        (name, *shift_test(detector, left, right, rng, **more))
+        for name, (detector, (left, right)) in detectors.items()
+    ]
     table = pd.DataFrame(found, columns=["detector", *ShiftTest._fields])
     return table.melt("detector", var_name="quantity").assign(n=size)
 

@@ -39,8 +39,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import FloatArray, IntArray, as_count, as_forecast, as_std, as_vector
-from lib.metrics.columns import Values, as_nonnegative
+from lib import arrays
+from lib.arrays import FloatArray, IntArray, as_forecast, as_nonnegative, as_std, as_vector
+from lib.metrics.columns import Values
 
 CHI2_MEDIAN = 0.45493642311957305  # median of a chi-squared variable with one degree of freedom
 BINS = 20
@@ -92,7 +93,7 @@ def curve_distances(observed: FloatArray) -> Values:
 
 def bin_starts(n: int, bins: int, least: int = 1) -> tuple[IntArray, FloatArray]:
     """First rows and sizes of equal-count bins of ``n`` elements, each of at least ``least``."""
-    count = min(as_count("bins", bins), n // least)
+    count = min(arrays.as_count("bins", bins), n // least)
     sizes = n // max(count, 1) + (np.arange(count) < n % max(count, 1)).astype(np.int64)
     return np.cumsum(sizes) - sizes, sizes.astype(np.float64)
 

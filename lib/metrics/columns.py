@@ -59,17 +59,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import (
-    FloatArray,
-    GroupCodes,
-    as_count,
-    as_level,
-    as_points,
-    as_std,
-    as_vector,
-    group_codes,
-    ranks,
-)
+from lib.arrays import FloatArray, GroupCodes, as_level, as_points, as_std, as_vector, ranks
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 Triple = tuple[FloatArray, FloatArray, FloatArray]  # mean, std, target
@@ -79,15 +69,6 @@ Key = str | tuple[str, float]  # of a column; a pair where it depends on a level
 
 _BLOCK_CELLS = 4_000_000  # groups x draws held at once: 32 MB
 _NEGLIGIBLE = 1e-13  # a variance below this share of the mean square is rounding of a constant
-
-
-def as_nonnegative(name: str, values: ArrayLike, n: int) -> FloatArray:
-    """``values`` as a vector of ``n`` entries of at least 0."""
-    vector = as_vector(name, values, n)
-    if n and vector.min() < 0:
-        row = int(np.argmin(vector))
-        raise ValueError(f"{name} is {vector[row]} in row {row}; at least 0 would do")
-    return vector
 
 
 def half_width(level: float) -> float:
@@ -326,6 +307,7 @@ def weight_blocks(
     """Multinomial weights of a bootstrap, in blocks ``(n_groups, b)``.
 
     Each column counts how often every group was drawn with replacement, so it sums to ``n_groups``.
+    A group drawn twice counts each of its rows twice; the number of rows varies between draws.
     Blocks bound the memory, also of the weights spread over ``rows``.
     """
     size = max(1, min(draws, _BLOCK_CELLS // max(n_groups, rows, 1)))
@@ -335,21 +317,6 @@ def weight_blocks(
         cells = (picks * width + np.arange(width)).ravel()
         counts = np.bincount(cells, minlength=n_groups * width)
         yield counts.reshape(n_groups, width).astype(np.float64)
-
-
-def group_bootstrap_weights(
-    groups: ArrayLike, draws: int, rng: np.random.Generator
-) -> tuple[FloatArray, GroupCodes]:
-    """Weights ``(draws, n_groups)`` of a bootstrap over groups, and the numbering of the groups.
-
-    A group drawn twice counts each of its rows twice; the number of rows varies between draws. No
-    rows, a missing label, or fewer than one draw are a ``ValueError``.
-    """
-    numbering = group_codes(groups)
-    if numbering.n_groups == 0:
-        raise ValueError("groups is empty; at least one row would do")
-    blocks = weight_blocks(numbering.n_groups, as_count("draws", draws), rng)
-    return np.hstack([*blocks]).T, numbering
 
 
 def group_totals(columns: FloatArray, groups: GroupCodes) -> FloatArray:

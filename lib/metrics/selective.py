@@ -46,12 +46,6 @@ from numpy.typing import ArrayLike
 from lib.arrays import FloatArray, IntArray, as_level, as_vector, has_ties, stable_order
 
 
-def _count(coverage: float, n: int) -> int:
-    """How many of ``n`` elements ``coverage`` keeps: ceil(coverage * n)."""
-    share = coverage if coverage == 1 else as_level(coverage, "coverage")
-    return int(np.ceil(share * n - 1e-9))
-
-
 def average_ties(ordered: FloatArray, values: FloatArray) -> FloatArray:
     """``values`` with each run of equal ``ordered`` entries replaced by its mean."""
     if not has_ties(ordered):
@@ -144,5 +138,6 @@ def threshold_at(score: ArrayLike, coverage: float) -> float:
     on the risk elsewhere. NaN for n = 0.
     """
     score = np.sort(as_vector("score", score))
-    kept = _count(coverage, len(score))
+    share = coverage if coverage == 1 else as_level(coverage, "coverage")
+    kept = int(np.ceil(share * len(score) - 1e-9))
     return float(score[kept - 1]) if len(score) else float("nan")

@@ -5,9 +5,7 @@ as one feature), never targets. Out: a statistic with a permutation p-value, or 
 A change of the labels at fixed features therefore leaves all of them where they were, by
 construction: silence says nothing about a concept shift.
 
-Tests take ``reference`` ``(n, p)``, ``new`` ``(m, p)``, ``rng``, and optionally ``groups``, a pair
-of labels ``(n,)`` and ``(m,)`` of which none is in both, and ``permutations`` (500). p-values are
-valid for exchangeable rows. Relatives are not: with ``groups`` whole groups change sides.
+A detector says which rows are judged and by which statistic; :func:`shift_test` is its test.
 """
 
 from collections.abc import Callable
@@ -82,40 +80,38 @@ def _pool(reference: ArrayLike, new: ArrayLike, groups: Sides | None) -> Pooled:
 
 
 # Rows that are judged, and a statistic of memberships of the new part (rows, permutations + 1).
-Detector = Callable[
-    [Pooled, np.random.Generator], tuple[Pooled, Callable[[FloatArray], FloatArray]]
-]
+Judged = tuple[Pooled, Callable[[FloatArray], FloatArray]]
 
 
-def _permuting(detector: Detector) -> Callable[..., ShiftTest]:
-    """The test of a detector: whole groups change sides.
+def shift_test(
+    detector: Callable[[Pooled, np.random.Generator], Judged],
+    reference: ArrayLike,
+    new: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    groups: Sides | None = None,
+    permutations: int = 500,
+) -> ShiftTest:
+    """Whether ``new`` ``(m, p)`` is of the law of ``reference`` ``(n, p)``, asked of a detector.
 
-    p is the share of all statistics, the observed one included, that reach it.
+    p is the share of all statistics, the observed one included, that reach it; it is valid for
+    exchangeable rows. Relatives are not: with ``groups``, a pair of labels ``(n,)`` and ``(m,)`` of
+    which none is in both, whole groups change sides.
+
+    Shapes that differ, values not finite, fewer than 2 rows and a group in both parts are a
+    ValueError.
     """
-
-    def test(
-        reference: ArrayLike,
-        new: ArrayLike,
-        rng: np.random.Generator,
-        *,
-        groups: Sides | None = None,
-        permutations: int = 500,
-    ) -> ShiftTest:
-        judged, statistic = detector(_pool(reference, new, groups), rng)
-        _, codes = np.unique(judged.groups, return_inverse=True)
-        side = np.zeros((codes.max() + 1, 1))
-        side[codes, 0] = judged.new
-        sides = np.repeat(side, as_count("permutations", permutations), axis=1)
-        found = statistic(np.hstack([side, rng.permuted(sides, axis=0)])[codes])
-        reach = found[0] - 1e-12 * abs(found[0])
-        return ShiftTest(float(found[0]), float(np.mean(found >= reach)))
-
-    test.__doc__, test.__name__ = detector.__doc__, getattr(detector, "__name__", "test")
-    return test
+    judged, statistic = detector(_pool(reference, new, groups), rng)
+    _, codes = np.unique(judged.groups, return_inverse=True)
+    side = np.zeros((codes.max() + 1, 1))
+    side[codes, 0] = judged.new
+    sides = np.repeat(side, as_count("permutations", permutations), axis=1)
+    found = statistic(np.hstack([side, rng.permuted(sides, axis=0)])[codes])
+    reach = found[0] - 1e-12 * abs(found[0])
+    return ShiftTest(float(found[0]), float(np.mean(found >= reach)))
 
 
-@_permuting
-def domain_classifier_test(pooled: Pooled, rng: np.random.Generator) -> Any:
+def domain_classifier(pooled: Pooled, rng: np.random.Generator) -> Judged:
     """Can a classifier tell new from reference? AUC on a held-out half, permuted there.
 
     Logistic regression on the features and their squares, fitted on a random half of the groups.
@@ -141,8 +137,7 @@ def domain_classifier_test(pooled: Pooled, rng: np.random.Generator) -> Any:
     return pooled.take(~train), auc
 
 
-@_permuting
-def mmd_test(pooled: Pooled, rng: np.random.Generator) -> Any:
+def mean_discrepancy(pooled: Pooled, rng: np.random.Generator) -> Judged:
     """Squared maximum mean discrepancy with a Gaussian kernel at the median distance.
 
     Sees any change of the law given enough rows, but loses power with many features. At most 1,000
@@ -168,8 +163,7 @@ def mmd_test(pooled: Pooled, rng: np.random.Generator) -> Any:
     return pooled, discrepancy
 
 
-@_permuting
-def mean_distance_test(pooled: Pooled, rng: np.random.Generator) -> Any:
+def mean_distance(pooled: Pooled, rng: np.random.Generator) -> Judged:
     """Squared Mahalanobis distance between the mean features (embeddings) of both parts.
 
     Pooled covariance with a ridge of 1e-6 of its mean variance. Sees a shift of the mean alone, and
@@ -201,14 +195,13 @@ def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:
     return np.abs(as_vector("query", query) - reference.mean()) / spread
 
 
-def density_ratio(
-    reference: ArrayLike, new: ArrayLike, *at: ArrayLike, cap: float = 50.0
-) -> list[FloatArray]:
+def density_ratio(reference: ArrayLike, new: ArrayLike, *at: ArrayLike) -> list[FloatArray]:
     """Estimated density ratio new / reference at the rows of each ``at``.
 
     Logistic regression on features and squares: exact in form for an exponential tilt and for two
-    Gaussians; outside the reference's support no ratio exists and the value is capped, in units
-    of its mean over the reference. Check its ``n_eff``.
+    Gaussians, in units of its mean over the reference. Outside the reference's support no ratio
+    exists, and the value may be huge: intervals weighted by it are then infinite, as they should
+    be. Check its ``n_eff``.
 
     Examples
     --------
@@ -234,4 +227,4 @@ def density_ratio(
         np.exp(np.clip(fitted.decision_function(design(values)) + offset, -700, 700))
         for values in (left, *at)
     )
-    return [np.minimum(ratio / scale.mean(), cap) for ratio in ratios]
+    return [ratio / scale.mean() for ratio in ratios]

@@ -42,8 +42,7 @@ from numpy.typing import ArrayLike
 from sklearn.isotonic import IsotonicRegression
 
 from lib import arrays
-from lib.arrays import FloatArray, as_forecast, as_labels, as_level, as_std, as_vector, group_codes
-from lib.metrics.columns import as_nonnegative
+from lib.arrays import FloatArray, as_forecast, as_labels, as_nonnegative, as_std, as_vector
 
 _ROUNDING = 1e-9  # (n + 1) * level may miss a whole number by rounding
 _FLOOR = 0.01  # least variance, in mean squared errors: the lowest bin's errors may happen to be 0
@@ -158,13 +157,6 @@ class Interval(NamedTuple):
     upper: FloatArray
 
 
-def _warn_infinite(values: ArrayLike, reason: str) -> None:
-    share = float(np.mean(np.isinf(values))) if np.size(values) else 0.0
-    if share > 0:
-        text = f"{share:.1%} of the intervals are infinite: {reason}"
-        warnings.warn(text, InfiniteIntervalWarning, stacklevel=3)
-
-
 def conformal_quantile(scores: ArrayLike, level: float) -> float:
     """The ceil((n + 1) * level)-th smallest score; infinite when that exceeds n.
 
@@ -172,11 +164,8 @@ def conformal_quantile(scores: ArrayLike, level: float) -> float:
     """
     scores = np.sort(as_vector("scores", scores))
     n = len(scores)
-    rank = int(np.ceil((n + 1) * as_level(level) - _ROUNDING))
-    found = float(scores[rank - 1]) if rank <= n else float("inf")
-    least = int(np.ceil(level / (1 - level) - _ROUNDING))
-    _warn_infinite(found, f"{n} calibration scores, level {level} needs {least}")
-    return found
+    rank = int(np.ceil((n + 1) * arrays.as_level(level) - _ROUNDING))
+    return float(scores[rank - 1]) if rank <= n else float("inf")
 
 
 def weighted_quantile(
@@ -193,11 +182,9 @@ def weighted_quantile(
     own = as_nonnegative("test_weights", test_weights, np.size(test_weights))
     order = np.argsort(scores, kind="stable")
     mass = np.cumsum(weights[order])
-    needed = as_level(level) * ((mass[-1] if len(mass) else 0.0) + own)
+    needed = arrays.as_level(level) * ((mass[-1] if len(mass) else 0.0) + own)
     position = np.searchsorted(mass, needed * (1 - _ROUNDING), side="left")
-    found = np.append(scores[order], np.inf)[np.minimum(position, len(scores))]
-    _warn_infinite(found, f"the calibration mass around them is too small for level {level}")
-    return found
+    return np.append(scores[order], np.inf)[np.minimum(position, len(scores))]
 
 
 def n_eff(weights: ArrayLike) -> float:
@@ -209,7 +196,7 @@ def n_eff(weights: ArrayLike) -> float:
 
 def one_per_group(groups: ArrayLike, rng: np.random.Generator) -> arrays.IntArray:
     """Row numbers with one row drawn from each group: exchangeable when the groups are."""
-    codes, _ = group_codes(groups)
+    codes, _ = arrays.group_codes(groups)
     shuffled = rng.permutation(len(codes))
     _, first = np.unique(codes[shuffled], return_index=True)
     return np.sort(shuffled[first])
@@ -233,9 +220,13 @@ def _normalised(calibration: Calibration) -> FloatArray:
     return np.abs(target - mean) / std
 
 
-def _around(mean: ArrayLike, std: ArrayLike, scale: FloatArray | float) -> Interval:
+def _around(mean: ArrayLike, std: ArrayLike, scale: FloatArray | float, level: float) -> Interval:
     mean = as_vector("mean", mean)
     half = as_std("std", std, len(mean)) * scale
+    if (infinite := np.isinf(half)).any():
+        text = f"{infinite.mean():.1%} of the intervals are infinite: the calibration part is too "
+        text += f"small around them for level {level}"
+        warnings.warn(text, InfiniteIntervalWarning, stacklevel=3)
     return Interval(mean - half, mean + half)
 
 
@@ -246,7 +237,7 @@ def norm_cp(
 
     Source: Papadopoulos et al. 2008.
     """
-    return _around(mean, std, conformal_quantile(_normalised(calibration), level))
+    return _around(mean, std, conformal_quantile(_normalised(calibration), level), level)
 
 
 def mondrian_cp(
@@ -267,13 +258,9 @@ def mondrian_cp(
     known = as_labels("calibration_bins", calibration_bins, len(scores))
     wanted = as_labels("bins", bins, len(mean))
     scale = np.empty(len(mean))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InfiniteIntervalWarning)
-        for label in np.unique(wanted):
-            scale[wanted == label] = conformal_quantile(scores[known == label], level)
-    short = np.unique(wanted[np.isinf(scale)]).tolist()
-    _warn_infinite(scale, f"too few calibration scores for level {level} in bins {short}")
-    return _around(mean, std, scale)
+    for label in np.unique(wanted):
+        scale[wanted == label] = conformal_quantile(scores[known == label], level)
+    return _around(mean, std, scale, level)
 
 
 def weighted_cp(
@@ -292,4 +279,4 @@ def weighted_cp(
     Source: Tibshirani et al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
     """
     scale = weighted_quantile(_normalised(calibration), weights, test_weights, level)
-    return _around(mean, std, scale)
+    return _around(mean, std, scale, level)

@@ -32,8 +32,8 @@ CHANGES: Final[Mapping[str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
 Verdict = Literal["supported", "contradicted", "undecided"]
 
 
-class PooledSplits(NamedTuple):
-    """A value over splits with its interval."""
+class Estimate(NamedTuple):
+    """A value with its interval."""
 
     value: float
     lower: float
@@ -71,7 +71,7 @@ def combine_splits(
     n_test: float,
     n_train: float,
     level: float = 0.95,
-) -> PooledSplits:
+) -> Estimate:
     """Pool one metric over repeated group-wise splits of one data set.
 
     Total variance = mean within-split bootstrap variance + (1 / J + n_test / n_train) S^2 with S^2
@@ -100,7 +100,7 @@ def combine_splits(
     df = (splits - 1) * (total / v_between) ** 2 if v_between > 0 else float("inf")
     half = float(student_t.ppf((1 + as_level(level)) / 2, df)) * total**0.5
     value = float(values.mean())
-    return PooledSplits(value, value - half, value + half)
+    return Estimate(value, value - half, value + half)
 
 
 def sign_flip_p(
@@ -143,8 +143,8 @@ def paired_contrast(
     return Contrast(value, value - float(half), value + float(half), p, n - 1)
 
 
-def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> tuple[float, ...]:
-    """Ratio of two paired means with Fieller's interval: ``value, lower, upper``.
+def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> Estimate:
+    """Ratio of two paired means with Fieller's interval.
 
     The interval holds every r at which the paired t test does not reject mean(upper - r lower) = 0,
     so values may be negative. It is the whole line where ``lower`` is not above 0 beyond doubt:
@@ -154,7 +154,7 @@ def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> t
     b = as_vector("lower", lower, len(a))
     value = float(a.mean() / b.mean()) if b.mean() != 0 else float("nan")
     if len(a) < 2:
-        return value, -np.inf, np.inf
+        return Estimate(value, -np.inf, np.inf)
     k = student_t.ppf((1 + as_level(level)) / 2, len(a) - 1) ** 2 / len(a)
     covariance = np.cov(a, b)
     # r lies inside where square r^2 - 2 cross r + rest <= 0
@@ -162,9 +162,9 @@ def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> t
     cross = a.mean() * b.mean() - k * covariance[0, 1]
     rest = a.mean() ** 2 - k * covariance[0, 0]
     if square <= 0 or b.mean() <= 0:
-        return value, -np.inf, np.inf
+        return Estimate(value, -np.inf, np.inf)
     half = max(cross**2 - square * rest, 0.0) ** 0.5
-    return value, float((cross - half) / square), float((cross + half) / square)
+    return Estimate(value, float((cross - half) / square), float((cross + half) / square))
 
 
 def decide(

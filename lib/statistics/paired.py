@@ -22,30 +22,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
-from lib.arrays import (
-    BoolArray,
-    FloatArray,
-    GroupCodes,
-    as_count,
-    as_labels,
-    as_std,
-    as_vector,
-    group_codes,
-    merge_groups,
-)
-from lib.metrics.columns import (
-    as_nonnegative,
-    group_bootstrap_weights,
-    group_totals,
-    percentile_interval,
-)
+from lib import arrays
+from lib.arrays import BoolArray, FloatArray, GroupCodes, as_labels, as_nonnegative, as_vector
+from lib.metrics.columns import group_totals, half_width, percentile_interval, weight_blocks
+from lib.statistics.effects import Estimate
 
 FEWEST = 10  # elements, groups, and anchors where there are any
 MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled
 DRAWS = 1000
-HALF_WIDTH = norm.ppf(0.95)  # of the 90 % intervals whose coverage is scored, in s.d.
+LEVEL = 0.9  # of the intervals whose coverage is scored
 
 
 class PairedAssay(NamedTuple):
@@ -102,7 +88,7 @@ def paired_assay(
     mask = np.zeros(n, bool) if anchors is None else as_labels("anchors", anchors, n)
     if mask.dtype != np.bool_:
         raise ValueError(f"anchors holds {mask.dtype}; True or False for each row would do")
-    numbering = group_codes(as_labels("groups", groups, n))
+    numbering = arrays.group_codes(as_labels("groups", groups, n))
     own, n_groups = ~mask, len(np.unique(numbering.codes[~mask]))
     if own.sum() < FEWEST or n_groups < FEWEST:
         raise ValueError(
@@ -158,16 +144,13 @@ def _resampled(
     groups: GroupCodes, rng: np.random.Generator, draws: int
 ) -> tuple[GroupCodes, FloatArray]:
     """Groups merged into resampled sets, and weights ``(draws + 1, n_sets)``, the sample first."""
-    merged = merge_groups(groups, MOST_SETS, rng)
-    weights, sets = group_bootstrap_weights(merged.codes, as_count("draws", draws, 2), rng)
-    return sets, np.vstack([np.ones(sets.n_groups), weights])
-
-
-Estimate = tuple[float, float, float]  # a value and its 95 % interval
+    sets = arrays.merge_groups(groups, MOST_SETS, rng)
+    blocks = weight_blocks(sets.n_groups, arrays.as_count("draws", draws, 2), rng)
+    return sets, np.hstack([np.ones((sets.n_groups, 1)), *blocks]).T
 
 
 def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
-    """The first value, with the percentile interval of the others.
+    """The first value, with the 95 % percentile interval of the others.
 
     ``corrected`` moves it by twice the median bias of the draws, once for the value's bias and once
     for theirs: variances left over after others were taken out are biased downwards.
@@ -176,14 +159,14 @@ def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
     lower, upper = percentile_interval(draws)
     known = draws[np.isfinite(draws)]
     bias = float(np.median(known)) - value if corrected and len(known) else 0.0
-    return value, float(lower) - 2 * bias, float(upper) - 2 * bias
+    return Estimate(value, float(lower) - 2 * bias, float(upper) - 2 * bias)
 
 
 def _squared(roots: FloatArray) -> Estimate:
     """Square of a signed quantity: its interval squared, so that 0 is in reach."""
     value, lower, upper = estimate(roots)
     least = 0.0 if lower <= 0 <= upper else min(lower**2, upper**2)
-    return value**2, least, max(lower**2, upper**2)
+    return Estimate(value**2, least, max(lower**2, upper**2))
 
 
 def estimates_table(found: Mapping[str, Estimate], n: int) -> pd.DataFrame:
@@ -344,25 +327,23 @@ def forecast_ladder(
     for name, values in (("mean", mean), ("std", std)):
         if np.shape(values) != (n,):
             raise ValueError(f"{name} has shape {np.shape(values)}; one value per row, ({n},)")
-    centre, width = as_vector("mean", np.asarray(mean)[own]), as_std("std", np.asarray(std)[own])
+    centre = as_vector("mean", np.asarray(mean)[own])
+    width = arrays.as_std("std", np.asarray(std)[own])
     sets, weights = _resampled(assay.groups, rng, draws)
     merged = assay._replace(groups=sets)
     elements, anchors = (_moments(merged, rows, weights) for rows in (own, assay.anchors))
     none, one = np.zeros(len(weights)), np.ones(len(weights))
     same, best = (none, one), elements.line(elements.slope)
     grown = np.maximum(elements.noise_b - best[1] ** 2 * elements.noise_a, 0)
+    known, asked = assay.activity_a, assay.activity_b
     rungs = {
-        "reference": (assay.activity_a, same, none),
-        "raw": (assay.activity_b, same, none),
-        "anchor_offset": (assay.activity_b, anchors.line(one), none),
-        "anchor_affine": (assay.activity_b, anchors.line(anchors.slope), none),
-        "matched_moments": (
-            assay.activity_b,
-            elements.line(np.sqrt(elements.var_b / elements.var_a)),
-            none,
-        ),
-        "oracle_affine": (assay.activity_b, best, none),
-        "oracle_affine_noise": (assay.activity_b, best, grown),
+        "reference": (known, same, none),
+        "raw": (asked, same, none),
+        "anchor_offset": (asked, anchors.line(one), none),
+        "anchor_affine": (asked, anchors.line(anchors.slope), none),
+        "matched_moments": (asked, elements.line(np.sqrt(elements.var_b / elements.var_a)), none),
+        "oracle_affine": (asked, best, none),
+        "oracle_affine_noise": (asked, best, grown),
     }
     times = weights[:, sets.codes[own]]  # (draws, elements)
     found = {}
@@ -371,7 +352,7 @@ def forecast_ladder(
             continue
         intercept, slope, extra = (each[:, None] for each in (*line, added))
         z = (target[own] - intercept - slope * centre) / np.sqrt((slope * width) ** 2 + extra)
-        covered = np.where(np.isfinite(z), np.abs(z) <= HALF_WIDTH, np.nan)
+        covered = np.where(np.isfinite(z), np.abs(z) <= half_width(LEVEL), np.nan)
         found[rung] = estimate((times * covered).sum(axis=1) / times.sum(axis=1))
     table = estimates_table(found, int(own.sum())).rename(columns={"quantity": "rung"})
     return table.assign(metric="picp_90")

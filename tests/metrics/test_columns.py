@@ -8,7 +8,6 @@ from lib.arrays import group_codes
 from lib.metrics.columns import (
     bootstrap_totals,
     draw_variance,
-    group_bootstrap_weights,
     group_totals,
     percentile_interval,
     spearman_column,
@@ -26,30 +25,19 @@ def test_spearman_column_averages_to_spearman(decimals):
 
 
 def test_weights_are_multinomial():
-    labels = np.repeat(np.arange(50), 3)
-    weights, numbering = group_bootstrap_weights(labels, 4000, np.random.default_rng(0))
-    assert weights.shape == (4000, 50)
-    assert numbering.n_groups == 50
-    assert (weights.sum(axis=1) == 50).all()
+    weights = np.hstack(list(weight_blocks(50, 4000, np.random.default_rng(0))))
+    assert weights.shape == (50, 4000)
+    assert (weights.sum(axis=0) == 50).all()
     # multinomial: mean 1, variance 1 - 1/50, covariance -1/50
-    assert weights.mean(axis=0) == pytest.approx(np.ones(50), abs=0.08)
+    assert weights.mean(axis=1) == pytest.approx(np.ones(50), abs=0.08)
     assert weights.var() == pytest.approx(0.98, abs=0.02)
-    assert np.cov(weights[:, 0], weights[:, 1])[0, 1] == pytest.approx(-0.02, abs=0.05)
-    again, _ = group_bootstrap_weights(labels, 4000, np.random.default_rng(0))
-    assert (weights == again).all()
+    assert np.cov(weights[0], weights[1])[0, 1] == pytest.approx(-0.02, abs=0.05)
 
 
 def test_blocks_cover_all_draws(monkeypatch):
     monkeypatch.setattr("lib.metrics.columns._BLOCK_CELLS", 70)
     blocks = list(weight_blocks(10, 25, np.random.default_rng(0)))
     assert [block.shape for block in blocks] == [(10, 7), (10, 7), (10, 7), (10, 4)]
-
-
-def test_bad_input():
-    with pytest.raises(ValueError, match="groups is empty"):
-        group_bootstrap_weights([], 5, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="draws is 0"):
-        group_bootstrap_weights([1], 0, np.random.default_rng(0))
 
 
 def test_totals_equal_repeating_the_rows():
