@@ -147,5 +147,4 @@ def run(config: Config, store: Store) -> Tables:
     if assays.standin:
         rows = tables.as_standin(rows)
         made = {name: tables.as_standin(table) for name, table in made.items()}
-    marks, standin = assays.fingerprints, assays.standin
-    return Tables.of(config, rows, made, data=marks, counts=counts, standin=standin)
+    return Tables.of(config, rows, made, data=assays.fingerprints, counts=counts)

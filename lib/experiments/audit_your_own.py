@@ -17,7 +17,7 @@ from lib.data import predictions
 from lib.data.dataset import SequenceDataset
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import STANDIN, FittedArm, fit_arms
+from lib.experiments.assays import FittedArm, fit_arms
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
 from lib.experiments.ranking import all_tables
 from lib.experiments.scoring import combine, side_by_side
@@ -188,7 +188,7 @@ def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> 
         more, found = all_tables(ranked)
         rows, tables = pd.concat([rows, more], ignore_index=True), tables | found
     tables["notes"] = pd.DataFrame(said, columns=["data", "note"]).drop_duplicates()
-    return Tables(rows, tables, {}, False)
+    return Tables(rows, tables, {})
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -209,8 +209,7 @@ def run(config: Config, store: Store) -> Tables:
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     filled = {name: table for name, table in found.tables.items() if len(table)}
-    standin = config.source != "predictions" and STANDIN in marks
-    return Tables.of(config, found.rows, filled, data=marks, counts=counts, standin=standin)
+    return Tables.of(config, found.rows, filled, data=marks, counts=counts)
 
 
 def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

@@ -346,4 +346,4 @@ def run(config: Config, store: Store) -> Tables:
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, table, tables, data=marks, counts=counts, standin=STANDIN in marks)
+    return Tables.of(config, table, tables, data=marks, counts=counts)

@@ -277,4 +277,4 @@ def run(config: Config, store: Store) -> Tables:
     single = scores[shown].drop(columns=["variance", "n_train"])
     combined = combine(scores[scores["metric"].isin(METRICS) | ~whole])
     rows = pd.concat([combined, single], ignore_index=True)
-    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)
+    return Tables.of(config, rows, tables, data=marks, counts=counts)

@@ -151,4 +151,4 @@ def run(config: Config, store: Store) -> Tables:
     rows, tables = all_tables([worlds, *side_by_side(rank, seeded, config.workers)])
     counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, tables, data=marks, counts=counts, standin=STANDIN in marks)
+    return Tables.of(config, rows, tables, data=marks, counts=counts)

@@ -257,4 +257,4 @@ def run(config: Config, store: Store) -> Tables:
     names = {one.arm.data.name: one.arm.data.fingerprint for one in told}
     counts = {name: counts[name] + more[name] for name in counts}
     data = {"anchors": digest()} | names
-    return Tables.of(config, rows, tables, data=data, counts=counts, standin=STANDIN in names)
+    return Tables.of(config, rows, tables, data=data, counts=counts)

@@ -337,4 +337,4 @@ def run(config: Config, store: Store) -> Tables:
     }
     counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, found, data=marks, counts=counts, standin=STANDIN in marks)
+    return Tables.of(config, rows, found, data=marks, counts=counts)

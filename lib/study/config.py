@@ -161,7 +161,6 @@ class Tables(NamedTuple):
     rows: pd.DataFrame
     tables: dict[str, pd.DataFrame]
     entry: dict[str, Any]
-    standin: bool
 
     @classmethod
     def of(
@@ -172,11 +171,10 @@ class Tables(NamedTuple):
         *,
         data: Mapping[str, str],
         counts: Mapping[str, int],
-        standin: bool = False,
     ) -> Self:
         """Tables whose rows name their experiment and profile."""
         named = rows.assign(experiment=config.experiment, profile=config.profile)
-        return cls(named, dict(tables), {"data": dict(data), **counts}, standin)
+        return cls(named, dict(tables), {"data": dict(data), **counts})
 
 
 def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
