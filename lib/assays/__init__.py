@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from lib.assays import genotypes, retina, sources, tables
+from lib.assays import genotypes, retina, sources
 from lib.assays.sources import DataUnavailable, HashMismatch
+from lib.assays.tables import load_lentimpra, load_plant, load_wtc11
 from lib.data.dataset import SequenceDataset
 
 __all__ = ["DataUnavailable", "HashMismatch", "available", "load", "names"]
@@ -25,17 +26,12 @@ class _Assay(NamedTuple):
 
 
 _ASSAYS: Mapping[str, _Assay] = {
-    "wtc11": _Assay(tables.load_wtc11, "wtc11"),
-    **{
-        f"plant_{tissue}": _Assay(partial(tables.load_plant, tissue), "plant", f"test_{tissue}")
-        for tissue in tables.TISSUES
-    },
-    **{
-        f"lentimpra_{cell}": _Assay(
-            partial(tables.load_lentimpra, cell), "lentimpra", f"{cell}_averaged"
-        )
-        for cell in tables.CELLS
-    },
+    "wtc11": _Assay(load_wtc11, "wtc11"),
+    "plant_leaf": _Assay(partial(load_plant, "leaf"), "plant", "test_leaf"),
+    "plant_proto": _Assay(partial(load_plant, "proto"), "plant", "test_proto"),
+    "lentimpra_HepG2": _Assay(partial(load_lentimpra, "HepG2"), "lentimpra", "HepG2_averaged"),
+    "lentimpra_K562": _Assay(partial(load_lentimpra, "K562"), "lentimpra", "K562_averaged"),
+    "lentimpra_WTC11": _Assay(partial(load_lentimpra, "WTC11"), "lentimpra", "WTC11_averaged"),
     "retina_libraries": _Assay(retina.load, "retina"),
     "retina_genotypes": _Assay(genotypes.load_dataset, "retina"),
 }

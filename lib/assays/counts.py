@@ -1,7 +1,7 @@
 """Barcode counts of an MPRA to activities: filter, normalise, average; thin to lower depth.
 
 In: one table ``barcode, label, count`` for the plasmid (DNA) and one per RNA replicate. Out: one
-row per element with log2 activity over a reference, replicate s.d. and number of barcodes.
+row per element with log2 activity over a reference and replicate s.d.
 
 The steps are those of Friedman et al. 2025 (Cell Systems, PMID 39778579): drop barcodes with few
 plasmid counts or an RNA count that varies too much between replicates, add 1 to RNA counts, divide
@@ -60,9 +60,9 @@ class ElementActivities(NamedTuple):
     """Activities of one library.
 
     ``frame`` has one row per element: ``label``; ``activity`` (log2 over the reference);
-    ``noise_std`` (of ``activity``, from the replicates); ``barcode_cv`` (between barcodes, linear
-    scale, NaN for one); ``n_barcodes``. ``reference`` is ``basal``, or ``fallback`` where the basal
-    promoter was measured too low; ``dropped`` counts what the thresholds removed.
+    ``noise_std`` (of ``activity``, from the replicates). ``reference`` is ``basal``, or
+    ``fallback`` where the basal promoter was measured too low; ``dropped`` counts what the
+    thresholds removed.
     """
 
     frame: pd.DataFrame
@@ -148,17 +148,12 @@ def activities(
     per_replicate = np.stack([np.bincount(code, column) / n for column in ratio.T], axis=1)
     mean = per_replicate.mean(axis=1)
     replicate_cv = per_replicate.std(axis=1, ddof=1) / mean
-    by_barcode = ratio.mean(axis=1)
-    squares = np.bincount(code, (by_barcode - mean[code]) ** 2)
-    variance = np.divide(squares, n - 1, out=np.full(len(n), np.nan), where=n > 1)
     frame = pd.DataFrame(
         {
             "label": names.astype(object),
             "activity": np.log2(mean),
             # Lognormal s.d. of a mean of r replicates, in log2.
             "noise_std": np.sqrt(np.log1p(replicate_cv**2 / ratio.shape[1])) / np.log(2),
-            "barcode_cv": np.sqrt(variance) / mean,
-            "n_barcodes": n,
         }
     )
     dropped = {

@@ -120,10 +120,8 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
     -------
     SequenceDataset
         164 nt, not oriented, activity in log2 over BASAL, ``noise_std`` from the replicates.
-        ``metadata``: ``label``, ``library``, ``origin``, ``design``, ``barcode_cv``,
-        ``n_barcodes`` and ``group_origin`` (one group per origin, whatever they share).
-        ``repairs`` counts dropped barcodes and elements.
-
+        ``metadata``: ``label``, ``library``, ``origin`` and ``design``. ``repairs`` counts
+        dropped barcodes and elements.
     """
     thresholds, fallback = default_thresholds(), scrambled()
     found = [activities(library_counts(name), thresholds, fallback) for name in libraries]
@@ -145,7 +143,6 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
         frame = frame[~dropped]
     frame = frame.reset_index(drop=True)
     frame["origin"] = frame["label"].map(origin)
-    frame["group_origin"] = np.unique(frame["origin"].to_numpy(str), return_inverse=True)[1]
     codes = encode(frame["sequence"].tolist())
     return SequenceDataset(
         name="retina_libraries",

@@ -22,12 +22,11 @@ from lib.data.reading import numbers, read_table
 from lib.data.table import dataset_from_frame
 from lib.sequences import canonical
 
-CELLS = ("HepG2", "K562", "WTC11")
 PREFIX = "AGGACCGGATCAACT"  # adapters of lentiMPRA
 SUFFIX = "CATTGCGTGAACCGA"
 ELEMENT_LENGTH = 200
 WTC11_PATHS = ("tutorial/dataset/WTC11_valid.tsv", "tutorial/dataset/WTC11_test.tsv")
-TISSUES = {"leaf": "tobacco leaves", "proto": "maize protoplasts"}
+TISSUES = ("leaf", "proto")  # tobacco leaves, maize protoplasts
 TIE = 1e-9  # log2; the two plant files print the same number with different last digits
 _BY_POSITION = ["seq_id", "seq", "mean_value", "fold_num", "rev"]
 
@@ -73,7 +72,7 @@ def load_wtc11() -> SequenceDataset:
 
 
 def load_lentimpra(cell: str) -> SequenceDataset:
-    """The whole library of one of :data:`CELLS`, as :func:`load_wtc11` gives its part.
+    """The whole library of one cell line, as :func:`load_wtc11` gives its part.
 
     Raises
     ------

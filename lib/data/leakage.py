@@ -54,6 +54,13 @@ def _compact(labels: ArrayLike) -> IndexArray:
     return np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int64).ravel()
 
 
+def linked(first: IndexArray, second: IndexArray, size: int) -> IndexArray:
+    """The number of each node's component, (size,), in a graph of edges first to second, (e,)."""
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(size, size))
+    found: IndexArray = connected_components(graph, directed=False)[1]
+    return found
+
+
 def _sorted_pairs(words: Words, owner: IndexArray, word_bits: int) -> tuple[Words, IndexArray]:
     """Pairs in the order of the word, then of its owner."""
     bits = int(owner.max(initial=1)).bit_length()
@@ -107,11 +114,7 @@ def leak_groups(codes: Codes, k: int = 20, parents: ArrayLike | None = None) -> 
     links_word = np.zeros(len(start), bool)
     links_word[shared] = True
     left = np.flatnonzero(links_word[np.cumsum(new_word) - 1] & ~new_word)
-    size = int(parent.max()) + 1
-    graph = coo_array(
-        (np.ones(len(left), bool), (owner[left - 1], owner[left])), shape=(size, size)
-    )
-    return _compact(connected_components(graph, directed=False)[1][parent])
+    return _compact(linked(owner[left - 1], owner[left], n)[parent])
 
 
 def strand_pairs(codes: Codes) -> tuple[IndexArray, IndexArray]:

@@ -38,12 +38,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from lib.arrays import FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
-from lib.data.leakage import leak_groups, sequence_ids
+from lib.data.leakage import leak_groups, linked, sequence_ids
 from lib.data.reading import numbers, read_table, require_columns
 from lib.sequences import UNKNOWN, Codes, encode
 
@@ -146,9 +144,7 @@ def _given_groups(
             f"column {column!r} row {row} is {values.iloc[row]!r}; every row needs a group"
         )
     labels, group = np.unique(texts.to_numpy(str), return_inverse=True)
-    size = len(labels) + int(same.max()) + 1
-    graph = coo_array((np.ones(len(same), bool), (group, len(labels) + same)), shape=(size, size))
-    joined = connected_components(graph, directed=False)[1][group]
+    joined = linked(group, len(labels) + same, len(labels) + len(same))[group]
     compact = np.unique(joined, return_inverse=True)[1].astype(np.int64)
     lost = len(labels) - int(compact.max()) - 1
     if lost:
@@ -251,27 +247,16 @@ def dataset_from_frame(
     )
 
 
-def load_table(
-    path: Path | str,
-    *,
-    sequence_column: str = "sequence",
-    activity_column: str = "activity",
-    **options: Any,
-) -> SequenceDataset:
+def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     """Read a CSV, TSV (also gzipped) or Parquet file as a data set.
 
-    Its name is the file's up to the first dot; ``options`` are the other parameters of
+    Its name is the file's up to the first dot; ``options`` are parameters of
     :func:`dataset_from_frame`.
 
     A ``ValueError``: As the table at the head of this module says.
     """
     path = Path(path)
-    more = [options[option] for option in options if option.endswith("_column")]
-    named = [column for column in (sequence_column, activity_column, *more) if column is not None]
-    return dataset_from_frame(
-        read_table(path, named),
-        name=path.name.split(".")[0],
-        sequence_column=sequence_column,
-        activity_column=activity_column,
-        **options,
-    )
+    options = {"sequence_column": "sequence", "activity_column": "activity"} | options
+    named = [name for option, name in options.items() if option.endswith("_column")]
+    frame = read_table(path, [name for name in named if name is not None])
+    return dataset_from_frame(frame, name=path.name.split(".")[0], **options)

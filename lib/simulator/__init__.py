@@ -5,12 +5,11 @@ it.
 """
 
 from lib.simulator.assay import Assay, Batch
-from lib.simulator.programs import CELL_TYPES, World, draw_world
+from lib.simulator.programs import World, draw_world
 from lib.simulator.sample import planted_sites, simulate, standin
 from lib.simulator.shifts import SEVERITIES, SHIFTS, Shift, dial_table
 
 __all__ = [
-    "CELL_TYPES",
     "SEVERITIES",
     "SHIFTS",
     "Assay",

@@ -1,7 +1,7 @@
 """Worlds: the regulatory effects of one imagined genome, drawn from a documented law.
 
-In: a world seed and a cell type. Out: :class:`World`, the unit of replication: its sequence law,
-the program of its cell type and the coefficients of the other cell types.
+In: a world seed. Out: :class:`World`, the unit of replication: its sequence law, the program of its
+cell type, which is like HepG2, and the motif effects of another, which is like K562.
 
 The law. Each motif, pair and the GC term owns a share of the variance of the drive; a coefficient
 is the root of its share times a sign.
@@ -50,12 +50,11 @@ class World:
     Attributes
     ----------
     seed : int
-    cell_type : str
     sequence : SequenceLaw
     program : Program
-        The cell type's, calibrated to the anchored mean and s.d. of activity.
-    coefficients : dict of str to (p,) float array
-        Of every cell type, in the features of ``program``.
+        Its cell type's, calibrated to the anchored mean and s.d. of activity.
+    other : (p,) float array
+        Coefficients of the other cell type, in the features of ``program``.
     reference : (r, L) uint8 array
         In-distribution sequences on which the world was calibrated and severities are measured.
     features : (r, p) float array
@@ -63,10 +62,9 @@ class World:
     """
 
     seed: int
-    cell_type: str
     sequence: SequenceLaw
     program: Program
-    coefficients: dict[str, FloatArray]
+    other: FloatArray
     reference: Codes
     features: FloatArray
 
@@ -74,37 +72,22 @@ class World:
         """The same world with activity blind to GC content, calibrated anew."""
         gc = self.program.feature_names.index("gc")
         off = np.arange(self.features.shape[1]) == gc
-        coefficients = {name: np.where(off, 0.0, own) for name, own in self.coefficients.items()}
-        own = replace(self.program, coefficients=np.where(off, 0.0, self.program.coefficients))
-        program = recalibrated(own, self.features)
-        return replace(self, program=program, coefficients=coefficients)
+        own, other = (np.where(off, 0.0, c) for c in (self.program.coefficients, self.other))
+        program = recalibrated(replace(self.program, coefficients=own), self.features)
+        return replace(self, program=program, other=other)
 
 
-def draw_world(
-    world_seed: int, cell_type: str = "hepg2_like", *, misspecified: bool = False
-) -> World:
-    """Draw a world.
+def draw_world(world_seed: int, *, misspecified: bool = False) -> World:
+    """Draw a world; ``misspecified`` adds a DNA-shape term.
 
-    Parameters
-    ----------
-    world_seed : int
-    cell_type : str
-        One of ``CELL_TYPES``.
-    misspecified : bool
-        Add a DNA-shape term that owns a quarter of the variance and that no motif explains.
-
-    Raises
-    ------
-    ValueError
-        If the cell type is unknown.
+    That term owns a quarter of the variance, and no motif explains it.
 
     Examples
     --------
     >>> world = draw_world(0)
-    >>> world.cell_type, len(world.program.motifs), len(world.program.pairs)
-    ('hepg2_like', 16, 4)
+    >>> len(world.program.motifs), len(world.program.pairs)
+    (16, 4)
     """
-    check_cell_type(cell_type)
     motifs = jaspar(MOTIFS)
     rng = np.random.default_rng([world_seed, 0])
     order_of_pairs = rng.permutation(len(motifs))[: 2 * PAIRS].reshape(PAIRS, 2)
@@ -122,15 +105,10 @@ def draw_world(
     blank = replace(blank, centre=raw.mean(axis=0), scale=raw.std(axis=0))
     features = (raw - blank.centre) / blank.scale
     general = _draw_general(rng, misspecified)
-    coefficients = {name: _draw_balanced(name, general, features, rng) for name in CELL_TYPES}
-    program = recalibrated(replace(blank, coefficients=coefficients[cell_type]), features)
-    return World(world_seed, cell_type, sequence, program, coefficients, reference.codes, features)
-
-
-def check_cell_type(cell_type: str) -> None:
-    """Raise ValueError, listing the known ones, if the cell type is unknown."""
-    if cell_type not in CELL_TYPES:
-        raise ValueError(f"cell type {cell_type!r} is unknown; there are {', '.join(CELL_TYPES)}")
+    own = _draw_balanced("hepg2_like", general, features, rng)
+    other = _draw_balanced("k562_like", general, features, rng)
+    program = recalibrated(replace(blank, coefficients=own), features)
+    return World(world_seed, sequence, program, other, reference.codes, features)
 
 
 def _draw_balanced(

@@ -19,7 +19,7 @@ from lib.motifs.pwm import PWM, log_odds, make_pwm
 from lib.simulator.activity import Program, matched_potentials
 from lib.simulator.assay import ANCHORS, SD, Assay, Batch
 from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
-from lib.simulator.programs import CELL_TYPES, MOTIF_SHARE, World, check_cell_type, recalibrated
+from lib.simulator.programs import MOTIF_SHARE, World, recalibrated
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ACTIVE = 0.1  # a motif is active where its coefficient is at least this large
@@ -47,7 +47,7 @@ class Shift:
     severity : float
     option : str
         gc: ``natural`` (default), ``neutral`` or ``term_off``, and ``low`` for the natural arm
-        downwards. cell_type: the cell type to move to. Others: empty.
+        downwards. Others: empty.
 
     Raises
     ------
@@ -65,9 +65,7 @@ class Shift:
         if not 0 <= self.severity <= 1:
             raise ValueError(f"severity of {self.name} is {self.severity}; it must lie in [0, 1]")
         options = SHIFTS[self.name].options
-        if self.name == "cell_type" and self.option:
-            check_cell_type(self.option)
-        elif self.option and self.option not in options:
+        if self.option and self.option not in options:
             known = ", ".join(options) if options else "none"
             raise ValueError(f"option {self.option!r} of {self.name} is unknown; it takes {known}")
 
@@ -160,8 +158,7 @@ def _gc(law: Law, world: World, shift: Shift) -> Law:
 
 
 def _motif_density(law: Law, world: World, shift: Shift) -> Law:
-    units = law.sequence.units_mean * shift.quantity
-    return _change(law, "sequence", units_mean=units)
+    return _change(law, "sequence", units_mean=law.sequence.units_mean * shift.quantity)
 
 
 def _effect_rewiring(law: Law, world: World, shift: Shift) -> Law:
@@ -206,10 +203,8 @@ def _effect_permutation(law: Law, world: World, shift: Shift) -> Law:
 
 
 def _cell_type(law: Law, world: World, shift: Shift) -> Law:
-    others = [name for name in CELL_TYPES if name != world.cell_type]
-    target = world.coefficients[shift.option if shift.option else others[0]]
     share = shift.severity
-    mixed = (1 - share) * law.program.coefficients + share * target
+    mixed = (1 - share) * law.program.coefficients + share * world.other
     return _change(law, "program", coefficients=mixed)
 
 
@@ -240,8 +235,7 @@ def _grammar(law: Law, world: World, shift: Shift) -> Law:
 
 
 def _depth(law: Law, world: World, shift: Shift) -> Law:
-    fold = law.assay.depth_fold * 2.0**shift.quantity
-    return _change(law, "assay", depth_fold=fold)
+    return _change(law, "assay", depth_fold=law.assay.depth_fold * 2.0**shift.quantity)
 
 
 def _batch(law: Law, world: World, shift: Shift) -> Law:

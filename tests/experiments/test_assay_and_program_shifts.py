@@ -23,7 +23,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 
 def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
     rows = results.tidy(found.rows)
-    assert found.standin
     assert set(rows["data"]) == {"standin"}
     assert set(rows["shift"]) - {""} <= REAL_SHIFTS
     assert {"genotype", "promoter", "batch", "depth", "noise"} <= set(rows["shift"])

@@ -12,4 +12,4 @@ def world() -> World:
 
 @pytest.fixture(scope="session")
 def worlds(world: World) -> list[World]:
-    return [world, draw_world(2, "k562_like"), draw_world(3, "stem_like")]
+    return [world, draw_world(2), draw_world(3)]

@@ -81,7 +81,7 @@ def _noise(fitted: FittedArm, asked: Asked, draws: int) -> Iterator[pd.DataFrame
     pair = paired_assay(mean, asked.target, 0 * mean, asked.noise, asked.group)
     found = decompose(pair, np.random.default_rng(fitted.arm.split.seed), draws=draws)
     # Libraries have replicates; of the genotypes the spread between barcodes is known.
-    source = "replicates" if "barcode_cv" in fitted.arm.data.metadata else "barcodes"
+    source = "replicates" if fitted.arm.data.noise_std is not None else "barcodes"
     found = found.assign(**asked.keys, errors=source, quantity=found["quantity"].map(NOISE))
     yield found[found["quantity"].notna()]
 
