@@ -29,10 +29,9 @@ from lib.metrics.columns import bootstrap_totals, draw_variance, group_totals
 from lib.motifs.binding import scan, score_threshold
 from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
-from lib.simulator import planted_sites
 from lib.simulator.assay import Assay, digest
 from lib.simulator.programs import MOTIFS
-from lib.simulator.sample import known_truth
+from lib.simulator.sample import known_truth, planted_sites
 from lib.simulator.shifts import ACTIVE, apply
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Seeds, Tables

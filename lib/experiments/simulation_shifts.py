@@ -19,8 +19,8 @@ from lib.experiments import world_measures as measures
 from lib.experiments import worlds
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
 from lib.metrics.columns import percentile_interval
-from lib.simulator import dial_table
 from lib.simulator.assay import digest
+from lib.simulator.shifts import dial_table
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
 from lib.study.config import Seeds, Tables
 from lib.study.units import Store, run_fits

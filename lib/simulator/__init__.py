@@ -4,21 +4,9 @@
 it.
 """
 
-from lib.simulator.assay import Assay, Batch
+from lib.simulator.assay import Assay
 from lib.simulator.programs import World, draw_world
-from lib.simulator.sample import planted_sites, simulate, standin
-from lib.simulator.shifts import SEVERITIES, SHIFTS, Shift, dial_table
+from lib.simulator.sample import simulate, standin
+from lib.simulator.shifts import SHIFTS, Shift
 
-__all__ = [
-    "SEVERITIES",
-    "SHIFTS",
-    "Assay",
-    "Batch",
-    "Shift",
-    "World",
-    "dial_table",
-    "draw_world",
-    "planted_sites",
-    "simulate",
-    "standin",
-]
+__all__ = ["SHIFTS", "Assay", "Shift", "World", "draw_world", "simulate", "standin"]

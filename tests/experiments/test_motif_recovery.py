@@ -15,7 +15,7 @@ from lib.experiments.motif_recovery import (
     world_arms,
 )
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
-from lib.simulator import planted_sites
+from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import ACTIVE
 from lib.study import results
 from lib.study.units import Store

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.simulator import Assay, Batch
-from lib.simulator.assay import ANCHORS, LOCATION, SD, digest, error_variance, measure
+from lib.simulator import Assay
+from lib.simulator.assay import ANCHORS, LOCATION, SD, Batch, digest, error_variance, measure
 
 N = 60_000
 

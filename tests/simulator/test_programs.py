@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 
 from lib.motifs.binding import scan
-from lib.simulator import Assay, Shift, World, draw_world, planted_sites, simulate
+from lib.simulator import Assay, Shift, World, draw_world, simulate
 from lib.simulator.activity import activity, reread, responses
 from lib.simulator.assay import ANCHORS
+from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import apply
 
 

@@ -6,9 +6,9 @@ import pytest
 from lib.motifs.binding import scan
 from lib.motifs.pwm import log_odds
 from lib.sequences import kmer_codes
-from lib.simulator import Assay, Shift, planted_sites, simulate, standin
+from lib.simulator import Assay, Shift, simulate, standin
 from lib.simulator.activity import reread
-from lib.simulator.sample import BLOCK, known_truth
+from lib.simulator.sample import BLOCK, known_truth, planted_sites
 
 
 def test_a_seed_gives_the_same_bytes_whatever_the_workers(world):

@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 
 from lib.motifs.binding import occupancy
-from lib.simulator import (
-    SEVERITIES,
-    SHIFTS,
-    Assay,
-    Batch,
-    Shift,
-    dial_table,
-    planted_sites,
-    simulate,
-)
+from lib.simulator import SHIFTS, Assay, Shift, simulate
 from lib.simulator.activity import reread, responses
-from lib.simulator.shifts import apply, base_world, gc_weights
+from lib.simulator.assay import Batch
+from lib.simulator.sample import planted_sites
+from lib.simulator.shifts import SEVERITIES, apply, base_world, dial_table, gc_weights
 
 N = 2048
 NAMES = {

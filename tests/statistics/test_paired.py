@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from lib.simulator import Assay, Batch, Shift, draw_world, simulate
+from lib.simulator import Assay, Shift, draw_world, simulate
+from lib.simulator.assay import Batch
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import distance
 from lib.statistics.paired import (
