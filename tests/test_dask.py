@@ -45,20 +45,6 @@ def units(seeds):
 
 
 @pytest.mark.slow
-def test_dask_computes_the_same_bytes_as_local_processes(tmp_path, cluster):
-    address, _ = cluster
-    made = units(range(6))
-    far, near = Store(tmp_path / "far"), Store(tmp_path / "near")
-    run_units(made, far, Placement(executor="dask", scheduler=address))
-    run_units(made, near, Placement(workers=1))
-    for unit in made:
-        here, there = near.get(unit.key), far.get(unit.key)
-        assert set(here.arrays) == set(there.arrays) and here.meta == there.meta
-        for name, values in here.arrays.items():
-            assert values.tobytes() == there.arrays[name].tobytes()
-
-
-@pytest.mark.slow
 def test_a_killed_worker_costs_its_unit_only(tmp_path, cluster):
     address, (_, *workers) = cluster
     made, store = units(range(24)), Store(tmp_path / "store")

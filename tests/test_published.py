@@ -99,14 +99,3 @@ def test_command_line_prints_csv(tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
     assert "record 'a' has 200 nt, 170 are needed" in captured.err
-
-
-@pytest.mark.parametrize("name", published.names())
-def test_the_page_says_what_the_files_say(root, name):
-    about = published.load(name).about
-    line = f"| `{name}` | {{}} {about['input']} | {about['unit']} |"
-    page = (root / "book" / "published.md").read_text("utf-8")
-    plural = {"elements": "an element", "core promoters": "a core promoter"}
-    for many, one in plural.items():
-        line = line.replace(f"{{}} {many}", one)
-    assert line.replace("their gene", "its gene") in page

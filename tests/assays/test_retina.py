@@ -1,6 +1,5 @@
 """The retina loaders on a small written library, and on the real files where they are."""
 
-import os
 import time
 
 import numpy as np
@@ -130,9 +129,7 @@ def test_designs(variant, kind):
 
 
 @pytest.mark.slow
-def test_real_libraries_are_as_described():
-    if not os.environ.get("MPRA_DATA_DIR"):
-        pytest.skip("MPRA_DATA_DIR is not set: the real files are not tested")
+def test_real_libraries_are_as_described(data_dir):
     start = time.process_time()
     data = mpra.load("retina_libraries", libraries=retina.LIBRARIES)
     assert time.process_time() - start < 20  # seconds of one core for 0.93 million count rows

@@ -15,6 +15,7 @@ from lib.assays import sources
 from lib.assays.sources import DataUnavailable, HashMismatch, Pin, all_pins, fetch, find_pin
 
 BODY = b"seq\tmean_value\nACGT\t1\n"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
 
 
 def blob_id(content: bytes) -> str:
@@ -68,11 +69,13 @@ def test_unknown_path_names_the_known_ones():
 
 
 @pytest.fixture
-def pinned(monkeypatch):
-    """Make a pin the only one."""
+def pinned(monkeypatch, upstream):
+    """Make a pin the only one, and the server hold its file."""
 
-    def make(pin):
+    def make(pin, content=BODY):
         monkeypatch.setattr(sources, "all_pins", lambda: (pin,))
+        if content is not None:
+            upstream.files[served(pin)] = content
         return pin
 
     return make
@@ -117,21 +120,9 @@ def test_altered_file_is_refused_with_both_hashes(own_file, content, sha256):
         assert part in str(caught.value)
 
 
-def test_large_file_pointer_is_named_even_with_the_pinned_hash(
-    tmp_path, upstream, monkeypatch, pinned
-):
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
-    pin = pinned(pin_of(pointer, sha256=False))
-    upstream.files[served(pin)] = pointer
-    with pytest.raises(HashMismatch, match="large-file pointer"):
-        fetch("toy", pin.path)
-    assert files_below(tmp_path) == []
-
-
 @pytest.mark.parametrize("sha256", [True, False])
 def test_download_once_then_cache(tmp_path, upstream, sha256, pinned):
     pin = pinned(pin_of(BODY, sha256=sha256))
-    upstream.files[served(pin)] = BODY
     path = fetch("toy", pin.path)
     assert path.read_bytes() == BODY
     assert (tmp_path / "cache") in path.parents
@@ -141,40 +132,29 @@ def test_download_once_then_cache(tmp_path, upstream, sha256, pinned):
     assert files_below(tmp_path) == ["a table.tsv"]
 
 
-def test_wrong_download_is_refused_and_leaves_nothing(tmp_path, upstream, pinned):
-    pin = pinned(pin_of(BODY))
-    upstream.files[served(pin)] = b"other"
-    with pytest.raises(HashMismatch) as caught:
+@pytest.mark.parametrize(
+    ("pin", "content", "errors", "said"),
+    [
+        (pin_of(BODY), b"other", HashMismatch, [pin_of(BODY).sha256, pin_of(b"other").sha256]),
+        (pin_of(BODY, "a.short.tsv"), BODY[:4], (DataUnavailable, HashMismatch), ["a.short.tsv"]),
+        # A pointer may even have the pinned hash.
+        (pin_of(POINTER, sha256=False), POINTER, HashMismatch, ["large-file pointer"]),
+        (pin_of(BODY), None, DataUnavailable, ["404", "MPRA_DATA_DIR", "toy/data/a table.tsv"]),
+    ],
+)
+def test_a_bad_download_is_refused_and_leaves_nothing(tmp_path, pinned, pin, content, errors, said):
+    pinned(pin, content)
+    with pytest.raises(errors) as caught:
         fetch("toy", pin.path)
-    assert pin.sha256 in str(caught.value)
-    assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
-    assert pin.url in str(caught.value)
-    assert files_below(tmp_path) == []
-
-
-def test_download_cut_short_leaves_nothing(tmp_path, upstream, pinned):
-    pin = pinned(pin_of(BODY, path="a.short.tsv"))
-    upstream.files[served(pin)] = BODY[:4]
-    with pytest.raises((DataUnavailable, HashMismatch)):
-        fetch("toy", pin.path)
-    assert files_below(tmp_path) == []
-
-
-def test_missing_upstream_says_how_to_get_it(tmp_path, upstream, pinned):
-    pin = pinned(pin_of(BODY))
-    with pytest.raises(DataUnavailable) as caught:
-        fetch("toy", pin.path)
-    for part in ("404", "MPRA_DATA_DIR", "toy/data/a table.tsv", pin.url):
-        assert part in str(caught.value)
+    assert all(part in str(caught.value) for part in [*said, pin.url])
     assert os.environ["MPRA_OFFLINE"] == "0", "an HTTP answer is a connection"
     assert files_below(tmp_path) == []
 
 
-def test_unwritable_cache_is_named(tmp_path, upstream, monkeypatch, pinned):
+def test_unwritable_cache_is_named(tmp_path, monkeypatch, pinned):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("MPRA_CACHE_DIR", str(tmp_path / "file"))
     pin = pinned(pin_of(BODY))
-    upstream.files[served(pin)] = BODY
     with pytest.raises(DataUnavailable, match="MPRA_CACHE_DIR"):
         fetch("toy", pin.path)
 
@@ -188,13 +168,12 @@ def test_no_connection_costs_once_and_for_children_too(tmp_path, upstream, monke
             fetch("toy", pin.path)
         assert os.environ["MPRA_OFFLINE"] == "1"
     monkeypatch.setenv("MPRA_MIRROR", upstream.url)
-    upstream.files[served(pin)] = BODY
     with pytest.raises(DataUnavailable, match="MPRA_OFFLINE"):
         fetch("toy", pin.path)
     assert upstream.asked == []
 
 
-def test_a_server_that_never_answers_costs_the_time_limit_at_most(monkeypatch, upstream, pinned):
+def test_a_server_that_never_answers_costs_the_time_limit_at_most(monkeypatch, pinned):
     assert sources.CONNECT_TIMEOUT <= 5
     monkeypatch.setattr(sources, "CONNECT_TIMEOUT", 0.3)
     with socket.socket() as silent:  # accepts, never speaks
@@ -211,7 +190,6 @@ def test_a_server_that_never_answers_costs_the_time_limit_at_most(monkeypatch, u
 @pytest.mark.slow
 def test_a_killed_download_is_never_taken_for_the_file(tmp_path, upstream, pinned):
     pin = pinned(pin_of(BODY, path="a.slow.tsv"))
-    upstream.files[served(pin)] = BODY
     script = (
         "from lib.assays import sources\nfrom lib.assays.sources import Pin\n"
         f"sources.all_pins = lambda: ({pin!r},)\nsources.fetch('toy', {pin.path!r})\n"

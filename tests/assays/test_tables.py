@@ -1,7 +1,5 @@
 """Loaders on small written files in the upstream layouts, and on the real ones where they are."""
 
-import os
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,13 +16,6 @@ def lentimpra_text(sequences: list[str], activities: list[float]) -> str:
     """Two columns as in the tutorial's files."""
     rows = [f"{PREFIX}{s}{SUFFIX}\t{a}\n" for s, a in zip(sequences, activities, strict=True)]
     return "seq\tmean_value\n" + "".join(rows)
-
-
-@pytest.fixture
-def real_data():
-    """Skip where the real files are not set up."""
-    if not os.environ.get("MPRA_DATA_DIR"):
-        pytest.skip("MPRA_DATA_DIR is not set: the real files are not tested")
 
 
 @pytest.fixture
@@ -175,7 +166,7 @@ def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeyp
         mpra.load("lentimpra_HepG2")
 
 
-def test_real_wtc11_is_as_described(real_data):
+def test_real_wtc11_is_as_described(data_dir):
     dataset = mpra.load("wtc11")
     assert dataset.codes.shape == (9237, 200)
     pairs = dataset.metadata.assign(y=dataset.activity).pivot(
@@ -190,7 +181,7 @@ def test_real_wtc11_is_as_described(real_data):
 @pytest.mark.parametrize(
     ("tissue", "rows", "rsquare"), [("leaf", 7154, 0.71), ("proto", 7595, 0.67)]
 )
-def test_real_plant_reproduces_the_published_rsquare(real_data, tissue, rows, rsquare):
+def test_real_plant_reproduces_the_published_rsquare(data_dir, tissue, rows, rsquare):
     dataset = mpra.load(f"plant_{tissue}")
     assert dataset.codes.shape == (rows, 170)
     mean = tables.reference_predictions(tissue)

@@ -1,7 +1,5 @@
 """Rules for bad input: each line of the table in the module's docstring."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,15 +53,6 @@ def test_all_columns_in_their_places(write_text, random_dna):
 def test_other_columns_may_share_a_name(write_text):
     dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
     assert dataset.metadata.values.tolist() == [["a", "b"]]
-
-
-def test_parquet_gives_the_same_data_set(write_text, random_dna):
-    frame = frame_of(random_dna(5, 40, 1))
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer)
-    text = load_table(write_text(frame.to_csv(index=False)))
-    columnar = load_table(write_text(buffer.getvalue(), "table.parquet"))
-    assert text.fingerprint == columnar.fingerprint
 
 
 def test_sequences_are_mended_and_counted():
