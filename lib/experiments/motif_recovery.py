@@ -35,7 +35,7 @@ from lib.simulator.sample import known_truth, planted_sites
 from lib.simulator.shifts import ACTIVE, apply
 from lib.statistics.effects import Effect, against, over_replicates, over_splits
 from lib.study.config import Seeds, Tables
-from lib.study.units import Fit, Store, Unit, run_fits
+from lib.study.units import Store, Unit, run_fits
 from lib.training import attribution
 from lib.training.attribution import SCORERS, cover, gradient_input
 from lib.training.config import FitConfig
@@ -227,15 +227,13 @@ def assay_unit(
     tables = {"known_motifs": known} if len(known) else {}
     if len(networks) > 1:
         tables["agreements"] = warning_signs(networks, test.codes, test.activity)
-    keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed}
-    keys |= {"n_test": len(test), "n_train": len(split["train"])}
+    keys: dict[str, Any] = {"data": data.name, "n": len(test), "n_train": len(split["train"])}
     return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
 
 
 def conditions(config: Config) -> list[Condition]:
     """In distribution and every shift at its highest severity, GC both ways."""
-    found = [Condition(), *(Condition(name, 1.0) for name in config.shifts)]
-    return [*found, Condition("gc", 1.0, "low")] if "gc" in config.shifts else found
+    return worlds.conditions(config.shifts, (1.0,), ("", "low"))
 
 
 def world_arms(config: Config) -> list[Arm]:
@@ -258,40 +256,32 @@ def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
     fits, counts = run_fits([worlds.fit_arm(arm, config) for arm in arms], store, config.where)
-    by_world: dict[int, dict[str, Fit]] = {world: {} for world in config.world_seeds}
-    jobs = []
-    for arm, fit in zip(arms, fits, strict=True):
-        jobs.append(worlds.judging(arm, at, config.parts, (areas,), {"model": fit}))
-        by_world[arm.world_seed][arm.model] = fit
-    size = {"n_agreement": config.n_agreement}
-    jobs += [
-        worlds.judging(Arm(world, "all", 0), at, config.parts, (agreements,), own, **size)
-        for world, own in by_world.items()
-        if len(own) > 1
-    ]
+    both, sizes = list(zip(arms, fits, strict=True)), config.parts
+    jobs = [worlds.judging(arm, at, sizes, (areas,), {"model": fit}) for arm, fit in both]
+    for world in config.world_seeds:
+        own = {arm.model: fit for arm, fit in both if arm.world_seed == world}
+        given = Arm(world, "all", 0), at, sizes, (agreements,), own
+        if len(own) > 1:
+            jobs.append(worlds.judging(*given, n_agreement=config.n_agreement))
     return worlds.run_judging(jobs, store, config.where, "worlds"), counts
 
 
 def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
     """Known motifs of each split, and agreement within ensembles."""
-    units = [(arm, unit) for arm in config.design.build(data) for unit in assay_fits(config, arm)]
-    fits, counts = run_fits([unit for _, unit in units], store, config.where)
-    members: dict[AssayArm, list[Fit]] = {}
-    for (arm, _), fit in zip(units, fits, strict=True):
-        members.setdefault(arm, []).append(fit)
-    jobs = []
-    for arm, own in members.items():
+    units = [(arm, assay_fits(config, arm)) for arm in config.design.build(data)]
+    fits, counts = run_fits([unit for _, own in units for unit in own], store, config.where)
+    done, jobs = iter(fits), []
+    for arm, own in units:
         given: dict[str, Any] = {"data": arm.data, "split": arm.split}
-        given |= {f"member_{i:02d}": Stored(f.model, f.unit.key) for i, f in enumerate(own)}
-        jobs.append(Unit(assay_unit, {"draws": config.draws}, given, own[0].unit.modules))
+        given |= {f"member_{i:02d}": Stored(next(done).model, u.key) for i, u in enumerate(own)}
+        jobs.append(Unit(assay_unit, {"draws": config.draws}, given, own[0].modules))
     return worlds.run_judging(jobs, store, config.where, "assays"), counts
 
 
 def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
     """Enrichment of each motif over splits, as a ratio with its interval; ``n`` elements hit."""
-    known = table[np.isfinite(table["value"]) & np.isfinite(table["variance"])]
-    sizes = known.groupby("data")[["n_test", "n_train"]].transform("last")
-    known = known.assign(n=sizes["n_test"], n_train=sizes["n_train"], scale="ratio")
+    known = table[np.isfinite(table["value"] * table["variance"])].assign(scale="ratio")
+    known[["n", "n_train"]] = known.groupby("data")[["n", "n_train"]].transform("last")
     found = over_splits(known, ["data", "motif", "scale"], averaged=["hits"])
     return found.assign(n=found["hits"].round().astype(int)).drop(columns=["scale", "hits"])
 
@@ -327,11 +317,9 @@ def run(config: Config, store: Store) -> Tables:
     rows = [tidy_worlds(judged, config)]
     if "agreements" in found:
         # No bootstrap: what splits differ by is all there is, and one split has no interval.
-        agreed, same = found["agreements"], ["data", "metric"]
-        alone = agreed.groupby(same)["value"].transform("size") == 1
-        agreed = agreed.assign(variance=np.where(alone, np.nan, 0.0), n=agreed["n_test"])
+        agreed = found["agreements"].assign(variance=0.0 if len(config.split_seeds) > 1 else np.nan)
         keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
-        rows.append(over_splits(agreed, same).assign(**keys, by="", bin=""))
+        rows.append(over_splits(agreed, ["data", "metric"]).assign(**keys, by="", bin=""))
     shown = judged["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]

@@ -1,4 +1,4 @@
-"""Priors by name: what each tells a network, and placebos of equal width.
+"""Priors by name: what each tells a network, and a placebo of equal width.
 
 In: a prior by name and the arm of a simulated world, or of an assay. Out: features ``(n, p)`` that
 enter a network beside its embedding, units that fit it, and contrasts. The decoy set mixes a
@@ -23,7 +23,6 @@ from lib.experiments import assays, scoring, worlds
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes
 from lib.metrics.evaluate import compare
-from lib.models import build
 from lib.models.baselines import gc_ridge
 from lib.motifs import priors as features
 from lib.motifs.priors import Features
@@ -56,8 +55,8 @@ COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
     "kmer": features.kmer_features,
 }
 MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
-PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, "permuted", "width_matched")
-PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted and whose width is matched
+PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, "permuted")
+PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
 
 # Small, so that a grid of priors, worlds and shifts stays within an hour.
 _STEM: Final = {"channels": 16, "kernels": [9, 9]}
@@ -67,7 +66,6 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "transformer": _STEM | {"pools": [4, 4], "width": 48, "depth": 1},
 }
 FEWEST_STEPS, MOST_EPOCHS = 1000, 100
-HIDDEN = 64  # of the head, see lib.models.networks
 
 ASSAY_MODEL: Final = "cnn"
 AGAINST: Final = ("permuted", "none")
@@ -124,31 +122,27 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
 
 
 @lru_cache(maxsize=48)
-def _own_features(
-    prior: str, world_seed: int, misspecified: bool, at: Condition | None, sizes: Sizes
-) -> Features:
+def _own_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features:
     """Features of a prior that is no placebo; kept, as networks of a world share them."""
-    arm = Arm(world_seed, "", sizes.train, misspecified=misspecified)
     if at is None:
-        codes = worlds.training_data(arm, sizes)[0].codes
+        data = worlds.training_data(arm, sizes)[0]
     else:
-        codes = worlds.test_data(world_seed, at, sizes.test, misspecified).codes
-    return prior_features(prior, codes, arm.world)
+        data = worlds.test_data(arm.world_seed, at, sizes.test, arm.misspecified)
+    return prior_features(arm.prior, data.codes, arm.world)
 
 
 def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | None:
     """What the network sees beside the training sample (None) or the sequences of a condition."""
-    if arm.prior in ("none", "width_matched"):
+    if arm.prior == "none":
         return None
-    source = PLACEBO_OF if arm.prior == "permuted" else arm.prior
-    values = _own_features(source, arm.world_seed, arm.misspecified, at, sizes)
+    prior = PLACEBO_OF if arm.prior == "permuted" else arm.prior
+    whole = Arm(arm.world_seed, "", sizes.train, prior=prior, misspecified=arm.misspecified)
+    values = _own_features(whole, at, sizes)
     if arm.prior != "permuted":
         return values
     rng = np.random.default_rng([arm.world_seed, zlib.crc32(f"{arm.prior} {at}".encode())])
-    parts = [np.arange(len(values))]
-    if at is None:
-        parts = list(worlds.training_data(replace(arm, size=sizes.train), sizes)[1].parts.values())
-    return features.permuted_rows(values, parts, rng)
+    parts = worlds.training_data(whole, sizes)[1].parts if at is None else {}
+    return features.permuted_rows(values, list(parts.values()) or [np.arange(len(values))], rng)
 
 
 def fit_prior(arm: Arm, config: Any) -> Unit:
@@ -160,17 +154,11 @@ def fit_prior(arm: Arm, config: Any) -> Unit:
 
 def arm_settings(arm: Arm, config: Any) -> FitConfig:
     """The settings of an arm's fit: small samples get :data:`FEWEST_STEPS` steps if others do."""
-    options = dict(OPTIONS[arm.model])
-    if arm.prior == "width_matched":
-        wide = len(features.SCORES) * len(decoy_set())
-        network: Any = build(arm.model, 200, **options)
-        embedding = network.head.layers[1].in_features
-        options["hidden"] = features.matched_hidden(embedding, wide, HIDDEN)
     batch = FitConfig().batch_size
     fewest = min(FEWEST_STEPS, config.epochs * (config.parts.train // batch))
     longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
     own = {"epochs": max(config.epochs, longer), "device": config.device, "seed": arm.world_seed}
-    return tuned(arm.model, model_options=options, **own)
+    return tuned(arm.model, model_options=OPTIONS[arm.model], **own)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:

@@ -7,6 +7,7 @@ say how much of an error is harder data rather than the shift.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -28,13 +29,12 @@ from lib.study.units import Store, run_fits
 MAIN_MODEL: Final = "cnn"
 # Arms of the gc shift beside the natural one.
 GC_OPTIONS: Final = ("", "low", "neutral")
-GC_BLIND: Final = "term_off"
+BLIND: Final = Condition("gc", 0.0, "term_off")  # a world where GC content itself does nothing
 MILD: Final = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
 KEYS: Final = (
     *("data", "split", "shift", "family", "severity", "condition"),
     *("model", "uncertainty", "n_train", "metric"),
 )
-WORLD_METRICS: Final = ("rmse", "zms", "picp_90")  # published of every world
 FEW: Final = {
     **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
     **{"matched": (), "matched_worlds": 1},
@@ -79,15 +79,13 @@ class Config(worlds.WorldConfig):
 
 def everywhere(config: Config) -> list[Condition]:
     """In distribution, every shift at every severity, and rewiring at its fixed distance."""
-    found = worlds.shifted_conditions(config.shifts, config.severities, GC_OPTIONS)
-    found += [at for at in (REWIRING, MILD) if at.shift in config.shifts]
-    return list(dict.fromkeys([Condition(), *found]))
+    return worlds.conditions(config.shifts, config.severities, GC_OPTIONS, (REWIRING, MILD))
 
 
 def blind(config: Config) -> list[Condition]:
-    """The GC shift in a world where GC content itself does nothing."""
+    """The world of :data:`BLIND` and its GC shifts."""
     doses = (0.0, *config.severities) if "gc" in config.shifts else ()
-    return [Condition("gc", severity, GC_BLIND) for severity in doses]
+    return [replace(BLIND, severity=dose) for dose in doses]
 
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
@@ -103,15 +101,12 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
         arms += [(Arm(w, model, size), every if main else natural) for w in own]
         curve = still if main else [Condition()]
         arms += [(Arm(w, model, n), curve) for n in config.sizes for w in own]
-    if MAIN_MODEL not in config.models:
-        return arms
-    some = seeds[: config.matched_worlds]
-    laws = [(at, [at], some) for at in (*(Condition(name, 1.0) for name in config.matched), MILD)]
-    laws.append((NOISY, [NOISY], seeds[: config.noise_worlds]))
-    laws += [(blind(config)[0], blind(config), some)] if "gc" in config.shifts else []
-    for law, conditions, own in laws:
-        if law.shift in config.shifts:
-            arms += [(Arm(w, MAIN_MODEL, size, law), conditions) for w in own]
+    laws = {Condition(name, 1.0): config.matched_worlds for name in config.matched}
+    laws |= {MILD: config.matched_worlds, NOISY: config.noise_worlds, BLIND: config.matched_worlds}
+    for law, count in laws.items():
+        if law.shift in config.shifts and MAIN_MODEL in config.models:
+            conditions = blind(config) if law == BLIND else [law]
+            arms += [(Arm(w, MAIN_MODEL, size, law), conditions) for w in seeds[:count]]
     return arms
 
 
@@ -132,16 +127,13 @@ def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], di
 
 
 def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """Means over worlds, and three metrics of the main network in each world."""
-    numbers, where = ["oracle", "dial"], ["shift", "severity", "condition"]
-    own = values[(values["model"] == MAIN_MODEL) & (values["n_train"] == config.n_train)]
-    own = own[own["metric"].isin(WORLD_METRICS)].rename(columns={"replicate": "seed"})
-    means = over_replicates(values, KEYS, averaged=numbers)
-    table = pd.concat([means, own[[*KEYS, "value", *numbers, "seed"]]], ignore_index=True)
-    names = {"measured": "severity_measured"}
-    table = table.merge(measured[[*where, "measured"]].rename(columns=names), "left", on=where)
+    """Means over worlds, beside the measured severity."""
+    at = ["shift", "severity", "condition"]
+    table = over_replicates(values, KEYS, averaged=["oracle", "dial"])
+    known = measured.rename(columns={"measured": "severity_measured"})
+    table = table.merge(known[[*at, "severity_measured"]], "left", on=at)
     table["severity"] = table.pop("dial").round(4)
-    return table.assign(prior="none", by="", bin="", n=config.n_test)
+    return table.assign(prior="none", seed=None, by="", bin="", n=config.n_test)
 
 
 def _at(model: Any, shift: Any = "", severity: Any = 0.0, condition: Any = "") -> dict[str, Any]:
@@ -160,20 +152,17 @@ def _accuracy(home: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every shifted condition against the same networks in distribution, and against matched."""
-    parts = {
-        split: dict(iter(rows.groupby(["model", "condition"] if split == "test" else [*_at("")])))
-        for split, rows in networks.groupby("split")
-    }
-    home, matched = parts["test"], parts.get("matched", {})
-    for values, part in parts.get("shifted", {}).items():
-        keys = _at(*values)
-        own = GC_BLIND if keys["condition"] == GC_BLIND else ""
-        yield from against(part, home[keys["model"], own], SHIFT, **keys)
-        if values in matched:
-            yield from against(part, matched[values], MATCHED, **keys)
-    if (noisy := (MAIN_MODEL, "noise", 1.0)) + ("",) in matched:
-        rows = matched[*noisy, ""], home[MAIN_MODEL, ""]
-        yield from against(*rows, SHIFT, **_at(*noisy, "trained"))
+    parts = dict(iter(networks.groupby(["split", *_at("")])))
+    for (split, *at), part in parts.items():
+        keys = _at(*at)
+        blind = BLIND.option if keys["condition"] == BLIND.option else ""
+        home = parts["test", keys["model"], "", 0.0, blind]
+        if split == "shifted":
+            yield from against(part, home, SHIFT, **keys)
+            if ("matched", *at) in parts:
+                yield from against(part, parts["matched", *at], MATCHED, **keys)
+        elif split == "matched" and keys["shift"] == NOISY.shift:
+            yield from against(part, home, SHIFT, **keys | {"condition": "trained"})
 
 
 def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArray) -> float:
@@ -241,17 +230,13 @@ def _explained(table: pd.DataFrame) -> float:
     return float(1 - rest.var() / drop.var()) if drop.var() > 0 else float("nan")
 
 
-def _explained_alike(table: pd.DataFrame) -> float:
-    """The same among networks of one architecture and training size."""
+def _shares(table: pd.DataFrame) -> dict[str, float]:
+    """Calibrated networks that lose much; R² of the loss, of all and among networks of one kind."""
+    hidden = ((table["picp_90"] - 0.9).abs() <= CALIBRATED) & (table["drop"] >= LARGE_DROP)
     numbers = table[["nll", "picp_90", "drop"]]
-    return _explained(
-        numbers - numbers.groupby([table["model"], table["n_train"]]).transform("mean")
-    )
-
-
-def _hidden(table: pd.DataFrame) -> float:
-    calibrated = (table["picp_90"] - 0.9).abs() <= CALIBRATED
-    return float((calibrated & (table["drop"] >= LARGE_DROP)).mean())
+    alike = numbers - numbers.groupby([table["model"], table["n_train"]]).transform("mean")
+    shares = {"explained_share": _explained(numbers), "explained_share_alike": _explained(alike)}
+    return {"hidden_share": float(hidden.mean())} | shares
 
 
 def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
@@ -264,24 +249,18 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
     if len(parts) < 3:
         return
     rng = np.random.default_rng(0)
-    drawn = [
-        pd.concat([parts[i] for i in rng.integers(0, len(parts), len(parts))]) for _ in range(draws)
-    ]
-    statistics = {
-        "hidden_share": _hidden,
-        "explained_share": _explained,
-        "explained_share_alike": _explained_alike,
-    }
+    picked = (rng.integers(0, len(parts), len(parts)) for _ in range(draws))
+    drawn = pd.DataFrame([_shares(pd.concat([parts[i] for i in places])) for places in picked])
     keys = _at("all", REWIRING.shift, condition=REWIRING.name)
-    for name, statistic in statistics.items():
-        row: dict[str, Any] = {"effect": name, **keys, "value": statistic(table), "n": len(table)}
-        found = np.array([statistic(part) for part in drawn])
+    for name, value in _shares(table).items():
+        row: dict[str, Any] = {"effect": name, **keys, "value": value, "n": len(table)}
         for ending, level in LEVELS.items():
-            low, high = (float(end) for end in percentile_interval(found, level))
+            ends = percentile_interval(drawn[name].to_numpy(), level)
+            low, high = (float(end) for end in ends)
             if name == "hidden_share":
-                exact = binomtest(round(row["value"] * len(table)), len(table))
-                ends = exact.proportion_ci(level, "exact")
-                low, high = min(low, ends.low), max(high, ends.high)
+                exact = binomtest(round(value * len(table)), len(table))
+                least = exact.proportion_ci(level, "exact")
+                low, high = min(low, least.low), max(high, least.high)
             row |= {f"lower{ending}": low, f"upper{ending}": high}
         yield row
 

@@ -1,7 +1,7 @@
 """Do structural priors help a network, in distribution and under shift, more than a placebo does?
 
 In: :class:`Config`. Out: :class:`Tables`. In simulated worlds a small CNN is given motif-derived
-features beside placebos of the same width; on real assays a CNN is given GC content. Worlds and
+features beside a placebo of the same width; on real assays a CNN is given GC content. Worlds and
 splits pair every prior with its placebo.
 """
 
@@ -62,7 +62,7 @@ class Config(AssayConfig, worlds.WorldConfig):
             **LITTLE,
             **{"n_train": 1200, "n_validation": 200, "n_calibration": 200, "n_test": 600},
             **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
-            **{"dataset": "quick", "standin_size": 1500, "assay_epochs": 2},
+            **{"standin_size": 1500, "assay_epochs": 2},
             "priors": CORE_PRIORS,
             "shifts": tuple(at.shift for at in PRIMARY),
             "assay_priors": ("none", "gc", "permuted"),
@@ -91,13 +91,12 @@ class Config(AssayConfig, worlds.WorldConfig):
 
 def all_conditions(config: Config) -> list[Condition]:
     """In distribution, every shift at every severity, GC downwards, and the five of C7."""
-    shifted = worlds.shifted_conditions(config.shifts, config.severities, ("", "low"))
-    return list(dict.fromkeys([Condition(), *shifted, *few_conditions(config)]))
+    return worlds.conditions(config.shifts, config.severities, ("", "low"), PRIMARY)
 
 
 def few_conditions(config: Config) -> list[Condition]:
     """In distribution and the five shifts of C7."""
-    return [Condition(), *(at for at in PRIMARY if at.shift in config.shifts)]
+    return worlds.conditions(config.shifts, (), fixed=PRIMARY)
 
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
@@ -117,9 +116,8 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
         for prior in compared:
             jobs += [(Arm(w, model, n, prior=prior), few) for n in config.sizes for w in seeds]
             jobs += [(Arm(w, model, size, NOISY, prior), [NOISY]) for w in seeds]
-        for prior in core:
-            if prior != "gc":
-                jobs += [(Arm(w, model, size, Condition(), prior, True), few) for w in some]
+        motifs = [prior for prior in core if prior != "gc"]
+        jobs += [(Arm(w, model, size, Condition(), p, True), few) for p in motifs for w in some]
     # World by world, so that a worker that holds a world's samples judges all of its networks.
     return sorted(jobs, key=lambda job: job[0].world_seed)
 
@@ -159,26 +157,24 @@ def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]
     """
     rows = errors[errors["split"] != "matched"]
     places = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
-    index = ["prior", "n_train", "replicate"]
+    index = ["replicate", "prior", "n_train"]
     wide = rows.pivot(index=index, columns="cell", values="value")
     points = wide.apply(np.log).reset_index()
-    plain = points[points["prior"] == "none"]
-    full = points[(points["n_train"] == n_train) & (points["prior"] != "none")]
-    for cell in places.index.drop("") if plain["n_train"].nunique() > 2 else ():
-        both = ["replicate", "", cell]
-        lines = {
-            world: np.polyfit(part[""], part[cell], 1)
-            for world, part in plain[both].dropna().groupby("replicate")
-            if len(part) > 1
-        }
-        for prior, part in full.groupby("prior", sort=False):
-            above = {
-                world: round(shifted - float(np.polyval(lines[world], at)), 12)
-                for world, at, shifted in part[both].dropna().to_numpy()
-                if world in lines
-            }
+    if points.loc[points["prior"] == "none", "n_train"].nunique() < 3:
+        return
+    full = (points["n_train"] == n_train) & (points["prior"] != "none")
+    for cell in places.index.drop(""):
+        above = pd.concat([_above_line(part, cell) for _, part in points.groupby("replicate")])
+        for prior, values in above[full].groupby(points["prior"][full]):
             keys = {"prior": prior, "against": "line", "n_train": n_train, **places.loc[cell]}
-            yield effect("rmse_f_over_line", pd.Series(above, dtype=float), log=True, **keys)
+            yield effect("rmse_f_over_line", values, log=True, **keys)
+
+
+def _above_line(points: pd.DataFrame, cell: str) -> pd.Series:
+    """How far one world's networks lie above the line of those without a prior, if it has one."""
+    plain = points.loc[points["prior"] == "none", ["", cell]].dropna()
+    line = np.polyfit(plain[""], plain[cell], 1) if len(plain) > 1 else [np.nan]
+    return (points[cell] - np.polyval(line, points[""])).round(12)
 
 
 def noise_effects(
@@ -193,10 +189,8 @@ def noise_effects(
     rows = errors.assign(cell=errors["cell"].mask(noisy, "trained"))
     rows = rows[(noisy | genomic) & (rows["n_train"] == n_train)]
     wide = rows.pivot(index=["cell", "replicate"], columns="prior", values="value")
-    for reference in AGAINST:
-        known = {"motif_decoy", reference} <= set(wide) and len(cells) > 0
-        if not known or not {"trained", *cells} <= set(rows["cell"]):
-            continue
+    known = "motif_decoy" in wide and cells and {"trained", *cells} <= set(rows["cell"])
+    for reference in (prior for prior in AGAINST if known and prior in wide):
         closed = CHANGES["closed"](wide["motif_decoy"], wide[reference]).unstack("cell")
         under = closed[list(cells)].mean(axis=1, skipna=False)
         gains = {
@@ -221,9 +215,8 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
 
 def assay_plan(config: Config) -> Iterator[Told]:
     """Every network on an assay, the stand-in where the default ones cannot be had."""
-    quick = config.dataset == "quick"
-    named = ("default", DEFAULT_DATA[:1]) if quick else (config.dataset, DEFAULT_DATA)
-    for data in load_assays(named[0], config.standin_size, named[1]):
+    default = DEFAULT_DATA[:1] if config.profile == "quick" else DEFAULT_DATA
+    for data in load_assays(config.dataset, config.standin_size, default):
         tails = data.name in TAIL_DATA
         kinds = ("group", "tilt", *(("tail", "species") if tails else ()))
         priors = config.assay_priors if tails else config.assay_priors[:3]

@@ -78,16 +78,21 @@ REWIRING = Condition("effect_rewiring", distance=0.5)  # at which claims on rewi
 NOISY = Condition("noise", 1.0)
 
 
-def shifted_conditions(
-    shifts: Sequence[str], severities: Sequence[float], gc_options: Sequence[str]
+def conditions(
+    shifts: Sequence[str],
+    severities: Sequence[float],
+    gc_options: Sequence[str] = ("",),
+    fixed: Sequence[Condition] = (),
 ) -> list[Condition]:
-    """Every shift at every severity, the GC shift in each of its options."""
-    return [
-        Condition(name, severity, option)
-        for name in shifts
-        for option in (gc_options if name == "gc" else ("",))
-        for severity in severities
-    ]
+    """In distribution, shifts at every severity, the GC shift in each option, and fixed ones.
+
+    Of the ``fixed`` those whose shift is among ``shifts``; each condition stands once.
+    """
+    found = [Condition()]
+    for name in shifts:
+        options = gc_options if name == "gc" else ("",)
+        found += [Condition(name, at, option) for option in options for at in severities]
+    return list(dict.fromkeys([*found, *(at for at in fixed if at.shift in shifts)]))
 
 
 @dataclass(frozen=True)

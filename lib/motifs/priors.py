@@ -189,17 +189,3 @@ def permuted_rows(
     for rows in parts:
         found[rows] = features[rng.permutation(rows)]
     return found
-
-
-def matched_hidden(embedding: int, features: int, hidden: int) -> int:
-    """Hidden units that give a head without features as many parameters as one with them.
-
-    Of :class:`lib.models.networks.GaussianHead`: a hidden unit costs embedding + features + 1
-    weights into it and 2 out of it.
-
-    Examples
-    --------
-    >>> matched_hidden(embedding=7, features=10, hidden=5)  # 5 (7 + 10 + 3) = h (7 + 3)
-    10
-    """
-    return round(hidden * (embedding + features + 3) / (embedding + 3))
