@@ -30,11 +30,11 @@ from lib.models import model_path
 from lib.models.baselines import constant_sigma
 from lib.repair.recalibration import one_per_group, std_scaling
 from lib.simulator import standin
-from lib.study.config import ExperimentConfig, Seeds
+from lib.study.config import ExperimentConfig, Numbers, Seeds
 from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
 from lib.training import fit as units
 from lib.training.config import FitConfig
-from lib.training.fit import Elements, Forecast
+from lib.training.fit import Forecast
 from lib.training.fitted import EnsemblePrediction, combine
 
 STANDIN: Final = "standin"
@@ -51,6 +51,14 @@ class AssayConfig(ExperimentConfig):
     dataset: str = "default"
     split_seeds: Seeds = (0,)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
+
+
+class GCShiftConfig(AssayConfig):
+    """The network of an experiment on assays, and how far GC is shifted (:func:`build_arms`)."""
+
+    model: str = "cnn"
+    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
+    gc_tilts: Numbers = (0.5, 1.0, 1.5)
 
 
 def load_assays(
@@ -228,17 +236,14 @@ def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
     return Unit(units.fit_unit, config.model_dump(mode="json"), given, modules)
 
 
-def forecasting(fit: Fit, other: SequenceDataset | None = None, dropout: int = 0) -> Unit:
-    """The unit that forecasts what a fit has not seen (by passes with dropout), or ``other``."""
-    unit, model = fit.unit, Stored(fit.model, fit.unit.key)
-    if other is not None:
-        given = {"model": model, "elements": Elements(other.codes, other.features)}
-        return Unit(units.forecast_unit, {}, given, unit.modules)
-    own = {"model": model, "data": unit.data["data"], "split": unit.data["split"]}
+def forecasting(fit: Fit, dropout: int = 0) -> Unit:
+    """The unit that forecasts what a fit has not seen, by so many passes with dropout if any."""
+    unit = fit.unit
+    given = {"model": Stored(fit.model, unit.key), **unit.data}
     if dropout:
         config = {"samples": dropout, "device": unit.config["device"]}
-        return Unit(units.dropout_unit, config, own, unit.modules)
-    return Unit(units.predict_unit, {}, own, unit.modules)
+        return Unit(units.dropout_unit, config, given, unit.modules)
+    return Unit(units.predict_unit, {}, given, unit.modules)
 
 
 def forecasts(asked: Iterable[Unit], store: Store, where: Placement) -> list[Forecast]:

@@ -8,23 +8,23 @@ stands beside the baselines. No aggregate is of fewer than ten elements.
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from lib.assays.tables import TISSUES, reference_predictions
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_report, strand_pairs
 from lib.data.table import load_table
 from lib.experiments import assays
-from lib.experiments.assays import REPEATED, STANDIN, AssayArm, AssayConfig, Design, FittedArm
+from lib.experiments.assays import REPEATED, STANDIN, AssayArm, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Scored, combine, contrast, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models.baselines import constant_sigma
-from lib.study.config import AnyNames, Names, Numbers, ParameterError, Seeds, Tables, known_names
+from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
 from lib.study.units import Store, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.fit import Forecast
@@ -43,7 +43,7 @@ HISTOGRAM_BINS = 25
 ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=assays.ARMS))]
 
 
-class Config(AssayConfig):
+class Config(GCShiftConfig):
     """Parameters of notebook 02, which says what each of them is.
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
@@ -69,10 +69,7 @@ class Config(AssayConfig):
     weight_column: str | None = None
     oriented: bool = False
     arm: ArmNames = ("all",)
-    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
-    gc_tilts: Numbers = (0.5, 1.0, 1.5)
     seeds: Seeds = (0, 1)
-    model: str = "cnn"
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
     learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
@@ -80,6 +77,12 @@ class Config(AssayConfig):
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
+
+    @classmethod
+    def like(cls, other: BaseModel, **own: Any) -> Self:
+        """The parameters that another experiment shares, and ``own``: the same fits serve both."""
+        shared = set(cls.model_fields) & set(type(other).model_fields)
+        return cls.create(**other.model_dump(include=shared) | own)
 
     @property
     def design(self) -> Design:
@@ -105,30 +108,30 @@ Named = tuple[dict[str, Any], Forecast] | None  # a forecast with the keys that 
 
 def fit_others(
     config: Config, fitted: Sequence[FittedArm], store: Store
-) -> tuple[list[list[Named]], dict[str, int]]:
+) -> tuple[dict[AssayArm, list[Named]], dict[str, int]]:
     """Forecasts that stand beside each arm's own networks, and how many fits they take."""
-    found: list[list[Named]] = [[] for _ in fitted]
-    main = [(place, one) for place, one in enumerate(fitted) if one.arm.main]
+    found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
+    main = [one for one in fitted if one.arm.main]
     kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
-    asked = [(place, one, model) for place, one in main for model in config.other_models]
-    settings = [
+    asked = [
         (one.arm, tuned(model, **config.design.settings(one.arm)[0].model_dump(include=kept)))
-        for _, one, model in asked
+        for one in main
+        for model in config.other_models
     ]
-    _, made, counts = assays.fit_each(settings, store, config.where, "other fits")
-    for (place, _, model), forecast in zip(asked, made, strict=True):
-        found[place].append(({"model": model, "uncertainty": "single"}, forecast))
+    _, made, counts = assays.fit_each(asked, store, config.where, "other fits")
+    for (arm, settings), forecast in zip(asked, made, strict=True):
+        found[arm].append(({"model": settings.model, "uncertainty": "single"}, forecast))
     if samples := config.dropout_samples:
-        passes = [assays.forecasting(one.fits[0], dropout=samples) for _, one in main]
+        passes = [assays.forecasting(one.fits[0], samples) for one in main]
         keys = {"model": config.model, "uncertainty": "mc_dropout"}
         made = assays.forecasts(passes, store, config.where)
-        for (place, _), forecast in zip(main, made, strict=True):
+        for one, forecast in zip(main, made, strict=True):
             # Places seed the bootstrap; those of forecasts no longer made stay free, so that
             # published intervals stay.
-            found[place] += [*[None] * (len(config.other_models) + 1), (keys, forecast)]
-    units = [assays.baselines(one.arm.data, one.arm.split) for one in fitted]
+            found[one.arm] += [*[None] * (len(config.other_models) + 1), (keys, forecast)]
+    units = [assays.baselines(arm.data, arm.split) for arm in found]
     results = run_units(units, store, config.where, "baselines")
-    for arm, others, result in zip((one.arm for one in fitted), found, results, strict=True):
+    for (arm, others), result in zip(found.items(), results, strict=True):
         for name in assays.BASELINES if arm.kind != "strand" else ():  # of the group arm's split
             keys = {"model": name, "uncertainty": "single"}
             others.append((keys, assays.baseline_forecast(result, name)))
@@ -253,8 +256,7 @@ def run(config: Config, store: Store) -> Tables:
     data, design = load_data(config), config.design
     fitted, own = assays.fit_arms(design.build(data), design, store, config.where)
     others, more = fit_others(config, fitted, store)
-    pairs = zip(fitted, others, strict=True)
-    items = [item for one, found in pairs for item in scored_items(one, found, config)]
+    items = [item for one in fitted for item in scored_items(one, others[one.arm], config)]
     scores = score_all(items, config.draws, config.workers)
     first = [one.arm for one in fitted if one.arm.split.seed == config.split_seeds[0]]
     leaks = [

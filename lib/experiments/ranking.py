@@ -16,30 +16,17 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
+from lib.metrics import selective
 from lib.metrics.columns import draw_variance, weight_blocks
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
-from lib.metrics.selective import (
-    average_ties,
-    rankings,
-    relative_gain,
-    risk_coverage,
-    selective_metrics,
-    threshold_at,
-)
 from lib.repair.detection import centre_distance
-from lib.statistics.effects import (
-    ENDS,
-    LEVELS,
-    combine_splits,
-    paired_contrast,
-    ratio_of_means,
-)
+from lib.statistics.effects import ENDS, LEVELS, combine_splits, paired_contrast, ratio_of_means
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of uncertainty
 HALF = 0.5  # coverage at which elements are ranked
 HALF_RULE = "coverage_50"  # the rule that is compared with trivial scores
-FIXED = (0.5, 0.8)  # coverages that thresholds are fixed at, in distribution
+FIXED = {HALF_RULE: 0.5, "coverage_80": 0.8}  # coverages that thresholds are fixed at
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))  # of curves
 MOST_DRAWS = 200  # as evaluate draws for metrics that need the order of elements
 AREAS = ("aurc", "e_aurc", "augrc", "prr")
@@ -86,7 +73,7 @@ def make_rules(held: pd.DataFrame, risk_target: float) -> list[Rule]:
     """Thresholds that keep shares of a calibration part and promise a share of its full risk."""
     target = risk_target * float(((held["target"] - held["mean"]) ** 2).mean())
     std = held["std"].to_numpy()
-    return [Rule(f"coverage_{round(100 * c)}", threshold_at(std, c), target) for c in FIXED]
+    return [Rule(name, selective.threshold_at(std, share), target) for name, share in FIXED.items()]
 
 
 def _resampling(group: pd.Series, draws: int, rng: np.random.Generator) -> Drawn:
@@ -127,7 +114,7 @@ def ranked_risk(
     With weights of one it is that point of :func:`lib.metrics.selective.risk_coverage`.
     """
     order, kept = _kept(score, rows, coverage)
-    return _mean(average_ties(score[order], loss[order]), kept)
+    return _mean(selective.average_ties(score[order], loss[order]), kept)
 
 
 def _r2(known: FloatArray, loss: FloatArray, weights: FloatArray) -> FloatArray:
@@ -151,7 +138,7 @@ def _points(
         put("risk", full)
         put("r2", _r2(known, loss, rows))
         for name, score in scores.items():
-            areas = selective_metrics(loss, score, codes)(weights)
+            areas = selective.selective_metrics(loss, score, codes)(weights)
             for metric in AREAS:
                 put(metric, areas[metric], name)
             half[name] = ranked_risk(loss, score, rows, HALF)
@@ -173,9 +160,9 @@ def _points(
                 put("fixed_coverage", coverage, STD, rule.name)
                 put("risk_over_target", np.log(risk / rule.target), STD, rule.name)
         if "true_std" in forecast:  # PRR against the order by the true standard deviation
-            ranked = (rankings(loss, by) for by in (scores[STD], forecast["true_std"]))
+            ranked = (selective.rankings(loss, by) for by in (scores[STD], forecast["true_std"]))
             gains = [values["augrc"] for values in ranked]
-            put("prr_sigma", np.array([relative_gain(loss.mean() / 2, *gains)]), STD)
+            put("prr_sigma", np.array([selective.relative_gain(loss.mean() / 2, *gains)]), STD)
     if "true_std" in forecast:
         noise, target = float((forecast["true_std"] ** 2).mean()), ""
         put("noise_share", np.array([noise / (noise + forecast["noise_free"].var(ddof=0))]))
@@ -194,7 +181,7 @@ def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.Data
     tables = []
     for target, _, loss in _losses(forecast):
         for name, score in {**scores, "error_oracle": loss, **known}.items():
-            risk = risk_coverage(loss, score)[rows] / loss.mean()
+            risk = selective.risk_coverage(loss, score)[rows] / loss.mean()
             table = pd.DataFrame({"coverage": shares, "risk": risk})
             tables.append(table.assign(target=target, curve=name))
     return pd.concat(tables, ignore_index=True)

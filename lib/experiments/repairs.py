@@ -8,44 +8,20 @@ of their means. Without labels, tests on what is seen of the elements ask whethe
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
-from lib.metrics.columns import (
-    LEVELS,
-    bootstrap_totals,
-    draw_variance,
-    group_totals,
-    percentile_interval,
-)
-from lib.metrics.columns import interval as gaussian_interval
+from lib.data.dataset import SequenceDataset
+from lib.metrics import columns
 from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
-from lib.repair.detection import (
-    ShiftTest,
-    density_ratio,
-    domain_classifier,
-    mean_discrepancy,
-    mean_distance,
-    shift_test,
-)
-from lib.repair.recalibration import (
-    InfiniteIntervalWarning,
-    Interval,
-    few_shot,
-    isotonic_std,
-    mondrian_cp,
-    n_eff,
-    norm_cp,
-    one_per_group,
-    split_cp,
-    std_scaling,
-    weighted_cp,
-)
-from lib.sequences import Codes
+from lib.repair import detection as shift_tests
+from lib.repair import recalibration
+from lib.repair.recalibration import Interval, one_per_group
 from lib.statistics.effects import paired_contrast
 from lib.training.fitted import FittedModel, embed
 
@@ -95,7 +71,7 @@ def triple(table: pd.DataFrame) -> Triple:
 
 def gaussian(name: str, mean: FloatArray, std: FloatArray) -> Repaired:
     """A repair that gives another Gaussian forecast."""
-    return Repaired(name, "", lambda level: Interval(*gaussian_interval(mean, std, level)))
+    return Repaired(name, "", lambda level: Interval(*columns.interval(mean, std, level)))
 
 
 def calibrated(
@@ -109,24 +85,22 @@ def calibrated(
     own = triple(held)
     mean, std, _ = triple(asked)
     yield gaussian("single", mean, std)
-    yield gaussian("std_scaling", *std_scaling(*own).apply(mean, std))
-    yield gaussian("isotonic", *isotonic_std(*own).apply(mean, std))
-    yield Repaired("split_cp", "", lambda level: split_cp((own[0], own[2]), mean, level))
-    yield Repaired("norm_cp", "", lambda level: norm_cp(own, mean, std, level))
+    yield gaussian("std_scaling", *recalibration.std_scaling(*own).apply(mean, std))
+    yield gaussian("isotonic", *recalibration.isotonic_std(*own).apply(mean, std))
+    yield Repaired("split_cp", "", partial(recalibration.split_cp, (own[0], own[2]), mean))
+    yield Repaired("norm_cp", "", partial(recalibration.norm_cp, own, mean, std))
     if "gc" not in held:
         return
     gc = held["gc"], asked["gc"]
     edges = np.quantile(gc[0], np.linspace(0, 1, bins + 1)[1:-1])  # equal counts in calibration
     left, right = (np.searchsorted(edges, side, side="right") for side in gc)
-    yield Repaired("mondrian_cp", "", lambda a: mondrian_cp(own, left, mean, std, right, a))
-    estimated = density_ratio(*gc, *gc)
+    within = partial(recalibration.mondrian_cp, own, left, mean, std, right)
+    yield Repaired("mondrian_cp", "", within)
+    estimated = shift_tests.density_ratio(*gc, *gc)
     for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
         if weights is not None:
-
-            def weighted(level: float, w: Sequence[FloatArray] = weights) -> Interval:
-                return weighted_cp(own, w[0], mean, std, w[1], level)
-
-            yield Repaired("weighted_cp", variant, weighted, n_eff(weights[0]))
+            interval = partial(recalibration.weighted_cp, own, weights[0], mean, std, weights[1])
+            yield Repaired("weighted_cp", variant, interval, recalibration.n_eff(weights[0]))
 
 
 def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
@@ -150,7 +124,7 @@ def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
 
 def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatArray]]:
     """Coverage at every level, and at 90 % what it costs."""
-    for level in LEVELS:
+    for level in columns.LEVELS:
         covered, width, score = elements(repair.interval(level), target, level)
         yield f"picp_{round(100 * level)}", covered
         if level == LEVEL:
@@ -166,7 +140,7 @@ def judged(repairs: Iterable[Repaired], asked: pd.DataFrame) -> Values:
     target, found = asked["target"].to_numpy(), Values()
     with warnings.catch_warnings():
         # The share of infinite intervals is a column of its own.
-        warnings.simplefilter("ignore", InfiniteIntervalWarning)
+        warnings.simplefilter("ignore", recalibration.InfiniteIntervalWarning)
         for repair in repairs:
             own = _columns(repair, target)
             found |= {Key(*repair[:2], metric): values for metric, values in own}
@@ -175,39 +149,29 @@ def judged(repairs: Iterable[Repaired], asked: pd.DataFrame) -> Values:
     return found
 
 
-def oracle_values(asked: pd.DataFrame) -> dict[str, float]:
-    """The same metrics for the true mean and standard deviation of the asked elements."""
-    truth = gaussian("oracle", asked["true_mean"].to_numpy(), asked["true_std"].to_numpy())
-    target = asked["target"].to_numpy()
-    return {metric: float(values.mean()) for metric, values in _columns(truth, target)}
-
-
 def from_labels(known: pd.DataFrame, rest: pd.DataFrame) -> Iterator[tuple[str, Interval]]:
     """Repairs learned from labels of the asked part itself."""
     mean, std, _ = triple(rest)
-    repaired = few_shot(*triple(known)).apply(mean, std)
-    yield "few_shot", Interval(*gaussian_interval(*repaired, LEVEL))
-    yield "norm_cp", norm_cp(triple(known), mean, std, LEVEL)
+    repaired = recalibration.few_shot(*triple(known)).apply(mean, std)
+    yield "few_shot", Interval(*columns.interval(*repaired, LEVEL))
+    yield "norm_cp", recalibration.norm_cp(triple(known), mean, std, LEVEL)
 
 
-def labelled(
-    asked: pd.DataFrame,
-    budget: Budget,
-    rng: np.random.Generator,
-    cohorts: Sequence[IndexArray] | None = None,
-) -> Values:
+def labelled(asked: pd.DataFrame, budget: Budget, rng: np.random.Generator) -> Values:
     """Repairs from k labels of the asked part: mean per element over draws it was judged in.
 
     One element each of k groups is labelled; relatives of a labelled element are not judged. A
     larger k adds to the elements of a smaller one, and is left out where fewer than 2 k groups are
-    there. ``cohorts`` are rows of new conditions, each repaired by labels of its own; by default
-    all rows are one. ``within_tolerance`` is the share of draws that restore coverage.
+    there. A column ``cohort`` tells new conditions apart, each repaired by labels of its own;
+    without it all rows are one. ``within_tolerance`` is the share of draws that restore coverage.
     """
+    apart = asked["cohort"] if "cohort" in asked else np.zeros(len(asked))
+    cohorts = [*asked.groupby(apart).indices.values()]
     asked = asked[["mean", "std", "target", "group"]]
     sums: dict[tuple[str, str], FloatArray] = {}
     hits: dict[tuple[str, str], list[bool]] = {}
     for _ in range(budget.repeats):
-        for rows in [np.arange(len(asked))] if cohorts is None else cohorts:
+        for rows in cohorts:
             own, group = asked.iloc[rows], asked["group"].to_numpy()[rows]
             order = rng.permutation(one_per_group(group, rng))
             for k in (k for k in budget.labels if 2 * k <= len(order)):
@@ -234,21 +198,21 @@ def averages(found: Values, group: Any = None, draws: int = 0, seed: int = 0) ->
     With ``group``, ``lower``, ``upper`` and ``variance`` are those of a bootstrap over groups,
     seeded by ``seed`` alone. A value for all elements gets no interval.
     """
-    columns = {key: values for key, values in found.items() if np.ndim(values)}
-    matrix = np.column_stack(list(columns.values()))
+    vectors = {key: values for key, values in found.items() if np.ndim(values)}
+    matrix = np.column_stack(list(vectors.values()))
     known = np.isfinite(matrix)
     filled, count = np.where(known, matrix, 0), known.sum(axis=0)
-    table = pd.DataFrame(list(columns), columns=list(Key._fields)).assign(n=count)
+    table = pd.DataFrame(list(vectors), columns=list(Key._fields)).assign(n=count)
     with np.errstate(invalid="ignore", divide="ignore"):
         table["value"] = filled.sum(axis=0) / count
         if group is not None:
             rng = np.random.default_rng(seed)
             groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
-            totals = group_totals(np.hstack([filled, known.astype(float)]), groups)
-            top, bottom = np.split(bootstrap_totals(totals, draws, rng), 2)
-            table["lower"], table["upper"] = percentile_interval(top / bottom)
-            table["variance"] = draw_variance(top / bottom)
-    single = [(*key, value) for key, value in found.items() if key not in columns]
+            totals = columns.group_totals(np.hstack([filled, known.astype(float)]), groups)
+            top, bottom = np.split(columns.bootstrap_totals(totals, draws, rng), 2)
+            table["lower"], table["upper"] = columns.percentile_interval(top / bottom)
+            table["variance"] = columns.draw_variance(top / bottom)
+    single = [(*key, value) for key, value in found.items() if key not in vectors]
     alone = pd.DataFrame(single, columns=[*Key._fields, "value"]).assign(n=len(matrix))
     table = pd.concat([table, alone], ignore_index=True) if single else table
     table = table[(table["n"] >= MIN_BIN) & np.isfinite(table["value"])].reset_index(drop=True)
@@ -274,10 +238,10 @@ def interval_of(values: pd.Series) -> dict[str, Any]:
 
 
 def seen(
-    network: FittedModel, codes: Codes, forecast: pd.DataFrame, group: IndexArray
+    network: FittedModel, data: SequenceDataset, rows: IndexArray, group: IndexArray
 ) -> pd.DataFrame:
     """What is known of elements before anything is measured: ``gc, group`` and the embedding."""
-    return pd.DataFrame(embed(network, codes)).assign(gc=forecast["gc"].to_numpy(), group=group)
+    return pd.DataFrame(embed(network, data.codes[rows])).assign(gc=data.gc[rows], group=group)
 
 
 def alone(group: IndexArray, rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
@@ -303,17 +267,17 @@ def detect(
     gc, groups = ((reference[name], asked[name]) for name in ("gc", "group"))
     embedding = tuple(side.drop(columns=["gc", "group"]) for side in (reference, asked))
     detectors: dict[str, tuple[Any, Any]] = {
-        "classifier on GC": (domain_classifier, gc),
-        "classifier on embedding": (domain_classifier, embedding),
-        "MMD of embedding": (mean_discrepancy, embedding),
-        "mean embedding": (mean_distance, embedding),
+        "classifier on GC": (shift_tests.domain_classifier, gc),
+        "classifier on embedding": (shift_tests.domain_classifier, embedding),
+        "MMD of embedding": (shift_tests.mean_discrepancy, embedding),
+        "mean embedding": (shift_tests.mean_distance, embedding),
     }
     more: Any = {"groups": groups, "permutations": settings["permutations"]}
     found = [
-        (name, *shift_test(detector, left, right, rng, **more))
-        for name, (detector, (left, right)) in detectors.items()
+        (name, *shift_tests.shift_test(detector, *sides, rng, **more))
+        for name, (detector, sides) in detectors.items()
     ]
-    table = pd.DataFrame(found, columns=["detector", *ShiftTest._fields])
+    table = pd.DataFrame(found, columns=["detector", *shift_tests.ShiftTest._fields])
     return table.melt("detector", var_name="quantity").assign(n=size)
 
 

@@ -11,32 +11,20 @@ import pandas as pd
 from pydantic import Field
 
 from lib.data.predictions import of_elements
-from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import STANDIN, AssayConfig, FittedArm, fit_arms
+from lib.experiments import mpra_gc_ood, worlds
+from lib.experiments.assays import REPEATED, STANDIN, FittedArm, GCShiftConfig, fit_arms
 from lib.experiments.ranking import all_tables, make_rules, rank, scores_of
 from lib.experiments.scoring import side_by_side
-from lib.experiments.worlds import (
-    NOISY,
-    QUICK,
-    SMOKE,
-    Arm,
-    Condition,
-    Dials,
-    Judge,
-    WorldConfig,
-    fit_arm,
-    judging,
-    run_judging,
-)
+from lib.experiments.worlds import NOISY, QUICK, SMOKE, Arm, Condition, Judge
 from lib.simulator.assay import digest
-from lib.study.config import Numbers, Seeds, Tables
-from lib.study.units import Store, run_fits
+from lib.study.config import Seeds, Tables
+from lib.study.units import Store
 from lib.training.config import FitConfig
 
 SIDES = ("", "low")  # of the GC shift: richer, poorer
 
 
-class Config(AssayConfig, WorldConfig):
+class Config(GCShiftConfig, worlds.WorldConfig):
     """Parameters of notebook 04.
 
     In ``noise_worlds`` of the worlds a network is trained where noise dominates; ``severities`` are
@@ -55,27 +43,21 @@ class Config(AssayConfig, WorldConfig):
             **QUICK,
             **{"severities": (0.5, 1.0), "noise_worlds": 1, "seeds": (0, 1), "assay_epochs": 5},
         },
-        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
+        "full": REPEATED,
     }
 
-    model: str = "cnn"
     world_seeds: Seeds = tuple(range(10))
     noise_worlds: int = Field(default=10, ge=1)
-    severities: Dials = (0.25, 0.5, 0.75, 1.0)
+    severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
     seeds: Seeds = (0, 1)
-    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
-    gc_tilts: Numbers = (0.5, 1.0, 1.5)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     risk_target: float = Field(default=0.85, gt=0, lt=1)
 
     @property
     def assays(self) -> mpra_gc_ood.Config:
         """The parameters of notebook 02 whose fits are used."""
-        shared = ("dataset", "split_seeds", "seeds", "gc_quantile", "gc_tilts")
-        more = ("profile", "model", "standin_size", "draws", "device")
-        given = {name: getattr(self, name) for name in (*shared, *more)}
-        arms = ("group", "tilt", "tail")
-        return mpra_gc_ood.Config.create(**given, arm=arms, epochs=self.assay_epochs)
+        own = {"arm": ("group", "tilt", "tail"), "epochs": self.assay_epochs}
+        return mpra_gc_ood.Config.like(self, **own)
 
 
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
@@ -137,18 +119,12 @@ def run(config: Config, store: Store) -> Tables:
     Tables: ``effects``, ``audit``, ``curves``; the rows' column ``bin`` is the score.
     """
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
-    arms = world_arms(config)
-    fits, counts = run_fits([fit_arm(arm, config) for arm, _ in arms], store, config.where)
-    asked = {"risk_target": config.risk_target}
-    units = [
-        judging(arm, conditions, config.parts, [rank_world], {"model": fit}, **asked)
-        for (arm, conditions), fit in zip(arms, fits, strict=True)
-    ]
-    worlds = run_judging(units, store, config.where)
+    asked = world_arms(config), rank_world, config, store
+    simulated, counts = worlds.judge_arms(*asked, risk_target=config.risk_target)
     fitted, more = fit_arms(design.build(data), design, store, config.where)
     jobs = enumerate(job for one in fitted for job in _rank_jobs(config, one))
     seeded = ((*job, config.draws, place) for place, job in jobs)
-    rows, tables = all_tables([worlds, *side_by_side(rank, seeded, config.workers)])
+    rows, tables = all_tables([simulated, *side_by_side(rank, seeded, config.workers)])
     counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
     return Tables.of(config, rows, tables, data=marks, counts=counts)

@@ -124,13 +124,9 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
 
 def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
     """Every metric of every network in every world, and how many fits there are and were run."""
-    jobs = plan(config)
-    fits, counts = run_fits([priors.fit_prior(arm, config) for arm, _ in jobs], store, config.where)
-    judged = [
-        worlds.judging(*job, config.parts, (priors.network_metrics,), {"model": fit})
-        for job, fit in zip(jobs, fits, strict=True)
-    ]
-    values = worlds.run_judging(judged, store, config.where)["values"].assign(entry="late")
+    asked = plan(config), priors.network_metrics, config, store, priors.fit_prior
+    tables, counts = worlds.judge_arms(*asked)
+    values = tables["values"].assign(entry="late")
     # Worlds turn the dial differently to reach one distance.
     return values.assign(severity=values.pop("dial").round(4), n=config.n_test), counts
 

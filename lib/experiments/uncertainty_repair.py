@@ -6,7 +6,7 @@ calibration elements in distribution or from a few labels of the shifted conditi
 every shift. Without labels, tests and scores on the sequences try to see the shift.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,33 +16,17 @@ from pydantic import Field, field_validator
 from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
-from lib.experiments import repairs
-from lib.experiments.assays import STANDIN, AssayConfig, FittedArm, fit_arms
-from lib.experiments.mpra_gc_ood import Config as GCConfig
-from lib.experiments.mpra_gc_ood import load_data
+from lib.experiments import mpra_gc_ood, repairs, worlds
+from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, fit_arms
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
 from lib.experiments.scoring import combine, side_by_side
-from lib.experiments.worlds import (
-    QUICK,
-    REWIRING,
-    SMOKE,
-    Arm,
-    Condition,
-    Dials,
-    Judge,
-    ShiftNames,
-    WorldConfig,
-    fit_arm,
-    judging,
-    run_judging,
-    world_of,
-)
+from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
 from lib.metrics.columns import LEVELS
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
 from lib.statistics.effects import decide, over_replicates
-from lib.study.config import Numbers, Seeds, Tables
-from lib.study.units import Store, run_fits
+from lib.study.config import Seeds, Tables
+from lib.study.units import Store
 from lib.training.fit import network_of
 
 JUDGED_SHIFTS = (
@@ -54,7 +38,7 @@ STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under 
 MOST_DRAWS = 0.9  # share of label draws that must restore coverage
 
 
-class Config(AssayConfig, WorldConfig):
+class Config(GCShiftConfig, worlds.WorldConfig):
     """Parameters of notebook 06; those of real assays are as in notebook 02.
 
     ``labels`` are sizes of the labelled sample of a shifted condition, which restores coverage
@@ -78,12 +62,9 @@ class Config(AssayConfig, WorldConfig):
         "full": {"split_seeds": (0, 1, 2, 3, 4)},
     }
 
-    shifts: ShiftNames = JUDGED_SHIFTS
-    severities: Dials = (0.25, 0.5, 0.75, 1.0)
-    model: str = "cnn"
+    shifts: worlds.ShiftNames = JUDGED_SHIFTS
+    severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
     world_seeds: Seeds = tuple(range(10))
-    gc_quantile: float = Field(default=0.8, gt=0, lt=1)
-    gc_tilts: Numbers = (0.5, 1.0, 1.5)
     gc_bins: int = Field(default=10, ge=2, le=100)
     labels: Seeds = (10, 20, 50, 100, 200, 500, 1000)
     label_draws: int = Field(default=20, ge=1, le=10_000)
@@ -105,12 +86,11 @@ class Config(AssayConfig, WorldConfig):
         return self.model_dump(include=named)
 
     @property
-    def assays(self) -> GCConfig:
+    def assays(self) -> mpra_gc_ood.Config:
         """The settings under which notebook 02 fits the same arms; one network of each is taken."""
-        shared = {"profile", "dataset", "gc_quantile", "gc_tilts", "split_seeds", "model", "epochs"}
-        given = self.model_dump(include={*shared, "standin_size", "device"})
-        usual = GCConfig.create(profile=self.profile).seeds[:1]
-        return GCConfig.create(**given, seeds=usual, arm=("group", "tilt", "tail", "placebo"))
+        usual = mpra_gc_ood.Config.create(profile=self.profile).seeds[:1]
+        arms = ("group", "tilt", "tail", "placebo")
+        return mpra_gc_ood.Config.like(self, seeds=usual, arm=arms)
 
 
 def known_weights(
@@ -124,7 +104,7 @@ def known_weights(
         return np.ones(len(held)), np.ones(len(test))
     if condition.shift != "gc" or condition.option not in ("", "natural", "low"):
         return None
-    world = world_of(world_seed)
+    world = worlds.world_of(world_seed)
     shifted = apply(condition.shifts(world), world, Assay()).sequence
     at_held, at_test = (gc_weights(d.metadata["gc_law"].to_numpy(), shifted) for d in (held, test))
     return at_held, at_test
@@ -136,12 +116,11 @@ def repaired(
     settings: Mapping[str, Any],
     rng: np.random.Generator,
     known: repairs.Weights | None = None,
-    cohorts: Sequence[IndexArray] | None = None,
 ) -> repairs.Values:
     """Every repair, learned in distribution and from labels."""
     learned = repairs.calibrated(held, asked, settings["gc_bins"], known)
     budget = repairs.Budget(settings["labels"], settings["label_draws"], settings["tolerance"])
-    return repairs.judged(learned, asked) | repairs.labelled(asked, budget, rng, cohorts)
+    return repairs.judged(learned, asked) | repairs.labelled(asked, budget, rng)
 
 
 def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
@@ -155,21 +134,19 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
         of_elements(d, *judge.forecast(d), truth=True).assign(group=np.arange(len(d)))
         for d in (data, test)
     )
+    if condition.shift == "batch":  # every unseen batch is a new condition of its own
+        asked["cohort"] = test.metadata["batch"].to_numpy()
     known = known_weights(condition, seed, data, test)
-    # Every unseen batch is a new condition of its own.
-    batch = test.metadata["batch"].to_numpy() if condition.shift == "batch" else np.zeros(len(test))
-    cohorts = [np.flatnonzero(batch == label) for label in np.unique(batch)]
     rng = np.random.default_rng([seed, 1])
-    found = repaired(held, asked, settings, rng, known, cohorts)
-    values = repairs.averages(found)
-    oracle = values["metric"].map(repairs.oracle_values(asked))
+    values = repairs.averages(repaired(held, asked, settings, rng, known))
+    truth = repairs.gaussian("oracle", asked["true_mean"], asked["true_std"])
+    best = repairs.averages(repairs.judged([truth], asked)).set_index("metric")["value"]
 
     def tests() -> pd.DataFrame:
         network, most = judge.network(), settings["detection_size"]
-        first = np.arange(min(len(held), 2 * most))
-        others = np.arange(min(len(asked), most))
-        reference = repairs.seen(network, data.codes[first], held.iloc[first], first)
-        new = repairs.seen(network, test.codes[others], asked.iloc[others], len(first) + others)
+        first, others = np.arange(len(held))[: 2 * most], np.arange(len(asked))[:most]
+        reference = repairs.seen(network, data, first, first)
+        new = repairs.seen(network, test, others, len(first) + others)
         return repairs.detect(reference, new, settings, seed)
 
     detection = judge.kept(("detection", test.codes.tobytes()), tests)
@@ -177,7 +154,7 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     dial = round(condition.dial(judge.arm.world), 4)
     keys = {"severity": dial, "dial": np.nan if condition.distance else dial}
     return {
-        "values": values.assign(**keys, oracle=oracle.astype(float)),
+        "values": values.assign(**keys, oracle=values["metric"].map(best)),
         "detection": detection.assign(**keys, same_sequences=float(same)),
     }
 
@@ -193,7 +170,7 @@ def repair_arm(
 
     def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
         own = repairs.alone(data.group, rows, most, rng)
-        return repairs.seen(network, data.codes[own], every.iloc[own], data.group[own])
+        return repairs.seen(network, data, own, data.group[own])
 
     reference = seen_of(drawn, 2 * most)
     values, detection = [], []
@@ -211,30 +188,29 @@ def repair_arm(
 
 def conditions(config: Config) -> list[Condition]:
     """In distribution, every shift at every severity, and rewiring at its fixed distance."""
-    found = [Condition()]
-    found += [Condition(name, severity) for name in config.shifts for severity in config.severities]
-    return found + ([REWIRING] if REWIRING.shift in config.shifts else [])
+    shifted = worlds.shifted_conditions(config.shifts, config.severities, ("",))
+    return [Condition(), *shifted, *([REWIRING] if REWIRING.shift in config.shifts else [])]
 
 
-def combined(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+def combined(simulated: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     """Rows of both with intervals: t over worlds, pooled over splits.
 
     ``condition`` names the variant of a repair too.
     """
     keys = [*PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
-    simulated = over_replicates(worlds, keys, averaged=["severity", "oracle", "n"])
-    simulated = simulated.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
-    rows = pd.concat([simulated, combine(splits)], ignore_index=True)
+    means = over_replicates(simulated, keys, averaged=["severity", "oracle", "n"])
+    means = means.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
+    rows = pd.concat([means, combine(splits)], ignore_index=True)
     named = (rows["condition"] + ", " + rows["variant"]).str.removeprefix(", ")
     return rows.assign(part=rows["condition"], condition=named.str.removesuffix(", "))
 
 
-def weighted(worlds: pd.DataFrame) -> pd.DataFrame:
+def weighted(simulated: pd.DataFrame) -> pd.DataFrame:
     """Coverage of conformal intervals weighted by the known ratio, per severity of the GC tilt.
 
     ``off`` is the distance from nominal in standard errors; coverage of others stands beside.
     """
-    tilt = worlds[(worlds["shift"] == "gc") & (worlds["condition"] == "")]
+    tilt = simulated[(simulated["shift"] == "gc") & (simulated["condition"] == "")]
     tilt = tilt.assign(repair=(tilt["uncertainty"] + " " + tilt["variant"]).str.strip())
     rows = []
     for severity, part in tilt.groupby("severity"):
@@ -252,7 +228,7 @@ def weighted(worlds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def concept(worlds: pd.DataFrame) -> pd.DataFrame:
+def concept(simulated: pd.DataFrame) -> pd.DataFrame:
     """Coverage of normalised conformal intervals under each concept shift.
 
     At fixed sequence the known density ratio is one, so these are the weighted intervals too.
@@ -260,7 +236,7 @@ def concept(worlds: pd.DataFrame) -> pd.DataFrame:
     whether it is at least :data:`UNDERCOVERED`.
     """
     wanted = {"family": "concept", "uncertainty": "norm_cp", "variant": "", "metric": "picp_90"}
-    rows = worlds[(worlds[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    rows = simulated[(simulated[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     # Worlds turn the dial differently to reach one distance: its mean names the condition.
     means = rows.groupby(["shift", "condition"])["severity"].transform("mean").round(4)
     rows = rows.assign(severity=rows["dial"].fillna(means))
@@ -315,25 +291,21 @@ def run(config: Config, store: Store) -> Tables:
 
     The rows' column ``variant`` tells apart repairs of one name.
     """
-    data, design, settings = load_data(config.assays), config.assays.design, config.settings
+    data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
     arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
-    units = [fit_arm(arm, config) for arm in arms]
-    fits, counts = run_fits(units, store, config.where, "fits of worlds")
-    jobs = [
-        judging(arm, conditions(config), config.parts, [repair_world], {"model": fit}, **settings)
-        for arm, fit in zip(arms, fits, strict=True)
-    ]
-    worlds = run_judging(jobs, store, config.where, "repaired worlds")
+    plan = [(arm, conditions(config)) for arm in arms]
+    simulated, counts = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
     fitted, more = fit_arms(design.build(data), design, store, config.where)
-    asked = ((one, settings, config.draws) for one in fitted)
+    asked = ((one, config.settings, config.draws) for one in fitted)
     tables = side_by_side(repair_arm, asked, config.workers)
     splits = {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}
-    rows = combined(worlds["values"], splits["values"]).assign(model=config.model, prior="none")
+    values = simulated["values"]
+    rows = combined(values, splits["values"]).assign(model=config.model, prior="none")
     found = {
-        "weighted": weighted(worlds["values"]),
-        "concept": concept(worlds["values"]),
+        "weighted": weighted(values),
+        "concept": concept(values),
         "label_budget": label_budget(rows, config.tolerance),
-        "detection": repairs.detection(worlds["detection"], splits["detection"]),
+        "detection": repairs.detection(simulated["detection"], splits["detection"]),
     }
     counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

@@ -24,7 +24,7 @@ from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
 from lib.study.config import AnyNames, ExperimentConfig, Names, Numbers, known_names
-from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_units
+from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.fit import Forecast, network_of
 from lib.training.fitted import FittedModel, predict
@@ -316,3 +316,20 @@ def run_judging(
         for name in result.meta["tables"]:
             found.setdefault(name, []).append(result.table(name))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+
+
+def judge_arms(
+    plan: Sequence[tuple[Arm, Sequence[Condition]]],
+    measure: Measure,
+    config: Any,
+    store: Store,
+    fit: Callable[[Arm, Any], Unit] = fit_arm,
+    **settings: Any,
+) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Fit every arm and judge it under its conditions: tables by name, and counts of the fits."""
+    fits, counts = run_fits([fit(arm, config) for arm, _ in plan], store, config.where)
+    jobs = [
+        judging(*job, config.parts, [measure], {"model": fitted}, **settings)
+        for job, fitted in zip(plan, fits, strict=True)
+    ]
+    return run_judging(jobs, store, config.where), counts

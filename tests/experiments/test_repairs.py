@@ -75,9 +75,9 @@ def test_labels_mend_gain_and_offset_in_each_cohort_but_cannot_sharpen_noise():
     mean = rng.normal(size=n)
     batch = np.arange(n) % 2
     asked = part(2 * mean + 3 - 6 * batch + rng.normal(size=n), mean=mean)
-    cohorts = [np.flatnonzero(batch == 0), np.flatnonzero(batch == 1)]
-    apart = means(labelled(asked, Budget((500,), 5, 0.03), np.random.default_rng(0), cohorts))
-    both = means(labelled(asked, Budget((500,), 5, 0.03), rng))
+    budget = Budget((500,), 5, 0.03)
+    apart = means(labelled(asked.assign(cohort=batch), budget, np.random.default_rng(0)))
+    both = means(labelled(asked, budget, rng))
     one, other = apart["few_shot", "k=500"], both["few_shot", "k=500"]
     assert one["picp_90"] == pytest.approx(0.9, abs=0.02)
     assert one["mpiw_90"] == pytest.approx(2 * HALF, rel=0.05)
