@@ -224,8 +224,9 @@ def enough(restored: pd.Series) -> float:
 
     Examples
     --------
-    >>> enough(pd.Series([True, False, True, True], index=[10, 20, 50, 100]))
-    50.0
+    >>> tried = [(True, True, True), (True, False, True), (True, True, False)]
+    >>> [enough(pd.Series(restored, index=[10, 20, 50])) for restored in tried]
+    [10.0, 50.0, nan]
     """
     kept = restored.sort_index(ascending=False).cummin()
     return float(kept.index[kept].min()) if kept.any() else float("nan")

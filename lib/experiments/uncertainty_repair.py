@@ -139,7 +139,7 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     known = known_weights(condition, seed, data, test)
     rng = np.random.default_rng([seed, 1])
     values = repairs.averages(repaired(held, asked, settings, rng, known))
-    truth = repairs.gaussian("oracle", asked["true_mean"], asked["true_std"])
+    truth = repairs.gaussian("oracle", *asked[["true_mean", "true_std"]].to_numpy().T)
     best = repairs.averages(repairs.judged([truth], asked)).set_index("metric")["value"]
 
     def tests() -> pd.DataFrame:

@@ -2,20 +2,13 @@ import pytest
 import yaml
 
 from lib.experiments import mpra_gc_ood, selective_prediction, simulation_shifts, uncertainty_repair
-from lib.experiments.selective_prediction import Config, run
-from lib.study import results
-from lib.study.units import Store
 
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    config = Config.create(profile="smoke", workers=1)
-    return run(config, Store(tmp_path_factory.mktemp("store"))), config
+EXPERIMENT = selective_prediction
 
 
 def test_noise_at_test_only_leaves_risk_against_the_truth_as_it_was(found):
     """By construction: the forecast and the noise-free activity are the same elements'."""
-    rows = found[0].rows
+    rows = found.rows
     rows = rows[(rows["data"] == "simulation") & (rows["split"] != "matched")]
     home, noisy = rows[rows["shift"] == ""], rows[rows["shift"] == "noise"]
     for metric in ("risk_f", "aurc_f", "prr_f"):
@@ -23,21 +16,14 @@ def test_noise_at_test_only_leaves_risk_against_the_truth_as_it_was(found):
         assert pair[0][metric].to_numpy() == pytest.approx(pair[1][metric].to_numpy())
     measured = [side[side["metric"] == "risk"]["value"].item() for side in (home, noisy)]
     assert measured[1] > 1.5 * measured[0]
-
-
-def test_rows_keep_the_contract(found, tmp_path):
-    tables, config = found
-    results.write(tmp_path, config.experiment, tables.rows, tables.tables, tables.entry)
-    read = results.read(tmp_path, config.experiment)
-    assert set(read["data"]) == {"simulation", "standin"} and set(read["profile"]) == {"smoke"}
-    bounded = read.dropna(subset="lower")
-    assert (bounded["lower"] <= bounded["upper"]).all()
+    bounded = found.rows.dropna(subset="lower")
+    assert (bounded["lower"] <= bounded["upper"]).all() and "standin" in set(bounded["data"])
 
 
 def test_claims_find_their_rows(found, root):
     """Each part of C10 to C12 names exactly one row, real data sets replaced by the stand-in."""
     claims = yaml.safe_load((root / "claims.yaml").read_text("utf-8"))["claims"]
-    effects = found[0].tables["effects"].fillna({"condition": ""})
+    effects = found.tables["effects"].fillna({"condition": ""})
     wanted = [claim for claim in claims if claim["id"] in ("C10", "C11", "C12")]
     for piece in [piece for claim in wanted for piece in claim["parts"]]:
         rows = effects
