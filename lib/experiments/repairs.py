@@ -275,8 +275,8 @@ def detect(
     }
     more: Any = {"groups": groups, "permutations": settings["permutations"]}
     found = [
-        (name, *shift_tests.shift_test(detector, *sides, rng, **more))
-        for name, (detector, sides) in detectors.items()
+        (name, *shift_tests.shift_test(detector, left, right, rng, **more))
+        for name, (detector, (left, right)) in detectors.items()
     ]
     table = pd.DataFrame(found, columns=["detector", *shift_tests.ShiftTest._fields])
     return table.melt("detector", var_name="quantity").assign(n=size)
