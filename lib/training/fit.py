@@ -12,12 +12,10 @@ that a change there leaves fits valid.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from operator import itemgetter, methodcaller
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -258,19 +256,6 @@ def fit(
         return _run(_Loop(model, train), model, held)
 
 
-@dataclass(frozen=True, eq=False)
-class Elements:
-    """What a network sees of a data set: forecasts of equal elements are the same unit."""
-
-    codes: Codes
-    features: NDArray[np.float32] | None = None
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of both arrays, their shapes and types."""
-        return str(joblib.hash([self.codes, self.features]))
-
-
 def network_of(model: Stored | Result) -> FittedModel:
     """The network that a finished fit holds."""
     result = model.result if isinstance(model, Stored) else model
@@ -314,12 +299,6 @@ def dropout_unit(
     """Forecast with dropout at work; the rows of the training part are NaN."""
     asked = {"mc_dropout_samples": config["samples"], "device": config["device"]}
     return _of_unseen(model, data, split["train"], **asked)
-
-
-def forecast_unit(_: Mapping[str, Any], model: Stored, elements: Elements) -> Result:
-    """Forecast elements that are not of the data set the network was fitted on."""
-    mean, std = predict(network_of(model), elements.codes, elements.features)
-    return Result({"mean": mean, "std": std})
 
 
 def baseline_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
