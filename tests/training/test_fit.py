@@ -101,6 +101,7 @@ def test_fits_in_threads_of_one_process_do_not_disturb_each_other(toy, fitted) -
     assert all(_same(model, fitted) for model in found) and len(found) == 3
 
 
+@pytest.mark.filterwarnings("ignore:precision is .bfloat16")
 def test_float32_and_bfloat16_agree_within_noise() -> None:
     data, test = _toy(400, 4), _toy(300, 5)
     means = {}
