@@ -118,7 +118,7 @@ def run(config: Config, store: Store) -> Tables:
     decomposition = pairs.decompositions(assays, config.draws)
     done = [fit_arms(own, design, store, config.where) for own, design in plans]
     fitted = [replace(one, fits=()) for own, _ in done for one in own]
-    counts = {name: sum(each[name] for _, each in done) for name in done[0][1]}
+    counts = [each for _, each in done]
     beside = baselines(asked, store, config.where)
     budget = Budget(config.labels, config.repeats, TOLERANCE)
     jobs = [

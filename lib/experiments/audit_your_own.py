@@ -209,7 +209,7 @@ def run(config: Config, store: Store) -> Tables:
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     filled = {name: table for name, table in found.tables.items() if len(table)}
-    return Tables.of(config, found.rows, filled, data=marks, counts=counts)
+    return Tables.of(config, found.rows, filled, data=marks, counts=[counts])
 
 
 def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

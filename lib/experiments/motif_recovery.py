@@ -331,6 +331,5 @@ def run(config: Config, store: Store) -> Tables:
         tables["known_motifs"] = known_motif_table(found["known_motifs"])
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
-    counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, table, tables, data=marks, counts=counts)
+    return Tables.of(config, table, tables, data=marks, counts=[counts, more])

@@ -271,7 +271,6 @@ def run(config: Config, store: Store) -> Tables:
         "contrasts": contrasts(scores),
     }
     marks = {assay.name: assay.fingerprint for assay in data}
-    counts = {name: own[name] + more[name] for name in own}
     # Of single splits and fits only those of the network are published.
     whole = scores["by"] == ""
     shown = whole & scores["metric"].isin(SPLIT_METRICS) & scores["model"].eq(config.model)
@@ -279,4 +278,4 @@ def run(config: Config, store: Store) -> Tables:
     single = scores[shown].drop(columns=["variance", "n_train"])
     combined = combine(scores[scores["metric"].isin(METRICS) | ~whole])
     rows = pd.concat([combined, single], ignore_index=True)
-    return Tables.of(config, rows, tables, data=marks, counts=counts)
+    return Tables.of(config, rows, tables, data=marks, counts=[own, more])

@@ -255,12 +255,9 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
 def tidy_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows for the tidy results: ranked metrics, ``by`` score; ``_f`` is against the truth."""
     rows = table[table["rule"] == ""]
-    rows = rows.assign(
-        metric=rows["metric"] + np.where(rows["target"] == "noise_free", "_f", ""),
-        by=np.where(rows["score"] == "", "", "score"),
-        prior="none",
-        oracle=np.nan,
-    )
+    metric = rows["metric"] + np.where(rows["target"] == "noise_free", "_f", "")
+    by = np.where(rows["score"] == "", "", "score")
+    rows = rows.assign(metric=metric, by=by, prior="none", oracle=np.nan)
     rows = _shown(rows.drop(columns=["rule", "cell"]))
     return rows.rename(columns={"score": "bin", "units": "splits"})
 

@@ -21,8 +21,6 @@ from lib.study.config import Seeds, Tables
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
-SIDES = ("", "low")  # of the GC shift: richer, poorer
-
 
 class Config(GCShiftConfig, worlds.WorldConfig):
     """Parameters of notebook 04.
@@ -62,8 +60,8 @@ class Config(GCShiftConfig, worlds.WorldConfig):
 
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Networks of the simulated worlds, each with the conditions it is judged under."""
-    shifted = [Condition("gc", s, side) for side in SIDES for s in config.severities]
-    shifted += [Condition("noise", s) for s in config.severities]
+    # Of the GC shift both sides, richer and poorer.
+    shifted = worlds.shifted_conditions(("gc", "noise"), config.severities, ("", "low"))
     size = config.n_train
     arms = [(Arm(w, config.model, size), [Condition(), *shifted]) for w in config.world_seeds]
     noisy = config.world_seeds[: config.noise_worlds]
@@ -125,6 +123,5 @@ def run(config: Config, store: Store) -> Tables:
     jobs = enumerate(job for one in fitted for job in _rank_jobs(config, one))
     seeded = ((*job, config.draws, place) for place, job in jobs)
     rows, tables = all_tables([simulated, *side_by_side(rank, seeded, config.workers)])
-    counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, tables, data=marks, counts=counts)
+    return Tables.of(config, rows, tables, data=marks, counts=[counts, more])

@@ -294,4 +294,4 @@ def run(config: Config, store: Store) -> Tables:
         "fits": fit_table(values),
     }
     rows = tidy_rows(values, severities, config)
-    return Tables.of(config, rows, tables, data={"anchors": digest()}, counts=counts)
+    return Tables.of(config, rows, tables, data={"anchors": digest()}, counts=[counts])

@@ -244,6 +244,5 @@ def run(config: Config, store: Store) -> Tables:
     cells = [at.cell for at in few_conditions(config)[1:]]
     tables = {"effects": effects(values, config.n_train, cells), "assay_effects": assay_effects}
     names = {one.arm.data.name: one.arm.data.fingerprint for one in told}
-    counts = {name: counts[name] + more[name] for name in counts}
     data = {"anchors": digest()} | names
-    return Tables.of(config, rows, tables, data=data, counts=counts)
+    return Tables.of(config, rows, tables, data=data, counts=[counts, more])

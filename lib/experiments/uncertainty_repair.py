@@ -307,6 +307,5 @@ def run(config: Config, store: Store) -> Tables:
         "label_budget": label_budget(rows, config.tolerance),
         "detection": repairs.detection(simulated["detection"], splits["detection"]),
     }
-    counts = {name: counts[name] + more[name] for name in counts}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, found, data=marks, counts=counts)
+    return Tables.of(config, rows, found, data=marks, counts=[counts, more])

@@ -7,7 +7,7 @@ names the parameter and what would do. Profiles are presets of the same schema.
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -170,11 +170,12 @@ class Tables(NamedTuple):
         tables: Mapping[str, pd.DataFrame],
         *,
         data: Mapping[str, str],
-        counts: Mapping[str, int],
+        counts: Sequence[Mapping[str, int]],
     ) -> Self:
-        """Tables whose rows name their experiment and profile."""
+        """Tables whose rows name their experiment and profile; ``counts`` of fits are added up."""
         named = rows.assign(experiment=config.experiment, profile=config.profile)
-        return cls(named, dict(tables), {"data": dict(data), **counts})
+        fits = {name: sum(each[name] for each in counts) for name in counts[0]}
+        return cls(named, dict(tables), {"data": dict(data), **fits})
 
 
 def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
