@@ -61,9 +61,9 @@ class Config(GCShiftConfig, worlds.WorldConfig):
 def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Networks of the simulated worlds, each with the conditions it is judged under."""
     # Of the GC shift both sides, richer and poorer.
-    shifted = worlds.shifted_conditions(("gc", "noise"), config.severities, ("", "low"))
+    every = worlds.conditions(("gc", "noise"), config.severities, ("", "low"))
     size = config.n_train
-    arms = [(Arm(w, config.model, size), [Condition(), *shifted]) for w in config.world_seeds]
+    arms = [(Arm(w, config.model, size), every) for w in config.world_seeds]
     noisy = config.world_seeds[: config.noise_worlds]
     return arms + [(Arm(w, config.model, size, NOISY), [NOISY]) for w in noisy]
 

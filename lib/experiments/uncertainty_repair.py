@@ -186,12 +186,6 @@ def repair_arm(
     return {"values": pd.concat(values), "detection": pd.concat(detection)}
 
 
-def conditions(config: Config) -> list[Condition]:
-    """In distribution, every shift at every severity, and rewiring at its fixed distance."""
-    shifted = worlds.shifted_conditions(config.shifts, config.severities, ("",))
-    return [Condition(), *shifted, *([REWIRING] if REWIRING.shift in config.shifts else [])]
-
-
 def combined(simulated: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     """Rows of both with intervals: t over worlds, pooled over splits.
 
@@ -292,8 +286,8 @@ def run(config: Config, store: Store) -> Tables:
     The rows' column ``variant`` tells apart repairs of one name.
     """
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
-    arms = [Arm(seed, config.model, config.n_train) for seed in config.world_seeds]
-    plan = [(arm, conditions(config)) for arm in arms]
+    at = worlds.conditions(config.shifts, config.severities, fixed=[REWIRING])
+    plan = [(Arm(seed, config.model, config.n_train), at) for seed in config.world_seeds]
     simulated, counts = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
     fitted, more = fit_arms(design.build(data), design, store, config.where)
     asked = ((one, config.settings, config.draws) for one in fitted)
