@@ -68,7 +68,7 @@ def _rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def _check_groups(group: IndexArray, parts: int) -> None:
+def check_groups(group: IndexArray, parts: int) -> None:
     """Refuse groups that no split can keep whole."""
     sizes = np.unique(group, return_counts=True)[1]
     if len(sizes) < parts:
@@ -88,7 +88,7 @@ def _deal(
     group: IndexArray, rows: IndexArray, rng: np.random.Generator, fractions: Sequence[float]
 ) -> list[IndexArray]:
     """Deal whole groups of ``rows`` at random into shares ``fractions``."""
-    _check_groups(group[rows], len(fractions))
+    check_groups(group[rows], len(fractions))
     labels, position, sizes = np.unique(group[rows], return_inverse=True, return_counts=True)
     order = rng.permutation(len(labels))
     middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(rows)

@@ -1,0 +1,116 @@
+"""Whole groups resampled, whole folds left out, and what their intervals promise."""
+
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+
+from lib.data.folds import fold_split, group_folds
+from lib.metrics.resampling import over_folds, resampling
+
+RNG = np.random.default_rng
+
+
+def sizes(n, seed=0):
+    """Families as in measured libraries: most alone, some large."""
+    return np.minimum(RNG(seed).zipf(2.5, n), 8)
+
+
+def test_weights_are_the_sample_then_it_without_each_fold_then_draws_of_whole_groups():
+    group, fold = np.array(list("aabbcc")), np.array([0, 0, 1, 1, 2, 2])
+    plan = resampling(group, RNG(0), fold)
+    weights = plan.weights(5, RNG(0))[plan.codes]
+    assert weights[:, :4].T.tolist() == [
+        [1] * 6, [0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 0, 0],
+    ]  # fmt: skip
+    assert (weights[::2] == weights[1::2]).all() and (weights[::2, 4:].sum(axis=0) == 3).all()
+    assert plan.take([4, 0]).codes.tolist() == [plan.codes[4], plan.codes[0]]
+
+
+def test_many_groups_are_merged_inside_their_folds():
+    fold = np.arange(900) % 10
+    plan = resampling(np.arange(900), RNG(0), fold, most=100)
+    assert plan.n_sets == 100 and plan.folds == 10
+    assert (plan.fold[plan.codes] == fold).all()
+    assert set(np.bincount(plan.codes)) == {9}
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"), [([0, 1, 2, 0], "is tested in several"), ([0] * 4, "needs 3")]
+)
+def test_folds_that_tear_groups_or_are_too_few_are_refused(fold, message):
+    with pytest.raises(ValueError, match=message):
+        resampling(list("abcb"), RNG(0), fold)
+
+
+def test_pseudo_values_give_the_t_interval_of_a_mean_over_equal_folds():
+    y = RNG(3).normal(size=10)
+    left = (y.sum() - y) / 9
+    lower, upper = over_folds(np.r_[y.mean(), left, np.full(50, y.mean())], 10, 10)
+    half = student_t.ppf(0.975, 9) * y.std(ddof=1) / 10**0.5
+    assert (lower[0], upper[0]) == pytest.approx((y.mean() - half, y.mean() + half))
+
+
+def test_intervals_of_shares_correlations_and_ratios_stay_in_range():
+    rng = RNG(0)
+    for scale, value in (("logit", 0.98), ("fisher", 0.97), ("log", 0.05)):
+        lower, upper = over_folds(value + 0.005 * rng.normal(size=61), 10, 30, scale)
+        least = -1 if scale == "fisher" else 0
+        assert least < lower[0] < upper[0] < (np.inf if scale == "log" else 1)
+    lower, upper = over_folds(np.ones((1, 61)), 10, 20, "logit")
+    assert (lower[0], upper[0]) == pytest.approx((0.025 ** (1 / 20), 1))  # Clopper and Pearson
+
+
+@pytest.mark.slow
+def test_intervals_hold_what_they_promise_when_everything_is_refitted():
+    """A k-mer-like ridge refitted to fresh labels of correlated families, 400 times."""
+    family = sizes(500)
+    group, features = np.repeat(np.arange(500), family), 30
+    n, beta = len(group), RNG(1).normal(size=features) / features**0.5
+    found = {name: [] for name in ("rmse", "pearson_r", "coverage", "ratio", "difference", "tail")}
+    for repeat in range(400):
+        rng = RNG([7, repeat])
+        shared = rng.normal(size=(500, features))[group]
+        x = 0.9 * shared + 0.44 * rng.normal(size=(n, features))
+        signal = x @ beta + 0.3 * np.tanh(x[:, 0] * x[:, 1])
+        noise = (0.5 + 0.4 * (x[:, 2] > 0)) * rng.normal(size=n)
+        y = signal + 0.35 * rng.normal(size=500)[group] + noise
+        folds = group_folds(group, repeat)
+        mean, half = np.empty((2, n)), np.empty((2, n))
+        for number in range(10):
+            split = fold_split(folds, group, number, repeat)
+            train, test, held = (split[part] for part in ("train", "test", "calibration"))
+            for place, columns in enumerate((slice(None), slice(features // 2))):
+                own = x[:, columns]
+                gram = own[train].T @ own[train] + 30 * np.eye(own.shape[1])
+                told = own @ np.linalg.solve(gram, own[train].T @ y[train])
+                mean[place, test] = told[test]
+                half[place, test] = np.quantile(np.abs(y - told)[held], 0.9)
+        error, tail = y - mean, shared[:, 3] > 0.8
+        plan = resampling(group, rng, folds.fold)
+        weights = plan.weights(300, rng)[plan.codes]
+
+        def average(values, rows=slice(None), weights=weights):
+            return values[rows] @ weights[rows] / weights[rows].sum(axis=0)
+
+        squared = [average(e**2) for e in error]
+        covered = [average((np.abs(e) < h).astype(float)) for e, h in zip(error, half, strict=True)]
+        moments = [average(v) for v in (y, mean[0], y * y, mean[0] ** 2, y * mean[0])]
+        spread = (moments[2] - moments[0] ** 2) * (moments[3] - moments[1] ** 2)
+        r = (moments[4] - moments[0] * moments[1]) / np.sqrt(spread)
+        for name, values, scale, rows in (
+            ("rmse", np.sqrt(squared[0]), "log", slice(None)),
+            ("pearson_r", r, "fisher", slice(None)),
+            ("coverage", covered[0], "logit", slice(None)),
+            ("ratio", np.log(squared[0] / squared[1]) / 2, "plain", slice(None)),
+            ("difference", covered[0] - covered[1], "plain", slice(None)),
+            ("tail", np.sqrt(average(error[0] ** 2, tail)), "log", tail),
+        ):
+            ends = over_folds(values, 10, len(set(group[rows])), scale)
+            # Five repeated splits of a tenth, pooled as by Nadeau and Bengio (1 / 5 + 1 / 7).
+            former = 2 * 1.96 * np.sqrt(10 * values[11:].var() * (1 + 1 / 5 + 1 / 7))
+            found[name].append((values[0], *(end[0] for end in ends), former))
+    for name, rows in found.items():
+        value, lower, upper, former = np.array(rows).T
+        held, width = np.mean((lower <= value.mean()) & (value.mean() <= upper)), upper - lower
+        assert 0.93 <= held <= 0.99, (name, held)
+        assert np.median(width) <= 0.55 * np.median(former), (name, np.median(width / former))
