@@ -1,11 +1,10 @@
-"""What a metric is, and its bootstrap: columns of values per element, and functions of their means.
+"""What a metric is: columns of values per element, and a function of their means.
 
-In: :class:`Columns`, a checked forecast, and a group label per row. Out: for each metric of
-:func:`mean_metrics` the columns it needs and what it makes of their means. The value of all
-elements, of a group, of a stream (sums add up over chunks) and of a resampled table (sums per group
-times weights) follow from it. The unit that is resampled is always the group (leak group, parent
-element), never the row; one matrix product gives all draws. To add a metric, add it to ``METRICS``
-and its columns to ``_COLUMNS``; those that need an order of elements are in ``calibration`` and
+In: :class:`Columns`, a checked forecast. Out: for each metric of :func:`mean_metrics` the columns
+it needs and what it makes of their means. The value of all elements, of a group, of a stream (sums
+add up over chunks) and of a resampled table (sums per group times weights, see ``resampling``)
+follow from it. To add a metric, add it to ``METRICS``, its columns to ``_COLUMNS`` and, if it is
+bounded, its scale to ``SCALE_OF``; those that need an order of elements are in ``calibration`` and
 ``selective``. A metric is NaN where it divides by a spread that is 0, or by n - 1 for n = 1.
 
 Accuracy of the mean, in the unit of the target unless said:
@@ -49,14 +48,12 @@ Examples
 10.392635
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import sparse
 from scipy.special import ndtr, ndtri
 
 from lib.arrays import FloatArray, GroupCodes, as_level, as_points, as_std, as_vector, ranks
@@ -67,7 +64,6 @@ Climatology = tuple[float, float]
 Values = dict[str, FloatArray]
 Key = str | tuple[str, float]  # of a column; a pair where it depends on a level
 
-_BLOCK_CELLS = 4_000_000  # groups x draws held at once: 32 MB
 _NEGLIGIBLE = 1e-13  # a variance below this share of the mean square is rounding of a constant
 
 
@@ -249,6 +245,21 @@ def metric(
     return float(found.of(n, *(columns[k].mean() for k in found.columns))) if n else float("nan")
 
 
+# Where the interval of a metric over folds is symmetric (lib.metrics.resampling.SCALES).
+SCALE_OF: Mapping[str, str] = {
+    **dict.fromkeys(("rmse", "mae", "sd_target", "crps_gaussian", "interval_score", "mpiw"), "log"),
+    **dict.fromkeys(("zms", "zvar", "zms_robust", "sharpness", "aurc", "augrc"), "log"),
+    **dict.fromkeys(("pearson_r", "spearman_r", "unc_error_spearman"), "fisher"),
+    **dict.fromkeys(("picp", "r2_pearson"), "logit"),
+}
+
+
+def scale_of(name: str) -> str:
+    """The scale of a metric by name, ``plain`` unless it is bounded."""
+    stem, _, level = name.rpartition("_")
+    return SCALE_OF.get(stem if level.isdigit() else name, "plain")
+
+
 def needed(metrics: Iterable[Metric]) -> list[Key]:
     """The columns of these metrics, each once."""
     return list(dict.fromkeys(key for metric in metrics for key in metric.columns))
@@ -299,53 +310,3 @@ def spearman_column(left: FloatArray, right: FloatArray) -> FloatArray:
     d_f = f * f + 2 * share_above(left, f) - 3 * ff
     d_g = g * g + 2 * share_above(right, g) - 3 * gg
     return r + d_cov / np.sqrt(var_f * var_g) - r / 2 * (d_f / var_f + d_g / var_g)
-
-
-def weight_blocks(
-    n_groups: int, draws: int, rng: np.random.Generator, rows: int = 1
-) -> Iterator[FloatArray]:
-    """Multinomial weights of a bootstrap, in blocks ``(n_groups, b)``.
-
-    Each column counts how often every group was drawn with replacement, so it sums to ``n_groups``.
-    A group drawn twice counts each of its rows twice; the number of rows varies between draws.
-    Blocks bound the memory, also of the weights spread over ``rows``.
-    """
-    size = max(1, min(draws, _BLOCK_CELLS // max(n_groups, rows, 1)))
-    for start in range(0, draws, size):
-        width = min(size, draws - start)
-        picks = rng.integers(0, n_groups, size=(n_groups, width))
-        cells = (picks * width + np.arange(width)).ravel()
-        counts = np.bincount(cells, minlength=n_groups * width)
-        yield counts.reshape(n_groups, width).astype(np.float64)
-
-
-def group_totals(columns: FloatArray, groups: GroupCodes) -> FloatArray:
-    """Sums per group ``(K, n_groups)`` of columns ``(n, K)``."""
-    n, places = len(groups.codes), (groups.codes, np.arange(len(groups.codes)))
-    member = sparse.csr_array((np.ones(n), places), shape=(groups.n_groups, n))
-    return np.ascontiguousarray((member @ columns).T)
-
-
-def bootstrap_totals(totals: FloatArray, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Resampled sums ``(K, draws)`` of sums per group ``(K, n_groups)``."""
-    blocks = weight_blocks(totals.shape[1], draws, rng)
-    return np.hstack([np.empty((len(totals), 0)), *(totals @ weights for weights in blocks)])
-
-
-def percentile_interval(
-    resampled: FloatArray, level: float = 0.95
-) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper percentile of draws ``(K, draws)`` or ``(draws,)``, leaving NaN out."""
-    tail = (1 - as_level(level)) / 2
-    draws = pd.DataFrame(np.atleast_2d(resampled).T)
-    with np.errstate(invalid="ignore"):  # between infinite draws
-        ends = draws.quantile([tail, 1 - tail]).to_numpy()
-    lower, upper = ends.reshape(2, *resampled.shape[:-1])
-    return lower, upper
-
-
-def draw_variance(resampled: FloatArray) -> FloatArray:
-    """Sample variance along the last axis over finite draws; NaN for fewer than two."""
-    finite = np.where(np.isfinite(resampled), resampled, np.nan)
-    variance = pd.DataFrame(np.atleast_2d(finite)).var(axis=1).to_numpy()
-    return variance.reshape(resampled.shape[:-1])

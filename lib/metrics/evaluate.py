@@ -2,9 +2,10 @@
 
 In: a predictions table (``target, mean, std``, optional ``group``). Out: rows ``metric, by, bin,
 value, lower, upper, n, oracle, variance``; ``by`` and ``bin`` are empty for the whole part.
-Intervals are 95 % percentile intervals of a bootstrap over groups; ``variance`` is the variance of
-the draws, which ``lib.statistics.effects.combine_splits`` takes. Metrics of means go through sums
-per group and one matrix product for all draws, those of an order through repeated rows.
+Intervals are 95 % intervals of ``lib.metrics.resampling``, percentiles of a bootstrap over groups
+or, of cross-validated forecasts, Student's t over folds; ``variance`` is what they rest on. Metrics
+of means go through sums per group and one matrix product for all draws, those of an order through
+repeated rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,20 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib import arrays
-from lib.arrays import FloatArray, GroupCodes, IntArray, as_count, as_forecast, ranks, stable_order
+from lib.arrays import FloatArray, IntArray, as_count, as_forecast, ranks, stable_order
 from lib.metrics import calibration, columns
 from lib.metrics.columns import Climatology, Columns, Metric, Triple, Values, mean_metrics, needed
+from lib.metrics.resampling import (
+    Resampling,
+    ends,
+    fold_variance,
+    percentiles,
+    resampling,
+    spread,
+    totals,
+)
 from lib.metrics.selective import average_ties, ranking_values, selective_metrics
 
-MOST_GROUPS = 2000  # sets into which more groups are merged for the bootstrap
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
 DECILES = 10
 COLUMNS = ["metric", "by", "bin", "value", "lower", "upper", "n", "oracle", "variance"]
@@ -129,75 +138,91 @@ def _bins(by: str, labels: ArrayLike, n: int, metrics: dict[str, Metric]) -> _Bi
 
 
 def _drawn_means(
-    given: Columns, every: list[_Bins], groups: GroupCodes, draws: int, rng: np.random.Generator
+    given: Columns, every: list[_Bins], plan: Resampling, weights: FloatArray
 ) -> Iterator[Values]:
-    """Metrics of means of the bins of each covariate ``(bins, 1 + draws)``, the sample first."""
+    """Metrics of means of the bins of each covariate ``(bins, draws)``, under weights of sets."""
     keys = [needed(bins.metrics.values()) for bins in every]
     values = {key: given[key] for key in dict.fromkeys(chain(*keys))}
-    tables = []
     for bins, own in zip(every, keys, strict=True):
-        kept, (n_bins, n_groups) = bins.cells >= 0, (len(bins.labels), groups.n_groups)
+        kept, (n_bins, n_sets) = bins.cells >= 0, (len(bins.labels), plan.n_sets)
         stacked = np.column_stack([np.ones(len(kept)), *(values[key] for key in own)])[kept]
-        cells = GroupCodes((bins.cells * n_groups + groups.codes)[kept], n_bins * n_groups)
-        tables.append(columns.group_totals(stacked, cells).reshape(-1, n_groups))
-    totals = np.vstack(tables)
-    sums = np.column_stack([totals.sum(axis=1), columns.bootstrap_totals(totals, draws, rng)])
-    parts = np.split(sums, np.cumsum([len(table) for table in tables])[:-1])
-    for bins, own, part in zip(every, keys, parts, strict=True):
-        count, *others = part.reshape(1 + len(own), -1, 1 + draws)
+        cells = (bins.cells * n_sets + plan.codes)[kept]
+        sums = totals(stacked, cells, n_bins * n_sets).reshape(-1, n_sets) @ weights
+        count, *others = sums.reshape(1 + len(own), n_bins, -1)
         with np.errstate(invalid="ignore", divide="ignore"):
             means = {key: total / count for key, total in zip(own, others, strict=True)}
             yield columns.values_of(bins.metrics, means, len(given.mean))
 
 
-def _drawn_orders(
-    forecast: Triple, groups: GroupCodes, draws: int, rng: np.random.Generator
-) -> Values:
-    """Metrics that need an order ``(1 + draws,)``; NaN beyond the fewer draws they get, or none."""
+def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Values:
+    """Metrics that need an order ``(draws,)``; NaN beyond the fewer draws they get, or none."""
     mean, std, target = forecast
-    z = (target - mean) / std
-    areas = selective_metrics((target - mean) ** 2, std, groups.codes)
-    few = min(draws, ORDERED_DRAWS if len(z) <= MANY_ROWS else FEWER_DRAWS)
-    found = {name: [value] for name, value in _order_values(forecast, z).items()}
-    for weights in columns.weight_blocks(groups.n_groups, few, rng, rows=len(z)):
-        times = weights.T.astype(np.int64)[:, groups.codes]
-        medians = np.array([np.median(np.repeat(z * z, own)) for own in times])
-        drawn = areas(weights) | {"zms_robust": medians / calibration.CHI2_MEDIAN}
-        for name, values in drawn.items():
-            found[name] += values.tolist()
+    z, most = (target - mean) / std, ORDERED_DRAWS if len(mean) <= MANY_ROWS else FEWER_DRAWS
+    few = weights[:, 1 : 1 + plan.folds + most]
+    areas = selective_metrics((target - mean) ** 2, std, plan.codes)(few)
+    drawn: Values = dict(areas)
+    drawn["zms_robust"] = np.array(
+        [np.median(np.repeat(z * z, own[plan.codes])) for own in few.T.astype(np.int64)]
+    )
+    drawn["zms_robust"] /= calibration.CHI2_MEDIAN
+    found = {}
+    for name, value in _order_values(forecast, z).items():
+        found[name] = np.full(weights.shape[1], np.nan)
+        found[name][0] = value
+        found[name][1 : 1 + few.shape[1]] = drawn.get(name, np.nan)
     del found["ause"]  # e_aurc in another unit
-    return {name: np.array([*v, *(1 + draws - len(v)) * [np.nan]]) for name, v in found.items()}
+    return found
 
 
-def _measured(
+def measure(
     forecast: Triple,
-    every: list[_Bins],
-    groups: GroupCodes,
-    climatology: Climatology | None,
-    draws: int,
-    rng: np.random.Generator,
+    plan: Resampling,
+    weights: FloatArray,
+    climatology: Climatology | None = None,
+    by: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[pd.DataFrame, FloatArray]:
-    """Keys ``metric, by, bin, n`` of each row, and its value before its draws."""
-    found = list(_drawn_means(Columns(forecast, climatology), every, groups, draws, rng))
-    orders = _drawn_orders(forecast, groups, draws, rng)
+    """Every metric under weights ``(sets, draws)`` of a resampling, whose first draw is the sample.
+
+    Rows ``metric, by, bin, n``, and the values of each, ``(rows, draws)``. What :func:`evaluate`
+    takes intervals from; contrasts take two of these under equal weights.
+    """
+    n, metrics = len(forecast[0]), mean_metrics(skill=climatology is not None)
+    bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
+    every = [_whole(n, metrics), *(each for each in bins if each.labels)]
+    found = list(_drawn_means(Columns(forecast, climatology), every, plan, weights))
+    orders = _drawn_orders(forecast, plan, weights)
     found[0] = {name: values[None] for name, values in orders.items()} | found[0]
     rows = [
-        (metric, bins.by, label, n)
-        for bins, values in zip(every, found, strict=True)
+        (metric, own.by, label, size)
+        for own, values in zip(every, found, strict=True)
         for metric in values
-        for label, n in zip(bins.labels, bins.sizes, strict=True)
+        for label, size in zip(own.labels, own.sizes, strict=True)
     ]
     keys = pd.DataFrame(rows, columns=["metric", "by", "bin", "n"])
     return keys, np.concatenate([block for values in found for block in values.values()])
 
 
-def _intervals(values: FloatArray) -> dict[str, FloatArray]:
-    """From values ``(rows, 1 + draws)``, the sample first."""
-    lower, upper = columns.percentile_interval(values[:, 1:])
-    return {"value": values[:, 0], "lower": lower, "upper": upper}
+def with_ends(rows: pd.DataFrame, values: FloatArray, plan: Resampling) -> pd.DataFrame:
+    """The rows of :func:`measure` with ``value, lower, upper, variance``."""
+    if not plan.folds:
+        lower, upper = percentiles(values[:, 1:])
+        variance = spread(values[:, 1:])
+        return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
+    rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
+    return over_folds(rows, plan.df)
 
 
-def _read(predictions: pd.DataFrame) -> tuple[Triple, GroupCodes]:
+def over_folds(rows: pd.DataFrame, df: ArrayLike) -> pd.DataFrame:
+    """Rows ``metric, value, variance`` with the ends that go with them, on each metric's scale."""
+    scale = rows["metric"].map(columns.scale_of)
+    table = rows.assign(lower=np.nan, upper=np.nan, df=df)
+    for name, own in table.groupby(scale):
+        found = ends(own["value"], own["variance"], own["df"], str(name))
+        table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)
+    return table.drop(columns="df")
+
+
+def _read(predictions: pd.DataFrame, rng: np.random.Generator) -> tuple[Triple, Resampling]:
     missing = [name for name in ("target", "mean", "std") if name not in predictions]
     if missing:
         raise ValueError(
@@ -208,9 +233,9 @@ def _read(predictions: pd.DataFrame) -> tuple[Triple, GroupCodes]:
     n = len(predictions)
     if n == 0:
         raise ValueError("predictions has no rows; at least one would do")
-    if "group" not in predictions:
-        return forecast, GroupCodes(np.arange(n), n)
-    return forecast, arrays.group_codes(predictions["group"].to_numpy())
+    group = predictions["group"].to_numpy() if "group" in predictions else np.arange(n)
+    fold = predictions["fold"].to_numpy() if "fold" in predictions else None
+    return forecast, resampling(group, rng, fold)
 
 
 def evaluate(
@@ -225,7 +250,8 @@ def evaluate(
     """All metrics of one model on one part, overall and per bin.
 
     ``predictions`` has columns ``target, mean, std`` (one unit) and optionally ``group``, of any
-    type; without it every row is its own group. ``climatology`` is mean and std of the *training*
+    type; without it every row is its own group. A column ``fold`` says that forecasts are those of
+    cross-validation, and which fold tested a row: intervals are then those over folds. ``climatology`` is mean and std of the *training*
     targets; without it there is no ``crps_skill``. ``oracle``, mean and std of the measurement
     given the element, one row per prediction, fills the column ``oracle`` with the same metric of
     that forecast. ``by`` maps names of covariates to labels ``(n,)``, such as
@@ -248,57 +274,15 @@ def evaluate(
     >>> float(scores.loc["mae", "value"]) == 2 / 3, int(scores.loc["mae", "n"])
     (True, 3)
     """
-    forecast, groups = _read(predictions)
-    n, metrics = len(predictions), mean_metrics(skill=climatology is not None)
-    bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
-    every = [_whole(n, metrics), *(each for each in bins if each.labels)]
-    groups = arrays.merge_groups(groups, MOST_GROUPS, rng)
-    draws = as_count("draws", draws)
-    rows, values = _measured(forecast, every, groups, climatology, draws, rng)
-    rows = rows.assign(
-        **_intervals(values), variance=columns.draw_variance(values[:, 1:]), oracle=np.nan
-    )
+    forecast, plan = _read(predictions, rng)
+    weights = plan.weights(as_count("draws", draws), rng)
+    rows, values = measure(forecast, plan, weights, climatology, by)
+    rows = with_ends(rows, values, plan).assign(oracle=np.nan)
     if oracle is not None:
         try:
             truth = as_forecast(oracle["mean"], oracle["std"], forecast[2])
         except (KeyError, ValueError) as error:
             text = f"oracle: {error}; one row with mean and std per prediction"
             raise ValueError(text) from error
-        rows["oracle"] = _measured(truth, every, groups, climatology, 0, rng)[1][:, 0]
+        rows["oracle"] = measure(truth, plan, weights[:, :1], climatology, by)[1][:, 0]
     return rows[COLUMNS]
-
-
-def compare(
-    first: pd.DataFrame, second: pd.DataFrame, *, rng: np.random.Generator, draws: int = 1000
-) -> pd.DataFrame:
-    """Ratios of two models' metrics of means, meant for those above 0, resampled together.
-
-    Tables are as for ``evaluate``, with equal ``target`` and, where given, ``group``; others are a
-    ``ValueError``. Both see the same resampled groups, so what they share cancels. Columns
-    ``metric, value, lower, upper, n``, of first over second.
-
-    Examples
-    --------
-    >>> truth = np.arange(40.0)
-    >>> near = pd.DataFrame({"target": truth, "mean": truth + 1, "std": 1.0})
-    >>> far = near.assign(mean=truth + 2)
-    >>> table = compare(far, near, rng=np.random.default_rng(0), draws=50).set_index("metric")
-    >>> float(table.loc["rmse", "value"])
-    2.0
-    """
-    (forecast, groups), (other, other_groups) = _read(first), _read(second)
-    if not np.array_equal(forecast[2], other[2]):
-        raise ValueError("first and second differ in target; the same elements in order would do")
-    if not np.array_equal(groups.codes, other_groups.codes):
-        raise ValueError("first and second differ in group; the same groups would do")
-    every = [_whole(len(first), mean_metrics(skill=False))]
-    groups = arrays.merge_groups(groups, MOST_GROUPS, rng)
-    seed, draws = int(rng.integers(2**63)), as_count("draws", draws)
-    left, right = (
-        np.concatenate([*values.values()])
-        for each in (forecast, other)
-        for values in _drawn_means(Columns(each), every, groups, draws, np.random.default_rng(seed))
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = left / right
-    return pd.DataFrame({"metric": [*every[0].metrics], "n": len(first)} | _intervals(ratio))

@@ -5,12 +5,12 @@ it. Out: :class:`Resampling`, weights of the groups whose first column is the sa
 ends of intervals from a statistic under all columns. The unit is always the group (leak group,
 parent element), never the row.
 
-Without folds an interval is a bootstrap's percentiles. With folds (:func:`over_folds`) it is that
-of the procedure's performance on new groups: its variance is the larger of two, the bootstrap's
-over groups of the pooled forecasts and that of delete-one-fold pseudo-values, plus what refitting
-adds. The bootstrap alone takes forecasts as given and covers too rarely; pseudo-values alone are
-ten numbers. Student's t has one degree of freedom less than there are folds, or groups in a part of
-fewer.
+Without folds an interval is a bootstrap's percentiles. With folds it is that of the procedure's
+performance on new groups: its variance is the larger of two, the bootstrap's over groups of the
+pooled forecasts and that of delete-one-fold pseudo-values (:func:`fold_variance`), plus what
+refitting adds. The bootstrap alone takes forecasts as given and covers too rarely; pseudo-values
+alone are ten numbers. Student's t has one degree of freedom less than there are folds, or groups
+where a part has fewer.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import expit, logit
-from scipy.stats import beta
 from scipy.stats import t as student_t
 
 from lib.arrays import FloatArray, GroupCodes, IntArray, as_count, as_labels, as_level, group_codes
@@ -72,6 +71,11 @@ class Resampling(NamedTuple):
     def folds(self) -> int:
         """How many folds there are; 0 where forecasts are not those of cross-validation."""
         return 0 if self.fold is None else int(self.fold.max()) + 1
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom over folds: of the folds, or of the sets with rows if these are less."""
+        return min(self.folds, len(np.unique(self.codes))) - 1
 
     def take(self, rows: ArrayLike) -> "Resampling":
         """The same for some of the rows: equal weights of equal groups."""
@@ -153,36 +157,32 @@ def spread(resampled: FloatArray) -> FloatArray:
     return variance.reshape(resampled.shape[:-1])
 
 
-def over_folds(
-    values: FloatArray,
-    folds: int,
-    groups: ArrayLike,
-    scale: str = "plain",
-    refits: ArrayLike = 0.0,
-    level: float = 0.95,
-) -> tuple[FloatArray, FloatArray]:
-    """Ends of the intervals of statistics of pooled out-of-fold forecasts, ``(K,)`` each.
+def fold_variance(values: FloatArray, folds: int) -> FloatArray:
+    """Variance ``(K,)`` of statistics of pooled out-of-fold forecasts, refits apart.
 
-    ``values`` ``(K, 1 + folds + draws)`` are under :meth:`Resampling.weights`; ``groups`` is how
-    many the statistic rests on, ``refits`` its s.d. between refits with other seeds. Symmetric on
-    the ``scale`` (of :data:`SCALES`) by the delta method; a share of exactly 0 or 1 gets Clopper
-    and Pearson's interval on the groups.
-
-    Source of the pseudo-values: Tukey 1958; simulated coverage: tests/statistics.
+    ``values`` ``(K, 1 + folds + draws)`` are under :meth:`Resampling.weights`. Source of the
+    pseudo-values: Tukey 1958; that of a mean of folds is theirs over the number of folds.
     """
+    _, left, drawn = np.split(values, [1, 1 + folds], axis=1)
+    return np.fmax(spread(drawn), (folds - 1) * np.var(left, axis=1))
+
+
+def ends(
+    value: ArrayLike, variance: ArrayLike, df: ArrayLike, scale: str = "plain", level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Ends ``(K,)`` of Student's t intervals, symmetric on a scale of :data:`SCALES`.
+
+    ``variance`` is that of ``value`` itself; the scale enters by the delta method. Shares of exactly
+    0 or 1 get Clopper and Pearson's interval of ``df + 1`` groups.
+    """
+    value, df = np.asarray(value, float), np.maximum(df, 1)
     to, slope, back = SCALES[scale]
-    value, left, drawn = np.split(np.atleast_2d(values), [1, 1 + folds], axis=1)
-    count = np.broadcast_to(np.asarray(groups, float), len(value))
-    variance = np.fmax(spread(drawn), (folds - 1) * np.var(left, axis=1))
-    half = np.sqrt(variance + np.square(refits)) * student_t.ppf(
-        (1 + as_level(level)) / 2, np.maximum(np.minimum(folds, count) - 1, 1)
-    )
+    half = np.sqrt(variance) * student_t.ppf((1 + as_level(level)) / 2, df)
     with np.errstate(invalid="ignore", divide="ignore"):
-        centre, reach = to(value[:, 0]), half * slope(value[:, 0])
+        centre, reach = to(value), half * slope(value)
         lower, upper = back(centre - reach), back(centre + reach)
     if scale == "logit":
-        hits, tail = value[:, 0] * count, (1 - level) / 2
-        none, every = value[:, 0] == 0, value[:, 0] == 1
-        lower = np.where(every, beta.ppf(tail, hits, 1), np.where(none, 0.0, lower))
-        upper = np.where(none, beta.ppf(1 - tail, 1, count), np.where(every, 1.0, upper))
+        reached = ((1 - level) / 2) ** (1 / (df + 1))
+        lower = np.where(value == 1, reached, np.where(value == 0, 0.0, lower))
+        upper = np.where(value == 0, 1 - reached, np.where(value == 1, 1.0, upper))
     return lower, upper

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student_t
 
 from lib.data.folds import fold_split, group_folds
-from lib.metrics.resampling import over_folds, resampling
+from lib.metrics.resampling import ends, fold_variance, resampling
 
 RNG = np.random.default_rng
 
@@ -45,19 +45,20 @@ def test_folds_that_tear_groups_or_are_too_few_are_refused(fold, message):
 def test_pseudo_values_give_the_t_interval_of_a_mean_over_equal_folds():
     y = RNG(3).normal(size=10)
     left = (y.sum() - y) / 9
-    lower, upper = over_folds(np.r_[y.mean(), left, np.full(50, y.mean())], 10, 10)
+    variance = fold_variance(np.r_[y.mean(), left, np.full(50, y.mean())][None], 10)
     half = student_t.ppf(0.975, 9) * y.std(ddof=1) / 10**0.5
+    lower, upper = ends([y.mean()], variance, 9)
     assert (lower[0], upper[0]) == pytest.approx((y.mean() - half, y.mean() + half))
 
 
 def test_intervals_of_shares_correlations_and_ratios_stay_in_range():
-    rng = RNG(0)
     for scale, value in (("logit", 0.98), ("fisher", 0.97), ("log", 0.05)):
-        lower, upper = over_folds(value + 0.005 * rng.normal(size=61), 10, 30, scale)
+        lower, upper = ends(value, 0.05**2, 9, scale)
         least = -1 if scale == "fisher" else 0
-        assert least < lower[0] < upper[0] < (np.inf if scale == "log" else 1)
-    lower, upper = over_folds(np.ones((1, 61)), 10, 20, "logit")
-    assert (lower[0], upper[0]) == pytest.approx((0.025 ** (1 / 20), 1))  # Clopper and Pearson
+        assert least < lower < value < upper < (np.inf if scale == "log" else 1)
+    lower, upper = ends([0, 1], [0, 0], 19, "logit")
+    exact = 0.025 ** (1 / 20)  # Clopper and Pearson
+    assert [*lower, *upper] == pytest.approx([0, exact, 1 - exact, 1])
 
 
 @pytest.mark.slow
@@ -85,11 +86,11 @@ def test_intervals_hold_what_they_promise_when_everything_is_refitted():
                 told = own @ np.linalg.solve(gram, own[train].T @ y[train])
                 mean[place, test] = told[test]
                 half[place, test] = np.quantile(np.abs(y - told)[held], 0.9)
-        error, tail = y - mean, shared[:, 3] > 0.8
+        error, tail = y - mean, np.flatnonzero(shared[:, 3] > 0.8)
         plan = resampling(group, rng, folds.fold)
-        weights = plan.weights(300, rng)[plan.codes]
+        weights, every = plan.weights(300, rng)[plan.codes], np.arange(n)
 
-        def average(values, rows=slice(None), weights=weights):
+        def average(values, rows=every, weights=weights):
             return values[rows] @ weights[rows] / weights[rows].sum(axis=0)
 
         squared = [average(e**2) for e in error]
@@ -98,17 +99,18 @@ def test_intervals_hold_what_they_promise_when_everything_is_refitted():
         spread = (moments[2] - moments[0] ** 2) * (moments[3] - moments[1] ** 2)
         r = (moments[4] - moments[0] * moments[1]) / np.sqrt(spread)
         for name, values, scale, rows in (
-            ("rmse", np.sqrt(squared[0]), "log", slice(None)),
-            ("pearson_r", r, "fisher", slice(None)),
-            ("coverage", covered[0], "logit", slice(None)),
-            ("ratio", np.log(squared[0] / squared[1]) / 2, "plain", slice(None)),
-            ("difference", covered[0] - covered[1], "plain", slice(None)),
+            ("rmse", np.sqrt(squared[0]), "log", every),
+            ("pearson_r", r, "fisher", every),
+            ("coverage", covered[0], "logit", every),
+            ("ratio", np.log(squared[0] / squared[1]) / 2, "plain", every),
+            ("difference", covered[0] - covered[1], "plain", every),
             ("tail", np.sqrt(average(error[0] ** 2, tail)), "log", tail),
         ):
-            ends = over_folds(values, 10, len(set(group[rows])), scale)
+            variance = fold_variance(values[None], 10)
+            reached = ends(values[:1], variance, plan.take(rows).df, scale)
             # Five repeated splits of a tenth, pooled as by Nadeau and Bengio (1 / 5 + 1 / 7).
             former = 2 * 1.96 * np.sqrt(10 * values[11:].var() * (1 + 1 / 5 + 1 / 7))
-            found[name].append((values[0], *(end[0] for end in ends), former))
+            found[name].append((values[0], *(end[0] for end in reached), former))
     for name, rows in found.items():
         value, lower, upper, former = np.array(rows).T
         held, width = np.mean((lower <= value.mean()) & (value.mean() <= upper)), upper - lower
