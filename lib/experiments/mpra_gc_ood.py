@@ -1,8 +1,8 @@
 """Does a network trained on a real assay stay accurate and calibrated when GC content shifts?
 
 In: :class:`Config`. Out: :class:`~lib.study.config.Tables`. The arms are those of
-:mod:`lib.experiments.assays`; each is fitted on repeated group-wise splits, and every network
-stands beside the baselines. No aggregate is of fewer than ten elements.
+:mod:`lib.experiments.arms`, each fitted on the folds of grouped cross-validation; beside the
+networks stand kernels, their stack and baselines. No aggregate is of fewer than ten elements.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,39 +15,41 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
-from lib.assays.tables import TISSUES, reference_predictions
+from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_report, strand_pairs
+from lib.data.splits import Split
 from lib.data.table import load_table
-from lib.experiments import assays
-from lib.experiments.assays import REPEATED, STANDIN, AssayArm, Design, FittedArm, GCShiftConfig
-from lib.experiments.scoring import Scored, combine, contrast, score_all
+from lib.experiments import assays, forecasters
+from lib.experiments.arms import ARMS, AssayArm
+from lib.experiments.assays import STANDIN, Design, FittedArm, GCShiftConfig
+from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
-from lib.models.baselines import constant_sigma
 from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
-from lib.study.units import Store, run_units
+from lib.study.units import Store, Unit
 from lib.training.config import FitConfig, tuned
-from lib.training.fit import Forecast
 
-# What is published of each forecast, and of these what is published of every single split too.
+# What is published of each forecast.
 METRICS = (
     *("rmse", "mae", "bias", "pearson_r", "spearman_r", "r2_cod", "sd_target"),
     *("crps_gaussian", "crps_skill", "nll_gaussian", "interval_score_90"),
     *("zms", "zms_robust", "ence", "mace"),
     *(f"{name}_{level}" for name in ("picp", "mpiw") for level in (50, 80, 90, 95)),
 )
-SPLIT_METRICS = ("rmse", "pearson_r", "crps_gaussian", "zms", "picp_90")
-SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "mpiw_90"), "ratio")
-SCALES |= dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference")
 HISTOGRAM_BINS = 25
-ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=assays.ARMS))]
+ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
+
+
+KernelNames = Annotated[
+    AnyNames, AfterValidator(partial(known_names, "kernels", known=forecasters.KERNELS))
+]
 
 
 class Config(GCShiftConfig):
     """Parameters of notebook 02, which says what each of them is.
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
-    plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of one split of the
+    plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of each fold of the
     group arm, the first of them stands in every other arm; other models are fitted once.
     """
 
@@ -55,10 +57,13 @@ class Config(GCShiftConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             **{"dataset": STANDIN, "standin_size": 600, "epochs": 1, "draws": 100},
-            **{"other_models": ("bilstm",), "dropout_samples": 2},
+            **{"folds": 3, "other_models": ("bilstm",), "dropout_samples": 2},
         },
-        "quick": {"arm": ("group", "tilt", "tail", "leaky"), "epochs": 5},
-        "full": REPEATED | {"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
+        "quick": {"arm": ("group", "tilt"), "folds": 3, "epochs": 5},
+        "full": {
+            **{"seeds": (0, 1, 2), "other_models": ("bilstm", "transformer")},
+            **{"dropout_samples": 30},
+        },
     }
 
     table: str | None = None
@@ -77,6 +82,7 @@ class Config(GCShiftConfig):
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
+    kernels: KernelNames = forecasters.KERNELS
 
     @classmethod
     def like(cls, other: BaseModel, **own: Any) -> Self:
@@ -89,8 +95,8 @@ class Config(GCShiftConfig):
         """Which splits are made, and which networks are fitted on each."""
         shared = {"model", "epochs", "batch_size", "learning_rate", "beta", "max_shift", "device"}
         fit = FitConfig(**self.model_dump(include=shared))
-        own = (self.seeds, self.gc_quantile, self.gc_tilts)
-        return Design(self.arm, self.split_seeds, fit, *own)
+        own = self.folds, self.split_seed, self.gc_quantile, self.gc_tilts
+        return Design(self.arm, fit, self.seeds, *own)
 
 
 def load_data(config: Config) -> list[SequenceDataset]:
@@ -103,76 +109,75 @@ def load_data(config: Config) -> list[SequenceDataset]:
     return [load_table(config.table, **config.model_dump(include={*fields, "oriented"}))]
 
 
-Named = tuple[dict[str, Any], Forecast] | None  # a forecast with the keys that tell it apart
+Named = tuple[dict[str, Any], FloatArray]  # a forecast with the keys that tell it apart
 
 
-def fit_others(
+def beside(
     config: Config, fitted: Sequence[FittedArm], store: Store
 ) -> tuple[dict[AssayArm, list[Named]], dict[str, int]]:
     """Forecasts that stand beside each arm's own networks, and how many fits they take."""
     found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
     main = [one for one in fitted if one.arm.main]
     kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
-    asked = [
-        (one.arm, tuned(model, **config.design.settings(one.arm)[0].model_dump(include=kept)))
-        for one in main
-        for model in config.other_models
-    ]
-    _, made, counts = assays.fit_each(asked, store, config.where, "other fits")
-    for (arm, settings), forecast in zip(asked, made, strict=True):
-        found[arm].append(({"model": settings.model, "uncertainty": "single"}, forecast))
+
+    def others(arm: AssayArm) -> list[FitConfig]:
+        shared = config.design.settings(arm)[0].model_dump(include=kept)
+        return [tuned(model, **shared) for model in config.other_models]
+
+    made, counts = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
+    for own in made:
+        for settings, forecast in zip(others(own.arm), own.members, strict=True):
+            found[own.arm].append(({"model": settings.model, "uncertainty": "single"}, forecast))
     if samples := config.dropout_samples:
-        passes = [assays.forecasting(one.fits[0], samples) for one in main]
+
+        def passes(one: FittedArm, split: Split) -> Unit:
+            return assays.forecasting(one.fits[0][one.arm.splits.index(split)], samples)
+
+        asked = [(one.arm, partial(passes, one)) for one in main]
+        dropped = assays.run_arms(asked, store, config.where, "dropout")
         keys = {"model": config.model, "uncertainty": "mc_dropout"}
-        made = assays.forecasts(passes, store, config.where)
-        for one, forecast in zip(main, made, strict=True):
-            # Places seed the bootstrap; those of forecasts no longer made stay free, so that
-            # published intervals stay.
-            found[one.arm] += [*[None] * (len(config.other_models) + 1), (keys, forecast)]
-    units = [assays.baselines(arm.data, arm.split) for arm in found]
-    results = run_units(units, store, config.where, "baselines")
-    for (arm, others), result in zip(found.items(), results, strict=True):
-        for name in assays.BASELINES if arm.kind != "strand" else ():  # of the group arm's split
-            keys = {"model": name, "uncertainty": "single"}
-            others.append((keys, assays.baseline_forecast(result, name)))
-        animal, _, tissue = arm.data.name.partition("plant_")
-        if arm.main and not animal and tissue in TISSUES:
-            # The authors' own predictions; sigma is their error in calibration.
-            means = reference_predictions(tissue)
-            own = constant_sigma(means, arm.data.activity, arm.split["calibration"])
-            keys = {"model": "authors_cnn", "uncertainty": "constant_sigma"}
-            others.append((keys, (own.mean, own.std)))
+        for one, forecast in zip(main, dropped, strict=True):
+            found[one.arm].append((keys, forecast))
+    folded = [one for one in fitted if one.arm.plan.folds]
+    kernels = forecasters.kernels([one.arm for one in folded], config.kernels, store, config.where)
+    for one in folded:
+        members = {config.model: np.stack(one.forecast[:2]), **kernels[one.arm]}
+        every = kernels[one.arm] | forecasters.combined(one.arm, members)
+        for name, forecast in every.items():
+            scaled = assays.scaled(one.arm, forecast)[0]
+            found[one.arm].append(({"model": name, "uncertainty": "single"}, forecast))
+            found[one.arm].append(({"model": name, "uncertainty": "std_scaling"}, scaled))
+    simple = forecasters.baselines([one.arm for one in fitted], store, config.where)
+    for arm, every in simple.items():
+        for name, forecast in every.items():
+            own = "constant_sigma" if name == "authors_cnn" else "single"
+            found[arm].append(({"model": name, "uncertainty": own}, forecast))
     return found, counts
 
 
 def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Named]:
     """Every forecast of an arm."""
     network = {"model": config.model}
-    for seed, values in zip(config.seeds, fitted.members, strict=False):
-        yield network | {"uncertainty": "single", "seed": seed}, values
-    mean, std = fitted.forecast[:2]
+    for seed, forecast in zip(config.seeds, fitted.members, strict=False):
+        yield network | {"uncertainty": "single", "seed": seed}, forecast
+    together = np.stack(fitted.forecast[:2])
     if len(fitted.members) > 1:
-        yield network | {"uncertainty": "ensemble"}, (mean, std)
-    factor, constant = assays.scales(fitted.arm, mean, std)
-    yield network | {"uncertainty": "std_scaling"}, (mean, factor * std)
-    yield network | {"uncertainty": "constant_sigma"}, (mean, np.full(len(mean), constant))
+        yield network | {"uncertainty": "ensemble"}, together
+    for name, repaired in zip(
+        ("std_scaling", "constant_sigma"), assays.scaled(fitted.arm, together), strict=True
+    ):
+        yield network | {"uncertainty": name}, repaired
     yield from others
 
 
-def scored_items(
-    fitted: FittedArm, others: Sequence[Named], config: Config
-) -> Iterator[Scored | None]:
+def scored_items(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Scored]:
     """Every forecast of an arm on each of its parts; the arm's own one by GC decile too."""
     deciles = {"gc_decile": gc_deciles(fitted.arm.data)}
-    for named in _forecasts(fitted, others, config):
-        if named is None:
-            yield from [None] * len(fitted.arm.parts)
-            continue
-        keys, values = named
+    for keys, forecast in _forecasts(fitted, others, config):
         own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
         for part in fitted.arm.parts:
-            by = deciles if own else {}
-            yield assays.scored(fitted.arm, part, *values, by, prior="none", **keys)
+            by = deciles if own and part.sampled else {}
+            yield assays.scored(fitted.arm, part, forecast, by, prior="none", **keys)
 
 
 def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
@@ -229,53 +234,52 @@ def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def contrasts(scores: pd.DataFrame) -> pd.DataFrame:
+def contrasts(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     """What each shift changes: shifted against inside, against matched, tilt and leak against test.
 
     Errors and widths as ratios, coverage, correlation and NLL as differences.
     """
-    label = (scores["shift"] + " " + scores["condition"]).str.strip()
-    label = label.where(scores["split"] != "random_leaky", "leak")
-    named = scores.assign(shift=label)
-    like_test = scores["shift"].isin(["", "gc_tilt"])  # compared with the test part
-    test = named[label == ""].drop(columns="shift")
-    sides = {"test": test.merge(pd.DataFrame({"shift": label[like_test].unique()}), how="cross")}
-    sides |= {name: named[scores["split"] == name] for name in ("inside", "matched")}
-    judged = named[(label != "") & ~scores["split"].isin(["inside", "matched"])]
-    match = ["data", "model", "uncertainty", "shift"]
-    tables = [
-        contrast(judged, side, SCALES, match=match).assign(against=name)
-        for name, side in sides.items()
-        if len(side)
-    ]
+    parts: dict[Any, Measured] = {}
+    for each in measured:
+        names = (each.keys[name] for name in ("data", "model", "uncertainty", "seed"))
+        parts[*names, each.keys["split"], each.keys["shift"], each.keys["condition"]] = each
+    tables = []
+    for (*forecast, split, shift, condition), one in parts.items():
+        if one.keys["seed"] is not None or split not in ("shifted", "random_leaky"):
+            continue
+        like_test = shift in ("", "gc_tilt", "unseen_family")
+        label = f"{shift} {condition}".strip() if split == "shifted" else "leak"
+        for name in ("test",) if like_test else ("inside", "matched"):
+            place = ("test", "", "") if like_test else (name, shift, condition)
+            other = parts.get((*forecast, *place))
+            if other is not None and one.folds + (split == "random_leaky"):
+                keys = {name: one.keys[name] for name in ("data", "model", "uncertainty")}
+                keys |= {"shift": label, "against": name}
+                tables.append(contrast(one, other, between, **keys))
     return pd.concat(tables, ignore_index=True)
 
 
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
     data, design = load_data(config), config.design
-    fitted, own = assays.fit_arms(design.build(data), design, store, config.where)
-    others, more = fit_others(config, fitted, store)
+    arms = design.build(data)
+    fitted, own = assays.fit_arms(arms, design.settings, store, config.where)
+    others, more = beside(config, fitted, store)
     items = [item for one in fitted for item in scored_items(one, others[one.arm], config)]
-    scores = score_all(items, config.draws, config.workers)
-    first = [one.arm for one in fitted if one.arm.split.seed == config.split_seeds[0]]
+    measured = score_all(items, config.draws, config.workers)
+    between = refits(measured)
     leaks = [
-        leak_report(arm.data.codes, arm.data.group, arm.split).assign(data=arm.data.name)
-        for arm in first
+        leak_report(arm.data.codes, arm.data.group, arm.splits[0]).assign(data=arm.data.name)
+        for arm in arms
         if arm.kind != "strand"
     ]
     tables = {
         "assays": assay_table(data),
         "leaks": pd.concat(leaks, ignore_index=True),
-        "gc_histogram": gc_histogram(first),
-        "contrasts": contrasts(scores),
+        "gc_histogram": gc_histogram(arms),
+        "contrasts": contrasts(measured, between),
     }
     marks = {assay.name: assay.fingerprint for assay in data}
-    # Of single splits and fits only those of the network are published.
-    whole = scores["by"] == ""
-    shown = whole & scores["metric"].isin(SPLIT_METRICS) & scores["model"].eq(config.model)
-    shown &= scores["uncertainty"].isin(["single", "ensemble"])
-    single = scores[shown].drop(columns=["variance", "n_train"])
-    combined = combine(scores[scores["metric"].isin(METRICS) | ~whole])
-    rows = pd.concat([combined, single], ignore_index=True)
+    rows = rows_of(measured, between, len(config.seeds))
+    rows = rows[rows["metric"].isin(METRICS) | (rows["by"] != "")].drop(columns="variance")
     return Tables.of(config, rows, tables, data=marks, counts=[own, more])

@@ -1,9 +1,12 @@
-"""From forecasts on the parts of repeated splits to tidy rows with intervals.
+"""From forecasts on parts of measured assays to tidy rows and contrasts with intervals.
 
-In: :class:`Scored`, one forecast on one part of one split. Out: rows per split, rows pooled over
-splits (:func:`~lib.statistics.effects.over_splits`), and contrasts paired by split.
+In: :class:`Scored`, one forecast on one part. Out: :class:`Measured`, its rows, and its values
+under the weights that all forecasts of a data set are resampled by, so that :func:`contrast` of two
+takes out what they share. Networks differ between seeds: :func:`refits` measures by how much, and
+that is added to every variance before an interval is made.
 """
 
+import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -12,35 +15,55 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from lib.metrics.evaluate import evaluate
-from lib.statistics.effects import over_splits
+from lib.arrays import FloatArray, as_forecast
+from lib.metrics.evaluate import measure, over_folds, with_ends
+from lib.metrics.resampling import Resampling, ends, fold_variance, spread
+from lib.statistics.effects import LEVELS
 from lib.study.units import cores
 
-# Keys that tell repeats apart; a combined row has them empty.
-REPEATS: Final = ("split_seed", "seed")
-# Numbers of a row that are averaged over repeats; the measured severity differs between splits.
-_AVERAGED: Final = ("value", "variance", "oracle", "n", "n_train", "severity")
+# Of which contrasts are made: errors and widths as ratios, the others as differences.
+CONTRASTED: Final = dict.fromkeys(("rmse", "crps_gaussian", "zms", "mpiw_90"), "ratio")
+CONTRASTED.update(dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference"))
+NETWORKS: Final = ("cnn", "bilstm", "transformer")
 
 
 class Scored(NamedTuple):
-    """One forecast to score, by a model that was trained on ``n_train`` elements."""
+    """One forecast to score."""
 
     keys: Mapping[str, Hashable]  # columns of its rows
-    forecast: pd.DataFrame  # target, mean, std, group; where known also true_mean, true_std
-    n_train: int
+    forecast: pd.DataFrame  # target, mean, std; where known also true_mean, true_std
+    plan: Resampling | None  # of its rows; without one there are no intervals
     climatology: tuple[float, float]  # mean and std of the training targets; skill is against it
     by: Mapping[str, NDArray[Any]] | None = None  # labels of elements for conditional rows
 
 
-def score(item: Scored, draws: int, seed: int) -> pd.DataFrame:
-    """Rows of one forecast, keys included; the bootstrap is seeded by ``seed`` alone."""
-    oracle = None
+class Measured(NamedTuple):
+    """Rows of one forecast, and of its contrasted metrics the values ``(1 + folds + draws,)``."""
+
+    keys: Mapping[str, Hashable]
+    rows: pd.DataFrame
+    drawn: Mapping[str, FloatArray]
+    folds: int
+    df: int
+
+
+def score(item: Scored, draws: int) -> Measured:
+    """Every metric of a forecast; equal groups of a data set get equal weights."""
+    plan, rng = item.plan, np.random.default_rng(zlib.crc32(str(item.keys["data"]).encode()))
+    if plan is None:
+        plan, draws = Resampling(np.zeros(len(item.forecast), np.int64), 1), 0
+    weights = plan.weights(draws, rng)
+    forecast = as_forecast(*(item.forecast[name] for name in ("mean", "std", "target")))
+    rows, values = measure(forecast, plan, weights, item.climatology, item.by)
+    whole = rows["by"] == ""
+    drawn = {m: values[whole & (rows["metric"] == m)][0] for m in CONTRASTED}
+    rows = with_ends(rows, values, plan).assign(oracle=np.nan, df=plan.df)
     if "true_mean" in item.forecast:
-        oracle = item.forecast[["true_mean", "true_std"]].set_axis(["mean", "std"], axis=1)
-    sides: dict[str, Any] = {"climatology": item.climatology, "oracle": oracle, "by": item.by}
-    rows = evaluate(item.forecast, **sides, draws=draws, rng=np.random.default_rng(seed))
-    keys: dict[str, Any] = dict(item.keys)
-    return rows.assign(**keys, n_train=item.n_train)
+        truth = (item.forecast["true_mean"], item.forecast["true_std"], forecast[2])
+        told = measure(as_forecast(*truth), plan, weights[:, :1], item.climatology, item.by)
+        rows["oracle"] = told[1][:, 0]
+    named: dict[str, Any] = dict(item.keys)
+    return Measured(item.keys, rows.assign(**named), drawn, plan.folds, plan.df)
 
 
 def side_by_side(
@@ -51,56 +74,81 @@ def side_by_side(
     return list(parallel(delayed(function)(*job) for job in jobs))
 
 
-def score_all(items: Sequence[Scored | None], draws: int, workers: int | None) -> pd.DataFrame:
-    """:func:`score` of every forecast, stacked; an item's place seeds its bootstrap."""
-    jobs = ((item, draws, place) for place, item in enumerate(items) if item is not None)
-    return pd.concat(side_by_side(score, jobs, workers), ignore_index=True)
+def score_all(items: Iterable[Scored], draws: int, workers: int | None) -> list[Measured]:
+    """:func:`score` of every forecast, in order."""
+    return side_by_side(score, ((item, draws) for item in items), workers)
 
 
-def _seed_means(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Average the fits of one split, so that splits are the repeats."""
-    numeric = dict.fromkeys([name for name in _AVERAGED if name in rows], "mean")
-    grouped = rows.groupby([*keys, "split_seed"], dropna=False, sort=False)
-    return grouped.agg(numeric).reset_index()
+def refits(measured: Sequence[Measured]) -> pd.Series:
+    """Variance between seeds of a metric of one network in distribution, by data and metric.
 
-
-def combine(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of :func:`score` over splits: one per key without :data:`REPEATS`.
-
-    ``n`` is the mean size of the part, ``splits`` the number of splits. For one split the interval
-    is the bootstrap's percentiles, which say more than its variance does.
+    Empty with one seed.
     """
-    values = {*_AVERAGED, "lower", "upper", *REPEATS}
-    keys = [column for column in rows.columns if column not in values]
-    # A correlation with a constant forecast is undefined: no row is better than an empty one.
-    rows = rows[np.isfinite(rows["value"])]
-    averaged = [name for name in ("oracle", "severity") if name in rows]
-    table = over_splits(_seed_means(rows, keys), keys, averaged=averaged)
-    if "severity" in table:
-        table["severity"] = table["severity"].round(4)
-    if rows["split_seed"].nunique() == 1:
-        ends = rows.groupby(keys, dropna=False, sort=False)[["lower", "upper"]].mean()
-        table = table.drop(columns=["lower", "upper"]).merge(ends.reset_index(), on=keys)
+    own = [
+        each.rows[each.rows["by"] == ""]
+        for each in measured
+        if each.keys["uncertainty"] == "single"
+        and each.keys["split"] == "test"
+        and not each.keys["condition"]
+        and each.keys["seed"] is not None
+    ]
+    if not own:
+        return pd.Series(dtype=float)
+    by = pd.concat(own).groupby(["data", "model", "metric"])["value"]
+    return by.var().groupby(["data", "metric"]).mean().dropna()
+
+
+def rows_of(measured: Sequence[Measured], between: pd.Series, members: int) -> pd.DataFrame:
+    """All rows, those of networks with what refitting adds; an ensemble averages ``members``.
+
+    The mean over seeds of a network's forecasts, each scored alone, has an empty ``seed``.
+    """
+    rows = pd.concat([each.rows for each in measured], ignore_index=True)
+    numbers = ["value", "lower", "upper", "variance", "oracle"]
+    seeded = rows[rows["seed"].notna()].astype({"seed": int})
+    keys = [name for name in rows if name not in (*numbers, "seed")]
+    means = seeded.groupby(keys, dropna=False, sort=False)[numbers].mean().reset_index()
+    rows = pd.concat([rows, means], ignore_index=True)
+    index = pd.MultiIndex.from_frame(rows[["data", "metric"]])
+    extra = np.nan_to_num(between.reindex(index).to_numpy(float))
+    extra = np.where(rows["model"].isin(NETWORKS), extra, 0.0)
+    alone = (rows["uncertainty"] == "single") & rows["seed"].notna()
+    extra = np.where(alone, extra, extra / members)
+    folded = (rows["df"] > 0) & (extra > 0)
+    own = rows[folded]
+    moved = over_folds(own.assign(variance=own["variance"] + extra[folded]), own["df"])
+    rows.loc[folded, ["lower", "upper", "variance"]] = moved[["lower", "upper", "variance"]]
+    return rows[np.isfinite(rows["value"])].drop(columns="df")
+
+
+def _variance(values: FloatArray, folds: int) -> float:
+    return float(fold_variance(values[None], folds)[0] if folds else spread(values[1:]))
+
+
+def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -> pd.DataFrame:
+    """Each contrasted metric of one forecast over, or less, that of another of the same data.
+
+    Columns ``metric, scale``, the ends of :data:`~lib.statistics.effects.LEVELS`, ``n`` and keys.
+    """
+    found = []
+    for metric, scale in CONTRASTED.items():
+        ratio, extra = scale == "ratio", between.get((left.keys["data"], metric), 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sides = [np.log(v) if ratio else v for v in (left.drawn[metric], right.drawn[metric])]
+        value = sides[0][0] - sides[1][0]
+        if left.folds == right.folds:
+            variance, df = _variance(sides[0] - sides[1], left.folds), min(left.df, right.df)
+        else:  # a leaky split shares no fold with what it is held against
+            variance = _variance(sides[0], left.folds) + _variance(sides[1], right.folds)
+            df = max(left.df, right.df)
+        for each in (left, right):
+            variance += extra / (each.drawn[metric][0] ** 2 if ratio else 1.0)
+        row = {"metric": metric, "scale": scale, "value": value, **keys}
+        for ending, level in LEVELS.items():
+            reached = ends(value, variance, df, level=level)
+            row |= dict(zip((f"lower{ending}", f"upper{ending}"), reached, strict=True))
+        found.append(row | {"n": int(left.rows["n"].iloc[0])})
+    table = pd.DataFrame(found)
+    ratio, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
+    table.loc[ratio, numbers] = np.exp(table.loc[ratio, numbers])
     return table
-
-
-def contrast(
-    left: pd.DataFrame, right: pd.DataFrame, scales: Mapping[str, str], *, match: Sequence[str]
-) -> pd.DataFrame:
-    """Differences or ratios (as ``scales`` says by metric) of two conditions, paired by split.
-
-    Sides are rows of :func:`score` and share the keys ``match``; ratios are pooled as logarithms.
-    """
-    keys = [*match, "metric"]
-    whole = (side[side["metric"].isin(list(scales)) & (side["by"] == "")] for side in (left, right))
-    one, other = (_seed_means(side, keys) for side in whole)
-    both = one.merge(other, on=[*keys, "split_seed"], suffixes=("", "_right"))
-    both["scale"] = both["metric"].map(dict(scales))
-    ratio = both["scale"] == "ratio"
-    for side in ("", "_right"):
-        value, variance = both[f"value{side}"], both[f"variance{side}"]
-        both[f"variance{side}"] = variance.where(~ratio, variance / value**2)
-        both[f"value{side}"] = value.where(~ratio, np.log(value.where(ratio)))
-    both["value"] -= both["value_right"]
-    both["variance"] += both["variance_right"]
-    return over_splits(both, [*keys, "scale"])

@@ -56,7 +56,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from lib.arrays import FloatArray, GroupCodes, as_level, as_points, as_std, as_vector, ranks
+from lib.arrays import FloatArray, as_level, as_points, as_std, as_vector, ranks
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 Triple = tuple[FloatArray, FloatArray, FloatArray]  # mean, std, target

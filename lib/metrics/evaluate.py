@@ -159,12 +159,12 @@ def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Va
     mean, std, target = forecast
     z, most = (target - mean) / std, ORDERED_DRAWS if len(mean) <= MANY_ROWS else FEWER_DRAWS
     few = weights[:, 1 : 1 + plan.folds + most]
-    areas = selective_metrics((target - mean) ** 2, std, plan.codes)(few)
-    drawn: Values = dict(areas)
-    drawn["zms_robust"] = np.array(
-        [np.median(np.repeat(z * z, own[plan.codes])) for own in few.T.astype(np.int64)]
-    )
-    drawn["zms_robust"] /= calibration.CHI2_MEDIAN
+    drawn: Values = {}
+    if few.size:
+        drawn = selective_metrics((target - mean) ** 2, std, plan.codes)(few)
+        repeated = (np.repeat(z * z, own[plan.codes]) for own in few.T.astype(np.int64))
+        medians = np.array([np.median(values) for values in repeated])
+        drawn["zms_robust"] = medians / calibration.CHI2_MEDIAN
     found = {}
     for name, value in _order_values(forecast, z).items():
         found[name] = np.full(weights.shape[1], np.nan)
@@ -204,6 +204,9 @@ def measure(
 
 def with_ends(rows: pd.DataFrame, values: FloatArray, plan: Resampling) -> pd.DataFrame:
     """The rows of :func:`measure` with ``value, lower, upper, variance``."""
+    if values.shape[1] == 1:
+        none = dict.fromkeys(("lower", "upper", "variance"), np.nan)
+        return rows.assign(value=values[:, 0], **none)
     if not plan.folds:
         lower, upper = percentiles(values[:, 1:])
         variance = spread(values[:, 1:])
@@ -251,11 +254,12 @@ def evaluate(
 
     ``predictions`` has columns ``target, mean, std`` (one unit) and optionally ``group``, of any
     type; without it every row is its own group. A column ``fold`` says that forecasts are those of
-    cross-validation, and which fold tested a row: intervals are then those over folds. ``climatology`` is mean and std of the *training*
-    targets; without it there is no ``crps_skill``. ``oracle``, mean and std of the measurement
-    given the element, one row per prediction, fills the column ``oracle`` with the same metric of
-    that forecast. ``by`` maps names of covariates to labels ``(n,)``, such as
-    ``{"gc_decile": quantile_bins(gc)}``; bins of fewer than 10 elements are dropped.
+    cross-validation, and which fold tested a row: intervals are then those over folds.
+    ``climatology`` is mean and std of the *training* targets; without it there is no
+    ``crps_skill``. ``oracle``, mean and std of the measurement given the element, one row per
+    prediction, fills the column ``oracle`` with the same metric of that forecast. ``by`` maps names
+    of covariates to labels ``(n,)``, such as ``{"gc_decile": quantile_bins(gc)}``; bins of fewer
+    than 10 elements are dropped.
 
     Of the bootstrap: more than 2,000 groups are first merged at random into 2,000 sets.
     ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked by

@@ -74,7 +74,7 @@ class Resampling(NamedTuple):
 
     @property
     def df(self) -> int:
-        """Degrees of freedom over folds: of the folds, or of the sets with rows if these are less."""
+        """Degrees of freedom over folds, or of the sets with rows if these are fewer."""
         return min(self.folds, len(np.unique(self.codes))) - 1
 
     def take(self, rows: ArrayLike) -> "Resampling":
@@ -172,8 +172,8 @@ def ends(
 ) -> tuple[FloatArray, FloatArray]:
     """Ends ``(K,)`` of Student's t intervals, symmetric on a scale of :data:`SCALES`.
 
-    ``variance`` is that of ``value`` itself; the scale enters by the delta method. Shares of exactly
-    0 or 1 get Clopper and Pearson's interval of ``df + 1`` groups.
+    ``variance`` is that of ``value`` itself; the scale enters by the delta method. Shares of
+    exactly 0 or 1 get Clopper and Pearson's interval of ``df + 1`` groups.
     """
     value, df = np.asarray(value, float), np.maximum(df, 1)
     to, slope, back = SCALES[scale]

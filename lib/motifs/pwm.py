@@ -5,7 +5,7 @@ uniform background; lib.motifs.binding turns them into occupancies and sites.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -86,6 +86,25 @@ def jaspar(motifs: Sequence[str], release: str = RELEASE) -> tuple[PWM, ...]:
     return tuple(_jaspar_motif(motif, release) for motif in motifs)
 
 
+@lru_cache(maxsize=4)
+def core_motifs(kingdom: str, release: str = RELEASE) -> tuple[PWM, ...]:
+    """All matrices of JASPAR's CORE collection of a kingdom, such as ``vertebrates``, by id."""
+    import pyjaspar
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        database = pyjaspar.jaspardb(release=release)
+        found = database.fetch_motifs(collection="CORE", tax_group=[kingdom])
+    return tuple(
+        _of_counts(m.matrix_id, m.counts) for m in sorted(found, key=lambda m: m.matrix_id)
+    )
+
+
+def _of_counts(name: str, counts: Mapping[str, Sequence[float]]) -> PWM:
+    smoothed = np.array([counts[letter] for letter in "ACGT"]) + PSEUDOCOUNT / 4
+    return make_pwm(name, smoothed / smoothed.sum(axis=0))
+
+
 @lru_cache(maxsize=1024)
 def _jaspar_motif(motif: str, release: str) -> PWM:
     import pyjaspar  # takes 0.2 s to import, and only this function needs it
@@ -104,9 +123,7 @@ def _jaspar_motif(motif: str, release: str) -> PWM:
         ids = ", ".join(f"{m.matrix_id} ({m.name})" for m in found)
         what = f"stands for {ids}; ask for one by id" if found else f"is not in {release}"
         raise ValueError(f"motif {motif!r} {what}")
-    counts = np.array([found[0].counts[letter] for letter in "ACGT"])
-    smoothed = counts + PSEUDOCOUNT / 4
-    return make_pwm(found[0].name, smoothed / smoothed.sum(axis=0))
+    return _of_counts(found[0].name, found[0].counts)
 
 
 def read_meme(path: str | Path) -> tuple[PWM, ...]:

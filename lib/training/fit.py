@@ -25,7 +25,6 @@ from torch.nn import functional as F
 from lib.arrays import FloatArray, IndexArray, as_vector
 from lib.data.dataset import Result, SequenceDataset, Stored
 from lib.data.splits import Split
-from lib.models import baselines as simple
 from lib.models import build
 from lib.models.networks import beta_nll, positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
@@ -299,16 +298,3 @@ def dropout_unit(
     """Forecast with dropout at work; the rows of the training part are NaN."""
     asked = {"mc_dropout_samples": config["samples"], "device": config["device"]}
     return _of_unseen(model, data, split["train"], **asked)
-
-
-def baseline_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
-    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each."""
-    given = data.codes, data.activity, split["train"], split["validation"]
-    made = {
-        "mean": simple.training_mean(data.activity, split["train"]),
-        "gc_ridge": simple.gc_ridge(*given),
-        "kmer_ridge": simple.kmer_ridge(*given, data.oriented),
-        "memoriser": simple.memoriser(*given, data.oriented),
-    }
-    arrays = {f"{name}.mean": each.mean for name, each in made.items()}
-    return Result(arrays | {f"{name}.std": each.std for name, each in made.items()})

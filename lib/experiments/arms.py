@@ -1,0 +1,214 @@
+"""Arms of a measured assay: what is trained on, fold by fold, and where networks are judged.
+
+In: an assay and the names of :data:`ARMS`. Out: :class:`AssayArm`, one split per fold of grouped
+cross-validation, so that every element is tested once, and its parts. In ``group`` all folds train
+on whatever they do not test; other arms hold a kind of elements out of training everywhere, and a
+fold tests its own elements of that kind too.
+
+A part's ``split`` is ``test`` for elements in distribution, ``inside`` for those of an arm that
+holds others out, ``shifted`` for these, and ``matched`` for the same kind judged by networks that
+were trained on all kinds, on as many elements.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from lib.arrays import BoolArray, FloatArray, IndexArray
+from lib.data.dataset import SequenceDataset
+from lib.data.folds import Folds, family_split, fold_split, group_folds
+from lib.data.splits import Split, gc_tilt, group_mean, random_leaky_split
+from lib.metrics.resampling import Resampling, resampling
+
+ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
+SPECIES_COLUMN: Final = "sp"
+ALL: Final = "with large families"
+
+
+class AssayPart(NamedTuple):
+    """Rows on which an arm is judged, with what its result rows say of them."""
+
+    split: str
+    shift: str  # empty in distribution
+    condition: str
+    rows: IndexArray
+    severity: float = 0.0  # the measured shift of the mean GC, in standard deviations
+    sampled: bool = True  # whether its groups are a sample, so that there is an interval
+
+    @property
+    def keys(self) -> dict[str, Hashable]:
+        """Columns of its rows."""
+        family = "covariate" if self.shift else ""
+        named = {"split": self.split, "shift": self.shift, "family": family}
+        return named | {"severity": round(self.severity, 4), "condition": self.condition}
+
+
+@dataclass(frozen=True, eq=False)
+class AssayArm:
+    """Splits of an assay and where their networks are judged; ``kind`` is of :data:`ARMS`.
+
+    ``plan`` (of all rows; the set of those that no fold tests is -1) is the same for all arms of an
+    assay, so that contrasts between them are paired by group.
+    """
+
+    data: SequenceDataset
+    splits: tuple[Split, ...]
+    plan: Resampling
+    kind: str
+    parts: tuple[AssayPart, ...] = ()
+
+    @property
+    def main(self) -> bool:
+        """Whether it is the group arm, which gets the full ensemble."""
+        return self.kind == "group"
+
+    @property
+    def both_strands(self) -> bool:
+        """Whether its networks train on and average over both strands."""
+        return not self.data.oriented and self.kind != "strand"
+
+    @cached_property
+    def tested(self) -> IndexArray:
+        """Which split tests each row, (n,); -1 where none does."""
+        found = np.full(len(self.data), -1)
+        for place, split in enumerate(self.splits):
+            for part in ("test", "shifted"):
+                found[split.parts.get(part, [])] = place
+        return found
+
+    def stitched(self, values: FloatArray) -> FloatArray:
+        """Of values ``(..., splits, n)`` those of the split that tests each row, ``(..., n)``."""
+        picked = values[..., np.maximum(self.tested, 0), np.arange(len(self.data))]
+        return np.where(self.tested >= 0, picked, np.nan)
+
+
+class _Maker(NamedTuple):
+    """What arms of one assay are made from."""
+
+    data: SequenceDataset
+    folds: Folds
+    plan: Resampling
+    seed: int
+
+    def arm(self, kind: str, held_out: BoolArray | None = None) -> AssayArm:
+        """An arm without parts."""
+        given = self.folds, self.data.group
+        splits = [fold_split(*given, k, self.seed, held_out) for k in range(self.folds.count)]
+        return AssayArm(self.data, tuple(splits), self.plan, kind)
+
+    def some_groups(self, share: float) -> BoolArray:
+        """Rows of random groups that hold about such a share of the tested elements."""
+        tested = self.folds.tested
+        labels, sizes = np.unique(self.data.group[tested], return_counts=True)
+        order = np.random.default_rng([self.seed, *b"placebo"]).permutation(len(labels))
+        reached = np.cumsum(sizes[order]) <= share * len(tested)
+        return np.isin(self.data.group, labels[order[reached]])
+
+
+def _maker(data: SequenceDataset, count: int, seed: int) -> _Maker:
+    folds = group_folds(data.group, seed, count)
+    found = resampling(data.group[folds.tested], np.random.default_rng(0), folds.fold[folds.tested])
+    codes = np.full(len(data), -1)
+    codes[folds.tested] = found.codes
+    return _Maker(data, folds, found._replace(codes=codes), seed)
+
+
+def _rows(arm: AssayArm, part: str) -> IndexArray:
+    return np.sort(np.concatenate([split[part] for split in arm.splits]))
+
+
+def _held_out(arm: AssayArm, held_out: BoolArray, shift: str, condition: str) -> AssayArm:
+    """The arm judged inside and on what it holds out."""
+    gc, inside = arm.data.gc, ~np.isin(arm.data.group, arm.data.group[held_out])
+    rows = _rows(arm, "shifted")
+    moved = float((gc[rows].mean() - gc[inside].mean()) / gc[inside].std())
+    inner = AssayPart("inside", shift, condition, _rows(arm, "test"))
+    return replace(arm, parts=(inner, AssayPart("shifted", shift, condition, rows, moved)))
+
+
+def _with_matched(placebo: AssayArm, arm: AssayArm) -> AssayArm:
+    """The placebo judged on what an arm holds out too: as much was held out from it at random."""
+    shifted = arm.parts[-1]
+    rows = shifted.rows[placebo.tested[shifted.rows] >= 0]
+    return replace(placebo, parts=(*placebo.parts, shifted._replace(split="matched", rows=rows)))
+
+
+def _tail_arms(make: _Maker, quantile: float, tails: Sequence[str]) -> Iterator[AssayArm]:
+    """Both tails held out, and random groups held out in their place, which are matched."""
+    if not 0 < quantile < 1:
+        raise ValueError(f"gc_quantile is {quantile}; it must lie strictly between 0 and 1")
+    chosen = make.some_groups(1 - quantile)
+    placebo = _held_out(make.arm("placebo", chosen), chosen, "placebo", "random groups")
+    by_group = group_mean(make.data.gc, make.data.group)
+    for tail in tails:
+        high = tail == "high"
+        edge = np.quantile(by_group, quantile if high else 1 - quantile)
+        held_out = by_group > edge if high else by_group < edge
+        gc = by_group[held_out]
+        name = f"GC ≥ {gc.min():.3f}" if high else f"GC ≤ {gc.max():.3f}"
+        arm = _held_out(make.arm("tail", held_out), held_out, f"gc_{tail}", name)
+        placebo = _with_matched(placebo, arm)
+        yield arm
+    yield placebo
+
+
+def _species_arms(make: _Maker) -> Iterator[AssayArm]:
+    labels, group = make.data.metadata[SPECIES_COLUMN].to_numpy(str), make.data.group
+    for species in sorted(set(labels)):
+        held_out = labels == species
+        arm = _held_out(make.arm("species", held_out), held_out, "species", species)
+        share = np.isin(group, group[held_out])[make.folds.tested].mean()
+        yield arm
+        yield _with_matched(make.arm("placebo", make.some_groups(share)), arm)
+
+
+def _group_arm(make: _Maker, tilts: Sequence[float]) -> AssayArm:
+    """All folds, the large families left out one by one, and tilts of what the folds test."""
+    data, seed, test = make.data, make.seed, make.folds.tested
+    more = [family_split(make.folds, data.group, each, seed) for each in make.folds.families]
+    parts = [AssayPart("test", "", "", test)]
+    for tilt in tilts:
+        rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
+        rows, moved = gc_tilt(data.gc[test], data.group[test], tilt, rng)
+        parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[rows], moved))
+    for place, split in enumerate(more, start=1):
+        name = f"family {place} of {len(more)}"
+        parts.append(AssayPart("shifted", "unseen_family", name, split["test"], sampled=False))
+    if more:
+        parts.append(AssayPart("test", "", ALL, np.arange(len(data)), sampled=False))
+    arm = make.arm("group")
+    return replace(arm, splits=(*arm.splits, *more), parts=tuple(parts))
+
+
+def build_arms(
+    data: SequenceDataset,
+    wanted: Sequence[str],
+    count: int,
+    quantile: float,
+    tilts: Sequence[float],
+    seed: int,
+) -> list[AssayArm]:
+    """The wanted arms (out of :data:`ARMS`) that an assay allows, on ``count`` folds.
+
+    ``tilt`` resamples what ``group`` tests by ``tilts``, in standard deviations of its GC, and
+    costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it.
+    """
+    arms, make = [], _maker(data, count, seed)
+    if {"group", "tilt"} & set(wanted):
+        arms.append(_group_arm(make, tilts if "tilt" in wanted else ()))
+    if {"tail", "placebo"} & set(wanted):
+        arms += _tail_arms(make, quantile, ("high", "low") if "tail" in wanted else ())
+    if "species" in wanted and SPECIES_COLUMN in data.metadata:
+        arms += _species_arms(make)
+    if "leaky" in wanted:
+        leaky = random_leaky_split(len(data), seed)
+        parts = (AssayPart("random_leaky", "", "", leaky["test"]),)
+        plan = resampling(data.group, np.random.default_rng(0))
+        arms.append(AssayArm(data, (leaky,), plan, "leaky", parts))
+    if "strand" in wanted and not data.oriented:
+        parts = (AssayPart("test", "", "one strand", make.folds.tested),)
+        arms.append(replace(make.arm("strand"), parts=parts))
+    return arms

@@ -1,0 +1,48 @@
+"""Units of forecasters that are no networks: kernels and baselines.
+
+They stand apart from :mod:`lib.training.fit`, so that a change here leaves finished networks valid.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.splits import Split
+from lib.models import baselines
+from lib.models.kernels import kernel_forecast, kmer_profiles, motif_scores
+from lib.motifs.pwm import core_motifs
+
+
+def motif_unit(config: Mapping[str, Any], data: SequenceDataset) -> Result:
+    """Array ``scores`` (n, 2 m): what :func:`lib.models.kernels.motif_scores` says of all rows."""
+    motifs = core_motifs(config["kingdom"], config["release"])
+    return Result({"scores": motif_scores(data.codes, motifs).astype(np.float32)})
+
+
+def kernel_unit(
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, scores: Stored | None = None
+) -> Result:
+    """Forecast all rows by a kernel on k-mers, or on ``scores``; it trains until validation."""
+    if scores is None:
+        features = kmer_profiles(data.codes, data.oriented)
+    else:
+        features = scores.result.arrays["scores"].astype(np.float64)
+    known = np.concatenate([split["train"], split["validation"]])
+    found = kernel_forecast(features, data.codes, data.activity, known, data.group)
+    arrays = {name: getattr(found, name) for name in ("mean", "std", "process_std")}
+    return Result(arrays, {"width": found.width, "noise": found.noise})
+
+
+def baseline_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
+    """Arrays ``<baseline>.mean`` and ``<baseline>.std``, (n,) each."""
+    given = data.codes, data.activity, split["train"], split["validation"]
+    made = {
+        "mean": baselines.training_mean(data.activity, split["train"]),
+        "gc_ridge": baselines.gc_ridge(*given),
+        "kmer_ridge": baselines.kmer_ridge(*given, data.oriented),
+        "memoriser": baselines.memoriser(*given, data.oriented),
+    }
+    arrays = {f"{name}.mean": each.mean for name, each in made.items()}
+    return Result(arrays | {f"{name}.std": each.std for name, each in made.items()})
