@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
+from lib.metrics.resampling import resampling
 from lib.simulator import Assay, Shift, draw_world, simulate
 from lib.simulator.assay import Batch
 from lib.simulator.sample import known_truth
@@ -141,9 +142,17 @@ def test_control_noise_factor_by_hand():
 def test_correction_of_the_median_bias_by_hand():
     # draws .6 to 1.0 about .8 under a value of 1: up by twice .2
     values = np.concatenate([[1.0], np.linspace(0.6, 1.0, 41), [np.nan]])
-    plain, corrected = estimate(values), estimate(values, corrected=True)
+    plan = resampling(np.arange(3), rng())
+    plain, corrected = estimate(values, plan), estimate(values, plan, corrected=True)
     assert tuple(plain) == pytest.approx((1, 0.61, 0.99))
     assert tuple(corrected) == pytest.approx((1, 1.01, 1.39))
+
+
+def test_an_interval_over_folds_rests_on_the_folds_too():
+    """Left out, three folds give 0, 0 and 3: variance 2 * 2, more than the draws', t with 2."""
+    plan = resampling(np.arange(3), rng(), np.arange(3))
+    found = estimate(np.array([1.0, 0, 0, 3, 1, 1.1]), plan)
+    assert found.upper - found.value == pytest.approx(2 * t.ppf(0.975, 2))
 
 
 @pytest.mark.parametrize(
