@@ -282,7 +282,7 @@ def run(config: Config, store: Store) -> Tables:
     between = refits(measured)
     leaks = [
         leak_report(arm.data.codes, arm.data.group, arm.splits[0]).assign(
-            data=arm.data.name, arm=arm.kind, shift=arm.parts[-1].shift
+            data=arm.data.name, arm=arm.kind, shift=arm.parts[0].shift
         )
         for arm in arms
         if arm.kind != "strand"
