@@ -117,8 +117,7 @@ def run(config: Config, store: Store) -> Tables:
     asked = [network for own, _ in plans for network in own]
     decomposition = pairs.decompositions(assays, config.draws)
     done = [fit_arms(own, design, store, config.where) for own, design in plans]
-    fitted = [replace(one, fits=()) for own, _ in done for one in own]
-    counts = [each for _, each in done]
+    fitted = [replace(one, fits=()) for own in done for one in own]
     beside = baselines(asked, store, config.where)
     budget = Budget(config.labels, config.repeats, TOLERANCE)
     jobs = [
@@ -147,4 +146,4 @@ def run(config: Config, store: Store) -> Tables:
     if assays.standin:
         rows = tables.as_standin(rows)
         made = {name: tables.as_standin(table) for name, table in made.items()}
-    return Tables.of(config, rows, made, data=assays.fingerprints, counts=counts)
+    return Tables.of(config, rows, made, data=assays.fingerprints)

@@ -142,15 +142,15 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
 
 def network_forecasts(
     config: mpra_gc_ood.Config, store: Store
-) -> tuple[list[SequenceDataset], list[Audited], dict[str, int]]:
+) -> tuple[list[SequenceDataset], list[Audited]]:
     """Networks of notebook 02, whose stored fits they share, or others trained in the same way.
 
-    By data set, then by split; counted are the fits that there are, and those computed now.
+    By data set, then by split.
     """
     data, design = mpra_gc_ood.load_data(config), config.design
     arms = [arm for arm in design.build(data) if arm.main]
-    fitted, counts = fit_arms(arms, design, store, config.where)
-    return data, [_of_network(arm, config.model) for arm in fitted], counts
+    fitted = fit_arms(arms, design, store, config.where)
+    return data, [_of_network(arm, config.model) for arm in fitted]
 
 
 def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -198,18 +198,17 @@ def run(config: Config, store: Store) -> Tables:
     ``curves``, ``decomposition``, ``notes``; those that the input does not allow are
     left out. A ``ValueError`` names bad input and the remedy.
     """
-    counts: dict[str, int] = {}
     if config.source == "predictions":
         path = Path(str(config.predictions))
         table, notes = predictions.read(path, rename=config.rename, more=config.by)
         forecasts = [prepare(table, path.name.split(".")[0], config.by, notes)]
         marks = {forecasts[0].data: f"{len(table)} rows"}
     else:
-        data, forecasts, counts = network_forecasts(config.networks, store)
+        data, forecasts = network_forecasts(config.networks, store)
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     filled = {name: table for name, table in found.tables.items() if len(table)}
-    return Tables.of(config, found.rows, filled, data=marks, counts=[counts])
+    return Tables.of(config, found.rows, filled, data=marks)
 
 
 def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from lib.experiments.assays import run_arms
 from lib.models.baselines import constant_sigma
 from lib.motifs.pwm import RELEASE
 from lib.repair.stack import leading, stack
-from lib.study.units import Placement, Store, Stored, Unit, run_units
+from lib.study.units import Placement, Store, Unit, run_units
 from lib.training import simple as units
 
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
@@ -36,10 +36,7 @@ def kernels(
     scanned = {arm.data.fingerprint: arm.data for arm in arms if "motif_kernel" in names}
     scans = [Unit(units.motif_unit, MOTIFS, {"data": data}) for data in scanned.values()]
     results = run_units(scans, store, where, "motif scans")
-    scores = {
-        mark: {"scores": Stored(result, unit.key)}
-        for mark, unit, result in zip(scanned, scans, results, strict=True)
-    }
+    scores = {mark: {"scores": result} for mark, result in zip(scanned, results, strict=True)}
 
     def unit(data: SequenceDataset, name: str, split: Split) -> Unit:
         more = scores[data.fingerprint] if name == "motif_kernel" else {}

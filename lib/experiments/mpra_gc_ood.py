@@ -114,8 +114,8 @@ Named = tuple[dict[str, Any], FloatArray]  # a forecast with the keys that tell 
 
 def beside(
     config: Config, fitted: Sequence[FittedArm], store: Store
-) -> tuple[dict[AssayArm, list[Named]], dict[str, int]]:
-    """Forecasts that stand beside each arm's own networks, and how many fits they take."""
+) -> dict[AssayArm, list[Named]]:
+    """Forecasts that stand beside each arm's own networks."""
     found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
     main = [one for one in fitted if one.arm.main]
     kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
@@ -124,7 +124,7 @@ def beside(
         shared = config.design.settings(arm)[0].model_dump(include=kept)
         return [tuned(model, **shared) for model in config.other_models]
 
-    made, counts = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
+    made = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
     for own in made:
         for settings, forecast in zip(others(own.arm), own.members, strict=True):
             found[own.arm].append(({"model": settings.model, "uncertainty": "single"}, forecast))
@@ -152,7 +152,7 @@ def beside(
         for name, forecast in every.items():
             own = "constant_sigma" if name == "authors_cnn" else "single"
             found[arm].append(({"model": name, "uncertainty": own}, forecast))
-    return found, counts
+    return found
 
 
 def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Named]:
@@ -263,8 +263,8 @@ def run(config: Config, store: Store) -> Tables:
     """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
     data, design = load_data(config), config.design
     arms = design.build(data)
-    fitted, own = assays.fit_arms(arms, design.settings, store, config.where)
-    others, more = beside(config, fitted, store)
+    fitted = assays.fit_arms(arms, design.settings, store, config.where)
+    others = beside(config, fitted, store)
     items = [item for one in fitted for item in scored_items(one, others[one.arm], config)]
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
@@ -282,4 +282,4 @@ def run(config: Config, store: Store) -> Tables:
     marks = {assay.name: assay.fingerprint for assay in data}
     rows = rows_of(measured, between, len(config.seeds))
     rows = rows[rows["metric"].isin(METRICS) | (rows["by"] != "")].drop(columns="variance")
-    return Tables.of(config, rows, tables, data=marks, counts=[own, more])
+    return Tables.of(config, rows, tables, data=marks)

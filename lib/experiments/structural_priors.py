@@ -122,13 +122,13 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     return sorted(jobs, key=lambda job: job[0].world_seed)
 
 
-def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Every metric of every network in every world, and how many fits there are and were run."""
+def judge_worlds(config: Config, store: Store) -> pd.DataFrame:
+    """Every metric of every network in every world."""
     asked = plan(config), priors.network_metrics, config, store, priors.fit_prior
-    tables, counts = worlds.judge_arms(*asked)
+    tables = worlds.judge_arms(*asked)
     values = tables["values"].assign(entry="late")
     # Worlds turn the dial differently to reach one distance.
-    return values.assign(severity=values.pop("dial").round(4), n=config.n_test), counts
+    return values.assign(severity=values.pop("dial").round(4), n=config.n_test)
 
 
 def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -228,10 +228,10 @@ def assay_plan(config: Config) -> Iterator[Told]:
 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
-    values, counts = judge_worlds(config, store)
+    values = judge_worlds(config, store)
     told = list(assay_plan(config))
     units = [priors.fitting_told(one, config.assay_epochs, config.device) for one in told]
-    fits, more = run_fits(units, store, config.where, "assay fits")
+    fits = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = priors.score_told(told, fits, store, config.where, config.draws)
     numbers = ["severity", "oracle", "n"]
     keys = [name for name in values.columns if name not in (*numbers, "value", "replicate")]
@@ -245,4 +245,4 @@ def run(config: Config, store: Store) -> Tables:
     tables = {"effects": effects(values, config.n_train, cells), "assay_effects": assay_effects}
     names = {one.arm.data.name: one.arm.data.fingerprint for one in told}
     data = {"anchors": digest()} | names
-    return Tables.of(config, rows, tables, data=data, counts=[counts, more])
+    return Tables.of(config, rows, tables, data=data)

@@ -55,6 +55,11 @@ class FitConfig(BaseModel):
         default = 10 if self.reverse_complement else 3
         return default if self.max_shift is None else self.max_shift
 
+    def resolved(self) -> "FitConfig":
+        """The same with the precision that ``auto`` takes here: it is part of a unit's key."""
+        dtype = pick_dtype(self.precision, pick_device(self.device))
+        return self.model_copy(update={"precision": str(dtype).removeprefix("torch.")})
+
 
 # One trial each: the BiLSTM on a WTC11 split, the transformer in a simulated world. The CNN's
 # stands in FitConfig.

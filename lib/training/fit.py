@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.arrays import FloatArray, IndexArray, as_vector
-from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.models import build
 from lib.models.networks import beta_nll, positive_std
@@ -255,10 +255,9 @@ def fit(
         return _run(_Loop(model, train), model, held)
 
 
-def network_of(model: Stored | Result) -> FittedModel:
+def network_of(model: Result) -> FittedModel:
     """The network that a finished fit holds."""
-    result = model.result if isinstance(model, Stored) else model
-    return FittedModel.from_arrays(result.arrays, result.meta)
+    return FittedModel.from_arrays(model.arrays, model.meta)
 
 
 def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
@@ -276,7 +275,7 @@ def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> 
     return Result(*model.to_arrays())
 
 
-def _of_unseen(model: Stored, data: SequenceDataset, seen: IndexArray, **asked: Any) -> Result:
+def _of_unseen(model: Result, data: SequenceDataset, seen: IndexArray, **asked: Any) -> Result:
     """Forecast the rows that are not ``seen``; those are NaN."""
     rows = np.setdiff1d(np.arange(len(data)), seen)
     unseen = data.take(rows)
@@ -286,14 +285,14 @@ def _of_unseen(model: Stored, data: SequenceDataset, seen: IndexArray, **asked: 
 
 
 def predict_unit(
-    _: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+    _: Mapping[str, Any], model: Result, data: SequenceDataset, split: Split
 ) -> Result:
     """Forecast the rows that the network has not seen; the others are NaN."""
     return _of_unseen(model, data, np.concatenate([split["train"], split["validation"]]))
 
 
 def dropout_unit(
-    config: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+    config: Mapping[str, Any], model: Result, data: SequenceDataset, split: Split
 ) -> Result:
     """Forecast with dropout at work; the rows of the training part are NaN."""
     asked = {"mc_dropout_samples": config["samples"], "device": config["device"]}

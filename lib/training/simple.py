@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.models import baselines
 from lib.models.kernels import kernel_forecast, kmer_profiles, motif_scores
@@ -22,13 +22,13 @@ def motif_unit(config: Mapping[str, Any], data: SequenceDataset) -> Result:
 
 
 def kernel_unit(
-    config: Mapping[str, Any], data: SequenceDataset, split: Split, scores: Stored | None = None
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, scores: Result | None = None
 ) -> Result:
     """Forecast all rows by a kernel on k-mers, or on ``scores``; it trains until validation."""
     if scores is None:
         features = kmer_profiles(data.codes, data.oriented)
     else:
-        features = scores.result.arrays["scores"].astype(np.float64)
+        features = scores.arrays["scores"].astype(np.float64)
     known = np.concatenate([split["train"], split["validation"]])
     found = kernel_forecast(features, data.codes, data.activity, known, data.group)
     arrays = {name: getattr(found, name) for name in ("mean", "std", "process_std")}
