@@ -10,6 +10,7 @@ from lib.experiments.worlds import (
     Arm,
     Condition,
     Sizes,
+    conditions,
     judge_unit,
     judging,
     run_judging,
@@ -48,6 +49,12 @@ def test_conditions_have_names():
     assert [each.cell for each in at] == ["", "gc 0.5", "gc low 1", "effect_rewiring d=0.5"]
     assert [each.name for each in at] == ["", "", "low", "d=0.5"]
     assert [each.sequences for each in at] == [HOME, RICH, at[2], HOME]
+
+
+def test_each_condition_is_asked_for_once_and_fixed_ones_where_their_shift_is():
+    poor, noisy, fixed = Condition("gc", 0.5, "low"), Condition("noise", 0.5), Condition("gc", 0.25)
+    found = conditions(["gc", "noise"], [0.5], ["", "low"], [RICH, REWIRING, fixed])
+    assert found == [HOME, RICH, poor, noisy, fixed]
 
 
 @pytest.mark.parametrize(
