@@ -36,7 +36,6 @@ from lib.motifs.pwm import jaspar
 from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
-from lib.study.config import ParameterError
 from lib.study.units import Store
 
 SIZES = Sizes(300, 60, 60, 200)
@@ -45,19 +44,6 @@ SIZES = Sizes(300, 60, 60, 200)
 def net(size, prior):
     """The main network of world 0 with a prior."""
     return Arm(0, "reference_cnn", size, prior=prior)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "named"),
-    [
-        ({"priors": ["motif"]}, "no prior motif; use all, none, motif_true"),
-        ({"held_out_priors": ["gcc"]}, "no prior gcc"),
-        ({"models": ["cnn"]}, "no model cnn"),
-    ],
-)
-def test_bad_parameters_are_named(parameters, named):
-    with pytest.raises(ParameterError, match=named):
-        Config.create(profile="smoke", **parameters)
 
 
 def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator():
