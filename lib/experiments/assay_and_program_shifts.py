@@ -114,16 +114,15 @@ def run(config: Config, store: Store) -> Tables:
     """
     assays = load_assays(config)
     plans = planned(config, assays)
-    asked = [network for own, _ in plans for network in own]
     decomposition = pairs.decompositions(assays, config.draws)
     done = [fit_arms(own, design, store, config.where) for own, design in plans]
     fitted = [replace(one, fits=()) for own, _ in done for one in own]
     counts = [each for _, each in done]
-    beside = baselines(asked, store, config.where)
+    beside = baselines([network for own, _ in plans for network in own], store, config.where)
     budget = Budget(config.labels, config.repeats, TOLERANCE)
     jobs = [
-        (one, simple, budget, config.draws, 1000 * place)
-        for place, (one, simple) in enumerate(zip(fitted, beside, strict=True))
+        (one, beside.get(one.arm), budget, config.draws, 1000 * place)
+        for place, one in enumerate(fitted)
     ]
     found = side_by_side(judge, jobs, config.workers)
     judged = {
