@@ -99,13 +99,6 @@ def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]
     return found
 
 
-def sealed_forecasts(standin: bool) -> pd.DataFrame:
-    """What the simulator said of each real shift beforehand; nothing of a stand-in."""
-    path = repository_root() / "results" / Config.experiment / "sealed.csv"
-    table = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
-    return table[:0] if standin else table
-
-
 def run(config: Config, store: Store) -> Tables:
     """Decompose, fit, score, and hold the sealed forecasts against the scores.
 
@@ -128,7 +121,10 @@ def run(config: Config, store: Store) -> Tables:
     judged = {
         name: pd.concat([each[name] for each in found], ignore_index=True) for name in found[0]
     }
-    sealed = sealed_forecasts(assays.standin)
+    # What the simulator said of each real shift beforehand; nothing of a stand-in.
+    path = repository_root() / "results" / Config.experiment / "sealed.csv"
+    sealed = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
+    sealed = sealed[:0] if assays.standin else sealed
     scored = tables.with_severity(judged["scores"], sealed)
     effects = tables.effects(scored)
     twins = tables.score_sealed(sealed, tables.observed(effects))
