@@ -45,7 +45,23 @@ KernelNames = Annotated[
 ]
 
 
-class Config(GCShiftConfig):
+class TrainingConfig(BaseModel):
+    """An assay of one's own (see :mod:`lib.data.table`), and how its networks are trained."""
+
+    table: str | None = None
+    sequence_column: str = "sequence"
+    activity_column: str = "activity"
+    noise_column: str | None = None
+    group_column: str | None = None
+    weight_column: str | None = None
+    oriented: bool = False
+    seeds: Seeds = (0, 1)
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
+    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
+
+
+class Config(GCShiftConfig, TrainingConfig):
     """Parameters of notebook 02, which says what each of them is.
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
@@ -66,18 +82,7 @@ class Config(GCShiftConfig):
         },
     }
 
-    table: str | None = None
-    sequence_column: str = "sequence"
-    activity_column: str = "activity"
-    noise_column: str | None = None
-    group_column: str | None = None
-    weight_column: str | None = None
-    oriented: bool = False
     arm: ArmNames = ("all",)
-    seeds: Seeds = (0, 1)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
-    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -221,35 +222,32 @@ def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) ->
 
 
 def _pairs(
-    items: Sequence[scoring.Scored],
+    scored: Mapping[Told, Sequence[scoring.Scored]],
 ) -> Iterator[tuple[scoring.Scored, scoring.Scored, dict[str, Any]]]:
     """Each prior's forecast with that of the placebo and of none, on the same part and split."""
-    by_part: dict[Any, dict[Any, scoring.Scored]] = {}
-    for item in items:
-        part = tuple(item.keys[name] for name in PART)
-        by_part.setdefault(part, {})[item.keys["prior"], item.keys["entry"]] = item
-    for found in by_part.values():
-        for (prior, entry), item in found.items():
-            for against in AGAINST:
-                # A network of what GC leaves, without features, is compared with the plain one.
-                other = found.get((against, "late" if entry == "residual" else entry))
-                if other is not None and prior != against:
-                    yield item, other, {"prior": prior, "entry": entry, "against": against}
+    for arm in dict.fromkeys(one.arm for one in scored):
+        own = [one for one in scored if one.arm is arm]
+        for place, one, against in product(range(len(arm.parts)), own, AGAINST):
+            # A network of what GC leaves, without features, is compared with the plain one.
+            other = Told(arm, against, "late" if one.entry == "residual" else one.entry)
+            if other in scored and one.prior != against:
+                keys = {"prior": one.prior, "entry": one.entry, "against": against}
+                yield scored[one][place], scored[other][place], keys
 
 
 def score_told(
     told: Sequence[Told], fits: Sequence[Fit], store: Store, where: Placement, draws: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are those of ``told``."""
-    items = []
     found = assays.forecasts(map(assays.forecasting, fits), store, where)
+    scored = {}
     for one, (mean, std) in zip(told, found, strict=True):
         keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
         keys |= {"prior": one.prior, "entry": one.entry}
-        moved = mean + one.offset
-        items += [assays.scored(one.arm, part, moved, std, **keys) for part in one.arm.parts]
+        both = mean + one.offset, std
+        scored[one] = [assays.scored(one.arm, part, *both, **keys) for part in one.arm.parts]
+    items, pairs = [item for own in scored.values() for item in own], list(_pairs(scored))
     rows = scoring.score_all(items, draws, where.workers)
-    pairs = list(_pairs(items))
     jobs = [(one, other, draws, place) for place, (one, other, _) in enumerate(pairs)]
     tables = scoring.side_by_side(paired, jobs, where.workers)
     named = [table.assign(**keys) for table, (_, _, keys) in zip(tables, pairs, strict=True)]

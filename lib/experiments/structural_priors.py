@@ -89,11 +89,6 @@ class Config(AssayConfig, worlds.WorldConfig):
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
 
 
-def all_conditions(config: Config) -> list[Condition]:
-    """In distribution, every shift at every severity, GC downwards, and the five of C7."""
-    return worlds.conditions(config.shifts, config.severities, ("", "low"), PRIMARY)
-
-
 def few_conditions(config: Config) -> list[Condition]:
     """In distribution and the five shifts of C7."""
     return worlds.conditions(config.shifts, (), fixed=PRIMARY)
@@ -101,7 +96,8 @@ def few_conditions(config: Config) -> list[Condition]:
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network of the simulated worlds, with the conditions it is judged under."""
-    every, few, size = all_conditions(config), few_conditions(config), config.n_train
+    every = worlds.conditions(config.shifts, config.severities, ("", "low"), PRIMARY)
+    few, size = few_conditions(config), config.n_train
     seeds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
     compared = [prior for prior in COMPARED if prior in config.priors]
     core = [prior for prior in CORE_PRIORS if prior in config.priors]

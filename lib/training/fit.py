@@ -28,17 +28,9 @@ from lib.data.splits import Split
 from lib.models import build
 from lib.models.networks import beta_nll, positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
-from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
-from lib.training.fitted import (
-    FittedModel,
-    check_features,
-    forward_batches,
-    inputs,
-    laid_out,
-    one_hot,
-    predict,
-    reverse_complement,
-)
+from lib.training import fitted
+from lib.training.config import FitConfig, one_thread, pick_device, pick_dtype
+from lib.training.fitted import FittedModel, forward_batches, one_hot, predict
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 MAX_NORM = 5.0  # of a gradient; longer ones are cut, as the rates used here are high
@@ -78,7 +70,7 @@ def _untrained(
     if not target.std() > 0:
         raise ValueError(f"the training target is constant ({target[0]}); nothing can be learnt")
     side = np.zeros((len(codes), 0)) if features is None else features
-    check_features(features, len(codes), np.shape(side)[-1])
+    fitted.check_features(features, len(codes), np.shape(side)[-1])
     mean, std = side.mean(0, dtype=np.float64), side.std(0, dtype=np.float64)
     std = np.where(std > 0, std, 1.0)  # a constant column stays at zero
     scales = float(target.mean()), float(target.std()), mean, std
@@ -88,7 +80,7 @@ def _untrained(
 def _part(
     model: FittedModel, codes: Codes, target: FloatArray, features: NDArray[Any] | None
 ) -> _Part:
-    rows, side = inputs(model, codes, features)
+    rows, side = fitted.inputs(model, codes, features)
     standard = ((target - model.target_mean) / model.target_std).astype(np.float32)
     return _Part(rows, torch.from_numpy(standard), side)
 
@@ -108,7 +100,7 @@ def augment(codes: Tensor, generator: torch.Generator, config: FitConfig) -> Ten
     most = config.shift
     if config.reverse_complement:
         flip = torch.rand(n, 1, generator=generator) < 0.5  # (n, 1)
-        codes = torch.where(flip, reverse_complement(codes), codes)  # (n, L)
+        codes = torch.where(flip, fitted.reverse_complement(codes), codes)  # (n, L)
     if most > 0:
         shift = torch.randint(-most, most + 1, (n, 1), generator=generator)  # (n, 1)
         padded = F.pad(codes, (most, most), value=UNKNOWN)  # (n, L + 2 most)
@@ -145,7 +137,7 @@ class _Loop:
         self.to_device = methodcaller("to", self.device)
         network = build(config.model, model.length, len(model.feature_mean), **config.model_options)
         self.dtype = pick_dtype(config.precision, self.device)
-        self.network = laid_out(network, self.device, self.dtype)
+        self.network = fitted.laid_out(network, self.device, self.dtype)
         self.batch = min(config.batch_size, len(train.codes))
         self.per_epoch = len(train.codes) // self.batch
         steps = config.epochs * self.per_epoch
@@ -165,7 +157,7 @@ class _Loop:
         self.network.train()
         total = 0.0
         for step, batch in enumerate(self._batches()):
-            with autocast(self.device, self.dtype):
+            with fitted.autocast(self.device, self.dtype):
                 output = self.network(one_hot(batch.codes, self.dtype), batch.features)  # (b, 2)
             mean, raw = output.float().unbind(1)  # (b,)
             std = positive_std(raw, self.config.std_floor)
