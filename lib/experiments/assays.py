@@ -23,7 +23,7 @@ from lib.data.folds import FOLDS
 from lib.data.predictions import of_elements
 from lib.data.splits import Split
 from lib.experiments.arms import AssayArm, AssayPart, build_arms
-from lib.experiments.scoring import Scored
+from lib.experiments.scoring import NETWORKS, Scored
 from lib.models import model_path
 from lib.models.baselines import constant_sigma
 from lib.repair.recalibration import one_per_group, std_scaling
@@ -219,13 +219,18 @@ def scored(
     part: AssayPart,
     forecast: FloatArray,
     by: Mapping[str, NDArray[Any]] | None = None,
+    members: int | None = None,
     **keys: Hashable,
 ) -> Scored:
-    """A forecast of an arm on one of its parts; ``by`` labels all rows of the data."""
+    """A forecast of an arm on one of its parts; ``by`` labels all rows of the data.
+
+    ``members`` is the number of networks it averages; by default one where its model is a network.
+    """
     data, rows = arm.data, part.rows
     table = of_elements(data, *arm.stitched(forecast), truth=True).iloc[rows]
     known = np.concatenate([data.activity[split["train"]] for split in arm.splits])
     labels = {name: labels[rows] for name, labels in (by or {}).items()}
     plan = arm.plan.take(rows) if part.sampled else None
     own = {"data": data.name, **part.keys, "seed": None}
-    return Scored(own | keys, table, plan, (known.mean(), known.std()), labels)
+    members = int(keys.get("model") in NETWORKS) if members is None else members
+    return Scored(own | keys, table, plan, (known.mean(), known.std()), labels, members)

@@ -16,8 +16,15 @@ from lib.motifs.pwm import core_motifs
 
 
 def motif_unit(config: Mapping[str, Any], data: SequenceDataset) -> Result:
-    """Array ``scores`` (n, 2 m): what :func:`lib.models.kernels.motif_scores` says of all rows."""
-    motifs = core_motifs(config["kingdom"], config["release"])
+    """Array ``scores`` (n, 2 m): what :func:`lib.models.kernels.motif_scores` says of all rows.
+
+    Of the m motifs that fit into the elements; a ``ValueError`` where none does.
+    """
+    motifs = [
+        pwm
+        for pwm in core_motifs(config["kingdom"], config["release"])
+        if pwm.width <= data.codes.shape[1]
+    ]
     return Result({"scores": motif_scores(data.codes, motifs).astype(np.float32)})
 
 
