@@ -82,13 +82,14 @@ def fold_split(
 ) -> Split:
     """What fold ``number`` trains on, holds back and tests.
 
-    Rows ``held_out`` (n,) and their relatives train nothing. Those that the fold tests are its part
-    ``shifted``: they too are tested once, by a network that has seen none of their fold.
+    Rows ``held_out`` (n,) and their relatives train nothing. Those that the fold tests, if any, are
+    its part ``shifted``: they too are tested once, by a network that has seen none of their fold.
+    Parts that cannot be filled are a ``ValueError``.
     """
     own, shifted = folds.fold == number, {}
     barred = own if held_out is None else own | np.isin(group, group[held_out])
     test = own if held_out is None else own & ~np.isin(group, group[held_out])
-    if held_out is not None:
+    if held_out is not None and (own & held_out).any():
         shifted = {"shifted": np.flatnonzero(own & held_out)}
     return _held("fold", folds, group, test, barred, [seed, number], shifted)
 
@@ -108,13 +109,18 @@ def _held(
     seed: list[int],
     more: Mapping[str, IndexArray],
 ) -> Split:
-    """Whole groups of what is not barred, dealt into training and the parts of :data:`HELD`."""
+    """Whole groups of what is not barred, dealt into training and the parts of :data:`HELD`.
+
+    Of few groups each part gets one.
+    """
     small = np.flatnonzero(~barred & (folds.fold != TRAINED))
     labels, index, sizes = np.unique(group[small], return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(labels))
     reached = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(small)
     part = np.empty(len(labels), np.int64)
     part[order] = np.searchsorted(np.cumsum(list(HELD.values())), reached, side="right")
+    if len(np.unique(part)) <= len(HELD):
+        part[order] = np.minimum(np.arange(len(labels)), len(HELD))
     held = {name: small[part[index] == place] for place, name in enumerate(HELD)}
     train = np.setdiff1d(np.flatnonzero(~barred), np.concatenate(list(held.values())))
     return Split(name, seed[0], {"train": train, **held, "test": np.flatnonzero(test), **more})

@@ -26,6 +26,7 @@ from lib.metrics.resampling import Resampling, resampling
 ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
 SPECIES_COLUMN: Final = "sp"
 ALL: Final = "with large families"
+ONE_STRAND: Final = "one strand"
 
 
 class AssayPart(NamedTuple):
@@ -117,7 +118,10 @@ def _maker(data: SequenceDataset, count: int, seed: int) -> _Maker:
 
 
 def _rows(arm: AssayArm, part: str) -> IndexArray:
-    return np.sort(np.concatenate([split[part] for split in arm.splits]))
+    rows = [split[part] for split in arm.splits if part in split.parts]
+    if not rows:
+        raise ValueError(f"{arm.data.name}: no fold tests what arm {arm.kind!r} holds out")
+    return np.sort(np.concatenate(rows))
 
 
 def _held_out(arm: AssayArm, held_out: BoolArray, shift: str, condition: str) -> AssayArm:
@@ -209,6 +213,6 @@ def build_arms(
         plan = resampling(data.group, np.random.default_rng(0))
         arms.append(AssayArm(data, (leaky,), plan, "leaky", parts))
     if "strand" in wanted and not data.oriented:
-        parts = (AssayPart("test", "", "one strand", make.folds.tested),)
+        parts = (AssayPart("test", "", ONE_STRAND, make.folds.tested),)
         arms.append(replace(make.arm("strand"), parts=parts))
     return arms

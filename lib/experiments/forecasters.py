@@ -20,7 +20,7 @@ from lib.experiments.assays import run_arms
 from lib.models.baselines import constant_sigma
 from lib.motifs.pwm import RELEASE
 from lib.repair.stack import leading, stack
-from lib.study.units import Placement, Store, Stored, Unit, run_units
+from lib.study.units import Placement, Result, Store, Unit, run_units
 from lib.training import simple as units
 
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
@@ -31,13 +31,12 @@ Named = dict[str, FloatArray]
 
 def motif_scans(
     data: Sequence[SequenceDataset], store: Store, where: Placement
-) -> dict[str, Stored]:
+) -> dict[str, Result]:
     """Motif scores of all elements (:func:`lib.training.simple.motif_unit`), by fingerprint."""
     scanned = {assay.fingerprint: assay for assay in data}
     scans = [Unit(units.motif_unit, MOTIFS, {"data": assay}) for assay in scanned.values()]
     results = run_units(scans, store, where, "motif scans")
-    made = zip(scanned, scans, results, strict=True)
-    return {mark: Stored(result, unit.key) for mark, unit, result in made}
+    return dict(zip(scanned, results, strict=True))
 
 
 def kernels(

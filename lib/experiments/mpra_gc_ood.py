@@ -8,7 +8,7 @@ networks stand kernels, their stack and baselines. No aggregate is of fewer than
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from lib.data.leakage import leak_report, strand_pairs
 from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
-from lib.experiments.arms import ARMS, AssayArm
+from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm
 from lib.experiments.assays import STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
@@ -38,14 +38,28 @@ METRICS = (
 )
 HISTOGRAM_BINS = 25
 ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
-
-
 KernelNames = Annotated[
     AnyNames, AfterValidator(partial(known_names, "kernels", known=forecasters.KERNELS))
 ]
 
 
-class Config(GCShiftConfig):
+class TrainingConfig(BaseModel):
+    """An assay of one's own (see :mod:`lib.data.table`), and how its networks are trained."""
+
+    table: str | None = None
+    sequence_column: str = "sequence"
+    activity_column: str = "activity"
+    noise_column: str | None = None
+    group_column: str | None = None
+    weight_column: str | None = None
+    oriented: bool = False
+    seeds: Seeds = (0, 1)
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
+    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
+
+
+class Config(GCShiftConfig, TrainingConfig):
     """Parameters of notebook 02, which says what each of them is.
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
@@ -66,18 +80,7 @@ class Config(GCShiftConfig):
         },
     }
 
-    table: str | None = None
-    sequence_column: str = "sequence"
-    activity_column: str = "activity"
-    noise_column: str | None = None
-    group_column: str | None = None
-    weight_column: str | None = None
-    oriented: bool = False
     arm: ArmNames = ("all",)
-    seeds: Seeds = (0, 1)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
-    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
@@ -109,13 +112,21 @@ def load_data(config: Config) -> list[SequenceDataset]:
     return [load_table(config.table, **config.model_dump(include={*fields, "oriented"}))]
 
 
-Named = tuple[dict[str, Any], FloatArray]  # a forecast with the keys that tell it apart
+class Named(NamedTuple):
+    """A forecast of an arm, with the keys that tell it apart and how many networks it averages."""
+
+    keys: dict[str, Any]
+    forecast: FloatArray
+    members: int = 0
 
 
 def beside(
     config: Config, fitted: Sequence[FittedArm], store: Store
-) -> tuple[dict[AssayArm, list[Named]], dict[str, int]]:
-    """Forecasts that stand beside each arm's own networks, and how many fits they take."""
+) -> dict[AssayArm, list[Named]]:
+    """Forecasts that stand beside each arm's own networks.
+
+    None beside networks that see one strand: what they are held against is the same network.
+    """
     found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
     main = [one for one in fitted if one.arm.main]
     kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
@@ -124,10 +135,11 @@ def beside(
         shared = config.design.settings(arm)[0].model_dump(include=kept)
         return [tuned(model, **shared) for model in config.other_models]
 
-    made, counts = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
-    for own in made:
-        for settings, forecast in zip(others(own.arm), own.members, strict=True):
-            found[own.arm].append(({"model": settings.model, "uncertainty": "single"}, forecast))
+    made = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
+    for other in made:
+        for settings, forecast in zip(others(other.arm), other.members, strict=True):
+            keys = {"model": settings.model, "uncertainty": "single"}
+            found[other.arm].append(Named(keys, forecast, 1))
     if samples := config.dropout_samples:
 
         def passes(one: FittedArm, split: Split) -> Unit:
@@ -137,47 +149,48 @@ def beside(
         dropped = assays.run_arms(asked, store, config.where, "dropout")
         keys = {"model": config.model, "uncertainty": "mc_dropout"}
         for one, forecast in zip(main, dropped, strict=True):
-            found[one.arm].append((keys, forecast))
-    folded = [one for one in fitted if one.arm.plan.folds]
+            found[one.arm].append(Named(keys, forecast, 1))
+    both = [one for one in fitted if one.arm.kind != "strand"]
+    folded = [one for one in both if one.arm.plan.folds]
     kernels = forecasters.kernels([one.arm for one in folded], config.kernels, store, config.where)
     for one in folded:
         members = {config.model: np.stack(one.forecast[:2]), **kernels[one.arm]}
         every = kernels[one.arm] | forecasters.combined(one.arm, members)
         for name, forecast in every.items():
             scaled = assays.scaled(one.arm, forecast)[0]
-            found[one.arm].append(({"model": name, "uncertainty": "single"}, forecast))
-            found[one.arm].append(({"model": name, "uncertainty": "std_scaling"}, scaled))
-    simple = forecasters.baselines([one.arm for one in fitted], store, config.where)
+            for uncertainty, each in (("single", forecast), ("std_scaling", scaled)):
+                found[one.arm].append(Named({"model": name, "uncertainty": uncertainty}, each))
+    simple = forecasters.baselines([one.arm for one in both], store, config.where)
     for arm, every in simple.items():
         for name, forecast in every.items():
             own = "constant_sigma" if name == "authors_cnn" else "single"
-            found[arm].append(({"model": name, "uncertainty": own}, forecast))
-    return found, counts
+            found[arm].append(Named({"model": name, "uncertainty": own}, forecast))
+    return found
 
 
 def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Named]:
-    """Every forecast of an arm."""
-    network = {"model": config.model}
-    for seed, forecast in zip(config.seeds, fitted.members, strict=False):
-        yield network | {"uncertainty": "single", "seed": seed}, forecast
+    """Every forecast of an arm; a network that stands alone names no seed."""
+    network, members = {"model": config.model}, len(fitted.members)
     together = np.stack(fitted.forecast[:2])
-    if len(fitted.members) > 1:
-        yield network | {"uncertainty": "ensemble"}, together
+    yield Named(network | {"uncertainty": fitted.uncertainty}, together, members)
+    if members > 1:
+        for seed, forecast in zip(config.seeds, fitted.members, strict=True):
+            yield Named(network | {"uncertainty": "single", "seed": seed}, forecast, 1)
     for name, repaired in zip(
         ("std_scaling", "constant_sigma"), assays.scaled(fitted.arm, together), strict=True
     ):
-        yield network | {"uncertainty": name}, repaired
+        yield Named(network | {"uncertainty": name}, repaired, members)
     yield from others
 
 
 def scored_items(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Scored]:
     """Every forecast of an arm on each of its parts; the arm's own one by GC decile too."""
     deciles = {"gc_decile": gc_deciles(fitted.arm.data)}
-    for keys, forecast in _forecasts(fitted, others, config):
+    for keys, forecast, members in _forecasts(fitted, others, config):
         own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
         for part in fitted.arm.parts:
             by = deciles if own and part.sampled else {}
-            yield assays.scored(fitted.arm, part, forecast, by, prior="none", **keys)
+            yield assays.scored(fitted.arm, part, forecast, by, members, prior="none", **keys)
 
 
 def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
@@ -202,15 +215,20 @@ def reliability(data: SequenceDataset) -> dict[str, float]:
     return {"reliability": r, "best_pearson_r": max(r, 0) ** 0.5}
 
 
-def assay_table(data: Sequence[SequenceDataset]) -> pd.DataFrame:
-    """One row per data set and measure: size, groups, repairs, activity, GC, reliability."""
+def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
+    """One row per data set and measure: size, groups, folds, repairs, activity, GC, reliability."""
     rows = []
-    for assay in data:
+    by_folds = sorted(arms, key=lambda arm: arm.plan.folds)  # of a leaky one there are none
+    for arm in {arm.data.name: arm for arm in by_folds}.values():
+        assay, untested = arm.data, arm.plan.codes < 0
         facts: dict[str, float] = {
             "elements": len(assay),
             "length": assay.codes.shape[1],
             "leak_groups": len(np.unique(assay.group)),
             "largest_group": int(np.unique(assay.group, return_counts=True)[1].max()),
+            "folds": arm.plan.folds,
+            "large_families": len(np.unique(assay.group[untested])),
+            "share_in_large_families": float(untested.mean()),
             "sd_activity": float(assay.activity.std()),
             "r_gc_activity": float(np.corrcoef(assay.gc, assay.activity)[0, 1]),
         }
@@ -234,37 +252,36 @@ def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def contrasts(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
-    """What each shift changes: shifted against inside, against matched, tilt and leak against test.
+def contrasts(measured: Sequence[Measured], between: pd.Series, seed: int) -> pd.DataFrame:
+    """What each shift changes: shifted against inside, against matched; tilts, a leak and networks
+    that see one strand against test.
 
-    Errors and widths as ratios, coverage, correlation and NLL as differences.
+    Errors and widths as ratios, coverage, correlation and NLL as differences. A network that stands
+    alone is held against that of the ``seed``.
     """
-    parts: dict[Any, Measured] = {}
-    for each in measured:
-        names = (each.keys[name] for name in ("data", "model", "uncertainty", "seed"))
-        parts[*names, each.keys["split"], each.keys["shift"], each.keys["condition"]] = each
+    names = ("data", "model", "uncertainty", "seed", "split", "shift", "condition")
+    parts = {tuple(each.keys[name] for name in names): each for each in measured}
     tables = []
-    for (*forecast, split, shift, condition), one in parts.items():
-        if one.keys["seed"] is not None or split not in ("shifted", "random_leaky"):
+    for (*forecast, own, split, shift, condition), one in parts.items():
+        if own is not None or (split in ("test", "inside", "matched") and condition != ONE_STRAND):
             continue
-        like_test = shift in ("", "gc_tilt", "unseen_family")
-        label = f"{shift} {condition}".strip() if split == "shifted" else "leak"
+        like_test = shift in ("", "gc_tilt")
+        label = "leak" if split == "random_leaky" else f"{shift} {condition}".strip()
+        keys = dict(zip(names[:3], forecast, strict=True)) | {"shift": label}
         for name in ("test",) if like_test else ("inside", "matched"):
             place = ("test", "", "") if like_test else (name, shift, condition)
-            other = parts.get((*forecast, *place))
-            if other is not None and one.folds + (split == "random_leaky"):
-                keys = {name: one.keys[name] for name in ("data", "model", "uncertainty")}
-                keys |= {"shift": label, "against": name}
-                tables.append(contrast(one, other, between, **keys))
-    return pd.concat(tables, ignore_index=True)
+            found = [parts[key] for s in (None, seed) if (key := (*forecast, s, *place)) in parts]
+            if found:
+                tables.append(contrast(one, found[0], between, **keys, against=name))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
     data, design = load_data(config), config.design
     arms = design.build(data)
-    fitted, own = assays.fit_arms(arms, design.settings, store, config.where)
-    others, more = beside(config, fitted, store)
+    fitted = assays.fit_arms(arms, design.settings, store, config.where)
+    others = beside(config, fitted, store)
     items = [item for one in fitted for item in scored_items(one, others[one.arm], config)]
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
@@ -274,12 +291,12 @@ def run(config: Config, store: Store) -> Tables:
         if arm.kind != "strand"
     ]
     tables = {
-        "assays": assay_table(data),
+        "assays": assay_table(arms),
         "leaks": pd.concat(leaks, ignore_index=True),
         "gc_histogram": gc_histogram(arms),
-        "contrasts": contrasts(measured, between),
+        "contrasts": contrasts(measured, between, config.seeds[0]),
     }
     marks = {assay.name: assay.fingerprint for assay in data}
-    rows = rows_of(measured, between, len(config.seeds))
+    rows = rows_of(measured, between)
     rows = rows[rows["metric"].isin(METRICS) | (rows["by"] != "")].drop(columns="variance")
-    return Tables.of(config, rows, tables, data=marks, counts=[own, more])
+    return Tables.of(config, rows, tables, data=marks)

@@ -254,7 +254,7 @@ def score_told(
         items += [assays.scored(one.arm, part, moved, **keys) for part in one.arm.parts]
     measured = scoring.score_all(items, draws, where.workers)
     between = scoring.refits(measured)
-    rows = scoring.rows_of(measured, between, 1)
+    rows = scoring.rows_of(measured, between)
     tables = [scoring.contrast(*pair, between, **keys) for *pair, keys in _pairs(measured)]
     contrasts = pd.concat(tables, ignore_index=True)
     kept = contrasts[contrasts["metric"].isin(ERRORS)].drop(columns="scale")

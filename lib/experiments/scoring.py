@@ -3,7 +3,7 @@
 In: :class:`Scored`, one forecast on one part. Out: :class:`Measured`, its rows, and its values
 under the weights that all forecasts of a data set are resampled by, so that :func:`contrast` of two
 takes out what they share. Networks differ between seeds: :func:`refits` measures by how much, and
-that is added to every variance before an interval is made.
+that, over the number of networks averaged, is added to a variance before an interval is made.
 """
 
 import zlib
@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from lib.arrays import FloatArray, as_forecast
+from lib.metrics.columns import scale_of
 from lib.metrics.evaluate import measure, over_folds, with_ends
 from lib.metrics.resampling import Resampling, ends, fold_variance, spread
 from lib.statistics.effects import LEVELS
@@ -35,6 +36,7 @@ class Scored(NamedTuple):
     plan: Resampling | None  # of its rows; without one there are no intervals
     climatology: tuple[float, float]  # mean and std of the training targets; skill is against it
     by: Mapping[str, NDArray[Any]] | None = None  # labels of elements for conditional rows
+    members: int = 0  # networks that it averages; 0 where refitting changes nothing
 
 
 class Measured(NamedTuple):
@@ -45,6 +47,7 @@ class Measured(NamedTuple):
     drawn: Mapping[str, FloatArray]
     folds: int
     df: int
+    members: int = 0
 
 
 def score(item: Scored, draws: int) -> Measured:
@@ -57,13 +60,14 @@ def score(item: Scored, draws: int) -> Measured:
     rows, values = measure(forecast, plan, weights, item.climatology, item.by)
     whole = rows["by"] == ""
     drawn = {m: values[whole & (rows["metric"] == m)][0] for m in CONTRASTED}
-    rows = with_ends(rows, values, plan).assign(oracle=np.nan, df=plan.df)
+    rows = with_ends(rows, values, plan)
+    rows = rows.assign(oracle=np.nan, df=plan.df, members=item.members)
     if "true_mean" in item.forecast:
         truth = (item.forecast["true_mean"], item.forecast["true_std"], forecast[2])
         told = measure(as_forecast(*truth), plan, weights[:, :1], item.climatology, item.by)
         rows["oracle"] = told[1][:, 0]
     named: dict[str, Any] = dict(item.keys)
-    return Measured(item.keys, rows.assign(**named), drawn, plan.folds, plan.df)
+    return Measured(item.keys, rows.assign(**named), drawn, plan.folds, plan.df, item.members)
 
 
 def side_by_side(
@@ -82,7 +86,8 @@ def score_all(items: Iterable[Scored], draws: int, workers: int | None) -> list[
 def refits(measured: Sequence[Measured]) -> pd.Series:
     """Variance between seeds of a metric of one network in distribution, by data and metric.
 
-    Empty with one seed.
+    Of positive metrics it is that of the logarithm, so that a larger error varies more. Empty with
+    one seed.
     """
     own = [
         each.rows[each.rows["by"] == ""]
@@ -94,31 +99,38 @@ def refits(measured: Sequence[Measured]) -> pd.Series:
     ]
     if not own:
         return pd.Series(dtype=float)
-    by = pd.concat(own).groupby(["data", "model", "metric"])["value"]
-    return by.var().groupby(["data", "metric"]).mean().dropna()
+    rows = pd.concat(own)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rows["value"] = np.where(_relative(rows["metric"]), np.log(rows["value"]), rows["value"])
+    by = rows.groupby(["data", "model", "metric"])["value"]
+    found = by.var().groupby(["data", "metric"]).mean()
+    return found[np.isfinite(found)]
 
 
-def rows_of(measured: Sequence[Measured], between: pd.Series, members: int) -> pd.DataFrame:
-    """All rows, those of networks with what refitting adds; an ensemble averages ``members``.
+def _relative(metric: pd.Series) -> pd.Series:
+    return metric.map(scale_of) == "log"
+
+
+def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
+    """All rows, those of networks with what refitting adds.
 
     The mean over seeds of a network's forecasts, each scored alone, has an empty ``seed``.
     """
     rows = pd.concat([each.rows for each in measured], ignore_index=True)
     numbers = ["value", "lower", "upper", "variance", "oracle"]
     seeded = rows[rows["seed"].notna()].astype({"seed": int})
-    keys = [name for name in rows if name not in (*numbers, "seed")]
-    means = seeded.groupby(keys, dropna=False, sort=False)[numbers].mean().reset_index()
+    keys = [name for name in rows if name not in (*numbers, "seed", "members")]
+    same = seeded.groupby(keys, dropna=False, sort=False)
+    means = same[numbers].mean().assign(members=same["members"].sum()).reset_index()
     rows = pd.concat([rows, means], ignore_index=True)
     index = pd.MultiIndex.from_frame(rows[["data", "metric"]])
-    extra = np.nan_to_num(between.reindex(index).to_numpy(float))
-    extra = np.where(rows["model"].isin(NETWORKS), extra, 0.0)
-    alone = (rows["uncertainty"] == "single") & rows["seed"].notna()
-    extra = np.where(alone, extra, extra / members)
-    folded = (rows["df"] > 0) & (extra > 0)
+    extra = np.nan_to_num(between.reindex(index).to_numpy(float)) / np.maximum(rows["members"], 1)
+    extra *= np.where(_relative(rows["metric"]), rows["value"] ** 2, 1.0)
+    folded = (rows["df"] > 0) & (rows["members"] > 0) & (extra > 0)
     own = rows[folded]
     moved = over_folds(own.assign(variance=own["variance"] + extra[folded]), own["df"])
     rows.loc[folded, ["lower", "upper", "variance"]] = moved[["lower", "upper", "variance"]]
-    return rows[np.isfinite(rows["value"])].drop(columns="df")
+    return rows[np.isfinite(rows["value"])].drop(columns=["df", "members"])
 
 
 def _variance(values: FloatArray, folds: int) -> float:
@@ -127,6 +139,9 @@ def _variance(values: FloatArray, folds: int) -> float:
 
 def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -> pd.DataFrame:
     """Each contrasted metric of one forecast over, or less, that of another of the same data.
+
+    Refits of both sides count, also where the networks are the same: these may differ in how they
+    fare on either part.
 
     Columns ``metric, scale``, the ends of :data:`~lib.statistics.effects.LEVELS`, ``n`` and keys.
     """
@@ -141,8 +156,7 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
         else:  # a leaky split shares no fold with what it is held against
             variance = _variance(sides[0], left.folds) + _variance(sides[1], right.folds)
             df = max(left.df, right.df)
-        for each in (left, right):
-            variance += extra / (each.drawn[metric][0] ** 2 if ratio else 1.0)
+        variance += sum(extra / each.members for each in (left, right) if each.members)
         row = {"metric": metric, "scale": scale, "value": value, **keys}
         for ending, level in LEVELS.items():
             reached = ends(value, variance, df, level=level)

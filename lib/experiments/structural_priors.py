@@ -104,11 +104,6 @@ class Config(AssayConfig, worlds.WorldConfig):
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
 
 
-def all_conditions(config: Config) -> list[Condition]:
-    """In distribution, every shift at every severity, GC downwards, and the five of C7."""
-    return worlds.conditions(config.shifts, config.severities, ("", "low"), PRIMARY)
-
-
 def few_conditions(config: Config) -> list[Condition]:
     """In distribution and the five shifts of C7."""
     return worlds.conditions(config.shifts, (), fixed=PRIMARY)
@@ -116,7 +111,8 @@ def few_conditions(config: Config) -> list[Condition]:
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network of the simulated worlds, with the conditions it is judged under."""
-    every, few, size = all_conditions(config), few_conditions(config), config.n_train
+    every = worlds.conditions(config.shifts, config.severities, ("", "low"), PRIMARY)
+    few, size = few_conditions(config), config.n_train
     seeds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
     compared = [prior for prior in COMPARED if prior in config.priors]
     core = [prior for prior in CORE_PRIORS if prior in config.priors]
@@ -137,13 +133,13 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     return sorted(jobs, key=lambda job: job[0].world_seed)
 
 
-def judge_worlds(config: Config, store: Store) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Every metric of every network in every world, and how many fits there are and were run."""
+def judge_worlds(config: Config, store: Store) -> pd.DataFrame:
+    """Every metric of every network in every world."""
     asked = plan(config), priors.network_metrics, config, store, priors.fit_prior
-    tables, counts = worlds.judge_arms(*asked)
+    tables = worlds.judge_arms(*asked)
     values = tables["values"].assign(entry="late")
     # Worlds turn the dial differently to reach one distance.
-    return values.assign(severity=values.pop("dial").round(4), n=config.n_test), counts
+    return values.assign(severity=values.pop("dial").round(4), n=config.n_test)
 
 
 def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -248,11 +244,11 @@ def assay_plan(config: Config) -> Iterator[Told]:
 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
-    values, counts = judge_worlds(config, store)
+    values = judge_worlds(config, store)
     told = list(assay_plan(config))
     given = config.assay_epochs, config.device, store, config.where
     units = [unit for one in told for unit in one.fitting(*given)]
-    fits, more = run_fits(units, store, config.where, "assay fits")
+    fits = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = priors.score_told(told, fits, store, config.where, config.draws)
     numbers = ["severity", "oracle", "n"]
     keys = [name for name in values.columns if name not in (*numbers, "value", "replicate")]
@@ -266,4 +262,4 @@ def run(config: Config, store: Store) -> Tables:
     tables = {"effects": effects(values, config.n_train, cells), "assay_effects": assay_effects}
     names = {one.arm.data.name: one.arm.data.fingerprint for one in told}
     data = {"anchors": digest()} | names
-    return Tables.of(config, rows, tables, data=data, counts=[counts, more])
+    return Tables.of(config, rows, tables, data=data)

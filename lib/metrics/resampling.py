@@ -9,8 +9,8 @@ Without folds an interval is a bootstrap's percentiles. With folds it is that of
 performance on new groups: its variance is the larger of two, the bootstrap's over groups of the
 pooled forecasts and that of delete-one-fold pseudo-values (:func:`fold_variance`), plus what
 refitting adds. The bootstrap alone takes forecasts as given and covers too rarely; pseudo-values
-alone are ten numbers. Student's t has one degree of freedom less than there are folds, or groups
-where a part has fewer.
+alone are ten numbers. Student's t has one degree of freedom less than there are folds with rows,
+or effective groups where a part has fewer.
 """
 
 from collections.abc import Callable, Iterator
@@ -74,8 +74,12 @@ class Resampling(NamedTuple):
 
     @property
     def df(self) -> int:
-        """Degrees of freedom over folds, or of the sets with rows if these are fewer."""
-        return min(self.folds, len(np.unique(self.codes))) - 1
+        """Folds with rows, or the effective number of sets with rows if it is less, less one."""
+        if self.fold is None:
+            return -1
+        sets, sizes = np.unique(self.codes, return_counts=True)
+        effective = sizes.sum() ** 2 / np.sum(sizes**2)
+        return min(len(np.unique(self.fold[sets])), int(effective)) - 1
 
     def take(self, rows: ArrayLike) -> "Resampling":
         """The same for some of the rows: equal weights of equal groups."""

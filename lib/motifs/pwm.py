@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,16 +88,27 @@ def jaspar(motifs: Sequence[str], release: str = RELEASE) -> tuple[PWM, ...]:
 
 @lru_cache(maxsize=4)
 def core_motifs(kingdom: str, release: str = RELEASE) -> tuple[PWM, ...]:
-    """All matrices of JASPAR's CORE collection of a kingdom, such as ``vertebrates``, by id."""
-    import pyjaspar
+    """All matrices of JASPAR's CORE collection of a kingdom, such as ``vertebrates``, by id.
 
+    An unknown release and a kingdom without matrices are a ``ValueError``.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        database = pyjaspar.jaspardb(release=release)
-        found = database.fetch_motifs(collection="CORE", tax_group=[kingdom])
+        found = _database(release).fetch_motifs(collection="CORE", tax_group=[kingdom])
+    if not found:
+        raise ValueError(f"kingdom {kingdom!r} has no CORE matrices in {release}")
     return tuple(
         _of_counts(m.matrix_id, m.counts) for m in sorted(found, key=lambda m: m.matrix_id)
     )
+
+
+def _database(release: str) -> Any:
+    import pyjaspar  # takes 0.2 s to import, and little needs it
+
+    if release not in pyjaspar.jaspar_releases:
+        known = ", ".join(pyjaspar.jaspar_releases)
+        raise ValueError(f"release {release!r} is unknown; pyjaspar holds {known}")
+    return pyjaspar.jaspardb(release=release)
 
 
 def _of_counts(name: str, counts: Mapping[str, Sequence[float]]) -> PWM:
@@ -107,14 +118,9 @@ def _of_counts(name: str, counts: Mapping[str, Sequence[float]]) -> PWM:
 
 @lru_cache(maxsize=1024)
 def _jaspar_motif(motif: str, release: str) -> PWM:
-    import pyjaspar  # takes 0.2 s to import, and only this function needs it
-
-    if release not in pyjaspar.jaspar_releases:
-        known = ", ".join(pyjaspar.jaspar_releases)
-        raise ValueError(f"release {release!r} is unknown; pyjaspar holds {known}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Biopython warns about every empty answer
-        database = pyjaspar.jaspardb(release=release)
+        database = _database(release)
         match = database.fetch_motif_by_id(motif) if "." in motif else None
         found = [match] if match is not None else database.fetch_motifs_by_name(motif)
     for keep in (lambda m: m.name == motif, lambda m: "9606" in (m.species or [])):

@@ -2,7 +2,8 @@
 
 In: activity of the same elements under a reference condition A and another condition B, the
 standard error of each, groups, and a mask of anchors. Out: the shares of E[(y_B - y_A)^2] due to
-offset, gain, rewiring and measurement noise, each with a bootstrap interval over groups.
+offset, gain, rewiring and measurement noise, each with a bootstrap interval over groups; or, where
+one side is a forecast of cross-validation, with one over its folds (:mod:`lib.metrics.resampling`).
 
     y_A = f_A + e_A,   y_B = f_B + e_B,   f_B = intercept + slope f_A + rest,   rest ⊥ f_A
 
@@ -17,6 +18,7 @@ one plasmid pool, raises the slope and lowers the rewiring. Distances are normal
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,12 +26,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lib import arrays
-from lib.arrays import BoolArray, FloatArray, GroupCodes, as_labels, as_nonnegative, as_vector
-from lib.metrics.columns import group_totals, half_width, percentile_interval, weight_blocks
+from lib.arrays import BoolArray, FloatArray, as_labels, as_nonnegative, as_vector
+from lib.metrics.columns import half_width
+from lib.metrics.resampling import Resampling, ends, fold_variance, percentiles, resampling, totals
 from lib.statistics.effects import Estimate
 
 FEWEST = 10  # elements, groups, and anchors where there are any
-MOST_SETS = 2000  # groups are merged into at most so many sets before they are resampled
 DRAWS = 1000
 LEVEL = 0.9  # of the intervals whose coverage is scored
 
@@ -41,8 +43,9 @@ class PairedAssay(NamedTuple):
     activity_b: FloatArray
     std_a: FloatArray
     std_b: FloatArray
-    groups: GroupCodes
+    groups: arrays.GroupCodes
     anchors: BoolArray
+    fold: arrays.IntArray | None
 
 
 def paired_assay(
@@ -52,6 +55,7 @@ def paired_assay(
     std_b: ArrayLike,
     groups: ArrayLike,
     anchors: ArrayLike | None = None,
+    fold: arrays.IntArray | None = None,
 ) -> PairedAssay:
     """Check the input of all functions here.
 
@@ -67,6 +71,8 @@ def paired_assay(
     anchors : (n,) bool array, optional
         True for controls measured in both conditions, such as scrambled elements: they set the
         lines of the anchor rungs and are no part of anything else.
+    fold : (n,) int array, optional
+        Which fold tested a row, where forecasts are those of cross-validation.
 
     Raises
     ------
@@ -100,7 +106,7 @@ def paired_assay(
     for name, values in (("activity_a", a[own]), ("activity_b", b[own])):
         if np.ptp(values) == 0:
             raise ValueError(f"{name} is {values[0]} in all elements; it must vary")
-    return PairedAssay(a, b, error_a, error_b, numbering, mask)
+    return PairedAssay(a, b, error_a, error_b, numbering, mask, fold)
 
 
 class Moments(NamedTuple):
@@ -130,41 +136,47 @@ class Moments(NamedTuple):
         return self.mean_b - slope * self.mean_a, slope
 
 
-def _moments(assay: PairedAssay, rows: BoolArray, weights: FloatArray) -> Moments:
-    """Moments of some rows under weights ``(draws, n_groups)``; NaN in draws without such a row."""
+def _moments(assay: PairedAssay, rows: BoolArray, plan: Resampling, weights: FloatArray) -> Moments:
+    """Moments of some rows under weights ``(sets, draws)``; NaN in draws without such a row."""
     a, b = assay.activity_a, assay.activity_b
     columns = [np.ones_like(a), a, b, a * a, b * b, a * b, assay.std_a**2, assay.std_b**2]
-    sums = group_totals(np.column_stack(columns) * rows[:, None], assay.groups) @ weights.T
+    sums = totals(np.column_stack(columns) * rows[:, None], plan.codes, plan.n_sets) @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
         a, b, aa, bb, ab, noise_a, noise_b = sums[1:] / sums[0]
     return Moments(a, b, aa - a * a, bb - b * b, ab - a * b, noise_a, noise_b)
 
 
 def _resampled(
-    groups: GroupCodes, rng: np.random.Generator, draws: int
-) -> tuple[GroupCodes, FloatArray]:
-    """Groups merged into resampled sets, and weights ``(draws + 1, n_sets)``, the sample first."""
-    sets = arrays.merge_groups(groups, MOST_SETS, rng)
-    blocks = weight_blocks(sets.n_groups, arrays.as_count("draws", draws, 2), rng)
-    return sets, np.hstack([np.ones((sets.n_groups, 1)), *blocks]).T
+    assay: PairedAssay, rng: np.random.Generator, draws: int
+) -> tuple[Resampling, FloatArray]:
+    """How the groups are resampled, and weights ``(sets, 1 + folds + draws)``."""
+    plan = resampling(assay.groups.codes, rng, assay.fold)
+    return plan, plan.weights(arrays.as_count("draws", draws, 2), rng)
 
 
-def estimate(values: FloatArray, corrected: bool = False) -> Estimate:
-    """The first value, with the 95 % percentile interval of the others.
+def estimate(
+    values: FloatArray, plan: Resampling, corrected: bool = False, scale: str = "plain"
+) -> Estimate:
+    """The first value with its 95 % interval: percentiles of the draws, or that over folds.
 
+    ``values`` are under the weights of ``plan``; an interval over folds is symmetric on ``scale``.
     ``corrected`` moves it by twice the median bias of the draws, once for the value's bias and once
     for theirs: variances left over after others were taken out are biased downwards.
     """
-    value, draws = float(values[0]), values[1:]
-    lower, upper = percentile_interval(draws)
+    value, draws = float(values[0]), values[1 + plan.folds :]
+    if plan.folds:
+        variance = fold_variance(values[None], plan.folds)
+        lower, upper = np.ravel(ends(values[:1], variance, plan.df, scale))
+    else:
+        lower, upper = percentiles(draws)
     known = draws[np.isfinite(draws)]
     bias = float(np.median(known)) - value if corrected and len(known) else 0.0
     return Estimate(value, float(lower) - 2 * bias, float(upper) - 2 * bias)
 
 
-def _squared(roots: FloatArray) -> Estimate:
+def _squared(root: Estimate) -> Estimate:
     """Square of a signed quantity: its interval squared, so that 0 is in reach."""
-    value, lower, upper = estimate(roots)
+    value, lower, upper = root
     least = 0.0 if lower <= 0 <= upper else min(lower**2, upper**2)
     return Estimate(value**2, least, max(lower**2, upper**2))
 
@@ -216,8 +228,8 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     >>> table[["share_offset", "share_gain", "share_rewiring", "share_noise"]].round(12).tolist()
     [0.9, 0.1, 0.0, 0.0]
     """
-    sets, weights = _resampled(assay.groups, rng, draws)
-    own = _moments(assay._replace(groups=sets), ~assay.anchors, weights)
+    plan, weights = _resampled(assay, rng, draws)
+    own, interval = _moments(assay, ~assay.anchors, plan, weights), partial(estimate, plan=plan)
     signal = own.signal_a
     if not np.isfinite(signal[0]):
         raise ValueError(
@@ -233,16 +245,16 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     with np.errstate(invalid="ignore"):
         correlation = own.cov / np.sqrt(signal * np.where(signal_b > 0, signal_b, np.nan))
         found = {
-            "total": estimate(total),
-            "share_offset": _squared(offset / np.sqrt(total)),
-            "share_gain": _squared(gain / np.sqrt(total)),
-            "share_rewiring": estimate(rest / total, corrected=True),
-            "share_noise": estimate(noise / total),
-            "distance": estimate(distance / signal, corrected=True),
-            "distance_rewiring": estimate(rest / signal, corrected=True),
-            "slope": estimate(own.slope),
-            "reliability_b": estimate(signal_b / own.var_b),
-            "pearson_r_deattenuated": estimate(correlation),
+            "total": interval(total),
+            "share_offset": _squared(interval(offset / np.sqrt(total))),
+            "share_gain": _squared(interval(gain / np.sqrt(total))),
+            "share_rewiring": interval(rest / total, corrected=True),
+            "share_noise": interval(noise / total),
+            "distance": interval(distance / signal, corrected=True),
+            "distance_rewiring": interval(rest / signal, corrected=True),
+            "slope": interval(own.slope),
+            "reliability_b": interval(signal_b / own.var_b),
+            "pearson_r_deattenuated": interval(correlation),
         }
     return estimates_table(found, int(np.sum(~assay.anchors)))
 
@@ -276,15 +288,15 @@ def control_noise_factor(
     """
     if not assay.anchors.any():
         raise ValueError("assay has no anchors; at least 10 controls would do")
-    sets, weights = _resampled(assay.groups, rng, draws)
-    own = _moments(assay._replace(groups=sets), assay.anchors, weights)
+    plan, weights = _resampled(assay, rng, draws)
+    own = _moments(assay, assay.anchors, plan, weights)
     if not own.noise_a[0] + own.noise_b[0] > 0:
         raise ValueError("std_a and std_b of all anchors are 0; there is no noise to scale")
     left = own.var_a * own.var_b - own.cov**2
     middle = own.var_b * own.noise_a + own.var_a * own.noise_b
     root = np.sqrt(middle**2 - 4 * own.noise_a * own.noise_b * left)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return estimate(2 * left / (middle + root))
+        return estimate(2 * left / (middle + root), plan)
 
 
 def forecast_ladder(
@@ -310,7 +322,7 @@ def forecast_ladder(
     mean, std : (n,) arrays
         Forecast in the unit of y_A; rows of anchors are not looked at.
     rng : Generator
-        For the bootstrap over groups; every draw refits the lines.
+        For the bootstrap over groups; every draw, and every fold left out, refits the lines.
 
     Returns
     -------
@@ -329,10 +341,9 @@ def forecast_ladder(
             raise ValueError(f"{name} has shape {np.shape(values)}; one value per row, ({n},)")
     centre = as_vector("mean", np.asarray(mean)[own])
     width = arrays.as_std("std", np.asarray(std)[own])
-    sets, weights = _resampled(assay.groups, rng, draws)
-    merged = assay._replace(groups=sets)
-    elements, anchors = (_moments(merged, rows, weights) for rows in (own, assay.anchors))
-    none, one = np.zeros(len(weights)), np.ones(len(weights))
+    plan, weights = _resampled(assay, rng, draws)
+    elements, anchors = (_moments(assay, rows, plan, weights) for rows in (own, assay.anchors))
+    none, one = np.zeros(weights.shape[1]), np.ones(weights.shape[1])
     same, best = (none, one), elements.line(elements.slope)
     grown = np.maximum(elements.noise_b - best[1] ** 2 * elements.noise_a, 0)
     known, asked = assay.activity_a, assay.activity_b
@@ -345,7 +356,7 @@ def forecast_ladder(
         "oracle_affine": (asked, best, none),
         "oracle_affine_noise": (asked, best, grown),
     }
-    times = weights[:, sets.codes[own]]  # (draws, elements)
+    times = weights.T[:, plan.codes[own]]  # (draws, elements)
     found = {}
     for rung, (target, line, added) in rungs.items():
         if rung.startswith("anchor") and not assay.anchors.any():
@@ -353,6 +364,7 @@ def forecast_ladder(
         intercept, slope, extra = (each[:, None] for each in (*line, added))
         z = (target[own] - intercept - slope * centre) / np.sqrt((slope * width) ** 2 + extra)
         covered = np.where(np.isfinite(z), np.abs(z) <= half_width(LEVEL), np.nan)
-        found[rung] = estimate((times * covered).sum(axis=1) / times.sum(axis=1))
+        share = (times * covered).sum(axis=1) / times.sum(axis=1)
+        found[rung] = estimate(share, plan, scale="logit")
     table = estimates_table(found, int(own.sum())).rename(columns={"quantity": "rung"})
     return table.assign(metric="picp_90")

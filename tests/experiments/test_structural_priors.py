@@ -20,7 +20,6 @@ from lib.experiments.priors import (
 from lib.experiments.structural_priors import (
     PRIMARY,
     Config,
-    all_conditions,
     assay_plan,
     line_effects,
     noise_effects,
@@ -35,8 +34,7 @@ from lib.motifs.pwm import jaspar
 from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
-from lib.study.config import ParameterError
-from lib.study.units import Placement, Result, Store, Stored
+from lib.study.units import Placement, Result, Store
 from lib.training.simple import components_unit
 
 SIZES = Sizes(300, 60, 60, 200)
@@ -45,19 +43,6 @@ SIZES = Sizes(300, 60, 60, 200)
 def net(size, prior):
     """The main network of world 0 with a prior."""
     return Arm(0, "reference_cnn", size, prior=prior)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "named"),
-    [
-        ({"priors": ["motif"]}, "no prior motif; use all, none, motif_true"),
-        ({"held_out_priors": ["gcc"]}, "no prior gcc"),
-        ({"models": ["cnn"]}, "no model cnn"),
-    ],
-)
-def test_bad_parameters_are_named(parameters, named):
-    with pytest.raises(ParameterError, match=named):
-        Config.create(profile="smoke", **parameters)
 
 
 def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator():
@@ -100,7 +85,8 @@ def test_small_samples_are_trained_for_more_epochs():
 
 def test_the_full_profile_keeps_its_promises():
     config = Config.create(profile="full")
-    arms = [arm for arm, _ in plan(config)]
+    planned = plan(config)
+    arms = [arm for arm, _ in planned]
     assert len(arms) == len(set(arms))
     grid = [a for a in arms if a.model == "reference_cnn" and a.law == Condition()]
     full = [a for a in grid if a.size == config.n_train and not a.misspecified]
@@ -113,7 +99,7 @@ def test_the_full_profile_keeps_its_promises():
         assert min(sizes) <= 500 and len(sizes) >= 3  # a line needs three points
     assert worlds.min() >= 5 and config.n_train <= 20_000 and config.n_test >= 10_000
     assert {a.model for a in arms} == {"reference_cnn", "bilstm", "transformer"}
-    assert set(PRIMARY) <= set(all_conditions(config))
+    assert all(set(PRIMARY) <= set(at) for arm, at in planned if arm.law == Condition())
     assert config.folds >= 10 and config.assay_epochs >= 20
 
 
@@ -206,7 +192,7 @@ def test_motif_scores_are_reduced_by_what_the_training_part_shows():
     scores[:, 1] += 3 * scores[:, 0]
     split = Split("fold", 0, {"train": train, "test": np.arange(40, 60)})
     found = [
-        components_unit({"count": 2}, split, Stored(Result({"scores": given}), "")).arrays
+        components_unit({"count": 2}, split, Result({"scores": given})).arrays
         for given in (scores, np.vstack([scores[:40], -5 * scores[40:]]))
     ]
     left, right = (each["features"] for each in found)
