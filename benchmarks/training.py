@@ -170,7 +170,7 @@ def training_rows(given: Data, workers: Parallel) -> list[dict]:
 def compiled_row(given: Data) -> dict:
     """The engine with its network compiled, which it is not as it stands, against itself."""
     compiled = mock.patch(
-        "lib.training.fit.laid_out", lambda *given: torch.compile(laid_out(*given))
+        "lib.training.fitted.laid_out", lambda *given: torch.compile(laid_out(*given))
     )
 
     def with_compiler() -> None:

@@ -17,7 +17,7 @@ BIOLOGY = ("sequences", "data", "motifs", "assays", "simulator", "models", "trai
 ENTRIES = ("audit", "claims", "report", "staleness")  # commands
 
 # Ceilings follow what was reached; they only come down.
-MOST_LINES, MOST_CODE, MOST_MODULES = 16_990, 10_860, 88
+MOST_LINES, MOST_CODE, MOST_MODULES = 16_600, 10_500, 88
 MODULE_LINES, EXPERIMENT_LINES, ENTRY_LINES = 400, 350, 40
 
 

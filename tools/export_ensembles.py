@@ -181,7 +181,6 @@ def main() -> None:
         pd.concat(rows, ignore_index=True),
         {"files": pd.DataFrame([contents(name) for name in made])},
         data={name: one.arm.data.fingerprint for name, one in made.items()},
-        counts=[{"fits": len(one.members)} for one in made.values()],
     )
     entry = found.entry | {
         "config": config.parameters,

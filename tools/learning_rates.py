@@ -61,7 +61,7 @@ def record(store: Store) -> pd.DataFrame:
         standardised unit of the training targets.
     """
     made = trials()
-    fits, _ = run_fits([trial.unit for trial in made], store, HERE)
+    fits = run_fits([trial.unit for trial in made], store, HERE)
     rows = []
     for trial, fit in zip(made, fits, strict=True):
         history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]

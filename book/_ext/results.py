@@ -102,11 +102,12 @@ class ResultRole(TableRole):
 
 
 def show_duration(entry: dict) -> str:
-    """Minutes of a run, and how many of its fits it found finished in the store."""
+    """Minutes of a run, and how many of its fits it computed itself."""
     minutes = f"{entry['seconds'] / 60:.1f}"
     if "fits" not in entry:
         return minutes
-    return f"{minutes}, with {entry['fits_computed']} of {entry['fits']} fits computed in this run"
+    shared = f", {entry['fits_shared']} of an earlier notebook" if entry.get("fits_shared") else ""
+    return f"{minutes}, with {entry['fits_computed']} of {entry['fits']} fits computed{shared}"
 
 
 class MinutesRole(TableRole):

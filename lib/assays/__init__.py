@@ -84,10 +84,9 @@ def available(name: str) -> bool:
         A damaged file is an error, not an absence.
     """
     assay = _assay(name)
-    own = [pin for pin in sources.all_pins() if pin.dataset == assay.dataset]
     try:
-        for pin in own:
-            if assay.holds in pin.path:
+        for pin in sources.all_pins():
+            if pin.dataset == assay.dataset and assay.holds in pin.path:
                 sources.fetch(pin.dataset, pin.path)
     except DataUnavailable:
         return False

@@ -2,11 +2,12 @@
 
 In: codes ``(n, L)``, a measured activity per row and what is known of its noise and relatives.
 Out: :class:`SequenceDataset`, which splits, fits and evaluations take. Rows never change order; a
-part is an index array into them. :class:`Result` and :class:`Stored` stand here since a fit's unit
-needs these two and nothing else of :mod:`lib.study`: its key depends on source that fits alone.
+part is an index array into them. :class:`Result` stands here since a fit's unit needs nothing else
+of :mod:`lib.study`: its key depends on source that fits alone.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -128,10 +129,24 @@ class SequenceDataset:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a unit returns: named arrays and a JSON-able description."""
+    """What a unit returns: named arrays and a JSON-able description.
+
+    ``stamp`` says how it was computed, once it was stored; it is no part of the content.
+    """
 
     arrays: Mapping[str, NDArray[Any]]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the content: what is computed from a result is keyed by it."""
+        digest = hashlib.sha256(json.dumps(self.meta, sort_keys=True).encode())
+        for name in sorted(self.arrays):
+            values = np.asarray(self.arrays[name], order="C")
+            digest.update(f"{name}{values.shape}{values.dtype}".encode())
+            digest.update(values.tobytes())
+        return digest.hexdigest()
 
     @classmethod
     def of_tables(cls, tables: Mapping[str, pd.DataFrame]) -> Self:
@@ -157,11 +172,3 @@ class Result:
             # One more place, which the code -1 of a missing text reads.
             columns[column] = values if texts is None else np.array([*texts, None])[values]
         return pd.DataFrame(columns)
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """A finished unit's result as data of the next: its key is its fingerprint."""
-
-    result: Result
-    fingerprint: str

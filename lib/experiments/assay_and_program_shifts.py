@@ -99,13 +99,6 @@ def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]
     return found
 
 
-def sealed_forecasts(standin: bool) -> pd.DataFrame:
-    """What the simulator said of each real shift beforehand; nothing of a stand-in."""
-    path = repository_root() / "results" / Config.experiment / "sealed.csv"
-    table = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
-    return table[:0] if standin else table
-
-
 def run(config: Config, store: Store) -> Tables:
     """Decompose, fit, score, and hold the sealed forecasts against the scores.
 
@@ -114,22 +107,23 @@ def run(config: Config, store: Store) -> Tables:
     """
     assays = load_assays(config)
     plans = planned(config, assays)
-    asked = [network for own, _ in plans for network in own]
     decomposition = pairs.decompositions(assays, config.draws)
     done = [fit_arms(own, design, store, config.where) for own, design in plans]
-    fitted = [replace(one, fits=()) for own, _ in done for one in own]
-    counts = [each for _, each in done]
-    beside = baselines(asked, store, config.where)
+    fitted = [replace(one, fits=()) for own in done for one in own]
+    beside = baselines([network for own, _ in plans for network in own], store, config.where)
     budget = Budget(config.labels, config.repeats, TOLERANCE)
     jobs = [
-        (one, simple, budget, config.draws, 1000 * place)
-        for place, (one, simple) in enumerate(zip(fitted, beside, strict=True))
+        (one, beside.get(one.arm), budget, config.draws, 1000 * place)
+        for place, one in enumerate(fitted)
     ]
     found = side_by_side(judge, jobs, config.workers)
     judged = {
         name: pd.concat([each[name] for each in found], ignore_index=True) for name in found[0]
     }
-    sealed = sealed_forecasts(assays.standin)
+    # What the simulator said of each real shift beforehand; nothing of a stand-in.
+    path = repository_root() / "results" / Config.experiment / "sealed.csv"
+    sealed = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
+    sealed = sealed[:0] if assays.standin else sealed
     scored = tables.with_severity(judged["scores"], sealed)
     effects = tables.effects(scored)
     twins = tables.score_sealed(sealed, tables.observed(effects))
@@ -147,4 +141,4 @@ def run(config: Config, store: Store) -> Tables:
     if assays.standin:
         rows = tables.as_standin(rows)
         made = {name: tables.as_standin(table) for name, table in made.items()}
-    return Tables.of(config, rows, made, data=assays.fingerprints, counts=counts)
+    return Tables.of(config, rows, made, data=assays.fingerprints)

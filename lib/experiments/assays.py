@@ -29,7 +29,7 @@ from lib.models.baselines import constant_sigma
 from lib.repair.recalibration import one_per_group, std_scaling
 from lib.simulator import standin
 from lib.study.config import ExperimentConfig, Numbers
-from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
+from lib.study.units import Fit, Placement, Result, Store, Unit, run_fits, run_units
 from lib.training import fit as units
 from lib.training.config import FitConfig
 from lib.training.fitted import EnsemblePrediction, combine
@@ -105,13 +105,13 @@ class Design:
 def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
     """The unit that fits ``config``; of all networks the one it names counts by its source."""
     given, modules = {"data": data, "split": split}, (model_path(config.model)[0],)
-    return Unit(units.fit_unit, config.model_dump(mode="json"), given, modules)
+    return Unit(units.fit_unit, config.resolved().model_dump(mode="json"), given, modules)
 
 
 def forecasting(fit: Fit, dropout: int = 0) -> Unit:
     """The unit that forecasts what a fit has not seen, by so many passes with dropout if any."""
     unit = fit.unit
-    given = {"model": Stored(fit.model, unit.key), **unit.data}
+    given = {"model": fit.model, **unit.data}
     if dropout:
         config = {"samples": dropout, "device": unit.config["device"]}
         return Unit(units.dropout_unit, config, given, unit.modules)
@@ -182,11 +182,11 @@ def fit_arms(
     store: Store,
     where: Placement,
     label: str = "fits",
-) -> tuple[list[FittedArm], dict[str, int]]:
-    """Every arm with its networks and forecasts, and how many fits there are and were computed."""
+) -> list[FittedArm]:
+    """Every arm with its networks and forecasts."""
     asked = [(arm, config) for arm in arms for config in settings(arm)]
     units = [fitting(config, arm.data, split) for arm, config in asked for split in arm.splits]
-    fits, counts = run_fits(units, store, where, label)
+    fits = run_fits(units, store, where, label)
     results = iter(run_units([forecasting(fit) for fit in fits], store, where, "forecasts"))
     left = iter(fits)
     made: dict[AssayArm, tuple[list[tuple[Fit, ...]], list[FloatArray]]] = {}
@@ -194,7 +194,7 @@ def fit_arms(
         own, members = made.setdefault(arm, ([], []))
         own.append(tuple(next(left) for _ in arm.splits))
         members.append(_by_split(results, arm))
-    return [FittedArm(arm, tuple(own), tuple(known)) for arm, (own, known) in made.items()], counts
+    return [FittedArm(arm, tuple(own), tuple(known)) for arm, (own, known) in made.items()]
 
 
 def calibration_rows(arm: AssayArm, split: Split) -> IndexArray:

@@ -145,12 +145,11 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
 def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
     """Number the groups, from sequences where no column says them."""
     if "group" in table:
-        codes, found = pd.factorize(table["group"], sort=True)
-        empty = (codes < 0) | np.isin(codes, np.flatnonzero(np.asarray(found == "", bool)))
+        empty = table["group"].isna() | (table["group"] == "")
         if empty.any():
             row = int(np.argmax(empty))
             raise ValueError(f"group is missing in row {row}; every row needs one")
-        table["group"] = codes.astype(np.int64)
+        table["group"] = pd.factorize(table["group"], sort=True)[0].astype(np.int64)
         return
     linked = None
     if "sequence" in table and len(table) <= LINKED_ROWS:

@@ -21,16 +21,8 @@ from lib.experiments.assays import FittedArm, fit_arms
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
 from lib.experiments.ranking import all_tables
 from lib.experiments.scoring import combine, side_by_side
-from lib.study.config import (
-    AnyNames,
-    ExperimentConfig,
-    Numbers,
-    ParameterError,
-    Seeds,
-    Tables,
-)
+from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds, Tables
 from lib.study.units import Store
-from lib.training.config import FitConfig
 
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
 
@@ -54,7 +46,7 @@ def as_rename(given: object) -> object:
 Rename = Annotated[dict[str, str] | None, BeforeValidator(as_rename)]
 
 
-class Config(ExperimentConfig):
+class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     """Parameters of notebook 08, which says what each of them is.
 
     One of ``predictions`` (a table of predictions, see :mod:`lib.data.predictions`), ``table`` (an
@@ -72,21 +64,10 @@ class Config(ExperimentConfig):
     predictions: str | None = None
     rename: Rename = None
     by: AnyNames = ()
-    table: str | None = None
-    sequence_column: str = "sequence"
-    activity_column: str = "activity"
-    noise_column: str | None = None
-    group_column: str | None = None
-    weight_column: str | None = None
-    oriented: bool = False
     dataset: str | None = None
     model: str | None = None
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
     split_seeds: Seeds = (0,)
-    seeds: Seeds = (0, 1)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
-    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @property
@@ -107,9 +88,8 @@ class Config(ExperimentConfig):
         placed = {name: getattr(self, name) for name in self.placement - {"run_folder"}}
         if self.source == "chapter":
             return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
-        shared = ("gc_tilts", "split_seeds", "seeds", "epochs", "batch_size", "learning_rate")
-        columns = [name for name in type(self).model_fields if name.endswith("_column")]
-        more = (*shared, *columns, "table", "dataset", "model", "oriented", "standin_size", "draws")
+        more = {"dataset", "model", "gc_tilts", "split_seeds", "standin_size", "draws"}
+        more |= mpra_gc_ood.TrainingConfig.model_fields.keys()
         given = {name: getattr(self, name) for name in more}
         if self.table is not None:
             given |= {f"{ours}_column": theirs for theirs, ours in (self.rename or {}).items()}
@@ -142,15 +122,15 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
 
 def network_forecasts(
     config: mpra_gc_ood.Config, store: Store
-) -> tuple[list[SequenceDataset], list[Audited], dict[str, int]]:
+) -> tuple[list[SequenceDataset], list[Audited]]:
     """Networks of notebook 02, whose stored fits they share, or others trained in the same way.
 
-    By data set, then by split; counted are the fits that there are, and those computed now.
+    By data set, then by split.
     """
     data, design = mpra_gc_ood.load_data(config), config.design
     arms = [arm for arm in design.build(data) if arm.main]
-    fitted, counts = fit_arms(arms, design, store, config.where)
-    return data, [_of_network(arm, config.model) for arm in fitted], counts
+    fitted = fit_arms(arms, design, store, config.where)
+    return data, [_of_network(arm, config.model) for arm in fitted]
 
 
 def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -198,18 +178,17 @@ def run(config: Config, store: Store) -> Tables:
     ``curves``, ``decomposition``, ``notes``; those that the input does not allow are
     left out. A ``ValueError`` names bad input and the remedy.
     """
-    counts: dict[str, int] = {}
     if config.source == "predictions":
         path = Path(str(config.predictions))
         table, notes = predictions.read(path, rename=config.rename, more=config.by)
         forecasts = [prepare(table, path.name.split(".")[0], config.by, notes)]
         marks = {forecasts[0].data: f"{len(table)} rows"}
     else:
-        data, forecasts, counts = network_forecasts(config.networks, store)
+        data, forecasts = network_forecasts(config.networks, store)
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     filled = {name: table for name, table in found.tables.items() if len(table)}
-    return Tables.of(config, found.rows, filled, data=marks, counts=[counts])
+    return Tables.of(config, found.rows, filled, data=marks)
 
 
 def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

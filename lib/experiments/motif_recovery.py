@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from lib.arrays import BoolArray, FloatArray, group_codes
 from lib.assays.sources import fetch
-from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.experiments import assays, mpra_gc_ood, worlds
 from lib.experiments.assays import GC_DATA, REPEATED, STANDIN, AssayArm, AssayConfig, Design
@@ -56,7 +56,7 @@ RETINA: Final = "retina_libraries"
 BEST_AREA: Final = 0.6  # what the best score should reach in distribution
 EFFECTS = Effect("auprc_sites", "auprc_sites"), Effect("auprc_change", "auprc_sites", "rise")
 FEW: Final = {"models": (MAIN_MODEL,), "other_worlds": 1}
-Found = tuple[dict[str, pd.DataFrame], dict[str, int]]  # tables, and how many fits they took
+Found = dict[str, pd.DataFrame]  # tables by name
 
 
 class Config(AssayConfig, worlds.WorldConfig):
@@ -218,7 +218,7 @@ def known_enrichment(test: SequenceDataset, scores: FloatArray, draws: int) -> p
 
 
 def assay_unit(
-    config: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Stored
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Result
 ) -> Result:
     """Known motifs in the first network's scores of a test part; agreement of several networks."""
     networks = [network_of(model) for _, model in sorted(members.items())]
@@ -255,7 +255,7 @@ def assay_fits(config: Config, arm: AssayArm) -> list[Unit]:
 def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
-    fits, counts = run_fits([worlds.fit_arm(arm, config) for arm in arms], store, config.where)
+    fits = run_fits([worlds.fit_arm(arm, config) for arm in arms], store, config.where)
     both, sizes = list(zip(arms, fits, strict=True)), config.parts
     jobs = [worlds.judging(arm, at, sizes, (areas,), {"model": fit}) for arm, fit in both]
     for world in config.world_seeds:
@@ -263,19 +263,19 @@ def judge_worlds(config: Config, store: Store) -> Found:
         given = Arm(world, "all", 0), at, sizes, (agreements,), own
         if len(own) > 1:
             jobs.append(worlds.judging(*given, n_agreement=config.n_agreement))
-    return worlds.run_judging(jobs, store, config.where, "worlds"), counts
+    return worlds.run_judging(jobs, store, config.where, "worlds")
 
 
 def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
     """Known motifs of each split, and agreement within ensembles."""
     units = [(arm, assay_fits(config, arm)) for arm in config.design.build(data)]
-    fits, counts = run_fits([unit for _, own in units for unit in own], store, config.where)
+    fits = run_fits([unit for _, own in units for unit in own], store, config.where)
     done, jobs = iter(fits), []
     for arm, own in units:
         given: dict[str, Any] = {"data": arm.data, "split": arm.split}
-        given |= {f"member_{i:02d}": Stored(next(done).model, u.key) for i, u in enumerate(own)}
+        given |= {f"member_{i:02d}": next(done).model for i in range(len(own))}
         jobs.append(Unit(assay_unit, {"draws": config.draws}, given, own[0].modules))
-    return worlds.run_judging(jobs, store, config.where, "assays"), counts
+    return worlds.run_judging(jobs, store, config.where, "assays")
 
 
 def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -310,10 +310,10 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
 
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
-    judged, counts = judge_worlds(config, store)
+    judged = judge_worlds(config, store)
     default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
     data = assays.load_assays(config.dataset, config.standin_size, default)
-    found, more = judge_assays(config, store, data)
+    found = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
     if "agreements" in found:
         # No bootstrap: what splits differ by is all there is, and one split has no interval.
@@ -332,4 +332,4 @@ def run(config: Config, store: Store) -> Tables:
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, table, tables, data=marks, counts=[counts, more])
+    return Tables.of(config, table, tables, data=marks)

@@ -43,7 +43,23 @@ KernelNames = Annotated[
 ]
 
 
-class Config(GCShiftConfig):
+class TrainingConfig(BaseModel):
+    """An assay of one's own (see :mod:`lib.data.table`), and how its networks are trained."""
+
+    table: str | None = None
+    sequence_column: str = "sequence"
+    activity_column: str = "activity"
+    noise_column: str | None = None
+    group_column: str | None = None
+    weight_column: str | None = None
+    oriented: bool = False
+    seeds: Seeds = (0, 1)
+    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
+    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
+    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
+
+
+class Config(GCShiftConfig, TrainingConfig):
     """Parameters of notebook 02, which says what each of them is.
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
@@ -64,18 +80,7 @@ class Config(GCShiftConfig):
         },
     }
 
-    table: str | None = None
-    sequence_column: str = "sequence"
-    activity_column: str = "activity"
-    noise_column: str | None = None
-    group_column: str | None = None
-    weight_column: str | None = None
-    oriented: bool = False
     arm: ArmNames = ("all",)
-    seeds: Seeds = (0, 1)
-    epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
-    learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
@@ -117,8 +122,8 @@ class Named(NamedTuple):
 
 def beside(
     config: Config, fitted: Sequence[FittedArm], store: Store
-) -> tuple[dict[AssayArm, list[Named]], dict[str, int]]:
-    """Forecasts that stand beside each arm's own networks, and how many fits they take.
+) -> dict[AssayArm, list[Named]]:
+    """Forecasts that stand beside each arm's own networks.
 
     None beside networks that see one strand: what they are held against is the same network.
     """
@@ -130,7 +135,7 @@ def beside(
         shared = config.design.settings(arm)[0].model_dump(include=kept)
         return [tuned(model, **shared) for model in config.other_models]
 
-    made, counts = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
+    made = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
     for other in made:
         for settings, forecast in zip(others(other.arm), other.members, strict=True):
             keys = {"model": settings.model, "uncertainty": "single"}
@@ -160,7 +165,7 @@ def beside(
         for name, forecast in every.items():
             own = "constant_sigma" if name == "authors_cnn" else "single"
             found[arm].append(Named({"model": name, "uncertainty": own}, forecast))
-    return found, counts
+    return found
 
 
 def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Named]:
@@ -275,8 +280,8 @@ def run(config: Config, store: Store) -> Tables:
     """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
     data, design = load_data(config), config.design
     arms = design.build(data)
-    fitted, own = assays.fit_arms(arms, design.settings, store, config.where)
-    others, more = beside(config, fitted, store)
+    fitted = assays.fit_arms(arms, design.settings, store, config.where)
+    others = beside(config, fitted, store)
     items = [item for one in fitted for item in scored_items(one, others[one.arm], config)]
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
@@ -296,4 +301,4 @@ def run(config: Config, store: Store) -> Tables:
     marks = {assay.name: assay.fingerprint for assay in data}
     rows = rows_of(measured, between)
     rows = rows[rows["metric"].isin(METRICS) | (rows["by"] != "")].drop(columns="variance")
-    return Tables.of(config, rows, tables, data=marks, counts=[own, more])
+    return Tables.of(config, rows, tables, data=marks)

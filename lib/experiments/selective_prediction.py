@@ -118,10 +118,10 @@ def run(config: Config, store: Store) -> Tables:
     """
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
     asked = world_arms(config), rank_world, config, store
-    simulated, counts = worlds.judge_arms(*asked, risk_target=config.risk_target)
-    fitted, more = fit_arms(design.build(data), design, store, config.where)
+    simulated = worlds.judge_arms(*asked, risk_target=config.risk_target)
+    fitted = fit_arms(design.build(data), design, store, config.where)
     jobs = enumerate(job for one in fitted for job in _rank_jobs(config, one))
     seeded = ((*job, config.draws, place) for place, job in jobs)
     rows, tables = all_tables([simulated, *side_by_side(rank, seeded, config.workers)])
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, tables, data=marks, counts=[counts, more])
+    return Tables.of(config, rows, tables, data=marks)

@@ -110,10 +110,10 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     return arms
 
 
-def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Tables of networks and baselines, and how many fits there are and were computed."""
+def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
+    """Tables of networks and baselines."""
     arms = plan(config)
-    fits, counts = run_fits([worlds.fit_arm(arm, config) for arm, _ in arms], store, config.where)
+    fits = run_fits([worlds.fit_arm(arm, config) for arm, _ in arms], store, config.where)
     jobs = []
     for (arm, conditions), fit in zip(arms, fits, strict=True):
         usual = (arm.model, arm.size, arm.law) == (MAIN_MODEL, config.n_train, Condition())
@@ -123,7 +123,7 @@ def judge_all(config: Config, store: Store) -> tuple[dict[str, pd.DataFrame], di
     for arm in (Arm(world, "", config.n_train) for world in config.world_seeds):
         jobs.append(judging(arm, [Condition()], config.parts, (measures.baseline_metrics,)))
         jobs.append(judging(arm, moved, config.parts, (measures.severity,)))
-    return worlds.run_judging(jobs, store, config.where), counts
+    return worlds.run_judging(jobs, store, config.where)
 
 
 def tidy_rows(values: pd.DataFrame, measured: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -280,7 +280,7 @@ def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; tables are means over worlds."""
-    judged, counts = judge_all(config, store)
+    judged = judge_all(config, store)
     values, places = judged["values"], ["shift", "family", "severity", "condition"]
     severities = judged["severities"].groupby(places, sort=False).mean(numeric_only=True)
     severities = severities.drop(columns=["dial", "n_train", "replicate"]).reset_index()
@@ -294,4 +294,4 @@ def run(config: Config, store: Store) -> Tables:
         "fits": fit_table(values),
     }
     rows = tidy_rows(values, severities, config)
-    return Tables.of(config, rows, tables, data={"anchors": digest()}, counts=[counts])
+    return Tables.of(config, rows, tables, data={"anchors": digest()})

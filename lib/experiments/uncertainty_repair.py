@@ -288,8 +288,8 @@ def run(config: Config, store: Store) -> Tables:
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
     at = worlds.conditions(config.shifts, config.severities, fixed=[REWIRING])
     plan = [(Arm(seed, config.model, config.n_train), at) for seed in config.world_seeds]
-    simulated, counts = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
-    fitted, more = fit_arms(design.build(data), design, store, config.where)
+    simulated = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
+    fitted = fit_arms(design.build(data), design, store, config.where)
     asked = ((one, config.settings, config.draws) for one in fitted)
     tables = side_by_side(repair_arm, asked, config.workers)
     splits = {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}
@@ -302,4 +302,4 @@ def run(config: Config, store: Store) -> Tables:
         "detection": repairs.detection(simulated["detection"], splits["detection"]),
     }
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, found, data=marks, counts=[counts, more])
+    return Tables.of(config, rows, found, data=marks)

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from lib.data.dataset import SequenceDataset
 from lib.experiments.worlds import Condition, Judge
-from lib.metrics.audit import gaussian_band
+from lib.metrics import audit
 from lib.metrics.calibration import zms_decomposition
 from lib.metrics.columns import metric
-from lib.metrics.evaluate import DECILES, MIN_BIN, all_metrics
+from lib.metrics.evaluate import DECILES, all_metrics
 from lib.models import baselines
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
@@ -58,7 +57,7 @@ def network_metrics(judge: Judge, condition: Condition) -> Found:
     """Metrics of the network, and ENCE's upper limit for a calibrated forecast of its widths."""
     test = judge.test(condition)
     forecast = judge.forecast(test)
-    limits = gaussian_band(forecast[1], np.random.default_rng(0)).set_index("metric")
+    limits = audit.gaussian_band(forecast[1], np.random.default_rng(0)).set_index("metric")
     null = {"metric": "ence_null", "value": limits.loc["ence", "upper"], "uncertainty": "single"}
     table = metric_table(judge, test, {"single": forecast})
     return {"values": pd.concat([table, pd.DataFrame([null])], ignore_index=True)}
@@ -68,8 +67,6 @@ def coverage_by(judge: Judge, condition: Condition) -> Found:
     """Coverage of 90 % intervals by decile, in the training law, of GC and of f."""
     home = judge.kept("home", lambda: judge.test(judge.arm.law))
     test = judge.test(condition)
-    mean, std = judge.forecast(test)
-    inside = np.abs(test.activity - mean) <= norm.ppf(0.95) * std
     sides = {
         "gc_decile": (home.gc, test.gc),
         "activity_decile": (known_truth(home).activity, known_truth(test).activity),
@@ -78,10 +75,9 @@ def coverage_by(judge: Judge, condition: Condition) -> Found:
     for by, (law, values) in sides.items():
         edges = np.quantile(law, np.linspace(0, 1, DECILES + 1)[1:-1])
         decile = 1 + np.searchsorted(edges, values, side="right")
-        found = pd.DataFrame({"bin": decile, "value": inside}).groupby("bin")["value"]
-        tables.append(found.agg(value="mean", elements="size").reset_index().assign(by=by))
-    table = pd.concat(tables)
-    return {"coverage_by": table[table["elements"] >= MIN_BIN]}
+        found = audit.coverage_by(*judge.forecast(test), test.activity, decile).assign(by=by)
+        tables.append(found.rename(columns={"coverage": "value", "n": "elements"}))
+    return {"coverage_by": pd.concat(tables)[["bin", "value", "elements", "by"]]}
 
 
 def baseline_metrics(judge: Judge, condition: Condition) -> Found:

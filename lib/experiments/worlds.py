@@ -24,7 +24,7 @@ from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
 from lib.study.config import AnyNames, ExperimentConfig, Names, Numbers, known_names
-from lib.study.units import Fit, Placement, Result, Store, Stored, Unit, run_fits, run_units
+from lib.study.units import Fit, Placement, Result, Store, Unit, run_fits, run_units
 from lib.training.config import FitConfig, tuned
 from lib.training.fit import Forecast, network_of
 from lib.training.fitted import FittedModel, predict
@@ -223,7 +223,7 @@ def fit_arm(arm: Arm, config: Any) -> Unit:
 class Judge:
     """What a measure is given: fitted networks by name in their world, as :func:`judging` was."""
 
-    def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Stored]) -> None:
+    def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Result]) -> None:
         arm = config["arm"]
         self.arm = Arm(**arm | {"law": Condition(**arm["law"])})
         self.sizes = Sizes(**config["sizes"])
@@ -268,7 +268,7 @@ class Judge:
 Measure = Callable[[Judge, Condition], Mapping[str, pd.DataFrame]]
 
 
-def judge_unit(config: Mapping[str, Any], **stored: Stored) -> Result:
+def judge_unit(config: Mapping[str, Any], **stored: Result) -> Result:
     """Tables of all measures under all conditions; their own columns go before :meth:`Arm.keys`."""
     judge = Judge(config, stored)
     measures = [getattr(import_module(module), name) for module, name in config["measures"]]
@@ -301,7 +301,7 @@ def judging(
         "measures": [(measure.__module__, measure.__qualname__) for measure in measures],
         "settings": settings,
     }
-    given = {name: Stored(result, unit.key) for name, (unit, result) in (fits or {}).items()}
+    given = {name: result for name, (_, result) in (fits or {}).items()}
     modules = dict.fromkeys(measure.__module__ for measure in measures)
     modules |= dict.fromkeys(name for unit, _ in (fits or {}).values() for name in unit.modules)
     return Unit(judge_unit, config, given, tuple(modules))
@@ -325,11 +325,11 @@ def judge_arms(
     store: Store,
     fit: Callable[[Arm, Any], Unit] = fit_arm,
     **settings: Any,
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Fit every arm and judge it under its conditions: tables by name, and counts of the fits."""
-    fits, counts = run_fits([fit(arm, config) for arm, _ in plan], store, config.where)
+) -> dict[str, pd.DataFrame]:
+    """Fit every arm and judge it under its conditions: tables by name."""
+    fits = run_fits([fit(arm, config) for arm, _ in plan], store, config.where)
     jobs = [
         judging(*job, config.parts, [measure], {"model": fitted}, **settings)
         for job, fitted in zip(plan, fits, strict=True)
     ]
-    return run_judging(jobs, store, config.where), counts
+    return run_judging(jobs, store, config.where)

@@ -172,17 +172,15 @@ def pit_histogram(
     return table.assign(**{k: v * bins for k, v in shares.items()}).iloc[: bins if len(u) else 0]
 
 
-def reliability(
-    mean: ArrayLike, std: ArrayLike, target: ArrayLike, points: int = 21
-) -> pd.DataFrame:
+def reliability(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> pd.DataFrame:
     """Observed against expected coverage at even levels, with its binomial band.
 
     Columns ``expected, observed, band_lower, band_upper``; no rows for n = 0. Observed below
     expected is overconfident.
     """
     mean, std, target = as_forecast(mean, std, target)
-    expected = np.linspace(0, 1, points)
-    observed = calibration.observed_shares((target - mean) / std, points)
+    expected = np.linspace(0, 1, BINS + 1)
+    observed = calibration.observed_shares((target - mean) / std, len(expected))
     band = _share_band(max(len(mean), 1), expected)
     return pd.DataFrame({"expected": expected, "observed": observed} | band).dropna()
 

@@ -27,14 +27,12 @@ from lib.simulator.activity import Program, calibrate, default_potentials, respo
 from lib.simulator.assay import ANCHORS
 from lib.simulator.background import SequenceLaw, draw
 
-CELL_TYPES: Final[dict[str, tuple[str, ...]]] = {
-    "hepg2_like": ("MA1494.2", "MA0046.3", "MA0148.5", "MA0102.5"),  # HNF4A HNF1A FOXA1 CEBPA
-    "k562_like": ("MA0035.5", "MA0091.2", "MA0841.2"),  # GATA1 TAL1::TCF3 NFE2
-    "stem_like": ("MA0142.1", "MA0141.4", "MA0809.3"),  # Pou5f1::Sox2 ESRRB TEAD4
-}
+HOME: Final = ("MA1494.2", "MA0046.3", "MA0148.5", "MA0102.5")  # HNF4A HNF1A FOXA1 CEBPA: HepG2
+OTHER: Final = ("MA0035.5", "MA0091.2", "MA0841.2")  # GATA1 TAL1::TCF3 NFE2: K562
+STEM: Final = ("MA0142.1", "MA0141.4", "MA0809.3")  # Pou5f1::Sox2 ESRRB TEAD4: neither
 SHARED: Final = ("MA0079.5", "MA0039.5", "MA0506.3", "MA0139.2")  # SP1 KLF4 Nrf1 CTCF
 REPRESSORS: Final = ("MA0138.3", "MA0483.2")  # REST Gfi1B
-MOTIFS: Final = (*(i for ids in CELL_TYPES.values() for i in ids), *SHARED, *REPRESSORS)
+MOTIFS: Final = (*HOME, *OTHER, *STEM, *SHARED, *REPRESSORS)
 
 PAIRS = 4
 MOTIF_SHARE, PAIR_SHARE, GC_SHARE = 0.72, 0.15, 0.05
@@ -105,17 +103,16 @@ def draw_world(world_seed: int, *, misspecified: bool = False) -> World:
     blank = replace(blank, centre=raw.mean(axis=0), scale=raw.std(axis=0))
     features = (raw - blank.centre) / blank.scale
     general = _draw_general(rng, misspecified)
-    own = _draw_balanced("hepg2_like", general, features, rng)
-    other = _draw_balanced("k562_like", general, features, rng)
+    own, other = (_draw_balanced(ids, general, features, rng) for ids in (HOME, OTHER))
     program = recalibrated(replace(blank, coefficients=own), features)
     return World(world_seed, sequence, program, other, reference.codes, features)
 
 
 def _draw_balanced(
-    cell_type: str, general: FloatArray, features: FloatArray, rng: np.random.Generator
+    own: tuple[str, ...], general: FloatArray, features: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
     """Draw a program until no motif explains more than ``LARGEST_SHARE`` of its drive."""
-    own, common = CELL_TYPES[cell_type], SHARED + REPRESSORS
+    common = SHARED + REPRESSORS
     concentration = [8.0 if m in own else 4.0 if m in common else 0.3 for m in MOTIFS]
     sign = np.where(np.isin(MOTIFS, REPRESSORS), -1.0, 1.0)
     while True:

@@ -7,7 +7,7 @@ names the parameter and what would do. Profiles are presets of the same schema.
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -154,8 +154,7 @@ class Tables(NamedTuple):
     """What an experiment finds; its ``run`` says which tables there are.
 
     ``rows`` are tidy results, see :mod:`lib.study.results`; ``tables`` other shapes, by name. For
-    the manifest, ``entry`` holds ``data``, the fingerprint of each data set by name, and ``fits``
-    and ``fits_computed``, how many fits there are and how many of them this run computed.
+    the manifest, ``entry`` holds ``data``, the fingerprint of each data set by name.
     """
 
     rows: pd.DataFrame
@@ -170,12 +169,10 @@ class Tables(NamedTuple):
         tables: Mapping[str, pd.DataFrame],
         *,
         data: Mapping[str, str],
-        counts: Sequence[Mapping[str, int]],
     ) -> Self:
-        """Tables whose rows name their experiment and profile; ``counts`` of fits are added up."""
+        """Tables whose rows name their experiment and profile."""
         named = rows.assign(experiment=config.experiment, profile=config.profile)
-        fits = {name: sum(each[name] for each in counts) for name in counts[0]}
-        return cls(named, dict(tables), {"data": dict(data), **fits})
+        return cls(named, dict(tables), {"data": dict(data)})
 
 
 def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -173,17 +173,11 @@ def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
     ignore = shutil.ignore_patterns("_build", "__pycache__", "_config.yml", "_toc.yml")
     shutil.copytree(root / "book", target, ignore=ignore)
     shutil.copyfile(root / "_toc.yml", target / "_toc.yml")
-    for notebook in executed.glob("*.ipynb"):
-        _copy_page(notebook, target)
+    shutil.copytree(executed, target / "experiments", dirs_exist_ok=True)
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     config["html"]["announcement"] = note
     config["sphinx"]["config"]["results_required"] = False
     (target / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
-
-
-def _copy_page(notebook: Path, book: Path) -> None:
-    (book / "experiments").mkdir(exist_ok=True)
-    shutil.copyfile(notebook, book / "experiments" / notebook.name)
 
 
 def build_book(source: Path) -> Path:
@@ -244,7 +238,9 @@ def publish_page(root: Path, page: Path) -> None:
     """Put an executed notebook into the book; a ValueError where it is too large."""
     if page.stat().st_size > PAGE_LIMIT:
         raise ValueError(f"{page} has {page.stat().st_size} bytes, {PAGE_LIMIT} are allowed")
-    _copy_page(page, root / "book")
+    published = root / "book" / "experiments"
+    published.mkdir(exist_ok=True)
+    shutil.copyfile(page, published / page.name)
 
 
 def refuse_standin(table: Path) -> None:

@@ -14,12 +14,9 @@ same, not that they are not.
 import hashlib
 import json
 import os
-import platform
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -30,7 +27,15 @@ from pandas.api.types import is_numeric_dtype
 
 from lib.statistics import claims
 from lib.study.config import ExperimentConfig, ParameterError, repository_root
-from lib.study.units import DIGITS, Store, file_hash, module_hashes
+from lib.study.units import (
+    DIGITS,
+    Store,
+    file_hash,
+    machine,
+    module_hashes,
+    provenance,
+    versions,
+)
 
 KEYS = (
     *("experiment", "profile", "data", "split", "shift", "family", "severity", "condition"),
@@ -47,8 +52,6 @@ TEXTS = frozenset(
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?[\w.% ,=]*"
 _QUANTITY = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?", re.ASCII)
 
-# What a result depends on besides this package; their versions stand in the manifest.
-LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
 SOURCE = Path(__file__).parents[2]  # the folder that holds the package
 NEWER = "not recorded"  # a parameter that the tables' own run did not know
 
@@ -70,9 +73,9 @@ class Found(NamedTuple):
         return bool((self.rows["data"] == "standin").any())
 
 
-def default_store() -> Store:
+def default_store(label: str = "") -> Store:
     """``SHIFT_STORE`` if it is set, else ``runs/store`` of the checkout."""
-    return Store(Path(os.environ.get("SHIFT_STORE", repository_root() / "runs" / "store")))
+    return Store(Path(os.environ.get("SHIFT_STORE", repository_root() / "runs" / "store")), label)
 
 
 def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
@@ -82,15 +85,11 @@ def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
     """
     if config.tables_from is not None:
         return read_found(repository_root() / config.tables_from, experiment, config)
-    start = time.perf_counter()
-    computed = experiment.run(config, default_store())
-    entry = computed.entry | {
-        "config": config.parameters,
-        "config_hash": config.hash,
-        "sources": module_hashes(experiment.__name__),
-        # Of this run: units that an earlier one had stored cost nothing here.
-        "seconds": round(time.perf_counter() - start, 1),
-    }
+    store = default_store(config.experiment)
+    computed = experiment.run(config, store)
+    entry = computed.entry | provenance(store)
+    entry |= {"config": config.parameters, "config_hash": config.hash}
+    entry |= {"sources": module_hashes(experiment.__name__)}
     write(config.folder, config.experiment, computed.rows, computed.tables, entry)
     return read_found(config.folder, experiment, config)
 
@@ -189,9 +188,7 @@ def write(
     write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
-    versions = {"python": platform.python_version()}
-    versions |= {name: metadata.version(name) for name in LIBRARIES}
-    stamped = dict(entry) | {"versions": versions, "machine": machine()}
+    stamped = dict(entry) | {"versions": versions(), "machine": machine()}
     # Other experiments may end at the same time, and no entry may be lost.
     with FileLock(folder / ".manifest.lock"):
         write_entry(folder, experiment, stamped)
@@ -208,11 +205,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a folder says, by experiment; empty where there is none."""
     path = folder / "manifest.json"
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
-
-
-def machine() -> str:
-    """The class of machine: processor family and number of cores, no name."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
 def read(folder: Path, experiment: str) -> pd.DataFrame:

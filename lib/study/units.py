@@ -14,26 +14,29 @@ import importlib
 import importlib.util
 import json
 import os
+import platform
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from lib.data.dataset import Result as Result
-from lib.data.dataset import Stored as Stored
 
 PACKAGE = "lib"
+LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
+VECTORS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "asimd")  # the widest first
 DIGITS = 12  # of a file's hash where it stands in a manifest
 
 
@@ -46,7 +49,7 @@ class Unit:
     """One piece of work: ``function(config, **data) -> Result``, module-level and pure.
 
     It depends on its JSON-able ``config``, on ``data``, objects with a ``fingerprint`` (data sets,
-    or an earlier :class:`Result` as :class:`Stored`), and the source of further ``modules``.
+    or an earlier :class:`Result`), and the source of further ``modules``.
     """
 
     function: Callable[..., Result]
@@ -67,16 +70,21 @@ class Unit:
 
 
 def source_files(module: str) -> dict[str, Path]:
-    """The files of this package that ``module`` consists of: itself and all it imports."""
+    """The files that a module consists of: itself, its packages and all that it imports.
+
+    Of this package those of it; of a stranger's module those below the folder it lies in.
+    """
+    package = module.partition(".")[0]
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or (path := _source_file(name)) is None:
+        if name in found or (path := _source_file(name, package)) is None:
             continue
         found[name] = path
         # A package's own imports are relative to itself, a module's to its package.
         importer = f"{name}.__init__" if path.name == "__init__.py" else name
+        waiting.append(name.rpartition(".")[0])
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
@@ -86,14 +94,20 @@ def source_files(module: str) -> dict[str, Path]:
     return found
 
 
-def _source_file(module: str) -> Path | None:
-    if module.split(".")[0] != PACKAGE:
+def _source_file(module: str, package: str) -> Path | None:
+    """Where a module lies, if it is of the package or, for a stranger's, beside it."""
+    if not module or (package == PACKAGE and module.split(".")[0] != PACKAGE):
         return None
     try:
         spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # a name imported from a module, not a module
+        own = importlib.util.find_spec(package)
+    except (ModuleNotFoundError, ValueError):  # a name imported from a module, not a module
         return None
-    return Path(spec.origin) if spec and spec.origin else None
+    if spec is None or own is None or not spec.has_location or not str(spec.origin).endswith(".py"):
+        return None
+    path, home = Path(str(spec.origin)), Path(str(own.origin)).parent
+    home = home.parent if own.submodule_search_locations else home
+    return path if path.is_relative_to(home) else None
 
 
 def file_hash(path: Path) -> str:
@@ -119,28 +133,23 @@ def module_hashes(module: str) -> dict[str, str]:
 
 @cache
 def source_hash(module: str) -> str:
-    """One hash over all files that a module consists of; one outside the package is one file."""
-    files = source_files(module)
-    if not files and (origin := importlib.import_module(module).__file__):
-        files = {module: Path(origin)}
-    lines = [f"{name} {file_hash(path)}\n" for name, path in sorted(files.items())]
+    """One hash over all files that a module consists of."""
+    files = sorted(source_files(module).items())
+    lines = [f"{name} {file_hash(path)}\n" for name, path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _checksum(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:
-    digest = hashlib.sha256(meta.encode())
-    for name in sorted(arrays):
-        values = np.asarray(arrays[name], order="C")
-        digest.update(f"{name}{values.shape}{values.dtype}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of finished units, safe to share between runs and processes."""
+    """A folder of finished units, safe to share between runs and processes.
+
+    ``label`` is who asks: units computed now bear it in their stamp. ``used`` collects the stamps
+    of all units that were asked for, by key.
+    """
 
     root: Path
+    label: str = ""
+    used: dict[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
 
     def path(self, key: str) -> Path:
         """Where the unit ``key`` lies or would lie."""
@@ -155,9 +164,12 @@ class Store:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if header["checksum"] != _checksum(arrays, header["meta"]):
+            found = Result(arrays, json.loads(header["meta"]), json.loads(header["stamp"]))
+            if header["key"] != key:
+                raise ValueError("it is another unit's file")
+            if header["checksum"] != found.fingerprint:
                 raise ValueError("its checksum does not match")
-            return Result(arrays, json.loads(header["meta"]))
+            return found
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             said = f"stored unit {path.name} is damaged ({error}); it is computed again"
             warnings.warn(said, DamagedUnit, stacklevel=2)
@@ -165,10 +177,11 @@ class Store:
 
     def put(self, key: str, result: Result) -> None:
         """Write a result under a temporary name, then rename it; an OSError names the store."""
-        meta = json.dumps(result.meta, sort_keys=True)
         # Not ascontiguousarray, which gives a scalar an axis.
         arrays = {name: np.asarray(values, order="C") for name, values in result.arrays.items()}
-        header = {"meta": meta, "checksum": _checksum(arrays, meta)}
+        texts = {"meta": result.meta, "stamp": result.stamp}
+        header = {name: json.dumps(value, sort_keys=True) for name, value in texts.items()}
+        header |= {"key": key, "checksum": result.fingerprint}
         path, temporary = self.path(key), ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +197,25 @@ class Store:
         finally:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
+
+
+def machine() -> str:
+    """The class of machine: system, processor, cores and widest vector instructions; no name."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text("utf-8").splitlines() if told.is_file() else []
+    said = dict(
+        reversed([[part.strip() for part in line.split(":", 1)] for line in lines if ":" in line])
+    )
+    flags = said.get("flags", "").split()
+    vectors = next((name for name in VECTORS if name in flags), "")
+    words = platform.system(), platform.machine(), said.get("model name", platform.processor())
+    return ", ".join(filter(None, (*words, f"{os.cpu_count()} cores", vectors)))
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what a result depends on besides this package."""
+    found = {name: metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | found
 
 
 def missing_units(units: Sequence[Unit], store: Store) -> int:
@@ -231,6 +263,7 @@ def run_units(
         for key, result in finish(missing, store, where):
             results[key] = result
             bar.update()
+    store.used.update({key: result.stamp for key, result in results.items()})
     return [results[key] for key in keys]
 
 
@@ -243,15 +276,50 @@ class Fit(NamedTuple):
 
 def run_fits(
     units: Sequence[Unit], store: Store, where: Placement, label: str = "fits"
-) -> tuple[list[Fit], dict[str, int]]:
-    """Finished fits in order, and how many there are and were computed now."""
-    counts = {"fits": len(units), "fits_computed": missing_units(units, store)}
-    models = run_units(units, store, where, label)
-    return [Fit(*pair) for pair in zip(units, models, strict=True)], counts
+) -> list[Fit]:
+    """Finished fits in order."""
+    return list(map(Fit, units, run_units(units, store, where, label)))
+
+
+def provenance(store: Store) -> dict[str, Any]:
+    """What the stamps say of all units that were asked of a store, for a manifest.
+
+    ``fits_computed`` bear the store's label, ``fits_shared`` another's; ``seconds`` are those of
+    the units that bear it. A run that is resumed or repeated says the same.
+    """
+    stamps = list(store.used.values())
+    own = [stamp for stamp in stamps if stamp["label"] == store.label]
+    fits = [stamp for stamp in stamps if stamp["dtype"]]
+    computed = sum(stamp["label"] == store.label for stamp in fits)
+    return {
+        "fits": len(fits),
+        "fits_computed": computed,
+        "fits_shared": len(fits) - computed,
+        "seconds": round(sum(stamp["seconds"] for stamp in own), 1),
+        **{
+            plural: sorted({stamp[name] for stamp in stamps if stamp[name]})
+            for name, plural in (("dtype", "dtypes"), ("machine", "machines"), ("source", "units"))
+        },
+    }
 
 
 def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
+    if unit.key != key:
+        raise RuntimeError(
+            "this worker's lib is not the client's: install the same source on both, then run "
+            "again; finished units stay"
+        )
+    start = time.perf_counter()
     result = unit.function(unit.config, **unit.data)
+    stamp = {
+        "label": store.label,
+        "source": source_hash(unit.function.__module__)[:DIGITS],
+        "machine": machine(),
+        "dtype": unit.config.get("precision", ""),
+        "seconds": round(time.perf_counter() - start, 3),
+        "versions": versions(),
+    }
+    result = replace(result, stamp=stamp)
     store.put(key, result)
     return key, result
 

@@ -55,6 +55,11 @@ class FitConfig(BaseModel):
         default = 10 if self.reverse_complement else 3
         return default if self.max_shift is None else self.max_shift
 
+    def resolved(self) -> "FitConfig":
+        """The same with the precision that ``auto`` takes here: it is part of a unit's key."""
+        dtype = pick_dtype(self.precision, pick_device(self.device))
+        return self.model_copy(update={"precision": str(dtype).removeprefix("torch.")})
+
 
 # One trial each: the BiLSTM on a WTC11 split, the transformer in a simulated world. The CNN's
 # stands in FitConfig.
@@ -102,20 +107,14 @@ def pick_device(device: str) -> torch.device:
     return torch.device("cuda" if device != "cpu" and available else "cpu")
 
 
-@cache
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the processor or GPU does so natively."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-
-
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """``auto`` is bfloat16 where it is native, else float32.
+    """``auto`` is bfloat16 where the processor or GPU multiplies it natively, else float32.
 
     bfloat16 that is asked for and not native is warned of: it is emulated, and slower.
     """
-    native = multiplies_bfloat16(device)
+    native = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
     if precision == "bfloat16" and not native:
         warnings.warn(
             f"precision is 'bfloat16', which this {device.type} does not multiply natively: "
@@ -132,9 +131,8 @@ _PLAIN_PAYS = 0.9  # of the time with channels last; a small gain would turn wit
 
 def _seconds_in(layout: torch.memory_format) -> float:
     """Of one convolution of the book's CNN, forward and backward in float32."""
-    shaped = {"memory_format": layout}
-    x = torch.ones(64, 32, 1, 200).contiguous(**shaped).requires_grad_()
-    weight = torch.ones(32, 32, 1, 9).contiguous(**shaped).requires_grad_()
+    x = torch.ones(64, 32, 1, 200).contiguous(memory_format=layout).requires_grad_()
+    weight = torch.ones(32, 32, 1, 9).contiguous(memory_format=layout).requires_grad_()
     start = time.perf_counter()
     F.conv2d(x, weight, padding="same").sum().backward()
     return time.perf_counter() - start
@@ -164,8 +162,3 @@ def pick_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format
     if device.type != "cpu" or dtype != torch.float32:
         return torch.channels_last
     return LAYOUTS[_layout()]
-
-
-def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Mixed precision for a forward pass; nothing for float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=dtype != torch.float32)

@@ -23,22 +23,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.arrays import FloatArray, IndexArray, as_vector
-from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.models import build
 from lib.models.networks import beta_nll, positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
-from lib.training.config import FitConfig, autocast, one_thread, pick_device, pick_dtype
-from lib.training.fitted import (
-    FittedModel,
-    check_features,
-    forward_batches,
-    inputs,
-    laid_out,
-    one_hot,
-    predict,
-    reverse_complement,
-)
+from lib.training import fitted
+from lib.training.config import FitConfig, one_thread, pick_device, pick_dtype
+from lib.training.fitted import FittedModel, forward_batches, one_hot, predict
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 MAX_NORM = 5.0  # of a gradient; longer ones are cut, as the rates used here are high
@@ -78,7 +70,7 @@ def _untrained(
     if not target.std() > 0:
         raise ValueError(f"the training target is constant ({target[0]}); nothing can be learnt")
     side = np.zeros((len(codes), 0)) if features is None else features
-    check_features(features, len(codes), np.shape(side)[-1])
+    fitted.check_features(features, len(codes), np.shape(side)[-1])
     mean, std = side.mean(0, dtype=np.float64), side.std(0, dtype=np.float64)
     std = np.where(std > 0, std, 1.0)  # a constant column stays at zero
     scales = float(target.mean()), float(target.std()), mean, std
@@ -88,7 +80,7 @@ def _untrained(
 def _part(
     model: FittedModel, codes: Codes, target: FloatArray, features: NDArray[Any] | None
 ) -> _Part:
-    rows, side = inputs(model, codes, features)
+    rows, side = fitted.inputs(model, codes, features)
     standard = ((target - model.target_mean) / model.target_std).astype(np.float32)
     return _Part(rows, torch.from_numpy(standard), side)
 
@@ -108,7 +100,7 @@ def augment(codes: Tensor, generator: torch.Generator, config: FitConfig) -> Ten
     most = config.shift
     if config.reverse_complement:
         flip = torch.rand(n, 1, generator=generator) < 0.5  # (n, 1)
-        codes = torch.where(flip, reverse_complement(codes), codes)  # (n, L)
+        codes = torch.where(flip, fitted.reverse_complement(codes), codes)  # (n, L)
     if most > 0:
         shift = torch.randint(-most, most + 1, (n, 1), generator=generator)  # (n, 1)
         padded = F.pad(codes, (most, most), value=UNKNOWN)  # (n, L + 2 most)
@@ -145,7 +137,7 @@ class _Loop:
         self.to_device = methodcaller("to", self.device)
         network = build(config.model, model.length, len(model.feature_mean), **config.model_options)
         self.dtype = pick_dtype(config.precision, self.device)
-        self.network = laid_out(network, self.device, self.dtype)
+        self.network = fitted.laid_out(network, self.device, self.dtype)
         self.batch = min(config.batch_size, len(train.codes))
         self.per_epoch = len(train.codes) // self.batch
         steps = config.epochs * self.per_epoch
@@ -165,7 +157,7 @@ class _Loop:
         self.network.train()
         total = 0.0
         for step, batch in enumerate(self._batches()):
-            with autocast(self.device, self.dtype):
+            with fitted.autocast(self.device, self.dtype):
                 output = self.network(one_hot(batch.codes, self.dtype), batch.features)  # (b, 2)
             mean, raw = output.float().unbind(1)  # (b,)
             std = positive_std(raw, self.config.std_floor)
@@ -255,10 +247,9 @@ def fit(
         return _run(_Loop(model, train), model, held)
 
 
-def network_of(model: Stored | Result) -> FittedModel:
+def network_of(model: Result) -> FittedModel:
     """The network that a finished fit holds."""
-    result = model.result if isinstance(model, Stored) else model
-    return FittedModel.from_arrays(result.arrays, result.meta)
+    return FittedModel.from_arrays(model.arrays, model.meta)
 
 
 def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
@@ -276,7 +267,7 @@ def fit_unit(config: Mapping[str, Any], data: SequenceDataset, split: Split) -> 
     return Result(*model.to_arrays())
 
 
-def _of_unseen(model: Stored, data: SequenceDataset, seen: IndexArray, **asked: Any) -> Result:
+def _of_unseen(model: Result, data: SequenceDataset, seen: IndexArray, **asked: Any) -> Result:
     """Forecast the rows that are not ``seen``; those are NaN."""
     rows = np.setdiff1d(np.arange(len(data)), seen)
     unseen = data.take(rows)
@@ -286,14 +277,14 @@ def _of_unseen(model: Stored, data: SequenceDataset, seen: IndexArray, **asked: 
 
 
 def predict_unit(
-    _: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+    _: Mapping[str, Any], model: Result, data: SequenceDataset, split: Split
 ) -> Result:
     """Forecast the rows that the network has not seen; the others are NaN."""
     return _of_unseen(model, data, np.concatenate([split["train"], split["validation"]]))
 
 
 def dropout_unit(
-    config: Mapping[str, Any], model: Stored, data: SequenceDataset, split: Split
+    config: Mapping[str, Any], model: Result, data: SequenceDataset, split: Split
 ) -> Result:
     """Forecast with dropout at work; the rows of the training part are NaN."""
     asked = {"mc_dropout_samples": config["samples"], "device": config["device"]}

@@ -20,14 +20,7 @@ from lib.arrays import FloatArray
 from lib.models import build
 from lib.models.networks import positive_std
 from lib.sequences import UNKNOWN, Codes, validate_codes
-from lib.training.config import (
-    FitConfig,
-    autocast,
-    one_thread,
-    pick_device,
-    pick_dtype,
-    pick_layout,
-)
+from lib.training.config import FitConfig, one_thread, pick_device, pick_dtype, pick_layout
 
 BATCH = 128  # its activations stay in the cache of one core; larger ones are slower
 CPU = torch.device("cpu")
@@ -39,6 +32,11 @@ _COMPLEMENT = torch.tensor([3, 2, 1, 0, UNKNOWN], dtype=torch.uint8)
 def as_tensor(values: NDArray[Any]) -> Tensor:
     """A tensor on the CPU; shares memory unless the array is read-only, as mapped ones are."""
     return torch.from_numpy(np.require(values, requirements=["C", "W"]))
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Mixed precision for a forward pass; nothing for float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype != torch.float32)
 
 
 def laid_out(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

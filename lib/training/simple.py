@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh
 
-from lib.data.dataset import Result, SequenceDataset, Stored
+from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.models import baselines
 from lib.models.kernels import kernel_forecast, kmer_profiles, motif_scores
@@ -28,14 +29,28 @@ def motif_unit(config: Mapping[str, Any], data: SequenceDataset) -> Result:
     return Result({"scores": motif_scores(data.codes, motifs).astype(np.float32)})
 
 
+def components_unit(config: Mapping[str, Any], split: Split, scores: Result) -> Result:
+    """Array ``features`` (n, count): the first principal components of standardised ``scores``.
+
+    Means, standard deviations and components are those of the training part.
+    """
+    values = scores.arrays["scores"].astype(np.float64)
+    known = values[split["train"]]
+    spread = known.std(axis=0)
+    scaled = (values - known.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    square, most = scaled[split["train"]].T @ scaled[split["train"]], values.shape[1] - 1
+    found = eigh(square, subset_by_index=[most + 1 - config["count"], most])[1]
+    return Result({"features": (scaled @ found[:, ::-1]).astype(np.float32)})
+
+
 def kernel_unit(
-    config: Mapping[str, Any], data: SequenceDataset, split: Split, scores: Stored | None = None
+    config: Mapping[str, Any], data: SequenceDataset, split: Split, scores: Result | None = None
 ) -> Result:
     """Forecast all rows by a kernel on k-mers, or on ``scores``; it trains until validation."""
     if scores is None:
         features = kmer_profiles(data.codes, data.oriented)
     else:
-        features = scores.result.arrays["scores"].astype(np.float64)
+        features = scores.arrays["scores"].astype(np.float64)
     known = np.concatenate([split["train"], split["validation"]])
     found = kernel_forecast(features, data.codes, data.activity, known, data.group)
     arrays = {name: getattr(found, name) for name in ("mean", "std", "process_std")}

@@ -26,20 +26,11 @@ def elements(random_dna):
 @pytest.fixture
 def measurements(elements):
     """Mean 0.1 and s.d. 0.06 of 12 observations everywhere; P1 alone has 0.8, and 0 in Ehom."""
-    rows = [
-        {
-            "library": promoter,
-            "genotype": genotype,
-            "library_id": name,
-            "activity_mean": 0.8 if name == "P1" else 0.1,
-            "activity_std": 0.06,
-            "n_observations": 12,
-        }
-        for promoter in ("rho", "hsp68")
-        for genotype in reversed(GENOTYPES)
-        for name in reversed(elements["library_id"])
-    ]
-    frame = pd.DataFrame(rows)
+    named = {"library": ["rho", "hsp68"], "genotype": GENOTYPES[::-1]}
+    named["library_id"] = elements["library_id"][::-1]
+    frame = pd.MultiIndex.from_product(named.values(), names=named).to_frame(index=False)
+    mean = np.where(frame["library_id"] == "P1", 0.8, 0.1)
+    frame = frame.assign(activity_mean=mean, activity_std=0.06, n_observations=12)
     zero = (frame[["library", "genotype", "library_id"]] == ["rho", "Ehom", "P1"]).all(axis=1)
     frame.loc[zero, ["activity_mean", "activity_std"]] = 0.0
     return frame

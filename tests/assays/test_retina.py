@@ -53,20 +53,14 @@ def small_library(tmp_path, random_dna, monkeypatch):
     def fasta(names):
         return "".join(f">{LABELS[name]}\n{sequences[name]}\n" for name in names)
 
-    files = {
-        f"Data/Sequences/Fasta/library{name}.fasta": fasta(["wild"]) for name in retina.LIBRARIES
-    }
-    files["Data/Sequences/Fasta/library1.fasta"] = fasta(
-        ["wild", "mutant", "moved", "far", "chimera", "block"]
-    )
-    files["Data/Sequences/Fasta/scrambled.fasta"] = fasta(["scrambled"])
-    files["Data/Sequences/Fasta/standards.fasta"] = fasta(["wild"])
+    held = {f"library{name}": ["wild"] for name in retina.LIBRARIES} | {"standards": ["wild"]}
+    held["library1"] = [name for name in sequences if name != "scrambled"]
+    held["scrambled"] = ["scrambled"]
+    files = {f"Data/Sequences/Fasta/{file}.fasta": fasta(names) for file, names in held.items()}
     files[retina.CONFIG_PATH] = CONFIG
-    rows = [f"BC{row}\t{label}\t{{}}\n" for row, label in enumerate(LABELS.values())]
     for sample, count in (("dna", 100), ("r1", 50), ("r2", 60)):
-        files[f"Data/L1/{sample}.counts"] = "barcode\tlabel\tcount\n" + "".join(rows).replace(
-            "{}", str(count)
-        )
+        rows = [f"BC{row}\t{label}\t{count}\n" for row, label in enumerate(LABELS.values())]
+        files[f"Data/L1/{sample}.counts"] = "barcode\tlabel\tcount\n" + "".join(rows)
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)

@@ -63,7 +63,9 @@ def count(browser, selector):
     return browser.execute_script("return document.querySelectorAll(arguments[0]).length", selector)
 
 
-def _wait_until_drawn(browser, name):
+def open_page(browser, site, name):
+    """Open a page and wait for its charts and formulas."""
+    browser.get((site / f"{name}.html").as_uri())
     wait(
         lambda: count(browser, "figure.chart") == count(browser, "figure.chart.drawn"),
         f"{name}: a chart did not draw",
@@ -77,12 +79,6 @@ def _wait_until_drawn(browser, name):
         f"{name}: a formula did not render",
     )
     assert count(browser, ".MathJax_Error, .MathJax .merror") == 0, f"{name}: a formula is wrong"
-
-
-def open_page(browser, site, name):
-    """Open a page and wait for its charts and formulas."""
-    browser.get((site / f"{name}.html").as_uri())
-    _wait_until_drawn(browser, name)
 
 
 def requested(browser):

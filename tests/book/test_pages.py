@@ -12,35 +12,9 @@ LARGEST_PAGE = 1_500_000
 LARGEST_SITE = 25_000_000
 NEIGHBOURS = {"index", "search", "next", "prev"}  # linked, not loaded
 KEY_STRINGS = {
-    "index": ["independent reconstruction", "not endorsed by the author", "five sentences"],
-    "data": ["lentiMPRA", "STARR-seq", "MPRA_DATA_DIR"],
-    "methods": ["aleatoric", "Where miscalibration comes from", "bootstrap"],
-    "claims": ["margin", "all parts hold", "True by construction", "four of five", "C12"],
-    "choices": ["The abstract", "With another", "What no run has checked"],
-    "reproduce": ["make report", "make test", "papermill"],
-    "published": ["predict_fasta", "bfloat16", "split"],
-    "benchmarks": ["plain loop", "exponent", "in the hands of those who wrote it"],
-    "trust": ["byte by byte", "unpickled or evaluated", "Python 3.11"],
-    "limitations": ["abstract"],
-    "glossary": ["distribution shift", "coverage", "leak group"],
-    "references": ["Strictly proper scoring rules", "Not checked"],
-    "api/data": ["leak_groups", "SequenceDataset", "Raises"],
-    "api/simulator": ["Returns"],
-    "api/models": ["fit(", "Parameters"],
-    "api/metrics": ["metric(", "all_metrics(", "picp"],
-    "api/repair": ["std_scaling(", "split_cp(", "decide("],
-    "experiments/01_simulation_shifts": ["effect rewiring", "oracle", "True by construction"],
-    "experiments/02_mpra_gc_ood": ["coverage", "GC"],
-    "experiments/03_structural_priors": ["placebo", "True by construction", "decoys"],
-    "experiments/04_selective_prediction": ["risk", "set aside", "True by construction"],
-    "experiments/05_assay_and_program_shifts": ["forecast", "rewiring", "Scrambled elements"],
-    "experiments/06_uncertainty_repair": ["calibration elements", "Statement 1", "conformal"],
-    "experiments/07_motif_recovery": ["planted sites", "random scores", "True by construction"],
-    "experiments/08_audit_your_own": [
-        "perfect forecasters",
-        "Are the intervals honest?",
-        "promised",
-    ],
+    "index": ["independent reconstruction", "not endorsed by the author"],
+    "api/data": ["leak_groups", "SequenceDataset", "Raises"],  # docstrings are rendered
+    "experiments/08_audit_your_own": ["perfect forecasters"],  # and executed notebooks
 }
 
 
@@ -78,10 +52,6 @@ def test_exactly_the_listed_pages_are_built(root, pages):
 def test_page_says_what_it_must(pages, name):
     for text in KEY_STRINGS[name]:
         assert text in pages[name].prose
-
-
-def test_every_page_is_checked_for_its_text(root):
-    assert set(listed(root)) == set(KEY_STRINGS)
 
 
 def test_nothing_is_loaded_from_elsewhere(pages):

@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.data.leakage import (
-    dust_score,
-    leak_groups,
-    leak_report,
-    strand_pairs,
-)
+from lib.data.leakage import dust_score, leak_groups, leak_report, strand_pairs
 from lib.data.splits import PARTS, Split, group_split, random_leaky_split
 from lib.sequences import encode, kmer_codes, reverse_complement
 

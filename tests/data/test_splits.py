@@ -8,7 +8,6 @@ from lib.data.splits import (
     group_split,
     leave_one_out_split,
     placebo_split,
-    random_leaky_split,
 )
 
 
@@ -62,12 +61,6 @@ def test_held_out_species_takes_its_relatives_along():
     inside = np.concatenate([split[part] for part in PARTS])
     assert (labels[split["shifted"]] == "At").all() and len(split["shifted"]) == 300
     assert len(inside) == 290 and not set(inside) & set(range(310))
-
-
-def test_leaky_split_ignores_groups():
-    split = random_leaky_split(300, seed=0)
-    group = groups_of_three(300)
-    assert set(group[split["train"]]) & set(group[split["test"]])
 
 
 def test_tilt_moves_the_mean_on_the_same_support():

@@ -152,29 +152,31 @@ def test_adapters_left_on_are_refused_with_the_remedy(random_dna):
     assert kept.codes.shape == (40, 82)
 
 
-@pytest.mark.parametrize(("with_adapter", "is_refused"), [(36, False), (37, True)])
-def test_over_nine_tenths_make_an_adapter(random_dna, with_adapter, is_refused):
-    # 36 of 40 is 90 %, not over it; 37 of 40 is.
-    sequences = random_dna(40, 60, 5)
-    sequences = ["A" * 5 + "CGCGTCA" + s[12:] for s in sequences[:with_adapter]] + sequences[
-        with_adapter:
-    ]
+ADAPTER = "ACGATCGATACC"
+OTHERS = ["CATGCATGCATG", "TTGATTGATTGA", "GGCAGGCAGGCA", "TCCTTCCTTCCT"]
+CORES = ["".join(row) for row in np.random.default_rng(5).choice(list("ACGT"), (40, 50))]
+
+
+def led(starts: list[str]) -> list[str]:
+    """Random sequences behind these starts."""
+    return [start + core for start, core in zip(starts, CORES, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "is_refused"),
+    [
+        (led([ADAPTER] * 37 + OTHERS[:3]), True),  # of 40 over 90 %
+        (led([ADAPTER] * 36 + OTHERS), False),  # 90 %
+        (led([ADAPTER[:9] + "ACGT"[row % 4] for row in range(40)]), False),  # nine letters
+        (led([ADAPTER] * 9) * 10, False),  # few distinct sequences
+        (led(["N" * 12] * 40), False),  # padding
+    ],
+)
+def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_refused):
     if is_refused:
         refused(frame_of(sequences), "trim_prefix")
     else:
-        assert len(dataset_from_frame(frame_of(sequences), name="toy")) == 40
-
-
-def test_nine_shared_letters_or_few_sequences_are_no_adapter(random_dna):
-    nine = ["ACGATCGAT" + "ACGT"[row % 4] + core for row, core in enumerate(random_dna(40, 50, 6))]
-    assert len(dataset_from_frame(frame_of(nine), name="toy")) == 40
-    few = ["ACGATCGATACCA" + core for core in random_dna(9, 50, 7)]
-    assert len(dataset_from_frame(frame_of(few * 10), name="toy")) == 90
-
-
-def test_padding_is_no_adapter(random_dna):
-    padded = ["N" * 12 + core for core in random_dna(40, 50, 8)]
-    assert len(dataset_from_frame(frame_of(padded), name="toy")) == 40
+        assert len(dataset_from_frame(frame_of(sequences), name="toy")) == len(sequences)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["by"] == "gc_decile").any()
     assert np.allclose(both["value_x"], both["value_y"], rtol=1e-12, equal_nan=True)
     assert (both["n_x"] == both["n_y"]).all()
-    assert ours.standin and ours.entry["fits"] > 0 == ours.entry["fits_computed"]
+    assert ours.entry["fits"] > 0 == ours.entry["fits_computed"]
 
 
 def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
@@ -113,32 +113,9 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     )
     found = run(config, store)
     assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
-    assert found.entry["fits_computed"] == 2 and not found.standin
+    assert found.entry["fits_computed"] == 2
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
-
-
-def test_values_are_those_of_the_definitions():
-    frame = table(**parts())
-    found = audited(frame)
-    for shift, split in (("", "test"), ("heat", "shifted")):
-        part = frame[frame["split"] == split]
-        z = ((part["target"] - part["mean"]) / part["std"]).to_numpy()
-        assert value(found.rows, "zms", shift)["value"] == pytest.approx((z**2).mean())
-        covered = (np.abs(z) <= 1.6448536269514722).mean()
-        assert value(found.rows, "picp_90", shift)["value"] == pytest.approx(covered)
-
-
-def test_std_scaling_repairs_a_std_that_is_half_as_large_as_it_should_be():
-    frame = table(3000, **parts(3000))
-    frame["std"] /= 2
-    found = audited(frame).tables["repairs"]
-    found = found[(found["metric"] == "picp_90") & (found["split"] == "test")]
-    coverage = found.set_index(["uncertainty", "variant"])["value"]
-    # 2 Phi(1.645 / 2) - 1 = .589; after the repair .9 up to chance: 1,000 rows, s.d. .0095
-    assert coverage["single", ""] == pytest.approx(0.589, abs=0.05)
-    for repair in ("std_scaling", "isotonic", "norm_cp"):
-        assert coverage[repair, ""] == pytest.approx(0.9, abs=0.04)
 
 
 def test_repairs_learn_from_other_groups():
@@ -202,25 +179,6 @@ def test_poor_tables_give_a_result(frame, tmp_path):
     if set(part.get("group", [])) == {"one"}:  # one group resampled is itself
         assert rows.loc[rows["metric"] == "rmse", "lower"].isna().all()
     results.write(tmp_path / "out", config.experiment, found.rows, found.tables, found.entry)
-
-
-def test_hostile_names_are_text_and_no_formula(tmp_path):
-    evil = ["=cmd|' /C calc'!A0", "<script>alert(1)</script>"]
-    frame = table(300, **parts()).assign(kind=np.array(evil)[np.arange(300) % 2])
-    frame["shift"] = np.where(frame["shift"] == "heat", "=1+1", "")
-    path = tmp_path / "@SUM(A1).csv"
-    frame.rename(columns={"kind": "=kind"}).to_csv(path, index=False)
-    config = Config.create(profile="smoke", workers=1, predictions=str(path), by=["=kind"])
-    found = run(config, Store(tmp_path / "store"))
-    results.write(tmp_path / "out", config.experiment, found.rows, found.tables, found.entry)
-    written = list((tmp_path / "out").rglob("*.csv"))
-    assert len(written) > 5
-    cells = set()
-    for file in written:
-        cells |= set(pd.read_csv(file, dtype=str, keep_default_na=False).to_numpy().ravel())
-    texts = [cell for cell in cells if np.isnan(pd.to_numeric(cell, errors="coerce"))]
-    assert not [text for text in texts if text.startswith(("=", "+", "-", "@"))]
-    assert {"'=1+1", "'@SUM(A1)", "'=cmd|' /C calc'!A0", "'=kind"} <= set(texts)
 
 
 def test_large_parts_go_without_a_bootstrap(monkeypatch):

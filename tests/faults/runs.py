@@ -49,9 +49,8 @@ class Run:
 
     Attributes
     ----------
-    folder : Path
-        Of the tables; the store lies beside them unless named.
-    store : Path
+    folder, store : Path
+        Of the tables and of the units.
     parameters : dict
         Over :data:`SMALL`, or, with ``profile`` other than smoke, alone.
     backwards : bool
@@ -63,30 +62,27 @@ class Run:
     parameters: dict[str, Any] = field(default_factory=dict)
     backwards: bool = False
 
-    def start(self, **options: Any) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[str]:
         """Start it in a process group of its own and wait until its imports are done."""
         base = SMALL if self.parameters.get("profile", "smoke") == "smoke" else {}
         given = base | self.parameters | {"run_folder": str(self.folder)}
+        arguments = json.dumps(given), json.dumps(self.backwards)
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-W", "ignore", "-c", CHILD),
-                *(json.dumps(given), json.dumps(self.backwards)),
-            ],
+            [sys.executable, "-W", "ignore", "-c", CHILD, *arguments],
             cwd=ROOT,
             env=os.environ | {"SHIFT_STORE": str(self.store), "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **options,
         )
         assert process.stdout is not None
         process.stdout.readline()
         return process
 
-    def finish(self, **options: Any) -> tuple[int, str, str]:
+    def finish(self) -> tuple[int, str, str]:
         """Run to the end: exit status, what it said, and its last words on stderr."""
-        process = self.start(**options)
+        process = self.start()
         said, errors = process.communicate(timeout=PATIENCE)
         return process.returncode, said.strip(), (errors.strip().splitlines() or [""])[-1]
 
@@ -104,12 +100,9 @@ class Run:
     @property
     def leftovers(self) -> list[Path]:
         """Temporary files of writes that did not end; the manifest's lock stays by design."""
-        hidden = [
-            path
-            for path in self.folder.rglob(".*")
-            if path.is_file() and path.name != ".manifest.lock"
-        ]
-        return [*self.store.rglob("*.part"), *hidden]
+        hidden = [path for path in self.folder.rglob(".*") if path.is_file()]
+        left = [*self.store.rglob("*.part"), *hidden]
+        return [path for path in left if path.name != ".manifest.lock"]
 
     @property
     def sound(self) -> bool:

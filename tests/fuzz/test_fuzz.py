@@ -18,14 +18,10 @@ def ends(monkeypatch, call, holds=lambda result: None, known=()):
 
 
 def raising(error):
-    def call():
+    def call(*_):
         raise error
 
     return call
-
-
-def wrong(result):
-    raise AssertionError("it does not hold")
 
 
 @pytest.mark.slow
@@ -46,21 +42,21 @@ def test_equal_seeds_give_equal_cases_and_others_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
+    ("error", "known", "kind"),
     [
-        (ValueError("row 3 is no number"), "error"),
-        (ValueError("math domain error"), "bad"),
-        (KeyError("row"), "bad"),
-        (RecursionError("row"), "bad"),
+        (ValueError("row 3 is no number"), (), "error"),
+        (ValueError("math domain error"), (), "bad"),
+        (KeyError("row"), (), "bad"),
+        (KeyError("row"), ("KeyError",), "known"),
+        (RecursionError("row"), (), "bad"),
     ],
 )
-def test_only_documented_errors_that_name_something_pass(monkeypatch, error, kind) -> None:
-    assert ends(monkeypatch, raising(error)).kind == kind
+def test_only_documented_errors_that_name_something_pass(monkeypatch, error, known, kind) -> None:
+    assert ends(monkeypatch, raising(error), known=known).kind == kind
 
 
-def test_known_errors_and_results_that_do_not_hold_are_told_apart(monkeypatch) -> None:
-    assert ends(monkeypatch, raising(KeyError("row")), known=("KeyError",)).kind == "known"
-    assert ends(monkeypatch, dict, holds=wrong).kind == "bad"
+def test_a_result_that_does_not_hold_is_noticed(monkeypatch) -> None:
+    assert ends(monkeypatch, dict, holds=raising(AssertionError())).kind == "bad"
 
 
 def test_a_hang_is_noticed_even_where_exceptions_are_swallowed(monkeypatch) -> None:

@@ -21,13 +21,11 @@ def uniform_sigma(n=400_000, seed=0):
 
 
 def test_curve_by_hand():
-    curve = selective.risk_coverage([9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2])
-    assert curve.tolist() == [1, 0.5, 5 / 3, 3.5]
-    assert area("aurc", [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(
-        (1 + 0.5 + 5 / 3 + 3.5) / 4
-    )
+    given = [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]
+    assert selective.risk_coverage(*given).tolist() == [1, 0.5, 5 / 3, 3.5]
+    assert area("aurc", *given) == pytest.approx((1 + 0.5 + 5 / 3 + 3.5) / 4)
     # k = 0 .. 4: sums 0, 1, 1, 5, 14, each over 4
-    assert area("augrc", [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]) == pytest.approx(21 / 4 / 5)
+    assert area("augrc", *given) == pytest.approx(21 / 4 / 5)
 
 
 def test_values_of_public_benchmarks():
@@ -55,10 +53,9 @@ def test_uniform_sigma_in_closed_form():
 
 def test_ties_are_the_mean_over_their_orders():
     loss, score = np.array([5.0, 1.0, 3.0, 2.0]), np.array([1.0, 2.0, 2.0, 2.0])
-    orders = [area("aurc", loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
-    areas = [area("augrc", loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
-    assert area("aurc", loss, score) == pytest.approx(np.mean(orders))
-    assert area("augrc", loss, score) == pytest.approx(np.mean(areas))
+    for name in ("aurc", "augrc"):
+        areas = [area(name, loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
+        assert area(name, loss, score) == pytest.approx(np.mean(areas))
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
 
 

@@ -1,21 +1,12 @@
 """Baselines: hand-worked cases, planted effects, and what they reach on the real WTC11."""
 
-import os
-
 import numpy as np
 import pytest
 
 import lib.assays as mpra
 from lib.data.splits import group_split
-from lib.models.baselines import (
-    constant_sigma,
-    feature_ridge,
-    gc_ridge,
-    kmer_counts,
-    kmer_ridge,
-    memoriser,
-    training_mean,
-)
+from lib.models import baselines
+from lib.models.baselines import gc_ridge, kmer_counts, kmer_ridge, memoriser
 from lib.sequences import encode, gc_content, reverse_complement
 
 TRAIN, VALIDATION, TEST = np.split(np.arange(1200), [900, 1000])
@@ -40,11 +31,11 @@ def correlation(prediction, target, rows):
 
 def test_mean_and_sigma_by_hand():
     # Train holds 1, 3, 8: mean 4, variance (9 + 1 + 16) / 3 = 26 / 3.
-    prediction = training_mean([1.0, 3.0, 8.0, np.nan], np.arange(3))
+    prediction = baselines.training_mean([1.0, 3.0, 8.0, np.nan], np.arange(3))
     assert prediction.mean.tolist() == [4.0] * 4
     assert prediction.std == pytest.approx([np.sqrt(26 / 3)] * 4)
     # Errors on rows 1 and 2 are 1 and -3: root of (1 + 9) / 2.
-    prediction = constant_sigma([0.0, 1.0, 5.0], [np.nan, 2.0, 2.0], np.array([1, 2]))
+    prediction = baselines.constant_sigma([0.0, 1.0, 5.0], [np.nan, 2.0, 2.0], np.array([1, 2]))
     assert prediction.mean.tolist() == [0.0, 1.0, 5.0]
     assert prediction.std == pytest.approx([np.sqrt(5)] * 3)
 
@@ -112,9 +103,7 @@ def test_only_train_and_validation_targets_are_read(planted):
 
 
 @pytest.mark.slow
-def test_real_wtc11_order_of_the_baselines():
-    if not os.environ.get("MPRA_DATA_DIR"):
-        pytest.skip("MPRA_DATA_DIR is not set: the real files are not tested")
+def test_real_wtc11_order_of_the_baselines(data_dir):
     data = mpra.load("wtc11")
     split = group_split(data.group, seed=0)
     parts = (data.codes, data.activity, split["train"], split["validation"])
@@ -129,7 +118,7 @@ def test_feature_ridge_finds_a_linear_law_whatever_the_units():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(4000, 3)) * [1.0, 1e3, 1e-3]
     target = features @ [1.0, 2e-3, 3e3] + 5
-    made = feature_ridge(features, target, np.arange(3000), np.arange(3000, 3500))
+    made = baselines.feature_ridge(features, target, np.arange(3000), np.arange(3000, 3500))
     # The least penalty, 30, shrinks by 30 / 3,030 of each slope.
     assert np.corrcoef(made.mean, target)[0, 1] > 0.9999
     assert np.abs(made.mean - target).max() < 0.2

@@ -6,17 +6,7 @@ import pytest
 from lib.motifs.binding import occupancy, scan, scanner, score_threshold
 from lib.motifs.pwm import jaspar, log_odds, make_pwm
 from lib.sequences import encode, reverse_complement
-
-
-def random_codes(n: int, length: int, seed: int, unknown: bool = False) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 4 + unknown, (n, length)).astype(np.uint8)
-
-
-def naive_scores(row: np.ndarray, odds: np.ndarray) -> list[float]:
-    """Log odds of every window that holds no N."""
-    width = odds.shape[1]
-    windows = [row[i : i + width] for i in range(len(row) - width + 1)]
-    return [odds[w, range(width)].sum() for w in windows if (w < 4).all()]
+from tests.motifs.naive import random_codes, window_scores
 
 
 @pytest.mark.parametrize("names", [["FOXA1"], ["SP1", "REST", "MA0035.5"]])
@@ -24,14 +14,15 @@ def test_occupancy_is_the_sum_over_windows_and_strands(names):
     pwms = jaspar(names)
     potentials = np.linspace(2, 4, len(pwms))
     codes = random_codes(20, 40, seed=0, unknown=True)
-    expected = np.zeros((20, len(pwms)))
-    for strand in (codes, reverse_complement(codes)):
-        for i, row in enumerate(strand):
-            for j, pwm in enumerate(pwms):
-                scores = np.array(naive_scores(row, log_odds(pwm)))
-                expected[i, j] += (1 / (1 + np.exp(potentials[j] - scores))).sum()
+    expected = [
+        [
+            sum(1 / (1 + np.exp(at - score)) for *_, score in window_scores(row, pwm))
+            for pwm, at in zip(pwms, potentials, strict=True)
+        ]
+        for row in codes
+    ]
     found = occupancy(codes, scanner(pwms, potentials))
-    assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert found == pytest.approx(np.array(expected), rel=1e-5, abs=1e-7)
 
 
 def test_occupancy_by_hand():
@@ -80,14 +71,13 @@ def test_scan_finds_what_a_naive_scan_finds():
     pwms = jaspar(["FOXA1", "SP1"])
     codes = random_codes(300, 80, seed=3)
     found = scan(codes, pwms, np.array([3.0, 2.0]))
-    expected = set()
-    for j, pwm in enumerate(pwms):
-        for strand, odds in ((1, log_odds(pwm)), (-1, log_odds(pwm)[::-1, ::-1])):
-            for i, row in enumerate(codes):
-                scores = naive_scores(row, odds)
-                expected |= {
-                    (i, j, at, strand) for at, s in enumerate(scores) if s >= (3.0, 2.0)[j]
-                }
+    expected = {
+        (i, j, start, strand)
+        for j, pwm in enumerate(pwms)
+        for i, row in enumerate(codes)
+        for start, strand, score in window_scores(row, pwm)
+        if score >= (3.0, 2.0)[j]
+    }
     columns = found[["element", "motif", "start", "strand"]].itertuples(index=False, name=None)
     assert len(expected) > 100
     assert set(columns) == expected

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*") if path.suffix in {".md", ".ipynb"})
+NAMES = sorted({path.stem for path in NOTEBOOKS.glob("*") if path.suffix in {".md", ".ipynb"}})
 
 
 def cells(notebook):
@@ -17,7 +17,7 @@ def cells(notebook):
     ]
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES)))
+@pytest.mark.parametrize("name", NAMES)
 def test_pair_is_in_step(name):
     text, runnable = NOTEBOOKS / f"{name}.md", NOTEBOOKS / f"{name}.ipynb"
     assert text.exists(), f"{name}.ipynb has no text; run make pairs"
@@ -26,29 +26,21 @@ def test_pair_is_in_step(name):
     assert cells(jupytext.read(text)) == cells(notebook), f"{name}: run make pairs"
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_runnable_notebook_is_clean(name):
+@pytest.mark.parametrize("name", NAMES)
+def test_runnable_notebook_is_clean_with_one_parameters_cell_and_no_logic(name):
+    """papermill finds parameters by the tag; jupytext can lose tags."""
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
-
-
-@pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_one_parameters_cell(name):
-    """papermill finds parameters by the tag; jupytext can lose tags."""
-    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    (tagged,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    (tagged,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     for line in tagged.source.splitlines():
-        code = line.split("#")[0].strip()
-        assert not code or code.split("=")[0].strip().isidentifier(), f"not `name = value`: {line}"
-
-
-@pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_short_cells_without_logic(name):
-    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+        given = line.split("#")[0].strip()
+        assert not given or given.split("=")[0].strip().isidentifier(), (
+            f"not `name = value`: {line}"
+        )
+    for cell in code:
+        if cell is not tagged:
             assert len(cell.source.splitlines()) <= 30, f"long cell:\n{cell.source}"
             assert "def " not in cell.source and "class " not in cell.source

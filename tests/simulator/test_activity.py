@@ -3,13 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.motifs.binding import occupancy
 from lib.motifs.pwm import make_pwm
 from lib.sequences import encode, reverse_complement
-from lib.simulator import World, draw_world
-from lib.simulator.activity import Program, activity, matched_potentials, reread, responses
+from lib.simulator import draw_world
+from lib.simulator.activity import Program, activity, reread, responses
 from lib.simulator.assay import ANCHORS
-from lib.simulator.shifts import perturbed
 
 A3 = make_pwm("AAA", np.array([[1.0] * 3, [0.0] * 3, [0.0] * 3, [0.0] * 3]))
 FULL_SITE = 3 * np.log(4)  # nats
@@ -68,12 +66,3 @@ def test_reverse_complement_is_equally_active(misspecified):
     codes = world.reference[:500]
     here, there = (reread(c, world.program) for c in (codes, reverse_complement(codes)))
     assert here == pytest.approx(there, abs=1e-5)
-
-
-def test_matched_potentials_hold_mean_occupancy(world: World):
-    own, codes = world.program, world.reference[:1000]
-    target = occupancy(codes, own.scanner).mean(axis=0)
-    noisy = tuple(perturbed(pwm, 0.8, 1, i) for i, pwm in enumerate(own.motifs))
-    found = matched_potentials(noisy, own.potentials, codes, target)
-    other = replace(own, motifs=noisy, potentials=found)
-    assert occupancy(codes, other.scanner).mean(axis=0) == pytest.approx(target, rel=0.01)

@@ -7,7 +7,7 @@ from lib.simulator import Assay, Shift, World, draw_world, simulate
 from lib.simulator.activity import activity, reread, responses
 from lib.simulator.assay import ANCHORS
 from lib.simulator.sample import planted_sites
-from lib.simulator.shifts import apply
+from lib.simulator.shifts import apply, base_world
 
 
 def explained(features: np.ndarray, target: np.ndarray) -> float:
@@ -52,8 +52,9 @@ def test_repressors_repress_and_the_rest_activates(world):
         assert set(names[coefficients[: len(names)] < 0]) == {"REST", "Gfi1B"}
 
 
-def test_world_without_gc_term_is_blind_to_gc(world):
-    blind = world.without_gc_term()
+def test_the_arm_without_a_gc_term_lives_in_a_world_blind_to_gc(world):
+    assert base_world(world, Shift("gc", 1.0)) is world
+    blind = base_world(world, Shift("gc", 1.0, "term_off"))
     gc = blind.program.feature_names.index("gc")
     assert blind.program.coefficients[gc] == 0
     assert world.program.coefficients[gc] != 0

@@ -125,10 +125,10 @@ class TestConcept:
 
     def test_perturbed_motifs_bind_as_many_sites(self, world):
         program = apply(Shift("pwm_perturbation", 1.0), world, Assay()).program
-        there, here = (
-            occupancy(world.reference, p.scanner).mean(axis=0) for p in (program, world.program)
-        )
-        assert there == pytest.approx(here, rel=0.12)
+        # 1 % on the 2,048 sequences that they are matched on, more on the others.
+        for codes, rel in ((world.reference[:2048], 0.01), (world.reference, 0.12)):
+            there, here = (occupancy(codes, p.scanner) for p in (program, world.program))
+            assert there.mean(axis=0) == pytest.approx(here.mean(axis=0), rel=rel)
         assert program.motifs[0].probabilities != pytest.approx(
             world.program.motifs[0].probabilities
         )
@@ -185,11 +185,6 @@ class TestGc:
         for site in sites.itertuples():
             window = slice(site.start, site.end)
             assert (data.codes[site.element, window] == plain.codes[site.element, window]).all()
-
-    def test_term_off_arm_lives_in_a_world_blind_to_gc(self, world):
-        home = base_world(world, Shift("gc", 1.0, "term_off"))
-        assert home.program.coefficients[home.program.feature_names.index("gc")] == 0
-        assert base_world(world, Shift("gc", 1.0)) is world
 
 
 class TestTechnical:

@@ -131,12 +131,9 @@ def test_control_noise_factor_by_hand():
     # errors of variance 1 called .25: a factor of 4, once for both and once for one side only
     anchors = np.arange(2 * N) >= N
     a, b = np.tile(2 * X + U, 2), np.tile(2 * X + V, 2)
-    factor = control_noise_factor(pair(a, b, 0.5, 0.5, anchors=anchors), rng(), draws=20)
-    assert factor[0] == pytest.approx(4)
-    one_side = control_noise_factor(
-        pair(np.tile(2 * X, 2), b, 0, 0.5, anchors=anchors), rng(), draws=20
-    )
-    assert one_side[0] == pytest.approx(4)
+    for first, std_a in ((a, 0.5), (np.tile(2 * X, 2), 0)):
+        factor = control_noise_factor(pair(first, b, std_a, 0.5, anchors=anchors), rng(), draws=20)
+        assert factor.value == pytest.approx(4)
 
 
 def test_correction_of_the_median_bias_by_hand():
@@ -175,24 +172,28 @@ def test_bad_input(changed: dict[str, Any], message: str):
         pair(given.pop("a"), given.pop("b"), **given)
 
 
-def test_bad_input_of_what_follows():
-    with pytest.raises(ValueError, match="nothing beyond noise to compare"):
-        decompose(pair(X, 2 * X, std_a=1.5), rng())
-    with pytest.raises(ValueError, match="draws is 1"):
-        decompose(pair(X, 2 * X), rng(), draws=1)
-    with pytest.raises(ValueError, match="assay has no anchors"):
-        control_noise_factor(pair(X, 2 * X), rng())
-    with pytest.raises(ValueError, match="std_a and std_b of all anchors are 0"):
-        control_noise_factor(
-            pair(np.tile(X, 2), np.tile(X, 2), anchors=np.arange(2 * N) < N), rng()
-        )
-    exact = pair(X, 2 * X)
-    with pytest.raises(ValueError, match=r"mean has shape \(23,\); one value per row, \(24,\)"):
-        forecast_ladder(exact, X[1:], np.ones(N), rng())
-    with pytest.raises(ValueError, match=r"std is 0\.0 in row 0"):
-        forecast_ladder(exact, X, np.zeros(N), rng())
-    with pytest.raises(ValueError, match="mean is nan in row 3"):
-        forecast_ladder(exact, np.where(np.arange(N) == 3, np.nan, X), np.ones(N), rng())
+EXACT, HOLED, TWICE = pair(X, 2 * X), np.where(np.arange(N) == 3, np.nan, X), np.tile(X, 2)
+QUIET = pair(TWICE, TWICE, anchors=np.arange(2 * N) < N)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: decompose(pair(X, 2 * X, std_a=1.5), rng()), "nothing beyond noise to compare"),
+        (lambda: decompose(EXACT, rng(), draws=1), "draws is 1"),
+        (lambda: control_noise_factor(EXACT, rng()), "assay has no anchors"),
+        (lambda: control_noise_factor(QUIET, rng()), "std_a and std_b of all anchors are 0"),
+        (
+            lambda: forecast_ladder(EXACT, X[1:], np.ones(N), rng()),
+            r"mean has shape \(23,\); one value per row, \(24,\)",
+        ),
+        (lambda: forecast_ladder(EXACT, X, np.zeros(N), rng()), r"std is 0\.0 in row 0"),
+        (lambda: forecast_ladder(EXACT, HOLED, np.ones(N), rng()), "mean is nan in row 3"),
+    ],
+)
+def test_bad_input_of_what_follows(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_a_forecast_s_noise_account_by_hand() -> None:
@@ -224,13 +225,7 @@ def coverage(width: float, offset: float = 0.0) -> float:
     return float(norm.cdf(Z * width - offset) - norm.cdf(-Z * width - offset))
 
 
-def ladder(
-    slope: float = 1.0,
-    offset: float = 0.0,
-    rest: float = 0.0,
-    noise_b: float = 0.5,
-    controls: int = 0,
-) -> pd.Series:
+def ladder(slope=1.0, offset=0.0, rest=0.0, noise_b=0.5, controls=0) -> pd.Series:
     """An exact forecast of A: mean f_A, std .5; controls lie on the same line."""
     generator, n = np.random.default_rng(7), 4000
     f_a, e_a, e_b, r = generator.normal(size=(4, n))
@@ -244,43 +239,38 @@ def ladder(
     return table.set_index("rung")["value"]
 
 
-def test_offset_alone_is_closed_by_every_line() -> None:
-    found = ladder(offset=1.0, controls=1000)
-    assert found["raw"] == pytest.approx(coverage(1, offset=2), abs=0.02)
-    for rung in ("reference", "anchor_offset", "anchor_affine", "oracle_affine"):
-        assert found[rung] == pytest.approx(0.9, abs=0.02), rung
+@pytest.mark.parametrize(
+    ("given", "rungs", "expected"),
+    [
+        ({"offset": 1.0, "controls": 1000}, ["raw"], coverage(1, offset=2)),
+        (
+            {"offset": 1.0, "controls": 1000},
+            ["reference", "anchor_offset", "anchor_affine", "oracle_affine"],
+            0.9,
+        ),
+        # f_B = 3 f_A, noise as in A: the line is right, its s.d. 3 times too wide
+        ({"slope": 3.0, "controls": 1000}, ["anchor_affine", "oracle_affine"], coverage(3)),
+        # offset alone leaves errors of E[(2 f_A)^2] + .25
+        ({"slope": 3.0, "controls": 1000}, ["raw", "anchor_offset"], coverage(0.5 / 4.25**0.5)),
+        # rewiring stays open: at the oracle line z has variance 1 + .5^2 / .25 = 2
+        (
+            {"offset": 1.0, "rest": 0.5},
+            ["oracle_affine", "oracle_affine_noise"],
+            coverage(0.5**0.5),
+        ),
+        # what the measured noise grew by is a rung of its own
+        ({"noise_b": 1.0}, ["oracle_affine"], coverage(0.5)),
+        ({"noise_b": 1.0}, ["oracle_affine_noise"], 0.9),
+    ],
+)
+def test_each_line_closes_what_it_can(given, rungs, expected):
+    found = ladder(**given)
+    assert found[rungs].tolist() == pytest.approx([expected] * len(rungs), abs=0.02)
+    assert ("anchor_offset" in found) == ("controls" in given)
 
 
-def test_gain_needs_the_slope() -> None:
-    """f_B = 3 f_A, noise as in A: the line is right, its s.d. 3 times too wide."""
-    found = ladder(slope=3.0, controls=1000)
-    for rung in ("anchor_affine", "oracle_affine"):
-        assert found[rung] == pytest.approx(coverage(3), abs=0.01), rung
-    # offset alone leaves errors of E[(2 f_A)^2] + .25
-    for rung in ("raw", "anchor_offset"):
-        assert found[rung] == pytest.approx(coverage(0.5 / 4.25**0.5), abs=0.02), rung
-
-
-def test_rewiring_stays_open() -> None:
-    """What is left at the oracle line is z with variance 1 + .5^2 / .25 = 2."""
-    found = ladder(offset=1.0, rest=0.5)
-    assert "anchor_offset" not in found
-    for rung in ("oracle_affine", "oracle_affine_noise"):
-        assert found[rung] == pytest.approx(coverage(0.5**0.5), abs=0.02), rung
-
-
-def test_growth_of_measured_noise_is_a_rung_of_its_own() -> None:
-    found = ladder(noise_b=1.0)
-    assert found["oracle_affine"] == pytest.approx(coverage(0.5), abs=0.02)
-    assert found["oracle_affine_noise"] == pytest.approx(0.9, abs=0.015)
-
-
-PLANTED = [  # severity of rewiring, gain, offset
-    (0.0, 1.0, 0.0),
-    (0.25, 0.7, 0.5),
-    (0.5, 1.0, -1.0),
-    (0.75, 1.4, 0.0),
-]
+# Severity of rewiring, gain, offset.
+PLANTED = [(0.0, 1.0, 0.0), (0.25, 0.7, 0.5), (0.5, 1.0, -1.0), (0.75, 1.4, 0.0)]
 
 
 @pytest.mark.slow
@@ -292,21 +282,19 @@ def test_intervals_cover_planted_shares():
         world = draw_world(world_seed)
         batch = Assay(batches=(Batch(gain, offset),))
         old = known_truth(simulate(world, 8192, 0))
-        new = known_truth(
-            simulate(world, 8192, 0, shift=Shift("effect_rewiring", severity), assay=batch)
-        )
+        shift = Shift("effect_rewiring", severity)
+        new = known_truth(simulate(world, 8192, 0, shift=shift, assay=batch))
         parts, variance = distance(old.activity, new.mean), old.activity.var()
         noise = np.mean(old.std**2 + new.std**2)
         whole = parts.total * variance + noise
-        truth = [part * variance / whole for part in parts[1:]] + [noise / whole]
+        truth = np.array([*(part * variance for part in parts[1:]), noise]) / whole
         for _ in range(repeats // len(PLANTED)):
             rows = generator.choice(8192, size, replace=False)
             a, b = (generator.normal(side.mean[rows], side.std[rows]) for side in (old, new))
             assay = paired_assay(a, b, old.std[rows], new.std[rows], np.arange(size))
             shares = decompose(assay, generator, draws=300).set_index("quantity").loc[SHARES]
-            lower, upper = shares["lower"].to_numpy(), shares["upper"].to_numpy()
-            planted = np.array(truth)
-            hits.append((lower <= planted + 1e-12) & (planted <= upper + 1e-12))
+            lower, upper = shares["lower"], shares["upper"]
+            hits.append((lower <= truth + 1e-12) & (truth <= upper + 1e-12))
             widths.append(upper - lower)
     covered = dict(zip(PARTS, np.mean(hits, axis=0), strict=True))
     assert min(covered.values()) >= 0.9, covered

@@ -171,21 +171,10 @@ def test_a_table_of_any_name_becomes_a_page(root, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "of-pytest.csv is empty"),
-        (
-            "id,targets,mean,Std\na,1,1,1\n",
-            r"no column 'target' \(did you mean 'targets'\?\), 'std'",
-        ),
-    ],
-    ids=["empty", "columns"],
-)
-def test_bad_tables_are_one_line(root, folder, content, message):
-    (folder / "of-pytest.csv").write_text(content, "utf-8")
+def test_a_bad_table_is_one_line(root, folder):
+    (folder / "of-pytest.csv").write_text("id,targets,mean,Std\na,1,1,1\n", "utf-8")
     line = said(make_audit(root, PREDICTIONS=str(folder / "of-pytest.csv")))
-    assert line.startswith("error: ") and re.search(message, line)
+    assert re.search(r"^error: .*no column 'target' \(did you mean 'targets'\?\), 'std'", line)
 
 
 @pytest.mark.slow

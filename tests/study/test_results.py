@@ -67,42 +67,25 @@ def test_reading_what_was_never_run_says_so(tmp_path):
         results.read(tmp_path, "e")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1", "-1, =A1(2)"],
-)
-def test_names_that_a_spreadsheet_would_run_are_written_as_text(tmp_path, name):
-    results.write(tmp_path, "e", rows(data=name), {"curve": rows(data=name)}, {})
-    for path in (tmp_path / "e.csv", tmp_path / "e" / "curve.csv"):
-        with path.open(newline="") as file:
-            cells = [cell["data"] for cell in csv.DictReader(file)]
-        assert cells == [f"'{name}"] * 2
-    assert set(results.read(tmp_path, "e")["data"]) == {name}
+FORMULAS = ("=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1")
+FORMULAS += ("-1, =A1(2)",)
+NAMES = ("-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "-5 %", "-1 SD, k=10", "a=b", "<b>")
+NAMES += ("+0.5 SD, estimated weights", "'quoted'", "2024", "01", "1.0", "1e3", "NA", "None", "nan")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "-5 %"),
-        *("+0.5 SD, estimated weights", "-1 SD, k=10", "a=b", "<b>", "'quoted'"),
-    ],
-)
-def test_numbers_and_other_names_stay_as_they_are(tmp_path, name):
-    table = rows(condition=[name, "plain"])
-    results.write(tmp_path, "e", table, {}, {})
-    with (tmp_path / "e.csv").open(newline="") as file:
-        assert next(csv.DictReader(file))["condition"] == name
-    assert results.read(tmp_path, "e")["condition"].tolist() == [name, "plain"]
-
-
-@pytest.mark.parametrize("name", ["2024", "01", "1.0", "1e3", "NA", "None", "nan", "True", ""])
-def test_names_that_look_like_something_else_stay_names(tmp_path, name):
-    table = rows(data=name, bin=name)
+@pytest.mark.parametrize("name", [*FORMULAS, *NAMES, "True", ""])
+def test_names_are_read_back_and_those_that_a_spreadsheet_would_run_are_written_as_text(
+    tmp_path, name
+):
+    table = rows(data=name, condition=[name, "plain"], bin=name)
     results.write(tmp_path, "e", table, {"bins": table.assign(part=name)}, {})
-    bins = results.read_tables(tmp_path, "e")["bins"]
-    for read in (results.read(tmp_path, "e"), bins):
-        assert set(read["data"]) == set(read["bin"]) == {name}
-    assert set(bins["part"]) == {name}
+    for path in (tmp_path / "e.csv", tmp_path / "e" / "bins.csv"):
+        with path.open(newline="") as file:
+            cells = {cell["data"] for cell in csv.DictReader(file)}
+        assert cells == {f"'{name}" if name in FORMULAS else name}
+        read = results.read_csv(path)
+        assert set(read["data"]) == set(read["bin"]) == set(read.get("part", [name])) == {name}
+        assert read["condition"].tolist() == [name, "plain"]
 
 
 def test_a_table_that_holds_nothing_is_read_as_one(tmp_path):

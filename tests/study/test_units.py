@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import numpy as np
@@ -11,9 +12,10 @@ from lib.study.units import (
     Placement,
     Result,
     Store,
-    Stored,
     Unit,
+    machine,
     missing_units,
+    provenance,
     run_units,
 )
 
@@ -69,6 +71,46 @@ def test_a_damaged_unit_is_computed_again_with_a_warning(tmp_path, damage):
     assert log.read_text() == "xx"
 
 
+def test_a_copy_of_another_unit_is_not_taken_for_this_one(tmp_path):
+    made, store, log = make(tmp_path, sizes=(2, 3))
+    run_units(made, store, Placement(workers=1))
+    shutil.copy(store.path(made[0].key), store.path(made[1].key))
+    with pytest.warns(DamagedUnit, match="another unit's file"):
+        result = run_units(made, store, Placement(workers=1))[1]
+    assert len(result.arrays["values"]) == 3 and log.read_text() == "xxx"
+
+
+def test_stamps_say_who_computed_what_however_often_a_run_is_repeated(tmp_path):
+    made, store, _ = make(tmp_path, sizes=(1, 2))
+    first = Store(store.root, "one")
+    run_units(made[:1], first, Placement(workers=1))
+    again, other = Store(store.root, "one"), Store(store.root, "two")
+    run_units(made[:1], again, Placement(workers=1))
+    assert provenance(again) == provenance(first)
+    run_units(made, other, Placement(workers=1))
+    stamps = [store.get(unit.key).stamp for unit in made]
+    assert [stamp["label"] for stamp in stamps] == ["one", "two"]
+    assert provenance(other)["seconds"] == round(stamps[1]["seconds"], 1)
+    assert stamps[0]["machine"] == machine() and stamps[0]["versions"]["python"]
+
+
+def test_fits_are_counted_by_who_computed_them(tmp_path):
+    store = Store(tmp_path, "two")
+    known = {"seconds": 1.0, "machine": "m", "source": "s"}
+    for key, (label, dtype) in enumerate([("one", "float32"), ("two", "float32"), ("two", "")]):
+        store.used[str(key)] = known | {"label": label, "dtype": dtype}
+    found = provenance(store)
+    assert [found[name] for name in ("fits", "fits_computed", "fits_shared")] == [2, 1, 1]
+    assert found["seconds"] == 2.0 and found["dtypes"] == ["float32"]
+
+
+def test_a_worker_with_another_source_is_refused(tmp_path):
+    made, store, _ = make(tmp_path)
+    with pytest.raises(RuntimeError, match="this worker's lib is not the client's"):
+        units._compute("0" * 64, made[0], store)
+    assert not list(store.root.rglob("*.safetensors"))
+
+
 def test_a_failed_write_leaves_nothing_and_names_the_store(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError("no space left")
@@ -101,16 +143,17 @@ def test_a_store_that_cannot_be_made_is_named(tmp_path):
 
 def test_key_follows_config_data_and_earlier_units():
     split, other = group_split(np.arange(60), 0), group_split(np.arange(60), 1)
-    result = Stored(Result({}), "key of the fit")
+    result, twin = Result({"w": np.zeros(2)}), Result({"w": np.ones(2)})
     keys = {
         Unit(double, {"n": 1}).key,
         Unit(double, {"n": 2}).key,
         Unit(double, {"n": 1}, {"data": split}).key,
         Unit(double, {"n": 1}, {"data": other}).key,
         Unit(double, {"n": 1}, {"data": result}).key,
+        Unit(double, {"n": 1}, {"data": twin}).key,
         Unit(double, {"n": 1}, modules=("lib.sequences",)).key,
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert Unit(double, {"n": 1}).key == Unit(double, {"n": 1}).key
 
 
@@ -140,6 +183,18 @@ def test_a_line_makes_stale_a_docstring_or_comment_does_not(tmp_path, monkeypatc
     assert package(tmp_path, monkeypatch, documented) == plain
     assert package(tmp_path, monkeypatch, "def f():\n    return 2\n") != plain
     units.source_hash.cache_clear()
+
+
+def test_a_strangers_module_counts_with_what_it_imports_from_its_folder(tmp_path, monkeypatch):
+    (tmp_path / "helper_of_mine.py").write_text("SIGN = 1.0\n")
+    (tmp_path / "net_of_mine.py").write_text("import json\n\nimport helper_of_mine\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert set(units.source_files("net_of_mine")) == {"net_of_mine", "helper_of_mine"}
+    before = units.source_hash("net_of_mine")
+    (tmp_path / "helper_of_mine.py").write_text("SIGN = -1.0\n")
+    units.source_hash.cache_clear()
+    assert units.source_hash("net_of_mine") != before
+    assert {"lib", "lib.training"} <= set(units.source_files("lib.training.fit"))
 
 
 def test_a_fit_depends_on_every_module_that_fits_and_on_no_other():

@@ -8,13 +8,8 @@ import torch
 from torch import nn
 
 from lib.sequences import encode, one_hot, reverse_complement
-from lib.training.attribution import (
-    SCORERS,
-    agreement,
-    auprc_sites,
-    integrated_gradients,
-    mutagenesis,
-)
+from lib.training import attribution
+from lib.training.attribution import SCORERS, agreement, auprc_sites
 from lib.training.config import FitConfig
 from lib.training.fitted import FittedModel, predict
 
@@ -46,12 +41,8 @@ def importable(monkeypatch):
 
 
 def linear_model(weight, *, strands=False, power=1.0):
-    config = FitConfig(
-        model="linear_network:Linear",
-        model_options={"power": power},
-        reverse_complement=strands,
-        precision="float32",
-    )
+    own = {"model": "linear_network:Linear", "model_options": {"power": power}}
+    config = FitConfig(**own, reverse_complement=strands, precision="float32")
     return FittedModel(config, LENGTH, {"weight": weight}, 5.0, TARGET_STD)
 
 
@@ -73,7 +64,7 @@ def test_a_linear_network_has_scores_in_closed_form(name, weight, codes):
 
 def test_mutagenesis_is_the_change_of_the_forecast(weight, codes):
     model = linear_model(weight, strands=True)
-    effects = mutagenesis(model, codes[:2])
+    effects = attribution.mutagenesis(model, codes[:2])
     assert (effects[one_hot(codes[:2]) == 1] == 0).all()
     changed = codes[:1].copy()
     changed[0, 4] = (changed[0, 4] + 1) % 4
@@ -93,7 +84,7 @@ def test_integrated_gradients_sum_to_the_change_of_the_forecast(weight, codes):
     model = linear_model(weight, power=2.0)
     value = (one_hot(codes) * weight).sum(axis=(1, 2)) ** 2
     baseline = (0.25 * weight.sum()) ** 2
-    found = integrated_gradients(model, codes).sum(axis=1)
+    found = attribution.integrated_gradients(model, codes).sum(axis=1)
     assert found == pytest.approx(TARGET_STD * (value - baseline), rel=1e-3, abs=1e-3)
 
 

@@ -55,9 +55,10 @@ def test_a_broken_record_of_the_layout_is_measured_again(fresh):
 
 
 def test_precision_that_is_not_native_is_told(monkeypatch):
-    monkeypatch.setattr(config, "multiplies_bfloat16", lambda _: False)
+    able = {"avx512_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert config.pick_dtype("auto", CPU) is torch.float32
     with pytest.warns(UserWarning, match="does not multiply natively"):
         assert config.pick_dtype("bfloat16", CPU) is torch.bfloat16
-    monkeypatch.setattr(config, "multiplies_bfloat16", lambda _: True)
+    able["avx512_bf16"] = True
     assert config.pick_dtype("auto", CPU) is torch.bfloat16

@@ -1,7 +1,7 @@
 """Fits are right, repeatable and safe; the variance of an ensemble is that of its mixture."""
 
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -90,44 +90,32 @@ def test_same_seed_same_bytes_and_nothing_leaks_out(toy) -> None:
 
 
 def test_fits_in_threads_of_one_process_do_not_disturb_each_other(toy, fitted) -> None:
-    found: list[FittedModel] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(fit(*toy, config=_config()))) for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(_same(model, fitted) for model in found) and len(found) == 3
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: fit(*toy, config=_config()), range(3)))
+    assert all(_same(model, fitted) for model in found)
 
 
 @pytest.mark.filterwarnings("ignore:precision is .bfloat16")
 def test_float32_and_bfloat16_agree_within_noise() -> None:
     data, test = _toy(400, 4), _toy(300, 5)
-    means = {}
-    for precision in ("float32", "bfloat16"):
-        model = fit(*data, config=_config(epochs=5, precision=precision, learning_rate=3e-3))
-        means[precision] = predict(model, test[0])[0]
-    r = {name: np.corrcoef(mean, test[1])[0, 1] for name, mean in means.items()}
-    assert r["bfloat16"] == pytest.approx(r["float32"], abs=0.1)
-    assert np.corrcoef(*means.values())[0, 1] > 0.9
+    more = {"epochs": 5, "learning_rate": 3e-3}
+    models = (fit(*data, config=_config(precision=p, **more)) for p in ("float32", "bfloat16"))
+    r = np.corrcoef([*(predict(model, test[0])[0] for model in models), test[1]])
+    assert r[0, 2] == pytest.approx(r[1, 2], abs=0.1) and r[0, 1] > 0.9
 
 
 def test_early_stopping_keeps_the_best_state(toy) -> None:
     noise = np.random.default_rng(0).normal(size=len(toy[1]))
-    model = fit(
-        toy[0],
-        noise,
-        validation=(toy[0][::-1].copy(), noise),
-        config=_config(epochs=30, patience=2, learning_rate=0.02),
-    )
+    held = toy[0][::-1].copy()
+    config = _config(epochs=30, patience=2, learning_rate=0.02)
+    model = fit(toy[0], noise, validation=(held, noise), config=config)
     nll = [record["nll"] for record in model.history]
     assert model.best_epoch == 1 + int(np.argmin(nll))
     assert len(nll) == model.best_epoch + 2 < 30
     arrays, meta = model.to_arrays()  # the state that was kept, stored and read back
     read = FittedModel.from_arrays(arrays, json.loads(json.dumps(meta)))
     assert _same(read, model) and (read.config, read.history) == (model.config, model.history)
-    mean, std = predict(read, toy[0][::-1].copy())
+    mean, std = predict(read, held)
     standard_nll = (0.5 * ((noise - mean) / std) ** 2 + np.log(std / model.target_std)).mean()
     assert standard_nll == pytest.approx(min(nll), abs=1e-3)
 
@@ -152,12 +140,14 @@ def test_weight_zero_is_absence() -> None:
 def test_strands_are_averaged(toy, fitted) -> None:
     codes, other = toy[0], sequences.reverse_complement(toy[0])
     mean, std = predict(fitted, codes)
-    one_strand = fitted.config.model_copy(update={"reverse_complement": False})
-    oriented = replace(fitted, config=one_strand)
+    oriented = replace(fitted, config=_config(reverse_complement=False))
     forward, backward = predict(oriented, codes), predict(oriented, other)
     np.testing.assert_allclose(mean, (forward[0] + backward[0]) / 2, atol=1e-4)
     np.testing.assert_allclose(std**2, (forward[1] ** 2 + backward[1] ** 2) / 2, rtol=1e-4)
     np.testing.assert_allclose(predict(fitted, other), (mean, std), rtol=1e-5)
+    embedding = embed(fitted, codes)
+    assert embedding.shape == (160, 16) and embedding.dtype == np.float32
+    np.testing.assert_allclose(embedding, embed(fitted, other), rtol=1e-5)
 
 
 def test_mc_dropout(toy, fitted) -> None:
@@ -172,13 +162,6 @@ def test_mc_dropout(toy, fitted) -> None:
     total = np.sqrt((stds**2).mean(0) + means.var(0))
     assert np.abs(mean - means.mean(0)).max() < 4 * means.std(0).max() / np.sqrt(5)
     assert std.mean() == pytest.approx(total.mean(), rel=0.1)
-
-
-def test_embeddings(toy, fitted) -> None:
-    found = embed(fitted, toy[0][:10])
-    assert found.shape == (10, 16) and found.dtype == np.float32
-    other = embed(fitted, sequences.reverse_complement(toy[0][:10]))
-    np.testing.assert_allclose(found, other, rtol=1e-5)
 
 
 def test_divergence_is_an_error_that_names_the_settings(toy) -> None:
@@ -242,10 +225,8 @@ def test_config_refuses_is_frozen_and_json_able() -> None:
 def test_a_mixture_by_hand() -> None:
     # Means 1 and 3: mean 2, variance ((1-2)² + (3-2)²) / 2 = 1. Stds 1 and 2: mean of 1 and 4, 2.5.
     both = combine([[1.0], [3.0]], [[1.0], [2.0]])
-    assert both.mean == 2.0
-    assert both.std_epistemic == 1.0
-    assert both.std_aleatoric**2 == pytest.approx(2.5)
-    assert both.std**2 == pytest.approx(3.5)
+    assert (both.mean, both.std_epistemic) == (2.0, 1.0)
+    assert (both.std_aleatoric**2, both.std**2) == pytest.approx((2.5, 3.5))
 
 
 def test_total_variance_is_that_of_draws_from_the_mixture() -> None:

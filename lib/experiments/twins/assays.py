@@ -27,13 +27,11 @@ SIDES = {"joint": (1, 1), "dna": (1, 0), "rna": (0, 1)}  # whether DNA and RNA a
 NOISY = ("9a", "9b")
 NEEDED = ("retina_libraries", "retina_genotypes", "plant_leaf", "plant_proto")
 
-# Of the stand-in.
-LIBRARIES = ("1", "2", "9a")
+# Of the stand-in; of a library depth, gain and offset.
+LIBRARIES = {"1": (1500.0, 1.0, 0.0), "2": (800.0, 0.9, 0.4), "9a": (120.0, 1.0, 0.0)}
 REWIRING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # dial of each genotype's program
 DESIGNS = ("genomic", "mutant", "designed")
 BARCODES, BASAL = 2, 6
-DEPTH = {"1": 1500.0, "2": 800.0, "9a": 120.0}
-MOVED = {"1": (1.0, 0.0), "2": (0.9, 0.4), "9a": (1.0, 0.0)}  # gain and offset of a library
 SHARED = 5  # one in so many plant promoters is measured in both tissues
 STEADY = Thresholds(max_rna_cv=2.0)
 
@@ -208,17 +206,17 @@ def standin_assays(n: int) -> Assays:
         genotypes={name: _genotypes(world, n, place) for place, name in enumerate(PROMOTERS)},
         quantified=np.arange(n),
         plant=_tissues(world, n),
-        first=LIBRARIES[:2],
-        noisy=LIBRARIES[2:],
+        first=("1", "2"),
+        noisy=("9a",),
         standin=True,
     )
 
 
-def _counts(library: str, label: pd.Index, activity: FloatArray) -> BarcodeCounts:
+def _counts(library: str, depth: float, label: pd.Index, activity: FloatArray) -> BarcodeCounts:
     rng = np.random.default_rng([ord(library[0]), 5])
     names = np.repeat(np.array([*label, *["BASAL"] * BASAL], object), BARCODES)
     level = np.repeat(np.append(activity, np.zeros(BASAL)), BARCODES)
-    dna = rng.poisson(DEPTH[library] * rng.lognormal(0, 0.3, len(names))) + 60
+    dna = rng.poisson(depth * rng.lognormal(0, 0.3, len(names))) + 60
     spread = rng.lognormal(0, 0.15, (len(names), 3))
     mean = (0.2 * dna * 2.0**level)[:, None]
     return BarcodeCounts(names, dna, rng.poisson(mean * spread))
@@ -230,11 +228,11 @@ def _libraries(world: World, n: int) -> tuple[SequenceDataset, dict[str, Barcode
     label = pd.Index([f"chr1-{index}-{index + 200}_CPPP_WT" for index in range(n)])
     rng = np.random.default_rng([0, 6])
     frames, counts = [], {}
-    for library, (gain, offset) in MOVED.items():
+    for library, (depth, gain, offset) in LIBRARIES.items():
         # A third of the elements stands in each pair of libraries.
         rows = np.flatnonzero(rng.random(n) < 0.6)
         activity = gain * data.truth.activity[rows] + offset
-        counts[library] = _counts(library, label[rows], activity)
+        counts[library] = _counts(library, depth, label[rows], activity)
         frame = activities(counts[library], STEADY).frame
         frames.append(frame[frame["label"] != "BASAL"].assign(library=library))
     table = pd.concat(frames, ignore_index=True)
@@ -255,7 +253,6 @@ def _genotypes(world: World, n: int, place: int) -> GenotypeAssay:
     kinds = np.array(["wildtype", "allCrxSites"])[np.arange(n) % 2]
     kinds[: max(12, n // 20)] = "scrambled"
     peak = np.array([f"peak{index // 2}" for index in range(n)], object)
-    ids = np.arange(n).astype(str)
     other = (Shift("cell_type", 0.5),) if place else ()
     samples = [
         simulate(world, n, 1, shift=(*other, Shift("effect_rewiring", dial))) for dial in REWIRING
@@ -272,7 +269,7 @@ def _genotypes(world: World, n: int, place: int) -> GenotypeAssay:
         se_barcodes=error,
         basal=np.ones(len(GENOTYPES)),
         group=np.arange(n) // 2,
-        metadata=pd.DataFrame({"library_id": ids, "variant_type": kinds, "peak": peak}),
+        metadata=pd.DataFrame({"variant_type": kinds, "peak": peak}),
     )
 
 

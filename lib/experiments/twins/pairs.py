@@ -12,14 +12,8 @@ import pandas as pd
 
 from lib.arrays import BoolArray, IndexArray
 from lib.experiments.twins.assays import HOME, Assays, Law, law_keys, partners
-from lib.statistics.paired import (
-    PairedAssay,
-    control_noise_factor,
-    decompose,
-    estimates_table,
-    paired_assay,
-    site_differences,
-)
+from lib.statistics import paired
+from lib.statistics.paired import PairedAssay
 
 CONTROL = "scrambled"
 ALL, CONTROLLED, SITES = "all", "controlled", "site_pairs"
@@ -37,7 +31,7 @@ def law_pair(assays: Assays, law: Law, rows: IndexArray) -> PairedAssay:
     """Wild type on rho beside another law; scrambled elements are anchors."""
     first, second = assays.genotypes[HOME[0]], assays.genotypes[law[0]]
     old, new = first.column(HOME[1]), second.column(law[1])
-    return paired_assay(
+    return paired.paired_assay(
         first.activity[rows, old],
         second.activity[rows, new],
         first.se_barcodes[rows, old],
@@ -58,9 +52,9 @@ def law_pairs(assays: Assays) -> Iterator[Pair]:
         keys, pair = law_keys(law), law_pair(assays, law, rows)
         yield *keys, ALL, pair
         a, b, std_a, std_b, groups, own = pair
-        alone = paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
+        alone = paired.paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
         yield *keys, CONTROL, alone
-        yield *keys, SITES, site_differences(pair, intact[both], mutated[both])
+        yield *keys, SITES, paired.site_differences(pair, intact[both], mutated[both])
 
 
 def tissue_pairs(assays: Assays) -> Iterator[Pair]:
@@ -70,7 +64,7 @@ def tissue_pairs(assays: Assays) -> Iterator[Pair]:
         rows = np.flatnonzero(partner >= 0)
         exact = np.zeros(len(rows))
         activity = data.activity[rows], other.activity[partner[rows]]
-        pair = paired_assay(*activity, exact, exact, data.group[rows])
+        pair = paired.paired_assay(*activity, exact, exact, data.group[rows])
         yield "assay", f"{name} to {other_name}", ALL, pair
 
 
@@ -88,7 +82,7 @@ def library_pair(
     joint = both.join(labels[labels["library"] == library].set_index("label"), how="inner")
     known = joint["noise_std"] if known_error else 0 * joint["noise_std"]
     group = pd.factorize(joint["origin"])[0]
-    return paired_assay(joint["theirs"], joint["activity"], joint["error"], known, group)
+    return paired.paired_assay(joint["theirs"], joint["activity"], joint["error"], known, group)
 
 
 def library_pairs(assays: Assays) -> Iterator[Pair]:
@@ -101,12 +95,12 @@ def library_pairs(assays: Assays) -> Iterator[Pair]:
 
 def _controlled(assay: PairedAssay, draws: int) -> Iterator[tuple[str, pd.DataFrame]]:
     """The factor on the errors at which the anchors show no rewiring, and all elements with it."""
-    factor = control_noise_factor(assay, np.random.default_rng(0), draws=draws)
-    yield CONTROL, estimates_table({"noise_factor": factor}, int(assay.anchors.sum()))
+    factor = paired.control_noise_factor(assay, np.random.default_rng(0), draws=draws)
+    yield CONTROL, paired.estimates_table({"noise_factor": factor}, int(assay.anchors.sum()))
     scale = np.sqrt(max(factor[0], 0))
     wider = assay._replace(std_a=scale * assay.std_a, std_b=scale * assay.std_b)
     with suppress(ValueError):  # the scaled errors account for all variance
-        yield CONTROLLED, decompose(wider, np.random.default_rng(0), draws=draws)
+        yield CONTROLLED, paired.decompose(wider, np.random.default_rng(0), draws=draws)
 
 
 def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
@@ -120,7 +114,7 @@ def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
         *tissue_pairs(assays),
         *library_pairs(assays),
     ):
-        found = [(elements, decompose(assay, np.random.default_rng(0), draws=draws))]
+        found = [(elements, paired.decompose(assay, np.random.default_rng(0), draws=draws))]
         if elements == ALL and assay.anchors.any():
             found += _controlled(assay, draws)
         tables += [

@@ -17,20 +17,14 @@ from lib.experiments.scoring import combine, contrast
 from lib.experiments.twins.networks import MODEL, RealCondition
 from lib.metrics.columns import metric, spearman_r
 
-SCALES = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
-SCALES |= dict.fromkeys(("picp_90", "pearson_r", "bias", "r2_cod"), "difference")
-# Names of the sealed forecasts by the metric that they speak of.
+# Names of the sealed forecasts by the metric that they speak of, of which effects are made.
 OBSERVED: Final = {
-    "picp_90": "coverage_drop",
-    **{
-        metric: f"{metric.split('_')[0]}_ratio"
-        for metric in ("zms", "rmse", "crps_gaussian", "aurc")
-    },
+    **{"picp_90": "coverage_drop", "zms": "zms_ratio", "rmse": "rmse_ratio"},
+    **{"crps_gaussian": "crps_ratio", "aurc": "aurc_ratio"},
 }
+SCALES = {name: "difference" if name == "picp_90" else "ratio" for name in OBSERVED}
 SCORES: Final = ["crps", "crps_no_change", "crps_climatology", "inside", "beyond"]
 DRAWS: Final = 10_000  # permutations of the pairing of forecasts with observed changes
-SHORT = ("rmse", "crps_gaussian", "crps_skill", "zms", "picp_90", "mpiw_90", "pearson_r", "aurc")
-SPLIT_METRIC = "picp_90"  # of single splits
 PART = ["data", "split", "shift", "family", "condition"]
 POOLED: Final = {
     "ladder": ("rung", "metric"),
@@ -52,16 +46,13 @@ def with_severity(scored: pd.DataFrame, sealed: pd.DataFrame) -> pd.DataFrame:
 
 
 def publishable(scored: pd.DataFrame) -> pd.DataFrame:
-    """Rows combined over splits; of single splits coverage of the network's main forecasts.
-
-    Baselines, repaired forecasts and parts that show what a choice changes keep :data:`SHORT`.
-    """
+    """Rows combined over splits; of single splits coverage of the network's main forecasts."""
     keyed = scored.assign(severity=scored["severity"].round(4))
-    base = (keyed["model"] == MODEL) & keyed["uncertainty"].isin(["single", "ensemble"])
-    base &= ~keyed["condition"].map(lambda text: bool(RealCondition.parse(text).choice))
-    combined = combine(keyed[base | keyed["metric"].isin(SHORT)])
-    single = keyed[base & (keyed["metric"] == SPLIT_METRIC) & keyed["seed"].isna()]
-    return pd.concat([combined, single.drop(columns=["variance", "n_train"])], ignore_index=True)
+    main = (keyed["model"] == MODEL) & keyed["uncertainty"].isin(["single", "ensemble"])
+    main &= ~keyed["condition"].map(lambda text: bool(RealCondition.parse(text).choice))
+    single = keyed[main & (keyed["metric"] == "picp_90") & keyed["seed"].isna()]
+    alone = single.drop(columns=["variance", "n_train"])
+    return pd.concat([combine(keyed), alone], ignore_index=True)
 
 
 def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
