@@ -7,50 +7,37 @@ hold as much information and no biology.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from pydantic import Field
-from scipy.stats import spearmanr
 
-from lib.arrays import BoolArray, FloatArray, group_codes
-from lib.assays.sources import fetch
-from lib.data.dataset import Result, SequenceDataset
-from lib.data.splits import Split
+from lib.arrays import BoolArray, FloatArray
+from lib.data.dataset import SequenceDataset
 from lib.experiments import assays, mpra_gc_ood, worlds
-from lib.experiments.assays import GC_DATA, REPEATED, STANDIN, AssayArm, AssayConfig, Design
-from lib.experiments.priors import Told, fitting_told
+from lib.experiments.arms import AssayArm
+from lib.experiments.assays import GC_DATA, STANDIN, AssayConfig, Design
+from lib.experiments.motif_measures import judged_arm, scores_unit, signs, warning_signs
+from lib.experiments.priors import Told
 from lib.experiments.simulation_shifts import MAIN_MODEL
 from lib.experiments.worlds import QUICK, SMOKE, Arm, Condition, Judge
-from lib.metrics.columns import bootstrap_totals, draw_variance, group_totals
 from lib.motifs.binding import scan, score_threshold
-from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
 from lib.simulator.assay import Assay, digest
-from lib.simulator.programs import MOTIFS
 from lib.simulator.sample import known_truth, planted_sites
 from lib.simulator.shifts import ACTIVE, apply
-from lib.statistics.effects import Effect, against, over_replicates, over_splits
+from lib.statistics.effects import Effect, against, over_replicates
 from lib.study.config import Seeds, Tables
-from lib.study.units import Store, Unit, run_fits
+from lib.study.units import Store, Unit, run_fits, run_units
 from lib.training import attribution
 from lib.training.attribution import SCORERS, cover, gradient_input
 from lib.training.config import FitConfig
-from lib.training.fit import network_of
-from lib.training.fitted import FittedModel, predict
 
 CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
-SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
-SHUFFLES: Final = 5
-LEAST_SITES: Final = 10  # below it nothing is printed
 EXAMPLES: Final = 2  # elements whose scores are shown position by position
-KNOWN_MOTIFS: Final[Mapping[str, tuple[str, str]]] = {
-    "plant_leaf": ("plant", "data/misc/CPEs.meme"),
-    "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
-}
 # Of the retina libraries the networks without a prior of the experiment on priors are read.
 RETINA: Final = "retina_libraries"
 BEST_AREA: Final = 0.6  # what the best score should reach in distribution
@@ -67,14 +54,14 @@ class Config(AssayConfig, worlds.WorldConfig):
         "smoke": {
             **(SMOKE | FEW),
             **{"n_test": 12, "n_agreement": 50, "shifts": ("gc", "effect_rewiring")},
-            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1},
+            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1, "folds": 3},
         },
         "quick": {
             **(QUICK | FEW),
-            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "draws": 200},
+            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "folds": 3, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
-        "full": REPEATED,
+        "full": {"seeds": (0, 1, 2)},
     }
 
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
@@ -88,8 +75,8 @@ class Config(AssayConfig, worlds.WorldConfig):
 
     @property
     def design(self) -> Design:
-        """The group splits and networks of an assay: those of notebook 02."""
-        given = self.model_dump(include={"split_seeds", "seeds", "device"})
+        """The folds and networks of an assay: those of notebook 02."""
+        given = self.model_dump(include={"folds", "split_seed", "seeds", "device"})
         given |= {"epochs": self.assay_epochs, "arm": ["group"]}
         return mpra_gc_ood.Config.create(profile="full", **given).design
 
@@ -147,88 +134,15 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     return tables | ({"examples": pd.concat(shown)} if condition == Condition() else {})
 
 
-def warning_signs(
-    networks: Sequence[FittedModel], codes: Codes, target: FloatArray
-) -> pd.DataFrame:
-    """How far networks agree on an element, and what their disagreement says of the error.
-
-    ``agreement``: mean over elements of the correlation between the networks' scores.
-    ``disagreement_error``: rank correlation of its negative with the error of the networks' mean.
-    ``spread_error``: the same of the s.d. of their forecasts, which costs no gradient.
-    """
-    means = np.stack([predict(network, codes)[0] for network in networks])
-    agreed = attribution.agreement([gradient_input(network, codes) for network in networks])
-    error = np.abs(means.mean(axis=0) - target)
-    known = np.isfinite(agreed)
-    values = {
-        "agreement": float(agreed[known].mean()),
-        "disagreement_error": float(spearmanr(-agreed[known], error[known]).statistic),
-        "spread_error": float(spearmanr(means.std(axis=0), error).statistic),
-    }
-    return pd.DataFrame({"metric": list(values), "value": list(values.values())})
-
-
 def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """:func:`warning_signs` of the networks of a world."""
+    """Means of :func:`warning_signs` of the networks of a world."""
     test = worlds.test_data(judge.arm.world_seed, condition, judge.settings["n_agreement"])
     networks = [judge.network(name) for name in sorted(judge.stored)]
-    return {"agreements": warning_signs(networks, test.codes, known_truth(test).activity)}
-
-
-def _cover(data: SequenceDataset, pwm: PWM) -> BoolArray:
-    """Positions in windows that reach the threshold, on the forward strand where it matters."""
-    hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
-    hits = hits[hits["strand"] > 0] if data.oriented else hits
-    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + pwm.width)
-
-
-def enrichment(
-    scores: FloatArray, hits: ArrayLike, control: ArrayLike, group: ArrayLike, draws: int
-) -> tuple[float, float]:
-    """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
-
-    ``hits`` and ``control`` (n, L) say how often a position counts; groups are resampled.
-    """
-    sides = [part for where in (hits, control) for part in (np.abs(scores) * where, where)]
-    columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)
-    totals = group_totals(columns, group_codes(group))
-    drawn = bootstrap_totals(totals, draws, np.random.default_rng(0))
-    sums = np.column_stack([columns.sum(axis=0), drawn])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3])
-    return float(ratio[0]), float(draw_variance(ratio[1:]))
-
-
-def known_enrichment(test: SequenceDataset, scores: FloatArray, draws: int) -> pd.DataFrame:
-    """:func:`enrichment` of motifs with at least :data:`LEAST_SITES` sites, and their hits.
-
-    The motifs are known to matter in the assay; where nobody published any, the simulator's.
-    """
-    rng, rows, named = np.random.default_rng(0), [], KNOWN_MOTIFS.get(test.name)
-    for pwm in read_meme(fetch(*named)) if named else jaspar(MOTIFS):
-        own = _cover(test, pwm)
-        orders = [rng.permutation(pwm.width) for _ in range(SHUFFLES)]
-        mixed = [make_pwm(pwm.name, pwm.probabilities[:, order]) for order in orders]
-        control = np.sum([_cover(test, other) for other in mixed], axis=0)
-        found = int(own.any(axis=1).sum())
-        if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
-            value, variance = enrichment(scores, own, control, test.group, draws)
-            rows.append({"motif": pwm.name, "value": value, "variance": variance, "hits": found})
-    return pd.DataFrame(rows)
-
-
-def assay_unit(
-    config: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Result
-) -> Result:
-    """Known motifs in the first network's scores of a test part; agreement of several networks."""
-    networks = [network_of(model) for _, model in sorted(members.items())]
-    test = data.take(split["test"])
-    known = known_enrichment(test, gradient_input(networks[0], test.codes), config["draws"])
-    tables = {"known_motifs": known} if len(known) else {}
-    if len(networks) > 1:
-        tables["agreements"] = warning_signs(networks, test.codes, test.activity)
-    keys: dict[str, Any] = {"data": data.name, "n": len(test), "n_train": len(split["train"])}
-    return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
+    scores = [gradient_input(network, test.codes) for network in networks]
+    found = signs(networks, scores, test.codes, known_truth(test).activity)
+    known = np.isfinite(found["agreed"])
+    means = warning_signs(**{name: values[known] for name, values in found.items()}).mean()
+    return {"agreements": means.rename("value").rename_axis("metric").reset_index()}
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -245,11 +159,13 @@ def world_arms(config: Config) -> list[Arm]:
     ]
 
 
-def assay_fits(config: Config, arm: AssayArm) -> list[Unit]:
-    """The units that fit an arm's networks; of the retina the one that knows no prior."""
+def assay_fits(config: Config, arm: AssayArm, store: Store) -> list[list[Unit]]:
+    """The units that fit an arm's networks, by member and split; of the retina without a prior."""
     if arm.data.name == RETINA:
-        return [fitting_told(Told(arm, "none"), config.assay_epochs, config.device)]
-    return [assays.fitting(each, arm.data, arm.split) for each in config.design.settings(arm)]
+        given = config.assay_epochs, config.device, store, config.where
+        return [Told(arm, "none").fitting(*given)]
+    settings = config.design.settings(arm)
+    return [[assays.fitting(own, arm.data, split) for split in arm.splits] for own in settings]
 
 
 def judge_worlds(config: Config, store: Store) -> Found:
@@ -267,23 +183,23 @@ def judge_worlds(config: Config, store: Store) -> Found:
 
 
 def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
-    """Known motifs of each split, and agreement within ensembles."""
-    units = [(arm, assay_fits(config, arm)) for arm in config.design.build(data)]
-    fits = run_fits([unit for _, own in units for unit in own], store, config.where)
-    done, jobs = iter(fits), []
-    for arm, own in units:
-        given: dict[str, Any] = {"data": arm.data, "split": arm.split}
-        given |= {f"member_{i:02d}": next(done).model for i in range(len(own))}
-        jobs.append(Unit(assay_unit, {"draws": config.draws}, given, own[0].modules))
-    return worlds.run_judging(jobs, store, config.where, "assays")
-
-
-def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Enrichment of each motif over splits, as a ratio with its interval; ``n`` elements hit."""
-    known = table[np.isfinite(table["value"] * table["variance"])].assign(scale="ratio")
-    known[["n", "n_train"]] = known.groupby("data")[["n", "n_train"]].transform("last")
-    found = over_splits(known, ["data", "motif", "scale"], averaged=["hits"])
-    return found.assign(n=found["hits"].round().astype(int)).drop(columns=["scale", "hits"])
+    """Known motifs, and agreement within ensembles, of the elements that the folds test."""
+    arms = [replace(arm, splits=arm.splits[: arm.plan.folds]) for arm in config.design.build(data)]
+    units = [assay_fits(config, arm, store) for arm in arms]
+    asked = [unit for own in units for member in own for unit in member]
+    fits, jobs = iter(run_fits(asked, store, config.where)), []
+    for arm, own in zip(arms, units, strict=True):
+        made = [[next(fits).model for _ in member] for member in own]
+        for split, models in zip(arm.splits, zip(*made, strict=True), strict=True):
+            given: dict[str, Any] = {"data": arm.data, "split": split}
+            given |= {f"member_{i:02d}": model for i, model in enumerate(models)}
+            jobs.append(Unit(scores_unit, {}, given, own[0][0].modules))
+    results = iter(run_units(jobs, store, config.where, "assays"))
+    tables: dict[str, list[pd.DataFrame]] = {"known_motifs": [], "agreements": []}
+    for arm in arms:
+        for name, table in judged_arm(arm, [next(results) for _ in arm.splits], config.draws):
+            tables[name].append(table.assign(data=arm.data.name))
+    return {name: pd.concat(found, ignore_index=True) for name, found in tables.items() if found}
 
 
 def effects(areas: pd.DataFrame) -> pd.DataFrame:
@@ -316,10 +232,8 @@ def run(config: Config, store: Store) -> Tables:
     found = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
     if "agreements" in found:
-        # No bootstrap: what splits differ by is all there is, and one split has no interval.
-        agreed = found["agreements"].assign(variance=0.0 if len(config.split_seeds) > 1 else np.nan)
         keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
-        rows.append(over_splits(agreed, ["data", "metric"]).assign(**keys, by="", bin=""))
+        rows.append(found["agreements"].drop(columns="variance").assign(**keys, by="", bin=""))
     shown = judged["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]
@@ -328,7 +242,7 @@ def run(config: Config, store: Store) -> Tables:
         "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
     }
     if "known_motifs" in found:
-        tables["known_motifs"] = known_motif_table(found["known_motifs"])
+        tables["known_motifs"] = found["known_motifs"]
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

@@ -165,4 +165,4 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
     table = pd.DataFrame(found)
     ratio, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
     table.loc[ratio, numbers] = np.exp(table.loc[ratio, numbers])
-    return table
+    return table[np.isfinite(table["value"])]

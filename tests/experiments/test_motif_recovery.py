@@ -3,18 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from lib.experiments import simulation_shifts
+from lib.experiments.motif_measures import enrichment, warning_signs
 from lib.experiments.motif_recovery import (
     Config,
     conditions,
     effects,
-    enrichment,
     run,
     true_sites,
     world_arms,
 )
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
+from lib.metrics.resampling import resampling
 from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import ACTIVE
 from lib.study import results
@@ -49,9 +51,19 @@ def test_rewiring_changes_which_sites_act_and_no_sequence():
 def test_enrichment_by_hand():
     scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
     hits = np.array([[True, True, False, False]] * 30)
-    value, variance = enrichment(scores, hits, ~hits, np.arange(30), 100)
-    assert value == pytest.approx(np.log(2))
-    assert variance == pytest.approx(0)  # all elements are alike
+    plan = resampling(np.arange(30), np.random.default_rng(0), np.arange(30) % 3)
+    weights = plan.weights(100, np.random.default_rng(0))
+    found = enrichment(scores, hits, ~hits, plan, weights)
+    assert found == pytest.approx(np.full(104, np.log(2)))  # all elements are alike
+
+
+def test_warning_signs_are_means_of_their_columns():
+    rng = np.random.default_rng(0)
+    agreed, error, spread = rng.random((3, 50))
+    means = warning_signs(agreed, error, spread).mean()
+    assert means["agreement"] == pytest.approx(agreed.mean())
+    assert means["disagreement_error"] == pytest.approx(spearmanr(-agreed, error).statistic)
+    assert means["spread_error"] == pytest.approx(spearmanr(spread, error).statistic)
 
 
 def test_networks_are_those_of_the_experiment_on_shifts():
@@ -91,7 +103,11 @@ def test_rows_are_tidy_and_every_method_stands_beside_chance(tmp_path):
     assert set(areas["bin"]) == {"gradient_input", "integrated_gradients", "mutagenesis"}
     values = areas.groupby("metric")["value"]
     assert (values.min() > 0).all() and (values.max() < 1).all()
-    assert "standin" in set(table["data"])
+    standin = table[(table["data"] == "standin") & (table["metric"] == "agreement")].iloc[0]
+    assert -1 <= standin["lower"] < standin["value"] < standin["upper"] <= 1
+    assert standin["n"] == 600
+    known = found.tables["known_motifs"]
+    assert (known["lower"] < known["value"]).all() and (known["n"] >= 10).all()
     rows = found.rows  # agreement stays where the sequences do
     agreed = rows[(rows["metric"] == "agreement") & (rows["data"] == "simulation")]
     by_shift = agreed.set_index("shift")["value"]
