@@ -20,7 +20,7 @@ from lib.experiments.assays import run_arms
 from lib.models.baselines import constant_sigma
 from lib.motifs.pwm import RELEASE
 from lib.repair.stack import leading, stack
-from lib.study.units import Placement, Store, Unit, run_units
+from lib.study.units import Placement, Result, Store, Unit, run_units
 from lib.training import simple as units
 
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
@@ -29,17 +29,25 @@ MOTIFS: Final = {"kingdom": "vertebrates", "release": RELEASE}
 Named = dict[str, FloatArray]
 
 
+def motif_scans(
+    data: Sequence[SequenceDataset], store: Store, where: Placement
+) -> dict[str, Result]:
+    """Motif scores of all elements (:func:`lib.training.simple.motif_unit`), by fingerprint."""
+    scanned = {assay.fingerprint: assay for assay in data}
+    scans = [Unit(units.motif_unit, MOTIFS, {"data": assay}) for assay in scanned.values()]
+    results = run_units(scans, store, where, "motif scans")
+    return dict(zip(scanned, results, strict=True))
+
+
 def kernels(
     arms: Sequence[AssayArm], names: Sequence[str], store: Store, where: Placement
 ) -> dict[AssayArm, Named]:
     """The kernels of :data:`KERNELS` by name, on every arm."""
-    scanned = {arm.data.fingerprint: arm.data for arm in arms if "motif_kernel" in names}
-    scans = [Unit(units.motif_unit, MOTIFS, {"data": data}) for data in scanned.values()]
-    results = run_units(scans, store, where, "motif scans")
-    scores = {mark: {"scores": result} for mark, result in zip(scanned, results, strict=True)}
+    scanned = [arm.data for arm in arms if "motif_kernel" in names]
+    scores = motif_scans(scanned, store, where)
 
     def unit(data: SequenceDataset, name: str, split: Split) -> Unit:
-        more = scores[data.fingerprint] if name == "motif_kernel" else {}
+        more = {"scores": scores[data.fingerprint]} if name == "motif_kernel" else {}
         return Unit(units.kernel_unit, {"kernel": name}, {"data": data, "split": split, **more})
 
     asked = [(arm, name) for arm in arms for name in names]

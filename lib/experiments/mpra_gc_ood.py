@@ -286,7 +286,9 @@ def run(config: Config, store: Store) -> Tables:
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
     leaks = [
-        leak_report(arm.data.codes, arm.data.group, arm.splits[0]).assign(data=arm.data.name)
+        leak_report(arm.data.codes, arm.data.group, arm.splits[0]).assign(
+            data=arm.data.name, arm=arm.kind, shift=arm.parts[0].shift
+        )
         for arm in arms
         if arm.kind != "strand"
     ]

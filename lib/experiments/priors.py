@@ -4,7 +4,7 @@ In: a prior by name and the arm of a simulated world, or of an assay. Out: featu
 enter a network beside its embedding, units that fit it, and contrasts. The decoy set mixes a
 stand-in for each true factor (its paralogue's matrix, or where it has none its own older one, from
 another JASPAR release) with three times as many other vertebrate factors, all read by another
-scorer than the generator's.
+scorer than the generator's. On assays forecasts are those of the fold that tests an element.
 """
 
 import warnings
@@ -12,18 +12,16 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import product
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray
-from lib.data.dataset import SequenceDataset
-from lib.experiments import assays, scoring, worlds
+from lib.experiments import assays, forecasters, scoring, worlds
+from lib.experiments.arms import AssayArm
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes
-from lib.metrics.evaluate import compare
 from lib.models.baselines import gc_ridge
 from lib.motifs import priors as features
 from lib.motifs.priors import Features
@@ -32,8 +30,8 @@ from lib.sequences import Codes
 from lib.simulator import World
 from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
-from lib.statistics.effects import over_splits
-from lib.study.units import Fit, Placement, Store, Unit
+from lib.study.units import Fit, Placement, Store, Unit, run_units
+from lib.training import simple
 from lib.training.config import FitConfig, tuned
 from lib.training.fitted import predict
 
@@ -57,6 +55,11 @@ COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
 }
 MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
 PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, "permuted")
+# Of assays, whose motifs are not known: the first few components of all scores of JASPAR CORE, so
+# that the path beside the embedding stays narrow. The first four are crossed with every assay.
+CROSSED: Final = ("none", "gc", "permuted", "motif_jaspar")
+ASSAY_PRIORS: Final = (*CROSSED, "gc_windowed", "kmer")
+COMPONENTS: Final = 32
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
 
 # Small, so that a grid of priors, worlds and shifts stays within an hour.
@@ -72,7 +75,7 @@ ASSAY_MODEL: Final = "cnn"
 AGAINST: Final = ("permuted", "none")
 PUBLISHED: Final = ("rmse", "rmse_f", "r2_f", "crps_gaussian", "zms", "picp_90", "mpiw_90")
 ERRORS: Final = ("rmse", "crps_gaussian")  # of which contrasts on assays are made
-PART: Final = ("data", "split_seed", "split", "shift", "condition")
+PART: Final = ("data", "split", "shift", "condition")
 
 
 def _drawn(kingdoms: tuple[str, ...], count: int, taken: Sequence[str] = ()) -> list[str]:
@@ -173,84 +176,86 @@ def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataF
 
 
 class Told(NamedTuple):
-    """An arm of an assay whose network is told a prior."""
+    """An arm of an assay whose networks are told a prior, of :data:`ASSAY_PRIORS`."""
 
-    arm: assays.AssayArm
+    arm: AssayArm
     prior: str
     # Or ``residual``, a network of what a ridge on GC leaves, or ``residualised``, both.
     entry: str = "late"  # beside the embedding
 
     @property
     def offset(self) -> FloatArray:
-        """What is taken out of the target and added to forecasts, (n,): what GC's ridge tells."""
-        data, split = self.arm.data, self.arm.split
+        """What is taken out of the target and added to forecasts, (splits, n), by GC's ridge."""
+        data, splits = self.arm.data, self.arm.splits
         if self.entry == "late":
-            return np.zeros(len(data))
-        return gc_ridge(data.codes, data.activity, split["train"], split["validation"]).mean
+            return np.zeros((len(splits), len(data)))
+        given = data.codes, data.activity
+        return np.stack([gc_ridge(*given, s["train"], s["validation"]).mean for s in splits])
 
-    @property
-    def data(self) -> SequenceDataset:
-        """What the network is fitted on."""
-        data, split, known = self.arm.data, self.arm.split, None
-        if self.prior == "permuted":
-            rng = np.random.default_rng([split.seed, 501])
-            gc = prior_features("gc", data.codes)
-            known = features.permuted_rows(gc, list(split.parts.values()), rng)
-        elif self.prior != "none" and self.entry != "residual":
-            known = prior_features(self.prior, data.codes)
-        return replace(data, activity=data.activity - self.offset, features=known)
+    def features(self, store: Store, where: Placement) -> list[Features | None]:
+        """What the network of each split sees beside its sequences."""
+        data, splits = self.arm.data, self.arm.splits
+        if self.prior == "none" or self.entry == "residual":
+            return [None] * len(splits)
+        if self.prior == "motif_jaspar":
+            scores = forecasters.motif_scans([data], store, where)[data.fingerprint]
+            given = [{"split": split, "scores": scores} for split in splits]
+            asked = [Unit(simple.components_unit, {"count": COMPONENTS}, own) for own in given]
+            made = run_units(asked, store, where, "components")
+            return [features.check_prior(one.arrays["features"], self.prior) for one in made]
+        if self.prior != "permuted":
+            return [prior_features(self.prior, data.codes)] * len(splits)
+        gc = prior_features("gc", data.codes)
+        rngs = (np.random.default_rng([s.seed, 501, k]) for k, s in enumerate(splits))
+        parts = (list(split.parts.values()) for split in splits)
+        return [features.permuted_rows(gc, *own) for own in zip(parts, rngs, strict=True)]
 
-
-def fitting_told(told: Told, epochs: int, device: str) -> Unit:
-    """The unit that fits an arm of an assay with its prior."""
-    arm = told.arm
-    own = {"reverse_complement": arm.both_strands, "seed": arm.split.seed, "device": device}
-    options: dict[str, Any] = {"model": ASSAY_MODEL, "model_options": {"channels": 16}}
-    return assays.fitting(FitConfig(**options, **own, epochs=epochs), told.data, arm.split)
-
-
-def paired(one: scoring.Scored, other: scoring.Scored, draws: int, seed: int) -> pd.DataFrame:
-    """Log ratio of two priors' errors on the same elements of one split, and its variance."""
-    rng = np.random.default_rng(seed)
-    found = compare(one.forecast, other.forecast, rng=rng, draws=draws)
-    found = found[found["metric"].isin(ERRORS)]
-    spread = (np.log(found["upper"]) - np.log(found["lower"])) / (2 * 1.96)
-    keys: dict[str, Any] = {name: one.keys[name] for name in PART}
-    return found[["metric", "n"]].assign(
-        value=np.log(found["value"]), variance=spread**2, n_train=one.n_train, **keys
-    )
+    def fitting(self, epochs: int, device: str, store: Store, where: Placement) -> list[Unit]:
+        """The units that fit it, one per split."""
+        data, own = self.arm.data, {"reverse_complement": self.arm.both_strands, "device": device}
+        options: dict[str, Any] = {"model": ASSAY_MODEL, "model_options": {"channels": 16}}
+        config, units = FitConfig(**options, **own, epochs=epochs), []
+        given = self.arm.splits, self.offset, self.features(store, where)
+        for split, offset, known in zip(*given, strict=True):
+            told = replace(data, activity=data.activity - offset, features=known)
+            units.append(assays.fitting(config, told, split))
+        return units
 
 
 def _pairs(
-    scored: Mapping[Told, Sequence[scoring.Scored]],
-) -> Iterator[tuple[scoring.Scored, scoring.Scored, dict[str, Any]]]:
-    """Each prior's forecast with that of the placebo and of none, on the same part and split."""
-    for arm in dict.fromkeys(one.arm for one in scored):
-        own = [one for one in scored if one.arm is arm]
-        for place, one, against in product(range(len(arm.parts)), own, AGAINST):
-            # A network of what GC leaves, without features, is compared with the plain one.
-            other = Told(arm, against, "late" if one.entry == "residual" else one.entry)
-            if other in scored and one.prior != against:
-                keys = {"prior": one.prior, "entry": one.entry, "against": against}
-                yield scored[one][place], scored[other][place], keys
+    measured: Sequence[scoring.Measured],
+) -> Iterator[tuple[scoring.Measured, scoring.Measured, dict[str, Any]]]:
+    """Each prior's forecast with that of the placebo and of none, on the same part."""
+    by_part: dict[Any, dict[Any, scoring.Measured]] = {}
+    for each in measured:
+        part = tuple(each.keys[name] for name in PART)
+        by_part.setdefault(part, {})[each.keys["prior"], each.keys["entry"]] = each
+    for part, found in by_part.items():
+        for (prior, entry), each in found.items():
+            for against in AGAINST:
+                # A network of what GC leaves, without features, is compared with the plain one.
+                other = found.get((against, "late" if entry == "residual" else entry))
+                if other is not None and prior != against:
+                    keys = dict(zip(PART, part, strict=True))
+                    yield each, other, keys | {"prior": prior, "entry": entry, "against": against}
 
 
 def score_told(
     told: Sequence[Told], fits: Sequence[Fit], store: Store, where: Placement, draws: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tidy rows, and contrasts of priors pooled over splits; ``fits`` are those of ``told``."""
-    found = assays.forecasts(map(assays.forecasting, fits), store, where)
-    scored = {}
+    """Tidy rows, and contrasts of priors; ``fits`` are those of ``told``, split by split."""
+    left, items = iter(fits), []
+    asked = [(one.arm, lambda _: assays.forecasting(next(left))) for one in told]
+    found = assays.run_arms(asked, store, where, "forecasts")
     for one, (mean, std) in zip(told, found, strict=True):
         keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
         keys |= {"prior": one.prior, "entry": one.entry}
-        both = mean + one.offset, std
-        scored[one] = [assays.scored(one.arm, part, *both, **keys) for part in one.arm.parts]
-    items, pairs = [item for own in scored.values() for item in own], list(_pairs(scored))
-    rows = scoring.score_all(items, draws, where.workers)
-    jobs = [(one, other, draws, place) for place, (one, other, _) in enumerate(pairs)]
-    tables = scoring.side_by_side(paired, jobs, where.workers)
-    named = [table.assign(**keys) for table, (_, _, keys) in zip(tables, pairs, strict=True)]
-    same = ["data", "split", "shift", "condition", "prior", "against", "entry", "metric", "scale"]
-    pooled = over_splits(pd.concat(named).assign(scale="ratio"), same, narrow=True)
-    return scoring.combine(rows[rows["metric"].isin(PUBLISHED)]), pooled.drop(columns="scale")
+        moved = np.stack([mean + one.offset, std])
+        items += [assays.scored(one.arm, part, moved, **keys) for part in one.arm.parts]
+    measured = scoring.score_all(items, draws, where.workers)
+    between = scoring.refits(measured)
+    rows = scoring.rows_of(measured, between)
+    tables = [scoring.contrast(*pair, between, **keys) for *pair, keys in _pairs(measured)]
+    contrasts = pd.concat(tables, ignore_index=True)
+    kept = contrasts[contrasts["metric"].isin(ERRORS)].drop(columns="scale")
+    return rows[rows["metric"].isin(PUBLISHED)], kept.reset_index(drop=True)

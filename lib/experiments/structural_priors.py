@@ -1,11 +1,12 @@
 """Do structural priors help a network, in distribution and under shift, more than a placebo does?
 
 In: :class:`Config`. Out: :class:`Tables`. In simulated worlds a small CNN is given motif-derived
-features beside a placebo of the same width; on real assays a CNN is given GC content. Worlds and
-splits pair every prior with its placebo.
+features beside a placebo of the same width; on real assays a CNN is given GC content or motif
+scores. Worlds and folds pair every prior with its placebo.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Final
 
@@ -14,8 +15,17 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from lib.experiments import priors, worlds
-from lib.experiments.assays import STANDIN, AssayConfig, build_arms, load_assays
-from lib.experiments.priors import AGAINST, OPTIONS, PRIORS, PUBLISHED, Told
+from lib.experiments.arms import build_arms
+from lib.experiments.assays import STANDIN, AssayConfig, load_assays
+from lib.experiments.priors import (
+    AGAINST,
+    ASSAY_PRIORS,
+    CROSSED,
+    OPTIONS,
+    PRIORS,
+    PUBLISHED,
+    Told,
+)
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
 from lib.statistics.effects import CHANGES, Effect, against, effect, over_replicates
@@ -42,6 +52,8 @@ LITTLE: Final[Mapping[str, Any]] = {
 }
 
 PriorNames = Annotated[Names, AfterValidator(partial(known_names, "prior", known=PRIORS))]
+_assay_priors = AfterValidator(partial(known_names, "prior", known=ASSAY_PRIORS))
+AssayPriors = Annotated[Names, _assay_priors]
 _models = AfterValidator(partial(known_names, "model", known=tuple(OPTIONS)))
 
 
@@ -54,7 +66,7 @@ class Config(AssayConfig, worlds.WorldConfig):
             **LITTLE,
             **{"n_train": 400, "n_validation": 100, "n_calibration": 100, "n_test": 300},
             **{"world_seeds": (0, 1), "other_train": 200, "epochs": 1, "draws": 100},
-            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1},
+            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1, "folds": 3},
             "priors": ("none", "motif_decoy", "permuted", "gc"),
             "shifts": ("gc", "effect_rewiring"),
         },
@@ -62,12 +74,12 @@ class Config(AssayConfig, worlds.WorldConfig):
             **LITTLE,
             **{"n_train": 1200, "n_validation": 200, "n_calibration": 200, "n_test": 600},
             **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
-            **{"standin_size": 1500, "assay_epochs": 2},
+            **{"standin_size": 1500, "assay_epochs": 2, "folds": 3},
             "priors": CORE_PRIORS,
             "shifts": tuple(at.shift for at in PRIMARY),
-            "assay_priors": ("none", "gc", "permuted"),
+            "assay_priors": CROSSED,
         },
-        "full": {"split_seeds": (0, 1, 2, 3, 4)},
+        "full": {},
     }
 
     priors: PriorNames = ("all",)
@@ -82,8 +94,11 @@ class Config(AssayConfig, worlds.WorldConfig):
     other_train: int = Field(default=4_000, ge=100, le=1_000_000)  # of the other architectures
     sizes: tuple[int, ...] = (500, 2_000)  # smaller training samples, for the learning curve
     epochs: int = Field(default=15, ge=1, le=10_000)
-    assay_priors: PriorNames = ("none", "gc", "permuted", "gc_windowed", "kmer")
-    held_out_priors: PriorNames = ("gc", "permuted")  # on arms that hold a GC tail or a species out
+    assay_priors: AssayPriors = ("all",)
+    held_out_priors: AssayPriors = (
+        "gc",
+        "permuted",
+    )  # on arms that hold a GC tail or a species out
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
@@ -206,27 +221,33 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
 
 
 def assay_plan(config: Config) -> Iterator[Told]:
-    """Every network on an assay, the stand-in where the default ones cannot be had."""
+    """Every prior on every arm of an assay, the stand-in where the default ones cannot be had.
+
+    Large families train and are not left out: that shift is another experiment's.
+    """
     default = DEFAULT_DATA[:1] if config.profile == "quick" else DEFAULT_DATA
     for data in load_assays(config.dataset, config.standin_size, default):
         tails = data.name in TAIL_DATA
         kinds = ("group", "tilt", *(("tail", "species") if tails else ()))
-        priors = config.assay_priors if tails else config.assay_priors[:3]
-        for seed in config.split_seeds:
-            for arm in build_arms(data, kinds, config.gc_quantile, config.gc_tilts, seed):
-                if arm.kind == "placebo":  # random groups held out serve other experiments
-                    continue
-                own = priors if arm.main else config.held_out_priors
-                yield from (Told(arm, prior) for prior in own)
-                if tails and arm.main and {"gc", "permuted"} <= set(own):
-                    yield from (Told(arm, *control) for control in CONTROLS)
+        given = config.folds, config.gc_quantile, config.gc_tilts, config.split_seed
+        every = [prior for prior in config.assay_priors if tails or prior in CROSSED]
+        for arm in build_arms(data, kinds, *given):
+            if arm.kind == "placebo":  # random groups held out serve other experiments
+                continue
+            own = every if arm.main else config.held_out_priors
+            parts = tuple(part for part in arm.parts if part.sampled)
+            arm = replace(arm, splits=arm.splits[: arm.plan.folds], parts=parts)
+            yield from (Told(arm, prior) for prior in own)
+            if tails and arm.main and {"gc", "permuted"} <= set(own):
+                yield from (Told(arm, *control) for control in CONTROLS)
 
 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
     values = judge_worlds(config, store)
     told = list(assay_plan(config))
-    units = [priors.fitting_told(one, config.assay_epochs, config.device) for one in told]
+    given = config.assay_epochs, config.device, store, config.where
+    units = [unit for one in told for unit in one.fitting(*given)]
     fits = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = priors.score_told(told, fits, store, config.where, config.draws)
     numbers = ["severity", "oracle", "n"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh
 
 from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
@@ -26,6 +27,20 @@ def motif_unit(config: Mapping[str, Any], data: SequenceDataset) -> Result:
         if pwm.width <= data.codes.shape[1]
     ]
     return Result({"scores": motif_scores(data.codes, motifs).astype(np.float32)})
+
+
+def components_unit(config: Mapping[str, Any], split: Split, scores: Result) -> Result:
+    """Array ``features`` (n, count): the first principal components of standardised ``scores``.
+
+    Means, standard deviations and components are those of the training part.
+    """
+    values = scores.arrays["scores"].astype(np.float64)
+    known = values[split["train"]]
+    spread = known.std(axis=0)
+    scaled = (values - known.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    square, most = scaled[split["train"]].T @ scaled[split["train"]], values.shape[1] - 1
+    found = eigh(square, subset_by_index=[most + 1 - config["count"], most])[1]
+    return Result({"features": (scaled @ found[:, ::-1]).astype(np.float32)})
 
 
 def kernel_unit(

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from lib.experiments.assays import build_arms
+from lib.data.splits import Split
+from lib.experiments.arms import build_arms
 from lib.experiments.priors import (
     RELATED,
     RELEASE,
@@ -13,11 +14,9 @@ from lib.experiments.priors import (
     arm_features,
     arm_settings,
     decoy_set,
-    paired,
     prior_features,
     unrelated_set,
 )
-from lib.experiments.scoring import Scored
 from lib.experiments.structural_priors import (
     PRIMARY,
     Config,
@@ -35,7 +34,8 @@ from lib.motifs.pwm import jaspar
 from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
-from lib.study.units import Store
+from lib.study.units import Placement, Result, Store
+from lib.training.simple import components_unit
 
 SIZES = Sizes(300, 60, 60, 200)
 
@@ -100,7 +100,7 @@ def test_the_full_profile_keeps_its_promises():
     assert worlds.min() >= 5 and config.n_train <= 20_000 and config.n_test >= 10_000
     assert {a.model for a in arms} == {"reference_cnn", "bilstm", "transformer"}
     assert all(set(PRIMARY) <= set(at) for arm, at in planned if arm.law == Condition())
-    assert len(config.split_seeds) >= 5 and config.assay_epochs >= 20
+    assert config.folds >= 10 and config.assay_epochs >= 20
 
 
 def values_by_hand(priors, worlds=(0, 1, 2), **more):
@@ -157,40 +157,49 @@ def test_gains_at_noise_and_under_shifts_are_shares_of_squared_error():
     assert effect["gain_at_noise_beyond_half"] == pytest.approx(0.5 - 0.375 / 2)
 
 
-def test_each_split_of_an_assay_has_every_prior_and_its_placebo():
+def test_each_arm_of_an_assay_has_every_prior_and_its_placebo():
     told = list(assay_plan(Config.create(profile="smoke", assay_priors=["none", "gc", "permuted"])))
-    for split in ("group", "gc_high", "gc_low"):
-        own = [one for one in told if one.arm.split.name == split]
-        more = {"none"} if split == "group" else set()
+    for shift in ("gc_tilt", "gc_high", "gc_low"):
+        own = [one for one in told if one.arm.parts[-1].shift == shift]
+        more = {"none"} if shift == "gc_tilt" else set()
         assert {one.prior for one in own if one.entry == "late"} == {"gc", "permuted"} | more
-        controls = {"residual", "residualised"} if split == "group" else set()
+        controls = {"residual", "residualised"} if shift == "gc_tilt" else set()
         assert {one.entry for one in own} == {"late"} | controls
-    assert {one.arm.split.name for one in told} == {"group", "gc_high", "gc_low"}
+    assert len({one.arm for one in told}) == 3 == len(told[0].arm.splits)
+    assert all(part.sampled for one in told for part in one.arm.parts)
 
 
-def test_permuted_gc_keeps_its_law_in_every_part_and_its_target():
+def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(tmp_path):
     assay = standin(n=600, seed=0)
-    (arm,) = build_arms(assay, ("group",), 0.8, (), 0)
-    data = Told(arm, "permuted").data
-    assert np.array_equal(data.activity, assay.activity) and not Told(arm, "gc").offset.any()
-    for rows in arm.split.parts.values():
-        assert np.sort(data.features[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
-    train = arm.split["train"]
-    assert abs(np.corrcoef(data.features[train, 0], assay.gc[train])[0, 1]) < 0.2
+    (arm,) = build_arms(assay, ("group",), 3, 0.8, (), 0)
+    where = Store(tmp_path), Placement(1)
+    permuted = Told(arm, "permuted").features(*where)
+    assert not Told(arm, "gc").offset.any() and len(permuted) == 3
+    for split, found in zip(arm.splits, permuted, strict=True):
+        for rows in split.parts.values():
+            assert np.sort(found[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
+        train = split["train"]
+        assert abs(np.corrcoef(found[train, 0], assay.gc[train])[0, 1]) < 0.2
+    own = [unit.data["data"] for unit in Told(arm, "permuted").fitting(1, "cpu", *where)]
+    assert all(np.array_equal(data.activity, assay.activity) for data in own)
+    residual = Told(arm, "gc", "residual")
+    assert residual.features(*where) == [None] * 3 and residual.offset.std(axis=1).all()
 
 
-def test_a_paired_contrast_is_the_log_of_the_ratio():
-    target, noise = np.random.default_rng(0).standard_normal((2, 400))
-    keys = {"data": "a", "split": "test", "shift": "", "condition": "", "split_seed": 0}
-
-    def scored(size):
-        columns = {"target": target, "mean": target + size * noise, "std": np.ones(400)}
-        table = pd.DataFrame(columns | {"group": np.arange(400)})
-        return Scored(keys, table, 1000, (0.0, 1.0))
-
-    rmse = paired(scored(0.5), scored(1.0), 200, 0).set_index("metric").loc["rmse"]
-    assert rmse["value"] == pytest.approx(np.log(0.5))
-    assert rmse["variance"] < 1e-8  # one error is a multiple of the other in every draw
+def test_motif_scores_are_reduced_by_what_the_training_part_shows():
+    rng = np.random.default_rng(0)
+    scores, train = rng.normal(size=(60, 6)), np.arange(40)
+    scores[:, 1] += 3 * scores[:, 0]
+    split = Split("fold", 0, {"train": train, "test": np.arange(40, 60)})
+    found = [
+        components_unit({"count": 2}, split, Result({"scores": given})).arrays
+        for given in (scores, np.vstack([scores[:40], -5 * scores[40:]]))
+    ]
+    left, right = (each["features"] for each in found)
+    assert np.array_equal(left[train], right[train]) and not np.array_equal(left, right)
+    scaled = (scores[train] - scores[train].mean(0)) / scores[train].std(0)
+    known = np.linalg.svd(scaled)[2][:2]
+    assert np.abs(left[train]) == pytest.approx(np.abs(scaled @ known.T), rel=1e-4, abs=1e-4)
 
 
 def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(tmp_path):
@@ -204,5 +213,10 @@ def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(tmp_path):
     assert {("motif_decoy", "permuted"), ("motif_decoy", "none"), ("permuted", "none")} <= set(
         zip(late["prior"], late["against"], strict=True)
     )
+    told = found.tables["assay_effects"]
+    crossed = told[told["prior"] == "motif_jaspar"]
+    assert set(crossed["against"]) == {"permuted", "none"}
+    assert set(crossed["shift"]) == {"", "gc_tilt"}
+    assert (told["lower"] < told["value"]).all() and (told["value"] < told["upper"]).all()
     networks = table[(table["data"] == "simulation") & (table["metric"] == "rmse_f")]
     assert (networks["oracle"] == 0).all()  # the oracle's mean is f where no batch moves it
