@@ -19,17 +19,12 @@ from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, repairs, worlds
 from lib.experiments.arms import AssayArm, AssayPart
-from lib.experiments.assays import (
-    STANDIN,
-    FittedArm,
-    GCShiftConfig,
-    calibration_rows,
-    fit_arms,
-)
+from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, calibration_rows, fit_arms
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
 from lib.metrics.columns import LEVELS
+from lib.metrics.evaluate import MIN_BIN
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
 from lib.statistics.effects import decide, over_replicates
@@ -203,10 +198,11 @@ def detect_fold(fitted: FittedArm, place: int, settings: Mapping[str, Any]) -> p
 
     reference, tables = seen_of(calibration_rows(arm, split), 2 * most), []
     for part in _judged(arm):
-        new = seen_of(part.rows[arm.tested[part.rows] == place], most)
-        tests = repairs.detect(reference, new, settings, split.seed)
-        keys: dict[str, Any] = {"data": data.name, **part.keys}
-        tables.append(tests.assign(**keys))
+        rows = part.rows[arm.tested[part.rows] == place]
+        if len(rows) >= MIN_BIN:
+            tests = repairs.detect(reference, seen_of(rows, most), settings, split.seed)
+            keys: dict[str, Any] = {"data": data.name, **part.keys}
+            tables.append(tests.assign(**keys))
     return pd.concat(tables)
 
 
