@@ -6,7 +6,6 @@ scores. Worlds and folds pair every prior with its placebo.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Final
 
@@ -235,8 +234,7 @@ def assay_plan(config: Config) -> Iterator[Told]:
             if arm.kind == "placebo":  # random groups held out serve other experiments
                 continue
             own = every if arm.main else config.held_out_priors
-            parts = tuple(part for part in arm.parts if part.sampled)
-            arm = replace(arm, splits=arm.splits[: arm.plan.folds], parts=parts)
+            arm = arm.headline
             yield from (Told(arm, prior) for prior in own)
             if tails and arm.main and {"gc", "permuted"} <= set(own):
                 yield from (Told(arm, *control) for control in CONTROLS)

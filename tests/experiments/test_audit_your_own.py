@@ -7,6 +7,7 @@ import pytest
 from lib.experiments import audit_measures, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, as_rename, audit, derive, run
+from lib.metrics.evaluate import evaluate
 from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
@@ -65,7 +66,7 @@ def chapter(store):
 def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     theirs, ours = chapter
     keys = ["shift", "condition", "metric", "by", "bin"]
-    rows = theirs.rows[theirs.rows["seed"].isna() & theirs.rows["split_seed"].isna()]
+    rows = theirs.rows[theirs.rows["seed"].isna()]
     rows = rows[(rows["uncertainty"] == "ensemble") & rows["split"].isin(["test", "shifted"])]
     both = ours.rows.merge(rows[rows["model"] == "cnn"], on=keys)
     assert set(both["condition"]) == {"", *(f"{sd:+g} SD" for sd in (0.5, 1.0, 1.5))}
@@ -95,8 +96,8 @@ def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
     whole = ours.rows.assign(shift=(ours.rows["shift"] + " " + ours.rows["condition"]).str.strip())
     for metric in ("rmse", "zms", "picp_90", "crps_gaussian"):
         left, right = value(rows, metric, shift), value(whole, metric, shift)
-        assert left["value"] == pytest.approx(right["value"], rel=1e-9)
-        assert left["n"] == right["n"]
+        ends = ["value", "lower", "upper", "n"]
+        assert left[ends].tolist() == pytest.approx(right[ends].tolist(), rel=1e-9)
 
 
 def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
@@ -113,7 +114,7 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     )
     found = run(config, store)
     assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
-    assert found.entry["fits_computed"] == 2
+    assert found.entry["fits_computed"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
 
@@ -127,6 +128,29 @@ def test_repairs_learn_from_other_groups():
     frame.loc[frame["split"] == "calibration", "group"] += 1  # now those of the test part
     notes = audited(frame).tables["notes"]["note"]
     assert any("No repair: there are 0 groups" in note for note in notes)
+
+
+def test_forecasts_of_folds_get_intervals_over_folds_and_repairs_of_their_own():
+    frame = table(600).assign(fold=np.arange(600) // 2 % 5)
+    frame["std"] /= 1 + frame["fold"] % 2  # the models of two folds are too sure by half
+    found, plain = audited(frame), audited(frame.drop(columns="fold"))
+    row, bare = (value(each.rows, "rmse") for each in (found, plain))
+    assert row["value"] == pytest.approx(bare["value"])
+    again = evaluate(frame, rng=np.random.default_rng(0), draws=100)
+    again = again[(again["metric"] == "rmse") & (again["by"] == "")].iloc[0]
+    ends = ["lower", "upper"]
+    assert row[ends].tolist() == pytest.approx(again[ends].tolist())
+    assert not np.allclose(row[ends].tolist(), bare[ends].tolist())
+    repaired = found.tables["repairs"]
+    assert set(repaired.loc[repaired["metric"] == "picp_90", "n"]) == {600}
+    held = pd.concat([frame, frame.assign(split="calibration", fold=(frame["fold"] + 1) % 5)])
+    held = held.assign(id=np.arange(1200).astype(str), split=held["split"].fillna("test"))
+    own = audited(held.reset_index(drop=True)).tables
+    scaled = own["repairs"].set_index(["metric", "uncertainty"]).loc["picp_90"]
+    assert scaled.loc["std_scaling", "value"].item() < 0.87  # learned from the neighbour's forecast
+    assert (own["audit"]["metric"] == "fixed_coverage").any()
+    for notes in (found.tables["notes"], own["notes"]):
+        assert any("Forecasts are those of 5 folds" in note for note in notes["note"])
 
 
 def test_pairs_are_decomposed():
@@ -220,13 +244,12 @@ def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
 NONE = float("nan")
 
 
-def derived(metric, value, lower, upper, band, own=None, shift=""):
+def derived(metric, value, lower, upper, band, shift=""):
     where = {"data": ["mine"], "metric": metric, "value": value}
     rows = pd.DataFrame(where).assign(lower=lower, upper=upper, n=100, condition="", by="")
     rows = rows.assign(split="shifted" if shift else "test", shift=shift)
     bands = pd.DataFrame(where).assign(part=shift or "in distribution")
     bands = bands.assign(band_lower=band[0], band_upper=band[1])
-    bands["value"] = value if own is None else own
     tables = derive(rows, {"bands": bands})
     return tables["readings"].iloc[0], tables["bands"]["lies"].iloc[0]
 
@@ -249,8 +272,6 @@ def test_a_value_is_told_from_what_was_promised(metric, value, lower, upper, ban
     assert (found[0]["reading"], found[1]) == (reading, lies)
 
 
-def test_bands_are_those_of_the_part_and_of_one_split():
+def test_bands_are_those_of_the_part():
     read, lies = derived("zms", 0.5, NONE, NONE, (0.9, 1.1), shift="heat_<b>")
     assert (read["part"], read["band_lower"], lies) == ("heat_<b>", 0.9, "below")
-    pooled, _ = derived("picp_90", 0.80, NONE, NONE, (0.88, 0.92), own=0.79)
-    assert pooled["reading"] == "fits" and np.isnan(pooled["band_lower"])
