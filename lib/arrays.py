@@ -136,15 +136,3 @@ def group_codes(groups: ArrayLike) -> GroupCodes:
     labels = as_labels("groups", groups, len(np.asarray(groups)))
     codes, unique = pd.factorize(labels, sort=True)
     return GroupCodes(codes, len(unique))
-
-
-def merge_groups(groups: GroupCodes, most: int, rng: np.random.Generator) -> GroupCodes:
-    """Groups merged at random into at most ``most`` sets of equal number, each group kept whole.
-
-    A bootstrap over the sets has the same expected variance as one over the groups, at a cost that
-    no longer grows with them: with 2,000 sets the standard error is itself good to 1.6 %.
-    """
-    if groups.n_groups <= as_count("most", most):
-        return groups
-    merged = rng.permutation(groups.n_groups) % most
-    return GroupCodes(merged[groups.codes], most)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lib.arrays import group_codes, merge_groups, ranks, stable_order
+from lib.arrays import group_codes, ranks, stable_order
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 12])
@@ -35,11 +35,3 @@ def test_missing_labels_are_named():
         group_codes(np.array(["a", None], dtype=object))
     with pytest.raises(ValueError, match="groups is missing in row 0"):
         group_codes([np.nan, 1.0])
-
-
-def test_merged_groups_stay_whole_and_even():
-    groups = group_codes(np.repeat(np.arange(10), 3))
-    merged = merge_groups(groups, 4, np.random.default_rng(0))
-    assert sorted(np.bincount(merged.codes) // 3) == [2, 2, 3, 3]
-    assert (merged.codes.reshape(10, 3) == merged.codes[::3, None]).all()
-    assert merge_groups(groups, 10, np.random.default_rng(0)) is groups

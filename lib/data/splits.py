@@ -1,18 +1,16 @@
 """Named splits: relatives stay on one side.
 
-In: leak groups ``(n,)`` (:mod:`lib.data.leakage`) and what a split is made by (GC, a metadata
-column). Out: :class:`Split`, a named set of disjoint row indices. Parts are train, validation
-(early stopping), calibration (recalibration and conformal), test (in distribution) and, for a
-shift, ``shifted``.
+In: leak groups ``(n,)`` (:mod:`lib.data.leakage`). Out: :class:`Split`, a named set of disjoint row
+indices. Parts are train, validation (early stopping), calibration (recalibration and conformal),
+test (in distribution), of a fold (:mod:`lib.data.folds`) ``choice`` and, for a shift, ``shifted``.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from lib.arrays import FloatArray, IndexArray
@@ -22,12 +20,6 @@ FRACTIONS = (0.7, 0.1, 0.1, 0.1)
 LARGEST_GROUP_SHARE = 0.2
 
 
-def _left_empty(name: str, part: str) -> ValueError:
-    return ValueError(
-        f"split {name!r} leaves the part {part!r} empty; use more data or a less extreme quantile"
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Split:
     """Disjoint row indices under names.
@@ -35,11 +27,11 @@ class Split:
     Attributes
     ----------
     name : str
-        How it was made: ``group``, ``gc_high``, ``random_leaky`` …
+        How it was made: ``fold``, ``group``, ``random_leaky`` …
     seed : int
         The ``split_seed`` that drew it.
     parts : mapping of str to (m,) int64 arrays
-        Sorted row indices; always the four of :data:`PARTS`, with ``shifted`` for a shift.
+        Sorted row indices; always the four of :data:`PARTS`.
     """
 
     name: str
@@ -49,7 +41,10 @@ class Split:
     def __post_init__(self) -> None:
         for part, rows in self.parts.items():
             if len(rows) == 0:
-                raise _left_empty(self.name, part)
+                raise ValueError(
+                    f"split {self.name!r} leaves the part {part!r} empty; use more data or a less "
+                    "extreme quantile"
+                )
 
     def __getitem__(self, part: str) -> IndexArray:
         return self.parts[part]
@@ -84,21 +79,7 @@ def check_groups(group: IndexArray, parts: int) -> None:
         )
 
 
-def _deal(
-    group: IndexArray, rows: IndexArray, rng: np.random.Generator, fractions: Sequence[float]
-) -> list[IndexArray]:
-    """Deal whole groups of ``rows`` at random into shares ``fractions``."""
-    check_groups(group[rows], len(fractions))
-    labels, position, sizes = np.unique(group[rows], return_inverse=True, return_counts=True)
-    order = rng.permutation(len(labels))
-    middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(rows)
-    bounds = np.cumsum(fractions)[:-1] / sum(fractions)
-    part = np.empty(len(labels), np.int64)
-    part[order] = np.searchsorted(bounds, middle, side="right")
-    return [rows[part[position] == index] for index in range(len(fractions))]
-
-
-def group_split(group: IndexArray, seed: int, name: str = "group") -> Split:
+def group_split(group: IndexArray, seed: int) -> Split:
     """Whole groups at random into 70/10/10/10 % train, validation, calibration and test.
 
     Raises
@@ -106,8 +87,14 @@ def group_split(group: IndexArray, seed: int, name: str = "group") -> Split:
     ValueError
         With fewer groups than parts, one group over 20 % of the rows, or an empty part.
     """
-    parts = _deal(group, np.arange(len(group)), _rng(seed, name), FRACTIONS)
-    return Split(name, seed, dict(zip(PARTS, parts, strict=True)))
+    check_groups(group, len(PARTS))
+    labels, position, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    order = _rng(seed, "group").permutation(len(labels))
+    middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(group)
+    part = np.empty(len(labels), np.int64)
+    part[order] = np.searchsorted(np.cumsum(FRACTIONS)[:-1], middle, side="right")
+    found = {name: np.flatnonzero(part[position] == place) for place, name in enumerate(PARTS)}
+    return Split("group", seed, found)
 
 
 def random_leaky_split(n: int, seed: int) -> Split:
@@ -122,60 +109,6 @@ def group_mean(values: FloatArray, group: IndexArray) -> FloatArray:
     """Mean of ``values`` over each row's group, (n,): a group goes by its mean GC."""
     index = np.unique(group, return_inverse=True)[1]
     return (np.bincount(index, values) / np.bincount(index))[index]
-
-
-def _hold_out(name: str, seed: int, group: IndexArray, shifted: NDArray[np.bool_]) -> Split:
-    """Split the groups without a shifted member; groups that straddle give up their other rows."""
-    touched = np.isin(group, group[shifted])
-    if not shifted.any() or touched.all():
-        raise _left_empty(name, "train" if shifted.any() else "shifted")
-    # The same seed draws the same order for every name, but over other groups.
-    inside = _deal(group, np.flatnonzero(~touched), _rng(seed, name), FRACTIONS)
-    parts = dict(zip(PARTS, inside, strict=True)) | {"shifted": np.flatnonzero(shifted)}
-    return Split(name, seed, parts)
-
-
-def gc_tail_split(
-    gc: FloatArray, group: IndexArray, quantile: float, tail: str, seed: int
-) -> Split:
-    """Train and test inside, ``shifted`` beyond a GC quantile; the supports do not meet.
-
-    A share ``quantile`` in (0, 1) of the elements stays inside, the ``tail`` ``high`` or ``low`` is
-    held out; a group goes by its mean GC. Raises ``ValueError`` for other values, or an empty part.
-    """
-    if not 0 < quantile < 1:
-        raise ValueError(f"gc_quantile is {quantile}; it must lie strictly between 0 and 1")
-    if tail not in ("high", "low"):
-        raise ValueError(f"tail is {tail!r}; use 'high' or 'low'")
-    by_group = group_mean(gc, group)
-    if tail == "high":
-        shifted = by_group > np.quantile(by_group, quantile)
-    else:
-        shifted = by_group < np.quantile(by_group, 1 - quantile)
-    return _hold_out(f"gc_{tail}", seed, group, shifted)
-
-
-def placebo_split(group: IndexArray, held_out: float, seed: int) -> Split:
-    """A random share of the groups called shifted: what every shift is compared with.
-
-    Trained on as many elements as a tail split that holds out the same share, so it is also the
-    random split of equal training size. Raises ``ValueError`` as :func:`gc_tail_split` does.
-    """
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out is {held_out}; it must lie strictly between 0 and 1")
-    rng = _rng(seed, "placebo draw")
-    rows = np.arange(len(group))
-    shifted = np.isin(rows, _deal(group, rows, rng, (held_out, 1 - held_out))[0])
-    return _hold_out("placebo", seed, group, shifted)
-
-
-def leave_one_out_split(labels: ArrayLike, held_out: str, group: IndexArray, seed: int) -> Split:
-    """Hold out all rows of one label (a species); relatives under other labels are dropped."""
-    labels = np.asarray(labels)
-    shifted = labels == held_out
-    if not shifted.any():
-        raise ValueError(f"no element is labelled {held_out!r}; labels: {sorted(set(labels))}")
-    return _hold_out(f"without_{held_out}", seed, group, shifted)
 
 
 class Tilt(NamedTuple):

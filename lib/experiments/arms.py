@@ -92,7 +92,7 @@ class AssayArm:
         return np.where(self.tested >= 0, picked, np.nan)
 
 
-class _Maker(NamedTuple):
+class Maker(NamedTuple):
     """What arms of one assay are made from."""
 
     data: SequenceDataset
@@ -115,12 +115,19 @@ class _Maker(NamedTuple):
         return np.isin(self.data.group, labels[order[reached]])
 
 
-def _maker(data: SequenceDataset, count: int, seed: int) -> _Maker:
-    folds = group_folds(data.group, seed, count)
-    found = resampling(data.group[folds.tested], np.random.default_rng(0), folds.fold[folds.tested])
-    codes = np.full(len(data), -1)
+def makers(data: Sequence[SequenceDataset], count: int, seed: int) -> list[Maker]:
+    """Of each assay; they are dealt together, so that groups of one label share a fold."""
+    group = np.concatenate([assay.group for assay in data])
+    folds = group_folds(group, seed, count)
+    found = resampling(group[folds.tested], np.random.default_rng(0), folds.fold[folds.tested])
+    codes = np.full(len(group), -1)
     codes[folds.tested] = found.codes
-    return _Maker(data, folds, found._replace(codes=codes), seed)
+    apart = np.cumsum([len(assay) for assay in data])[:-1]
+    own = zip(data, np.split(folds.fold, apart), np.split(codes, apart), strict=True)
+    return [
+        Maker(assay, folds._replace(fold=fold), found._replace(codes=codes), seed)
+        for assay, fold, codes in own
+    ]
 
 
 def _rows(arm: AssayArm, part: str) -> IndexArray:
@@ -146,7 +153,7 @@ def _with_matched(placebo: AssayArm, arm: AssayArm) -> AssayArm:
     return replace(placebo, parts=(*placebo.parts, shifted._replace(split="matched", rows=rows)))
 
 
-def _tail_arms(make: _Maker, quantile: float, tails: Sequence[str]) -> Iterator[AssayArm]:
+def _tail_arms(make: Maker, quantile: float, tails: Sequence[str]) -> Iterator[AssayArm]:
     """Both tails held out, and random groups held out in their place, which are matched."""
     if not 0 < quantile < 1:
         raise ValueError(f"gc_quantile is {quantile}; it must lie strictly between 0 and 1")
@@ -165,7 +172,7 @@ def _tail_arms(make: _Maker, quantile: float, tails: Sequence[str]) -> Iterator[
     yield placebo
 
 
-def _species_arms(make: _Maker) -> Iterator[AssayArm]:
+def _species_arms(make: Maker) -> Iterator[AssayArm]:
     labels, group = make.data.metadata[SPECIES_COLUMN].to_numpy(str), make.data.group
     for species in sorted(set(labels)):
         held_out = labels == species
@@ -175,7 +182,7 @@ def _species_arms(make: _Maker) -> Iterator[AssayArm]:
         yield _with_matched(make.arm("placebo", make.some_groups(share)), arm)
 
 
-def _group_arm(make: _Maker, tilts: Sequence[float]) -> AssayArm:
+def _group_arm(make: Maker, tilts: Sequence[float]) -> AssayArm:
     """All folds, the large families left out one by one, and tilts of what the folds test."""
     data, seed, test = make.data, make.seed, make.folds.tested
     more = [family_split(make.folds, data.group, each, seed) for each in make.folds.families]
@@ -206,7 +213,7 @@ def build_arms(
     ``tilt`` resamples what ``group`` tests by ``tilts``, in standard deviations of its GC, and
     costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it.
     """
-    arms, make = [], _maker(data, count, seed)
+    arms, (make,) = [], makers([data], count, seed)
     if {"group", "tilt"} & set(wanted):
         arms.append(_group_arm(make, tilts if "tilt" in wanted else ()))
     if {"tail", "placebo"} & set(wanted):

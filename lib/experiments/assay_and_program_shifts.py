@@ -15,14 +15,16 @@ from pydantic import Field, field_validator
 
 from lib import assays as mpra
 from lib.assays import retina
+from lib.data.folds import FOLDS
+from lib.experiments import forecasters
 from lib.experiments.assays import GC_DATA, STANDIN, Design, fit_arms
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repairs import Budget
-from lib.experiments.scoring import side_by_side
+from lib.experiments.scoring import refits, rows_of, side_by_side
 from lib.experiments.twins import assays as real
 from lib.experiments.twins import pairs, tables
 from lib.experiments.twins.assays import Assays, standin_assays
-from lib.experiments.twins.judging import TOLERANCE, baselines, judge
+from lib.experiments.twins.judging import TOLERANCE, has_baselines, judge
 from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
 from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known_names, repository_root
 from lib.study.units import Store
@@ -41,6 +43,7 @@ class Config(ExperimentConfig):
             "elements": 400,
             "arm": ("retina", "batch", "genotype"),
             "targets": _SMALL,
+            "folds": 3,
             "epochs": 1,
             "draws": 100,
             "labels": (10,),
@@ -51,12 +54,13 @@ class Config(ExperimentConfig):
             "arm": ("retina", "batch", "genotype", "plant"),
             "targets": _SMALL,
             "elements": 2500,
+            "folds": 3,
             "epochs": 3,
             "draws": 200,
             "labels": (20, 100),
             "repeats": 5,
         },
-        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
+        "full": {"seeds": (0, 1, 2)},
     }
 
     dataset: Literal["default", "real", "standin"] = "default"
@@ -64,7 +68,8 @@ class Config(ExperimentConfig):
     arm: Names = ("all",)
     targets: Names = ("all",)
     elements: int | None = Field(default=None, ge=300)
-    split_seeds: Seeds = (0,)
+    folds: int = Field(default=FOLDS, ge=3, le=20)
+    split_seed: int = Field(default=0, ge=0)
     seeds: Seeds = (0,)
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     labels: Seeds = (20, 50, 100, 200, 500)
@@ -90,11 +95,13 @@ def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]
     """Networks with how they are fitted: our own, and on real data those of notebook 02."""
     fit = FitConfig(model=MODEL, epochs=config.epochs, device=config.device)
     targets = () if "all" in config.targets else config.targets
-    own = networks(assays, config.arm, config.split_seeds, targets)
-    found = [(own, Design(config.arm, config.split_seeds, fit, config.seeds))]
+    dealt = {"folds": config.folds, "split_seed": config.split_seed}
+    own = networks(assays, config.arm, config.folds, config.split_seed, targets)
+    found = [(own, Design(config.arm, fit, config.seeds))]
     if "gc" in config.arm and not assays.standin:
-        gc = GCConfig.create(profile="full", epochs=config.epochs, device=config.device).design
-        design = replace(gc, arms=GC_ARMS, split_seeds=config.split_seeds, seeds=gc.seeds[:1])
+        given = {"epochs": config.epochs, "device": config.device} | dealt
+        gc = GCConfig.create(profile="full", **given).design
+        design = replace(gc, arms=GC_ARMS, seeds=gc.seeds[:1])
         found.append((gc_networks([mpra.load(name) for name in GC_DATA], design), design))
     return found
 
@@ -106,26 +113,25 @@ def run(config: Config, store: Store) -> Tables:
     ``ladder``, ``noise``, ``mitigation``.
     """
     assays = load_assays(config)
-    plans = planned(config, assays)
     decomposition = pairs.decompositions(assays, config.draws)
-    done = [fit_arms(own, design, store, config.where) for own, design in plans]
-    fitted = [replace(one, fits=()) for own in done for one in own]
-    beside = baselines([network for own, _ in plans for network in own], store, config.where)
-    budget = Budget(config.labels, config.repeats, TOLERANCE)
-    jobs = [
-        (one, beside.get(one.arm), budget, config.draws, 1000 * place)
-        for place, one in enumerate(fitted)
+    done = [
+        fit_arms(own, design.settings, store, config.where)
+        for own, design in planned(config, assays)
     ]
-    found = side_by_side(judge, jobs, config.workers)
-    judged = {
-        name: pd.concat([each[name] for each in found], ignore_index=True) for name in found[0]
-    }
+    # Judging needs no fits, and passes between processes what it is given.
+    fitted = [replace(one, fits=()) for own in done for one in own]
+    beside = [one.arm for one in fitted if isinstance(one.arm, Network) and has_baselines(one.arm)]
+    simple = forecasters.baselines(beside, store, config.where)
+    budget = Budget(config.labels, config.repeats, TOLERANCE)
+    jobs = [(one, simple.get(one.arm, {}), budget, config.draws) for one in fitted]
+    judged = side_by_side(judge, jobs, config.workers)
+    measured = [each for one in judged for each in one.measured]
+    between = refits(measured)
     # What the simulator said of each real shift beforehand; nothing of a stand-in.
     path = repository_root() / "results" / Config.experiment / "sealed.csv"
     sealed = pd.read_csv(path, dtype={"condition": str}, keep_default_na=False)
     sealed = sealed[:0] if assays.standin else sealed
-    scored = tables.with_severity(judged["scores"], sealed)
-    effects = tables.effects(scored)
+    effects = tables.effects(measured, between)
     twins = tables.score_sealed(sealed, tables.observed(effects))
     sites = decomposition["elements"] == pairs.SITES
     made = {
@@ -136,8 +142,11 @@ def run(config: Config, store: Store) -> Tables:
         "twins": twins,
         "order": tables.sealed_summary(twins, np.random.default_rng(0)),
     }
-    made |= {name: tables.pooled(judged[name], keys) for name, keys in tables.POOLED.items()}
-    rows = tables.publishable(scored)
+    made |= {
+        name: tables.told([each.tables[name] for each in judged], keys)
+        for name, keys in tables.TOLD.items()
+    }
+    rows = tables.publishable(tables.with_severity(rows_of(measured, between), sealed))
     if assays.standin:
         rows = tables.as_standin(rows)
         made = {name: tables.as_standin(table) for name, table in made.items()}

@@ -35,6 +35,7 @@ from lib.training.fitted import EnsemblePrediction, combine
 
 STANDIN: Final = "standin"
 GC_DATA: Final = ("wtc11", "plant_leaf")
+DEFAULT_DATA: Final = (*GC_DATA, "retina_libraries")
 
 
 class AssayConfig(ExperimentConfig):
@@ -58,7 +59,7 @@ class GCShiftConfig(AssayConfig):
 
 
 def load_assays(
-    dataset: str, standin_size: int, default: Sequence[str] = GC_DATA
+    dataset: str, standin_size: int, default: Sequence[str] = DEFAULT_DATA
 ) -> list[SequenceDataset]:
     """Assays by name, comma-separated; ``standin`` is a simulated one.
 

@@ -7,6 +7,7 @@ hold as much information and no biology.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -16,16 +17,16 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 from scipy.stats import spearmanr
 
-from lib.arrays import BoolArray, FloatArray, group_codes
+from lib.arrays import BoolArray, FloatArray
 from lib.assays.sources import fetch
 from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.experiments import assays, mpra_gc_ood, worlds
-from lib.experiments.assays import GC_DATA, REPEATED, STANDIN, AssayArm, AssayConfig, Design
-from lib.experiments.priors import Told, fitting_told
+from lib.experiments.arms import AssayArm
+from lib.experiments.assays import STANDIN, AssayConfig, Design
 from lib.experiments.simulation_shifts import MAIN_MODEL
 from lib.experiments.worlds import QUICK, SMOKE, Arm, Condition, Judge
-from lib.metrics.columns import bootstrap_totals, draw_variance, group_totals
+from lib.metrics.resampling import Resampling, ends, fold_variance, totals
 from lib.motifs.binding import scan, score_threshold
 from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
@@ -33,9 +34,9 @@ from lib.simulator.assay import Assay, digest
 from lib.simulator.programs import MOTIFS
 from lib.simulator.sample import known_truth, planted_sites
 from lib.simulator.shifts import ACTIVE, apply
-from lib.statistics.effects import Effect, against, over_replicates, over_splits
+from lib.statistics.effects import Effect, against, over_replicates
 from lib.study.config import Seeds, Tables
-from lib.study.units import Store, Unit, run_fits
+from lib.study.units import Store, Unit, run_fits, run_units
 from lib.training import attribution
 from lib.training.attribution import SCORERS, cover, gradient_input
 from lib.training.config import FitConfig
@@ -51,8 +52,6 @@ KNOWN_MOTIFS: Final[Mapping[str, tuple[str, str]]] = {
     "plant_leaf": ("plant", "data/misc/CPEs.meme"),
     "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
 }
-# Of the retina libraries the networks without a prior of the experiment on priors are read.
-RETINA: Final = "retina_libraries"
 BEST_AREA: Final = 0.6  # what the best score should reach in distribution
 EFFECTS = Effect("auprc_sites", "auprc_sites"), Effect("auprc_change", "auprc_sites", "rise")
 FEW: Final = {"models": (MAIN_MODEL,), "other_worlds": 1}
@@ -60,21 +59,21 @@ Found = dict[str, pd.DataFrame]  # tables by name
 
 
 class Config(AssayConfig, worlds.WorldConfig):
-    """Parameters of notebook 07; but for quick runs the default assays hold the retina's."""
+    """Parameters of notebook 07."""
 
     experiment: ClassVar[str] = "motif_recovery"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             **(SMOKE | FEW),
             **{"n_test": 12, "n_agreement": 50, "shifts": ("gc", "effect_rewiring")},
-            **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1},
+            **{"dataset": STANDIN, "standin_size": 600, "folds": 3, "assay_epochs": 1},
         },
         "quick": {
             **(QUICK | FEW),
-            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "draws": 200},
+            **{"n_test": 16, "n_agreement": 300, "folds": 3, "assay_epochs": 5, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
-        "full": REPEATED,
+        "full": {"seeds": (0, 1, 2)},
     }
 
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
@@ -88,8 +87,8 @@ class Config(AssayConfig, worlds.WorldConfig):
 
     @property
     def design(self) -> Design:
-        """The group splits and networks of an assay: those of notebook 02."""
-        given = self.model_dump(include={"split_seeds", "seeds", "device"})
+        """The folds and networks of an assay: those of notebook 02."""
+        given = self.model_dump(include={"folds", "split_seed", "seeds", "device"})
         given |= {"epochs": self.assay_epochs, "arm": ["group"]}
         return mpra_gc_ood.Config.create(profile="full", **given).design
 
@@ -183,28 +182,29 @@ def _cover(data: SequenceDataset, pwm: PWM) -> BoolArray:
 
 
 def enrichment(
-    scores: FloatArray, hits: ArrayLike, control: ArrayLike, group: ArrayLike, draws: int
-) -> tuple[float, float]:
-    """Mean |score| at hits over that at control hits, as a logarithm, with its variance.
+    scores: FloatArray, hits: ArrayLike, control: ArrayLike, plan: Resampling, weights: FloatArray
+) -> FloatArray:
+    """Mean |score| at hits over that at control hits, as a logarithm, under weights of sets.
 
-    ``hits`` and ``control`` (n, L) say how often a position counts; groups are resampled.
+    ``hits`` and ``control`` (n, L) say how often a position counts.
     """
     sides = [part for where in (hits, control) for part in (np.abs(scores) * where, where)]
     columns = np.stack([np.sum(part, axis=1) for part in sides], axis=1).astype(float)
-    totals = group_totals(columns, group_codes(group))
-    drawn = bootstrap_totals(totals, draws, np.random.default_rng(0))
-    sums = np.column_stack([columns.sum(axis=0), drawn])
+    sums = totals(columns, plan.codes, plan.n_sets) @ weights
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3])
-    return float(ratio[0]), float(draw_variance(ratio[1:]))
+        return np.asarray(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
 
 
-def known_enrichment(test: SequenceDataset, scores: FloatArray, draws: int) -> pd.DataFrame:
-    """:func:`enrichment` of motifs with at least :data:`LEAST_SITES` sites, and their hits.
+def known_motifs(arm: AssayArm, scores: FloatArray, draws: int) -> pd.DataFrame:
+    """:func:`enrichment` of motifs with at least :data:`LEAST_SITES` sites, as a ratio.
 
-    The motifs are known to matter in the assay; where nobody published any, the simulator's.
+    ``scores`` (n, L) are those of the network that tests each row. The motifs are known to matter
+    in the assay; where nobody published any, the simulator's. ``n`` elements hold a site.
     """
-    rng, rows, named = np.random.default_rng(0), [], KNOWN_MOTIFS.get(test.name)
+    rng, rows, named = np.random.default_rng(0), [], KNOWN_MOTIFS.get(arm.data.name)
+    tested = arm.parts[0].rows
+    test, plan = arm.data.take(tested), arm.plan.take(tested)
+    weights = plan.weights(draws, np.random.default_rng(0))
     for pwm in read_meme(fetch(*named)) if named else jaspar(MOTIFS):
         own = _cover(test, pwm)
         orders = [rng.permutation(pwm.width) for _ in range(SHUFFLES)]
@@ -212,23 +212,28 @@ def known_enrichment(test: SequenceDataset, scores: FloatArray, draws: int) -> p
         control = np.sum([_cover(test, other) for other in mixed], axis=0)
         found = int(own.any(axis=1).sum())
         if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
-            value, variance = enrichment(scores, own, control, test.group, draws)
-            rows.append({"motif": pwm.name, "value": value, "variance": variance, "hits": found})
-    return pd.DataFrame(rows)
+            values = enrichment(scores[tested], own, control, plan, weights)
+            reached = ends(values[0], fold_variance(values[None], plan.folds)[0], plan.df)
+            interval = np.exp([values[0], *reached])
+            row = dict(zip(("value", "lower", "upper"), interval, strict=True))
+            rows.append({"data": arm.data.name, "motif": pwm.name, **row, "n": found})
+    found = pd.DataFrame(rows)
+    return found[np.isfinite(found["upper"])] if rows else found
 
 
 def assay_unit(
-    config: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Result
+    _: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Result
 ) -> Result:
-    """Known motifs in the first network's scores of a test part; agreement of several networks."""
+    """Scores ``(n, L)`` of the first network on what the split tests; agreement of several."""
     networks = [network_of(model) for _, model in sorted(members.items())]
     test = data.take(split["test"])
-    known = known_enrichment(test, gradient_input(networks[0], test.codes), config["draws"])
-    tables = {"known_motifs": known} if len(known) else {}
+    scores = np.full(data.codes.shape, np.nan, np.float32)
+    scores[split["test"]] = gradient_input(networks[0], test.codes)
+    signs = pd.DataFrame(columns=["metric", "value"], dtype=float)
     if len(networks) > 1:
-        tables["agreements"] = warning_signs(networks, test.codes, test.activity)
-    keys: dict[str, Any] = {"data": data.name, "n": len(test), "n_train": len(split["train"])}
-    return Result.of_tables({name: table.assign(**keys) for name, table in tables.items()})
+        signs = warning_signs(networks, test.codes, test.activity)
+    found = Result.of_tables({"agreements": signs})
+    return Result({**found.arrays, "scores": scores}, found.meta)
 
 
 def conditions(config: Config) -> list[Condition]:
@@ -245,13 +250,6 @@ def world_arms(config: Config) -> list[Arm]:
     ]
 
 
-def assay_fits(config: Config, arm: AssayArm) -> list[Unit]:
-    """The units that fit an arm's networks; of the retina the one that knows no prior."""
-    if arm.data.name == RETINA:
-        return [fitting_told(Told(arm, "none"), config.assay_epochs, config.device)]
-    return [assays.fitting(each, arm.data, arm.split) for each in config.design.settings(arm)]
-
-
 def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
     arms, at = world_arms(config), conditions(config)
@@ -266,24 +264,26 @@ def judge_worlds(config: Config, store: Store) -> Found:
     return worlds.run_judging(jobs, store, config.where, "worlds")
 
 
-def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> Found:
-    """Known motifs of each split, and agreement within ensembles."""
-    units = [(arm, assay_fits(config, arm)) for arm in config.design.build(data)]
-    fits = run_fits([unit for _, own in units for unit in own], store, config.where)
-    done, jobs = iter(fits), []
-    for arm, own in units:
-        given: dict[str, Any] = {"data": arm.data, "split": arm.split}
-        given |= {f"member_{i:02d}": next(done).model for i in range(len(own))}
-        jobs.append(Unit(assay_unit, {"draws": config.draws}, given, own[0].modules))
-    return worlds.run_judging(jobs, store, config.where, "assays")
-
-
-def known_motif_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Enrichment of each motif over splits, as a ratio with its interval; ``n`` elements hit."""
-    known = table[np.isfinite(table["value"] * table["variance"])].assign(scale="ratio")
-    known[["n", "n_train"]] = known.groupby("data")[["n", "n_train"]].transform("last")
-    found = over_splits(known, ["data", "motif", "scale"], averaged=["hits"])
-    return found.assign(n=found["hits"].round().astype(int)).drop(columns=["scale", "hits"])
+def judge_assays(
+    config: Config, store: Store, data: Sequence[SequenceDataset]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Known motifs of each assay, and agreement within ensembles fold by fold."""
+    arms = [replace(arm, splits=arm.splits[: arm.plan.folds]) for arm in config.design.build(data)]
+    fitted = assays.fit_arms(arms, config.design.settings, store, config.where)
+    jobs = []
+    for one in fitted:
+        for split, *fits in zip(one.arm.splits, *one.fits, strict=True):
+            given: dict[str, Any] = {"data": one.arm.data, "split": split}
+            given |= {f"member_{i:02d}": fit.model for i, fit in enumerate(fits)}
+            jobs.append(Unit(assay_unit, {}, given, fits[0].unit.modules))
+    results, known, signs = iter(run_units(jobs, store, config.where, "assays")), [], []
+    for arm in (one.arm for one in fitted):
+        own = [next(results) for _ in arm.splits]
+        scores = np.nansum([result.arrays["scores"] for result in own], axis=0)
+        known.append(known_motifs(arm, scores, config.draws))
+        keys: dict[str, Any] = {"data": arm.data.name, "n": len(arm.parts[0].rows)}
+        signs += [r.table("agreements").assign(replicate=k, **keys) for k, r in enumerate(own)]
+    return pd.concat(known, ignore_index=True), pd.concat(signs, ignore_index=True)
 
 
 def effects(areas: pd.DataFrame) -> pd.DataFrame:
@@ -311,15 +311,13 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
     judged = judge_worlds(config, store)
-    default = GC_DATA if config.profile == "quick" else (*GC_DATA, RETINA)
-    data = assays.load_assays(config.dataset, config.standin_size, default)
-    found = judge_assays(config, store, data)
+    data = assays.load_assays(config.dataset, config.standin_size)
+    known, agreed = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
-    if "agreements" in found:
-        # No bootstrap: what splits differ by is all there is, and one split has no interval.
-        agreed = found["agreements"].assign(variance=0.0 if len(config.split_seeds) > 1 else np.nan)
+    if len(agreed):
         keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
-        rows.append(over_splits(agreed, ["data", "metric"]).assign(**keys, by="", bin=""))
+        means = over_replicates(agreed, ["data", "metric", "n"], count="folds")
+        rows.append(means.assign(**keys, by="", bin=""))
     shown = judged["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]
@@ -327,8 +325,8 @@ def run(config: Config, store: Store) -> Tables:
         "effects": effects(judged["areas"]),
         "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
     }
-    if "known_motifs" in found:
-        tables["known_motifs"] = known_motif_table(found["known_motifs"])
+    if len(known):
+        tables["known_motifs"] = known
     table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

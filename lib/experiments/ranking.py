@@ -2,11 +2,12 @@
 
 In: a table of forecasts (:mod:`lib.data.predictions`; of simulated elements also ``noise_free,
 true_mean, true_std``) and scores of its rows, of which the highest are set aside first. Out: tables
-of one world or split (:func:`rank`), and of all together with intervals (:func:`all_tables`).
+of one world or one part (:func:`rank`), and of all together (:func:`all_tables`).
 
 Loss is squared error, against the measurement and, where it is known, the noise-free activity.
-Worlds give Student's t; splits are pooled with their bootstrap variances over groups. Ratios are
-pooled as logarithms; a ratio of two PRR, which may be negative, gets Fieller's interval.
+Intervals are Student's t over worlds, and of a measured part those of its resampling
+(:mod:`lib.metrics.resampling`). Ratios are logarithms until the end; a ratio of two PRR, which may
+be negative, gets Fieller's interval.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
+from lib.arrays import FloatArray, IndexArray
 from lib.metrics import selective
-from lib.metrics.columns import draw_variance, weight_blocks
-from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
+from lib.metrics.evaluate import MIN_BIN, with_ends
+from lib.metrics.resampling import Resampling
 from lib.repair.detection import centre_distance
-from lib.statistics.effects import ENDS, LEVELS, combine_splits, paired_contrast, ratio_of_means
+from lib.statistics.effects import ENDS, LEVELS, paired_contrast, ratio_of_means
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of uncertainty
@@ -40,15 +41,18 @@ EFFECT_COLUMNS = (
     *("effect", "data", "shift", "severity", "condition", "model", *ENDS, "n"),
     *("target", "score", "cell", "noise", "uncertainty"),
 )
-Drawn = tuple[IndexArray, FloatArray]  # each row's group; weights (groups, 1 + draws)
+Drawn = tuple[IndexArray, FloatArray]  # each row's set; weights (sets, 1 + folds + draws)
 
 
 class Rule(NamedTuple):
-    """A threshold on ``std``: elements up to it stay, and their risk should not pass ``target``."""
+    """A threshold on ``std``: elements up to it stay, and their risk should not pass ``target``.
+
+    Both are one number, or one per element (:func:`of_folds`).
+    """
 
     name: str
-    threshold: float
-    target: float
+    threshold: FloatArray | float
+    target: FloatArray | float
 
 
 def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
@@ -76,13 +80,12 @@ def make_rules(held: pd.DataFrame, risk_target: float) -> list[Rule]:
     return [Rule(name, selective.threshold_at(std, share), target) for name, share in FIXED.items()]
 
 
-def _resampling(group: pd.Series, draws: int, rng: np.random.Generator) -> Drawn:
-    """The first column of weights is the sample itself."""
-    if not draws:
-        return np.zeros(len(group), np.int64), np.ones((1, 1))
-    groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
-    blocks = weight_blocks(groups.n_groups, min(draws, MOST_DRAWS), rng)
-    return groups.codes, np.concatenate([np.ones((groups.n_groups, 1)), *blocks], axis=1)
+def of_folds(rules: Sequence[Sequence[Rule]], fold: IndexArray) -> list[Rule]:
+    """Rules of all folds as one: each element's (n,) are those of the fold that tests it."""
+    return [
+        Rule(same[0].name, *(np.array(each)[fold] for each in list(zip(*same, strict=True))[1:]))
+        for same in zip(*rules, strict=True)
+    ]
 
 
 def _losses(forecast: pd.DataFrame) -> Iterator[tuple[str, FloatArray, FloatArray]]:
@@ -124,14 +127,15 @@ def _r2(known: FloatArray, loss: FloatArray, weights: FloatArray) -> FloatArray:
 
 def _points(
     forecast: pd.DataFrame, scores: Mapping[str, FloatArray], rules: Sequence[Rule], drawn: Drawn
-) -> pd.DataFrame:
-    """A row per value, with the variance of its draws; ratios as logarithms."""
+) -> tuple[pd.DataFrame, FloatArray]:
+    """Metrics by name, and their values under each column of weights; ratios as logarithms."""
     codes, weights = drawn
     rows, found, target = weights[codes], [], ""
+    values = []
 
-    def put(metric: str, values: FloatArray, score: str = "", rule: str = "") -> None:
-        variance = float(draw_variance(values[1:])) if len(values) > 1 else np.nan
-        found.append((metric, score, target, rule, values[0], variance))
+    def put(metric: str, value: FloatArray, score: str = "", rule: str = "") -> None:
+        found.append((metric, score, target, rule))
+        values.append(value)
 
     for target, known, loss in _losses(forecast):
         full, half = _mean(loss, rows), {}
@@ -157,8 +161,9 @@ def _points(
                     other = ranked_risk(loss, scores[name], rows, coverage)
                     put("risk_over_trivial_fixed", np.log(risk / other), name, rule.name)
             if target == "measured":  # risk targets are set against measurements
+                promised = _mean(np.broadcast_to(rule.target, len(loss)), kept)
                 put("fixed_coverage", coverage, STD, rule.name)
-                put("risk_over_target", np.log(risk / rule.target), STD, rule.name)
+                put("risk_over_target", np.log(risk / promised), STD, rule.name)
         if "true_std" in forecast:  # PRR against the order by the true standard deviation
             ranked = (selective.rankings(loss, by) for by in (scores[STD], forecast["true_std"]))
             gains = [values["augrc"] for values in ranked]
@@ -166,7 +171,8 @@ def _points(
     if "true_std" in forecast:
         noise, target = float((forecast["true_std"] ** 2).mean()), ""
         put("noise_share", np.array([noise / (noise + forecast["noise_free"].var(ddof=0))]))
-    return pd.DataFrame(found, columns=[*POINT[-4:], "value", "variance"])
+    table = pd.DataFrame(found, columns=list(POINT[-4:]))
+    return table, np.stack([np.broadcast_to(value, weights.shape[1]) for value in values])
 
 
 def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.DataFrame:
@@ -187,62 +193,77 @@ def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.Data
     return pd.concat(tables, ignore_index=True)
 
 
+def _resampled(points: pd.DataFrame, values: FloatArray, plan: Resampling) -> pd.DataFrame:
+    """Points with :data:`ENDS`: where a threshold keeps nothing the interval is the whole line."""
+    narrow = with_ends(points, values, plan, LEVELS["_90"])
+    points = with_ends(points, values, plan).drop(columns="variance")
+    points = points.assign(lower_90=narrow["lower"], upper_90=narrow["upper"])
+    unknown = points[["lower", "upper"]].isna().any(axis=1)
+    points.loc[unknown, ["lower", "lower_90"]] = -np.inf
+    points.loc[unknown, ["upper", "upper_90"]] = np.inf
+    return points
+
+
 def rank(
     forecast: pd.DataFrame,
     scores: pd.DataFrame,
     rules: Sequence[Rule],
     keys: Mapping[str, Any],
+    plan: Resampling | None = None,
     draws: int = 0,
-    seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
     """Everything about one part: ``points``, one value per metric, and ``curves``.
 
-    ``keys`` are columns of every row: :data:`PART`, ``severity, n_train`` and ``replicate`` (the
-    world or split). The bootstrap of at most :data:`MOST_DRAWS` is seeded by ``seed`` alone.
+    ``keys`` are columns of every row: :data:`PART`, ``severity``, and of a world ``replicate``,
+    because values of worlds are pooled. A measured part has a ``plan`` of its rows, of which at
+    most :data:`MOST_DRAWS` are drawn; ``units`` are worlds, or its folds.
     """
     ranking = {str(name): scores[name].to_numpy(float) for name in scores}
-    drawn = _resampling(forecast["group"], draws, np.random.default_rng(seed))
+    units, own = 1, Resampling(np.zeros(len(forecast), np.int64), 1)
+    if plan is not None:
+        units, own = max(plan.folds, 1), plan
+    drawn = own.codes, own.weights(min(draws, MOST_DRAWS), np.random.default_rng(0))
     with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is kept
-        points = _points(forecast, ranking, rules, drawn)
-    tables = {"points": points.assign(resampled=draws > 0), "curves": _curves(forecast, ranking)}
-    return {name: table.assign(**keys, n=len(forecast)) for name, table in tables.items()}
+        points, values = _points(forecast, ranking, rules, drawn)
+        points = points.assign(value=values[:, 0], resampled=plan is not None)
+        if plan is not None:
+            points = _resampled(points, values, plan)
+    tables = {"points": points, "curves": _curves(forecast, ranking)}
+    more = {**keys, "n": len(forecast), "units": units}
+    return {name: table.assign(**more) for name, table in tables.items()}
 
 
-def pool(part: pd.DataFrame) -> dict[str, float]:
-    """A value over independent worlds, or over splits of one data set where ``resampled``.
+def over_worlds(values: pd.Series) -> dict[str, float]:
+    """A value over independent worlds.
 
     Where a threshold keeps nothing there is no risk, and the interval is the whole line.
     """
-    values, variances = part["value"].to_numpy(float), part["variance"].to_numpy(float)
-    splits, finite = bool(part["resampled"].iloc[0]), np.isfinite(values)
-    if not finite.all() or (splits and not np.isfinite(variances).all()):
-        value = float(values[finite].mean()) if finite.any() else np.nan
-        return dict(zip(ENDS, (value, -np.inf, np.inf, -np.inf, np.inf), strict=True))
-    sizes, rng = (part["n"].mean(), part["n_train"].mean()), np.random.default_rng(0)
-    wide, narrow = (
-        combine_splits(values, variances, *sizes, level)
-        if splits
-        else paired_contrast(values, level, rng)
-        for level in LEVELS.values()
-    )
+    finite = np.isfinite(values)
+    if not finite.all():
+        return dict(zip(ENDS, (values[finite].mean(), *2 * (-np.inf, np.inf)), strict=True))
+    rng = np.random.default_rng(0)
+    wide, narrow = (paired_contrast(values, level, rng) for level in LEVELS.values())
     return dict(zip(ENDS, (*wide[:3], *narrow[1:3]), strict=True))
 
 
 def _means(table: pd.DataFrame, keys: Sequence[str], *values: str) -> pd.DataFrame:
-    """Means over worlds or splits, and ``units``, the number of these."""
+    """Means over worlds, and ``units``, the number of these."""
     groups = table.groupby(list(keys), sort=False, dropna=False)
-    found = groups[[*values, "severity", "n"]].mean().join(groups.size().rename("units"))
+    found = groups[[*values, "severity", "n"]].mean().join(groups["units"].sum())
     return found.reset_index().round({"severity": 4, "n": 0}).astype({"n": int})
 
 
 def pooled(points: pd.DataFrame) -> pd.DataFrame:
-    """One row per :data:`POINT` over its worlds or splits; logarithms are turned back."""
-    groups = points.groupby(list(POINT), sort=False, dropna=False)
-    found = pd.DataFrame([pool(part) for _, part in groups])
-    table = _means(points, POINT).join(found)
+    """One row per :data:`POINT`, of worlds over all of them; logarithms are turned back."""
+    measured = points["resampled"]
+    simulated = points[~measured]
+    groups = simulated.groupby(list(POINT), sort=False, dropna=False)
+    found = pd.DataFrame([over_worlds(own) for _, own in groups["value"]], columns=list(ENDS))
+    tables = [_means(simulated, POINT).join(found), points[measured]]
+    table = pd.concat([each for each in tables if len(each)], ignore_index=True)
     logs = table["metric"].isin(LOGS)
     table.loc[logs, list(ENDS)] = np.exp(table.loc[logs, list(ENDS)])
-    return table
+    return table[[*POINT, *ENDS, "severity", "n", "units"]]
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -258,13 +279,14 @@ def tidy_rows(table: pd.DataFrame) -> pd.DataFrame:
     metric = rows["metric"] + np.where(rows["target"] == "noise_free", "_f", "")
     by = np.where(rows["score"] == "", "", "score")
     rows = rows.assign(metric=metric, by=by, prior="none", oracle=np.nan)
-    rows = _shown(rows.drop(columns=["rule", "cell"]))
-    return rows.rename(columns={"score": "bin", "units": "splits"})
+    return _shown(rows.drop(columns=["rule", "cell", "units"])).rename(columns={"score": "bin"})
 
 
 def _prr_ratios(points: pd.DataFrame) -> pd.DataFrame:
     """PRR under every noise condition over that in distribution, paired by world."""
     rows = points[~points["resampled"] & points["metric"].isin(["prr", "prr_sigma"])]
+    if rows.empty:
+        return rows
     pair = ["metric", "score", "target", "replicate"]
     home = rows.loc[rows["shift"] == "", [*pair, "value"]]
     noisy = rows[rows["shift"] == "noise"].merge(home, on=pair, suffixes=("", "_home"))
@@ -282,7 +304,7 @@ def _prr_ratios(points: pd.DataFrame) -> pd.DataFrame:
 def effects(table: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """What the claims are judged on, one row per effect, part, target and score.
 
-    Of effects "over trivial" ``score`` is the trivial one. ``n`` counts worlds or splits.
+    Of effects "over trivial" ``score`` is the trivial one. ``n`` counts worlds or folds.
     """
     rows = table[table["split"].isin(["test", "shifted", "matched"])]
     chosen = rows[rows["metric"].map(EFFECTS) == rows["rule"]].assign(effect=rows["metric"])

@@ -8,17 +8,18 @@ of their means. Without labels, tests on what is seen of the elements ask whethe
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from lib.arrays import FloatArray, IndexArray, group_codes, merge_groups
+from lib.arrays import FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.metrics import columns
-from lib.metrics.evaluate import MIN_BIN, MOST_GROUPS
+from lib.metrics.evaluate import MIN_BIN, with_ends
+from lib.metrics.resampling import Resampling, totals
 from lib.repair import detection as shift_tests
 from lib.repair import recalibration
 from lib.repair.recalibration import Interval, one_per_group
@@ -103,6 +104,23 @@ def calibrated(
             yield Repaired("weighted_cp", variant, interval, recalibration.n_eff(weights[0]))
 
 
+def by_fold(parts: Sequence[tuple[IndexArray, Sequence[Repaired]]]) -> Iterator[Repaired]:
+    """The same repairs of every fold as one, each on the rows (places in the part) it tests.
+
+    ``n_eff`` is a mean over folds.
+    """
+    for same in zip(*(own for _, own in parts), strict=True):
+
+        def interval(level: float, same: Sequence[Repaired] = same) -> Interval:
+            found = np.empty((2, sum(len(rows) for rows, _ in parts)))
+            for (rows, _), repair in zip(parts, same, strict=True):
+                found[:, rows] = repair.interval(level)
+            return Interval(*found)
+
+        n_eff = float(np.mean([repair.n_eff for repair in same]))
+        yield Repaired(same[0].uncertainty, same[0].variant, interval, n_eff)
+
+
 def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
     """Per element: 1 where the interval holds the target, its width, its interval score.
 
@@ -184,34 +202,33 @@ def labelled(asked: pd.DataFrame, budget: Budget, rng: np.random.Generator) -> V
                     gap = abs(found[0].mean() - LEVEL)
                     hits.setdefault((name, f"k={k}"), []).append(bool(gap <= budget.tolerance))
     means = Values()
-    for key, (*totals, times) in sums.items():
+    for key, (*found, times) in sums.items():
         with np.errstate(invalid="ignore"):
-            judged_in = zip(COSTS, totals / times, strict=True)
+            judged_in = zip(COSTS, found / times, strict=True)
         means |= {Key(*key, metric): values for metric, values in judged_in}
         means[Key(*key, "within_tolerance")] = float(np.mean(hits[key]))
     return means
 
 
-def averages(found: Values, group: Any = None, draws: int = 0, seed: int = 0) -> pd.DataFrame:
+def averages(found: Values, plan: Resampling | None = None, draws: int = 0) -> pd.DataFrame:
     """Means over the elements that have a value, one row per key, of at least ten elements.
 
-    With ``group``, ``lower``, ``upper`` and ``variance`` are those of a bootstrap over groups,
-    seeded by ``seed`` alone. A value for all elements gets no interval.
+    With a ``plan`` of the elements, ``lower``, ``upper`` and ``variance`` are those of its
+    resampling. A value for all elements gets no interval.
     """
     vectors = {key: values for key, values in found.items() if np.ndim(values)}
     matrix = np.column_stack(list(vectors.values()))
     known = np.isfinite(matrix)
     filled, count = np.where(known, matrix, 0), known.sum(axis=0)
     table = pd.DataFrame(list(vectors), columns=list(Key._fields)).assign(n=count)
+    own = Resampling(np.zeros(len(matrix), np.int64), 1) if plan is None else plan
+    weights = own.weights(0 if plan is None else draws, np.random.default_rng(0))
+    sums = totals(np.hstack([filled, known.astype(float)]), own.codes, own.n_sets)
     with np.errstate(invalid="ignore", divide="ignore"):
-        table["value"] = filled.sum(axis=0) / count
-        if group is not None:
-            rng = np.random.default_rng(seed)
-            groups = merge_groups(group_codes(group), MOST_GROUPS, rng)
-            totals = columns.group_totals(np.hstack([filled, known.astype(float)]), groups)
-            top, bottom = np.split(columns.bootstrap_totals(totals, draws, rng), 2)
-            table["lower"], table["upper"] = columns.percentile_interval(top / bottom)
-            table["variance"] = columns.draw_variance(top / bottom)
+        means = np.divide(*np.split(sums @ weights, 2))
+        table = with_ends(table, means, own)
+    if plan is None:
+        table = table.drop(columns=["lower", "upper", "variance"])
     single = [(*key, value) for key, value in found.items() if key not in vectors]
     alone = pd.DataFrame(single, columns=[*Key._fields, "value"]).assign(n=len(matrix))
     table = pd.concat([table, alone], ignore_index=True) if single else table
@@ -282,8 +299,8 @@ def detect(
     return table.melt("detector", var_name="quantity").assign(n=size)
 
 
-def detection(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
-    """Detectors by part: mean over worlds or splits of statistic and p.
+def detection(worlds: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """Detectors by part: mean over worlds or folds of statistic and p.
 
     ``rejected`` is the share of these with p at most :data:`ALPHA`. ``same_sequences`` and
     ``as_in_distribution``: sequences, and values, are those in distribution in all worlds.
@@ -292,7 +309,7 @@ def detection(worlds: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     home = worlds[worlds["shift"] == ""].rename(columns={"value": "home"})
     simulated = worlds.merge(home[[*unit, "home"]], on=unit)
     simulated["as_in_distribution"] = (simulated["value"] == simulated["home"]).astype(float)
-    every = pd.concat([simulated, splits], ignore_index=True)
+    every = pd.concat([simulated, folds], ignore_index=True)
     flags = ["same_sequences", "as_in_distribution"]
     every[flags] = every.groupby([*PART, "dial"], dropna=False)[flags].transform("min")
     p = every[every["quantity"] == "p"]

@@ -6,7 +6,6 @@ takes out what they share. Networks differ between seeds: :func:`refits` measure
 that, over the number of networks averaged, is added to a variance before an interval is made.
 """
 
-import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +22,7 @@ from lib.statistics.effects import LEVELS
 from lib.study.units import cores
 
 # Of which contrasts are made: errors and widths as ratios, the others as differences.
-CONTRASTED: Final = dict.fromkeys(("rmse", "crps_gaussian", "zms", "mpiw_90"), "ratio")
+CONTRASTED: Final = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
 CONTRASTED.update(dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference"))
 NETWORKS: Final = ("cnn", "bilstm", "transformer")
 
@@ -51,11 +50,11 @@ class Measured(NamedTuple):
 
 
 def score(item: Scored, draws: int) -> Measured:
-    """Every metric of a forecast; equal groups of a data set get equal weights."""
-    plan, rng = item.plan, np.random.default_rng(zlib.crc32(str(item.keys["data"]).encode()))
+    """Every metric of a forecast; equal sets of one plan get equal weights."""
+    plan = item.plan
     if plan is None:
         plan, draws = Resampling(np.zeros(len(item.forecast), np.int64), 1), 0
-    weights = plan.weights(draws, rng)
+    weights = plan.weights(draws, np.random.default_rng(plan.n_sets))
     forecast = as_forecast(*(item.forecast[name] for name in ("mean", "std", "target")))
     rows, values = measure(forecast, plan, weights, item.climatology, item.by)
     whole = rows["by"] == ""

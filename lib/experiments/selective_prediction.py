@@ -1,25 +1,32 @@
 """Does setting the least certain elements aside leave less risk, in distribution and under shift?
 
 In: :class:`Config`. Out: :class:`Tables`. Simulated worlds use the networks of notebook 01, real
-assays those of notebook 02, so that a run after these two costs no fit.
+assays those of notebook 02, so that a run after these two costs no fit; beside them stand
+:data:`BESIDE`. On an assay every fold fixes its own thresholds, from its calibration part.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from lib.arrays import FloatArray
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, worlds
-from lib.experiments.assays import REPEATED, STANDIN, FittedArm, GCShiftConfig, fit_arms
-from lib.experiments.ranking import all_tables, make_rules, rank, scores_of
+from lib.experiments.arms import AssayArm
+from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, fit_arms
+from lib.experiments.forecasters import KERNELS, combined, kernels
+from lib.experiments.ranking import Rule, all_tables, make_rules, of_folds, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import NOISY, QUICK, SMOKE, Arm, Condition, Judge
 from lib.simulator.assay import digest
 from lib.study.config import Seeds, Tables
 from lib.study.units import Store
 from lib.training.config import FitConfig
+
+BESIDE = ("leading", "motif_kernel")  # forecasters of real assays that are ranked too
 
 
 class Config(GCShiftConfig, worlds.WorldConfig):
@@ -34,14 +41,14 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             **SMOKE,
-            **{"severities": (1.0,), "noise_worlds": 1, "seeds": (0, 1), "assay_epochs": 1},
-            **{"dataset": STANDIN, "standin_size": 600},
+            **{"severities": (1.0,), "noise_worlds": 1, "assay_epochs": 1},
+            **{"dataset": STANDIN, "standin_size": 600, "folds": 3},
         },
         "quick": {
             **QUICK,
-            **{"severities": (0.5, 1.0), "noise_worlds": 1, "seeds": (0, 1), "assay_epochs": 5},
+            **{"severities": (0.5, 1.0), "noise_worlds": 1, "folds": 3, "assay_epochs": 5},
         },
-        "full": REPEATED,
+        "full": {"seeds": (0, 1, 2)},
     }
 
     world_seeds: Seeds = tuple(range(10))
@@ -97,18 +104,38 @@ def _cell(data: str, keys: Mapping[str, Any]) -> str:
     return " ".join(word for word in (data, keys["shift"], exact, inside) if word)
 
 
-def _rank_jobs(config: Config, fitted: FittedArm) -> Iterator[tuple[Any, ...]]:
-    """What :func:`rank` is given for each part of an arm, the draws apart."""
-    data, split, every = fitted.arm.data, fitted.arm.split, fitted.table
-    home = every.iloc[split["train"]]
-    rules = make_rules(every.iloc[split["calibration"]], config.risk_target)
-    keys: dict[str, Any] = {"data": data.name, "model": config.model, "replicate": split.seed}
-    keys |= {"uncertainty": fitted.uncertainty, "n_train": len(home)}
-    for part in fitted.arm.parts:
-        if part.split != "matched":  # these stand in notebook 02
-            forecast = every.iloc[part.rows]
-            named = keys | part.keys | {"cell": _cell(data.name, part.keys)}
-            yield forecast, scores_of(forecast, home), rules, named
+def _by_fold(
+    arm: AssayArm, forecast: FloatArray, risk_target: float
+) -> tuple[pd.DataFrame, pd.DataFrame, list[list[Rule]]]:
+    """What each fold forecasts of the rows it tests, their scores, and the rules of all folds."""
+    tables, scores, rules = [], [], []
+    for place, split in enumerate(arm.splits[: arm.plan.folds]):
+        parts = zip(("std_aleatoric", "std_epistemic"), forecast[2:, place], strict=False)
+        known = of_elements(arm.data, *forecast[:2, place]).assign(**dict(parts))
+        tables.append(known[arm.tested == place])
+        scores.append(scores_of(tables[-1], known.iloc[split["train"]]))
+        rules.append(make_rules(known.iloc[split["calibration"]], risk_target))
+    return pd.concat(tables), pd.concat(scores), rules
+
+
+def _rank_jobs(
+    config: Config, fitted: FittedArm, others: Mapping[str, FloatArray]
+) -> Iterator[tuple[Any, ...]]:
+    """What :func:`rank` is given for each forecaster and part of an arm."""
+    arm, own = fitted.arm, np.stack(fitted.forecast)
+    network = own if len(fitted.members) > 1 else own[:2]
+    given = {config.model: network, **others, **combined(arm, {config.model: own[:2], **others})}
+    for model in (config.model, *BESIDE):
+        table, scores, rules = _by_fold(arm, given[model], config.risk_target)
+        kind = fitted.uncertainty if model == config.model else "single"
+        keys = {"data": arm.data.name, "model": model, "uncertainty": kind}
+        for part in arm.parts:
+            if not part.sampled or part.split == "matched":
+                continue  # these stand in notebook 02
+            rows, cell = part.rows, {"cell": _cell(arm.data.name, part.keys)}
+            fixed, plan = of_folds(rules, arm.tested[rows]), arm.plan.take(rows)
+            named = keys | part.keys | cell
+            yield table.loc[rows], scores.loc[rows], fixed, named, plan, config.draws
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -119,9 +146,10 @@ def run(config: Config, store: Store) -> Tables:
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
     asked = world_arms(config), rank_world, config, store
     simulated = worlds.judge_arms(*asked, risk_target=config.risk_target)
-    fitted = fit_arms(design.build(data), design, store, config.where)
-    jobs = enumerate(job for one in fitted for job in _rank_jobs(config, one))
-    seeded = ((*job, config.draws, place) for place, job in jobs)
-    rows, tables = all_tables([simulated, *side_by_side(rank, seeded, config.workers)])
+    arms = design.build(data)
+    fitted = fit_arms(arms, design.settings, store, config.where)
+    others = kernels(arms, KERNELS, store, config.where)
+    jobs = (job for one in fitted for job in _rank_jobs(config, one, others[one.arm]))
+    rows, tables = all_tables([simulated, *side_by_side(rank, jobs, config.workers)])
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
     return Tables.of(config, rows, tables, data=marks)

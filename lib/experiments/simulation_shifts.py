@@ -19,7 +19,7 @@ from lib.arrays import FloatArray
 from lib.experiments import world_measures as measures
 from lib.experiments import worlds
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
-from lib.metrics.columns import percentile_interval
+from lib.metrics.resampling import percentiles
 from lib.simulator.assay import digest
 from lib.simulator.shifts import dial_table
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
@@ -255,7 +255,7 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
     for name, value in _shares(table).items():
         row: dict[str, Any] = {"effect": name, **keys, "value": value, "n": len(table)}
         for ending, level in LEVELS.items():
-            ends = percentile_interval(drawn[name].to_numpy(), level)
+            ends = percentiles(drawn[name].to_numpy(), level)
             low, high = (float(end) for end in ends)
             if name == "hidden_share":
                 exact = binomtest(round(value * len(table)), len(table))

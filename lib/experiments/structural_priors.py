@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from lib.experiments import priors, worlds
 from lib.experiments.arms import build_arms
-from lib.experiments.assays import STANDIN, AssayConfig, load_assays
+from lib.experiments.assays import DEFAULT_DATA, STANDIN, AssayConfig, load_assays
 from lib.experiments.priors import (
     AGAINST,
     ASSAY_PRIORS,
@@ -32,7 +32,6 @@ from lib.study.config import Names, Numbers, Seeds, Tables, known_names
 from lib.study.units import Store, run_fits
 
 MAIN_MODEL: Final = "reference_cnn"
-DEFAULT_DATA: Final = ("wtc11", "plant_leaf", "retina_libraries")
 TAIL_DATA: Final = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out
 # The five shifts of C7 at the severity at which it is judged.
 PRIMARY: Final = (

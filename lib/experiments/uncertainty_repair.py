@@ -3,10 +3,11 @@
 In: :class:`Config`. Out: :class:`Tables`. Networks of notebook 01 (one per simulated world, trained
 in distribution) and of notebook 02 (the GC arms of real assays) are repaired after training, from
 calibration elements in distribution or from a few labels of the shifted condition, and judged under
-every shift. Without labels, tests and scores on the sequences try to see the shift.
+every shift. On an assay each fold repairs from its own calibration part what it tests. Without
+labels, tests and scores on the sequences try to see the shift.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,11 +18,13 @@ from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, repairs, worlds
-from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, fit_arms
+from lib.experiments.arms import AssayArm, AssayPart
+from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, calibration_rows, fit_arms
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
-from lib.experiments.scoring import combine, side_by_side
+from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
 from lib.metrics.columns import LEVELS
+from lib.metrics.evaluate import MIN_BIN
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
 from lib.statistics.effects import decide, over_replicates
@@ -50,16 +53,16 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         "smoke": {
             **SMOKE,
             **{"shifts": ("gc", "effect_rewiring", "batch"), "severities": (1.0,)},
-            **{"world_seeds": (0,), "dataset": STANDIN, "standin_size": 600, "split_seeds": (0,)},
+            **{"world_seeds": (0,), "dataset": STANDIN, "standin_size": 600, "folds": 3},
             **{"gc_bins": 5, "labels": (10, 20, 50), "label_draws": 3},
             **{"detection_size": 50, "permutations": 100},
         },
         "quick": {
             **QUICK,
-            **{"severities": (0.5, 1.0), "split_seeds": (0,), "gc_bins": 5, "label_draws": 5},
+            **{"severities": (0.5, 1.0), "folds": 3, "gc_bins": 5, "label_draws": 5},
             **{"detection_size": 200, "permutations": 200, "draws": 200},
         },
-        "full": {"split_seeds": (0, 1, 2, 3, 4)},
+        "full": {},
     }
 
     shifts: worlds.ShiftNames = JUDGED_SHIFTS
@@ -111,14 +114,12 @@ def known_weights(
 
 
 def repaired(
-    held: pd.DataFrame,
+    learned: Iterable[repairs.Repaired],
     asked: pd.DataFrame,
     settings: Mapping[str, Any],
     rng: np.random.Generator,
-    known: repairs.Weights | None = None,
 ) -> repairs.Values:
-    """Every repair, learned in distribution and from labels."""
-    learned = repairs.calibrated(held, asked, settings["gc_bins"], known)
+    """Repairs learned in distribution, and those from labels of what is asked about."""
     budget = repairs.Budget(settings["labels"], settings["label_draws"], settings["tolerance"])
     return repairs.judged(learned, asked) | repairs.labelled(asked, budget, rng)
 
@@ -138,7 +139,8 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
         asked["cohort"] = test.metadata["batch"].to_numpy()
     known = known_weights(condition, seed, data, test)
     rng = np.random.default_rng([seed, 1])
-    values = repairs.averages(repaired(held, asked, settings, rng, known))
+    learned = repairs.calibrated(held, asked, settings["gc_bins"], known)
+    values = repairs.averages(repaired(learned, asked, settings, rng))
     truth = repairs.gaussian("oracle", *asked[["true_mean", "true_std"]].to_numpy().T)
     best = repairs.averages(repairs.judged([truth], asked)).set_index("metric")["value"]
 
@@ -159,42 +161,60 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     }
 
 
-def repair_arm(
-    fitted: FittedArm, settings: Mapping[str, Any], draws: int
-) -> dict[str, pd.DataFrame]:
-    """``values`` and ``detection`` on each part of an arm, by its first network."""
-    data, split, drawn = fitted.arm.data, fitted.arm.split, fitted.arm.calibration
-    rng, most = np.random.default_rng([split.seed, 2]), settings["detection_size"]
-    every, network = of_elements(data, *fitted.members[0]), network_of(fitted.fits[0][1])
-    held = every.iloc[drawn]
+def _judged(arm: AssayArm) -> Iterator[AssayPart]:
+    """Parts in distribution and shifted whose groups are a sample."""
+    return (part for part in arm.parts if part.split in ("test", "shifted") and part.sampled)
+
+
+def repair_arm(fitted: FittedArm, settings: Mapping[str, Any], draws: int) -> pd.DataFrame:
+    """Values on each part of an arm, by its first network of each fold."""
+    arm, tables = fitted.arm, []
+    folds = [of_elements(arm.data, *known) for known in fitted.members[0].transpose(1, 0, 2)]
+    every = of_elements(arm.data, *arm.stitched(fitted.members[0]))
+    for place, part in enumerate(_judged(arm)):
+        learned, asked = [], every.iloc[part.rows]
+        for fold in np.unique(arm.tested[part.rows]):
+            held = folds[fold].iloc[calibration_rows(arm, arm.splits[fold])]
+            rows = np.flatnonzero(arm.tested[part.rows] == fold)
+            repair = repairs.calibrated(held, asked.iloc[rows], settings["gc_bins"])
+            learned.append((rows, list(repair)))
+        rng = np.random.default_rng([arm.splits[0].seed, place])
+        found = repaired(repairs.by_fold(learned), asked, settings, rng)
+        table = repairs.averages(found, arm.plan.take(part.rows), draws)
+        keys: dict[str, Any] = {"data": arm.data.name, **part.keys, "oracle": np.nan}
+        tables.append(table.assign(**keys))
+    return pd.concat(tables)
+
+
+def detect_fold(fitted: FittedArm, place: int, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Shift tests on each part of an arm: what a fold calibrates on against what it tests."""
+    arm, split, most = fitted.arm, fitted.arm.splits[place], settings["detection_size"]
+    data, rng = arm.data, np.random.default_rng([split.seed, place])
+    network = network_of(fitted.fits[0][place].model)
 
     def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
         own = repairs.alone(data.group, rows, most, rng)
         return repairs.seen(network, data, own, data.group[own])
 
-    reference = seen_of(drawn, 2 * most)
-    values, detection = [], []
-    for part in (part for part in fitted.arm.parts if part.split in ("test", "shifted")):
-        keys: dict[str, Any] = {"data": data.name, "split_seed": split.seed, **part.keys}
-        keys["n_train"] = len(split["train"])
-        asked = every.iloc[part.rows]
-        found = repaired(held, asked, settings, rng)
-        table = repairs.averages(found, asked["group"], draws, split.seed)
-        values.append(table.assign(**keys, oracle=np.nan))
-        tests = repairs.detect(reference, seen_of(part.rows, most), settings, split.seed)
-        detection.append(tests.assign(**keys))
-    return {"values": pd.concat(values), "detection": pd.concat(detection)}
+    reference, tables = seen_of(calibration_rows(arm, split), 2 * most), []
+    for part in _judged(arm):
+        rows = part.rows[arm.tested[part.rows] == place]
+        if len(rows) >= MIN_BIN:
+            tests = repairs.detect(reference, seen_of(rows, most), settings, split.seed)
+            keys: dict[str, Any] = {"data": data.name, **part.keys}
+            tables.append(tests.assign(**keys))
+    return pd.concat(tables)
 
 
-def combined(simulated: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
-    """Rows of both with intervals: t over worlds, pooled over splits.
+def combined(simulated: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Rows of both, those of worlds with their t intervals.
 
     ``condition`` names the variant of a repair too.
     """
     keys = [*PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
     means = over_replicates(simulated, keys, averaged=["severity", "oracle", "n"])
     means = means.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
-    rows = pd.concat([means, combine(splits)], ignore_index=True)
+    rows = pd.concat([means, measured.drop(columns="variance")], ignore_index=True)
     named = (rows["condition"] + ", " + rows["variant"]).str.removeprefix(", ")
     return rows.assign(part=rows["condition"], condition=named.str.removesuffix(", "))
 
@@ -251,11 +271,8 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     smallest size from which on this holds at every size tried, empty where it never does. The
     interval score stands before repair and with most labels, its oracle beside.
     """
-    # Over splits the measured severity varies a little; a condition's name tells it apart there.
-    dial = rows["severity"].where(rows["data"] == "simulation")
-    keys = ["data", "split", "shift", "family", "part", "dial"]
-    found = []
-    for key, part in rows.assign(dial=dial).groupby(keys, sort=False, dropna=False):
+    keys, found = ["data", "split", "shift", "family", "part", "severity"], []
+    for key, part in rows.groupby(keys, sort=False):
         own = part[part["uncertainty"] == "few_shot"]
         if own.empty:  # no size of sample could be drawn
             continue
@@ -266,7 +283,6 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
         fine = abs(before["picp_90"] - LEVEL) <= tolerance
         restored = (by_size["picp_90"] - LEVEL).abs() <= tolerance
         budget = {
-            "severity": float(part["severity"].mean()),
             "uncertainty": "few_shot",
             "coverage_before": before["picp_90"],
             "on_average": 0.0 if fine else repairs.enough(restored),
@@ -276,7 +292,7 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
             "score_after": by_size["interval_score_90"].iloc[-1],
             "score_oracle": single.loc["interval_score_90", "oracle"],
         }
-        found.append(dict(zip(keys[:-1], key[:-1], strict=True)) | budget)
+        found.append(dict(zip(keys, key, strict=True)) | budget)
     return pd.DataFrame(found).rename(columns={"part": "condition"})
 
 
@@ -289,17 +305,18 @@ def run(config: Config, store: Store) -> Tables:
     at = worlds.conditions(config.shifts, config.severities, fixed=[REWIRING])
     plan = [(Arm(seed, config.model, config.n_train), at) for seed in config.world_seeds]
     simulated = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
-    fitted = fit_arms(design.build(data), design, store, config.where)
-    asked = ((one, config.settings, config.draws) for one in fitted)
-    tables = side_by_side(repair_arm, asked, config.workers)
-    splits = {n: pd.concat([t[n] for t in tables], ignore_index=True) for n in tables[0]}
+    fitted = fit_arms(design.build(data), design.settings, store, config.where)
+    asked = [(one, config.settings, config.draws) for one in fitted]
+    measured = pd.concat(side_by_side(repair_arm, asked, config.workers), ignore_index=True)
+    folds = [(one, k, config.settings) for one in fitted for k in range(one.arm.plan.folds)]
+    detected = pd.concat(side_by_side(detect_fold, folds, config.workers), ignore_index=True)
     values = simulated["values"]
-    rows = combined(values, splits["values"]).assign(model=config.model, prior="none")
+    rows = combined(values, measured).assign(model=config.model, prior="none")
     found = {
         "weighted": weighted(values),
         "concept": concept(values),
         "label_budget": label_budget(rows, config.tolerance),
-        "detection": repairs.detection(simulated["detection"], splits["detection"]),
+        "detection": repairs.detection(simulated["detection"], detected),
     }
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
     return Tables.of(config, rows, found, data=marks)

@@ -248,9 +248,9 @@ def metric(
 # Where the interval of a metric over folds is symmetric (lib.metrics.resampling.SCALES).
 SCALE_OF: Mapping[str, str] = {
     **dict.fromkeys(("rmse", "mae", "sd_target", "crps_gaussian", "interval_score", "mpiw"), "log"),
-    **dict.fromkeys(("zms", "zvar", "zms_robust", "sharpness", "aurc", "augrc"), "log"),
+    **dict.fromkeys(("zms", "zvar", "zms_robust", "sharpness", "aurc", "augrc", "risk"), "log"),
     **dict.fromkeys(("pearson_r", "spearman_r", "unc_error_spearman"), "fisher"),
-    **dict.fromkeys(("picp", "r2_pearson"), "logit"),
+    **dict.fromkeys(("picp", "r2_pearson", "infinite", "fixed_coverage"), "logit"),
 }
 
 

@@ -202,25 +202,27 @@ def measure(
     return keys, np.concatenate([block for values in found for block in values.values()])
 
 
-def with_ends(rows: pd.DataFrame, values: FloatArray, plan: Resampling) -> pd.DataFrame:
-    """The rows of :func:`measure` with ``value, lower, upper, variance``."""
+def with_ends(
+    rows: pd.DataFrame, values: FloatArray, plan: Resampling, level: float = 0.95
+) -> pd.DataFrame:
+    """Rows ``metric`` with ``value, lower, upper, variance`` of what :func:`measure` gives."""
     if values.shape[1] == 1:
         none = dict.fromkeys(("lower", "upper", "variance"), np.nan)
         return rows.assign(value=values[:, 0], **none)
     if not plan.folds:
-        lower, upper = percentiles(values[:, 1:])
+        lower, upper = percentiles(values[:, 1:], level)
         variance = spread(values[:, 1:])
         return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
-    return over_folds(rows, plan.df)
+    return over_folds(rows, plan.df, level)
 
 
-def over_folds(rows: pd.DataFrame, df: ArrayLike) -> pd.DataFrame:
+def over_folds(rows: pd.DataFrame, df: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """Rows ``metric, value, variance`` with the ends that go with them, on each metric's scale."""
     scale = rows["metric"].map(columns.scale_of)
     table = rows.assign(lower=np.nan, upper=np.nan, df=df)
     for name, own in table.groupby(scale):
-        found = ends(own["value"], own["variance"], own["df"], str(name))
+        found = ends(own["value"], own["variance"], own["df"], str(name), level)
         table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)
     return table.drop(columns="df")
 

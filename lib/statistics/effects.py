@@ -1,9 +1,8 @@
 """From values per replicate to effects with intervals, and from intervals to verdicts.
 
-In: long tables, one row per replicate (world, fold or split) and metric. Out: means over replicates
-with their intervals; one row per :class:`Effect`, paired by replicate where it has a reference; the
-verdict of an interval. Worlds are independent and get Student's t; splits overlap and get the
-correction of :func:`combine_splits`. Randomness comes from the caller's generator.
+In: long tables, one row per independent replicate (world) and metric. Out: means over replicates
+with Student's t; one row per :class:`Effect`, paired by replicate where it has a reference; the
+verdict of an interval. Randomness comes from the caller's generator.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,44 +62,6 @@ class Effect(NamedTuple):
     name: str
     metric: str
     how: str = "value"
-
-
-def combine_splits(
-    values: ArrayLike,
-    within_variances: ArrayLike,
-    n_test: float,
-    n_train: float,
-    level: float = 0.95,
-) -> Estimate:
-    """Pool one metric over repeated group-wise splits of one data set.
-
-    Total variance = mean within-split bootstrap variance + (1 / J + n_test / n_train) S^2 with S^2
-    the sample variance between the J splits: splits overlap, so S^2 / J alone is far too small
-    (Nadeau & Bengio, Machine Learning 52 (2003) 239-281). The interval is Student's t with
-    Welch-Satterthwaite degrees of freedom, the bootstrap part counted as known. It is conservative
-    where each split draws its own test part, and needed where all are judged on one and the same.
-    With J = 1 the bootstrap stands alone, and says nothing of training.
-
-    ``values`` and ``within_variances`` are ``(J,)``, the metric in each split and its bootstrap
-    variance over groups; ``n_test`` and ``n_train`` count groups (or rows) in a split's parts.
-
-    No split, lengths that differ, variances below 0 and sizes not above 0 are a ValueError.
-    """
-    values = as_vector("values", values)
-    within = as_vector("within_variances", within_variances, len(values))
-    splits = len(values)
-    if splits == 0 or within.min() < 0 or not (n_test > 0 and n_train > 0):
-        raise ValueError(
-            f"values has {splits} splits, within_variances holds {within.min(initial=0)}, sizes are"
-            f" {n_test} and {n_train}; a split, variances of at least 0, sizes above 0 would do"
-        )
-    spread = float(np.var(values, ddof=1)) if splits > 1 else 0.0
-    v_within, v_between = float(within.mean()), (1 / splits + n_test / n_train) * spread
-    total = v_within + v_between
-    df = (splits - 1) * (total / v_between) ** 2 if v_between > 0 else float("inf")
-    half = float(student_t.ppf((1 + as_level(level)) / 2, df)) * total**0.5
-    value = float(values.mean())
-    return Estimate(value, value - half, value + half)
 
 
 def sign_flip_p(
@@ -283,31 +244,3 @@ def over_replicates(
     ends = {"lower": found["value"] - half, "upper": found["value"] + half}
     made = found[["value"]].assign(**ends, **{count: found["size"]})
     return made.join(groups[list(averaged)].mean() if averaged else []).reset_index()
-
-
-def over_splits(
-    table: pd.DataFrame, keys: Sequence[str], *, averaged: Sequence[str] = (), narrow: bool = False
-) -> pd.DataFrame:
-    """Mean of ``value`` over overlapping splits with its 95 % interval, with ``narrow`` also 90 %.
-
-    A split has a bootstrap ``variance`` (without one there is no interval) and the sizes ``n`` and
-    ``n_train`` of its parts. Where a key ``scale`` is ``ratio``, ``value`` is a logarithm and what
-    comes out is not. The columns are ``keys``, value and ends, ``n`` (mean size, rounded),
-    ``splits`` and ``averaged``.
-    """
-    rows = []
-    for key, part in table.groupby(list(keys), sort=False, dropna=False):
-        row: dict[str, Any] = dict(zip(keys, key, strict=True))
-        sizes = part["n"].mean(), part["n_train"].mean()
-        known = np.isfinite(part["variance"]).all()
-        found = {"value": float(part["value"].mean())}
-        for ending, level in list(LEVELS.items())[: 1 + narrow]:
-            ends: tuple[float, ...] = (np.nan, np.nan)
-            if known:
-                ends = combine_splits(part["value"], part["variance"], *sizes, level)[1:]
-            found |= dict(zip((f"lower{ending}", f"upper{ending}"), ends, strict=True))
-        if row.get("scale") == "ratio":
-            found = {name: float(np.exp(value)) for name, value in found.items()}
-        row |= found | {"n": round(sizes[0]), "splits": len(part)}
-        rows.append(row | {name: part[name].mean() for name in averaged})
-    return pd.DataFrame(rows)

@@ -164,14 +164,13 @@ def estimate(
     for theirs: variances left over after others were taken out are biased downwards.
     """
     value, draws = float(values[0]), values[1 + plan.folds :]
+    reached = percentiles(draws)
     if plan.folds:
-        variance = fold_variance(values[None], plan.folds)
-        lower, upper = np.ravel(ends(values[:1], variance, plan.df, scale))
-    else:
-        lower, upper = percentiles(draws)
+        reached = ends(values[:1], fold_variance(values[None], plan.folds), plan.df, scale)
+    lower, upper = (float(np.squeeze(end)) for end in reached)
     known = draws[np.isfinite(draws)]
     bias = float(np.median(known)) - value if corrected and len(known) else 0.0
-    return Estimate(value, float(lower) - 2 * bias, float(upper) - 2 * bias)
+    return Estimate(value, lower - 2 * bias, upper - 2 * bias)
 
 
 def _squared(root: Estimate) -> Estimate:

@@ -15,6 +15,7 @@ from lib.experiments.motif_recovery import (
     world_arms,
 )
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
+from lib.metrics.resampling import resampling
 from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import ACTIVE
 from lib.study import results
@@ -49,9 +50,10 @@ def test_rewiring_changes_which_sites_act_and_no_sequence():
 def test_enrichment_by_hand():
     scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
     hits = np.array([[True, True, False, False]] * 30)
-    value, variance = enrichment(scores, hits, ~hits, np.arange(30), 100)
-    assert value == pytest.approx(np.log(2))
-    assert variance == pytest.approx(0)  # all elements are alike
+    plan = resampling(np.arange(30), np.random.default_rng(0), np.arange(30) % 3)
+    weights = plan.weights(20, np.random.default_rng(0))
+    values = enrichment(scores, hits, ~hits, plan, weights)
+    assert values == pytest.approx(np.full(24, np.log(2)))  # all elements are alike
 
 
 def test_networks_are_those_of_the_experiment_on_shifts():

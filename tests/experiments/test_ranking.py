@@ -4,17 +4,18 @@ import pytest
 from scipy import stats
 
 from lib.experiments import ranking
-from lib.experiments.ranking import Rule, make_rules, pool, rank, scores_of
+from lib.experiments.ranking import Rule, make_rules, of_folds, over_worlds, rank, scores_of
 from lib.metrics import selective
+from lib.metrics.resampling import resampling
 
 KEYS = {
     **{"data": "made", "split": "test", "shift": "", "family": "", "severity": 0.0},
     **{"condition": "", "cell": "made", "model": "cnn", "uncertainty": "single"},
-    **{"replicate": 0, "n_train": 1000},
+    **{"replicate": 0},
 }
 
 
-def ranked(loss, std, *, group=None, rules=(), draws=0, **scores):
+def ranked(loss, std, *, group=None, fold=None, rules=(), draws=0, **scores):
     """Elements predicted as 0 whose squared errors are ``loss``; trivial scores without ties."""
     n = len(loss)
     rng = np.random.default_rng(0)
@@ -23,7 +24,12 @@ def ranked(loss, std, *, group=None, rules=(), draws=0, **scores):
     forecast["group"] = np.arange(n) if group is None else group
     trivial = {name: rng.permutation(n).astype(float) for name in ranking.TRIVIAL}
     every = pd.DataFrame({"std": forecast["std"]} | trivial | scores)
-    return rank(forecast, every, rules, KEYS, draws)
+    plan = resampling(forecast["group"], rng, fold) if draws else None
+    return rank(forecast, every, rules, KEYS, plan, draws)
+
+
+def width(row):
+    return row["upper"] - row["lower"]
 
 
 def value(judged, metric, **keys):
@@ -82,20 +88,31 @@ def test_bootstrap_variance_is_that_of_repeated_samples():
         return value(judged, "risk_ratio_50", score="std")
 
     fresh = [sample(seed, 0)["value"] for seed in range(60)]
-    within = sample(99, 200)["variance"]
+    within = width(sample(99, 200)) / 2 / stats.norm.ppf(0.975)
     # the s.e. of 60 repeats is 9 % of the s.d., that of 200 draws 5 %
-    assert within**0.5 == pytest.approx(np.std(fresh, ddof=1), rel=0.35)
+    assert within == pytest.approx(np.std(fresh, ddof=1), rel=0.35)
 
 
 def test_whole_groups_are_resampled():
-    """Groups of four copies carry a quarter of the information: four times the variance."""
+    """Four copies of each group say no more than one."""
     rng = np.random.default_rng(3)
     loss, std = rng.exponential(size=400), rng.normal(size=400) + 5
     single = ranked(loss, std, draws=200)
     copies = [np.repeat(values, 4) for values in (loss, std, np.arange(400))]
     fourfold = ranked(*copies[:2], group=copies[2], draws=200)
-    pair = [value(judged, "risk")["variance"] for judged in (single, fourfold)]
-    assert pair[1] == pytest.approx(pair[0], rel=0.3)
+    pair = [width(value(judged, "risk")) for judged in (single, fourfold)]
+    assert pair[1] == pytest.approx(pair[0], rel=0.15)
+
+
+def test_intervals_over_folds_by_hand():
+    """Losses 1, 2, 3 in three folds: without one the risk is 2.5, 2, 1.5, their variance 1/6."""
+    fold = np.repeat([0, 1, 2], 20)
+    judged = ranked(fold + 1.0, np.arange(1.0, 61), fold=fold, draws=100)
+    row = value(judged, "risk")
+    half = stats.t.ppf(0.975, 2) * (2 / 6) ** 0.5 / 2  # of the logarithm of 2
+    assert [row["lower"], row["value"]] == pytest.approx([2 * np.exp(-half), 2])
+    assert row["upper_90"] < row["upper"] == pytest.approx(2 * np.exp(half))
+    assert row["units"] == 3
 
 
 def test_fixed_thresholds_by_hand():
@@ -113,6 +130,20 @@ def test_fixed_thresholds_by_hand():
     nothing = fixed | {"rule": "coverage_80"}
     assert value(judged, "fixed_coverage", **nothing)["value"] == 0
     assert np.isnan(value(judged, "risk_over_target", **nothing)["value"])
+
+
+def test_every_fold_has_its_own_threshold():
+    """The first fold keeps std 1 of 1 and 2, the second both: losses 1, 3, 5 of four.
+
+    Promised are 2 in the first fold, 4 in the second: of what is kept (2 + 4 + 4) / 3.
+    """
+    rules = [[Rule("coverage_50", 1.0, 2.0)], [Rule("coverage_50", 12.0, 4.0)]]
+    own = of_folds(rules, np.array([0, 0, 1, 1]))
+    judged = ranked([1, 7, 3, 5], [1.0, 2, 11, 12], rules=own)
+    fixed = {"score": "std", "rule": "coverage_50"}
+    assert value(judged, "fixed_coverage", **fixed)["value"] == pytest.approx(3 / 4)
+    assert np.exp(value(judged, "risk_ratio_fixed", **fixed)["value"]) == pytest.approx(3 / 4)
+    assert np.exp(value(judged, "risk_over_target", **fixed)["value"]) == pytest.approx(9 / 10)
 
 
 def test_rules_keep_their_share_of_the_calibration_part():
@@ -134,21 +165,11 @@ def test_scores_are_what_the_table_has():
     assert (scores_of(forecast, home.assign(gc=0.5))["gc_distance"] == 0).all()
 
 
-def points(values, **more):
-    table = pd.DataFrame({"value": values, "variance": np.nan, "n": 10, "n_train": 100})
-    return table.assign(**{"resampled": False} | more)
-
-
-def test_pools_are_those_of_the_two_kinds_of_repeat():
+def test_worlds_get_students_t():
     values = [0.1, 0.3, 0.2, 0.4]
-    worlds = pool(points(values))
+    found = over_worlds(pd.Series(values))
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    assert (worlds["lower"], worlds["upper"]) == pytest.approx((low, high))
-    # splits share elements: 1/4 + 10/100 of the variance between them, and that within
-    splits = pool(points(values, variance=0.01, resampled=True))
-    between = 0.35 * np.var(values, ddof=1)
-    error, df = (0.01 + between) ** 0.5, 3 * ((0.01 + between) / between) ** 2
-    assert splits["upper"] - splits["value"] == pytest.approx(stats.t.ppf(0.975, df) * error)
-    assert splits["lower_90"] > splits["lower"]
-    undecided = pool(points([0.1, np.nan]))
+    assert (found["lower"], found["upper"]) == pytest.approx((low, high))
+    assert found["lower_90"] > found["lower"]
+    undecided = over_worlds(pd.Series([0.1, np.nan]))
     assert (undecided["lower"], undecided["upper"]) == (-np.inf, np.inf)

@@ -9,10 +9,13 @@ from lib.experiments.repairs import (
     Budget,
     Key,
     averages,
+    by_fold,
     calibrated,
     elements,
+    judged,
     labelled,
 )
+from lib.metrics.resampling import resampling
 
 HALF = ndtri(0.95)  # a 90 % interval reaches so many standard deviations each way
 
@@ -118,6 +121,38 @@ def test_bootstrap_counts_groups_not_rows():
     rng = np.random.default_rng(6)
     values, group = rng.normal(size=200), np.repeat(np.arange(200), 10)
     key = Key("single", "", "metric")
-    row = averages({key: np.repeat(values, 10)}, group, draws=4000).iloc[0]
+    row = averages({key: np.repeat(values, 10)}, resampling(group, rng), 4000).iloc[0]
     assert row["variance"] == pytest.approx(values.var() / 200, rel=0.1)
     assert row["lower"] < row["value"] < row["upper"]
+
+
+def test_each_fold_repairs_what_it_tests():
+    """In calibration the first fold's errors are 1, the second's 3, so std is scaled by 1 and 3."""
+    asked = part([0.0, 2.0] * 20)
+    fold = np.arange(40) % 2  # the second tests the targets 2, which lie within 3 * 1.64
+    learned = []
+    for number, error in ((0, 1.0), (1, 3.0)):
+        rows = np.flatnonzero(fold == number)
+        held = part(error * np.tile([1.0, -1.0], 30)).drop(columns="gc")
+        learned.append((rows, list(calibrated(held, asked.iloc[rows], 2))))
+    found = judged(by_fold(learned), asked)
+    for name, covered in (("single", 0.5), ("std_scaling", 1.0)):
+        assert found[Key(name, "", "picp_90")].mean() == covered
+    table = averages(
+        found, resampling(np.arange(40), np.random.default_rng(0), np.arange(40) % 4), 100
+    )
+    rows = table[table["metric"] == "mpiw_90"].set_index("uncertainty")["value"]
+    assert rows["std_scaling"] == pytest.approx(2 * HALF * (1 + 3) / 2)
+    ends = table.loc[table["metric"] == "picp_90", ["lower", "upper"]].stack()
+    assert ends.between(0, 1).all()
+
+
+def test_infinite_intervals_of_one_fold_leave_no_score():
+    """Of five calibration elements no conformal interval at 90 % is finite."""
+    asked, learned = part(np.zeros(40)), []
+    for number, size in enumerate((50, 5)):
+        rows, held = np.arange(20) + 20 * number, part(np.linspace(-1, 1, size))
+        learned.append((rows, list(calibrated(held.drop(columns="gc"), asked.iloc[rows], 2))))
+    found = judged(by_fold(learned), asked)
+    assert found[Key("norm_cp", "", "infinite_90")].mean() == 0.5
+    assert np.isnan(found[Key("norm_cp", "", "interval_score_90")]).all()

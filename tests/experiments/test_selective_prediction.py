@@ -48,5 +48,7 @@ def test_fits_are_those_of_notebooks_01_and_02(page, profile):
     assert own.parts == worlds.parts and own.epochs == worlds.epochs
     assert set(own.world_seeds) <= set(worlds.world_seeds)
     assert own.assays.design.fit == assays.design.fit
-    for name in ("split_seeds", "gc_quantile", "gc_tilts", "dataset", "standin_size"):
+    assert set(own.assays.seeds) <= set(assays.seeds)
+    shared = ("folds", "split_seed", "gc_quantile", "gc_tilts", "dataset", "standin_size")
+    for name in shared:
         assert getattr(own.assays, name) == getattr(assays, name)

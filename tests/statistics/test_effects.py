@@ -1,4 +1,4 @@
-"""Effects over replicates, pooling, contrasts and verdicts: arithmetic, peers, coverage."""
+"""Effects over replicates, contrasts and verdicts: arithmetic, peers, coverage."""
 
 import itertools
 
@@ -12,11 +12,9 @@ from lib.statistics.effects import (
     CHANGES,
     Effect,
     against,
-    combine_splits,
     decide,
     effect,
     over_replicates,
-    over_splits,
     paired_contrast,
     ratio_of_means,
     sign_flip_p,
@@ -24,40 +22,6 @@ from lib.statistics.effects import (
 
 INF = float("inf")
 VALUES = np.array([1.0, 2.0, 4.0, 3.5])
-
-
-def test_combine_splits_by_hand():
-    # values 1, 2, 3: S^2 = 1; J = 3, n_test/n_train = 1/7; between = 1/3 + 1/7 = 10/21
-    pooled = combine_splits([1, 2, 3], [0.1, 0.2, 0.3], n_test=100, n_train=700)
-    between = 10 / 21
-    df = 2 * ((0.2 + between) / between) ** 2
-    half = student_t.ppf(0.975, df) * (0.2 + between) ** 0.5
-    assert pooled == pytest.approx((2, 2 - half, 2 + half))
-
-
-def test_combine_splits_limits():
-    one = combine_splits([0.5], [0.04], 1, 7)  # the bootstrap alone: normal, s.e. .2
-    assert (one.lower, one.upper) == pytest.approx((0.5 - 1.959964 * 0.2, 0.5 + 1.959964 * 0.2))
-    bare = combine_splits([1, 2, 3], [0, 0, 0], 1, 7)  # two degrees of freedom
-    assert bare.upper == pytest.approx(2 + student_t.ppf(0.975, 2) * (10 / 21) ** 0.5)
-    narrower = combine_splits([1, 2, 3], [0.1] * 3, 1, 7, level=0.9)
-    assert narrower.upper < combine_splits([1, 2, 3], [0.1] * 3, 1, 7).upper
-
-
-@pytest.mark.slow
-def test_shifted_test_set_shared_by_all_splits_needs_the_bootstrap_part():
-    # metric = mean over one fixed test sample (variance 1/100) + a training effect per split
-    rng = np.random.default_rng(0)
-    with_part = without = 0
-    for _ in range(2000):
-        sample = rng.normal(scale=0.1)
-        values = sample + rng.normal(scale=0.05, size=5)
-        full = combine_splits(values, [0.01] * 5, 1, 7)
-        bare = combine_splits(values, [0.0] * 5, 1, 7)
-        with_part += full.lower <= 0 <= full.upper
-        without += bare.lower <= 0 <= bare.upper
-    assert 0.94 <= with_part / 2000 <= 0.985  # s.e. .005; the correction runs slightly wide
-    assert without / 2000 < 0.75
 
 
 def test_paired_contrast_by_hand():
@@ -124,10 +88,6 @@ def test_verdicts(lower, upper, margin, direction, null, expected):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: combine_splits([], [], 1, 7), "values has 0 splits"),
-        (lambda: combine_splits([1, 2], [1], 1, 7), "within_variances has 1 rows"),
-        (lambda: combine_splits([1], [-1], 1, 7), "within_variances holds -1.0"),
-        (lambda: combine_splits([1], [1], 1, 0), "sizes are 1 and 0"),
         (lambda: paired_contrast([]), "differences is empty"),
         (lambda: sign_flip_p(np.ones(21)), "rng is needed"),
         (lambda: decide(np.nan, 1, 0.1, "greater"), "neither NaN"),
@@ -173,19 +133,6 @@ def test_intervals_are_student_s_and_a_single_replicate_has_none():
 def test_missing_keys_make_a_group_and_groups_keep_their_order():
     table = pd.concat([rows(VALUES, dial=np.nan), rows(VALUES + 1, dial=0.5)])
     assert over_replicates(table, ["dial"])["value"].tolist() == [2.625, 3.625]
-
-
-def test_splits_are_pooled_with_their_correction():
-    table = rows(VALUES).assign(variance=0.1, n=[10, 10, 10, 11], n_train=40, scale="difference")
-    both = pd.concat([table, table.assign(scale="ratio")])
-    found = over_splits(both, ["metric", "scale"], averaged=["n_train"], narrow=True)
-    for level, ending in ((0.95, ""), (0.9, "_90")):
-        pooled = combine_splits(VALUES, [0.1] * 4, 10.25, 40, level)[1:3]
-        ends = found[[f"lower{ending}", f"upper{ending}"]].to_numpy()
-        assert ends[0] == pytest.approx(pooled) and ends[1] == pytest.approx(np.exp(pooled))
-    assert found[["n", "splits", "n_train"]].to_numpy().tolist() == [[10, 4, 40]] * 2
-    row = over_splits(table.assign(variance=[0.1, np.nan, 0.1, 0.1]), ["metric"]).iloc[0]
-    assert row["value"] == VALUES.mean() and row[["lower", "upper"]].isna().all()
 
 
 def test_an_effect_is_a_paired_t_test_and_empty_without_values():

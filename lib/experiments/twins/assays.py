@@ -14,12 +14,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from lib.arrays import BoolArray, FloatArray, IndexArray
+from lib.arrays import BoolArray, FloatArray, IndexArray, group_codes
 from lib.assays import genotypes, retina
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, passing, thin
 from lib.assays.genotypes import GENOTYPES, PROMOTERS, GenotypeAssay
 from lib.assays.tables import TISSUES, load_plant
 from lib.data.dataset import SequenceDataset
+from lib.data.leakage import linked
 from lib.simulator import Shift, World, draw_world, simulate
 
 DEPTHS = (4, 16, 64)  # a thinned library keeps one in so many reads
@@ -168,6 +169,18 @@ def partners(data: SequenceDataset, other: SequenceDataset) -> IndexArray:
     """Row of ``other`` that holds each row's sequence, (n,); -1 where none does."""
     where = {row.tobytes(): index for index, row in enumerate(other.codes)}
     return np.array([where.get(row.tobytes(), -1) for row in data.codes], np.int64)
+
+
+def related(
+    one: SequenceDataset, other: SequenceDataset
+) -> tuple[SequenceDataset, SequenceDataset]:
+    """Both with joint leak groups: groups that share a sequence are one."""
+    first, second = group_codes(one.group), group_codes(other.group)
+    partner = partners(one, other)
+    shared, place = partner >= 0, first.n_groups + second.codes
+    size = first.n_groups + second.n_groups
+    joint = linked(first.codes[shared], place[partner[shared]], size)
+    return replace(one, group=joint[first.codes]), replace(other, group=joint[place])
 
 
 def thinned(

@@ -3,15 +3,16 @@
 In: :class:`lib.experiments.twins.assays.Assays`. Out: :class:`Network` objects.
 
 Arms: ``retina`` (libraries to train on), ``batch`` (without one library), ``design`` (genomic
-elements alone), ``genotype`` (one genotype on one promoter), ``plant`` (one tissue without the
-promoters that both measured), ``gc`` (those of notebook 02).
+elements alone), ``genotype`` (one genotype on one promoter), ``plant`` (one tissue), ``gc`` (those
+of notebook 02). All networks of an assay share its folds, the two tissues too: a network is asked
+about the rows that its fold tests, under every law, so that each is tested once per law.
 
 A part's ``split`` is ``test`` in distribution, ``inside`` for what a shifted part is compared with
 where that is not the test part, ``shifted`` for the shift and ``matched`` for the same elements and
 labels judged by a network trained on the shifted law.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,10 +22,12 @@ import pandas as pd
 from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays.genotypes import GenotypeAssay
 from lib.data.dataset import SequenceDataset
-from lib.data.splits import Split, gc_tilt, group_split, leave_one_out_split
-from lib.experiments.assays import AssayArm, Design
-from lib.experiments.twins.assays import HOME, Assays, law_keys, partners
-from lib.experiments.twins.pairs import controls, law_pair
+from lib.data.folds import FOLDS
+from lib.data.splits import Split, gc_tilt
+from lib.experiments.arms import AssayArm, Maker, makers
+from lib.experiments.assays import Design
+from lib.experiments.twins.assays import HOME, Assays, law_keys, partners, related
+from lib.experiments.twins.pairs import law_pair
 from lib.statistics.paired import PairedAssay
 
 MODEL = "cnn"
@@ -68,8 +71,8 @@ class Asked(NamedTuple):
 
     ``rows`` are of the network's own data; ``target``, ``group`` and ``noise`` (measured standard
     error of ``target``, if known) belong to them. Of a genotype or promoter ``pair`` is the old
-    condition beside the new one, with its rows in the network's data; ``severity`` is known of
-    parts made by GC content.
+    condition beside the new one, of the same rows; ``severity`` is known of parts made by GC
+    content.
     """
 
     split: str
@@ -80,7 +83,7 @@ class Asked(NamedTuple):
     target: FloatArray
     group: IndexArray
     noise: FloatArray | None
-    pair: tuple[PairedAssay, IndexArray] | None = None
+    pair: PairedAssay | None = None
     severity: float = np.nan
 
     @property
@@ -90,10 +93,11 @@ class Asked(NamedTuple):
         more = {"condition": self.condition, "severity": self.severity}
         return names | {"family": FAMILIES[self.shift]} | more
 
-    def table(self, mean: FloatArray, std: FloatArray) -> pd.DataFrame:
-        """A forecast of the network's data at its rows, beside its labels."""
-        forecast = {"mean": mean[self.rows], "std": std[self.rows]}
-        return pd.DataFrame({"target": self.target, **forecast, "group": self.group})
+    def table(self, forecast: FloatArray) -> pd.DataFrame:
+        """A forecast ``(2, n)`` of the network's data at its rows, beside its labels."""
+        mean, std = forecast[:, self.rows]
+        given = {"target": self.target, "mean": mean, "std": std, "group": self.group}
+        return pd.DataFrame(given)
 
 
 def ask(
@@ -116,10 +120,10 @@ def ask(
 
 @dataclass(frozen=True, eq=False)
 class Network(AssayArm):
-    """Networks to fit on one split: which of its arm (library, law, tissue), and what is asked."""
+    """Networks of all folds: which of its arm (library, law, tissue), and what is asked of them."""
 
-    condition: str
-    asked: tuple[Asked, ...]
+    condition: str = ""
+    asked: tuple[Asked, ...] = ()
 
     @property
     def main(self) -> bool:
@@ -135,39 +139,55 @@ def restricted(split: Split, name: str, chosen: BoolArray) -> Split:
     return Split(name, split.seed, own)
 
 
-def _retina_networks(assays: Assays, arms: Sequence[str], seed: int) -> Iterator[Network]:
-    data, table = assays.retina, assays.retina.metadata
+def _network(
+    make: Maker,
+    kind: str,
+    condition: str,
+    asked: Iterable[Asked],
+    chosen: BoolArray | None = None,
+) -> Network:
+    """Networks on the folds of an assay, of what is trained on only the chosen rows."""
+    arm, name = make.arm(kind), f"{kind} {condition}".strip()
+    splits = arm.splits
+    if chosen is not None:
+        splits = tuple(restricted(split, name, chosen) for split in splits)
+    return Network(arm.data, splits, arm.plan, kind, (), condition, tuple(asked))
+
+
+def _retina_networks(
+    assays: Assays, arms: Sequence[str], folds: int, seed: int
+) -> Iterator[Network]:
+    data, table, own = assays.retina, assays.retina.metadata, assays.own
     library, design = table["library"].to_numpy(str), table["design"].to_numpy(str)
-    split = restricted(group_split(data.group, seed), "retina", assays.own)
-    test = split["test"][assays.own[split["test"]]]
+    (make,) = makers([data], folds, seed)
+    tested = make.folds.tested
+    test = tested[own[tested]]
+    by_library = {left: library[test] == left for left in assays.first}
     kinds = {kind: test[design[test] == kind] for kind in sorted(set(design[test]))}
-    left = assays.first[seed % len(assays.first)]
-    away, home = test[library[test] == left], test[library[test] != left]
     if "retina" in arms:
         asked = [
             ask(data, "test", "", "", test),
-            ask(data, "matched", "batch", left, away),
+            *(ask(data, "matched", "batch", left, test[away]) for left, away in by_library.items()),
             *(ask(data, "matched", "design", *part) for part in kinds.items()),
-            *_remeasured(assays, split["test"]),
+            *_remeasured(assays, tested),
             *_tilted(data, test, seed),
         ]
-        yield Network(data, split, (), "retina", "", tuple(asked))
+        yield _network(make, "retina", "", asked, own)
     if "batch" in arms:
-        apart = restricted(split, f"without_library_{left}", library != left)
-        inside = ask(data, "inside", "batch", left, home)
-        shifted = ask(data, "shifted", "batch", left, away)
-        yield Network(data, apart, (), "batch", left, (inside, shifted))
+        for left, away in by_library.items():
+            inside = ask(data, "inside", "batch", left, test[~away])
+            shifted = ask(data, "shifted", "batch", left, test[away])
+            yield _network(make, "batch", left, (inside, shifted), own & (library != left))
     if "design" in arms:
         asked = [
             ask(data, "inside" if kind == "genomic" else "shifted", "design", kind, rows)
             for kind, rows in kinds.items()
         ]
-        apart = restricted(split, "genomic", design == "genomic")
-        yield Network(data, apart, (), "design", "", tuple(asked))
+        yield _network(make, "design", "", asked, own & (design == "genomic"))
 
 
 def _remeasured(assays: Assays, test: IndexArray) -> Iterator[Asked]:
-    """The test part at lower depths, and noisy libraries."""
+    """What the folds test at lower depths, and in noisy libraries."""
     data = assays.retina
     for condition, activity in assays.depths.items():
         rows = test[assays.own[test] & np.isfinite(activity[test])]
@@ -178,27 +198,25 @@ def _remeasured(assays: Assays, test: IndexArray) -> Iterator[Asked]:
 
 
 def _tilted(data: SequenceDataset, test: IndexArray, seed: int) -> Iterator[Asked]:
-    """The test part tilted by GC content, and a random half of it in place of a shift."""
+    """What the folds test tilted by GC content, and a random half of it in place of a shift."""
     groups = np.unique(data.group[test])
     half = np.random.default_rng([seed, 1]).permutation(groups)[: len(groups) // 2]
     rows = test[np.isin(data.group[test], half)]
     yield ask(data, "shifted", "placebo", data.name, rows, severity=0.0)
     for tilt in TILTS:
         rng = np.random.default_rng([seed, round(1000 * tilt)])
-        try:
-            tilted = gc_tilt(data.gc[test], data.group[test], tilt, rng)
-        except ValueError:  # beyond the range of the few groups of a small part
-            continue
+        tilted = gc_tilt(data.gc[test], data.group[test], tilt, rng)
         rows, condition = test[tilted.rows], f"{data.name} {tilt:+g} SD"
         yield ask(data, "shifted", "gc_tilt", condition, rows, severity=tilted.shift_sd)
 
 
-def _genotype_networks(assays: Assays, targets: Sequence[str], seed: int) -> Iterator[Network]:
+def _genotype_networks(
+    assays: Assays, targets: Sequence[str], folds: int, seed: int
+) -> Iterator[Network]:
     usable = assays.quantified
     data = {law: assays.dataset(law).take(usable) for law in assays.laws}
-    split = group_split(data[HOME].group, seed)
-    test = split["test"]
-    paired = np.union1d(test, np.flatnonzero(controls(assays)[usable]))
+    (make,) = makers([data[HOME]], folds, seed)
+    test = make.folds.tested
     for law, own in data.items():
         if targets and " ".join(law) not in targets:
             continue
@@ -208,10 +226,10 @@ def _genotype_networks(assays: Assays, targets: Sequence[str], seed: int) -> Ite
             error = data[each].metadata["se_barcodes"].to_numpy(float)
             more: dict[str, Any] = {"noise": error[test]}
             if kind == "shifted":
-                more["pair"] = law_pair(assays, each, usable[paired]), paired
+                more["pair"] = law_pair(assays, each, usable[test], make.folds.fold[test])
             asked.append(ask(own, kind, *law_keys(each), test, data[each].activity, **more))
         asked += _offsets(assays, own, test) if law == HOME else []
-        yield Network(own, split, (), "genotype", " ".join(law), tuple(asked))
+        yield _network(make._replace(data=own), "genotype", " ".join(law), asked)
 
 
 def at_offset(assay: GenotypeAssay, genotype: str, factor: float) -> FloatArray:
@@ -240,28 +258,29 @@ def _offsets(assays: Assays, data: SequenceDataset, test: IndexArray) -> Iterato
                 yield ask(data, kind, shift, condition, test, target)
 
 
-def _plant_networks(assays: Assays, seed: int) -> Iterator[Network]:
-    for tissue, data, other_name, other in assays.tissues():
+def _plant_networks(assays: Assays, folds: int, seed: int) -> Iterator[Network]:
+    made = makers(related(*assays.plant.values()), folds, seed)
+    for make, (tissue, _, other_name, other) in zip(made, assays.tissues(), strict=True):
+        data, test = make.data, make.folds.tested
         partner = partners(data, other)
-        rows = np.flatnonzero(partner >= 0)
+        rows = test[partner[test] >= 0]
         theirs = np.full(len(data), np.nan)
         theirs[rows] = other.activity[partner[rows]]
-        labels = np.where(partner >= 0, "shared", "own")
         here, there = f"{tissue} to {other_name}", f"{other_name} to {tissue}"
-        split = leave_one_out_split(labels, "shared", data.group, seed)
         asked = (
-            ask(data, "test", "", "without shared promoters", split["test"]),
+            ask(data, "test", "", "both tissues", test),
             ask(data, "inside", "assay", here, rows),
             ask(data, "shifted", "assay", here, rows, theirs),
             ask(data, "matched", "assay", there, rows),
         )
-        yield Network(data, split, (), "plant", tissue, asked)
+        yield _network(make, "plant", tissue, asked)
 
 
 def networks(
     assays: Assays,
     arms: Sequence[str] = ARMS,
-    split_seeds: Sequence[int] = (0,),
+    folds: int = FOLDS,
+    seed: int = 0,
     targets: Sequence[str] = (),
 ) -> list[Network]:
     """The wanted networks on the retina libraries, the genotypes and the plant promoters.
@@ -269,26 +288,28 @@ def networks(
     ``targets`` are networks of the arm ``genotype``, such as ``rho WT``; empty for all of them.
     """
     found: list[Network] = []
-    for seed in split_seeds:
-        if {"retina", "batch", "design"} & set(arms):
-            found += _retina_networks(assays, arms, seed)
-        if "genotype" in arms:
-            found += _genotype_networks(assays, targets, seed)
-        if "plant" in arms:
-            found += _plant_networks(assays, seed)
+    if {"retina", "batch", "design"} & set(arms):
+        found += _retina_networks(assays, arms, folds, seed)
+    if "genotype" in arms:
+        found += _genotype_networks(assays, targets, folds, seed)
+    if "plant" in arms:
+        found += _plant_networks(assays, folds, seed)
     return found
 
 
 def gc_networks(data: Sequence[SequenceDataset], design: Design) -> list[Network]:
-    """The arms of notebook 02, for its shifts and species."""
+    """The arms of notebook 02, for its shifts and species; large families are left to it."""
     found = []
     for arm in design.build(data):
         asked = []
-        for split, shift, condition, rows, severity in arm.parts:
+        for part in arm.parts:
+            if not part.sampled:
+                continue
             # Several assays share one shift here: the condition holds the assay.
-            name = arm.data.name if shift else ""
-            name += f" {condition}" if shift in ("gc_tilt", "species") else ""
-            moved = 0.0 if shift == "placebo" else round(severity, 4)
-            asked.append(ask(arm.data, split, shift, name, rows, severity=moved))
-        found.append(Network(arm.data, arm.split, (), "gc", arm.split.name, tuple(asked)))
+            name = arm.data.name if part.shift else ""
+            name += f" {part.condition}" if part.shift in ("gc_tilt", "species") else ""
+            moved = 0.0 if part.shift == "placebo" else round(part.severity, 4)
+            asked.append(ask(arm.data, part.split, part.shift, name, part.rows, severity=moved))
+        splits = tuple(split for split in arm.splits if split.name == "fold")
+        found.append(Network(arm.data, splits, arm.plan, "gc", (), "", tuple(asked)))
     return found

@@ -27,8 +27,10 @@ def controls(assays: Assays) -> BoolArray:
     return (assays.genotypes[HOME[0]].metadata["variant_type"] == CONTROL).to_numpy()
 
 
-def law_pair(assays: Assays, law: Law, rows: IndexArray) -> PairedAssay:
-    """Wild type on rho beside another law; scrambled elements are anchors."""
+def law_pair(
+    assays: Assays, law: Law, rows: IndexArray, fold: IndexArray | None = None
+) -> PairedAssay:
+    """Wild type on rho beside another law, for forecasts by ``fold``; the scrambled are anchors."""
     first, second = assays.genotypes[HOME[0]], assays.genotypes[law[0]]
     old, new = first.column(HOME[1]), second.column(law[1])
     return paired.paired_assay(
@@ -38,6 +40,7 @@ def law_pair(assays: Assays, law: Law, rows: IndexArray) -> PairedAssay:
         second.se_barcodes[rows, new],
         first.group[rows],
         controls(assays)[rows],
+        fold,
     )
 
 
@@ -51,7 +54,7 @@ def law_pairs(assays: Assays) -> Iterator[Pair]:
     for law in assays.laws[1:]:
         keys, pair = law_keys(law), law_pair(assays, law, rows)
         yield *keys, ALL, pair
-        a, b, std_a, std_b, groups, own = pair
+        a, b, std_a, std_b, groups, own, _ = pair
         alone = paired.paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
         yield *keys, CONTROL, alone
         yield *keys, SITES, paired.site_differences(pair, intact[both], mutated[both])

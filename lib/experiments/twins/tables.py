@@ -1,19 +1,20 @@
-"""Tables of the real shifts from long tables per split, and the scores of the sealed forecasts.
+"""Tables of the real shifts from measured forecasts, and the scores of the sealed forecasts.
 
-In: what :func:`lib.experiments.twins.judging.judge` gives, stacked; and ``sealed.csv``, the changes
-of coverage, error and calibration that the simulator said each real shift would bring, written once
-from severities alone, before any network was judged under a shift. Out: tidy rows with intervals
-over splits, and the tables that the notebook draws.
+In: what :func:`lib.experiments.twins.judging.judge` gives of every network; and ``sealed.csv``, the
+changes of coverage, error and calibration that the simulator said each real shift would bring,
+written once from severities alone, before any network was judged under a shift. Out: tidy rows, and
+the tables that the notebook draws.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, ranks
-from lib.experiments.scoring import combine, contrast
+from lib.experiments.scoring import Measured, contrast
+from lib.experiments.twins.judging import METRICS
 from lib.experiments.twins.networks import MODEL, RealCondition
 from lib.metrics.columns import metric, spearman_r
 
@@ -22,16 +23,14 @@ OBSERVED: Final = {
     **{"picp_90": "coverage_drop", "zms": "zms_ratio", "rmse": "rmse_ratio"},
     **{"crps_gaussian": "crps_ratio", "aurc": "aurc_ratio"},
 }
-SCALES = {name: "difference" if name == "picp_90" else "ratio" for name in OBSERVED}
 SCORES: Final = ["crps", "crps_no_change", "crps_climatology", "inside", "beyond"]
 DRAWS: Final = 10_000  # permutations of the pairing of forecasts with observed changes
 PART = ["data", "split", "shift", "family", "condition"]
-POOLED: Final = {
+TOLD: Final = {
     "ladder": ("rung", "metric"),
     "noise": ("errors", "quantity"),
     "mitigation": ("uncertainty", "variant", "metric"),
 }
-_WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 
 
 def with_severity(scored: pd.DataFrame, sealed: pd.DataFrame) -> pd.DataFrame:
@@ -46,21 +45,36 @@ def with_severity(scored: pd.DataFrame, sealed: pd.DataFrame) -> pd.DataFrame:
 
 
 def publishable(scored: pd.DataFrame) -> pd.DataFrame:
-    """Rows combined over splits; of single splits coverage of the network's main forecasts."""
-    keyed = scored.assign(severity=scored["severity"].round(4))
-    main = (keyed["model"] == MODEL) & keyed["uncertainty"].isin(["single", "ensemble"])
-    main &= ~keyed["condition"].map(lambda text: bool(RealCondition.parse(text).choice))
-    single = keyed[main & (keyed["metric"] == "picp_90") & keyed["seed"].isna()]
-    alone = single.drop(columns=["variance", "n_train"])
-    return pd.concat([combine(keyed), alone], ignore_index=True)
+    """Rows without those of single seeds."""
+    rows = scored[scored["metric"].isin(METRICS) & scored["seed"].isna()]
+    rows = rows.assign(severity=rows["severity"].round(4))
+    return rows.drop(columns="variance").reset_index(drop=True)
 
 
-def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """Every shifted part beside its reference, and beside the network trained on the shift."""
-    rows = scored[np.isfinite(scored["variance"])]
-    parts = dict(iter(rows.groupby(["data", "split", "shift", "condition"])))
+def _by_part(measured: Sequence[Measured]) -> dict[tuple[Any, ...], Measured]:
+    """Forecasts by model, uncertainty and part; of several seeds the mean of their values."""
+    found: dict[tuple[Any, ...], list[Measured]] = {}
+    names = ("model", "uncertainty", "data", "split", "shift", "condition")
+    for each in measured:
+        found.setdefault(tuple(each.keys[name] for name in names), []).append(each)
+    means = {}
+    for key, same in found.items():
+        drawn = {m: np.mean([each.drawn[m] for each in same], axis=0) for m in same[0].drawn}
+        members = sum(each.members for each in same)
+        means[key] = same[0]._replace(drawn=drawn, members=members)
+    return means
+
+
+def effects(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
+    """What each shift changes, paired by group: errors and widths as ratios, else differences.
+
+    ``against`` is ``reference`` (the same kind of measurement without the shift) or ``matched`` (a
+    network trained on the shifted law, on the same labels); ``between`` is the variance of refits.
+    """
+    parts = _by_part(measured)
     tissues = {"plant_leaf": "plant_proto", "plant_proto": "plant_leaf"}
-    for (data, split, shift, condition), left in parts.items():
+    tables = []
+    for (model, uncertainty, data, split, shift, condition), one in parts.items():
         if split != "shifted":
             continue
         # The network that was trained on the other tissue is one of its data.
@@ -69,24 +83,13 @@ def _sides(scored: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame,
             "reference": (data, *RealCondition.parse(condition).reference(shift)),
             "matched": (target, "matched", shift, condition),
         }
-        for name, key in against.items():
-            if key in parts:
-                keys = {"shift": shift, "condition": condition, "against": name}
-                yield keys | {"family": left["family"].iloc[0]}, left, parts[key]
-
-
-def effects(scored: pd.DataFrame) -> pd.DataFrame:
-    """What each shift changes, paired by split: errors and widths as ratios, else differences.
-
-    ``against`` is ``reference`` (the same kind of measurement without the shift) or ``matched`` (a
-    network trained on the shifted law, on the same labels).
-    """
-    match = ["data", "model", "uncertainty"]
-    tables = [
-        contrast(left, right.assign(data=left["data"].iloc[0]), SCALES, match=match).assign(**keys)
-        for keys, left, right in _sides(scored)
-    ]
-    return pd.concat(tables, ignore_index=True)
+        keys = {"shift": shift, "condition": condition, "family": one.keys["family"]}
+        keys |= {"data": data, "model": model, "uncertainty": uncertainty}
+        for name, place in against.items():
+            if other := parts.get((model, uncertainty, *place)):
+                tables.append(contrast(one, other, between, against=name, **keys))
+    found = pd.concat(tables)
+    return found[found["metric"].isin(OBSERVED)].reset_index(drop=True)
 
 
 def observed(effects: pd.DataFrame) -> pd.DataFrame:
@@ -162,17 +165,11 @@ def _order(pairs: FloatArray, rng: np.random.Generator, draws: int) -> tuple[flo
     return r, float((1 + reached) / (1 + draws))
 
 
-def pooled(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Values of single splits pooled; a bootstrap variance that is not there is read off the ends.
-
-    Rows without a value drop out; a single split keeps its interval.
-    """
-    if table.empty:
-        return pd.DataFrame(columns=[*PART, *keys, "value", "lower", "upper", "n"])
-    if "variance" not in table:
-        table = table.assign(variance=((table["upper"] - table["lower"]) / _WIDTH) ** 2)
-    numbers = ["value", "variance", "lower", "upper", "n", "n_train", "split_seed"]
-    return combine(table[[*PART, *keys, *numbers]])
+def told(tables: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
+    """Rows of all networks that have a value, by part and ``keys``."""
+    columns = [*PART, *keys, "value", "lower", "upper", "n"]
+    rows = pd.concat(tables, ignore_index=True).reindex(columns=columns)
+    return rows[np.isfinite(rows["value"].astype(float))]
 
 
 def as_standin(table: pd.DataFrame) -> pd.DataFrame:

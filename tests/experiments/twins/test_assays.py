@@ -1,10 +1,19 @@
 """The assays of the real shifts: other depths, subsamples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lib.assays.counts import BarcodeCounts, Thresholds, activities
-from lib.experiments.twins.assays import law_keys, partners, standin_assays, subsample, thinned
+from lib.experiments.twins.assays import (
+    law_keys,
+    partners,
+    related,
+    standin_assays,
+    subsample,
+    thinned,
+)
 
 
 def test_thinning_by_nothing_gives_the_activities_at_full_depth() -> None:
@@ -24,6 +33,19 @@ def test_a_subsample_keeps_what_both_tissues_measured() -> None:
     assert shared[0] == shared[1] == 80  # one in five of 400
     assert len(few.retina) <= 100
     assert len(few.quantified) <= 100
+
+
+def test_relatives_of_either_tissue_are_relatives() -> None:
+    """Groups a and b of one tissue are relatives through a group of the other that has both."""
+    assays = standin_assays(300)
+    one, other = assays.plant.values()
+    partner = partners(one, other)
+    first, second = np.flatnonzero(partner >= 0)[:2]
+    group = np.arange(len(other))
+    group[partner[second]] = group[partner[first]]
+    one, other = related(replace(one, group=np.arange(len(one))), replace(other, group=group))
+    assert one.group[first] == one.group[second] == other.group[partner[first]]
+    assert len(np.unique(one.group)) == len(one) - 1
 
 
 def test_labels_at_another_depth_stand_on_their_rows() -> None:

@@ -1,5 +1,6 @@
 """What is trained on what, and asked about what: no network meets relatives of what it learned."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from lib.experiments.twins import networks as made
 from lib.experiments.twins.assays import Assays, standin_assays
 from lib.experiments.twins.networks import RealCondition
 
-LEARNED = ("train", "validation", "calibration")
+LEARNED = ("train", "validation", "choice", "calibration")
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +21,47 @@ def assays() -> Assays:
 
 @pytest.fixture(scope="module")
 def networks(assays: Assays) -> list[made.Network]:
-    return made.networks(assays, split_seeds=(0, 1))
+    return made.networks(assays, folds=3)
 
 
 def test_only_first_libraries_train_and_all_are_tested_on(
     assays: Assays, networks: list[made.Network]
 ) -> None:
-    split, library = networks[0].split, assays.retina.metadata["library"].to_numpy(str)
-    assert all(set(library[split[part]]) == set(assays.first) for part in LEARNED)
-    assert set(library[split["test"]]) == {*assays.first, *assays.noisy}
+    library = assays.retina.metadata["library"].to_numpy(str)
+    for split in networks[0].splits:
+        assert all(set(library[split[part]]) == set(assays.first) for part in LEARNED)
+        assert set(library[split["test"]]) == {*assays.first, *assays.noisy}
 
 
-def test_every_library_is_left_out_once(networks: list[made.Network]) -> None:
-    assert [each.condition for each in networks if each.kind == "batch"] == ["1", "2"]
+def test_a_library_that_is_left_out_trains_nothing(
+    assays: Assays, networks: list[made.Network]
+) -> None:
+    library = assays.retina.metadata["library"].to_numpy(str)
+    apart = [each for each in networks if each.kind == "batch"]
+    assert [each.condition for each in apart] == ["1", "2"]
+    for each in apart:
+        for split in each.splits:
+            assert all(each.condition not in library[split[part]] for part in LEARNED)
+
+
+def test_each_element_is_tested_once_per_law(assays: Assays, networks: list[made.Network]) -> None:
+    (home,) = [each for each in networks if each.condition == "rho WT"]
+    times = Counter((asked.shift, asked.condition) for asked in home.asked)
+    assert set(times.values()) == {1}
+    assert len(times) == len(assays.laws) + 2 * 7  # two other offsets, of wild type or rho alone
+    assert all(asked.rows.tolist() == list(range(400)) for asked in home.asked)
+
+
+def test_the_tissues_share_their_folds(networks: list[made.Network]) -> None:
+    leaf, proto = (each for each in networks if each.kind == "plant")
+    asked, same = leaf.asked[2], proto.asked[3]
+    assert (asked.split, same.split) == ("shifted", "matched")
+    assert asked.condition == same.condition == "leaf to proto"
+    places = []
+    for one, part in ((leaf, asked), (proto, same)):
+        given = part.target, one.tested[part.rows], one.plan.codes[part.rows]
+        places.append(sorted(zip(*given, strict=True)))
+    assert places[0] == places[1]  # the fold and the set of every label
 
 
 def test_no_network_is_asked_about_relatives_of_what_it_learned_from(
@@ -41,10 +70,12 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(
     assert {each.kind for each in networks} == set(made.ARMS) - {"gc"}
     for network in networks:
         assert network.asked
-        seen = np.concatenate([network.split["train"], network.split["validation"]])
         for asked in network.asked:
             assert np.isfinite(asked.target).all()
-            assert not set(network.data.group[asked.rows]) & set(network.data.group[seen])
+            for place, split in enumerate(network.splits):
+                own = asked.rows[network.tested[asked.rows] == place]
+                seen = np.concatenate([split[part] for part in LEARNED])
+                assert not set(network.data.group[own]) & set(network.data.group[seen])
 
 
 def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: Assays) -> None:
@@ -56,9 +87,9 @@ def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: Assays) ->
 
 
 def test_a_library_that_holds_no_training_row_is_an_error() -> None:
-    parts = dict(zip((*LEARNED, "test"), np.arange(4)[:, None], strict=True))
+    parts = dict(zip((*LEARNED, "test"), np.arange(5)[:, None], strict=True))
     with pytest.raises(ValueError, match="leaves the part 'train' empty"):
-        made.restricted(Split("group", 0, parts), "genomic", np.array([False, True, True, True]))
+        made.restricted(Split("group", 0, parts), "genomic", np.array([False, True, True, True, True]))
 
 
 @pytest.mark.parametrize(

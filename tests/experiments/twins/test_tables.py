@@ -1,36 +1,44 @@
-"""Tables of the real shifts: splits pooled, what forecasts are held against, and their scores."""
+"""Tables of the real shifts: paired effects, what forecasts are held against, and their scores."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm, t
+from scipy.stats import norm
 
+from lib.experiments.scoring import Measured, Scored, score
 from lib.experiments.twins.networks import FAMILIES
 from lib.experiments.twins.tables import (
+    effects,
     observed,
-    pooled,
     score_sealed,
     sealed_summary,
     with_severity,
 )
+from lib.metrics.resampling import resampling
 
-PART = {"data": "a", "split": "shifted", "shift": "batch", "family": "technical", "condition": "1"}
 
+def test_a_tissue_is_held_against_the_network_of_the_other_one() -> None:
+    """Of several seeds the mean; errors of 2 against 1 are a ratio of 2, paired without a doubt."""
+    plan = resampling(np.arange(30), np.random.default_rng(0), np.arange(30) % 3)
+    error = np.random.default_rng(1).normal(size=30)
 
-def test_splits_are_pooled_with_the_correction_for_overlap() -> None:
-    """Values 1 and 3, each ± 1.96 * 0.5: variance 0.25 + (1/2 + 1/4) * 2."""
-    table = pd.DataFrame({**PART, "value": [1.0, 3.0], "n": 10, "n_train": 40})
-    table = table.assign(split_seed=[0, 1])
-    table["lower"], table["upper"] = table["value"] - 0.979982, table["value"] + 0.979982
-    row = pooled(table, []).iloc[0]
-    total, between = 0.25 + 1.5, 1.5
-    half = t.ppf(0.975, (total / between) ** 2) * total**0.5
-    assert row["value"] == 2
-    assert row["upper"] - row["value"] == pytest.approx(half, rel=1e-4)
-    one = pooled(table[:1].assign(upper=9.0), []).iloc[0]
-    assert (one["lower"], one["upper"]) == pytest.approx((0.020018, 9.0))
+    def part(data: str, split: str, condition: str, factor: float, seed: int | None) -> Measured:
+        keys = {"data": data, "split": split, "shift": "assay", "family": "concept"}
+        keys |= {"condition": condition, "model": "cnn", "uncertainty": "single", "seed": seed}
+        table = pd.DataFrame({"target": factor * error, "mean": 0.0, "std": 1.0})
+        return score(Scored(keys, table, plan, (0.0, 1.0)), 100)
+
+    here = ("plant_leaf", "shifted", "leaf to proto")
+    measured = [part(*here, factor, seed) for seed, factor in enumerate((1.5, 2.5))]
+    measured += [part("plant_leaf", "inside", "leaf to proto", 4.0, None)]
+    measured += [part("plant_proto", "matched", "leaf to proto", 1.0, None)]
+    found = effects(measured, pd.Series(dtype=float)).set_index(["against", "metric"])
+    assert found.loc[("matched", "rmse"), ["value", "lower", "upper"]].tolist() == pytest.approx(
+        [2.0, 2.0, 2.0]
+    )
+    assert found.loc[("reference", "rmse"), "value"] == pytest.approx(0.5)
 
 
 def test_a_loss_of_coverage_is_a_fall_with_its_ends_turned() -> None:
