@@ -1,6 +1,6 @@
 """Writes the ensembles that come with the package, and the tables that say how good they are.
 
-In: the finished fits of notebook 02 on one split; those that are not stored yet are computed. Out:
+In: the finished fits of notebook 02 on one fold; those that are not stored yet are computed. Out:
 files for :mod:`lib.published`, and ``results/published_ensembles*``, in which the forecasts of the
 files stand beside those of notebook 02. Command line: ``python -m tools.export_ensembles``.
 """
@@ -16,8 +16,10 @@ import pandas as pd
 
 from lib import published
 from lib.arrays import FloatArray
+from lib.data.dataset import SequenceDataset
+from lib.data.splits import Split
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import GC_DATA, AssayArm, fit_arms
+from lib.experiments.assays import GC_DATA, fit_arms
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
 from lib.study import results
@@ -41,7 +43,7 @@ UNIT = {"wtc11": "log2 RNA/DNA", "plant_leaf": "log2 enrichment"}
 
 
 class Config(ExperimentConfig):
-    """Which assays of notebook 02, and the group split on whose test part files are measured."""
+    """Which assays of notebook 02; files are measured on the test part of the first fold."""
 
     experiment: ClassVar[str] = "published_ensembles"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"full": {}}
@@ -52,17 +54,19 @@ class Config(ExperimentConfig):
 
 
 class Source(NamedTuple):
-    """What notebook 02 made of an assay on one split.
+    """What notebook 02 made of an assay on its first fold.
 
     Attributes
     ----------
-    arm : AssayArm
+    data : SequenceDataset
+    split : Split
     members : list of FittedModel
     mean, std : (n,) float arrays
         Forecast of the members as one, of the test part.
     """
 
-    arm: AssayArm
+    data: SequenceDataset
+    split: Split
     members: list[FittedModel]
     mean: FloatArray
     std: FloatArray
@@ -70,25 +74,23 @@ class Source(NamedTuple):
 
 def source(name: str, config: Config, store: Store) -> Source:
     """The finished fits of the group arm of notebook 02, and their forecast of the test part."""
-    seeds = (config.split_seed,)
-    asked = mpra_gc_ood.Config.create(
-        profile="full", dataset=name, arm=["group"], split_seeds=seeds
-    )
-    design = asked.design
-    arms = design.build(mpra_gc_ood.load_data(asked))
-    (fitted,), _ = fit_arms(arms, design, store, config.where)
-    test = fitted.arm.split["test"]
-    members = [network_of(fit.model) for fit in fitted.fits]
-    return Source(fitted.arm, members, fitted.forecast.mean[test], fitted.forecast.std[test])
+    own = {"dataset": name, "arm": ["group"], "split_seed": config.split_seed}
+    asked = mpra_gc_ood.Config.create(profile="full", **own)
+    (arm,) = asked.design.build(mpra_gc_ood.load_data(asked))
+    arm = replace(arm, splits=arm.splits[:1])
+    (fitted,) = fit_arms([arm], asked.design.settings, store, config.where)
+    members = [network_of(fit.model) for (fit,) in fitted.fits]
+    mean, std = (values[0, arm.splits[0]["test"]] for values in fitted.forecast[:2])
+    return Source(arm.data, arm.splits[0], members, mean, std)
 
 
 def ensemble(made: Source) -> Ensemble:
     """What is published of an assay."""
-    data = made.arm.data
+    data = made.data
     about = {
         "unit": UNIT[data.name],
         "input": INPUT[data.name],
-        "split_seed": made.arm.split.seed,
+        "split_seed": made.split.seed,
         "data_fingerprint": data.fingerprint,
         "licence": LICENCE,
     }
@@ -112,7 +114,7 @@ def measured(made: Source, mean: FloatArray, std: FloatArray, draws: int) -> pd.
     ``difference`` is the largest difference of two means, ``difference_std`` that of two standard
     deviations, in per cent of the standard deviation that notebook 02 predicts.
     """
-    data, test = made.arm.data, made.arm.split["test"]
+    data, test = made.data, made.split["test"]
     columns = {"target": data.activity[test], "mean": mean, "std": std, "group": data.group[test]}
     rows = evaluate(pd.DataFrame(columns), draws=draws, rng=np.random.default_rng(0))
     rows = rows[rows["metric"].isin(METRICS)].drop(columns="variance")
@@ -132,14 +134,14 @@ def compare(given: Ensemble, made: Source, draws: int) -> pd.DataFrame:
     DataFrame
         Tidy; ``condition`` is ``notebook 02``, ``file`` or ``file in float32``.
     """
-    codes = made.arm.data.codes[made.arm.split["test"]]
+    codes = made.data.codes[made.split["test"]]
     forecasts = {"notebook 02": (made.mean, made.std)}
     for condition, asked in (("file", given), ("file in float32", in_float32(given))):
         found = asked.predict(codes)
         forecasts[condition] = found.mean, found.std
-    keys: dict[str, Any] = {"data": made.arm.data.name, "split": "test", "severity": 0.0}
+    keys: dict[str, Any] = {"data": made.data.name, "split": "test", "severity": 0.0}
     keys |= {"model": "cnn", "prior": "none", "uncertainty": "ensemble"}
-    keys["split_seed"] = made.arm.split.seed
+    keys["split_seed"] = made.split.seed
     tables = [
         measured(made, mean, std, draws).assign(**keys, condition=condition)
         for condition, (mean, std) in forecasts.items()
@@ -180,7 +182,7 @@ def main() -> None:
         config,
         pd.concat(rows, ignore_index=True),
         {"files": pd.DataFrame([contents(name) for name in made])},
-        data={name: one.arm.data.fingerprint for name, one in made.items()},
+        data={name: one.data.fingerprint for name, one in made.items()},
     )
     entry = found.entry | {
         "config": config.parameters,
