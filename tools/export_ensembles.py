@@ -1,8 +1,8 @@
 """Writes the ensembles that come with the package, and the tables that say how good they are.
 
-In: the finished fits of notebook 02 on one fold; those that are not stored yet are computed. Out:
-files for :mod:`lib.published`, and ``results/published_ensembles*``, in which the forecasts of the
-files stand beside those of notebook 02. Command line: ``python -m tools.export_ensembles``.
+In: the finished fits of notebook 02 on its first fold; those that are not stored yet are computed.
+Out: files for :mod:`lib.published`, and ``results/published_ensembles*``, in which the forecasts of
+the files stand beside those of notebook 02. Command line: ``python -m tools.export_ensembles``.
 """
 
 import hashlib
@@ -16,9 +16,8 @@ import pandas as pd
 
 from lib import published
 from lib.arrays import FloatArray
-from lib.data.dataset import SequenceDataset
-from lib.data.splits import Split
 from lib.experiments import mpra_gc_ood
+from lib.experiments.arms import AssayArm
 from lib.experiments.assays import GC_DATA, fit_arms
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
@@ -43,7 +42,7 @@ UNIT = {"wtc11": "log2 RNA/DNA", "plant_leaf": "log2 enrichment"}
 
 
 class Config(ExperimentConfig):
-    """Which assays of notebook 02; files are measured on the test part of the first fold."""
+    """Which assays of notebook 02, and the deal of folds on whose first one files are measured."""
 
     experiment: ClassVar[str] = "published_ensembles"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"full": {}}
@@ -58,15 +57,14 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    data : SequenceDataset
-    split : Split
+    arm : AssayArm
+        With that fold's split alone.
     members : list of FittedModel
     mean, std : (n,) float arrays
         Forecast of the members as one, of the test part.
     """
 
-    data: SequenceDataset
-    split: Split
+    arm: AssayArm
     members: list[FittedModel]
     mean: FloatArray
     std: FloatArray
@@ -79,18 +77,17 @@ def source(name: str, config: Config, store: Store) -> Source:
     (arm,) = asked.design.build(mpra_gc_ood.load_data(asked))
     arm = replace(arm, splits=arm.splits[:1])
     (fitted,) = fit_arms([arm], asked.design.settings, store, config.where)
-    members = [network_of(fit.model) for (fit,) in fitted.fits]
     mean, std = (values[0, arm.splits[0]["test"]] for values in fitted.forecast[:2])
-    return Source(arm.data, arm.splits[0], members, mean, std)
+    return Source(arm, [network_of(fit.model) for (fit,) in fitted.fits], mean, std)
 
 
 def ensemble(made: Source) -> Ensemble:
     """What is published of an assay."""
-    data = made.data
+    data = made.arm.data
     about = {
         "unit": UNIT[data.name],
         "input": INPUT[data.name],
-        "split_seed": made.split.seed,
+        "split_seed": made.arm.splits[0].seed,
         "data_fingerprint": data.fingerprint,
         "licence": LICENCE,
     }
@@ -114,7 +111,7 @@ def measured(made: Source, mean: FloatArray, std: FloatArray, draws: int) -> pd.
     ``difference`` is the largest difference of two means, ``difference_std`` that of two standard
     deviations, in per cent of the standard deviation that notebook 02 predicts.
     """
-    data, test = made.data, made.split["test"]
+    data, test = made.arm.data, made.arm.splits[0]["test"]
     columns = {"target": data.activity[test], "mean": mean, "std": std, "group": data.group[test]}
     rows = evaluate(pd.DataFrame(columns), draws=draws, rng=np.random.default_rng(0))
     rows = rows[rows["metric"].isin(METRICS)].drop(columns="variance")
@@ -134,14 +131,13 @@ def compare(given: Ensemble, made: Source, draws: int) -> pd.DataFrame:
     DataFrame
         Tidy; ``condition`` is ``notebook 02``, ``file`` or ``file in float32``.
     """
-    codes = made.data.codes[made.split["test"]]
+    codes = made.arm.data.codes[made.arm.splits[0]["test"]]
     forecasts = {"notebook 02": (made.mean, made.std)}
     for condition, asked in (("file", given), ("file in float32", in_float32(given))):
         found = asked.predict(codes)
         forecasts[condition] = found.mean, found.std
-    keys: dict[str, Any] = {"data": made.data.name, "split": "test", "severity": 0.0}
+    keys: dict[str, Any] = {"data": made.arm.data.name, "split": "test", "severity": 0.0}
     keys |= {"model": "cnn", "prior": "none", "uncertainty": "ensemble"}
-    keys["split_seed"] = made.split.seed
     tables = [
         measured(made, mean, std, draws).assign(**keys, condition=condition)
         for condition, (mean, std) in forecasts.items()
@@ -182,7 +178,7 @@ def main() -> None:
         config,
         pd.concat(rows, ignore_index=True),
         {"files": pd.DataFrame([contents(name) for name in made])},
-        data={name: one.data.fingerprint for name, one in made.items()},
+        data={name: one.arm.data.fingerprint for name, one in made.items()},
     )
     entry = found.entry | {
         "config": config.parameters,

@@ -162,6 +162,6 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
             row |= dict(zip((f"lower{ending}", f"upper{ending}"), reached, strict=True))
         found.append(row | {"n": int(left.rows["n"].iloc[0])})
     table = pd.DataFrame(found)
-    ratio, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
-    table.loc[ratio, numbers] = np.exp(table.loc[ratio, numbers])
-    return table
+    ratios, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
+    table.loc[ratios, numbers] = np.exp(table.loc[ratios, numbers])
+    return table[np.isfinite(table["value"])]

@@ -220,7 +220,7 @@ def with_ends(
 def over_folds(rows: pd.DataFrame, df: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """Rows ``metric, value, variance`` with the ends that go with them, on each metric's scale."""
     scale = rows["metric"].map(columns.scale_of)
-    table = rows.assign(lower=np.nan, upper=np.nan, df=df)
+    table = rows.assign(lower=np.nan, upper=np.nan, df=np.asarray(df))
     for name, own in table.groupby(scale):
         found = ends(own["value"], own["variance"], own["df"], str(name), level)
         table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)

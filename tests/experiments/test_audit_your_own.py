@@ -11,7 +11,7 @@ from lib.metrics.evaluate import evaluate
 from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
-from lib.study.units import Store
+from lib.study.units import Store, provenance
 
 NET = """
 import torch
@@ -59,8 +59,11 @@ def store(tmp_path_factory):
 def chapter(store):
     """Notebook 02 on the stand-in, and the audit of its networks."""
     theirs = mpra_gc_ood.run(mpra_gc_ood.Config.create(profile="smoke", workers=1), store)
-    config = Config.create(profile="smoke", workers=1)
-    return theirs, run(config, store)
+    config, own = Config.create(profile="smoke", workers=1), Store(store.root)
+    ours = run(config, own)
+    fits = {key for key, stamp in own.used.items() if stamp["dtype"]}
+    assert fits and fits <= set(store.used)  # none is fitted that its chapter has not
+    return theirs, ours
 
 
 def test_our_own_networks_give_the_values_of_their_chapter(chapter):
@@ -74,14 +77,13 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["by"] == "gc_decile").any()
     assert np.allclose(both["value_x"], both["value_y"], rtol=1e-12, equal_nan=True)
     assert (both["n_x"] == both["n_y"]).all()
-    assert ours.entry["fits"] > 0 == ours.entry["fits_computed"]
 
 
 def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
     """A table written and read gives what the networks gave, the interval included."""
     ours = chapter[1]
     config = Config.create(profile="smoke", workers=1)
-    _, (first,), _ = audit_your_own.network_forecasts(config.networks, store)
+    _, (first,) = audit_your_own.network_forecasts(config.networks, store)
     frame = first.table.assign(id=np.arange(len(first.table)).astype(str), shift="")
     frame["split"] = "calibration"
     for part in first.parts:
@@ -112,9 +114,9 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     config = Config.create(
         profile="smoke", table=str(tmp_path / "assay.csv"), model="mynet:Net", workers=1, **named
     )
-    found = run(config, store)
+    found = run(config, own := Store(store.root))
     assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
-    assert found.entry["fits_computed"] == 2 * config.folds
+    assert provenance(own)["fits"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
 

@@ -5,7 +5,7 @@ import pytest
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import build_arms
+from lib.experiments.arms import build_arms
 from lib.experiments.mpra_gc_ood import Config, load_data
 from lib.sequences import decode, reverse_complement
 from lib.study.config import ParameterError
@@ -16,31 +16,81 @@ EXPERIMENT = mpra_gc_ood
 
 def test_every_forecast_stands_on_every_part(found):
     rows = found.rows
-    combined = rows[rows["split_seed"].isna() & (rows["metric"] == "rmse") & (rows["by"] == "")]
+    combined = rows[rows["seed"].isna() & (rows["metric"] == "rmse") & (rows["by"] == "")]
     sides = combined.groupby(["shift", "split"])["model"].agg(set)
-    expected = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
-    assert sides["", "test"] == expected | {"bilstm"}
+    simple = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
+    expected = simple | {"motif_kernel", "kmer_kernel", "stack", "leading"}
+    assert sides["", "test"] == sides["gc_tilt", "shifted"] == expected | {"bilstm"}
     for shift in ("gc_high", "gc_low"):
         for split in ("inside", "shifted", "matched"):
             assert sides[shift, split] == expected
+    assert sides["", "random_leaky"] == simple
+    assert set(combined[combined["condition"] == "one strand"]["model"]) == {"cnn"}
+    names = ["split", "shift", "condition", "model", "uncertainty"]
+    assert not combined.duplicated(names).any()
     group = combined[(combined["split"] == "test") & (combined["model"] == "cnn")]
     group = group[group["condition"] == ""]
     sources = {"single", "ensemble", "std_scaling", "constant_sigma", "mc_dropout"}
     assert set(group["uncertainty"]) == sources
     assert group["value"].nunique() == len(group) - 2  # two repairs keep the ensemble's mean
-    assert (combined["lower"] <= combined["upper"]).all()
+    assert (combined["lower"] < combined["upper"]).all()
     test = combined[combined["split"] == "test"]
     assert (test["oracle"] < test["value"]).all() and (test["severity"] == 0).all()
+    assert set(test["n"]) == {600}
 
 
 def test_the_mean_s_error_is_the_spread_of_the_part(found):
-    """An independent truth: RMSE² of a constant is the variance plus the squared bias."""
+    """An independent truth: squared errors of each fold's training mean, pooled."""
     rows = found.rows
-    rows = rows[(rows["model"] == "mean") & rows["split_seed"].isna() & (rows["by"] == "")]
+    rows = rows[(rows["model"] == "mean") & (rows["by"] == "")]
     for _, part in rows.groupby(["split", "shift", "condition"]):
         value = part.set_index("metric")["value"]
         variance = value["sd_target"] ** 2 * (1 - 1 / part["n"].iloc[0])  # over n, not n - 1
-        assert value["rmse"] ** 2 == pytest.approx(variance + value["bias"] ** 2, rel=1e-4)
+        # Means of training parts differ by less than a tenth of the spread.
+        assert value["rmse"] ** 2 == pytest.approx(variance + value["bias"] ** 2, rel=0.05)
+        assert abs(value["crps_skill"]) < 0.02
+
+
+def test_what_leads_is_as_good_as_any_on_the_stand_in(found):
+    rows = found.rows
+    test = rows[(rows["split"] == "test") & (rows["by"] == "") & rows["seed"].isna()]
+    test = test[(test["metric"] == "rmse") & (test["uncertainty"] == "single")]
+    error = test[test["condition"] == ""].set_index("model")["value"]
+    best = error[["motif_kernel", "kmer_kernel", "stack"]].min()
+    assert error["leading"] == pytest.approx(best, rel=0.03) and error["leading"] < error["mean"]
+
+
+def test_contrasts_set_a_shift_against_what_it_left(found):
+    table = found.tables["contrasts"]
+    network = table[(table["model"] == "cnn") & (table["metric"] == "rmse")]
+    against = network[network["uncertainty"].isin(["ensemble", "single"])]
+    pairs = set(zip(against["shift"].str.split(" ").str[0], against["against"], strict=True))
+    tails = {(tail, side) for tail in ("gc_high", "gc_low") for side in ("inside", "matched")}
+    assert pairs == tails | {("placebo", "inside")} | {
+        (name, "test") for name in ("gc_tilt", "leak", "one")
+    }
+    rows = found.rows
+    rows = rows[(rows["by"] == "") & (rows["metric"] == "rmse") & (rows["model"] == "leading")]
+    value = rows[rows["uncertainty"] == "single"].set_index(["shift", "split"])["value"]
+    ratio = table[(table["model"] == "leading") & (table["metric"] == "rmse")]
+    ratio = ratio[(ratio["against"] == "matched") & (ratio["uncertainty"] == "single")]
+    expected = value["gc_high", "shifted"] / value["gc_high", "matched"]
+    assert ratio["value"].iloc[0] == pytest.approx(expected)
+    assert (table["lower"] <= table["lower_90"]).all() and table["upper"].notna().all()
+
+
+def test_the_assays_table_says_how_many_folds_and_what_is_never_tested(found):
+    facts = found.tables["assays"].set_index("measure")["value"]
+    assert facts["folds"] == 3 and facts["share_in_large_families"] == 0
+    group = np.concatenate([np.repeat(0, 30), 1 + np.arange(570) // 3])
+    data = SequenceDataset("made", random_codes(600), np.arange(600.0), group)
+    arms = build_arms(data, ("group", "leaky"), 4, 0.8, (), 0)
+    facts = mpra_gc_ood.assay_table(arms).set_index("measure")["value"]
+    assert facts["folds"] == 4 and facts["large_families"] == 1
+    assert facts["share_in_large_families"] == pytest.approx(0.05)
+    few = SequenceDataset("few", random_codes(40), np.arange(40.0), np.arange(40) // 5)
+    facts = mpra_gc_ood.assay_table(build_arms(few, ("group",), 10, 0.8, (), 0))
+    assert facts.set_index("measure")["value"]["folds"] == 8
 
 
 def assay(codes, activity, **more):
@@ -66,7 +116,7 @@ def test_reliability_recovers_a_known_share_of_signal():
 
 def test_no_aggregate_of_fewer_than_ten_elements():
     data = assay(random_codes(900), np.random.default_rng(0).normal(size=900))
-    arms = build_arms(data, ("group", "tail"), 0.8, (), 0)
+    arms = build_arms(data, ("group", "tail"), 3, 0.8, (), 0)
     assert mpra_gc_ood.gc_histogram(arms)["count"].min() >= 10
 
 
@@ -111,3 +161,9 @@ def test_bad_data_write_nothing(tmp_path, monkeypatch):
 def test_unknown_arms_are_named(arm):
     with pytest.raises(ParameterError, match=r"no arm .*use all, group, tilt"):
         Config.create(arm=arm)
+
+
+def test_unknown_kernels_are_named():
+    with pytest.raises(ParameterError, match="motif_kernel"):
+        Config.create(kernels=("splines",))
+    assert Config.create(kernels=()).kernels == ()

@@ -1,13 +1,16 @@
 """The tidy table of one model on one part: values, intervals, bins, oracle, edges, speed."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student_t
 
 from lib.metrics.columns import LEVELS, METRICS, at_level, metric
-from lib.metrics.evaluate import all_metrics, compare, evaluate, quantile_bins
+from lib.metrics.evaluate import all_metrics, evaluate, quantile_bins
+from lib.metrics.resampling import resampling
 
 
 def make(n=400, seed=0, **columns):
@@ -80,7 +83,7 @@ def test_merging_many_groups_keeps_the_interval(monkeypatch):
     table = make(6000, group=np.arange(6000) // 2)
     deciles = {"activity": quantile_bins(table["mean"])}
     merged = run(table, by=deciles, draws=1500)
-    monkeypatch.setattr("lib.metrics.evaluate.MOST_GROUPS", 10_000)
+    monkeypatch.setattr("lib.metrics.evaluate.resampling", partial(resampling, most=10_000))
     exact = run(table, by=deciles, draws=1500)
     assert (merged["value"] - exact["value"]).abs().max() < 1e-9
     sums = exact["metric"].isin(["rmse", "crps_gaussian", "picp_90", "pearson_r", "zms"])
@@ -160,30 +163,55 @@ def test_speed_of_one_call():
     assert min(seconds) < 0.3  # 0.08 s on an idle core
 
 
-def test_compare_by_hand():
-    first = make(60, group=np.arange(60) // 2)
-    second = first.assign(mean=0.0, std=1.0)
-    table = compare(first, second, rng=np.random.default_rng(0), draws=200).set_index("metric")
-    expected = overall(run(first))["value"] / overall(run(second))["value"]
-    np.testing.assert_allclose(table["value"], expected[table.index], rtol=1e-9)
-    assert table["lower"]["rmse"] < table["value"]["rmse"] < table["upper"]["rmse"]
+def test_intervals_over_folds_by_hand():
+    """Nine errors in three folds: bias and RMSE with their delete-one-fold values."""
+    error = np.array([0.0, 0.2, -0.2, 1.0, 0.8, 0.6, -0.6, -0.2, -0.4])
+    fold = np.repeat([4, 7, 9], 3)
+    table = pd.DataFrame({"mean": error, "std": 1.0, "target": 0.0, "fold": fold})
+    frame = overall(run(table, draws=1000))
+    # Fold means 0, .8, -.4: their variance over three is .12; a bootstrap's is about .29 / 9.
+    assert frame.loc["bias", "variance"] == pytest.approx(np.var([0, 0.8, -0.4], ddof=1) / 3)
+    half = student_t.ppf(0.975, 2) * 0.373333333**0.5 * (1 / 3) ** 0.5
+    assert frame.loc["bias", "upper"] == pytest.approx(0.4 / 3 + half)
+    # Sums of squares .08, 2, .56; RMSE without each fold, the interval on the logarithm.
+    left = np.sqrt([2.56 / 6, 0.64 / 6, 2.08 / 6])
+    variance = 2 * np.var(left)
+    row = frame.loc["rmse"]
+    assert row["value"] == pytest.approx((2.64 / 9) ** 0.5)
+    assert row["variance"] == pytest.approx(variance)
+    reach = np.exp(student_t.ppf(0.975, 2) * variance**0.5 / row["value"])
+    assert row["lower"] == pytest.approx(row["value"] / reach)
+    assert row["upper"] == pytest.approx(row["value"] * reach)
 
 
-def test_compare_cancels_what_is_shared():
-    first = make(400)
-    second = first.assign(mean=first["mean"] + 0.05)
-    paired = compare(first, second, rng=np.random.default_rng(0), draws=400)
-    paired, alone = paired.set_index("metric").loc["rmse"], overall(run(first)).loc["rmse"]
-    assert paired["upper"] - paired["lower"] < 0.25 * (alone["upper"] - alone["lower"])
-    same = compare(first, first, rng=np.random.default_rng(0), draws=50).dropna()
-    assert (same[["value", "lower", "upper"]] == 1).all().all()
+def test_the_bootstrap_decides_where_folds_hardly_differ():
+    error = np.tile([-1.0, 1.0, 2.0], 20)
+    table = pd.DataFrame({"mean": error, "std": 1.0, "target": 0.0, "fold": np.arange(60) // 6})
+    frame = overall(run(table, draws=4000))
+    expected = np.var(error) / 60  # folds are alike
+    assert frame.loc["bias", "variance"] == pytest.approx(expected, rel=0.1)
 
 
-def test_compare_refuses_other_elements():
-    others = {"target": make(20, seed=1), "group": make(20, group=np.arange(20) // 2)}
-    for name, other in others.items():
-        with pytest.raises(ValueError, match=f"differ in {name}"):
-            compare(make(20), other, rng=np.random.default_rng(0))
+def test_a_bin_in_few_folds_and_a_part_of_one_group():
+    table = make(300, fold=np.arange(300) % 10)
+    frame = run(table, by={"kind": np.where(np.arange(300) % 10 < 2, "rare", "usual")})
+    rare = frame[(frame["bin"] == "rare") & (frame["metric"] == "rmse")].iloc[0]
+    assert rare["lower"] < rare["value"] < rare["upper"]
+    ordered = overall(frame).loc[["aurc", "zms_robust", "spearman_r"]]
+    assert ((ordered["lower"] < ordered["value"]) & (ordered["value"] < ordered["upper"])).all()
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        ([0, 1] * 10, "2 folds; an interval over folds needs 3"),
+        ([0, 1, 2, 3] * 5, "is tested in several folds"),
+        ([None, 1, 2, 3] * 5, "fold is missing in row 0"),
+    ],
+)
+def test_folds_that_do_not_fit_are_refused(fold, message):
+    with pytest.raises(ValueError, match=message):
+        run(make(20, group=np.arange(20) // 2, fold=np.array(fold, object)))
 
 
 @pytest.mark.slow

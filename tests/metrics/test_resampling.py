@@ -5,7 +5,15 @@ import pytest
 from scipy.stats import t as student_t
 
 from lib.data.folds import fold_split, group_folds
-from lib.metrics.resampling import ends, fold_variance, resampling
+from lib.metrics.resampling import (
+    ends,
+    fold_variance,
+    percentiles,
+    resampling,
+    spread,
+    totals,
+    weight_blocks,
+)
 
 RNG = np.random.default_rng
 
@@ -59,6 +67,70 @@ def test_intervals_of_shares_correlations_and_ratios_stay_in_range():
     lower, upper = ends([0, 1], [0, 0], 19, "logit")
     exact = 0.025 ** (1 / 20)  # Clopper and Pearson
     assert [*lower, *upper] == pytest.approx([0, exact, 1 - exact, 1])
+
+
+def test_weights_are_multinomial():
+    weights = np.hstack(list(weight_blocks(50, 4000, RNG(0))))
+    assert weights.shape == (50, 4000)
+    assert (weights.sum(axis=0) == 50).all()
+    # multinomial: mean 1, variance 1 - 1/50, covariance -1/50
+    assert weights.mean(axis=1) == pytest.approx(np.ones(50), abs=0.08)
+    assert weights.var() == pytest.approx(0.98, abs=0.02)
+    assert np.cov(weights[0], weights[1])[0, 1] == pytest.approx(-0.02, abs=0.05)
+
+
+def test_blocks_cover_all_draws(monkeypatch):
+    monkeypatch.setattr("lib.metrics.resampling._BLOCK_CELLS", 70)
+    blocks = list(weight_blocks(10, 25, RNG(0)))
+    assert [block.shape for block in blocks] == [(10, 7), (10, 7), (10, 7), (10, 4)]
+
+
+def test_totals_equal_repeating_the_rows():
+    columns = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    plan = resampling([0, 1, 0], RNG(0))
+    sums = totals(columns, plan.codes, plan.n_sets)
+    assert sums.tolist() == [[5, 2], [50, 20]]
+    weights = plan.weights(6, RNG(3))
+    for draw in range(7):
+        repeated = np.repeat(columns, weights[plan.codes, draw].astype(int), axis=0)
+        assert (sums @ weights)[:, draw] == pytest.approx(repeated.sum(axis=0))
+
+
+def test_percentiles_leave_nan_out():
+    values = np.array([[np.nan, 3, 1, 2], [np.nan] * 4])
+    np.testing.assert_allclose(percentiles(values, 0.5), [[1.5, np.nan], [2.5, np.nan]])
+    np.testing.assert_allclose(spread(values), [1, np.nan])
+    draws = RNG(0).normal(size=(7, 333))
+    expected = np.quantile(draws, [0.025, 0.975], axis=1)
+    np.testing.assert_allclose(percentiles(draws), expected)
+
+
+def test_degrees_of_freedom_count_folds_with_rows_and_effective_groups():
+    fold = np.repeat(np.arange(10), 40)
+    plan = resampling(np.arange(400), RNG(0), fold)
+    assert plan.df == 9 and plan.take(np.arange(120)).df == 2  # rows of three folds
+    assert plan.take([0, 40, 80, 120]).df == 3
+    # 4 groups of which one has most rows: (20 + 3)^2 / (400 + 3) = 1.3 effective groups
+    assert plan.take([*[0] * 20, 40, 80, 120]).df == 0
+    assert resampling(np.arange(9), RNG(0)).df == -1
+
+
+@pytest.mark.slow
+def test_group_interval_covers_where_a_row_interval_does_not():
+    rng = RNG(2)
+    repeats, hits = 400, {"group": 0, "row": 0}
+    labels = np.repeat(np.arange(100), 5)
+    for _ in range(repeats):
+        values = rng.normal(size=100)[labels] + 0.3 * rng.normal(size=500)
+        for kind, group in (("group", labels), ("row", np.arange(500))):
+            plan = resampling(group, rng)
+            columns = np.column_stack([np.ones(500), values])
+            count, total = totals(columns, plan.codes, plan.n_sets) @ plan.weights(400, rng)
+            lower, upper = percentiles((total / count)[1:])
+            hits[kind] += int(lower <= 0 <= upper)
+    # binomial s.e. at .95 over 400: .011; percentile intervals of 100 groups run slightly narrow
+    assert abs(hits["group"] / repeats - 0.945) < 0.033
+    assert hits["row"] / repeats < 0.75
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from lib.motifs.pwm import (
+    core_motifs,
     information_content,
     jaspar,
     log_odds,
@@ -119,3 +120,21 @@ class TestMeme:
         path.write_bytes((HEADER + MOTIF).replace("one", "\u00e9").encode("latin-1"))
         with pytest.raises(ValueError, match=r"motifs\.meme is not UTF-8 text"):
             read_meme(path)
+
+
+def test_core_motifs_are_those_of_the_release_by_id():
+    motifs = core_motifs("vertebrates")
+    names = [pwm.name for pwm in motifs]
+    assert len(motifs) == 879 and names == sorted(set(names))
+    (foxa1,) = (pwm for pwm in motifs if pwm.name == "MA0148.5")
+    assert np.array_equal(foxa1.probabilities, jaspar(["MA0148.5"])[0].probabilities)
+    assert {pwm.width for pwm in motifs} <= set(range(5, 36))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(("vertebrates", "JASPAR1999"), "pyjaspar holds"), (("cats",), "'cats' has no CORE")],
+)
+def test_unknown_collections_are_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        core_motifs(*given)

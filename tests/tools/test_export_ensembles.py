@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import published
-from lib.data.folds import fold_split, group_folds
+from lib.experiments.arms import build_arms
 from lib.simulator import standin
 from lib.training.config import FitConfig
 from lib.training.fit import fit
@@ -31,22 +31,24 @@ def test_the_files_are_those_that_were_measured(root):
 
 
 def test_the_numbers_are_those_of_notebook_02(rows):
-    wanted = rows[rows["metric"].isin(METRICS)].set_index(["data", "metric"])
-    chapter, file = (wanted[wanted["condition"] == c] for c in ("notebook 02", "file"))
-    assert len(chapter) == 2 * len(METRICS) and (chapter["value"] == file["value"]).all()
+    own = rows[rows["metric"].isin(METRICS)].set_index(["condition", "data", "metric"])
+    values = own[["value", "lower", "upper", "n"]].astype(float)
+    assert len(values.loc["file"]) == 2 * len(METRICS)
+    assert values.loc["file"].equals(values.loc["notebook 02"])
     apart = rows[rows["metric"].str.startswith("difference") & (rows["condition"] == "file")]
     assert len(apart) == 4 and (apart["value"].astype(float) == 0).all()
 
 
 def test_a_file_is_compared_with_what_it_came_from(monkeypatch):
     data = standin(400)
-    split = fold_split(group_folds(data.group, 0, 3), data.group, 0, 0)
+    (arm,) = build_arms(data, ("group",), 3, 0.8, (), 0)
+    split = arm.splits[0]
     train = data.take(split["train"])
     config = FitConfig(epochs=1, model_options={"channels": 4}, precision="float32")
     members = [fit(train.codes, train.activity, config=config) for _ in range(2)]
     for name in ("INPUT", "UNIT"):
         monkeypatch.setattr(f"tools.export_ensembles.{name}", {"standin": "stand-in"})
-    made = Source(data, split, members, np.empty(0), np.empty(0))
+    made = Source(arm, members, np.empty(0), np.empty(0))
     given = ensemble(made)
     right = given.predict(data.codes[split["test"]])
     made = made._replace(mean=right.mean + 0.1 * right.std, std=right.std)

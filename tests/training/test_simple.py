@@ -1,0 +1,99 @@
+"""Units of kernels and baselines: what they read, and what they make of odd elements."""
+
+import numpy as np
+import pytest
+
+from lib.data.dataset import Result, SequenceDataset
+from lib.data.folds import fold_split, group_folds
+from lib.motifs.pwm import core_motifs
+from lib.sequences import encode
+from lib.training.simple import baseline_unit, kernel_unit, motif_unit
+
+MOTIFS = {"kingdom": "vertebrates", "release": "JASPAR2024"}
+
+
+def data(n=120, length=40, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (n, length)).astype(np.uint8)
+    y = (codes == 1).mean(axis=1) * 8 + 0.3 * rng.normal(size=n)
+    return SequenceDataset("made", codes, y, np.arange(n) // 2)
+
+
+def split_of(given):
+    return fold_split(group_folds(given.group, 0, 4), given.group, 0, 0)
+
+
+def test_motifs_longer_than_the_elements_are_left_out():
+    motifs = core_motifs(**MOTIFS)
+    given = data(6, length=9)
+    scores = motif_unit(MOTIFS, given).arrays["scores"]
+    assert scores.shape == (6, 2 * sum(pwm.width <= 9 for pwm in motifs))
+    with pytest.raises(ValueError, match="motif set is empty"):
+        motif_unit(MOTIFS, data(6, length=4))
+
+
+def test_elements_rich_in_n_are_scored_by_what_is_left():
+    given = data(6, length=30)
+    codes = given.codes.copy()
+    codes[0, 2:], codes[1, ::2] = 4, 4
+    scores = motif_unit(MOTIFS, SequenceDataset("n", codes, np.zeros(6), np.arange(6)))
+    assert np.isfinite(scores.arrays["scores"]).all()
+    found = kernel_unit({}, SequenceDataset("n", *rich_in_n()), split_of(data()))
+    assert np.isfinite(found.arrays["mean"]).all() and (found.arrays["std"] > 0).all()
+
+
+def rich_in_n():
+    given = data()
+    codes = given.codes.copy()
+    codes[::3, 4:], codes[1] = 4, 4
+    return codes, given.activity, given.group
+
+
+def test_baselines_name_the_row_that_has_no_letter():
+    with pytest.raises(ValueError, match="codes row 1 has no GC content, only N"):
+        baseline_unit({}, SequenceDataset("n", *rich_in_n()), split_of(data()))
+
+
+@pytest.mark.parametrize("scored", [False, True])
+def test_kernels_read_no_target_outside_training_and_validation(scored):
+    given = data()
+    split = split_of(given)
+    hidden = given.activity.copy()
+    for part in ("choice", "calibration", "test"):
+        hidden[split[part]] = np.random.default_rng(1).normal(size=len(split[part]))
+    features = np.column_stack([(given.codes == letter).mean(axis=1) for letter in range(4)])
+    more = {"scores": Result({"scores": features})} if scored else {}
+    other = SequenceDataset("made", given.codes, hidden, given.group)
+    first, second = (kernel_unit({}, each, split, **more).arrays for each in (given, other))
+    for name, values in first.items():
+        assert np.array_equal(values, second[name]), name
+    test = split["test"]
+    assert np.corrcoef(first["mean"][test], given.activity[test])[0, 1] > (0.3 if scored else 0)
+
+
+def test_kernels_need_ten_groups():
+    given = data(40)
+    given = SequenceDataset("few", given.codes, given.activity, np.arange(40) // 5)
+    with pytest.raises(ValueError, match="a kernel needs 20 in 10 groups"):
+        kernel_unit({}, given, split_of(given))
+
+
+def test_baselines_are_those_of_their_names():
+    given = data()
+    split = split_of(given)
+    arrays = baseline_unit({}, given, split).arrays
+    assert set(arrays["mean.mean"]) == {given.activity[split["train"]].mean()}
+    assert {name.split(".")[0] for name in arrays} == {
+        "mean",
+        "gc_ridge",
+        "kmer_ridge",
+        "memoriser",
+    }
+    assert all(len(values) == len(given) for values in arrays.values())
+
+
+def test_a_short_element_has_no_word():
+    codes = encode(["ACGTA"] * 40)
+    given = SequenceDataset("short", codes, np.arange(40.0), np.arange(40))
+    with pytest.raises(ValueError, match=r"6|k"):
+        kernel_unit({}, given, split_of(given))
