@@ -1,8 +1,8 @@
 """Writes the ensembles that come with the package, and the tables that say how good they are.
 
-In: the finished fits of notebook 02 on one split; those that are not stored yet are computed. Out:
-files for :mod:`lib.published`, and ``results/published_ensembles*``, in which the forecasts of the
-files stand beside those of notebook 02. Command line: ``python -m tools.export_ensembles``.
+In: the finished fits of notebook 02 on its first fold; those that are not stored yet are computed.
+Out: files for :mod:`lib.published`, and ``results/published_ensembles*``, in which the forecasts of
+the files stand beside those of notebook 02. Command line: ``python -m tools.export_ensembles``.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ import pandas as pd
 from lib import published
 from lib.arrays import FloatArray
 from lib.experiments import mpra_gc_ood
-from lib.experiments.assays import GC_DATA, AssayArm, fit_arms
+from lib.experiments.arms import AssayArm
+from lib.experiments.assays import GC_DATA, fit_arms
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
 from lib.study import results
@@ -41,7 +42,7 @@ UNIT = {"wtc11": "log2 RNA/DNA", "plant_leaf": "log2 enrichment"}
 
 
 class Config(ExperimentConfig):
-    """Which assays of notebook 02, and the group split on whose test part files are measured."""
+    """Which assays of notebook 02, and the deal of folds on whose first one files are measured."""
 
     experiment: ClassVar[str] = "published_ensembles"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"full": {}}
@@ -52,11 +53,12 @@ class Config(ExperimentConfig):
 
 
 class Source(NamedTuple):
-    """What notebook 02 made of an assay on one split.
+    """What notebook 02 made of an assay on its first fold.
 
     Attributes
     ----------
     arm : AssayArm
+        With that fold's split alone.
     members : list of FittedModel
     mean, std : (n,) float arrays
         Forecast of the members as one, of the test part.
@@ -70,16 +72,13 @@ class Source(NamedTuple):
 
 def source(name: str, config: Config, store: Store) -> Source:
     """The finished fits of the group arm of notebook 02, and their forecast of the test part."""
-    seeds = (config.split_seed,)
-    asked = mpra_gc_ood.Config.create(
-        profile="full", dataset=name, arm=["group"], split_seeds=seeds
-    )
-    design = asked.design
-    arms = design.build(mpra_gc_ood.load_data(asked))
-    (fitted,), _ = fit_arms(arms, design, store, config.where)
-    test = fitted.arm.split["test"]
-    members = [network_of(fit.model) for fit in fitted.fits]
-    return Source(fitted.arm, members, fitted.forecast.mean[test], fitted.forecast.std[test])
+    own = {"dataset": name, "arm": ["group"], "split_seed": config.split_seed}
+    asked = mpra_gc_ood.Config.create(profile="full", **own)
+    (arm,) = asked.design.build(mpra_gc_ood.load_data(asked))
+    arm = replace(arm, splits=arm.splits[:1])
+    (fitted,) = fit_arms([arm], asked.design.settings, store, config.where)
+    mean, std = (values[0, arm.splits[0]["test"]] for values in fitted.forecast[:2])
+    return Source(arm, [network_of(fit.model) for (fit,) in fitted.fits], mean, std)
 
 
 def ensemble(made: Source) -> Ensemble:
@@ -88,7 +87,7 @@ def ensemble(made: Source) -> Ensemble:
     about = {
         "unit": UNIT[data.name],
         "input": INPUT[data.name],
-        "split_seed": made.arm.split.seed,
+        "split_seed": made.arm.splits[0].seed,
         "data_fingerprint": data.fingerprint,
         "licence": LICENCE,
     }
@@ -112,7 +111,7 @@ def measured(made: Source, mean: FloatArray, std: FloatArray, draws: int) -> pd.
     ``difference`` is the largest difference of two means, ``difference_std`` that of two standard
     deviations, in per cent of the standard deviation that notebook 02 predicts.
     """
-    data, test = made.arm.data, made.arm.split["test"]
+    data, test = made.arm.data, made.arm.splits[0]["test"]
     columns = {"target": data.activity[test], "mean": mean, "std": std, "group": data.group[test]}
     rows = evaluate(pd.DataFrame(columns), draws=draws, rng=np.random.default_rng(0))
     rows = rows[rows["metric"].isin(METRICS)].drop(columns="variance")
@@ -132,14 +131,13 @@ def compare(given: Ensemble, made: Source, draws: int) -> pd.DataFrame:
     DataFrame
         Tidy; ``condition`` is ``notebook 02``, ``file`` or ``file in float32``.
     """
-    codes = made.arm.data.codes[made.arm.split["test"]]
+    codes = made.arm.data.codes[made.arm.splits[0]["test"]]
     forecasts = {"notebook 02": (made.mean, made.std)}
     for condition, asked in (("file", given), ("file in float32", in_float32(given))):
         found = asked.predict(codes)
         forecasts[condition] = found.mean, found.std
     keys: dict[str, Any] = {"data": made.arm.data.name, "split": "test", "severity": 0.0}
     keys |= {"model": "cnn", "prior": "none", "uncertainty": "ensemble"}
-    keys["split_seed"] = made.arm.split.seed
     tables = [
         measured(made, mean, std, draws).assign(**keys, condition=condition)
         for condition, (mean, std) in forecasts.items()

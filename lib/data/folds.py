@@ -30,12 +30,12 @@ class Folds(NamedTuple):
     """An assignment of elements to folds.
 
     ``fold`` (n,) is the number of the fold that tests an element, or ``TRAINED``; ``families`` are
-    the labels of the large families, the largest first; ``count`` is the number of folds.
+    the labels of the large families, the largest first; ``n_folds`` counts the folds.
     """
 
     fold: IndexArray
     families: IndexArray
-    count: int
+    n_folds: int
 
     @property
     def tested(self) -> IndexArray:

@@ -97,7 +97,7 @@ class Maker(NamedTuple):
     def arm(self, kind: str, held_out: BoolArray | None = None) -> AssayArm:
         """An arm without parts."""
         given = self.folds, self.data.group
-        splits = [fold_split(*given, k, self.seed, held_out) for k in range(self.folds.count)]
+        splits = [fold_split(*given, k, self.seed, held_out) for k in range(self.folds.n_folds)]
         return AssayArm(self.data, tuple(splits), self.plan, kind)
 
     def some_groups(self, share: float) -> BoolArray:

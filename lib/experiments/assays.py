@@ -151,7 +151,7 @@ class FittedArm:
         """What is forecast of each row by the split that tests it; NaN where none does."""
         return self.of_split(self.arm.stitched(np.stack(self.forecast)))
 
-    def of_split(self, forecast: Sequence[FloatArray]) -> pd.DataFrame:
+    def of_split(self, forecast: Iterable[FloatArray]) -> pd.DataFrame:
         """A forecast ``(4, n)`` as a table; an ensemble's tells the two parts of its std."""
         mean, std, aleatoric, epistemic = forecast
         more = {"std_aleatoric": aleatoric, "std_epistemic": epistemic}

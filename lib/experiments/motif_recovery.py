@@ -217,8 +217,8 @@ def known_motifs(arm: AssayArm, scores: FloatArray, draws: int) -> pd.DataFrame:
             interval = np.exp([values[0], *reached])
             row = dict(zip(("value", "lower", "upper"), interval, strict=True))
             rows.append({"data": arm.data.name, "motif": pwm.name, **row, "n": found})
-    found = pd.DataFrame(rows)
-    return found[np.isfinite(found["upper"])] if rows else found
+    table = pd.DataFrame(rows)
+    return table[np.isfinite(table["upper"])] if rows else table
 
 
 def assay_unit(

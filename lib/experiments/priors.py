@@ -255,7 +255,9 @@ def score_told(
     measured = scoring.score_all(items, draws, where.workers)
     between = scoring.refits(measured)
     rows = scoring.rows_of(measured, between)
-    tables = [scoring.contrast(*pair, between, **keys) for *pair, keys in _pairs(measured)]
+    tables = [
+        scoring.contrast(one, other, between, **keys) for one, other, keys in _pairs(measured)
+    ]
     contrasts = pd.concat(tables, ignore_index=True)
     kept = contrasts[contrasts["metric"].isin(ERRORS)].drop(columns="scale")
     return rows[rows["metric"].isin(PUBLISHED)], kept.reset_index(drop=True)

@@ -202,9 +202,9 @@ def labelled(asked: pd.DataFrame, budget: Budget, rng: np.random.Generator) -> V
                     gap = abs(found[0].mean() - LEVEL)
                     hits.setdefault((name, f"k={k}"), []).append(bool(gap <= budget.tolerance))
     means = Values()
-    for key, (*costs, times) in sums.items():
+    for key, (*summed, times) in sums.items():
         with np.errstate(invalid="ignore"):
-            judged_in = zip(COSTS, costs / times, strict=True)
+            judged_in = zip(COSTS, summed / times, strict=True)
         means |= {Key(*key, metric): values for metric, values in judged_in}
         means[Key(*key, "within_tolerance")] = float(np.mean(hits[key]))
     return means

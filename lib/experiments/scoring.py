@@ -59,8 +59,7 @@ def score(item: Scored, draws: int) -> Measured:
     rows, values = measure(forecast, plan, weights, item.climatology, item.by)
     whole = rows["by"] == ""
     drawn = {m: values[whole & (rows["metric"] == m)][0] for m in CONTRASTED}
-    rows = with_ends(rows, values, plan)
-    rows = rows.assign(oracle=np.nan, df=plan.df, members=item.members)
+    rows = with_ends(rows, values, plan).assign(oracle=np.nan, members=item.members)
     if "true_mean" in item.forecast:
         truth = (item.forecast["true_mean"], item.forecast["true_std"], forecast[2])
         told = measure(as_forecast(*truth), plan, weights[:, :1], item.climatology, item.by)
@@ -162,6 +161,6 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
             row |= dict(zip((f"lower{ending}", f"upper{ending}"), reached, strict=True))
         found.append(row | {"n": int(left.rows["n"].iloc[0])})
     table = pd.DataFrame(found)
-    ratio, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
-    table.loc[ratio, numbers] = np.exp(table.loc[ratio, numbers])
+    ratios, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
+    table.loc[ratios, numbers] = np.exp(table.loc[ratios, numbers])
     return table[np.isfinite(table["value"])]

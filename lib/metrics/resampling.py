@@ -121,7 +121,8 @@ def resampling(
         raise ValueError(
             f"group {np.asarray(group)[row]!r} is tested in several folds; relatives must share one"
         )
-    codes, of_set = np.empty(len(groups.codes), np.int64), []
+    codes = np.empty(len(groups.codes), np.int64)
+    of_set: list[int] = []
     for number in range(folds.n_groups):
         own = np.flatnonzero(folds.codes == number)
         merged = _merged(group_codes(groups.codes[own]), most // folds.n_groups, rng)

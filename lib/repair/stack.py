@@ -73,6 +73,6 @@ def leading(
         left[:, part == number] = combined(
             mean[:, own], std[:, own], weights(mean[:, rest], target[rest])
         )[:2]
-    if crps(*left, target[rows]) < min(alone):
+    if crps(left[0], left[1], target[rows]) < min(alone):
         return stack(mean, std, target, rows, group)
     return best

@@ -58,7 +58,7 @@ def test_seeds_deal_anew():
 
 
 def test_fewer_groups_make_fewer_folds():
-    assert [group_folds(np.arange(n), 0).count for n in (40, 10, 8)] == [10, 10, 8]
+    assert [group_folds(np.arange(n), 0).n_folds for n in (40, 10, 8)] == [10, 10, 8]
 
 
 @pytest.mark.parametrize(

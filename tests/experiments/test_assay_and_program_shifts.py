@@ -29,7 +29,9 @@ def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
     assert np.isfinite(rows["value"]).all()
     assert (rows["n"] >= 10).all()
     tilted = rows[rows["shift"] == "gc_tilt"]
-    assert tilted["severity"].between(0.3, 0.8).all()  # 0.5 was asked for
+    asked = tilted["condition"].str.extract(r"\+([\d.]+) SD")[0].astype(float)
+    assert tilted["severity"].to_numpy() == pytest.approx(asked.to_numpy(), abs=0.1)
+    assert set(asked) == {0.5, 1.0, 1.5}
 
 
 def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:

@@ -89,7 +89,9 @@ def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: Assays) ->
 def test_a_library_that_holds_no_training_row_is_an_error() -> None:
     parts = dict(zip((*LEARNED, "test"), np.arange(5)[:, None], strict=True))
     with pytest.raises(ValueError, match="leaves the part 'train' empty"):
-        made.restricted(Split("group", 0, parts), "genomic", np.array([False, True, True, True, True]))
+        made.restricted(
+            Split("group", 0, parts), "genomic", np.array([False, True, True, True, True])
+        )
 
 
 @pytest.mark.parametrize(
