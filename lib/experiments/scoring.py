@@ -59,8 +59,7 @@ def score(item: Scored, draws: int) -> Measured:
     rows, values = measure(forecast, plan, weights, item.climatology, item.by)
     whole = rows["by"] == ""
     drawn = {m: values[whole & (rows["metric"] == m)][0] for m in CONTRASTED}
-    rows = with_ends(rows, values, plan)
-    rows = rows.assign(oracle=np.nan, df=plan.df, members=item.members)
+    rows = with_ends(rows, values, plan).assign(oracle=np.nan, members=item.members)
     if "true_mean" in item.forecast:
         truth = (item.forecast["true_mean"], item.forecast["true_std"], forecast[2])
         told = measure(as_forecast(*truth), plan, weights[:, :1], item.climatology, item.by)

@@ -183,8 +183,8 @@ def measure(
 ) -> tuple[pd.DataFrame, FloatArray]:
     """Every metric under weights ``(sets, draws)`` of a resampling, whose first draw is the sample.
 
-    Rows ``metric, by, bin, n``, and the values of each, ``(rows, draws)``. What :func:`evaluate`
-    takes intervals from; contrasts take two of these under equal weights.
+    Rows ``metric, by, bin, n, df``, and the values of each, ``(rows, draws)``. What
+    :func:`evaluate` takes intervals from; contrasts take two of these under equal weights.
     """
     n, metrics = len(forecast[0]), mean_metrics(skill=climatology is not None)
     bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
@@ -192,13 +192,12 @@ def measure(
     found = list(_drawn_means(Columns(forecast, climatology), every, plan, weights))
     orders = _drawn_orders(forecast, plan, weights)
     found[0] = {name: values[None] for name, values in orders.items()} | found[0]
-    rows = [
-        (metric, own.by, label, size)
-        for own, values in zip(every, found, strict=True)
-        for metric in values
-        for label, size in zip(own.labels, own.sizes, strict=True)
-    ]
-    keys = pd.DataFrame(rows, columns=["metric", "by", "bin", "n"])
+    rows = []
+    for own, values in zip(every, found, strict=True):
+        df = [plan.take(own.cells == number).df for number in range(len(own.labels))]
+        sized = list(zip(own.labels, own.sizes, df, strict=True))
+        rows += [(metric, own.by, *each) for metric in values for each in sized]
+    keys = pd.DataFrame(rows, columns=["metric", "by", "bin", "n", "df"])
     return keys, np.concatenate([block for values in found for block in values.values()])
 
 
@@ -214,17 +213,17 @@ def with_ends(
         variance = spread(values[:, 1:])
         return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
-    return over_folds(rows, plan.df, level)
+    return over_folds(rows, rows.get("df", plan.df), level)
 
 
 def over_folds(rows: pd.DataFrame, df: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """Rows ``metric, value, variance`` with the ends that go with them, on each metric's scale."""
     scale = rows["metric"].map(columns.scale_of)
-    table = rows.assign(lower=np.nan, upper=np.nan, df=np.asarray(df))
+    table = rows.assign(lower=np.nan, upper=np.nan, _df=np.asarray(df))
     for name, own in table.groupby(scale):
-        found = ends(own["value"], own["variance"], own["df"], str(name), level)
+        found = ends(own["value"], own["variance"], own["_df"], str(name), level)
         table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)
-    return table.drop(columns="df")
+    return table.drop(columns="_df")
 
 
 def _read(predictions: pd.DataFrame, rng: np.random.Generator) -> tuple[Triple, Resampling]:

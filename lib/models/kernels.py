@@ -124,7 +124,7 @@ def _cosines(features: FloatArray, train: IndexArray) -> NDArray[np.float32]:
 
 
 def _some_groups(train: IndexArray, group: IndexArray) -> IndexArray:
-    """Whole groups of the training rows, taken evenly along their labels, up to CHOICE_ROWS."""
+    """Whole groups of the training rows, drawn at random, up to CHOICE_ROWS."""
     if len(train) <= CHOICE_ROWS:
         return train
     labels = np.unique(group[train])
