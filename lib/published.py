@@ -30,10 +30,10 @@ ENDING = ".safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Networks that were fitted on one split of the assay ``name``.
+    """Networks that were fitted on one fold of the assay ``name``.
 
     ``about`` is JSON-able: ``unit`` of the forecasts, ``input`` (what a sequence must be),
-    ``split_seed``, ``data_fingerprint`` of the assay as it was read, ``licence``.
+    ``split_seed`` that dealt the folds, ``data_fingerprint`` of the assay as read, ``licence``.
     """
 
     name: str

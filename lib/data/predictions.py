@@ -1,8 +1,9 @@
 """The predictions table, ours and anyone's: one row per element and forecast.
 
 Columns: ``id, target, mean, std`` (the last three in one unit), and optionally ``std_aleatoric,
-std_epistemic, group, gc, sequence, split, shift``; further ones pass through as they stand. Read
-from CSV, TSV (also gzipped) or Parquet. ``id`` is unique within each ``split`` and ``shift``.
+std_epistemic, group, fold, gc, sequence, split, shift``; further ones pass through as they stand.
+``fold`` names the model of a cross-validation that made a forecast, and did not train on it. Read
+from CSV, TSV (also gzipped) or Parquet. ``id`` is unique within each ``fold, split`` and ``shift``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,8 @@ from lib.data import reading
 from lib.data.dataset import SequenceDataset
 
 REQUIRED = ("id", "target", "mean", "std")
-OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "gc", "sequence", "split", "shift")
-LABELS = ("id", "group", "split", "shift")
+OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "fold", "gc", "sequence", "split", "shift")
+LABELS = ("id", "group", "fold", "split", "shift")
 TRUTH = ("noise_free", "true_mean", "true_std")  # of simulated elements
 NUMERIC = {
     "target": "finite number",
@@ -32,7 +33,7 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def _check_ids(table: pd.DataFrame, source: str) -> None:
-    key = ["id", *(name for name in ("split", "shift") if name in table)]
+    key = ["id", *(name for name in ("fold", "split", "shift") if name in table)]
     missing = (table["id"].isna() | (table["id"] == "")).to_numpy()
     if missing.any():
         raise ValueError(f"{source}: id is missing in row {int(np.argmax(missing))}")
@@ -41,7 +42,7 @@ def _check_ids(table: pd.DataFrame, source: str) -> None:
         row = int(np.argmax(twice))
         raise ValueError(
             f"{source}: id {table['id'].iloc[row]!r} appears again in row {row}, and {twice.sum()} "
-            "rows in all repeat an id; one row per id (within each split and shift) is needed"
+            "rows in all repeat an id; one row per id (within each fold, split and shift) is needed"
         )
 
 

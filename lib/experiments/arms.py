@@ -71,6 +71,12 @@ class AssayArm:
         """Whether its networks train on and average over both strands."""
         return not self.data.oriented and self.kind != "strand"
 
+    @property
+    def headline(self) -> "AssayArm":
+        """Its folds alone, and the parts that are samples: no large family is left out."""
+        parts = tuple(part for part in self.parts if part.sampled)
+        return replace(self, splits=self.splits[: self.plan.folds], parts=parts)
+
     @cached_property
     def tested(self) -> IndexArray:
         """Which split tests each row, (n,); -1 where none does."""

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -145,18 +144,6 @@ class FittedArm:
     def forecast(self) -> EnsemblePrediction:
         """The members as one, (splits, n) each."""
         return together(self.members)
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """What is forecast of each row by the split that tests it; NaN where none does."""
-        return self.of_split(self.arm.stitched(np.stack(self.forecast)))
-
-    def of_split(self, forecast: Iterable[FloatArray]) -> pd.DataFrame:
-        """A forecast ``(4, n)`` as a table; an ensemble's tells the two parts of its std."""
-        mean, std, aleatoric, epistemic = forecast
-        more = {"std_aleatoric": aleatoric, "std_epistemic": epistemic}
-        table = of_elements(self.arm.data, mean, std)
-        return table.assign(**more) if len(self.members) > 1 else table
 
 
 def _by_split(results: Iterator[Result], arm: AssayArm) -> FloatArray:

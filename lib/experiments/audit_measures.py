@@ -2,27 +2,27 @@
 
 In: :class:`lib.experiments.audit_table.Audited`. Out: tables, a row per part and value, and notes
 on what could not be done. Large parts have scores without a bootstrap and are thinned for what
-orders elements again and again. Repairs are learned from the calibration part (or a random half of
-the groups in distribution) and judged on rows of other groups.
+orders elements again and again. Repairs are learned, fold by fold where there are any, from the
+calibration part (or the other folds, or a random half of the groups in distribution) and judged on
+rows of other groups.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.arrays import IndexArray
+from lib.arrays import IndexArray, as_forecast
 from lib.data.predictions import harmless
 from lib.data.reading import numbers
 from lib.experiments.audit_table import FORECAST, MOST_LABELS, Audited, AuditedPart
-from lib.experiments.ranking import make_rules, rank, scores_of
-from lib.experiments.repairs import Triple, averages, calibrated, judged
+from lib.experiments.ranking import make_rules, of_folds, rank, scores_of
+from lib.experiments.repairs import Repaired, Triple, averages, by_fold, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
 from lib.metrics.columns import metric
-from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, evaluate
-from lib.metrics.resampling import resampling
+from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, measure, with_ends
 from lib.repair.recalibration import one_per_group
 from lib.statistics.paired import decompose, paired_assay
 
@@ -56,18 +56,15 @@ def _coverage(forecast: Triple, cells: pd.Categorical) -> pd.DataFrame:
 
 
 def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
-    table = one.take(part.rows, *FORECAST, "group")
-    rows = evaluate(
-        table,
-        climatology=one.reference,
-        draws=draws,
-        rng=np.random.default_rng(one.split_seed),
-        by={name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()},
-    )
-    if table["group"].nunique() < 2:
-        # One group resampled is itself: no interval is better than one of no width.
-        rows[["lower", "upper", "variance"]] = np.nan
-    return rows
+    plan = one.resampled(part.rows)
+    # One group resampled is itself: no interval is better than one of no width.
+    draws = draws if len(np.unique(plan.codes)) > 1 else 0
+    weights = plan.weights(draws, np.random.default_rng(0))
+    weights = weights if draws else weights[:, :1]
+    by = {name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()}
+    forecast = as_forecast(*one.forecast(part.rows))
+    rows, values = measure(forecast, plan, weights, one.reference, by)
+    return with_ends(rows, values, plan)
 
 
 def _as_they_are(one: Audited, part: AuditedPart) -> pd.DataFrame:
@@ -80,7 +77,7 @@ def _as_they_are(one: Audited, part: AuditedPart) -> pd.DataFrame:
         found = found.rename(columns={"coverage": "picp_90", "mpiw": "mpiw_90"})
         metrics = ["picp_90", "mpiw_90", "rmse", "zms"]
         tables.append(found.melt(["bin", "n"], metrics, var_name="metric").assign(by=name))
-    return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS)
+    return pd.concat(tables, ignore_index=True)
 
 
 def scores(one: Audited, draws: int) -> pd.DataFrame:
@@ -89,7 +86,8 @@ def scores(one: Audited, draws: int) -> pd.DataFrame:
     for part in one.parts:
         many = len(part.rows) > BOOTSTRAP_ROWS
         rows = _as_they_are(one, part) if many else _resampled(one, part, draws)
-        tables.append(rows.assign(**one.keys(part, len(part.rows)), seed=None))
+        rows = rows[np.isfinite(rows["value"])].reindex(columns=COLUMNS[:-1])
+        tables.append(rows.assign(**one.keys(part), seed=None))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -97,7 +95,7 @@ def diagnoses(one: Audited) -> dict[str, pd.DataFrame]:
     """``bands``, ``pit``, ``reliability`` and ``coverage`` by covariate of every part."""
     found: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for index, part in enumerate(one.parts):
-        rng = np.random.default_rng([one.split_seed, index])
+        rng = np.random.default_rng([0, index])
         forecast = one.forecast(part.rows)
         # With few rows a draw can be infinite, and its quantile is then no number.
         with np.errstate(invalid="ignore"):
@@ -116,37 +114,47 @@ def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
 
     No threshold is fixed on a calibration part that is too small or has no errors.
     """
-    held, home = one.take(one.calibration, *FORECAST), one.home
-    usable = len(held) >= 2 * MIN_BIN and (held["target"] != held["mean"]).any()
-    rules = make_rules(held, RISK_TARGET) if usable else []
+    held = [one.take(rows, *FORECAST) for rows in one.by_fold(one.calibration)]
+    known = [len(own) >= 2 * MIN_BIN and _has_errors(own) for own in held]
+    rules = [make_rules(own, RISK_TARGET) for own in held] if all(known) else []
     for index, part in enumerate(one.parts):
-        rng = np.random.default_rng([one.split_seed, 2, index])
-        forecast = one.take(thinned(part.rows, RANKED_ROWS, rng))
-        if len(forecast) >= MIN_BIN and (forecast["target"] != forecast["mean"]).any():
-            keys = one.keys(part, len(forecast))
-            keys |= {"cell": part.name, "replicate": one.split_seed}
-            plan = resampling(forecast["group"], rng)
-            yield rank(forecast, scores_of(forecast, home), rules, keys, plan, draws)
+        rows = thinned(part.rows, RANKED_ROWS, np.random.default_rng([0, 2, index]))
+        rows = np.concatenate(folds := one.by_fold(rows))
+        forecast = one.take(rows)
+        if len(forecast) >= MIN_BIN and _has_errors(forecast):
+            keys = one.keys(part) | {"cell": part.name}
+            fixed = of_folds(rules, np.repeat(np.arange(len(folds)), list(map(len, folds))))
+            scores = scores_of(forecast, one.home)
+            yield rank(forecast, scores, fixed, keys, one.resampled(rows), draws)
 
 
-def held_rows(one: Audited) -> tuple[IndexArray, str]:
-    """Rows to learn from, with all members of their groups, and what to say about them.
+def _has_errors(forecast: pd.DataFrame) -> bool:
+    return bool((forecast["target"] != forecast["mean"]).any())
 
-    The calibration part, less groups that are judged; else half of the groups in distribution.
+
+def held_rows(one: Audited) -> tuple[list[IndexArray], str]:
+    """Of each fold the rows to learn from, with all their groups' members, and what to say of them.
+
+    The calibration part, less groups that the fold judges; else the other folds in distribution, or
+    without any half of the groups there.
     """
+    own, group = one.parts[0].rows, one.table["group"].to_numpy()
     if len(one.calibration):
-        judged_groups = np.concatenate([one.group(part.rows) for part in one.parts])
-        leaking = np.isin(one.group(one.calibration), judged_groups)
+        parts = one.by_fold(np.concatenate([part.rows for part in one.parts]))
+        given = list(zip(one.by_fold(one.calibration), parts, strict=True))
+        found = [rows[~np.isin(group[rows], group[part])] for rows, part in given]
+        leaking = len(one.calibration) - sum(map(len, found))
         note = (
-            f"{leaking.sum():,} rows of the calibration part have relatives among the judged ones "
-            "and teach no repair."
+            f"{leaking:,} rows of the calibration part have relatives among the judged ones and "
+            "teach no repair."
         )
-        return one.calibration[~leaking], note if leaking.any() else ""
-    own = one.parts[0].rows
-    groups = np.unique(one.group(own))
-    drawn = np.random.default_rng([one.split_seed, 3]).permutation(groups)[: len(groups) // 2]
-    rows = own[np.isin(one.group(own), drawn)]
-    return rows, (
+        return found, note if leaking else ""
+    if one.plan is not None:
+        return [np.setdiff1d(own, rows) for rows in one.by_fold(own)], ""
+    groups = np.unique(group[own])
+    drawn = np.random.default_rng([0, 3]).permutation(groups)[: len(groups) // 2]
+    rows = own[np.isin(group[own], drawn)]
+    return [rows], (
         f"Repairs learned from {len(rows):,} rows of {len(drawn):,} groups, drawn at random in "
         "distribution, and are judged on rows of other groups."
     )
@@ -155,32 +163,46 @@ def held_rows(one: Audited) -> tuple[IndexArray, str]:
 def repairs(one: Audited, draws: int) -> Noted:
     """Coverage, width and interval score of every repair on every part."""
     held, note = held_rows(one)
-    groups = len(np.unique(one.group(held)))
+    groups = min(len(np.unique(one.group(rows))) for rows in held)
     if groups < MIN_BIN:
         said = f"there are {groups} groups to learn a repair from; at least {MIN_BIN} would do"
         return pd.DataFrame(), [f"No repair: {said}."]
     # One row per group: relatives are not independent evidence.
-    rng = np.random.default_rng(one.split_seed)
-    drawn = held[one_per_group(one.group(held), rng)]
-    learned = one.take(thinned(drawn, REPAIRED_ROWS, rng))
-    if (learned["target"] == learned["mean"]).all():
+    rng = np.random.default_rng(0)
+    drawn = [rows[one_per_group(one.group(rows), rng)] for rows in held]
+    learned = [one.take(thinned(rows, REPAIRED_ROWS, rng)) for rows in drawn]
+    if not all(map(_has_errors, learned)):
         return pd.DataFrame(), ["No repair: the forecast has no errors to learn from."]
     tables = []
     for part in one.parts:
-        rows = part.rows[~np.isin(one.group(part.rows), one.group(held))]
-        asked = one.take(thinned(rows, REPAIRED_ROWS, rng))
-        if len(asked) >= MIN_BIN:
-            found = judged(calibrated(learned, asked, GC_BINS), asked)
-            table = averages(found, resampling(asked["group"], rng), draws)
-            named = one.keys(part, len(asked)) | {"uncertainty": table["uncertainty"]}
-            tables.append(table.assign(**named, seed=None, oracle=np.nan))
+        given = zip(one.by_fold(part.rows), held, strict=True)
+        others = [rows[~np.isin(one.group(rows), one.group(own))] for rows, own in given]
+        folds = one.by_fold(rows := thinned(np.concatenate(others), REPAIRED_ROWS, rng))
+        if len(rows) >= MIN_BIN:
+            found = judged(_repaired(one, learned, folds), one.take(rows := np.concatenate(folds)))
+            table = averages(found, one.resampled(rows), draws)
+            named = one.keys(part) | {"uncertainty": table["uncertainty"]}
+            tables.append(table.drop(columns="variance").assign(**named, seed=None, oracle=np.nan))
     return stacked(tables), [note] if note else []
+
+
+def _repaired(
+    one: Audited, learned: Sequence[pd.DataFrame], folds: Sequence[IndexArray]
+) -> Iterator[Repaired]:
+    """Every repair of the rows of all folds, one after the other, each as its own fold learned."""
+    ends = np.cumsum([len(rows) for rows in folds])
+    places = np.split(np.arange(ends[-1]), ends[:-1])
+    given = zip(places, learned, folds, strict=True)
+    return by_fold(
+        [(own, [*calibrated(known, one.take(r), GC_BINS)]) for own, known, r in given if len(r)]
+    )
 
 
 def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
     """One table per condition, in order of appearance, indexed by pair."""
-    # Rows that the model saw in training would foresee too much.
-    rows = np.concatenate([*(part.rows for part in one.parts), one.calibration])
+    # Rows that the model saw in training would foresee too much; of folds each row is judged.
+    held = one.calibration if one.plan is None else []
+    rows = np.concatenate([*(part.rows for part in one.parts), held]).astype(np.int64)
     table = one.table.iloc[np.sort(rows)]
     frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0)
     if "noise_std" in table:

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
+from lib.data.folds import FEWEST_FOLDS
 from lib.data.leakage import leak_groups
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
 from lib.experiments.repairs import Triple, triple
 from lib.metrics.evaluate import DECILES, quantile_bins
+from lib.metrics.resampling import Resampling, resampling
 from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
@@ -45,13 +47,14 @@ class AuditedPart(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """One model's forecasts of one data set, from one split of it.
+    """One model's forecasts of one data set.
 
     ``table`` has ``target, mean, std, group`` and what else there is, with index 0 to n - 1;
     ``parts`` are in distribution first; ``calibration`` are rows to repair from, none where the
     table names none; ``by`` are covariates of all rows, by which coverage is asked; ``notes`` say
-    what was made up or left out. Splits of one data set are told apart by ``split_seed`` and
-    pooled. ``climatology`` is mean and standard deviation of the training targets.
+    what was made up or left out. Of cross-validation ``plan`` is how all rows are resampled, and
+    the table's column ``fold`` counts from 0. ``climatology`` is mean and standard deviation of the
+    training targets.
     """
 
     data: str
@@ -62,9 +65,8 @@ class Audited:
     notes: tuple[str, ...] = ()
     model: str = "given"
     uncertainty: str = "single"
-    split_seed: int = 0
-    n_train: int | None = None
     climatology: tuple[float, float] | None = None
+    plan: Resampling | None = None
 
     def take(self, rows: IndexArray, *columns: str) -> pd.DataFrame:
         """The forecasts at ``rows``, or only the columns named."""
@@ -77,6 +79,19 @@ class Audited:
     def group(self, rows: IndexArray) -> IndexArray:
         """Group numbers at ``rows``."""
         return self.table["group"].to_numpy()[rows]
+
+    def by_fold(self, rows: IndexArray) -> list[IndexArray]:
+        """Of each fold's model the rows that it forecast; all are one fold's without any."""
+        if self.plan is None:
+            return [rows]
+        fold = self.table["fold"].to_numpy()
+        return [rows[fold[rows] == number] for number in range(fold.max() + 1)]
+
+    def resampled(self, rows: IndexArray) -> Resampling:
+        """How rows are resampled: by whole groups, and by folds where there are any."""
+        if self.plan is None:
+            return resampling(self.group(rows), np.random.default_rng(0))
+        return self.plan.take(rows)
 
     @property
     def home(self) -> pd.DataFrame:
@@ -92,12 +107,10 @@ class Audited:
         target = self.home["target"]
         return (float(target.mean()), float(target.std(ddof=0))) if np.ptp(target) > 0 else None
 
-    def keys(self, part: AuditedPart, n: int) -> dict[str, Any]:
-        """Columns of a part's rows, of which ``n`` are judged."""
+    def keys(self, part: AuditedPart) -> dict[str, Any]:
+        """Columns of a part's rows."""
         own = {"model": self.model, "prior": "none", "uncertainty": self.uncertainty}
-        # One split is not compared with others: any size of the training part will do.
-        sizes = {"n_train": n if self.n_train is None else self.n_train}
-        return {"data": self.data, **part.keys, **own, "split_seed": self.split_seed, **sizes}
+        return {"data": self.data, **part.keys, **own}
 
 
 def _labels(values: pd.Series, remedy: str, sort: bool = False) -> "pd.Categorical[Any]":
@@ -172,6 +185,33 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
         )
 
 
+def _add_folds(
+    table: pd.DataFrame, group: pd.Series, judged: IndexArray, held: IndexArray, notes: list[str]
+) -> Resampling | None:
+    """Number the folds and say how rows are resampled, if enough of them tested judged rows."""
+    if "fold" not in table:
+        return None
+    own = table["fold"].iloc[np.sort(np.concatenate([judged, held]))]
+    if (empty := own.isna() | (own == "")).any():
+        raise ValueError(f"fold is missing in row {empty.idxmax()}; every row needs one")
+    if (count := table["fold"].iloc[judged].nunique()) < FEWEST_FOLDS:
+        notes.append(
+            f"The judged rows are of {count} folds; intervals over folds need {FEWEST_FOLDS}, so "
+            "the column fold is not used."
+        )
+        return None
+    table["fold"] = pd.factorize(table["fold"], sort=True)[0]
+    fold = table["fold"].to_numpy()[judged]
+    found = resampling(group.to_numpy()[judged], np.random.default_rng(0), fold)
+    codes = np.full(len(table), -1)
+    codes[judged] = found.codes
+    notes.append(
+        f"Forecasts are those of {count} folds: intervals are over folds and groups, and each fold "
+        "has repairs and thresholds of its own."
+    )
+    return found._replace(codes=codes)
+
+
 def _numbered(table: pd.DataFrame, name: str) -> tuple[IndexArray, list[str]]:
     """A column as numbers into its labels, of which the first is none."""
     if name not in table:
@@ -232,18 +272,22 @@ def prepare(
 ) -> Audited:
     """A checked predictions table, which stays as it is, ready for the audit.
 
-    ``by`` are columns that coverage is asked by. A ``ValueError`` says that a group is missing,
-    labels are too many, or nothing is left to judge.
+    ``by`` are columns that coverage is asked by. A ``ValueError`` says that a group or fold is
+    missing, relatives are in several folds, labels are too many, or nothing is left to judge.
     """
-    table, said = table.copy(deep=False), list(notes)
+    given, table, said = table, table.copy(deep=False), list(notes)
     parts, calibration = _deal(table, said)
-    if not len(calibration):
-        said.append(
-            "Rows with split calibration would serve the repairs; without them the repairs learn "
-            "from a random half of the groups in distribution and are judged on the rest."
-        )
     _add_gc(table, said)
     _add_groups(table, said)
+    group = given["group"] if "group" in given else table["group"]
+    judged = np.concatenate([part.rows for part in parts])
+    plan = _add_folds(table, group, judged, calibration, said)
+    if not len(calibration):
+        others = "a random half of the groups in distribution and are judged on the rest."
+        said.append(
+            "Rows with split calibration would serve the repairs; without them the repairs learn "
+            f"from {others if plan is None else 'the other folds.'}"
+        )
     if not any(part.keys["shift"] for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
     parts_of_std = {"std_aleatoric", "std_epistemic"} <= set(table)
@@ -255,4 +299,5 @@ def prepare(
         covariates(table, by),
         tuple(said),
         uncertainty="ensemble" if parts_of_std else "single",
+        plan=plan,
     )

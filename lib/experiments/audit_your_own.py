@@ -5,7 +5,7 @@ the networks of notebook 02 are audited. Out: :class:`Tables`. What a table does
 section off and a note on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,13 +15,15 @@ from pydantic import BeforeValidator, Field
 
 from lib.data import predictions
 from lib.data.dataset import SequenceDataset
+from lib.data.folds import FOLDS
+from lib.data.predictions import of_elements
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import FittedArm, fit_arms
 from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
 from lib.experiments.ranking import all_tables
-from lib.experiments.scoring import combine, side_by_side
-from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds, Tables
+from lib.experiments.scoring import side_by_side
+from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Tables
 from lib.study.units import Store
 
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
@@ -56,9 +58,9 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
 
     experiment: ClassVar[str] = "audit_your_own"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"epochs": 1, "standin_size": 600, "draws": 100},
-        "quick": {"epochs": 5},
-        "full": {"split_seeds": (0, 1, 2, 3, 4), "seeds": (0, 1, 2, 3, 4)},
+        "smoke": {"epochs": 1, "standin_size": 600, "draws": 100, "folds": 3},
+        "quick": {"epochs": 5, "folds": 3},
+        "full": {"seeds": (0, 1, 2)},
     }
 
     predictions: str | None = None
@@ -67,7 +69,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     dataset: str | None = None
     model: str | None = None
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
-    split_seeds: Seeds = (0,)
+    folds: int = Field(default=FOLDS, ge=3, le=20)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
 
     @property
@@ -88,7 +90,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
         placed = {name: getattr(self, name) for name in self.placement - {"run_folder"}}
         if self.source == "chapter":
             return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
-        more = {"dataset", "model", "gc_tilts", "split_seeds", "standin_size", "draws"}
+        more = {"dataset", "model", "gc_tilts", "folds", "standin_size", "draws"}
         more |= mpra_gc_ood.TrainingConfig.model_fields.keys()
         given = {name: getattr(self, name) for name in more}
         if self.table is not None:
@@ -97,76 +99,65 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
 
 
 def _of_network(fitted: FittedArm, model: str) -> Audited:
-    """The group arm of one split, and its tilts."""
-    data, split = fitted.arm.data, fitted.arm.split
-    every = fitted.table.assign(gc_decile=mpra_gc_ood.gc_deciles(data))
-    # A tilt repeats rows, and deciles are those of all that is judged.
-    rows = [split["calibration"], *(part.rows for part in fitted.arm.parts)]
-    table = every.iloc[np.concatenate(rows)].reset_index(drop=True)
-    held, *places = np.split(np.arange(len(table)), np.cumsum([len(one) for one in rows])[:-1])
-    parts = zip(places, (part.keys for part in fitted.arm.parts), strict=True)
-    home = every["target"].iloc[split["train"]]
+    """The folds of the group arm, and its tilts."""
+    arm, data = fitted.arm, fitted.arm.data
+    # Of each fold what its own network forecasts; a tilt repeats rows.
+    held = [split["calibration"] for split in arm.splits]
+    rows = [*held, *(part.rows for part in arm.parts)]
+    own = [np.full(len(each), place) for place, each in enumerate(held)]
+    fold = np.concatenate([*own, *(arm.tested[part.rows] for part in arm.parts)])
+    bounds, every = np.cumsum([len(each) for each in rows]), np.concatenate(rows)
+    mean, std, aleatoric, epistemic = np.stack(fitted.forecast)[:, fold, every]
+    table = of_elements(data.take(every), mean, std).assign(fold=fold)
+    table["gc_decile"] = mpra_gc_ood.gc_deciles(data)[every]  # of all that is judged
+    if len(fitted.members) > 1:
+        table = table.assign(std_aleatoric=aleatoric, std_epistemic=epistemic)
+    places = np.split(np.arange(len(table)), bounds[:-1])
+    known = np.concatenate([data.activity[split["train"]] for split in arm.splits])
     return Audited(
         data.name,
         table,
-        tuple(AuditedPart(*part) for part in parts),
-        held,
+        tuple(map(AuditedPart, places[len(held) :], (part.keys for part in arm.parts))),
+        np.concatenate(places[: len(held)]),
         covariates(table, ("gc_decile",)),
         model=model,
         uncertainty=fitted.uncertainty,
-        split_seed=split.seed,
-        n_train=len(home),
-        climatology=(float(home.mean()), float(home.std(ddof=0))),
+        climatology=(float(known.mean()), float(known.std())),
+        plan=arm.plan.take(every),
     )
 
 
 def network_forecasts(
     config: mpra_gc_ood.Config, store: Store
 ) -> tuple[list[SequenceDataset], list[Audited]]:
-    """Networks of notebook 02, whose stored fits they share, or others trained in the same way.
-
-    By data set, then by split.
-    """
+    """Networks of notebook 02, whose stored fits they share, or others trained in the same way."""
     data, design = mpra_gc_ood.load_data(config), config.design
-    arms = [arm for arm in design.build(data) if arm.main]
-    fitted = fit_arms(arms, design, store, config.where)
+    arms = [arm.headline for arm in design.build(data) if arm.main]
+    fitted = fit_arms(arms, design.settings, store, config.where)
     return data, [_of_network(arm, config.model) for arm in fitted]
 
 
-def _combined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Pool the splits of each data set, which may have been split differently often."""
-    rows = measures.stacked(tables)
-    if rows.empty:
-        return rows
-    return measures.stacked(combine(part) for _, part in rows.groupby("data", sort=False))
-
-
 def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> Tables:
-    """Every table of the audit, with an empty ``entry``.
-
-    Several forecasts of one data set are repeats, and pooled; bins, curves and tests are those of
-    the first of each.
-    """
+    """Every table of the audit, with an empty ``entry``."""
     jobs = [(one, draws) for one in forecasts]
     workers = 1 if len(jobs) == 1 else workers  # one table is not copied to another process
     scores = side_by_side(measures.scores, jobs, workers)
     repaired = side_by_side(measures.repairs, jobs, workers)
-    firsts = {one.data: place for place, one in reversed([*enumerate(forecasts)])}.values()
-    diagnosed, pairs, said = [], [], []
-    for place in sorted(firsts):
-        one = forecasts[place]
-        table, notes = measures.decomposition(one, draws)
-        pairs.append(table)
-        diagnosed.append(measures.diagnoses(one))
-        said += [(one.data, note) for note in (*one.notes, *repaired[place][1], *notes)]
+    pairs = [measures.decomposition(one, draws) for one in forecasts]
+    diagnosed = [measures.diagnoses(one) for one in forecasts]
     tables = {name: measures.stacked(found[name] for found in diagnosed) for name in diagnosed[0]}
-    tables["repairs"] = _combined(table for table, _ in repaired)
-    tables["decomposition"] = measures.stacked(pairs)
-    rows = _combined(scores)
+    tables["repairs"] = measures.stacked(table for table, _ in repaired)
+    tables["decomposition"] = measures.stacked(table for table, _ in pairs)
+    rows = measures.stacked(scores)
     ranked = [part for one in forecasts for part in measures.ranked(one, draws)]
     if ranked:
         more, found = all_tables(ranked)
         rows, tables = pd.concat([rows, more], ignore_index=True), tables | found
+    said = [
+        (one.data, note)
+        for one, own, both in zip(forecasts, repaired, pairs, strict=True)
+        for note in (*one.notes, *own[1], *both[1])
+    ]
     tables["notes"] = pd.DataFrame(said, columns=["data", "note"]).drop_duplicates()
     return Tables(rows, tables, {})
 
@@ -195,18 +186,17 @@ def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
     """Coverage and mean squared z of each part beside what was promised, with ``reading``.
 
     A value is ``below``, ``above`` or ``fits``: judged by its interval, which knows of relatives,
-    or by the null band where there is no interval. A value that is pooled over splits has no band.
+    or by the null band where there is no interval.
     """
     whole = rows[(rows["by"] == "") & rows["metric"].isin(PROMISED)]
     home = "in distribution" + (", " + whole["split"]).where(whole["split"] != "test", "")
     part = (whole["shift"] + " " + whole["condition"]).str.strip()
     whole = whole.assign(part=part.where(whole["shift"] != "", home))
     keys = ["data", "part", "metric"]
-    null = bands[[*keys, "value", "band_lower", "band_upper"]].rename(columns={"value": "own"})
-    found = whole.merge(null, on=keys, how="left")
+    found = whole.merge(bands[[*keys, "band_lower", "band_upper"]], on=keys, how="left")
     ends = found[["band_lower", "band_upper"]]
-    own = np.isclose(found["value"], found["own"]) & np.isfinite(ends).all(axis=1)
-    found[["band_lower", "band_upper"]] = ends.where(own)
+    ends = ends.where(np.isfinite(ends).all(axis=1))
+    found[["band_lower", "band_upper"]] = ends
     wanted = found["metric"].map(PROMISED)
     known = np.isfinite(found[["lower", "upper"]]).all(axis=1)
     below = np.where(known, found["upper"] < wanted, found["value"] < found["band_lower"])

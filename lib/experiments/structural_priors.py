@@ -6,7 +6,6 @@ scores. Worlds and folds pair every prior with its placebo.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Final
 
@@ -16,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from lib.experiments import priors, worlds
 from lib.experiments.arms import build_arms
-from lib.experiments.assays import STANDIN, AssayConfig, load_assays
+from lib.experiments.assays import DEFAULT_DATA, STANDIN, AssayConfig, load_assays
 from lib.experiments.priors import (
     AGAINST,
     ASSAY_PRIORS,
@@ -33,7 +32,6 @@ from lib.study.config import Names, Numbers, Seeds, Tables, known_names
 from lib.study.units import Store, run_fits
 
 MAIN_MODEL: Final = "reference_cnn"
-DEFAULT_DATA: Final = ("wtc11", "plant_leaf", "retina_libraries")
 TAIL_DATA: Final = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out
 # The five shifts of C7 at the severity at which it is judged.
 PRIMARY: Final = (
@@ -235,8 +233,7 @@ def assay_plan(config: Config) -> Iterator[Told]:
             if arm.kind == "placebo":  # random groups held out serve other experiments
                 continue
             own = every if arm.main else config.held_out_priors
-            parts = tuple(part for part in arm.parts if part.sampled)
-            arm = replace(arm, splits=arm.splits[: arm.plan.folds], parts=parts)
+            arm = arm.headline
             yield from (Told(arm, prior) for prior in own)
             if tails and arm.main and {"gc", "permuted"} <= set(own):
                 yield from (Told(arm, *control) for control in CONTROLS)

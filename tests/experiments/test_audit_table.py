@@ -32,6 +32,8 @@ def test_parts_are_dealt_by_split_and_shift():
         ({"split": ["train"] * 40}, "no rows are left to judge"),
         ({"shift": [f"s{i}" for i in range(40)]}, "shift has 40 labels; at most 30"),
         ({"group": ["a"] * 39 + [""]}, "group is missing in row 39"),
+        ({"fold": [0, 1, 2] * 13 + [None]}, "fold is missing in row 39"),
+        ({"fold": [0, 1, 2, 3] * 10, "group": ["a", "b"] * 20}, "group 'a' is tested in several"),
         ({"kind": [f"k{i}" for i in range(40)]}, "kind has 40 labels"),
     ],
 )

@@ -7,10 +7,11 @@ import pytest
 from lib.experiments import audit_measures, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, as_rename, audit, derive, run
+from lib.metrics.evaluate import evaluate
 from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
-from lib.study.units import Store
+from lib.study.units import Store, provenance
 
 NET = """
 import torch
@@ -58,14 +59,17 @@ def store(tmp_path_factory):
 def chapter(store):
     """Notebook 02 on the stand-in, and the audit of its networks."""
     theirs = mpra_gc_ood.run(mpra_gc_ood.Config.create(profile="smoke", workers=1), store)
-    config = Config.create(profile="smoke", workers=1)
-    return theirs, run(config, store)
+    config, own = Config.create(profile="smoke", workers=1), Store(store.root)
+    ours = run(config, own)
+    fits = {key for key, stamp in own.used.items() if stamp["dtype"]}
+    assert fits and fits <= set(store.used)  # none is fitted that its chapter has not
+    return theirs, ours
 
 
 def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     theirs, ours = chapter
     keys = ["shift", "condition", "metric", "by", "bin"]
-    rows = theirs.rows[theirs.rows["seed"].isna() & theirs.rows["split_seed"].isna()]
+    rows = theirs.rows[theirs.rows["seed"].isna()]
     rows = rows[(rows["uncertainty"] == "ensemble") & rows["split"].isin(["test", "shifted"])]
     both = ours.rows.merge(rows[rows["model"] == "cnn"], on=keys)
     assert set(both["condition"]) == {"", *(f"{sd:+g} SD" for sd in (0.5, 1.0, 1.5))}
@@ -73,14 +77,13 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["by"] == "gc_decile").any()
     assert np.allclose(both["value_x"], both["value_y"], rtol=1e-12, equal_nan=True)
     assert (both["n_x"] == both["n_y"]).all()
-    assert ours.entry["fits"] > 0 == ours.entry["fits_computed"]
 
 
 def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
     """A table written and read gives what the networks gave, the interval included."""
     ours = chapter[1]
     config = Config.create(profile="smoke", workers=1)
-    _, (first,), _ = audit_your_own.network_forecasts(config.networks, store)
+    _, (first,) = audit_your_own.network_forecasts(config.networks, store)
     frame = first.table.assign(id=np.arange(len(first.table)).astype(str), shift="")
     frame["split"] = "calibration"
     for part in first.parts:
@@ -97,6 +100,8 @@ def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
         left, right = value(rows, metric, shift), value(whole, metric, shift)
         assert left["value"] == pytest.approx(right["value"], rel=1e-9)
         assert left["n"] == right["n"]
+        for end in ("lower", "upper"):  # groups are drawn in another order
+            assert left[end] == pytest.approx(right[end], rel=0.1)
 
 
 def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
@@ -111,9 +116,9 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     config = Config.create(
         profile="smoke", table=str(tmp_path / "assay.csv"), model="mynet:Net", workers=1, **named
     )
-    found = run(config, store)
+    found = run(config, own := Store(store.root))
     assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
-    assert found.entry["fits_computed"] == 2
+    assert provenance(own)["fits"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
 
@@ -127,6 +132,29 @@ def test_repairs_learn_from_other_groups():
     frame.loc[frame["split"] == "calibration", "group"] += 1  # now those of the test part
     notes = audited(frame).tables["notes"]["note"]
     assert any("No repair: there are 0 groups" in note for note in notes)
+
+
+def test_forecasts_of_folds_get_intervals_over_folds_and_repairs_of_their_own():
+    frame = table(600).assign(fold=np.arange(600) // 2 % 5)
+    frame["std"] /= 1 + frame["fold"] % 2  # the models of two folds are too sure by half
+    found, plain = audited(frame), audited(frame.drop(columns="fold"))
+    row, bare = (value(each.rows, "rmse") for each in (found, plain))
+    assert row["value"] == pytest.approx(bare["value"])
+    again = evaluate(frame, rng=np.random.default_rng(0), draws=100)
+    again = again[(again["metric"] == "rmse") & (again["by"] == "")].iloc[0]
+    ends = ["lower", "upper"]
+    assert row[ends].tolist() == pytest.approx(again[ends].tolist())
+    assert not np.allclose(row[ends].tolist(), bare[ends].tolist())
+    repaired = found.tables["repairs"]
+    assert set(repaired.loc[repaired["metric"] == "picp_90", "n"]) == {600}
+    held = pd.concat([frame, frame.assign(split="calibration", fold=(frame["fold"] + 1) % 5)])
+    held = held.assign(id=np.arange(1200).astype(str), split=held["split"].fillna("test"))
+    own = audited(held.reset_index(drop=True)).tables
+    scaled = own["repairs"].set_index(["metric", "uncertainty"]).loc["picp_90"]
+    assert scaled.loc["std_scaling", "value"].item() < 0.87  # learned from the neighbour's forecast
+    assert (own["audit"]["metric"] == "fixed_coverage").any()
+    for notes in (found.tables["notes"], own["notes"]):
+        assert any("Forecasts are those of 5 folds" in note for note in notes["note"])
 
 
 def test_pairs_are_decomposed():
@@ -220,13 +248,12 @@ def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
 NONE = float("nan")
 
 
-def derived(metric, value, lower, upper, band, own=None, shift=""):
+def derived(metric, value, lower, upper, band, shift=""):
     where = {"data": ["mine"], "metric": metric, "value": value}
     rows = pd.DataFrame(where).assign(lower=lower, upper=upper, n=100, condition="", by="")
     rows = rows.assign(split="shifted" if shift else "test", shift=shift)
     bands = pd.DataFrame(where).assign(part=shift or "in distribution")
     bands = bands.assign(band_lower=band[0], band_upper=band[1])
-    bands["value"] = value if own is None else own
     tables = derive(rows, {"bands": bands})
     return tables["readings"].iloc[0], tables["bands"]["lies"].iloc[0]
 
@@ -249,8 +276,6 @@ def test_a_value_is_told_from_what_was_promised(metric, value, lower, upper, ban
     assert (found[0]["reading"], found[1]) == (reading, lies)
 
 
-def test_bands_are_those_of_the_part_and_of_one_split():
+def test_bands_are_those_of_the_part():
     read, lies = derived("zms", 0.5, NONE, NONE, (0.9, 1.1), shift="heat_<b>")
     assert (read["part"], read["band_lower"], lies) == ("heat_<b>", 0.9, "below")
-    pooled, _ = derived("picp_90", 0.80, NONE, NONE, (0.88, 0.92), own=0.79)
-    assert pooled["reading"] == "fits" and np.isnan(pooled["band_lower"])
