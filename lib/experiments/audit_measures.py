@@ -201,8 +201,8 @@ def _repaired(
 def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
     """One table per condition, in order of appearance, indexed by pair."""
     # Rows that the model saw in training would foresee too much; of folds each row is judged.
-    held = one.calibration if one.plan is None else []
-    rows = np.concatenate([*(part.rows for part in one.parts), held]).astype(np.int64)
+    held = [one.calibration] if one.plan is None else []
+    rows = np.concatenate([*(part.rows for part in one.parts), *held])
     table = one.table.iloc[np.sort(rows)]
     frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0)
     if "noise_std" in table:

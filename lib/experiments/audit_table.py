@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.folds import FEWEST_FOLDS
 from lib.data.leakage import leak_groups
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
@@ -188,26 +187,23 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
 def _add_folds(
     table: pd.DataFrame, group: pd.Series, judged: IndexArray, held: IndexArray, notes: list[str]
 ) -> Resampling | None:
-    """Number the folds and say how rows are resampled, if enough of them tested judged rows."""
+    """Number the folds, and say how rows are resampled if three and whole groups were tested."""
     if "fold" not in table:
         return None
     own = table["fold"].iloc[np.sort(np.concatenate([judged, held]))]
     if (empty := own.isna() | (own == "")).any():
         raise ValueError(f"fold is missing in row {empty.idxmax()}; every row needs one")
-    if (count := table["fold"].iloc[judged].nunique()) < FEWEST_FOLDS:
-        notes.append(
-            f"The judged rows are of {count} folds; intervals over folds need {FEWEST_FOLDS}, so "
-            "the column fold is not used."
-        )
+    fold, rng = pd.factorize(table["fold"], sort=True)[0], np.random.default_rng(0)
+    try:
+        found = resampling(group.to_numpy()[judged], rng, fold[judged])
+    except ValueError as error:
+        notes.append(f"The column fold is not used: {error}.")
         return None
-    table["fold"] = pd.factorize(table["fold"], sort=True)[0]
-    fold = table["fold"].to_numpy()[judged]
-    found = resampling(group.to_numpy()[judged], np.random.default_rng(0), fold)
-    codes = np.full(len(table), -1)
+    table["fold"], codes = fold, np.full(len(table), -1)
     codes[judged] = found.codes
     notes.append(
-        f"Forecasts are those of {count} folds: intervals are over folds and groups, and each fold "
-        "has repairs and thresholds of its own."
+        f"Forecasts are those of {found.folds} folds: intervals are over folds and groups, each "
+        "fold has repairs and thresholds of its own."
     )
     return found._replace(codes=codes)
 
@@ -273,7 +269,7 @@ def prepare(
     """A checked predictions table, which stays as it is, ready for the audit.
 
     ``by`` are columns that coverage is asked by. A ``ValueError`` says that a group or fold is
-    missing, relatives are in several folds, labels are too many, or nothing is left to judge.
+    missing, labels are too many, or nothing is left to judge.
     """
     given, table, said = table, table.copy(deep=False), list(notes)
     parts, calibration = _deal(table, said)

@@ -117,10 +117,8 @@ def resampling(
     pairs = pd.DataFrame({"group": groups.codes, "fold": folds.codes}).drop_duplicates()
     if len(pairs) > groups.n_groups:
         twice = int(pairs["group"].value_counts().index[0])
-        row = int(np.argmax(groups.codes == twice))
-        raise ValueError(
-            f"group {np.asarray(group)[row]!r} is tested in several folds; relatives must share one"
-        )
+        (label,) = np.asarray(group)[groups.codes == twice][:1].tolist()
+        raise ValueError(f"group {label!r} is tested in several folds; relatives must share one")
     codes = np.empty(len(groups.codes), np.int64)
     of_set: list[int] = []
     for number in range(folds.n_groups):

@@ -33,7 +33,6 @@ def test_parts_are_dealt_by_split_and_shift():
         ({"shift": [f"s{i}" for i in range(40)]}, "shift has 40 labels; at most 30"),
         ({"group": ["a"] * 39 + [""]}, "group is missing in row 39"),
         ({"fold": [0, 1, 2] * 13 + [None]}, "fold is missing in row 39"),
-        ({"fold": [0, 1, 2, 3] * 10, "group": ["a", "b"] * 20}, "group 'a' is tested in several"),
         ({"kind": [f"k{i}" for i in range(40)]}, "kind has 40 labels"),
     ],
 )
@@ -41,6 +40,19 @@ def test_bad_labels_give_one_error(columns, message):
     by = ("kind",) if "kind" in columns else ()
     with pytest.raises(ValueError, match=message):
         prepare(table(**columns), "mine", by)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"fold": [0, 1, 2, 3] * 10, "group": ["a", "b"] * 20}, "group 'a' is tested in several"),
+        ({"fold": [0, 1] * 20}, "2 folds; an interval over folds needs 3"),
+    ],
+)
+def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
+    found = prepare(table(**columns), "mine")
+    assert any(f"The column fold is not used: {said}" in note for note in found.notes)
+    assert found.plan is None and len(found.by_fold(np.arange(40))) == 1
 
 
 def test_gc_and_groups_come_from_sequences():
