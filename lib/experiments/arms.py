@@ -21,6 +21,7 @@ from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import Folds, family_split, fold_split, group_folds
 from lib.data.splits import Split, gc_tilt, group_mean, random_leaky_split
+from lib.metrics.evaluate import MIN_BIN
 from lib.metrics.resampling import Resampling, resampling
 
 ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
@@ -211,7 +212,8 @@ def build_arms(
     """The wanted arms (out of :data:`ARMS`) that an assay allows, on ``count`` folds.
 
     ``tilt`` resamples what ``group`` tests by ``tilts``, in standard deviations of its GC, and
-    costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it.
+    costs no fit; ``tail`` keeps a share ``quantile`` inside and brings ``placebo`` with it. Parts
+    of fewer than ten elements are left out.
     """
     arms, (make,) = [], makers([data], count, seed)
     if {"group", "tilt"} & set(wanted):
@@ -228,4 +230,7 @@ def build_arms(
     if "strand" in wanted and not data.oriented:
         parts = (AssayPart("test", "", ONE_STRAND, make.folds.tested),)
         arms.append(replace(make.arm("strand"), parts=parts))
-    return arms
+    return [
+        replace(arm, parts=tuple(part for part in arm.parts if len(part.rows) >= MIN_BIN))
+        for arm in arms
+    ]

@@ -62,9 +62,10 @@ class TrainingConfig(BaseModel):
 class Config(GCShiftConfig, TrainingConfig):
     """Parameters of notebook 02, which says what each of them is.
 
-    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
-    plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of each fold of the
-    group arm, the first of them stands in every other arm; other models are fitted once.
+    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11,
+    plant leaf and the retina's; or ``table`` is a file of one's own. ``seeds`` are the fits of each
+    fold of the group arm, the first of them stands in every other arm; other models are fitted
+    once.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"

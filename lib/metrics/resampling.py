@@ -176,16 +176,17 @@ def ends(
     """Ends ``(K,)`` of Student's t intervals, symmetric on a scale of :data:`SCALES`.
 
     ``variance`` is that of ``value`` itself; the scale enters by the delta method. Shares of
-    exactly 0 or 1 get Clopper and Pearson's interval of ``df + 1`` groups.
+    exactly 0 or 1 get Clopper and Pearson's interval of ``df + 1`` groups. NaN without a degree of
+    freedom: one group, or one fold, says nothing of others.
     """
-    value, df = np.asarray(value, float), np.maximum(df, 1)
+    value, df = np.asarray(value, float), np.asarray(df)
     to, slope, back = SCALES[scale]
     half = np.sqrt(variance) * student_t.ppf((1 + as_level(level)) / 2, df)
     with np.errstate(invalid="ignore", divide="ignore"):
         centre, reach = to(value), half * slope(value)
         lower, upper = back(centre - reach), back(centre + reach)
     if scale == "logit":
-        reached = ((1 - level) / 2) ** (1 / (df + 1))
+        reached = ((1 - level) / 2) ** (1 / np.where(df > 0, df + 1, np.nan))
         lower = np.where(value == 1, reached, np.where(value == 0, 0.0, lower))
         upper = np.where(value == 0, 1 - reached, np.where(value == 1, 1.0, upper))
     return lower, upper

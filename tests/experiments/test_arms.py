@@ -121,10 +121,17 @@ def test_arms_of_an_assay_draw_equal_sets_of_groups():
 
 def test_a_rare_kind_is_tested_by_the_folds_that_hold_it():
     data = assay(species=True)
-    data.metadata.loc[np.isin(data.group, [5, 9]), "sp"] = "rare"
-    held = next(arm for arm in arms_of(data, ("species",)) if arm.parts[0].condition == "rare")
-    assert sorted(held.parts[1].rows) == [10, 11, 18, 19]
-    assert held.plan.take(held.parts[1].rows).df == 1  # two groups, in two folds
+    rare = [5, 9, 50, 90, 200, 300]
+    for number, shown in ((5, 10), (4, 0)):  # nothing is published of fewer than ten elements
+        data.metadata["sp"] = np.where(data.group % 3 == 0, "At", "Zm")
+        data.metadata.loc[np.isin(data.group, rare[:number]), "sp"] = "rare"
+        arms = arms_of(data, ("species",))
+        held = next(arm for arm in arms if arm.parts[0].condition == "rare")
+        parts = [part for part in held.parts if part.split == "shifted"]
+        assert sum(len(part.rows) for part in parts) == shown
+        for part in parts:
+            folds = held.plan.fold[held.plan.codes[part.rows]]
+            assert held.plan.take(part.rows).df == len(set(folds)) - 1
 
 
 def test_arms_an_assay_does_not_allow_are_left_out():

@@ -69,6 +69,11 @@ def test_intervals_of_shares_correlations_and_ratios_stay_in_range():
     assert [*lower, *upper] == pytest.approx([0, exact, 1 - exact, 1])
 
 
+@pytest.mark.parametrize("scale", ["plain", "log", "logit"])
+def test_one_group_alone_has_no_interval(scale):
+    assert np.isnan(ends([0.5, 1.0], [0.1, 0.1], 0, scale)).sum() >= 3
+
+
 def test_weights_are_multinomial():
     weights = np.hstack(list(weight_blocks(50, 4000, RNG(0))))
     assert weights.shape == (50, 4000)
