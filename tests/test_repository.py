@@ -136,7 +136,7 @@ def test_environment_agrees(root, project):
     assert environment["name"] == project["project"]["name"]
     python, _, pip = environment["dependencies"]
     version = python.removeprefix("python=")
-    assert pip == {"pip": ["-c constraints.txt", "-e .[dev]"]}
+    assert pip == {"pip": ["-c constraints.txt", "-e .[test,dev]"]}
     assert f">={version}" == project["project"]["requires-python"]
     assert project["tool"]["mypy"]["python_version"] == version
     assert project["tool"]["ruff"]["target-version"] == "py" + version.replace(".", "")
@@ -212,15 +212,18 @@ def test_readme_commands_are_those_of_ci_and_the_makefile(root):
     ]
     for command in ("make report", "make test"):
         assert re.search(rf"^step \S+ {command}$", script, re.M)
+    there = {"install -q": "install", "'.[$*]'": ".[test]", "$(PROFILE)": "quick", "$(JOBS)": "2"}
     for command in (
-        "-m pip install {quiet}-c constraints.txt -e {extras}",
-        "-m lib.report {profile}",
-        '-m pytest -q -m "not slow and not browser"',
+        "-m pip install -q -c constraints.txt -e .\n",
+        "-m pip install -q -c constraints.txt -e '.[$*]'\n",
+        "-m lib.report $(PROFILE)",
+        "-m pytest -q -n $(JOBS) --dist worksteal",
+        '-m "not slow and not browser"\n',
     ):
-        windows = command.format(quiet="", extras=".[dev]", profile="quick")
-        unix = command.format(quiet="-q ", extras="'.[dev]'", profile="$(PROFILE)")
-        assert windows in readme
-        assert unix in makefile
+        assert command in makefile
+        for unix, windows in there.items():
+            command = command.replace(unix, windows)
+        assert command in readme.split("for example on Windows")[1]
 
 
 def test_citation(root, project):

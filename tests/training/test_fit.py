@@ -75,12 +75,14 @@ def test_side_features_are_learnt() -> None:
 
 
 def test_same_seed_same_bytes_and_nothing_leaks_out(toy) -> None:
-    torch.set_num_threads(2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
     torch.manual_seed(123)
     before = torch.get_rng_state()
     first = fit(*toy, config=_config())
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == threads + 1
+    torch.set_num_threads(threads)
     torch.manual_seed(7)
     torch.rand(1000)
     second = fit(*toy, config=_config())
