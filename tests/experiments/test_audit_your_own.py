@@ -50,16 +50,9 @@ def value(rows, metric, shift="", by=""):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def chapter(store):
+def chapter(smoke):
     """Notebook 02 on the stand-in, and the audit of its networks."""
-    theirs = mpra_gc_ood.run(mpra_gc_ood.Config.create(profile="smoke", workers=1), store)
-    config = Config.create(profile="smoke", workers=1)
-    return theirs, run(config, store)
+    return smoke(mpra_gc_ood), smoke(audit_your_own)
 
 
 def test_our_own_networks_give_the_values_of_their_chapter(chapter):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
+from lib.experiments import structural_priors
 from lib.experiments.assays import build_arms
 from lib.experiments.priors import (
     RELATED,
@@ -26,7 +27,6 @@ from lib.experiments.structural_priors import (
     noise_effects,
     plan,
     prior_effects,
-    run,
 )
 from lib.experiments.worlds import Arm, Condition, Sizes
 from lib.motifs.priors import check_motifs
@@ -35,7 +35,6 @@ from lib.motifs.pwm import jaspar
 from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
-from lib.study.units import Store
 
 SIZES = Sizes(300, 60, 60, 200)
 
@@ -193,10 +192,8 @@ def test_a_paired_contrast_is_the_log_of_the_ratio():
     assert rmse["variance"] < 1e-8  # one error is a multiple of the other in every draw
 
 
-def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(tmp_path):
-    config = Config.create(profile="smoke", n_train=200, n_test=200, workers=1)
-    found = run(config, Store(tmp_path / "store"))
-    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
+def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(smoke):
+    found = smoke(structural_priors, n_train=200, n_test=200)
     table = results.tidy(found.rows)
     assert {"simulation", "simulation_misspecified", "standin"} == set(table["data"])
     effects = found.tables["effects"]
