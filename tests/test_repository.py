@@ -162,15 +162,6 @@ def test_imports_are_declared(root, project, folder):
             assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
 
 
-def test_package_is_tracked_whole(root, tracked):
-    """Common ignore files drop ``lib/``."""
-    assert root / "lib" / "__init__.py" in tracked
-    ignored = subprocess.run(
-        ["git", "check-ignore", "-q", "lib/__init__.py"], cwd=root, check=False
-    )
-    assert ignored.returncode == 1
-
-
 def test_no_large_files(tracked):
     assert [str(path) for path in tracked if path.stat().st_size > LARGEST_FILE] == []
 

@@ -1,6 +1,4 @@
-"""The tidy table of one model on one part: values, intervals, bins, oracle, edges, speed."""
-
-import time
+"""The tidy table of one model on one part: values, intervals, bins, oracle, edges."""
 
 import numpy as np
 import pandas as pd
@@ -145,17 +143,6 @@ def test_constant_forecast_and_tiny_parts():
 def test_bad_input(change, options, message):
     with pytest.raises(ValueError, match=message):
         run(change(make(20)), **options)
-
-
-def test_speed_of_one_call():
-    table = make(1000, group=np.arange(1000) // 2)
-    deciles = {"activity": quantile_bins(table["mean"]), "gc": quantile_bins(table["std"])}
-    seconds = []
-    for _ in range(5):
-        start = time.process_time()
-        run(table, draws=1000, by=deciles, oracle=table[["mean", "std"]])
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.3  # 0.08 s on an idle core
 
 
 def test_compare_by_hand():

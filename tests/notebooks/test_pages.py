@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from tools.goldens import render
+from tests.goldens import render
 
 PAGES = (  # those with arms of which a run may ask for none
     "02_mpra_gc_ood",

@@ -1,6 +1,6 @@
 """Goldens: what a redesign must leave as it is. Nothing of what this writes is committed.
 
-``python tools/goldens.py tables PROFILE OUT [NOTEBOOK ...]`` runs experiments and keeps their
+``python tests/goldens.py tables PROFILE OUT [NOTEBOOK ...]`` runs experiments and keeps their
 tables before they are formatted; ``compare BEFORE AFTER [NOTEBOOK ...]`` names each difference
 between two such folders. ``pages [NOTEBOOK ...]`` renders pages from the published tables, without
 training, and names each difference from the published pages (``--published`` names another folder
