@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 from lib.arrays import FloatArray
 from lib.experiments.world_measures import FROZEN
 from lib.experiments.worlds import Condition
-from lib.metrics.columns import rank_correlation
+from lib.metrics.columns import spearman_r
 from lib.metrics.resampling import percentiles
 from lib.simulator.shifts import SHIFTS
 from lib.statistics import doses
@@ -44,6 +44,8 @@ OVER_FROZEN: Final = (
 )
 KIND: Final = ["model", "n_train"]
 AT: Final = [*KIND, "shift", "dose"]
+# Beside the usual levels that of one of six parts, for intervals that are not Student's t.
+ALL_LEVELS: Final = dict(LEVELS) | {"_sixth": 1 - 0.05 / 6}
 
 
 class Rule(NamedTuple):
@@ -129,9 +131,12 @@ def crossing_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def crossing_row(name: str, found: pd.Series, **keys: Any) -> dict[str, Any]:
     """One row of the table of crossings: a dose per world in, see :class:`doses.Crossing`."""
-    wide, narrow = (doses.over_replicates(found.to_numpy(), level) for level in LEVELS.values())
-    ends = {"lower_90": narrow.lower, "upper_90": narrow.upper}
-    return {"effect": name, **keys, **wide._asdict(), **ends}
+    row: dict[str, Any] = {"effect": name, **keys}
+    for ending, level in ALL_LEVELS.items():
+        at = doses.over_replicates(found.to_numpy(), level)
+        row |= {f"lower{ending}": at.lower, f"upper{ending}": at.upper}
+    df = at.n - 1 if at.how == "t" else np.nan
+    return row | {"df": df} | {key: getattr(at, key) for key in ("value", *at._fields[3:])}
 
 
 def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -206,8 +211,8 @@ def _told(part: pd.DataFrame) -> dict[str, float]:
         part[name].to_numpy() for name in ("home_nll_gaussian", "home_picp_90", "picp_90")
     )
     return {
-        "rank_nll": rank_correlation(nll, away),
-        "rank_picp_90": rank_correlation(home, away),
+        "rank_nll": spearman_r(nll, away),
+        "rank_picp_90": spearman_r(home, away),
         "regret_share": regret_share(nll, away),
     }
 
@@ -233,7 +238,7 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"effect": "both_share", **named, "value": both.mean()}
         rows = [row, *({"effect": n, **named, "value": v} for n, v in _told(part).items())]
         for row in rows:
-            for ending, level in LEVELS.items():
+            for ending, level in ALL_LEVELS.items():
                 if row["effect"] == "both_share":
                     low, high = exact.proportion_ci(level, "exact")
                 else:
