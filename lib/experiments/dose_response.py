@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
-from lib.experiments.world_measures import FROZEN
+from lib.experiments.world_measures import BASELINES, FROZEN
 from lib.experiments.worlds import Condition
 from lib.metrics.columns import spearman_r
 from lib.metrics.resampling import percentiles
@@ -142,6 +142,7 @@ def crossing_row(name: str, found: pd.Series, **keys: Any) -> dict[str, Any]:
 def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Effects at every dose against the same networks in distribution, and the frozen oracle."""
     parts = dict(iter(judged.groupby(AT, sort=False)))
+    frozen = {tuple(at): part for (model, _, *at), part in parts.items() if model == FROZEN}
     for (model, n_train, shift, dose), part in parts.items():
         keys = {"shift": shift, "dose": dose, "model": model, "n_train": n_train}
         keys["measured"] = part["measured"].mean() if shift else 0.0
@@ -150,9 +151,7 @@ def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
             continue
         yield from against(part, parts[model, n_train, "", 0.0], SHIFT, **keys)
         if model != FROZEN:
-            (rival,) = (rows for key, rows in parts.items() if key[::2] == (FROZEN, shift)
-                        and key[3] == dose)  # fmt: skip
-            yield from against(part, rival, OVER_FROZEN, **keys)
+            yield from against(part, frozen[shift, dose], OVER_FROZEN, **keys)
 
 
 def fewer_rows(table: pd.DataFrame, calibrated: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -245,6 +244,44 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
                     low, high = percentiles(drawn[row["effect"]].dropna().to_numpy(), level)
                 row |= {f"lower{ending}": float(low), f"upper{ending}": float(high)}
             yield row | {"n": len(part)}
+
+
+def accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+    """By model and effect, how near each network comes to f, and how far above the baselines."""
+    r2 = home[home["metric"] == "r2_f"].pivot(index="replicate", columns="model", values="value")
+    found = {}
+    for model in r2.columns.difference([*BASELINES, FROZEN]):
+        # The oracle's forecast is f itself here: its R² against f is 1.
+        found[model, "r2_share"] = r2[model]
+        for baseline in ("kmer_ridge", "occupancy_linear"):
+            found[model, f"r2_above_{baseline}"] = r2[model] - r2[baseline]
+    return found
+
+
+def size_rows(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """C1 at every training size, and from which size on a network is above the linear model."""
+    home = values[(values["split"] == "test") & (values["condition"] == "")]
+    curve = {n: accuracy(part) for n, part in home.groupby("n_train")}
+    rows = [
+        effect(name, found, model=model, n_train=n)
+        for n, all_found in curve.items()
+        for (model, name), found in all_found.items()
+    ]
+    above = {
+        (n, world, model): value
+        for n, all_found in curve.items()
+        for (model, name), found in all_found.items()
+        if name == "r2_above_occupancy_linear"
+        for world, value in found.dropna().items()
+    }
+    table = pd.Series(above).rename_axis(["n", "world", "model"]).rename("r2").reset_index()
+    crossed = []
+    for model, part in table.groupby("model"):
+        own = [curve for _, curve in part.groupby("world") if len(curve) > 1]
+        sizes = pd.Series([doses.crossing(each["n"], each["r2"], 0.0) for each in own], dtype=float)
+        if len(sizes):
+            crossed.append(crossing_row("size_above_occupancy_linear", sizes, model=model))
+    return rows, crossed
 
 
 def tables(

@@ -26,7 +26,6 @@ from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition
 from lib.metrics.resampling import percentiles
 from lib.simulator.assay import digest
 from lib.simulator.shifts import dial_table
-from lib.statistics.doses import crossing
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Fit, Store, run_fits
@@ -169,44 +168,6 @@ def _at(model: Any, shift: Any = "", severity: Any = 0.0, condition: Any = "") -
     return {"model": model, "shift": shift, "severity": severity, "condition": condition}
 
 
-def _accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
-    """By model and effect, how near each network comes to f, and how far above the baselines."""
-    r2 = home[home["metric"] == "r2_f"].pivot(index="replicate", columns="model", values="value")
-    found = {}
-    for model in r2.columns.difference([*measures.BASELINES, FROZEN]):
-        # The oracle's forecast is f itself here: its R² against f is 1.
-        found[model, "r2_share"] = r2[model]
-        for baseline in ("kmer_ridge", "occupancy_linear"):
-            found[model, f"r2_above_{baseline}"] = r2[model] - r2[baseline]
-    return found
-
-
-def by_size(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """C1 at every training size, and from which size on a network is above the linear model."""
-    home = values[(values["split"] == "test") & (values["condition"] == "")]
-    curve = {n: _accuracy(part) for n, part in home.groupby("n_train")}
-    rows = [
-        effect(name, found, model=model, n_train=n)
-        for n, all_found in curve.items()
-        for (model, name), found in all_found.items()
-    ]
-    above = {
-        (n, world, model): value
-        for n, all_found in curve.items()
-        for (model, name), found in all_found.items()
-        if name == "r2_above_occupancy_linear"
-        for world, value in found.dropna().items()
-    }
-    table = pd.Series(above).rename_axis(["n", "world", "model"]).rename("r2").reset_index()
-    crossed = []
-    for model, part in table.groupby("model"):
-        worlds_of = [own for _, own in part.groupby("world") if len(own) > 1]
-        sizes = pd.Series([crossing(own["n"], own["r2"], 0.0) for own in worlds_of], dtype=float)
-        if len(sizes):
-            crossed.append(dosing.crossing_row("size_above_occupancy_linear", sizes, model=model))
-    return rows, crossed
-
-
 def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every shifted condition against the same networks in distribution, and against matched."""
     parts = dict(iter(networks.groupby(["split", *_at("")])))
@@ -333,7 +294,7 @@ def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
     """Every contrast that claims are judged on, and the same for the other shifts and models."""
     full = values[values["n_train"] == n_train]
     networks = full[~full["model"].isin(measures.BASELINES)]
-    accuracy = _accuracy(full[(full["split"] == "test") & (full["condition"] == "")])
+    accuracy = dosing.accuracy(full[(full["split"] == "test") & (full["condition"] == "")])
     rows = [
         *(effect(name, found, **_at(model)) for (model, name), found in accuracy.items()),
         *_shifts(networks),
@@ -352,7 +313,7 @@ def run(config: Config, store: Store) -> Tables:
     deciles = ["split", *places[:1], *places[2:], "by", "bin"]
     covered = over_replicates(judged["coverage_by"], deciles, averaged=["elements"])
     doses, crossings = dosing.tables(judged["doses"], judged["calibrated"], config.draws)
-    sizes, reached = by_size(values)
+    sizes, reached = dosing.size_rows(values)
     tables = {
         "doses": doses,
         "crossings": pd.concat([crossings, pd.DataFrame(reached)], ignore_index=True),
