@@ -130,7 +130,7 @@ def test_the_frozen_oracle_keeps_what_holds_in_distribution():
     value, oracle = rows["value"], rows["oracle"]
     for metric in ("rmse", "zms", "picp_90", "rmse_f"):
         assert value.loc["gc", metric] == oracle.loc["gc", metric]
-    # The noise share goes from .256 to .8, so z squared grows (.8 / .2) / (.256 / .744) = 11.6 times.
+    # The noise share goes from .256 to .8: z squared grows (.8 / .2) / (.256 / .744) = 11.6 times.
     assert value.loc["noise", "zms"] == pytest.approx(11.6, rel=0.15)
     assert value.loc["noise", "rmse_f"] == 0
     # After gain .64 of Var f = .927; 1 - r^2 = .64 at r = .6, so d = 2 (1 - r) = .8 in all.
@@ -140,7 +140,7 @@ def test_the_frozen_oracle_keeps_what_holds_in_distribution():
 def test_doses_are_measured_on_the_sample():
     after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
     sizes = Sizes(300, 100, 100, 4000)
-    unit = judging(Arm(50, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [dose_metrics])
+    unit = judging(Arm(51, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [dose_metrics])
     table = judge_unit(unit.config).table("doses").drop_duplicates("shift").set_index("shift")
     measured = table.loc[["", "gc", "noise", "effect_rewiring"], "measured"]
     assert measured.to_numpy() == pytest.approx([0.256, 1.0, 0.8, 0.64], abs=0.05)
