@@ -278,7 +278,9 @@ def size_rows(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str
     crossed = []
     for model, part in table.groupby("model"):
         own = [curve for _, curve in part.groupby("world") if len(curve) > 1]
-        sizes = pd.Series([doses.crossing(each["n"], each["r2"], 0.0) for each in own], dtype=float)
+        # Along the logarithm; 0 where the smallest size is above.
+        logs = np.array([doses.crossing(np.log(each["n"]), each["r2"], 0.0) for each in own])
+        sizes = pd.Series(np.where(logs > 0, np.exp(logs), 0.0))
         if len(sizes):
             crossed.append(crossing_row("size_above_occupancy_linear", sizes, model=model))
     return rows, crossed

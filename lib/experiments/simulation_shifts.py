@@ -21,6 +21,7 @@ from lib.experiments import dose_response as dosing
 from lib.experiments import world_measures as measures
 from lib.experiments import worlds
 from lib.experiments.dose_response import CALIBRATED, LARGE_DROP, OVER_FROZEN, SHIFT
+from lib.experiments.dose_response import GENOTYPES as GENOTYPES
 from lib.experiments.world_measures import FROZEN
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
 from lib.metrics.resampling import percentiles

@@ -156,8 +156,8 @@ def test_size_from_which_on_a_network_is_above_the_linear_model():
     ]
     table = pd.DataFrame(values).assign(metric="r2_f", split="test", condition="")
     rows, crossed = dosing.size_rows(table)
-    # .3 below at 100, .1 above at 300: three quarters of the way.
-    assert crossed[0]["value"] == pytest.approx(250) and crossed[0]["model"] == "cnn"
+    # .3 below at 100, .1 above at 300: three quarters of the way on the logarithm.
+    assert crossed[0]["value"] == pytest.approx(100 * 3**0.75) and crossed[0]["model"] == "cnn"
     shares = {row["n_train"]: row["value"] for row in rows if row["effect"] == "r2_share"}
     assert shares == pytest.approx({100: 0.2, 300: 0.6, 900: 0.9})
 
