@@ -18,10 +18,9 @@ from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
 from lib.experiments import dose_response as dosing
+from lib.experiments import mixed_noise, worlds
 from lib.experiments import world_measures as measures
-from lib.experiments import worlds
 from lib.experiments.dose_response import CALIBRATED, LARGE_DROP, OVER_FROZEN, SHIFT
-from lib.experiments.dose_response import GENOTYPES as GENOTYPES
 from lib.experiments.world_measures import FROZEN
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
 from lib.metrics.resampling import percentiles
@@ -42,7 +41,7 @@ KEYS: Final = (
 )
 FEW: Final = {
     **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
-    **{"matched": (), "matched_worlds": 1, "mild_worlds": 1},
+    **{"matched": (), "matched_worlds": 1, "mild_worlds": 1, "mixed_worlds": 1},
     **{"rewirings": (0.27, 0.64), "gc_tilts": (0.5, 2.0), "noise_shares": (0.5, 0.8)},
 }
 # Of the full training sample, the least share that a network of the table of fits has.
@@ -79,6 +78,8 @@ class Config(worlds.WorldConfig):
     matched_worlds: int = Field(default=3, ge=0)
     mild_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained on the mild GC shift
     noise_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained at the highest noise
+    # In which CNNs are trained on a minority of noise-dominated elements, of the largest of sizes.
+    mixed_worlds: int = Field(default=10, ge=0)
     sizes: tuple[int, ...] = (500, 2_000, 8_000)  # smaller training samples
 
 
@@ -315,7 +316,10 @@ def run(config: Config, store: Store) -> Tables:
     covered = over_replicates(judged["coverage_by"], deciles, averaged=["elements"])
     doses, crossings = dosing.tables(judged["doses"], judged["calibrated"], config.draws)
     sizes, reached = dosing.size_rows(values)
+    noisy = config.world_seeds[: config.mixed_worlds] if NOISY.shift in config.shifts else ()
+    some = [Arm(w, MAIN_MODEL, max(config.sizes, default=config.n_train)) for w in noisy]
     tables = {
+        "mixed": mixed_noise.judge_mixed(some, config, store),
         "doses": doses,
         "crossings": pd.concat([crossings, pd.DataFrame(reached)], ignore_index=True),
         "sizes": pd.DataFrame(sizes),
