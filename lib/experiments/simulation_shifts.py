@@ -122,7 +122,8 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
         if law.shift in config.shifts and MAIN_MODEL in config.models:
             conditions = blind(config) if law == BLIND else [law]
             arms += [(Arm(w, MAIN_MODEL, size, law), conditions) for w in seeds[:count]]
-    return arms
+    # Arms of one world side by side share its training sample.
+    return sorted(arms, key=lambda job: job[0].world_seed)
 
 
 def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
