@@ -49,10 +49,8 @@ def mixed(
     clean: SequenceDataset, noisy: SequenceDataset, visible: str, rng: np.random.Generator
 ) -> tuple[SequenceDataset, BoolArray]:
     """Two measurements of the same elements as one, and which ``(n,)`` are of the noisy class."""
-    if visible == "sequence":
-        dominated = clean.gc > RICH
-    else:
-        dominated = rng.random(len(clean)) < SHARE
+    by_chance = rng.random(len(clean)) < SHARE
+    dominated = clean.gc > RICH if visible == "sequence" else by_chance
     either = [
         np.where(dominated, b, a)
         for a, b in zip(known_truth(clean), known_truth(noisy), strict=True)
