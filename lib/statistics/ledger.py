@@ -92,7 +92,7 @@ class ClaimPart(BaseModel):
 
 
 class Change(BaseModel):
-    """What a reading changes of the first round's rule, and whom that favours: the abstract or not."""
+    """What a reading changes of the first round's rule, and whether that favours the abstract."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
