@@ -1,0 +1,86 @@
+"""Kernels, baselines, stack and leading forecaster: split by split, on what each may see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.experiments.arms import build_arms
+from lib.experiments.forecasters import BASELINES, baselines, combined, kernels
+from lib.repair.stack import weights
+from lib.simulator import standin
+from lib.study.units import HERE, Store
+from lib.training.simple import baseline_unit, kernel_unit
+
+
+def arms_of(data):
+    return build_arms(data, ("group",), 3, 0.8, (), 0)
+
+
+@pytest.fixture(scope="module")
+def arm():
+    return arms_of(standin(n=2400, seed=0))[0]
+
+
+def members(arm):
+    """Two forecasters with errors of their own, as if a network had seen its training rows."""
+    rng = np.random.default_rng(1)
+    shape = len(arm.splits), len(arm.data)
+    means = arm.data.activity + rng.normal(size=(2, *shape)) * [[[0.5]], [[1.5]]]
+    stds = np.ones((2, *shape)) * [[[0.5]], [[1.5]]]
+    for place, split in enumerate(arm.splits):
+        means[0, place, split["train"]] = np.nan
+    return {name: np.stack(pair) for name, *pair in zip("ab", means, stds, strict=True)}
+
+
+def test_the_stack_weighs_by_the_choice_part_alone(arm):
+    given = members(arm)
+    found = combined(arm, given)
+    for place, split in enumerate(arm.splits):
+        rows, test = split["choice"], split["test"]
+        means = np.stack([given[name][0, place] for name in "ab"])
+        expected = weights(means[:, rows], arm.data.activity[rows])
+        assert expected[0] > 0.8
+        assert found["stack"][0, place, test] == pytest.approx(expected @ means[:, test])
+        assert np.isnan(found["stack"][0, place, split["train"]]).all()
+    error = [
+        np.nanmean((arm.stitched(each[0]) - arm.data.activity) ** 2)
+        for each in (found["leading"], given["a"], given["b"])
+    ]
+    assert error[0] <= 1.02 * error[1] < error[2]
+
+
+def test_targets_outside_the_choice_part_change_nothing(arm):
+    hidden = np.random.default_rng(2).normal(size=len(arm.data))
+    for place, split in enumerate(arm.splits):
+        target = hidden.copy()
+        target[split["choice"]] = arm.data.activity[split["choice"]]
+        other = replace(arm, data=replace(arm.data, activity=target))
+        for name, forecast in combined(arm, members(arm)).items():
+            again = combined(other, members(arm))[name]
+            assert np.array_equal(forecast[:, place], again[:, place], equal_nan=True)
+
+
+def test_few_groups_get_equal_weights():
+    arm = arms_of(standin(n=200, seed=0))[0]
+    given = members(arm)
+    stack = combined(arm, given)["stack"]
+    test = arm.splits[0]["test"]
+    mean = (given["a"][0, 0, test] + given["b"][0, 0, test]) / 2
+    assert stack[0, 0, test] == pytest.approx(mean)
+
+
+def test_every_split_has_its_own_kernel_and_baselines(tmp_path):
+    arms, store = arms_of(standin(n=200, seed=0)), Store(tmp_path)
+    found = kernels(arms, ("kmer_kernel",), store, HERE)
+    simple = baselines(arms, store, HERE)
+    for arm in arms:
+        assert list(found[arm]) == ["kmer_kernel"] and list(simple[arm]) == [*BASELINES]
+        for place, split in enumerate(arm.splits):
+            own = kernel_unit({}, arm.data, split).arrays
+            assert found[arm]["kmer_kernel"][:, place] == pytest.approx(
+                np.stack([own["mean"], own["std"]])
+            )
+            own = baseline_unit({}, arm.data, split).arrays
+            for name, forecast in simple[arm].items():
+                assert forecast[0, place] == pytest.approx(own[f"{name}.mean"])
