@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lib.data.splits import group_split
+from lib.data.folds import fold_split, group_folds
 from lib.experiments.assays import baselines
 from lib.simulator import standin
 from lib.study.units import Placement, Store, missing_units, run_units
@@ -41,7 +41,8 @@ def cluster(tmp_path):
 
 def units(seeds):
     data = standin(n=400, seed=0)
-    return [baselines(data, group_split(data.group, seed)) for seed in seeds]
+    dealt = ((seed, group_folds(data.group, seed)) for seed in seeds)
+    return [baselines(data, fold_split(folds, data.group, 0, seed)) for seed, folds in dealt]
 
 
 @pytest.mark.slow

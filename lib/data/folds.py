@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.arrays import BoolArray, IndexArray
-from lib.data.splits import Split, check_groups
+from lib.data.splits import Split
 
 FOLDS = 10
 FEWEST_FOLDS = 3
 LARGE = 0.01  # of the elements: a family above it is never tested in the headline
 MOST_LARGE = 6
 MOST_UNTESTED = 0.1
+LARGEST = 0.2  # share of one group
 TRAINED = -1  # the fold of an element that is in training everywhere
 # Of the groups that a fold does not test: what stops training early, what chooses among
 # forecasters and weighs them, and what calibrates the choice. The rest trains.
@@ -50,8 +51,12 @@ def group_folds(group: IndexArray, seed: int, count: int = FOLDS) -> Folds:
     group holds over 20 % of the elements, large families together hold over 10 %, or fewer than 3
     folds can be filled.
     """
-    check_groups(group, 1)
     labels, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    if (share := sizes.max() / len(group)) > LARGEST:
+        raise ValueError(
+            f"one leak group holds {share:.0%} of the {len(group)} elements (limit {LARGEST:.0%}); "
+            "trim adapters and constant flanks, or give a group column"
+        )
     rng = np.random.default_rng([seed, *b"folds"])
     order = np.lexsort([rng.random(len(labels)), -sizes])
     most = MOST_LARGE if len(labels) > 1 / LARGE else 0  # of fewer groups the mean is above 1 %
