@@ -53,8 +53,8 @@ def kernel_unit(
         features = scores.arrays["scores"].astype(np.float64)
     known = np.concatenate([split["train"], split["validation"]])
     found = kernel_forecast(features, data.codes, data.activity, known, data.group)
-    arrays = {name: getattr(found, name) for name in ("mean", "std", "process_std")}
-    return Result(arrays, {"width": found.width, "noise": found.noise})
+    meta = {"width": found.width, "noise": found.noise}
+    return Result({"mean": found.mean, "std": found.std}, meta)
 
 
 def baseline_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split) -> Result:
