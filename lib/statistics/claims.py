@@ -184,7 +184,7 @@ def detectable(
     step = float((high - low) / 2 * (1 + z[0] / z[1]))
 
     def beyond(limit: float, sign: int) -> str:
-        return f"{float(scale.back(scale.to(np.float64(limit)) + sign * step)):.3g}"
+        return f"{scale.back(scale.to(np.array([limit])) + sign * step)[0]:.3g}"
 
     if equivalence:
         return "–", f"{beyond(part.null, -1)} to {beyond(part.null, 1)}"

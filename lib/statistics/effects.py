@@ -201,8 +201,9 @@ def symmetric_scale(
     found = (SCALES["plain"], np.inf)
     for scale in map(SCALES.__getitem__, scales):
         with np.errstate(invalid="ignore", divide="ignore"):
-            low, centre, high = scale.to(np.array([lower, value, upper], float))
-            rounding = ROUNDED * abs(value * float(scale.slope(np.float64(value))))
+            ends = np.array([lower, value, upper], float)
+            low, centre, high = scale.to(ends)
+            rounding = ROUNDED * abs(value * scale.slope(ends)[1])
             skew = max(abs(centre - (low + high) / 2) - rounding, 0) / ((high - low) / 2)
         if skew < found[1]:
             found = (scale, float(skew))

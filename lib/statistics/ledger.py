@@ -172,8 +172,8 @@ def _explain(error: ValidationError, entry: Any, number: int) -> str:
     first = error.errors(include_url=False)[0]
     where = list(first["loc"])
     known = isinstance(entry, dict) and "id" in entry
-    named = (str(entry[key]) for key in ("id", "reading", "variant") if known and key in entry)
-    message = [f"claim {' '.join(named)}" if known else f"claim number {number}"]
+    keys = (str(entry[key]) for key in ("id", "reading", "variant") if known and key in entry)
+    message = [f"claim {' '.join(keys)}" if known else f"claim number {number}"]
     if len(where) > 1 and where[0] == "parts":
         part = entry["parts"][where[1]]
         named = isinstance(part, dict) and "name" in part
