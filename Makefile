@@ -1,25 +1,30 @@
-# Each target sets up .venv first, when pyproject.toml or constraints.txt changed. Python 3.11 or newer, git and make suffice.
+# Each target first installs into .venv what it needs, when pyproject.toml or constraints.txt changed. Python 3.11 or newer, git and make suffice.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+TEST := $(VENV)/.test
+DEV := $(VENV)/.dev
 BENCH := .venv-bench
 PROFILE ?= quick
 ONLY ?=
+# Tests run in this many processes.
+JOBS ?= 2
+PYTEST := $(PY) -m pytest -q -n $(JOBS) --dist worksteal
 
 .PHONY: setup report test test-slow test-browser book publish pages audit claims bench lint format pairs clean
 
 report: $(READY)
 	$(PY) -m lib.report $(PROFILE) $(ONLY)
 
-test: $(READY)
-	$(PY) -m pytest -q -m "not slow and not browser"
+test: $(TEST)
+	$(PYTEST) -m "not slow and not browser"
 
-test-slow: $(READY)
-	$(PY) -m pytest -q -m slow
+test-slow: $(TEST)
+	$(PYTEST) -m slow
 
-test-browser: $(READY)
+test-browser: $(TEST)
 	$(PY) -m pytest -q -m browser tests/book
 
 book: $(READY)
@@ -45,12 +50,12 @@ claims: $(READY)
 bench: $(BENCH)/.ready
 	for script in benchmarks/*.py; do $(BENCH)/bin/python $$script || exit 1; done
 
-lint: $(READY)
+lint: $(DEV)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-format: $(READY)
+format: $(DEV)
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
@@ -65,12 +70,17 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+# The extras of pyproject.toml, each when a target first asks for it.
+$(TEST) $(DEV): $(VENV)/.%: $(READY)
+	$(PY) -m pip install -q -c constraints.txt -e '.[$*]'
 	@touch $@
 
 # The peers of the benchmarks have an environment of their own.
 $(BENCH)/.ready: $(READY) benchmarks/peers.txt
 	$(PY) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BENCH)/bin/python -m pip install -q -c constraints.txt -e '.[test]'
 	$(BENCH)/bin/python -m pip install -q -r benchmarks/peers.txt
 	@touch $@

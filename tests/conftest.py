@@ -13,6 +13,12 @@ settings.register_profile("steady", derandomize=True, deadline=None, print_blob=
 settings.load_profile("steady")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread for each of several test processes, which inherit this: they share the cores."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's top folder."""

@@ -136,7 +136,7 @@ def test_environment_agrees(root, project):
     assert environment["name"] == project["project"]["name"]
     python, _, pip = environment["dependencies"]
     version = python.removeprefix("python=")
-    assert pip == {"pip": ["-c constraints.txt", "-e .[dev]"]}
+    assert pip == {"pip": ["-c constraints.txt", "-e .[test,dev]"]}
     assert f">={version}" == project["project"]["requires-python"]
     assert project["tool"]["mypy"]["python_version"] == version
     assert project["tool"]["ruff"]["target-version"] == "py" + version.replace(".", "")
@@ -160,15 +160,6 @@ def test_imports_are_declared(root, project, folder):
         for name in imported(path) - sys.stdlib_module_names - ours - COME_ALONG:
             distribution = canonicalize_name(IMPORT_NAMES.get(name, name))
             assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
-
-
-def test_package_is_tracked_whole(root, tracked):
-    """Common ignore files drop ``lib/``."""
-    assert root / "lib" / "__init__.py" in tracked
-    ignored = subprocess.run(
-        ["git", "check-ignore", "-q", "lib/__init__.py"], cwd=root, check=False
-    )
-    assert ignored.returncode == 1
 
 
 def test_no_large_files(tracked):
@@ -212,15 +203,18 @@ def test_readme_commands_are_those_of_ci_and_the_makefile(root):
     ]
     for command in ("make report", "make test"):
         assert re.search(rf"^step \S+ {command}$", script, re.M)
+    there = {"install -q": "install", "'.[$*]'": ".[test]", "$(PROFILE)": "quick", "$(JOBS)": "2"}
     for command in (
-        "-m pip install {quiet}-c constraints.txt -e {extras}",
-        "-m lib.report {profile}",
-        '-m pytest -q -m "not slow and not browser"',
+        "-m pip install -q -c constraints.txt -e .\n",
+        "-m pip install -q -c constraints.txt -e '.[$*]'\n",
+        "-m lib.report $(PROFILE)",
+        "-m pytest -q -n $(JOBS) --dist worksteal",
+        '-m "not slow and not browser"\n',
     ):
-        windows = command.format(quiet="", extras=".[dev]", profile="quick")
-        unix = command.format(quiet="-q ", extras="'.[dev]'", profile="$(PROFILE)")
-        assert windows in readme
-        assert unix in makefile
+        assert command in makefile
+        for unix, windows in there.items():
+            command = command.replace(unix, windows)
+        assert command in readme.split("for example on Windows")[1]
 
 
 def test_citation(root, project):

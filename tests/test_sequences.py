@@ -61,11 +61,6 @@ def test_word_length_outside_range_is_refused(k):
         kmer_codes(encode(["ACGT"]), k)
 
 
-def test_empty_input():
-    assert encode([]).shape == (0, 0)
-    assert gc_content(np.zeros((0, 4), np.uint8)).shape == (0,)
-
-
 def test_codes_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="dtype int64"):
         gc_content(np.zeros((2, 3), np.int64))

@@ -11,7 +11,8 @@ import pandas as pd
 
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
-from lib.data.splits import Split, group_split
+from lib.data.folds import fold_split, group_folds
+from lib.data.splits import Split
 from lib.experiments.assays import fitting
 from lib.experiments.worlds import Arm, Sizes, training_data
 from lib.study.config import repository_root
@@ -37,7 +38,7 @@ class Trial(NamedTuple):
 def tasks() -> Iterator[tuple[SequenceDataset, Split]]:
     """The data sets and their parts."""
     assay = mpra.load("wtc11")
-    yield assay, group_split(assay.group, APART)
+    yield assay, fold_split(group_folds(assay.group, APART), assay.group, 0, APART)
     yield training_data(Arm(APART, MODELS[0], SIZES.train), SIZES)
 
 

@@ -1,10 +1,10 @@
 """Grouped cross-validation: which fold tests an element, and what each fold trains on.
 
 In: leak groups ``(n,)``. Out: :class:`Folds`, and for each fold a :class:`lib.data.splits.Split`.
-Groups stay whole and every tested element is tested once. Families above 1 % of an assay, six at
-most, are in training in every fold: one of them in a test part would be most of what the part says.
-What is estimated is thus the score on elements outside those families; each of them is also left
-out once, as a shift of its own.
+Groups stay whole and every tested element is tested once. Families of ten or more elements and
+above 1 % of an assay, six at most, are in training in every fold: one of them in a test part would
+be most of what the part says. What is estimated is thus the score on elements outside those
+families; each of them is also left out once, as a shift of its own.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.arrays import BoolArray, IndexArray
-from lib.data.splits import Split, check_groups
+from lib.data.splits import Split
 
 FOLDS = 10
 FEWEST_FOLDS = 3
 LARGE = 0.01  # of the elements: a family above it is never tested in the headline
+FEWEST_LARGE = 10  # elements of such a family: of fewer nothing is published
 MOST_LARGE = 6
 MOST_UNTESTED = 0.1
+LARGEST = 0.2  # share of one group
 TRAINED = -1  # the fold of an element that is in training everywhere
 # Of the groups that a fold does not test: what stops training early, what chooses among
 # forecasters and weighs them, and what calibrates the choice. The rest trains.
@@ -50,12 +52,17 @@ def group_folds(group: IndexArray, seed: int, count: int = FOLDS) -> Folds:
     group holds over 20 % of the elements, large families together hold over 10 %, or fewer than 3
     folds can be filled.
     """
-    check_groups(group, 1)
     labels, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    if (share := sizes.max() / len(group)) > LARGEST:
+        raise ValueError(
+            f"one leak group holds {share:.0%} of the {len(group)} elements (limit {LARGEST:.0%}); "
+            "trim adapters and constant flanks, or give a group column"
+        )
     rng = np.random.default_rng([seed, *b"folds"])
     order = np.lexsort([rng.random(len(labels)), -sizes])
     most = MOST_LARGE if len(labels) > 1 / LARGE else 0  # of fewer groups the mean is above 1 %
-    large = order[: np.count_nonzero(sizes[order[:most]] > LARGE * len(group))]
+    above = (sizes > LARGE * len(group)) & (sizes >= FEWEST_LARGE)
+    large = order[: np.count_nonzero(above[order[:most]])]
     rest = order[len(large) :]
     count = min(count, len(rest))
     if count < FEWEST_FOLDS:

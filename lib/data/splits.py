@@ -17,7 +17,6 @@ from lib.arrays import FloatArray, IndexArray
 
 PARTS = ("train", "validation", "calibration", "test")
 FRACTIONS = (0.7, 0.1, 0.1, 0.1)
-LARGEST_GROUP_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +26,7 @@ class Split:
     Attributes
     ----------
     name : str
-        How it was made: ``fold``, ``group``, ``random_leaky`` …
+        How it was made: ``fold``, ``family``, ``random_leaky`` …
     seed : int
         The ``split_seed`` that drew it.
     parts : mapping of str to (m,) int64 arrays
@@ -59,47 +58,9 @@ class Split:
         return digest.hexdigest()
 
 
-def _rng(seed: int, name: str) -> np.random.Generator:
-    return np.random.default_rng([seed, *name.encode()])
-
-
-def check_groups(group: IndexArray, parts: int) -> None:
-    """Refuse groups that no split can keep whole."""
-    sizes = np.unique(group, return_counts=True)[1]
-    if len(sizes) < parts:
-        raise ValueError(
-            f"{len(sizes)} leak groups cannot fill {parts} parts; check the group column, or use a "
-            "longer k so that fewer elements count as relatives"
-        )
-    share = sizes.max() / len(group)
-    if share > LARGEST_GROUP_SHARE:
-        raise ValueError(
-            f"one leak group holds {share:.0%} of the {len(group)} elements (limit "
-            f"{LARGEST_GROUP_SHARE:.0%}); trim adapters and constant flanks, or give a group column"
-        )
-
-
-def group_split(group: IndexArray, seed: int) -> Split:
-    """Whole groups at random into 70/10/10/10 % train, validation, calibration and test.
-
-    Raises
-    ------
-    ValueError
-        With fewer groups than parts, one group over 20 % of the rows, or an empty part.
-    """
-    check_groups(group, len(PARTS))
-    labels, position, sizes = np.unique(group, return_inverse=True, return_counts=True)
-    order = _rng(seed, "group").permutation(len(labels))
-    middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(group)
-    part = np.empty(len(labels), np.int64)
-    part[order] = np.searchsorted(np.cumsum(FRACTIONS)[:-1], middle, side="right")
-    found = {name: np.flatnonzero(part[position] == place) for place, name in enumerate(PARTS)}
-    return Split("group", seed, found)
-
-
 def random_leaky_split(n: int, seed: int) -> Split:
     """Rows at random, relatives ignored: a warning of what leakage does, never a result."""
-    order = _rng(seed, "random_leaky").permutation(n)
+    order = np.random.default_rng([seed, *b"random_leaky"]).permutation(n)
     bounds = np.rint(np.cumsum(FRACTIONS)[:-1] * n).astype(int)
     parts = [np.sort(rows) for rows in np.split(order, bounds)]
     return Split("random_leaky", seed, dict(zip(PARTS, parts, strict=True)))

@@ -22,7 +22,7 @@ from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
 from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm
-from lib.experiments.assays import STANDIN, Design, FittedArm, GCShiftConfig
+from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
@@ -37,6 +37,7 @@ METRICS = (
     *(f"{name}_{level}" for name in ("picp", "mpiw") for level in (50, 80, 90, 95)),
 )
 HISTOGRAM_BINS = 25
+OWN = ("ensemble", "single")  # what the network is best used as
 ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
 KernelNames = Annotated[
     AnyNames, AfterValidator(partial(known_names, "kernels", known=forecasters.KERNELS))
@@ -62,10 +63,9 @@ class TrainingConfig(BaseModel):
 class Config(GCShiftConfig, TrainingConfig):
     """Parameters of notebook 02, which says what each of them is.
 
-    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11,
-    plant leaf and the retina's; or ``table`` is a file of one's own. ``seeds`` are the fits of each
-    fold of the group arm, the first of them stands in every other arm; other models are fitted
-    once.
+    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
+    plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of each fold of the
+    group arm, the first of them stands in every other arm; other models are fitted once.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"
@@ -106,7 +106,7 @@ class Config(GCShiftConfig, TrainingConfig):
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays, or the table of one's own, that a config names; an error where it names both."""
     if config.table is None:
-        return assays.load_assays(config.dataset, config.standin_size)
+        return assays.load_assays(config.dataset, config.standin_size, GC_DATA)
     if config.dataset != "default":
         raise ParameterError("give either dataset or table, not both")
     fields = [name for name in Config.model_fields if name.endswith("_column")]
@@ -253,27 +253,42 @@ def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def contrasts(measured: Sequence[Measured], between: pd.Series, seed: int) -> pd.DataFrame:
-    """What each shift changes: shifted against inside, against matched; tilts, a leak and networks
-    that see one strand against test.
+def _held_against(key: tuple[Any, ...], config: Config) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """What a forecast on a part is held against, by name; of the keys the first that is there."""
+    data, model, uncertainty, seed, split, shift, condition = key
+    forecast, test, known = key[:3], ("test", "", ""), (None, config.seeds[0])
+    if seed is not None:
+        return []
+    if key[4:] == test:
+        if model == config.model or uncertainty == "std_scaling":
+            return []
+        return [(config.model, [(data, config.model, u, None, *test) for u in OWN])]
+    if split in ("test", "inside", "matched") and condition != ONE_STRAND:
+        return []
+    if shift in ("", "gc_tilt"):
+        return [("test", [(*forecast, each, *test) for each in known])]
+    sides = ("inside", "matched")
+    return [(side, [(*forecast, each, side, shift, condition) for each in known]) for side in sides]
 
-    Errors and widths as ratios, coverage, correlation and NLL as differences. A network that stands
-    alone is held against that of the ``seed``.
+
+def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) -> pd.DataFrame:
+    """What each shift changes, and in distribution every forecaster against the network.
+
+    Of shifts: shifted against inside and matched; tilts, a leak and networks that see one strand
+    against test. A network that stands alone is held against that of the first seed. Errors and
+    widths as ratios, coverage, correlation and NLL as differences.
     """
     names = ("data", "model", "uncertainty", "seed", "split", "shift", "condition")
     parts = {tuple(each.keys[name] for name in names): each for each in measured}
     tables = []
-    for (*forecast, own, split, shift, condition), one in parts.items():
-        if own is not None or (split in ("test", "inside", "matched") and condition != ONE_STRAND):
-            continue
-        like_test = shift in ("", "gc_tilt")
+    for key, one in parts.items():
+        *_, split, shift, condition = key
         label = "leak" if split == "random_leaky" else f"{shift} {condition}".strip()
-        keys = dict(zip(names[:3], forecast, strict=True)) | {"shift": label}
-        for name in ("test",) if like_test else ("inside", "matched"):
-            place = ("test", "", "") if like_test else (name, shift, condition)
-            found = [parts[key] for s in (None, seed) if (key := (*forecast, s, *place)) in parts]
+        keys = dict(zip(names[:3], key, strict=False)) | {"shift": label}
+        for against, asked in _held_against(key, config):
+            found = [parts[other] for other in asked if other in parts]
             if found:
-                tables.append(contrast(one, found[0], between, **keys, against=name))
+                tables.append(contrast(one, found[0], between, **keys, against=against))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
@@ -297,7 +312,7 @@ def run(config: Config, store: Store) -> Tables:
         "assays": assay_table(arms),
         "leaks": pd.concat(leaks, ignore_index=True),
         "gc_histogram": gc_histogram(arms),
-        "contrasts": contrasts(measured, between, config.seeds[0]),
+        "contrasts": contrasts(measured, between, config),
     }
     marks = {assay.name: assay.fingerprint for assay in data}
     rows = rows_of(measured, between)

@@ -126,9 +126,9 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     extra *= np.where(_relative(rows["metric"]), rows["value"] ** 2, 1.0)
     folded = (rows["df"] > 0) & (rows["members"] > 0) & (extra > 0)
     own = rows[folded]
-    moved = over_folds(own.assign(variance=own["variance"] + extra[folded]), own["df"])
+    moved = over_folds(own.assign(variance=own["variance"] + extra[folded]))
     rows.loc[folded, ["lower", "upper", "variance"]] = moved[["lower", "upper", "variance"]]
-    return rows[np.isfinite(rows["value"])].drop(columns=["df", "members"])
+    return rows[np.isfinite(rows["value"])].drop(columns=["df", "groups", "members"])
 
 
 def _variance(values: FloatArray, folds: int) -> float:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from lib.data.folds import fold_split, group_folds
 from lib.data.leakage import dust_score, leak_groups, leak_report, strand_pairs
-from lib.data.splits import PARTS, Split, group_split, random_leaky_split
+from lib.data.splits import PARTS, Split, random_leaky_split
 from lib.sequences import encode, kmer_codes, reverse_complement
 
 
@@ -129,12 +130,12 @@ def test_planted_leaks_are_counted():
     assert value(report, "train", "elements") == 20
 
 
-def test_a_group_split_never_leaks_and_a_random_one_does():
+def test_a_fold_never_leaks_and_a_random_split_does():
     codes = random_codes(300)
     codes[100:200] = reverse_complement(codes[:100])
     codes[200:300, :40] = codes[:100, 20:]
     group = leak_groups(codes)
-    clean = leak_report(codes, group, group_split(group, 0))
+    clean = leak_report(codes, group, fold_split(group_folds(group, 0), group, 0, 0))
     leaky = leak_report(codes, group, random_leaky_split(300, 0))
     for part in PARTS[1:]:
         for measure in ("identical", "shared_word"):

@@ -1,14 +1,32 @@
+from functools import cache
+
 import pytest
 
 from lib.study import results
 from lib.study.units import Store
 
 
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """Fits of all smoke runs: what two experiments share is trained once, as in a report."""
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def smoke(store, tmp_path_factory):
+    """The smoke run of an experiment, made once and shared; its tables can be written."""
+
+    @cache
+    def made(experiment, **given):
+        config = experiment.Config.create(profile="smoke", workers=1).model_copy(update=given)
+        tables, folder = experiment.run(config, store), tmp_path_factory.mktemp("run")
+        results.write(folder, config.experiment, tables.rows, tables.tables, tables.entry)
+        return tables
+
+    return made
+
+
 @pytest.fixture(scope="module")
-def found(request, tmp_path_factory):
-    """The smoke run of the experiment that a test module names; its tables can be written."""
-    experiment, folder = request.module.EXPERIMENT, tmp_path_factory.mktemp("run")
-    config = experiment.Config.create(profile="smoke", workers=1)
-    tables = experiment.run(config, Store(folder / "store"))
-    results.write(folder, config.experiment, tables.rows, tables.tables, tables.entry)
-    return tables
+def found(request, smoke):
+    """The smoke run of the experiment that a test module names, with the module's parameters."""
+    return smoke(request.module.EXPERIMENT, **getattr(request.module, "GIVEN", {}))

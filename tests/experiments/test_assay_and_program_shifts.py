@@ -7,18 +7,12 @@ from lib.experiments import assay_and_program_shifts as shifts
 from lib.experiments.twins.tables import observed
 from lib.study import results
 from lib.study.config import ParameterError, Tables
-from lib.study.units import Store
 
+EXPERIMENT, GIVEN = shifts, {"draws": 25}
 REAL_SHIFTS = {
     *("gc_tilt", "gc_high", "gc_low", "genotype", "promoter", "assay", "species", "batch"),
     *("design", "depth", "noise", "placebo"),
 }
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    config = shifts.Config.create(profile="smoke", workers=1)
-    return shifts.run(config, Store(tmp_path_factory.mktemp("store")))
 
 
 def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:

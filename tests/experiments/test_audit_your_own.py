@@ -51,19 +51,9 @@ def value(rows, metric, shift="", by=""):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def chapter(store):
+def chapter(smoke):
     """Notebook 02 on the stand-in, and the audit of its networks."""
-    theirs = mpra_gc_ood.run(mpra_gc_ood.Config.create(profile="smoke", workers=1), store)
-    config, own = Config.create(profile="smoke", workers=1), Store(store.root)
-    ours = run(config, own)
-    fits = {key for key, stamp in own.used.items() if stamp["dtype"]}
-    assert fits and fits <= set(store.used)  # none is fitted that its chapter has not
-    return theirs, ours
+    return smoke(mpra_gc_ood), smoke(audit_your_own)
 
 
 def test_our_own_networks_give_the_values_of_their_chapter(chapter):

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments import simulation_shifts
+from lib.experiments import motif_recovery, simulation_shifts
 from lib.experiments.motif_recovery import (
     Config,
     conditions,
     effects,
     enrichment,
-    run,
     true_sites,
     world_arms,
 )
@@ -19,7 +18,6 @@ from lib.metrics.resampling import resampling
 from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import ACTIVE
 from lib.study import results
-from lib.study.units import Store
 from lib.training.attribution import auprc_sites
 
 
@@ -82,11 +80,8 @@ def test_area_changes_are_paired_within_worlds():
     assert table["auprc_change", "gc"] == pytest.approx(-0.15)
 
 
-def test_rows_are_tidy_and_every_method_stands_beside_chance(tmp_path):
-    models = ["cnn", "reference_cnn"]
-    config = Config.create(profile="smoke", models=models, n_train=200, workers=1)
-    found = run(config, Store(tmp_path / "store"))
-    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
+def test_rows_are_tidy_and_every_method_stands_beside_chance(smoke):
+    found = smoke(motif_recovery, models=("cnn", "reference_cnn"), n_train=200, n_test=4)
     table = results.tidy(found.rows)
     areas = table[table["by"] == "method"]
     assert set(areas["metric"]) == {"auprc_sites", "auprc_base"}

@@ -60,6 +60,12 @@ def test_what_leads_is_as_good_as_any_on_the_stand_in(found):
     assert error["leading"] == pytest.approx(best, rel=0.03) and error["leading"] < error["mean"]
 
 
+def rows_at_home(found):
+    rows = found.rows
+    rows = rows[(rows["by"] == "") & (rows["metric"] == "rmse") & (rows["split"] == "test")]
+    return rows[rows["seed"].isna() & (rows["condition"] == "")]
+
+
 def test_contrasts_set_a_shift_against_what_it_left(found):
     table = found.tables["contrasts"]
     network = table[(table["model"] == "cnn") & (table["metric"] == "rmse")]
@@ -77,6 +83,14 @@ def test_contrasts_set_a_shift_against_what_it_left(found):
     expected = value["gc_high", "shifted"] / value["gc_high", "matched"]
     assert ratio["value"].iloc[0] == pytest.approx(expected)
     assert (table["lower"] <= table["lower_90"]).all() and table["upper"].notna().all()
+    home = table[table["shift"] == ""]
+    assert set(home["against"]) == {"cnn"}
+    assert set(home["model"]) == set(rows_at_home(found)["model"]) - {"cnn"}
+    value = rows_at_home(found)
+    value = value[value["uncertainty"].isin(["single", "ensemble"])]
+    value = value.set_index(["model", "uncertainty"])["value"]
+    ridge = home[(home["model"] == "kmer_ridge") & (home["metric"] == "rmse")]["value"].iloc[0]
+    assert ridge == pytest.approx(value["kmer_ridge", "single"] / value["cnn", "ensemble"])
 
 
 def test_the_assays_table_says_how_many_folds_and_what_is_never_tested(found):

@@ -4,17 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments.simulation_shifts import Config, beyond_gc, hidden_effects, plan, run
+from lib.experiments import simulation_shifts
+from lib.experiments.simulation_shifts import Config, beyond_gc, hidden_effects, plan
 from lib.experiments.worlds import Condition
 from lib.study import results
-from lib.study.units import Store
 
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    given = {"shifts": ["gc", "effect_rewiring", "noise", "batch"], "n_train": 300, "sizes": [150]}
-    config = Config.create(profile="smoke", workers=1, **given)
-    return run(config, Store(tmp_path_factory.mktemp("store")))
+EXPERIMENT = simulation_shifts
+GIVEN = {"shifts": ("gc", "effect_rewiring", "noise", "batch"), "n_train": 300, "sizes": (150,)}
 
 
 def test_the_full_profile_keeps_its_promises():

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from lib.data.splits import Split
+from lib.experiments import structural_priors
 from lib.experiments.arms import build_arms
 from lib.experiments.priors import (
     RELATED,
@@ -25,7 +26,6 @@ from lib.experiments.structural_priors import (
     noise_effects,
     plan,
     prior_effects,
-    run,
 )
 from lib.experiments.worlds import Arm, Condition, Sizes
 from lib.motifs.priors import check_motifs
@@ -202,10 +202,8 @@ def test_motif_scores_are_reduced_by_what_the_training_part_shows():
     assert np.abs(left[train]) == pytest.approx(np.abs(scaled @ known.T), rel=1e-4, abs=1e-4)
 
 
-def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(tmp_path):
-    config = Config.create(profile="smoke", n_train=200, n_test=200, workers=1)
-    found = run(config, Store(tmp_path / "store"))
-    results.write(tmp_path, config.experiment, found.rows, found.tables, found.entry)
+def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(smoke):
+    found = smoke(structural_priors, n_train=200, n_test=200)
     table = results.tidy(found.rows)
     assert {"simulation", "simulation_misspecified", "standin"} == set(table["data"])
     effects = found.tables["effects"]

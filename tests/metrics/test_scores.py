@@ -130,7 +130,7 @@ ASSOCIATION = ("pearson_r", "spearman_r", "r2_pearson", "r2_cod")
 OF_LEVEL = ("picp", "mpiw", "coverage_gap", "interval_score")
 
 
-@pytest.mark.parametrize("name", [*(set(METRICS) - {"crps_skill"}), *OF_LEVEL])
+@pytest.mark.parametrize("name", [*sorted(set(METRICS) - {"crps_skill"}), *OF_LEVEL])
 def test_too_few_elements_are_nan_and_bad_input_is_named(name):
     assert np.isnan(metric(name, [], [], []))
     if name in ASSOCIATION:

@@ -1,10 +1,11 @@
 """Pages are made of tables: nothing is computed for them, and they stand without any rows."""
 
-import runpy
 import shutil
 from importlib import import_module
 
 import pytest
+
+from tests.goldens import render
 
 PAGES = (  # those with arms of which a run may ask for none
     "02_mpra_gc_ood",
@@ -24,7 +25,6 @@ def test_a_page_stands_on_tables_without_rows(page, root, tmp_path, monkeypatch)
     for table in tmp_path.rglob("*.csv"):
         table.write_text(table.read_text("utf-8").partition("\n")[0] + "\n", encoding="utf-8")
     monkeypatch.delattr(import_module(f"lib.experiments.{name}"), "run")  # nothing may compute
-    render = runpy.run_path(str(root / "tests" / "goldens.py"))["render"]
     *shown, settings = render(page, profile="full", tables_from=str(tmp_path))
     assert "Effective configuration" in settings
     assert shown and all("<figcaption>Not asked for: " in text for text in shown)

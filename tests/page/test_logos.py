@@ -18,18 +18,6 @@ def test_equal_scores_give_equal_bytes_and_others_do_not():
     assert first != score_logos([("one", one_letter("A", 1.0), [(1, 4, "site")])])
 
 
-def test_scores_of_nothing_are_an_empty_row():
-    assert "<svg" in score_logos([("none", np.zeros((6, 4)), [(1, 3, "site")])])
-
-
-def test_rows_add_height():
-    def height(svg):
-        return float(svg.split('height="')[1].split("pt")[0])
-
-    row = ("one", one_letter("A", 1.0), [])
-    assert height(score_logos([row, row])) == 2 * height(score_logos([row]))
-
-
 def test_a_drawing_carries_its_caption_and_anchor():
     svg = score_logos([("motif", np.eye(4), [])])
     shown = Drawing("some-motif", svg, "Less than < this")._repr_html_()

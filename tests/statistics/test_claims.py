@@ -8,7 +8,7 @@ import pytest
 from lib.claims import main
 from lib.statistics.claims import Claim, ClaimPart, detectable, judge, read_claims
 from lib.statistics.effects import decide
-from lib.study.results import verdict_files, write_verdicts
+from lib.study.results import verdict_files
 
 EFFECTS = (
     "effect,data,shift,severity,condition,model,value,lower,upper,lower_90,upper_90,n,df,p\n"
@@ -251,13 +251,6 @@ def test_command_writes_all_files_or_none(results, monkeypatch, capsys):
     assert main() == 1
     assert "claim C1, part 'ratio'" in capsys.readouterr().err
     assert {path: path.read_text("utf-8") for path in results.rglob("*.csv")} == before
-
-
-def test_nothing_to_judge_leaves_headers(results):
-    (results.parent / "claims.yaml").write_text("claims: [{id: C1, statement: a}]", "utf-8")
-    write_verdicts(results.parent)
-    assert (results / "claims.csv").read_text("utf-8").startswith("id,statement,verdict,effect")
-    assert len((results / "claims" / "parts.csv").read_text("utf-8").splitlines()) == 1
 
 
 def test_published_verdicts_follow_from_the_published_tables(root):

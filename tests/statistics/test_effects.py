@@ -154,8 +154,3 @@ def test_changes_are_paired_by_replicate(how):
     mean = np.mean(wanted)
     assert row["value"] == pytest.approx(np.exp(mean) if how == "ratio" else mean)
     assert row["n"] == 2
-
-
-def test_without_a_reference_only_values_are_given():
-    wanted = [Effect("zms", "rmse"), Effect("ratio", "rmse", "ratio")]
-    assert [row["effect"] for row in against(rows(VALUES), None, wanted)] == ["zms"]

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.data.splits import group_split
+from lib.data.folds import fold_split, group_folds
 from lib.study import units
 from lib.study.units import (
     DamagedUnit,
@@ -142,7 +142,8 @@ def test_a_store_that_cannot_be_made_is_named(tmp_path):
 
 
 def test_key_follows_config_data_and_earlier_units():
-    split, other = group_split(np.arange(60), 0), group_split(np.arange(60), 1)
+    group = np.arange(60)
+    split, other = (fold_split(group_folds(group, 0), group, number, 0) for number in range(2))
     result, twin = Result({"w": np.zeros(2)}), Result({"w": np.ones(2)})
     keys = {
         Unit(double, {"n": 1}).key,

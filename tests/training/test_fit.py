@@ -75,12 +75,14 @@ def test_side_features_are_learnt() -> None:
 
 
 def test_same_seed_same_bytes_and_nothing_leaks_out(toy) -> None:
-    torch.set_num_threads(2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
     torch.manual_seed(123)
     before = torch.get_rng_state()
     first = fit(*toy, config=_config())
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == threads + 1
+    torch.set_num_threads(threads)
     torch.manual_seed(7)
     torch.rand(1000)
     second = fit(*toy, config=_config())
@@ -210,33 +212,11 @@ def test_forecasts_refuse_what_does_not_fit(toy, fitted) -> None:
             predict(fitted, toy[0], device="cuda")
 
 
-def test_config_refuses_is_frozen_and_json_able() -> None:
-    config = _config()
-    for bad in ({"beta": 2}, {"epochs": 0}, {"std_floor": 0.0}, {"learningrate": 1}, {"seed": -1}):
-        with pytest.raises(ValueError, match=next(iter(bad))):
-            FitConfig(**bad)
-    with pytest.raises(ValueError, match="frozen"):
-        config.epochs = 3  # type: ignore[misc]
-    assert FitConfig(**json.loads(json.dumps(config.model_dump(mode="json")))) == config
-    with pytest.raises(ValueError, match="valid JSON"):
-        FitConfig(model_options={"activation": torch.relu})
-
-
 def test_a_mixture_by_hand() -> None:
     # Means 1 and 3: mean 2, variance ((1-2)² + (3-2)²) / 2 = 1. Stds 1 and 2: mean of 1 and 4, 2.5.
     both = combine([[1.0], [3.0]], [[1.0], [2.0]])
     assert (both.mean, both.std_epistemic) == (2.0, 1.0)
     assert (both.std_aleatoric**2, both.std**2) == pytest.approx((2.5, 3.5))
-
-
-def test_total_variance_is_that_of_draws_from_the_mixture() -> None:
-    rng = np.random.default_rng(0)
-    means, stds = rng.normal(size=(4, 1)), rng.uniform(0.5, 2, size=(4, 1))
-    member = rng.integers(0, 4, 200_000)
-    draws = rng.normal(means[member, 0], stds[member, 0])
-    both = combine(means, stds)
-    assert both.mean[0] == pytest.approx(draws.mean(), abs=0.02)
-    assert both.std[0] == pytest.approx(draws.std(), rel=0.01)
 
 
 @pytest.mark.parametrize(
