@@ -1,10 +1,10 @@
 """Grouped cross-validation: which fold tests an element, and what each fold trains on.
 
 In: leak groups ``(n,)``. Out: :class:`Folds`, and for each fold a :class:`lib.data.splits.Split`.
-Groups stay whole and every tested element is tested once. Families above 1 % of an assay, six at
-most, are in training in every fold: one of them in a test part would be most of what the part says.
-What is estimated is thus the score on elements outside those families; each of them is also left
-out once, as a shift of its own.
+Groups stay whole and every tested element is tested once. Families of ten or more elements and
+above 1 % of an assay, six at most, are in training in every fold: one of them in a test part would
+be most of what the part says. What is estimated is thus the score on elements outside those
+families; each of them is also left out once, as a shift of its own.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from lib.data.splits import Split
 FOLDS = 10
 FEWEST_FOLDS = 3
 LARGE = 0.01  # of the elements: a family above it is never tested in the headline
+FEWEST_LARGE = 10  # elements of such a family: of fewer nothing is published
 MOST_LARGE = 6
 MOST_UNTESTED = 0.1
 LARGEST = 0.2  # share of one group
@@ -60,7 +61,8 @@ def group_folds(group: IndexArray, seed: int, count: int = FOLDS) -> Folds:
     rng = np.random.default_rng([seed, *b"folds"])
     order = np.lexsort([rng.random(len(labels)), -sizes])
     most = MOST_LARGE if len(labels) > 1 / LARGE else 0  # of fewer groups the mean is above 1 %
-    large = order[: np.count_nonzero(sizes[order[:most]] > LARGE * len(group))]
+    above = (sizes > LARGE * len(group)) & (sizes >= FEWEST_LARGE)
+    large = order[: np.count_nonzero(above[order[:most]])]
     rest = order[len(large) :]
     count = min(count, len(rest))
     if count < FEWEST_FOLDS:

@@ -22,7 +22,7 @@ from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
 from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm
-from lib.experiments.assays import STANDIN, Design, FittedArm, GCShiftConfig
+from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
@@ -63,10 +63,9 @@ class TrainingConfig(BaseModel):
 class Config(GCShiftConfig, TrainingConfig):
     """Parameters of notebook 02, which says what each of them is.
 
-    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11,
-    plant leaf and the retina's; or ``table`` is a file of one's own. ``seeds`` are the fits of each
-    fold of the group arm, the first of them stands in every other arm; other models are fitted
-    once.
+    ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
+    plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of each fold of the
+    group arm, the first of them stands in every other arm; other models are fitted once.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"
@@ -107,7 +106,7 @@ class Config(GCShiftConfig, TrainingConfig):
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays, or the table of one's own, that a config names; an error where it names both."""
     if config.table is None:
-        return assays.load_assays(config.dataset, config.standin_size)
+        return assays.load_assays(config.dataset, config.standin_size, GC_DATA)
     if config.dataset != "default":
         raise ParameterError("give either dataset or table, not both")
     fields = [name for name in Config.model_fields if name.endswith("_column")]

@@ -183,8 +183,8 @@ def measure(
 ) -> tuple[pd.DataFrame, FloatArray]:
     """Every metric under weights ``(sets, draws)`` of a resampling, whose first draw is the sample.
 
-    Rows ``metric, by, bin, n, df``, and the values of each, ``(rows, draws)``. What
-    :func:`evaluate` takes intervals from; contrasts take two of these under equal weights.
+    Rows ``metric, by, bin, n, df, groups`` (effective), and the values of each, ``(rows, draws)``.
+    What :func:`evaluate` takes intervals from; contrasts take two of these under equal weights.
     """
     n, metrics = len(forecast[0]), mean_metrics(skill=climatology is not None)
     bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
@@ -194,10 +194,11 @@ def measure(
     found[0] = {name: values[None] for name, values in orders.items()} | found[0]
     rows = []
     for own, values in zip(every, found, strict=True):
-        df = [plan.take(own.cells == number).df for number in range(len(own.labels))]
-        sized = list(zip(own.labels, own.sizes, df, strict=True))
+        plans = [plan.take(own.cells == number) for number in range(len(own.labels))]
+        known = ((each.df, each.effective) for each in plans)
+        sized = [(*two, *more) for *two, more in zip(own.labels, own.sizes, known, strict=True)]
         rows += [(metric, own.by, *each) for metric in values for each in sized]
-    keys = pd.DataFrame(rows, columns=["metric", "by", "bin", "n", "df"])
+    keys = pd.DataFrame(rows, columns=["metric", "by", "bin", "n", "df", "groups"])
     return keys, np.concatenate([block for values in found for block in values.values()])
 
 
@@ -213,17 +214,20 @@ def with_ends(
         variance = spread(values[:, 1:])
         return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
-    return over_folds(rows, rows.get("df", plan.df), level)
+    if "df" in rows:
+        return over_folds(rows, level)
+    rows = over_folds(rows.assign(df=plan.df, groups=plan.effective), level)
+    return rows.drop(columns=["df", "groups"])
 
 
-def over_folds(rows: pd.DataFrame, df: ArrayLike, level: float = 0.95) -> pd.DataFrame:
-    """Rows ``metric, value, variance`` with the ends that go with them, on each metric's scale."""
-    scale = rows["metric"].map(columns.scale_of)
-    table = rows.assign(lower=np.nan, upper=np.nan, _df=np.asarray(df))
-    for name, own in table.groupby(scale):
-        found = ends(own["value"], own["variance"], own["_df"], str(name), level)
+def over_folds(rows: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Rows ``metric, value, variance, df, groups`` with their ends, on each metric's scale."""
+    table = rows.assign(lower=np.nan, upper=np.nan)
+    for scale, own in rows.groupby(rows["metric"].map(columns.scale_of)):
+        value, variance, df = own["value"], own["variance"], own["df"]
+        found = ends(value, variance, df, str(scale), level, own["groups"])
         table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)
-    return table.drop(columns="_df")
+    return table
 
 
 def _read(predictions: pd.DataFrame, rng: np.random.Generator) -> tuple[Triple, Resampling]:

@@ -74,12 +74,16 @@ class Resampling(NamedTuple):
 
     @property
     def df(self) -> int:
-        """Folds with rows, or the effective number of sets with rows if it is less, less one."""
+        """Folds with rows, or effective sets if these are fewer, less one; -1 without folds."""
         if self.fold is None:
             return -1
-        sets, sizes = np.unique(self.codes, return_counts=True)
-        effective = sizes.sum() ** 2 / np.sum(sizes**2)
-        return min(len(np.unique(self.fold[sets])), int(effective)) - 1
+        return min(len(np.unique(self.fold[self.codes])), int(self.effective)) - 1
+
+    @property
+    def effective(self) -> float:
+        """Effective number of sets with rows, (sum n)^2 / sum n^2 over their sizes."""
+        sizes = np.unique(self.codes, return_counts=True)[1]
+        return float(sizes.sum() ** 2 / np.sum(sizes**2))
 
     def take(self, rows: ArrayLike) -> "Resampling":
         """The same for some of the rows: equal weights of equal groups."""
@@ -171,13 +175,18 @@ def fold_variance(values: FloatArray, folds: int) -> FloatArray:
 
 
 def ends(
-    value: ArrayLike, variance: ArrayLike, df: ArrayLike, scale: str = "plain", level: float = 0.95
+    value: ArrayLike,
+    variance: ArrayLike,
+    df: ArrayLike,
+    scale: str = "plain",
+    level: float = 0.95,
+    groups: ArrayLike | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Ends ``(K,)`` of Student's t intervals, symmetric on a scale of :data:`SCALES`.
 
     ``variance`` is that of ``value`` itself; the scale enters by the delta method. Shares of
-    exactly 0 or 1 get Clopper and Pearson's interval of ``df + 1`` groups. NaN without a degree of
-    freedom: one group, or one fold, says nothing of others.
+    exactly 0 or 1 get Clopper and Pearson's interval of so many ``groups``, by default ``df + 1``.
+    NaN without a degree of freedom: one group, or one fold, says nothing of others.
     """
     value, df = np.asarray(value, float), np.asarray(df)
     to, slope, back = SCALES[scale]
@@ -186,7 +195,8 @@ def ends(
         centre, reach = to(value), half * slope(value)
         lower, upper = back(centre - reach), back(centre + reach)
     if scale == "logit":
-        reached = ((1 - level) / 2) ** (1 / np.where(df > 0, df + 1, np.nan))
+        seen = df + 1 if groups is None else np.asarray(groups)
+        reached = ((1 - level) / 2) ** (1 / np.where(df > 0, seen, np.nan))
         lower = np.where(value == 1, reached, np.where(value == 0, 0.0, lower))
         upper = np.where(value == 0, 1 - reached, np.where(value == 1, 1.0, upper))
     return lower, upper

@@ -51,6 +51,12 @@ def test_no_more_than_six_families_stand_aside():
     assert len(group_folds(groups([12] * 8 + [1] * 1000), 0).families) == 6
 
 
+def test_families_of_few_elements_are_tested_like_any_other():
+    # Of 200 elements ten families of 4 are 2 % each.
+    folds = group_folds(groups([12] + [4] * 10 + [1] * 148), 0)
+    assert folds.families.tolist() == [0] and (folds.fold == TRAINED).sum() == 12
+
+
 def test_seeds_deal_anew():
     group = groups()
     assert (group_folds(group, 0).fold != group_folds(group, 1).fold).mean() > 0.5

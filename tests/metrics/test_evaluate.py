@@ -189,6 +189,14 @@ def test_a_bin_in_few_folds_has_fewer_degrees_of_freedom():
     assert ((ordered["lower"] < ordered["value"]) & (ordered["value"] < ordered["upper"])).all()
 
 
+def test_full_coverage_has_the_exact_interval_of_its_groups():
+    table = pd.DataFrame({"mean": 0.0, "std": 1.0, "target": np.zeros(80)})
+    table = table.assign(group=np.arange(80) // 2, fold=np.arange(80) // 8)
+    row = overall(run(table)).loc["picp_90"]
+    assert row["upper"] == row["value"] == 1
+    assert row["lower"] == pytest.approx(0.025 ** (1 / 40))  # Clopper and Pearson, 40 of 40
+
+
 @pytest.mark.parametrize(
     ("fold", "message"),
     [
