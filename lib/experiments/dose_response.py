@@ -292,5 +292,5 @@ def tables(
     """Effects at every dose, and the doses at which margins are crossed."""
     table = curves(judged)
     rows = [*dose_rows(judged), *fewer_rows(table, calibrated), *telling_rows(table, draws)]
-    crossed = [*crossing_rows(table)]
-    return tuple(pd.DataFrame(found).assign(data="simulation") for found in (rows, crossed))
+    found, crossed = pd.DataFrame(rows), pd.DataFrame([*crossing_rows(table)])
+    return found.assign(data="simulation"), crossed.assign(data="simulation")

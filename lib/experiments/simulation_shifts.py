@@ -28,7 +28,7 @@ from lib.simulator.assay import digest
 from lib.simulator.shifts import dial_table
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
 from lib.study.config import Numbers, Seeds, Tables
-from lib.study.units import Fit, Store, run_fits
+from lib.study.units import Fit, Store, Unit, run_fits
 
 MAIN_MODEL: Final = "cnn"
 # Arms of the gc shift beside the natural one.
@@ -130,7 +130,7 @@ def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
     """Tables of networks, baselines and the frozen oracle."""
     arms, doses = plan(config), dosed(config)
     fits = run_fits([worlds.fit_arm(arm, config) for arm, _ in arms], store, config.where)
-    jobs = []
+    jobs: list[Unit] = []
 
     def ask(arm: Arm, conditions: list[Condition], *asked: worlds.Measure, **fits: Fit) -> None:
         if conditions:
