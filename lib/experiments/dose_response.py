@@ -104,8 +104,12 @@ def curves(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def crossing_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """At which dose each response leaves its range, world by world, then over worlds."""
-    for (model, n_train, shift), part in table.groupby([*KIND, "shift"], sort=False):
+    """At which dose each response leaves its range, world by world, then over worlds.
+
+    Of the largest training sample: smaller ones are judged at too few doses.
+    """
+    full = table[table["n_train"] == table["n_train"].max()]
+    for (model, n_train, shift), part in full.groupby([*KIND, "shift"], sort=False):
         rule, found, uneven = RULES[shift], {}, {}
         for world, own in part.groupby("replicate"):
             at = own["measured"].to_numpy()

@@ -141,8 +141,9 @@ def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
         asked = (measures.network_metrics, measures.coverage_by)[: 1 + usual]
         ask(arm, conditions, *asked, model=fit)
         if arm.law == Condition():
-            # A small sample's network answers for what needs no other sequences here too.
-            own = doses if arm.size == config.n_train else _still(doses, arm.model)
+            # Smaller samples' networks tell only whether a test in distribution would have told.
+            judged = [at for at in doses if at.dose in dosing.JUDGED.get(at.shift, (0.0,))]
+            own = doses if arm.size == config.n_train else _still(judged, arm.model)
             ask(arm, own, measures.dose_metrics, measures.calibrated_metrics, model=fit)
     every, unseeing = everywhere(config), blind(config)
     for world in config.world_seeds:
@@ -317,7 +318,8 @@ def run(config: Config, store: Store) -> Tables:
     covered = over_replicates(judged["coverage_by"], deciles, averaged=["elements"])
     doses, crossings = dosing.tables(judged["doses"], judged["calibrated"], config.draws)
     sizes, reached = dosing.size_rows(values)
-    noisy = config.world_seeds[: config.mixed_worlds] if NOISY.shift in config.shifts else ()
+    asked = NOISY.shift in config.shifts and MAIN_MODEL in config.models
+    noisy = config.world_seeds[: config.mixed_worlds] if asked else ()
     some = [Arm(w, MAIN_MODEL, max(config.sizes, default=config.n_train)) for w in noisy]
     tables = {
         "mixed": mixed_noise.judge_mixed(some, config, store),
