@@ -80,6 +80,11 @@ def dosed(
     return found
 
 
+def shift_effects(model: str) -> list[Effect]:
+    """Those of :data:`SHIFT` but, for the frozen oracle, a ratio to its error 0 against f."""
+    return [each for each in SHIFT if model != FROZEN or each.metric != "rmse_f"]
+
+
 def curves(judged: pd.DataFrame) -> pd.DataFrame:
     """Responses per network and dose: a row per world, kind, shift and dose, in distribution too.
 
@@ -153,7 +158,7 @@ def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
         if not shift:
             yield effect("picp_90", by_metric(part)["picp_90"], **keys)
             continue
-        yield from against(part, parts[model, n_train, "", 0.0], SHIFT, **keys)
+        yield from against(part, parts[model, n_train, "", 0.0], shift_effects(model), **keys)
         if model != FROZEN:
             yield from against(part, frozen[shift, dose], OVER_FROZEN, **keys)
 

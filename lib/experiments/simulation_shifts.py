@@ -180,7 +180,7 @@ def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         blind = BLIND.option if keys["condition"] == BLIND.option else ""
         home = parts["test", keys["model"], "", 0.0, blind]
         if split == "shifted":
-            yield from against(part, home, SHIFT, **keys)
+            yield from against(part, home, dosing.shift_effects(keys["model"]), **keys)
             if keys["model"] != FROZEN:
                 frozen = parts["shifted", FROZEN, *at[1:]]
                 yield from against(part, frozen, OVER_FROZEN, **keys)
