@@ -88,8 +88,8 @@ def show_quantity(row: Row) -> str:
 def verdict_word(row: Row) -> nodes.Element:
     """The word, which the style sheet colours; of a claim that waits, why."""
     if "reason" in row:
-        dropped = row["reason"].startswith("not run")
-        return nodes.emphasis(text="not run" if dropped else "not judged yet")
+        said = row["reason"].split(":")[0].split(",")[0]
+        return nodes.emphasis(text=said if said in ("not run", "withheld") else "not judged yet")
     verdict = row["verdict"]
     return nodes.strong("", verdict, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
 

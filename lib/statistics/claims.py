@@ -197,7 +197,8 @@ def _judge_part(
 ) -> list[dict[str, Any]]:
     """One judged row per combination of the part's ``each``."""
     name, first = part.table or str(claim.table), claim.reading == "first"
-    shared = _keys(claim) | {"secondary": part.secondary, "table": name}
+    shared = _keys(claim) | {"secondary": not part.counts, "table": name}
+    shared["placebo"] = part.placebo
     shared["quantity"] = part.quantity or claim.quantity or part.name
     judged = []
     for values in itertools.product(*part.each.values()):
@@ -274,6 +275,8 @@ def _judge_claim(
     elif found["verdict"] == "contradicted" and not first:
         decider = min(reached, key=lambda row: row["p_short"])
     built = all(row["by_construction"] == "true" for row in reached)
+    untold = any(row["placebo"] and row["verdict"] == "undecided" for row in rows)
+    wide = "the placebo's interval is too wide to tell" if untold else ""
     evidence = [f"{claim.page}.html"] if claim.page else []
     return {
         **decider,
@@ -283,15 +286,19 @@ def _judge_claim(
         "parts": len(counted),
         "by_construction": str(built).lower(),
         "evidence": ", ".join([*evidence, f"results/{decider['table']}.csv"]),
-        "note": "; ".join(filter(None, (decider["note"], claim.note))),
+        "note": "; ".join(filter(None, (decider["note"], wide, claim.note))),
     }, rows
+
+
+def _fails(part: Mapping[str, Any]) -> bool:
+    return bool(part["placebo"]) and part["verdict"] == "contradicted"
 
 
 def _waits(folder: Path, claim: Claim) -> str:
     """Why a claim is not judged; empty where it can be."""
     for part in claim.parts:
         name = part.table or claim.table
-        if part.not_run and not part.secondary:
+        if part.not_run and part.counts:
             return f"not run: {part.not_run}"
         if not part.not_run and not (folder / f"{name}.csv").is_file():
             return f"no results/{name}.csv yet"
@@ -307,9 +314,9 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     its margin in half-widths of its interval; in the first round the first contradicted. It is true
     by construction where the frozen oracle reaches the verdict of every part that makes it.
 
-    Claims without parts, with a table that is not published or with a part that counts and was not
-    run are in ``not_judged``. A part that matches no row or several, and a table not of a full run,
-    are a ValueError.
+    Claims without parts, with a table that is not published, with a part that counts and was not
+    run or with a placebo that shows an effect are in ``not_judged``. A part that matches no row or
+    several, and a table not of a full run, are a ValueError.
     """
     claim_rows, part_rows, waiting = [], [], []
     tables: dict[str, pd.DataFrame] = {}
@@ -322,8 +329,12 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
             if not part.not_run and name not in tables:
                 tables[name] = _published(folder, name)
         row, parts = _judge_claim(claim, tables)
-        claim_rows.append(row)
         part_rows += parts
+        if failed := [p["part"] for p in parts if _fails(p)]:
+            reason = f"withheld, since a placebo shows an effect: {failed[0]}"
+            waiting.append(_keys(claim) | {"statement": claim.statement, "reason": reason})
+        else:
+            claim_rows.append(row)
     changes = [_keys(claim) | claim.change.model_dump() for claim in claims if claim.change]
     return Verdicts(
         pd.DataFrame(claim_rows, columns=CLAIM_COLUMNS),

@@ -261,6 +261,24 @@ def test_what_was_not_run_is_no_verdict(short):
     assert judged.not_judged["reason"].tolist() == ["not run: no time"]
 
 
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("a", "withheld, since a placebo shows an effect: same"),
+        ("c", "too wide to tell"),
+        ("b", ""),
+    ],
+)
+def test_a_placebo_with_an_effect_withholds_the_verdict(short, model, found):
+    ranges = {"a": [0.97, 1.03], "c": [0.9, 1.2], "b": [0.9, 1.3]}
+    same = part(name="same", where={"model": model, "effect": "ratio"}, direction="within")
+    judged = judge(short, [stated(of("a"), same | {"margin": ranges[model], "placebo": True})])
+    said = [*judged.claims["note"], *judged.not_judged["reason"]]
+    assert len(said) == 1 and found in said[0]
+    assert judged.parts["secondary"].tolist() == [False, True]
+    assert len(judged.claims) == (model != "a")
+
+
 def test_equivalence_takes_the_95_percent_interval_but_in_the_first_round(results):
     inside = part(where=where("gc", effect="cover", severity=0.25), **INSIDE)
     judged = judge(results, [claim(inside), stated(inside)])

@@ -96,7 +96,9 @@ def reach(part, factor=1.0):
 def verdict_of(folder, claim, factor=1.0):
     """``(verdict, parts passed, parts, by construction, each part's name and numbers)``."""
     first, counted = claim["reading"] == "first", []
-    for part in (part for part in claim["parts"] if not part.get("secondary")):
+    for part in claim["parts"]:
+        if part.get("secondary") or part.get("placebo"):
+            continue
         table, given = part.get("table", claim.get("table")), part.get("each", {})
         for cells in itertools.product(*given.values()):
             wanted = part["where"] | dict(zip(given, cells, strict=True))
