@@ -142,7 +142,7 @@ def test_verdicts_of_all_claims_in_order(tmp_path, monkeypatch):
     ]
     assert second[2:5] == ["*not judged yet*: no contrast set yet", "– / –", "–"]
     assert tenth[1:5] == [
-        *("It rejects well. results/e.csv", "**contradicted**", "– / –"),
+        *("It rejects well. results/e.csv", "**contradicted** (smaller than claimed)", "– / –"),
         "0.900 (0.880 to 0.921), n = 10",
     ]
     assert tenth[6:] == ["0 of 1", "supported / undecided"]
