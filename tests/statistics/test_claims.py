@@ -171,6 +171,7 @@ SHORT = (
     "ratio,oracle,1.1,1.05,1.15,10\n"
     "ratio,far,1.05,0.95,1.15,10\n"
     "exact,a,1.0,0.7,1.20,10\n"
+    "ratio,none,,,,0\n"
 )
 
 
@@ -255,10 +256,14 @@ def test_by_construction_where_the_frozen_oracle_says_the_same(short):
 def test_what_was_not_run_is_no_verdict(short):
     dropped = of("gone", not_run="no time", secondary=True)
     entries = [stated(of("a"), dropped), stated(of("a"), of("gone", not_run="no time"), id="C2")]
+    entries += [stated(of("a", "none"), id="C3"), stated(of("none"), id="C4")]
     judged = judge(short, entries)
-    assert judged.parts["verdict"].tolist() == ["contradicted", "not run"]
-    assert judged.parts["note"].iloc[1] == "no time"
-    assert judged.not_judged["reason"].tolist() == ["not run: no time"]
+    assert judged.parts["verdict"].tolist() == ["contradicted", "not run"] * 2 + ["not run"]
+    assert judged.parts["note"].iloc[[1, 3]].tolist() == ["no time", "rests on 0, fewer than 10"]
+    assert judged.claims["note"].iloc[1].endswith("parts that rest on too little to count: 1")
+    assert judged.not_judged["reason"].tolist() == [
+        *("not run: no time", "not run: no part that counts rests on 10"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ def pick(folder, table, wanted):
     return row
 
 
+def count(row):
+    return next(float(row[k]) for k in ("splits", "folds", "worlds", "n") if row.get(k))
+
+
 def judged(row, low, high, p, narrow=False):
     """``(verdict, effect, lower, upper)`` against the range in which the claim holds."""
     ending = "_90" if narrow and row.get("lower_90") else ""
@@ -60,8 +64,7 @@ def skew(ends):
 def p_value(row, low, high):
     """Of an effect outside the range from ``low`` to ``high``, on the most symmetric scale."""
     ends = [float(row[name]) for name in ("lower", "value", "upper")]
-    number = next(float(row[k]) for k in ("splits", "folds", "worlds", "n") if row.get(k))
-    df = float(row["df"] or "nan") if "df" in row else number - 1
+    df = float(row["df"] or "nan") if "df" in row else count(row) - 1
     with np.errstate(all="ignore"):
         scale = min(SCALES, key=lambda to: skew(to([*ends, ends[1] * (1 + 1e-6)])))
         a, b, c, rounded, *limits = scale([*ends, ends[1] * (1 + 1e-6), low, high])
@@ -95,6 +98,8 @@ def verdict_of(folder, claim, factor=1.0):
             wanted = part["where"] | dict(zip(given, cells, strict=True))
             name = part["name"] + (f" ({', '.join(map(str, cells))})" if cells else "")
             row = pick(folder, table, wanted)
+            if not first and count(row) < 10:
+                continue
             frozen = part.get("frozen") and pick(folder, table, wanted | part["frozen"])
             counted.append((name, row, frozen, reach(part, factor), part["direction"]))
     p = [0.0 if first else p_value(row, *limits) for _, row, _, limits, _ in counted]
@@ -168,6 +173,9 @@ def test_both_agree_on_corrected_verdicts(root, ledger):
             frozen = {"frozen": {"model": other}} if other else {}
             entry["parts"].append(part | {"each": each} | frozen)
         rows = judge(root / "results", [Claim.model_validate(entry)]).claims.astype(str)
+        if rows.empty:
+            assert claim["id"] in ("C9", "C10", "C11")  # five splits are too few by today's rule
+            continue
         agrees(root / "results", entry, rows.iloc[0].to_dict())
         seen.add((rows["verdict"].item(), rows["by_construction"].item()))
     assert {verdict for verdict, _ in seen} == {"supported", "contradicted", "undecided"}
