@@ -135,7 +135,7 @@ def crossing_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield crossing_row(rule.name, whole, **keys)
         for name in each:
             row = crossing_row(f"{rule.name}_{name}", each[name], **keys)
-            yield row | {"uneven": spread[name]}
+            yield row | {"uneven": spread[str(name)]}
 
 
 def crossing_row(name: str, found: pd.Series, **keys: Any) -> dict[str, Any]:
@@ -153,12 +153,12 @@ def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
     parts = dict(iter(judged.groupby(AT, sort=False)))
     frozen = {tuple(at): part for (model, _, *at), part in parts.items() if model == FROZEN}
     for (model, n_train, shift, dose), part in parts.items():
-        keys = {"shift": shift, "dose": dose, "model": model, "n_train": n_train}
+        keys: dict[str, Any] = {"shift": shift, "dose": dose, "model": model, "n_train": n_train}
         keys["measured"] = part["measured"].mean() if shift else 0.0
         if not shift:
             yield effect("picp_90", by_metric(part)["picp_90"], **keys)
             continue
-        yield from against(part, parts[model, n_train, "", 0.0], shift_effects(model), **keys)
+        yield from against(part, parts[model, n_train, "", 0.0], shift_effects(str(model)), **keys)
         if model != FROZEN:
             yield from against(part, frozen[shift, dose], OVER_FROZEN, **keys)
 
@@ -234,7 +234,7 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
     """
     rng = np.random.default_rng(0)
     for at, part in table[table["model"] != FROZEN].groupby(AT, sort=False):
-        if at[3] not in JUDGED.get(at[2], ()) or len(part) < 3:
+        if at[3] not in JUDGED.get(str(at[2]), ()) or len(part) < 3:
             continue
         named = dict(zip(AT, at, strict=True)) | {"measured": part["measured"].mean()}
         calm = (part["home_picp_90"] - 0.9).abs() <= CALIBRATED
