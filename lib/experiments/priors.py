@@ -62,13 +62,6 @@ ASSAY_PRIORS: Final = (*CROSSED, "gc_windowed", "kmer")
 COMPONENTS: Final = 32
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
 
-# Small, so that a grid of priors, worlds and shifts stays within an hour.
-_STEM: Final = {"channels": 16, "kernels": [9, 9]}
-OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "reference_cnn": {"channels": 32},
-    "bilstm": _STEM | {"pools": [2, 4], "units": 32},
-    "transformer": _STEM | {"pools": [4, 4], "width": 48, "depth": 1},
-}
 FEWEST_STEPS, MOST_EPOCHS = 1000, 100
 
 ASSAY_MODEL: Final = "cnn"
@@ -150,19 +143,31 @@ def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | Non
 
 
 def fit_prior(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm of a world; ``config`` has ``parts``, ``epochs`` and ``device``."""
+    """The unit that fits an arm of a world.
+
+    ``config`` has ``parts``, ``epochs``, ``device``, and how side features enter: ``entry``,
+    ``side_dropout`` and ``side_rate``.
+    """
     data, split = worlds.training_data(arm, config.parts)
     data = replace(data, features=arm_features(arm, None, config.parts))
     return assays.fitting(arm_settings(arm, config), data, split)
 
 
 def arm_settings(arm: Arm, config: Any) -> FitConfig:
-    """The settings of an arm's fit: small samples get :data:`FEWEST_STEPS` steps if others do."""
+    """The settings of an arm's fit: small samples get :data:`FEWEST_STEPS` steps if others do.
+
+    A network without a prior is that of every other experiment; priors and placebos enter the same
+    way, at the learning rate ``side_rate`` where one is given.
+    """
     batch = FitConfig().batch_size
     fewest = min(FEWEST_STEPS, config.epochs * (config.parts.train // batch))
     longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
-    own = {"epochs": max(config.epochs, longer), "device": config.device, "seed": arm.world_seed}
-    return tuned(arm.model, model_options=OPTIONS[arm.model], **own)
+    own: dict[str, Any] = {"epochs": max(config.epochs, longer), "device": config.device}
+    if arm.prior != "none":
+        own["model_options"] = {"entry": config.entry, "side_dropout": config.side_dropout}
+        if config.side_rate is not None:
+            own["learning_rate"] = config.side_rate
+    return tuned(arm.model, **own, seed=arm.world_seed)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
