@@ -119,27 +119,27 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
 
 
 @lru_cache(maxsize=48)
-def _own_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features:
-    """Features of a prior that is no placebo; kept, as networks of a world share them."""
+def _known(whole: Arm, at: Condition | None, sizes: Sizes) -> Features:
+    """Features of a prior; kept, as networks of a world share them."""
+    if whole.prior == "permuted":
+        values = _known(replace(whole, prior=PLACEBO_OF), at, sizes)
+        rng = np.random.default_rng([whole.world_seed, zlib.crc32(f"{whole.prior} {at}".encode())])
+        parts = worlds.training_data(whole, sizes)[1].parts if at is None else {}
+        rows = list(parts.values()) or [np.arange(len(values))]
+        return features.permuted_rows(values, rows, rng)
     if at is None:
-        data = worlds.training_data(arm, sizes)[0]
+        data = worlds.training_data(whole, sizes)[0]
     else:
-        data = worlds.test_data(arm.world_seed, at, sizes.test, arm.misspecified)
-    return prior_features(arm.prior, data.codes, arm.world)
+        data = worlds.test_data(whole.world_seed, at, sizes.test, whole.misspecified)
+    return prior_features(whole.prior, data.codes, whole.world)
 
 
 def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | None:
     """What the network sees beside the training sample (None) or the sequences of a condition."""
     if arm.prior == "none":
         return None
-    prior = PLACEBO_OF if arm.prior == "permuted" else arm.prior
-    whole = Arm(arm.world_seed, "", sizes.train, prior=prior, misspecified=arm.misspecified)
-    values = _own_features(whole, at, sizes)
-    if arm.prior != "permuted":
-        return values
-    rng = np.random.default_rng([arm.world_seed, zlib.crc32(f"{arm.prior} {at}".encode())])
-    parts = worlds.training_data(whole, sizes)[1].parts if at is None else {}
-    return features.permuted_rows(values, list(parts.values()) or [np.arange(len(values))], rng)
+    whole = Arm(arm.world_seed, "", sizes.train, prior=arm.prior, misspecified=arm.misspecified)
+    return _known(whole, at, sizes)
 
 
 def fit_prior(arm: Arm, config: Any) -> Unit:
