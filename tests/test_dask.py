@@ -11,9 +11,9 @@ import time
 import pytest
 
 from lib.data.folds import fold_split, group_folds
-from lib.experiments.assays import baselines
 from lib.simulator import standin
-from lib.study.units import Placement, Store, missing_units, run_units
+from lib.study.units import Placement, Store, Unit, missing_units, run_units
+from lib.training.simple import baseline_unit
 
 
 def free_port():
@@ -41,8 +41,9 @@ def cluster(tmp_path):
 
 def units(seeds):
     data = standin(n=400, seed=0)
-    dealt = ((seed, group_folds(data.group, seed)) for seed in seeds)
-    return [baselines(data, fold_split(folds, data.group, 0, seed)) for seed, folds in dealt]
+    dealt = [fold_split(group_folds(data.group, seed), data.group, 0, seed) for seed in seeds]
+    config = {"baseline": "kmer_ridge"}
+    return [Unit(baseline_unit, config, {"data": data, "split": split}) for split in dealt]
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ In: arms, and the networks' forecasts. Out: by name forecasts ``(2, splits, n)``
 forecasters and the leading one of them, both found in each split's ``choice`` part, and baselines.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -39,6 +39,21 @@ def motif_scans(
     return dict(zip(scanned, results, strict=True))
 
 
+def _by_name(
+    arms: Sequence[AssayArm],
+    names: Sequence[str],
+    unit: Callable[[AssayArm, str, Split], Unit],
+    *where: Any,
+) -> dict[AssayArm, Named]:
+    """Of every arm and name the forecast that a unit makes of each split."""
+    asked = [(arm, name) for arm in arms for name in names]
+    made = run_arms([(arm, partial(unit, arm, name)) for arm, name in asked], *where)
+    found: dict[AssayArm, Named] = {arm: {} for arm in arms}
+    for (arm, name), forecast in zip(asked, made, strict=True):
+        found[arm][name] = forecast
+    return found
+
+
 def kernels(
     arms: Sequence[AssayArm], names: Sequence[str], store: Store, where: Placement
 ) -> dict[AssayArm, Named]:
@@ -46,18 +61,11 @@ def kernels(
     scanned = [arm.data for arm in arms if "motif_kernel" in names]
     scores = motif_scans(scanned, store, where)
 
-    def unit(data: SequenceDataset, name: str, split: Split) -> Unit:
-        more = {"scores": scores[data.fingerprint]} if name == "motif_kernel" else {}
-        return Unit(units.kernel_unit, {"kernel": name}, {"data": data, "split": split, **more})
+    def unit(arm: AssayArm, name: str, split: Split) -> Unit:
+        more = {"scores": scores[arm.data.fingerprint]} if name == "motif_kernel" else {}
+        return Unit(units.kernel_unit, {"kernel": name}, {"data": arm.data, "split": split, **more})
 
-    asked = [(arm, name) for arm in arms for name in names]
-    made = run_arms(
-        [(arm, partial(unit, arm.data, name)) for arm, name in asked], store, where, "kernels"
-    )
-    found: dict[AssayArm, Named] = {arm: {} for arm in arms}
-    for (arm, name), forecast in zip(asked, made, strict=True):
-        found[arm][name] = forecast
-    return found
+    return _by_name(arms, names, unit, store, where, "kernels")
 
 
 def combined(arm: AssayArm, members: Mapping[str, FloatArray]) -> Named:
@@ -75,21 +83,14 @@ def combined(arm: AssayArm, members: Mapping[str, FloatArray]) -> Named:
 
 def baselines(arms: Sequence[AssayArm], store: Store, where: Placement) -> dict[AssayArm, Named]:
     """:data:`BASELINES` on every arm, and on plant promoters the authors' own predictions."""
-    made = [
-        Unit(units.baseline_unit, {}, {"data": arm.data, "split": split})
-        for arm in arms
-        for split in arm.splits
-    ]
-    results = iter(run_units(made, store, where, "baselines"))
-    found: dict[AssayArm, Named] = {}
-    for arm in arms:
-        own = [next(results).arrays for _ in arm.splits]
-        found[arm] = {
-            name: np.stack([[each[f"{name}.{part}"] for each in own] for part in ("mean", "std")])
-            for name in BASELINES
-        }
-        tissue = arm.data.name.removeprefix("plant_")
-        if arm.main and tissue in TISSUES and arm.data.name.startswith("plant_"):
+
+    def unit(arm: AssayArm, name: str, split: Split) -> Unit:
+        return Unit(units.baseline_unit, {"baseline": name}, {"data": arm.data, "split": split})
+
+    found = _by_name(arms, BASELINES, unit, store, where, "baselines")
+    for arm in (arm for arm in arms if arm.main):
+        assay, _, tissue = arm.data.name.partition("_")
+        if assay == "plant" and tissue in TISSUES:
             # Sigma is their error in calibration.
             means, target = reference_predictions(tissue), arm.data.activity
             told = [constant_sigma(means, target, split["calibration"]) for split in arm.splits]

@@ -224,8 +224,8 @@ def over_folds(rows: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Rows ``metric, value, variance, df, groups`` with their ends, on each metric's scale."""
     table = rows.assign(lower=np.nan, upper=np.nan)
     for scale, own in rows.groupby(rows["metric"].map(columns.scale_of)):
-        known = (own[name] for name in ("value", "variance", "df"))
-        found = ends(*known, scale=str(scale), level=level, groups=own["groups"])
+        value, variance, df = own["value"], own["variance"], own["df"]
+        found = ends(value, variance, df, str(scale), level, own["groups"])
         table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)
     return table
 

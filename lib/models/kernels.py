@@ -40,15 +40,12 @@ class KernelForecast(NamedTuple):
     ----------
     mean, std : (n,) float arrays
         Of the measurement; for training rows with their group left out.
-    process_std : (n,) float array
-        The Gaussian process's own.
     width, noise : float
         γ and λ.
     """
 
     mean: FloatArray
     std: FloatArray
-    process_std: FloatArray
     width: float
     noise: float
 
@@ -99,18 +96,21 @@ def kernel_forecast(
         )
     cosine = _cosines(features, train)
     few = _some_groups(train, group)
-    width, noise = min(
-        product(WIDTHS, NOISES), key=lambda pair: _left_out_error(cosine, target, few, group, *pair)
-    )
-    mean, variance = _process(cosine, target, train, group, width, noise)
-    process_std = np.sqrt(variance)
+
+    def error(chosen: tuple[float, float]) -> float:
+        return float(np.mean(_left_out(cosine, target, few, group, *chosen).residual ** 2))
+
+    width, noise = min(product(WIDTHS, NOISES), key=error)
+    left = _left_out(cosine, target, train, group, width, noise)
+    mean, variance = _of_all(cosine, left, train, width, noise)
+    mean[train], variance[train] = target[train] - left.residual, left.variance
     gc = np.nan_to_num(gc_content(codes), nan=0.5)
-    told = np.column_stack([np.log(process_std), mean, gc])
-    squared = (target[train] - mean[train]) ** 2
+    told = np.column_stack([np.log(variance) / 2, mean, gc])
+    squared = left.residual**2
     line = LinearRegression().fit(told[train], np.log(squared + 1e-3 * squared.mean()))
     std = np.exp(line.predict(told) / 2)
     std *= np.sqrt(np.mean(squared / std[train] ** 2))
-    return KernelForecast(mean, std, process_std, width, noise)
+    return KernelForecast(mean, std, width, noise)
 
 
 def _cosines(features: FloatArray, train: IndexArray) -> NDArray[np.float32]:
@@ -127,17 +127,16 @@ def _some_groups(train: IndexArray, group: IndexArray) -> IndexArray:
     """Whole groups of the training rows, drawn at random, up to CHOICE_ROWS."""
     if len(train) <= CHOICE_ROWS:
         return train
-    labels = np.unique(group[train])
-    order = np.random.default_rng(0).permutation(labels)
-    sizes = np.array([np.sum(group[train] == label) for label in order])
-    chosen = order[np.cumsum(sizes) <= CHOICE_ROWS]
+    labels, sizes = np.unique(group[train], return_counts=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    chosen = labels[order[np.cumsum(sizes[order]) <= CHOICE_ROWS]]
     return train[np.isin(group[train], chosen)]
 
 
 class _Process(NamedTuple):
-    """A Gaussian process's forecasts of its own rows with their groups left out, and its parts."""
+    """A Gaussian process: residuals and variances of its rows with their groups left out, parts."""
 
-    mean: FloatArray
+    residual: FloatArray
     variance: FloatArray
     inverse: FloatArray
     weights: FloatArray
@@ -153,7 +152,7 @@ def _left_out(
     width: float,
     noise: float,
 ) -> _Process:
-    """Leave-group-out forecasts from one inverse (Rasmussen and Williams 2006, 5.4.2, by blocks).
+    """Leave-group-out residuals from one inverse (Rasmussen and Williams 2006, 5.4.2, by blocks).
 
     With K the kernel plus noise, the residuals of a group are [(K^-1)_gg]^-1 (K^-1 y)_g and their
     covariance is [(K^-1)_gg]^-1.
@@ -161,7 +160,8 @@ def _left_out(
     location = float(target[rows].mean())
     kernel = np.exp(width * (cosine[np.ix_(rows, rows)].astype(np.float64) - 1))
     kernel[np.diag_indices_from(kernel)] += noise
-    inverse = _symmetric_inverse(kernel)
+    lower, _ = dpotri(cholesky(kernel, lower=True, overwrite_a=True), lower=1, overwrite_c=True)
+    inverse = np.tril(lower) + np.tril(lower, -1).T
     centred = target[rows] - location
     weights = inverse @ centred
     signal = float(centred @ weights / len(rows))
@@ -170,41 +170,17 @@ def _left_out(
     for own in np.split(order, np.flatnonzero(np.diff(group[rows][order])) + 1):
         block = np.linalg.inv(inverse[np.ix_(own, own)])
         residual[own], variance[own] = block @ weights[own], np.diag(block)
-    return _Process(target[rows] - residual, signal * variance, inverse, weights, location, signal)
+    return _Process(residual, signal * variance, inverse, weights, location, signal)
 
 
-def _symmetric_inverse(matrix: FloatArray) -> FloatArray:
-    lower, _ = dpotri(cholesky(matrix, lower=True, overwrite_a=True), lower=1, overwrite_c=True)
-    return np.tril(lower) + np.tril(lower, -1).T
-
-
-def _left_out_error(
-    cosine: NDArray[np.float32],
-    target: FloatArray,
-    rows: IndexArray,
-    group: IndexArray,
-    width: float,
-    noise: float,
-) -> float:
-    found = _left_out(cosine, target, rows, group, width, noise)
-    return float(np.mean((found.mean - target[rows]) ** 2))
-
-
-def _process(
-    cosine: NDArray[np.float32],
-    target: FloatArray,
-    train: IndexArray,
-    group: IndexArray,
-    width: float,
-    noise: float,
+def _of_all(
+    cosine: NDArray[np.float32], known: _Process, train: IndexArray, width: float, noise: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of a measurement of every row; training rows with their group left out."""
-    found = _left_out(cosine, target, train, group, width, noise)
+    """Mean and variance ``(n,)`` of a measurement of every row; those of training rows are 0."""
     others = np.setdiff1d(np.arange(len(cosine)), train)
     cross = np.exp(width * (cosine[np.ix_(others, train)].astype(np.float64) - 1))
-    mean, variance = np.empty((2, len(cosine)))
-    mean[train], variance[train] = found.mean, found.variance
-    mean[others] = found.location + cross @ found.weights
-    explained = np.einsum("ij,ij->i", cross @ found.inverse, cross)
-    variance[others] = found.signal * np.maximum(1 + noise - explained, noise)
+    mean, variance = np.zeros((2, len(cosine)))
+    mean[others] = known.location + cross @ known.weights
+    explained = np.einsum("ij,ij->i", cross @ known.inverse, cross)
+    variance[others] = known.signal * np.maximum(1 + noise - explained, noise)
     return mean, variance

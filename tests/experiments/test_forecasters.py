@@ -5,21 +5,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.data.dataset import SequenceDataset
 from lib.experiments.arms import build_arms
 from lib.experiments.forecasters import BASELINES, baselines, combined, kernels
 from lib.repair.stack import weights
-from lib.simulator import standin
-from lib.study.units import HERE, Store
+from lib.study.units import Placement, Store
 from lib.training.simple import baseline_unit, kernel_unit
 
 
-def arms_of(data):
-    return build_arms(data, ("group",), 3, 0.8, (), 0)
+def arm_of(n):
+    """The group arm of elements without relatives, whose activity rises with GC content."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (n, 30)).astype(np.uint8)
+    activity = (codes % 3 > 0).mean(axis=1) * 4 + rng.normal(size=n)
+    data = SequenceDataset("made", codes, activity, np.arange(n))
+    return build_arms(data, ("group",), 3, 0.8, (), 0)[0]
 
 
 @pytest.fixture(scope="module")
 def arm():
-    return arms_of(standin(n=2400, seed=0))[0]
+    return arm_of(1600)
 
 
 def members(arm):
@@ -62,7 +67,7 @@ def test_targets_outside_the_choice_part_change_nothing(arm):
 
 
 def test_few_groups_get_equal_weights():
-    arm = arms_of(standin(n=200, seed=0))[0]
+    arm = arm_of(200)
     given = members(arm)
     stack = combined(arm, given)["stack"]
     test = arm.splits[0]["test"]
@@ -71,16 +76,14 @@ def test_few_groups_get_equal_weights():
 
 
 def test_every_split_has_its_own_kernel_and_baselines(tmp_path):
-    arms, store = arms_of(standin(n=200, seed=0)), Store(tmp_path)
-    found = kernels(arms, ("kmer_kernel",), store, HERE)
-    simple = baselines(arms, store, HERE)
-    for arm in arms:
-        assert list(found[arm]) == ["kmer_kernel"] and list(simple[arm]) == [*BASELINES]
-        for place, split in enumerate(arm.splits):
-            own = kernel_unit({}, arm.data, split).arrays
-            assert found[arm]["kmer_kernel"][:, place] == pytest.approx(
-                np.stack([own["mean"], own["std"]])
-            )
-            own = baseline_unit({}, arm.data, split).arrays
-            for name, forecast in simple[arm].items():
-                assert forecast[0, place] == pytest.approx(own[f"{name}.mean"])
+    arm, store = arm_of(150), Store(tmp_path)
+    found = kernels([arm], ("kmer_kernel",), store, Placement(workers=1))[arm]
+    simple = baselines([arm], store, Placement(workers=1))[arm]
+    assert list(found) == ["kmer_kernel"] and list(simple) == [*BASELINES]
+    for place, split in enumerate(arm.splits):
+        own = kernel_unit({}, arm.data, split).arrays
+        expected = np.stack([own["mean"], own["std"]])
+        assert found["kmer_kernel"][:, place] == pytest.approx(expected)
+        for name, forecast in simple.items():
+            own = baseline_unit({"baseline": name}, arm.data, split).arrays
+            assert forecast[0, place] == pytest.approx(own["mean"])

@@ -51,7 +51,9 @@ def rich_in_n():
 
 def test_baselines_name_the_row_that_has_no_letter():
     with pytest.raises(ValueError, match="codes row 1 has no GC content, only N"):
-        baseline_unit({}, SequenceDataset("n", *rich_in_n()), split_of(data()))
+        baseline_unit(
+            {"baseline": "gc_ridge"}, SequenceDataset("n", *rich_in_n()), split_of(data())
+        )
 
 
 @pytest.mark.parametrize("scored", [False, True])
@@ -78,18 +80,14 @@ def test_kernels_need_ten_groups():
         kernel_unit({}, given, split_of(given))
 
 
-def test_baselines_are_those_of_their_names():
+@pytest.mark.parametrize("name", ["mean", "gc_ridge", "kmer_ridge", "memoriser"])
+def test_baselines_are_those_of_their_names(name):
     given = data()
     split = split_of(given)
-    arrays = baseline_unit({}, given, split).arrays
-    assert set(arrays["mean.mean"]) == {given.activity[split["train"]].mean()}
-    assert {name.split(".")[0] for name in arrays} == {
-        "mean",
-        "gc_ridge",
-        "kmer_ridge",
-        "memoriser",
-    }
-    assert all(len(values) == len(given) for values in arrays.values())
+    arrays = baseline_unit({"baseline": name}, given, split).arrays
+    assert all(len(arrays[part]) == len(given) for part in ("mean", "std"))
+    constant = set(arrays["mean"]) == {given.activity[split["train"]].mean()}
+    assert constant == (name == "mean")
 
 
 def test_a_short_element_has_no_word():
