@@ -24,7 +24,7 @@ from lib.training.config import FitConfig
 
 WORLDS: Final = range(50, 55)
 RATES: Final = (8e-3, 4e-3)
-DROPOUTS: Final = (0.0, 0.5)  # of the features
+DROPOUTS: Final = (0.0, 0.3)  # of the features
 TOLD: Final = (PRIOR, *PLACEBOS)
 SIZES: Final = (8_000, 2_000)
 PARTS: Final = Sizes(train=8_000, validation=1_000, calibration=1_000, test=1_000)

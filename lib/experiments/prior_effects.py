@@ -5,15 +5,15 @@ effects (:mod:`lib.statistics.effects`). Errors are RMSE against the noise-free 
 are ratios of errors, or shares of a squared error taken away.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from lib.experiments.worlds import NOISY
-from lib.statistics.crossings import crossing, crossing_effect
-from lib.statistics.effects import CHANGES, Effect, against, effect
+from lib.statistics.doses import crossing, over_replicates
+from lib.statistics.effects import CHANGES, LEVELS, Effect, against, effect
 
 MAIN_MODEL: Final = "cnn"
 PLACEBOS: Final = ("permuted", "motif_unrelated")  # the same values, and the same width
@@ -41,7 +41,26 @@ def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _logs(errors: pd.DataFrame, columns: str, *more: str) -> pd.DataFrame:
     """Logarithms of errors, a row per world (and ``more``), a column per value of ``columns``."""
     index = ["replicate", *more]
-    return np.log(errors.pivot(index=index, columns=columns, values="value"))
+    return errors.pivot(index=index, columns=columns, values="value").apply(np.log)
+
+
+def _reached(name: str, sizes: Mapping[Any, float], **keys: Any) -> dict[str, Any]:
+    """A row of sizes by world, 0 where less than the smallest would do, infinite where none does.
+
+    ``early`` and ``never`` count such worlds; with any, the value is the median.
+    """
+    row: dict[str, Any] = {"effect": name, **keys}
+    for ending, level in LEVELS.items():
+        at = over_replicates([*sizes.values()], level)
+        row |= {f"lower{ending}": at.lower, f"upper{ending}": at.upper}
+    counts = {"n": at.n, "early": at.early, "never": at.never}
+    return row | {"value": at.value, "df": at.n - 1, "p": np.nan} | counts
+
+
+def _size_at(sizes: Any, values: Any, level: float) -> float:
+    """The size at which ``values`` that rise with it reach a level, linear in its logarithm."""
+    at = crossing(np.log(sizes), values, level)
+    return float(np.exp(at)) if at > 0 else 0.0
 
 
 def size_effects(errors: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -61,11 +80,11 @@ def size_effects(errors: pd.DataFrame) -> Iterator[dict[str, Any]]:
             continue
         sizes = ratios.columns.to_numpy(float)
         slopes = pd.Series(np.polyfit(np.log10(sizes), ratios.T, 1)[0].round(12), ratios.index)
-        at = np.log(sizes), np.log(WORTH)
-        ends = {world: crossing(at[0], own, at[1]) for world, own in ratios.iterrows()}
+        level = float(np.log(WORTH))
+        ends = {world: _size_at(sizes, own, level) for world, own in ratios.iterrows()}
         keys = {"prior": PRIOR, "against": reference, "split": "test"}
         yield effect("rmse_f_ratio_per_tenfold", slopes, log=True, **keys)
-        yield crossing_effect("gain_ends_at", pd.Series(ends), **keys)
+        yield _reached("gain_ends_at", ends, **keys)
 
 
 def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]:
@@ -137,21 +156,23 @@ def matched_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, An
     clean = _logs(errors[errors["split"] == "test"], "prior", "n_train")
     if not {"none", PRIOR} <= set(noisy) & set(clean):
         return
-    found = {}
+    noisy = noisy[["none", PRIOR]].dropna()
+    level, matched, there = noisy["none"], {}, {}
     for world, curve in clean[["none", PRIOR]].dropna().groupby("replicate"):
-        if world not in noisy.index:
-            continue
-        sizes = np.log(curve.index.get_level_values("n_train").to_numpy(float))
-        at = crossing(sizes, -curve["none"], -noisy.loc[world, "none"])
-        ratio = np.interp(at, sizes, curve[PRIOR] - curve["none"]) if np.isfinite(at) else np.nan
-        found[world] = at, 1 - np.exp(2 * ratio)
-    matched = pd.DataFrame.from_dict(found, orient="index", columns=["clean", "gain"])
+        if world in level.index and len(curve) > 1:
+            sizes = curve.index.get_level_values("n_train").to_numpy(float)
+            at = matched[world] = _size_at(sizes, -curve["none"], -float(level[world]))
+            ratio = np.interp(np.log(max(at, 1)), np.log(sizes), curve[PRIOR] - curve["none"])
+            there[world] = 1 - np.exp(2 * ratio) if 0 < at < np.inf else np.nan
+    if not matched:
+        return
+    clean_gain = pd.Series(there)
     gain = 1 - np.exp(2 * (noisy[PRIOR] - noisy["none"]))
     keys: dict[str, Any] = {"against": "none", "prior": PRIOR}
     keys |= {"shift": NOISY.shift, "condition": "trained"}
-    yield crossing_effect("clean_n", matched["clean"], **keys)
-    yield effect("gain_at_clean_n", matched["gain"], **keys)
-    yield effect("gain_at_noise_beyond_clean", gain - matched["gain"], **keys)
+    yield _reached("clean_n", matched, **keys)
+    yield effect("gain_at_clean_n", clean_gain, **keys)
+    yield effect("gain_at_noise_beyond_clean", gain - clean_gain, **keys)
 
 
 def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.DataFrame:

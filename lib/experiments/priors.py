@@ -32,7 +32,7 @@ from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
 from lib.study.units import Fit, Placement, Store, Unit, run_units
 from lib.training import simple
-from lib.training.config import FitConfig, tuned
+from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fitted import predict
 
 RELEASE: Final = "JASPAR2018"
@@ -61,8 +61,6 @@ CROSSED: Final = ("none", "gc", "permuted", "motif_jaspar")
 ASSAY_PRIORS: Final = (*CROSSED, "gc_windowed", "kmer")
 COMPONENTS: Final = 32
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
-
-FEWEST_STEPS, MOST_EPOCHS = 1000, 100
 
 ASSAY_MODEL: Final = "cnn"
 AGAINST: Final = ("permuted", "none")
@@ -154,20 +152,18 @@ def fit_prior(arm: Arm, config: Any) -> Unit:
 
 
 def arm_settings(arm: Arm, config: Any) -> FitConfig:
-    """The settings of an arm's fit: small samples get :data:`FEWEST_STEPS` steps if others do.
+    """The settings of an arm's fit.
 
     A network without a prior is that of every other experiment; priors and placebos enter the same
     way, at the learning rate ``side_rate`` where one is given.
     """
-    batch = FitConfig().batch_size
-    fewest = min(FEWEST_STEPS, config.epochs * (config.parts.train // batch))
-    longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
-    own: dict[str, Any] = {"epochs": max(config.epochs, longer), "device": config.device}
+    epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
+    own: dict[str, Any] = {"epochs": epochs, "device": config.device, "seed": arm.world_seed}
     if arm.prior != "none":
         own["model_options"] = {"entry": config.entry, "side_dropout": config.side_dropout}
         if config.side_rate is not None:
             own["learning_rate"] = config.side_rate
-    return tuned(arm.model, **own, seed=arm.world_seed)
+    return tuned(arm.model, **own)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:

@@ -80,7 +80,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     main_train: int = Field(default=8_000, ge=100, le=1_000_000)  # the first of them, of most
     sizes: tuple[int, ...] = (500, 2_000)  # fewer, for the learning curve
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
-    side_dropout: float = Field(default=0.5, ge=0, lt=1)  # of the features
+    side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
     assay_priors: AssayPriors = ("all",)
     held_out_priors: AssayPriors = (
