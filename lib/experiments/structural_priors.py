@@ -64,7 +64,7 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
             **{"standin_size": 1500, "assay_epochs": 2, "folds": 3},
             "priors": CORE,
-            "shifts": tuple(at.shift for at in PRIMARY),
+            "shifts": (*(at.shift for at in PRIMARY), "noise"),
             "assay_priors": CROSSED,
         },
         "full": {},
