@@ -16,10 +16,11 @@ def main() -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for name, verdict, part in judged.claims[["id", "verdict", "part"]].itertuples(index=False):
-        print(f"{name}: {verdict} ({part})")
-    for name, _, reason in judged.not_judged.itertuples(index=False):
-        print(f"{name}: not judged, {reason}")
+    for row in judged.claims.itertuples():
+        built = ", by construction" if row.by_construction == "true" else ""
+        print(f"{row.id} {row.reading}: {row.verdict}{built} ({row.part})")
+    for row in judged.not_judged.itertuples():
+        print(f"{row.id} {row.reading}: not judged, {row.reason}")
     return 0
 
 

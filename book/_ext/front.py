@@ -96,7 +96,7 @@ def warn_of_altered_files(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the directives; the roles' extension brings the switch ``results_required``."""
-    app.setup_extension("results")
+    app.setup_extension("verdicts")
     app.add_directive("headline", HeadlineDirective)
     app.add_directive("runs", RunsDirective)
     app.connect("builder-inited", warn_of_altered_files)

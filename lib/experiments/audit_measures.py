@@ -117,6 +117,7 @@ def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
     held = [one.take(rows, *FORECAST) for rows in one.by_fold(one.calibration)]
     known = [len(own) >= 2 * MIN_BIN and _has_errors(own) for own in held]
     rules = [make_rules(own, RISK_TARGET) for own in held] if all(known) else []
+    home = one.home
     for index, part in enumerate(one.parts):
         rows = thinned(part.rows, RANKED_ROWS, np.random.default_rng([0, 2, index]))
         rows = np.concatenate(folds := one.by_fold(rows))
@@ -124,8 +125,8 @@ def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
         if len(forecast) >= MIN_BIN and _has_errors(forecast):
             keys = one.keys(part) | {"cell": part.name}
             fixed = of_folds(rules, np.repeat(np.arange(len(folds)), list(map(len, folds))))
-            scores = scores_of(forecast, one.home)
-            yield rank(forecast, scores, fixed, keys, one.resampled(rows), draws)
+            own = scores_of(forecast, home), fixed, keys, one.resampled(rows)
+            yield rank(forecast, *own, draws)
 
 
 def _has_errors(forecast: pd.DataFrame) -> bool:

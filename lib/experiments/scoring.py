@@ -141,7 +141,8 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
     Refits of both sides count, also where the networks are the same: these may differ in how they
     fare on either part.
 
-    Columns ``metric, scale``, the ends of :data:`~lib.statistics.effects.LEVELS`, ``n`` and keys.
+    Columns ``metric, scale``, the ends of :data:`~lib.statistics.effects.LEVELS`, ``n`` elements,
+    ``folds``, ``df`` and keys.
     """
     found = []
     for metric, scale in CONTRASTED.items():
@@ -159,7 +160,8 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
         for ending, level in LEVELS.items():
             reached = ends(value, variance, df, level=level)
             row |= dict(zip((f"lower{ending}", f"upper{ending}"), reached, strict=True))
-        found.append(row | {"n": int(left.rows["n"].iloc[0])})
+        n, folds = int(left.rows["n"].iloc[0]), max(left.folds, right.folds)
+        found.append(row | {"n": n, "folds": folds, "df": df})
     table = pd.DataFrame(found)
     ratios, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
     table.loc[ratios, numbers] = np.exp(table.loc[ratios, numbers])

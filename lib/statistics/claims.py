@@ -1,8 +1,9 @@
 """Verdicts on the claims: margins of the ledger ``claims.yaml`` against rows of published tables.
 
 In: ``claims.yaml``, ``results/<table>.csv`` and ``results/manifest.json``. Out: a row per judged
-claim, one per judged contrast, and the claims that wait. Only published full runs are judged. Every
-figure comes from a table and every rule from :func:`lib.statistics.effects.decide`.
+reading of a claim, one per judged contrast, the readings that wait, and what each changed. Only
+published full runs are judged. Every figure comes from a table, every rule from
+:func:`lib.statistics.effects.decide` and :func:`lib.statistics.effects.holm`.
 """
 
 import itertools
@@ -10,171 +11,52 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from scipy.stats import norm
 
-from lib.statistics.effects import Verdict, decide
+from lib.statistics.effects import (
+    MARGIN_ERROR,
+    Estimate,
+    Verdict,
+    decide,
+    holm,
+    shortfall_p,
+    symmetric_scale,
+)
+from lib.statistics.ledger import MOST_PARTS, Cell, Claim, ClaimPart
 
 CLAIM_COLUMNS = (
-    *("id", "statement", "verdict", "effect", "lower", "upper", "n", "margin", "evidence"),
-    *("verdict_half", "verdict_double", "part", "note"),
+    *("id", "reading", "statement", "verdict", "quantity", "effect", "lower", "upper", "n"),
+    *("margin", "parts_passed", "parts", "evidence", "by_construction"),
+    *("variant", "verdict_half", "verdict_double", "part", "note"),
 )
 PART_COLUMNS = (
-    *("id", "part", "secondary", "verdict", "effect", "lower", "upper", "level", "n", "margin"),
-    *("verdict_half", "verdict_double", "told", "supported", "table", "row", "note"),
+    *("id", "reading", "variant", "part", "quantity", "secondary", "verdict", "effect", "lower"),
+    *("upper", "level", "n", "margin", "p_short", "by_construction", "verdict_half"),
+    *("verdict_double", "told", "supported", "table", "row", "note"),
 )
-NOT_JUDGED_COLUMNS = ("id", "statement", "reason")
+NOT_JUDGED_COLUMNS = ("id", "reading", "variant", "statement", "reason")
+CHANGE_COLUMNS = ("id", "reading", "variant", "what", "direction", "why")
 VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at which margin
 POWER = 0.8  # with which an effect would have been told
-
-# Rows of single fits, single splits and bins share their other keys with the row over all of them.
-USUALLY_EMPTY = ("seed", "split_seed", "by")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) or value is None or _is_number(value):
-        return value
-    raise ValueError("a word, a number or none would do")
-
-
-def _margin(value: Any) -> Any:
-    ends = value if isinstance(value, list | tuple) else [value]
-    if len(ends) not in (1, 2) or not all(map(_is_number, ends)):
-        raise ValueError("a number, or [low, high], would do")
-    return tuple(ends) if isinstance(value, list | tuple) else value
-
-
-Cell = Annotated[str | float | None, BeforeValidator(_cell)]
-Margin = float | tuple[float, float]
-
-
-class ClaimPart(BaseModel):
-    """One contrast of a claim: which rows of which table, and what their intervals must show.
-
-    ``where`` says what columns of the row hold (``none`` for an empty cell); the part is judged
-    once per combination of ``each``. :func:`lib.statistics.effects.decide` explains ``direction``,
-    ``margin`` and ``null``. A ``secondary`` part has no weight; ``table`` defaults to the claim's.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1)
-    where: dict[str, Cell] = {}
-    each: dict[str, Annotated[list[Cell], Field(min_length=1)]] = {}
-    direction: Literal["greater", "less", "within"]
-    margin: Annotated[Margin, BeforeValidator(_margin)]
-    null: float = Field(default=0.0, allow_inf_nan=False)
-    secondary: bool = False
-    table: str | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if twice := sorted(set(self.where) & set(self.each)):
-            raise ValueError(f"{', '.join(twice)} stands in where and in each; once would do")
-        decide(self.null, self.null, self.margin, self.direction, self.null)  # refuses bad margins
-        return self
-
-    @property
-    def limits(self) -> tuple[float, ...]:
-        """The margin's end; for ``within`` always both."""
-        if isinstance(self.margin, tuple):
-            return self.margin
-        if self.direction == "within":
-            return self.null - self.margin, self.null + self.margin
-        return (self.margin,)
-
-    @property
-    def margin_text(self) -> str:
-        """The margin as a reader writes it: ``< 0.85``, ``0.85 to 0.95``."""
-        ends = " to ".join(f"{limit:g}" for limit in self.limits)
-        return {"greater": "> ", "less": "< ", "within": ""}[self.direction] + ends
-
-    def scaled(self, factor: float) -> float | tuple[float, ...]:
-        """The margin at ``factor`` times its distance from ``null``."""
-        moved = tuple(self.null + factor * (limit - self.null) for limit in self.limits)
-        return moved if len(moved) > 1 else moved[0]
-
-
-class Claim(BaseModel):
-    """A claim of the abstract with the contrasts that judge it; none yet where ``parts`` is empty.
-
-    ``page`` is the book's page that shows the evidence, without its ending.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str = Field(min_length=1)
-    statement: str = Field(min_length=1)
-    page: str | None = None
-    table: str | None = None
-    parts: list[ClaimPart] = []
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _judgeable(self) -> Self:
-        for part in self.parts:
-            if part.table is None and self.table is None:
-                raise ValueError(f"part {part.name!r} names no table, and the claim none either")
-        if self.parts and all(part.secondary for part in self.parts):
-            raise ValueError("all parts are secondary; at least one must count")
-        return self
+COUNTS = ("splits", "folds", "worlds", "n")  # what an interval counts, in this order
+UNKNOWN_DF = 9  # at most, of rows that do not say: those of ten folds
+# Where an interval is not Student's t a row may hold that at the level of a sixth part.
+SIXTH = ("lower_sixth", "upper_sixth")
+# Rows of single fits, single replicates and bins share their other keys with that over all of them.
+USUALLY_EMPTY = ("seed", "split_seed", "replicate", "by")
 
 
 class Verdicts(NamedTuple):
-    """The three tables of verdicts, with the columns of their CSV files."""
+    """The tables of verdicts, with the columns of their CSV files."""
 
     claims: pd.DataFrame
     parts: pd.DataFrame
     not_judged: pd.DataFrame
-
-
-def read_claims(path: Path) -> list[Claim]:
-    """Read and check ``claims.yaml``; an error names the claim, the part and what would do."""
-    if not path.is_file():
-        raise ValueError(f"{path.name} does not exist; run in the repository's top folder")
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is no YAML: {error}") from None
-    if not (isinstance(content, dict) and isinstance(content.get("claims"), list)):
-        raise ValueError(f"{path.name} must hold a list named claims")
-    claims: dict[str, Claim] = {}
-    for number, entry in enumerate(content["claims"], 1):
-        try:
-            claim = Claim.model_validate(entry)
-        except ValidationError as error:
-            raise ValueError(f"{path.name}, {_explain(error, entry, number)}") from None
-        if claim.id in claims:
-            raise ValueError(f"{path.name} holds claim {claim.id} twice; once would do")
-        claims[claim.id] = claim
-    return list(claims.values())
-
-
-def _explain(error: ValidationError, entry: Any, number: int) -> str:
-    """The first thing wrong with a claim, in one line."""
-    first = error.errors(include_url=False)[0]
-    where = list(first["loc"])
-    known = isinstance(entry, dict) and "id" in entry
-    message = [f"claim {entry['id']}" if known else f"claim number {number}"]
-    if len(where) > 1 and where[0] == "parts":
-        part = entry["parts"][where[1]]
-        named = isinstance(part, dict) and "name" in part
-        message.append(f"part {part['name']!r}" if named else f"part number {int(where[1]) + 1}")
-        where = where[2:]
-    if None in where or "None" in where:
-        return f'{", ".join(message)}: YAML reads the key null as nothing; write "null" in quotes'
-    if where:
-        message.append(f"field {'.'.join(map(str, where))} (it holds {first['input']!r})")
-    return f"{', '.join(message)}: {first['msg'].removeprefix('Value error, ')}"
+    changes: pd.DataFrame
 
 
 def _published(folder: Path, name: str) -> pd.DataFrame:
@@ -227,9 +109,12 @@ def _number(row: Mapping[str, str], *columns: str) -> float:
     raise ValueError(f"has no {' or '.join(columns)} in this row; a finished interval would do")
 
 
-def _judge_row(part: ClaimPart, row: Mapping[str, str]) -> dict[str, Any]:
-    """A row's numbers and verdicts; equivalence by the 90 % interval where there is one."""
-    equivalence = part.direction == "within"
+def _judge_row(part: ClaimPart, row: Mapping[str, str], first: bool) -> dict[str, Any]:
+    """A row's numbers, verdicts and p-values of falling short.
+
+    In the first round equivalence went by the 90 % interval where there was one.
+    """
+    equivalence = first and part.direction == "within"
     narrow = equivalence and bool(row.get("lower_90")) and bool(row.get("upper_90"))
     lower, upper = (_number(row, f"{end}_90" if narrow else end) for end in ("lower", "upper"))
     effect, level = _number(row, "value"), 0.9 if narrow else 0.95
@@ -237,17 +122,20 @@ def _judge_row(part: ClaimPart, row: Mapping[str, str]) -> dict[str, Any]:
         name: decide(lower, upper, part.scaled(factor), part.direction, part.null)
         for name, factor in VERDICTS.items()
     }
+    p = {f"p_{name}": _short(part, row, factor) for name, factor in VERDICTS.items()}
     note = [decisions["verdict"].note]
     if equivalence:
         note.append("90 % interval" if narrow else "95 % interval, stricter than the rule's 90 %")
     distance = min(abs(effect - limit) for limit in part.limits)
     told, supported = detectable(part, effect, lower, upper, level)
     return {name: decision.verdict for name, decision in decisions.items()} | {
+        **p,
+        "p_short": p["p_verdict"],
         "effect": effect,
         "lower": lower,
         "upper": upper,
         "level": level,
-        "n": round(_number(row, "splits", "worlds", "n")),
+        "n": round(_number(row, *COUNTS)),
         "margin": part.margin_text,
         "told": told,
         "supported": supported,
@@ -257,6 +145,28 @@ def _judge_row(part: ClaimPart, row: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _short(part: ClaimPart, row: Mapping[str, str], factor: float) -> float:
+    """The p-value of falling short of a margin.
+
+    An interval that is not Student's t tells only on which side of its level that lies.
+    """
+    df = float(row["df"] or "nan") if "df" in row else _number(row, *COUNTS) - 1
+    if "df" not in row and not any(row.get(name) for name in COUNTS[:-1]):
+        df = min(df, UNKNOWN_DF)
+    ends = Estimate(*(_number(row, name) for name in ("value", "lower", "upper")))
+    margin = part.scaled(factor)
+    p = shortfall_p(ends, df, margin, part.direction)
+    if not math.isnan(p):
+        return p
+    for names, known in ((SIXTH, MARGIN_ERROR / MOST_PARTS), (("lower", "upper"), MARGIN_ERROR)):
+        if all(row.get(name) for name in names):
+            lower, upper = (_number(row, name) for name in names)
+            found = decide(lower, upper, margin, part.direction, part.null)
+            if found.verdict == "contradicted":
+                return known
+    return 1.0
+
+
 def detectable(
     part: ClaimPart, effect: float, lower: float, upper: float, level: float
 ) -> tuple[str, str]:
@@ -264,19 +174,17 @@ def detectable(
 
     That is with probability 0.8, had another run an interval of this width; for an equivalence: a
     dash, and the narrowest range about no effect that would have passed. The interval counts as
-    normal on the scale, natural or logarithmic, on which its effect is closer to its middle. With
+    normal on the scale, natural or logarithmic, on which it is more nearly symmetric. With
     half-width h an effect must lie h (1 + z_0.8 / z_q) beyond a limit, where q = (1 + level) / 2.
     """
-    ends = np.array([lower, effect, upper])
-    scales = [ends] if lower <= 0 else [ends, np.log(ends)]
-    with np.errstate(invalid="ignore"):  # an interval may be a point, or the whole line
-        scale = min(scales, key=lambda x: abs(x[1] - (x[0] + x[2]) / 2) / (x[2] - x[0]))
+    scale, _ = symmetric_scale(effect, lower, upper, ("plain", "log"))
+    low, high = scale.to(np.array([lower, upper]))
     equivalence = part.direction == "within"
     z = norm.ppf([(1 + POWER) / 2 if equivalence else POWER, (1 + level) / 2])
-    step = float((scale[2] - scale[0]) / 2 * (1 + z[0] / z[1]))
+    step = float((high - low) / 2 * (1 + z[0] / z[1]))
 
     def beyond(limit: float, sign: int) -> str:
-        return f"{limit + sign * step if scale is ends else limit * np.exp(sign * step):.3g}"
+        return f"{scale.back(scale.to(np.array([limit])) + sign * step)[0]:.3g}"
 
     if equivalence:
         return "–", f"{beyond(part.null, -1)} to {beyond(part.null, 1)}"
@@ -288,21 +196,36 @@ def _judge_part(
     claim: Claim, part: ClaimPart, tables: Mapping[str, pd.DataFrame]
 ) -> list[dict[str, Any]]:
     """One judged row per combination of the part's ``each``."""
-    name = part.table or str(claim.table)
-    shared = {"id": claim.id, "secondary": part.secondary, "table": name}
+    name, first = part.table or str(claim.table), claim.reading == "first"
+    shared = _keys(claim) | {"secondary": part.secondary, "table": name}
+    shared["quantity"] = part.quantity or claim.quantity or part.name
     judged = []
     for values in itertools.product(*part.each.values()):
         where = part.where | dict(zip(part.each, values, strict=True))
-        keys = ", ".join(f"{column}={_text(value)}" for column, value in where.items())
         ending = f" ({', '.join(map(str, values))})" if values else ""
+        named = shared | {"part": f"{part.name}{ending}", "row": _query(where)}
+        if part.not_run:
+            run = dict.fromkeys(VERDICTS, "not run") | {"note": part.not_run}
+            judged.append(named | run | {"by_construction": "false"})
+            continue
         try:
-            found = _judge_row(part, _pick_row(tables[name], where))
+            found = _judge_row(part, _pick_row(tables[name], where), first)
+            where |= part.frozen
+            frozen = _judge_row(part, _pick_row(tables[name], where), first) if part.frozen else {}
         except ValueError as error:
             raise ValueError(
-                f"claim {claim.id}, part {part.name!r}: {name}.csv {error} ({keys})"
+                f"claim {claim.name}, part {part.name!r}: {name}.csv {error} ({_query(where)})"
             ) from None
-        judged.append(shared | found | {"part": f"{part.name}{ending}", "row": keys})
+        judged.append(named | found | {"frozen": frozen.get("verdict")})
     return judged
+
+
+def _keys(claim: Claim) -> dict[str, str]:
+    return {"id": claim.id, "reading": claim.reading, "variant": claim.variant or ""}
+
+
+def _query(where: Mapping[str, Cell]) -> str:
+    return ", ".join(f"{column}={_text(value)}" for column, value in where.items())
 
 
 def _text(value: Cell) -> str:
@@ -310,53 +233,101 @@ def _text(value: Cell) -> str:
 
 
 def all_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """Supported if all are, contradicted if any is, else undecided: full level (Berger 1982)."""
+    """Supported if all are, contradicted if any is, else undecided.
+
+    *Supported* is at full level however many parts there are (Berger 1982); for *contradicted* to
+    be so, the parts' verdicts must have been corrected for their number.
+    """
     if "contradicted" in verdicts:
         return "contradicted"
     return "supported" if set(verdicts) == {"supported"} else "undecided"
 
 
-def _claim_row(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _correct(rows: Sequence[dict[str, Any]]) -> None:
+    """Parts that fall short alone, but not among all that count, become undecided."""
+    for name in VERDICTS:
+        falls = holm([row[f"p_{name}"] for row in rows])
+        for row in itertools.compress(rows, ~falls):
+            if row[name] == "contradicted":
+                row[name] = "undecided"
+                if name == "verdict":
+                    row["note"] = "falls short alone, but not after Holm's correction"
+
+
+def _judge_claim(
+    claim: Claim, tables: Mapping[str, pd.DataFrame]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The row of a claim and those of its parts."""
+    rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
     counted = [row for row in rows if not row["secondary"]]
+    first = claim.reading == "first"
+    if not first:
+        _correct(counted)
+    for row in rows:
+        told = row["verdict"] in ("supported", "contradicted")
+        row["by_construction"] = str(told and row.get("frozen") == row["verdict"]).lower()
     found = {name: all_of([row[name] for row in counted]) for name in VERDICTS}
     reached = [row for row in counted if row["verdict"] == found["verdict"]]
-    supported = found["verdict"] == "supported"
-    decider = min(reached, key=lambda row: row["room"]) if supported else reached[0]
+    decider = reached[0]
+    if found["verdict"] == "supported":
+        decider = min(reached, key=lambda row: row["room"])
+    elif found["verdict"] == "contradicted" and not first:
+        decider = min(reached, key=lambda row: row["p_short"])
+    built = all(row["by_construction"] == "true" for row in reached)
     evidence = [f"{claim.page}.html"] if claim.page else []
     return {
         **decider,
         **found,
         "statement": claim.statement,
+        "parts_passed": sum(row["verdict"] == "supported" for row in counted),
+        "parts": len(counted),
+        "by_construction": str(built).lower(),
         "evidence": ", ".join([*evidence, f"results/{decider['table']}.csv"]),
         "note": "; ".join(filter(None, (decider["note"], claim.note))),
-    }
+    }, rows
+
+
+def _waits(folder: Path, claim: Claim) -> str:
+    """Why a claim is not judged; empty where it can be."""
+    for part in claim.parts:
+        name = part.table or claim.table
+        if part.not_run and not part.secondary:
+            return f"not run: {part.not_run}"
+        if not part.not_run and not (folder / f"{name}.csv").is_file():
+            return f"no results/{name}.csv yet"
+    return "" if claim.parts else "no contrast set yet"
 
 
 def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     """Judge every claim whose tables are all in ``folder``, beside ``manifest.json``.
 
-    A claim's verdict is that of all its parts that count (:func:`all_of`). Its effect, interval, n
-    and margin are those of the row that decides: the first contradicted, else the first undecided,
-    else the one nearest its margin in half-widths of its interval. Claims without parts, or with a
-    table that is not published, are in ``not_judged``.
+    A claim's verdict is that of all its parts that count (:func:`all_of`), after Holm's correction
+    unless it is the first round's. Its effect, interval, n and margin are those of the row that
+    decides: the one that falls short most clearly, else the first undecided, else the one nearest
+    its margin in half-widths of its interval; in the first round the first contradicted. It is true
+    by construction where the frozen oracle reaches the verdict of every part that makes it.
 
-    A part that matches no row or several, and a table not of a full run, are a ValueError.
+    Claims without parts, with a table that is not published or with a part that counts and was not
+    run are in ``not_judged``. A part that matches no row or several, and a table not of a full run,
+    are a ValueError.
     """
     claim_rows, part_rows, waiting = [], [], []
     tables: dict[str, pd.DataFrame] = {}
     for claim in claims:
-        names = dict.fromkeys(part.table or str(claim.table) for part in claim.parts)
-        absent = [name for name in names if not (folder / f"{name}.csv").is_file()]
-        if absent or not claim.parts:
-            reason = f"no results/{absent[0]}.csv yet" if absent else "no contrast set yet"
-            waiting.append((claim.id, claim.statement, reason))
+        if reason := _waits(folder, claim):
+            waiting.append(_keys(claim) | {"statement": claim.statement, "reason": reason})
             continue
-        tables |= {name: _published(folder, name) for name in names if name not in tables}
-        rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
-        claim_rows.append(_claim_row(claim, rows))
-        part_rows += rows
+        for part in claim.parts:
+            name = part.table or str(claim.table)
+            if not part.not_run and name not in tables:
+                tables[name] = _published(folder, name)
+        row, parts = _judge_claim(claim, tables)
+        claim_rows.append(row)
+        part_rows += parts
+    changes = [_keys(claim) | claim.change.model_dump() for claim in claims if claim.change]
     return Verdicts(
         pd.DataFrame(claim_rows, columns=CLAIM_COLUMNS),
         pd.DataFrame(part_rows, columns=PART_COLUMNS),
         pd.DataFrame(waiting, columns=NOT_JUDGED_COLUMNS),
+        pd.DataFrame(changes, columns=CHANGE_COLUMNS),
     )

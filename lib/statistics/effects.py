@@ -2,7 +2,8 @@
 
 In: long tables, one row per independent replicate (world) and metric. Out: means over replicates
 with Student's t; one row per :class:`Effect`, paired by replicate where it has a reference; the
-verdict of an interval. Randomness comes from the caller's generator.
+verdict of an interval, and of several together (:func:`holm`). Randomness comes from the caller's
+generator.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,10 +14,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from lib.arrays import as_level, as_vector
+from lib.arrays import BoolArray, as_level, as_vector
+from lib.metrics.resampling import SCALES, Scale
 
 LEVELS: Final[Mapping[str, float]] = {"": 0.95, "_90": 0.9}
 ENDS: Final = ("value", "lower", "upper", "lower_90", "upper_90")
+MARGIN_ERROR: Final = 0.025  # one-sided, of a verdict
+ROUNDED: Final = 1e-5  # tables hold five significant digits
+SKEWED: Final = 0.02  # half-widths off the middle: no interval of Student's t on any scale
 EXACT_SIGN_FLIPS: Final = 20  # 2^20 sums are enumerated; above that they are drawn
 
 # What becomes of a metric (left) and its reference (right); ``ratio`` is averaged as a logarithm.
@@ -29,6 +34,7 @@ CHANGES: Final[Mapping[str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
 }
 
 Verdict = Literal["supported", "contradicted", "undecided"]
+Direction = Literal["greater", "less", "within"]
 
 
 class Estimate(NamedTuple):
@@ -50,7 +56,7 @@ class Contrast(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A verdict and, for a contradicted claim, how: ``absent`` or ``present but below margin``."""
+    """A verdict and, for a contradicted claim, how: no sign of it, or smaller than claimed."""
 
     verdict: Verdict
     note: str
@@ -132,17 +138,17 @@ def decide(
     lower: float,
     upper: float,
     margin: float | tuple[float, ...],
-    direction: Literal["greater", "less", "within"],
+    direction: Direction,
     null: float = 0.0,
 ) -> Decision:
     """The verdict that an interval gives on a claim.
 
-    ``greater`` and ``less`` (superiority, 95 % interval): *supported* when the whole interval lies
-    beyond the margin, *contradicted* when the whole interval falls short of it, with the note
-    ``absent`` if it includes or passes ``null`` and ``present but below margin`` otherwise.
-    ``within`` (equivalence, 90 % interval, which is two one-sided tests at 5 %): *supported* when
-    the interval lies inside the margin, *contradicted* when it lies wholly outside. Else
-    *undecided*; an interval that touches the margin is undecided.
+    ``greater`` and ``less`` (superiority): *supported* when the whole interval lies beyond the
+    margin, *contradicted* when the whole interval falls short of it, with the note ``no sign of
+    it`` if it includes or passes ``null`` and ``smaller than claimed`` otherwise. ``within``
+    (equivalence): *supported* when the interval lies inside the margin, *contradicted* when it lies
+    wholly outside. Else *undecided*; an interval that touches the margin is undecided. A 95 %
+    interval makes each a one-sided test at 2.5 %.
 
     ``margin`` is the value to pass; for ``within`` both ends, or one half-width about ``null``, the
     value of no effect: 0 for differences, 1 for ratios. Ends of the interval may be infinite.
@@ -153,7 +159,7 @@ def decide(
     Examples
     --------
     >>> decide(0.01, 0.08, margin=0.1, direction="greater")
-    Decision(verdict='contradicted', note='present but below margin')
+    Decision(verdict='contradicted', note='smaller than claimed')
     """
     if not lower <= upper:
         raise ValueError(f"interval is ({lower}, {upper}); lower <= upper, neither NaN, would do")
@@ -181,7 +187,73 @@ def decide(
     if far >= sign * margin:
         return Decision("undecided", "")
     absent = near <= sign * null
-    return Decision("contradicted", "absent" if absent else "present but below margin")
+    return Decision("contradicted", "no sign of it" if absent else "smaller than claimed")
+
+
+def symmetric_scale(
+    value: float, lower: float, upper: float, scales: Iterable[str] = tuple(SCALES)
+) -> tuple[Scale, float]:
+    """The scale on which an interval is most nearly symmetric, and how far off it is there.
+
+    That is in half-widths, beyond what rounding explains; infinite for intervals that are a point
+    or not finite.
+    """
+    found = (SCALES["plain"], np.inf)
+    for scale in map(SCALES.__getitem__, scales):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ends = np.array([lower, value, upper], float)
+            low, centre, high = scale.to(ends)
+            rounding = ROUNDED * abs(value * scale.slope(ends)[1])
+            skew = max(abs(centre - (low + high) / 2) - rounding, 0) / ((high - low) / 2)
+        if skew < found[1]:
+            found = (scale, float(skew))
+    return found
+
+
+def shortfall_p(
+    interval: Estimate, df: float, margin: float | tuple[float, ...], direction: Direction
+) -> float:
+    """One-sided p-value of falling short of a margin, from a 95 % interval of Student's t.
+
+    The hypothesis is that the effect reaches the margin, or lies in the range of both. The scale is
+    that on which the interval is symmetric. NaN where it is on none, as exact intervals and those
+    of order statistics are, or where ``df`` is NaN.
+    """
+    scale, skew = symmetric_scale(*interval)
+    if not (skew <= SKEWED and df > 0):
+        return float("nan")
+    ends = margin if isinstance(margin, tuple) else (margin,)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value, lower, upper = scale.to(np.array(interval, float))
+        reached = scale.to(np.array(ends, float))
+    # a margin off the scale cannot be reached on that side
+    off = np.where(np.array(ends) < interval.value, -np.inf, np.inf)
+    reached = np.where(np.isnan(reached), off, reached)
+    error = (upper - lower) / 2 / student_t.ppf(1 - MARGIN_ERROR, df)
+    if direction != "within":
+        sign = 1 if direction == "greater" else -1
+        return float(student_t.sf(sign * (reached[0] - value) / error, df))
+    gap, width = max(value - reached[1], reached[0] - value), reached[1] - reached[0]
+    return float(student_t.sf([gap / error, (gap + width) / error], df).sum())
+
+
+def holm(p: ArrayLike, level: float = MARGIN_ERROR) -> BoolArray:
+    """Which of ``(k,)`` hypotheses fall when none may fall falsely with more than ``level``.
+
+    The smallest p-value is held against level / k, the next against level / (k - 1), until one is
+    above. Source: Holm, Scand. J. Statist. 6 (1979) 65-70.
+
+    Examples
+    --------
+    >>> holm([0.03, 0.001, 0.012], level=0.025).tolist()
+    [False, True, True]
+    """
+    values = as_vector("p", p)
+    order = np.argsort(values, kind="stable")
+    falls = np.zeros(len(values), dtype=bool)
+    steps = values[order] <= level / np.arange(len(values), 0, -1)
+    falls[order] = np.logical_and.accumulate(steps)
+    return falls
 
 
 def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> dict[str, Any]:

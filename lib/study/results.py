@@ -26,6 +26,7 @@ from filelock import FileLock
 from pandas.api.types import is_numeric_dtype
 
 from lib.statistics import claims
+from lib.statistics.ledger import read_claims
 from lib.study.config import ExperimentConfig, ParameterError, repository_root
 from lib.study.units import (
     DIGITS,
@@ -241,14 +242,14 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def verdict_files(judged: claims.Verdicts) -> dict[str, str]:
     """Content of each file of verdicts, by its name within the folder of results."""
-    names = ("claims.csv", "claims/parts.csv", "claims/not_judged.csv")
+    names = ("claims.csv", *(f"claims/{name}.csv" for name in judged._fields[1:]))
     return {name: to_csv(table) for name, table in zip(names, judged, strict=True)}
 
 
 def write_verdicts(root: Path) -> claims.Verdicts:
     """Judge the claims of a repository and write its files of verdicts; none on an error."""
     folder = root / "results"
-    judged = claims.judge(folder, claims.read_claims(root / "claims.yaml"))
+    judged = claims.judge(folder, read_claims(root / "claims.yaml"))
     for name, content in verdict_files(judged).items():
         write_atomic(folder / name, content)
     return judged

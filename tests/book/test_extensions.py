@@ -17,26 +17,44 @@ TABLE = (
     "wtc11,gc_high,,rmse,1.5,,\n"
     "plant_leaf,,,rmse,2,1.9,2.1\n"
 )
+KEYS = "id,reading,variant,"
 VERDICTS = {
     "claims.csv": (
-        "id,statement,verdict,effect,lower,upper,n,margin,evidence,verdict_half,verdict_double,"
-        "part,note\n"
-        "C10,It rejects well,contradicted,0.9,0.88,0.9214,10,< 0.85,results/e.csv,supported,"
-        "undecided,risk,present but below margin; a remark\n"
-        'C1,It is accurate,supported,1.5,1.4,1.6,5,> 1.25,"other.html, results/e.csv",supported,'
-        "supported,ratio (cnn),\n"
+        KEYS + "statement,verdict,quantity,effect,lower,upper,n,margin,parts_passed,parts,"
+        "evidence,by_construction,verdict_half,verdict_double,part,note\n"
+        "C10,first,,It rejects well,contradicted,risk,0.9,0.88,0.9214,10,< 0.85,0,1,"
+        "results/e.csv,false,supported,undecided,risk,smaller than claimed; a remark\n"
+        "C1,first,,It is accurate,undecided,ratio,1.5,1.2,1.6,5,> 1.25,1,2,"
+        "results/e.csv,false,supported,undecided,ratio (cnn),\n"
+        "C1,strict,,It is more accurate,contradicted,dose,1.1,1.0,1.2,10,> 1.25,0,1,"
+        "results/e.csv,true,supported,undecided,crossing,smaller than claimed\n"
+        "C1,stated,,It is accurate,supported,ratio of errors,1.5,1.4,1.6,5,> 1.25,1,1,"
+        '"other.html, results/e.csv",false,supported,supported,ratio (cnn),\n'
+        "C11,stated,tilt,It holds,supported,risk,0.8,0.7,0.82,10,< 0.85,1,1,"
+        "results/e.csv,false,undecided,undecided,risk,\n"
     ),
     "claims/parts.csv": (
-        "id,part,secondary,verdict,effect,lower,upper,level,n,margin,verdict_half,verdict_double,"
-        "told,supported,table,row,note\n"
-        "C1,ratio (cnn),False,supported,1.5,1.4,1.6,0.95,5,> 1.25,supported,supported,"
-        "> 1.14,> 1.39,e,,\n"
-        "C1,twin,True,undecided,0.9,0.84,0.94,0.9,7,0.85 to 0.95,undecided,supported,"
-        "–,0.8 to 1,e,,\n"
-        "C10,risk,False,contradicted,0.9,0.88,0.92,0.95,10,< 0.85,supported,undecided,"
-        "< 0.97,< 0.82,e,,present but below margin\n"
+        KEYS + "part,quantity,secondary,verdict,effect,lower,upper,level,n,margin,p_short,"
+        "by_construction,verdict_half,verdict_double,told,supported,table,row,note\n"
+        "C1,stated,,ratio (cnn),ratio of errors,False,supported,1.5,1.4,1.6,0.95,5,> 1.25,1,"
+        "false,supported,supported,> 1.14,> 1.39,e,,\n"
+        "C1,stated,,twin,ratio of errors,True,undecided,0.9,0.84,0.94,0.9,7,0.85 to 0.95,1,"
+        "false,undecided,supported,–,0.8 to 1,e,,\n"
+        "C1,stated,,gone,ratio of errors,True,not run,,,,,,,,false,not run,not run,,,e,,no time\n"
+        "C1,strict,,crossing,dose,False,contradicted,1.1,1.0,1.2,0.95,10,> 1.25,0.01,"
+        "true,supported,undecided,> 1.2,> 1.4,e,,smaller than claimed\n"
+        "C10,first,,risk,risk,False,contradicted,0.9,0.88,0.92,0.95,10,< 0.85,0.01,false,"
+        "supported,undecided,< 0.97,< 0.82,e,,smaller than claimed\n"
     ),
-    "claims/not_judged.csv": "id,statement,reason\nC2,It stays so,no contrast set yet\n",
+    "claims/not_judged.csv": (
+        KEYS + "statement,reason\n"
+        "C2,first,,It stays so,no contrast set yet\n"
+        "C11,stated,tail,It holds,not run: no time\n"
+    ),
+    "claims/first_round.csv": "id,verdict,effect,lower,upper\nC1,supported,1.4,1.3,1.5\n",
+    "claims/changes.csv": (
+        KEYS + "what,direction,why\nC1,stated,,The margin,for,it was arbitrary\n"
+    ),
 }
 
 
@@ -109,46 +127,84 @@ def cells(page):
     return [row for row in rows if row]
 
 
+def joined(page):
+    return " ".join(page.replace("\u00a0", " ").split())
+
+
 def test_verdicts_of_all_claims_in_order(tmp_path, monkeypatch):
     page, warnings = build(tmp_path, "```{verdicts}\n```", monkeypatch, more=VERDICTS)
-    _, first, second, tenth = cells(page)
+    _, first, second, tenth, tilt, tail = cells(page)
     assert first == [
-        *("C1", "It is accurate. Evidence in full", "**supported**"),
-        *("1.500 (1.400 to 1.600), n = 5", "> 1.25", "supported / supported"),
+        *("C1", "It is accurate. Evidence in full", "**supported** (rule-dependent)"),
+        "**contradicted** (by construction) / **undecided**",
+        *("ratio of errors: 1.500 (1.400 to 1.600), n = 5", "> 1.25", "1 of 1"),
+        "supported / supported",
     ]
-    assert second == ["C2", "It stays so", "not judged yet: no contrast set yet", "–", "–", "–"]
-    assert tenth[1:4] == [
-        "It rejects well. results/e.csv",
-        "**contradicted** (present but below margin)",
+    assert second[2:5] == ["*not judged yet*: no contrast set yet", "– / –", "–"]
+    assert tenth[1:5] == [
+        *("It rejects well. results/e.csv", "**contradicted**", "– / –"),
         "0.900 (0.880 to 0.921), n = 10",
     ]
-    assert tenth[5] == "supported / undecided"
+    assert tenth[6:] == ["0 of 1", "supported / undecided"]
+    assert (tilt[2], tail[2]) == ("**supported** (tilt)", "*not run* (tail): not run: no time")
+    assert "As stated: 2 supported. Strict: 1 by construction, counted apart." in joined(page)
+    # 3 times .025
+    assert "Of the 3 verdicts as stated and strict, at most 0.1 false calls" in joined(page)
     assert "results/" not in warnings
 
 
+def test_a_front_page_has_less(tmp_path, monkeypatch):
+    text = "```{verdicts}\n:short:\n```"
+    page, _ = build(tmp_path, text, monkeypatch, more=VERDICTS)
+    _, first, *_ = cells(page)
+    assert first == [
+        *("C1", "It is accurate", "**supported**", "**contradicted** (by construction)"),
+        *("1.500 (1.400 to 1.600), n = 5", "> 1.25"),
+    ]
+
+
 def test_words_and_effects_in_a_sentence(tmp_path, monkeypatch):
-    text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in ("C10", "C2", "C9"))
+    names = ("C10", "C1", "C1 strict", "C11", "C11 tilt", "C2", "C9")
+    text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in names)
     page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
-    said = " ".join(page.replace("\u00a0", " ").split())
-    assert "**contradicted** 0.900 (0.880 to 0.921), *not judged yet* –, *not in this" in said
+    assert (
+        "**contradicted** 0.900 (0.880 to 0.921), **supported** 1.500 (1.400 to 1.600), "
+        "**contradicted** 1.100 (1.000 to 1.200), **supported** (tilt), *not run* (tail) "
+        "0.800 (0.700 to 0.820), –, **supported** 0.800 (0.700 to 0.820), *not judged yet* –, "
+        "*not in this run*"
+    ) in joined(page)
     assert warnings.count("0 rows of results/claims.csv are of C9") == 2
 
 
-def test_verdict_of_one_claim_with_its_contrasts(tmp_path, monkeypatch):
+def test_readings_of_one_claim_with_their_contrasts(tmp_path, monkeypatch):
     text = "```{verdicts} C1\n```\n\n```{verdicts} C2\n```"
     page, _ = build(tmp_path, text, monkeypatch, more=VERDICTS)
-    said = " ".join(page.replace("\u00a0", " ").split())
-    assert "“It is accurate.”" in said
+    said = joined(page)
     assert (
-        "**supported**. Decided by: ratio (cnn): 1.500 (1.400 to 1.600), n = 5, margin > 1.25. "
+        "**As stated.** “It is accurate.” **supported** (rule-dependent). 1 of 1 parts passed; "
+        "decided by: ratio (cnn): ratio of errors: 1.500 (1.400 to 1.600), n = 5, margin > 1.25. "
         "Evidence: Evidence in full."
     ) in said
-    assert "Not judged yet: no contrast set yet." in said
-    _, ratio, twin = cells(page)
-    assert ratio[:3] == ["ratio (cnn) e.csv", "1.500 (1.400 to 1.600), 95 %, n = 5", "> 1.25"]
+    assert "**Strict.** “It is more accurate.” **contradicted** (by construction; smaller" in said
+    assert "**First rule.** “It stays so.” *not judged yet*: no contrast set yet." in said
+    assert said.index("As stated") < said.index("Strict") < said.index("First rule")
+    _, ratio, twin, gone, *_ = cells(page)
+    source = "ratio of errors: e.csv"
+    assert ratio[:3] == [f"ratio (cnn) {source}", "1.500 (1.400 to 1.600), 95 %, n = 5", "> 1.25"]
     assert twin == [
-        *("twin, secondary e.csv", "0.900 (0.840 to 0.940), 90 %, n = 7", "0.85 to 0.95"),
+        *(f"twin, secondary {source}", "0.900 (0.840 to 0.940), 90 %, n = 7", "0.85 to 0.95"),
         *("**undecided**", "undecided / supported", "– / 0.8 to 1"),
+    ]
+    assert gone[3] == "**not run** (no time)"
+
+
+def test_the_first_round_beside_today_s_readings(tmp_path, monkeypatch):
+    page, _ = build(tmp_path, "```{rounds}\n```", monkeypatch, more=VERDICTS)
+    _, line = cells(page)
+    assert line == [
+        *("C1 rule-dependent", "**supported** 1.400 (1.300 to 1.500)", "**undecided**"),
+        *("**supported**", "**contradicted** (by construction)"),
+        "as stated: The margin (for the abstract): it was arbitrary.",
     ]
 
 
@@ -176,7 +232,7 @@ def test_missing_verdicts_warn_in_a_published_build_alone(tmp_path, monkeypatch)
     unknown, no_files, quick = (tmp_path / name for name in ("unknown", "none", "quick"))
     page, warnings = build(unknown, "```{verdicts} C9\n```", monkeypatch, more=VERDICTS)
     assert said in page
-    assert "0 rows of results/claims.csv are of C9; one must" in warnings
+    assert "0 rows of results/claims.csv are of C9" in warnings
     page, warnings = build(no_files, "```{verdicts}\n```", monkeypatch)
     assert said in page
     assert "results/claims.csv does not exist; make claims writes it" in warnings

@@ -5,18 +5,22 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import t as student_t
 from scipy.stats import ttest_1samp
 
 from lib.statistics.effects import (
     CHANGES,
     Effect,
+    Estimate,
     against,
     decide,
     effect,
+    holm,
     over_replicates,
     paired_contrast,
     ratio_of_means,
+    shortfall_p,
     sign_flip_p,
 )
 
@@ -62,15 +66,15 @@ def test_one_pair_decides_nothing():
         (0.2, 0.4, 0.15, "greater", 0, ("supported", "")),
         (0.1, 0.4, 0.15, "greater", 0, ("undecided", "")),
         (0.15, 0.4, 0.15, "greater", 0, ("undecided", "")),  # touches the margin
-        (0.05, 0.1, 0.15, "greater", 0, ("contradicted", "present but below margin")),
-        (-0.05, 0.1, 0.15, "greater", 0, ("contradicted", "absent")),
-        (0.0, 0.1, 0.15, "greater", 0, ("contradicted", "absent")),
-        (-0.5, -0.1, 0.15, "greater", 0, ("contradicted", "absent")),  # passes 0
+        (0.05, 0.1, 0.15, "greater", 0, ("contradicted", "smaller than claimed")),
+        (-0.05, 0.1, 0.15, "greater", 0, ("contradicted", "no sign of it")),
+        (0.0, 0.1, 0.15, "greater", 0, ("contradicted", "no sign of it")),
+        (-0.5, -0.1, 0.15, "greater", 0, ("contradicted", "no sign of it")),  # passes 0
         (0.1, 0.15, 0.15, "greater", 0, ("undecided", "")),
         (0.7, 0.8, 0.85, "less", 1, ("supported", "")),
         (0.8, 0.9, 0.85, "less", 1, ("undecided", "")),
-        (0.9, 0.95, 0.85, "less", 1, ("contradicted", "present but below margin")),
-        (0.9, 1.05, 0.85, "less", 1, ("contradicted", "absent")),
+        (0.9, 0.95, 0.85, "less", 1, ("contradicted", "smaller than claimed")),
+        (0.9, 1.05, 0.85, "less", 1, ("contradicted", "no sign of it")),
         (-0.4, -0.2, -0.15, "less", 0, ("supported", "")),
         (-0.03, 0.04, 0.05, "within", 0, ("supported", "")),
         (-0.03, 0.05, 0.05, "within", 0, ("undecided", "")),
@@ -83,6 +87,79 @@ def test_one_pair_decides_nothing():
 )
 def test_verdicts(lower, upper, margin, direction, null, expected):
     assert decide(lower, upper, margin, direction, null) == expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "df", "margin", "direction", "expected"),
+    [
+        # an interval that ends at the margin is at 2.5 %, on each scale
+        ((0.10, 0.05, 0.15), 9, 0.15, "greater", 0.025),
+        ((1.0, 0.5, 2.0), 4, 0.5, "less", 0.025),
+        (
+            (0.9, expit(logit(0.9) - 0.5), expit(logit(0.9) + 0.5)),
+            9,
+            expit(logit(0.9) - 0.5),
+            "less",
+            0.025,
+        ),
+        # half-width .05 is 2.262157 standard errors; .025 is half of it
+        ((0.10, 0.05, 0.15), 9, 0.125, "greater", student_t.sf(2.262157 / 2, 9)),
+        ((0.10, 0.05, 0.15), 9, 0.05, "greater", 0.975),
+        # .1 is the width of the range: 4.524314 standard errors more on its far side
+        ((0.8, 0.75, 0.85), 9, (0.85, 0.95), "within", 0.025 + student_t.sf(3 * 2.262157, 9)),
+        ((0.9, 0.85, 0.95), 9, (0.9, 0.9), "within", 1.0),
+        ((1.2, 1.0, 1.44), 9, (-1.0, 1.44), "within", 0.975),  # a ratio cannot pass below 0
+    ],
+)
+def test_how_surely_an_interval_falls_short(interval, df, margin, direction, expected):
+    found = shortfall_p(Estimate(*interval), df, margin, direction)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("interval", "df"),
+    [((0.2, 0.05, 0.4), 9), ((1.0, 0.5, INF), 9), ((1.0, 1.0, 1.0), 9), ((1.0, 0.9, 1.1), np.nan)],
+)
+def test_other_intervals_than_student_s_give_no_p(interval, df):
+    assert np.isnan(shortfall_p(Estimate(*interval), df, 2.0, "greater"))
+
+
+def test_falling_short_is_the_one_sided_t_test():
+    differences = np.random.default_rng(3).normal(0.1, 0.2, 12)
+    value, lower, upper, _, df = paired_contrast(differences)
+    found = shortfall_p(Estimate(value, lower, upper), df, 0.2, "greater")
+    assert found == pytest.approx(ttest_1samp(differences, 0.2, alternative="less").pvalue)
+
+
+@pytest.mark.parametrize(
+    ("p", "falls"),
+    [
+        # .025 / 4 = .00625, / 3 = .00833, / 2 = .0125, / 1 = .025
+        ([0.02, 0.004, 0.6, 0.009], [0, 1, 0, 0]),  # .009 is above .00833: .02 has no turn
+        ([0.012, 0.004, 0.026, 0.008], [1, 1, 0, 1]),
+        ([0.025, 0.0125], [1, 1]),
+        ([0.024, 0.013], [0, 0]),
+        ([0.025], [1]),
+        ([], []),
+    ],
+)
+def test_holm_by_hand(p, falls):
+    assert holm(p).tolist() == [bool(fall) for fall in falls]
+
+
+def test_parts_at_their_margins_are_rarely_called_short():
+    """24 parts of ten worlds, each exactly at its margin; uncorrected 1 - .975^24 = .455."""
+    rng, alone, corrected, repeats = np.random.default_rng(4), 0, 0, 600
+    half = student_t.ppf(0.975, 9) / 10**0.5
+    for _ in range(repeats):
+        draws = rng.normal(size=(24, 10))
+        mean, reach = draws.mean(axis=1), half * draws.std(axis=1, ddof=1)
+        ends = zip(mean, mean - reach, mean + reach, strict=True)
+        p = [shortfall_p(Estimate(*each), 9, 0.0, "greater") for each in ends]
+        alone += min(p) <= 0.025
+        corrected += holm(p).any()
+    assert alone / repeats == pytest.approx(0.455, abs=0.07)
+    assert corrected / repeats <= 0.025 + 3 * (0.025 * 0.975 / repeats) ** 0.5
 
 
 @pytest.mark.parametrize(

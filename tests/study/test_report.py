@@ -154,7 +154,8 @@ def test_publishing_judges_the_claims_anew(small, monkeypatch):
 
     monkeypatch.setattr(report, "run_notebook", run)
     part = {"name": "r", "where": {"metric": "r"}, "direction": "greater", "margin": 1}
-    ledger = {"claims": [{"id": "C1", "statement": "a", "table": "one", "parts": [part]}]}
+    claim = {"id": "C1", "reading": "first", "statement": "a", "table": "one", "parts": [part]}
+    ledger = {"claims": [claim]}
     (small / "claims.yaml").write_text(yaml.safe_dump(ledger), "utf-8")
     report.publish(small, ["02_two"])
     published = small / "results" / "claims.csv"
@@ -162,7 +163,8 @@ def test_publishing_judges_the_claims_anew(small, monkeypatch):
     report.publish(small, ["01_one"])
     manifest = json.loads((small / "results" / "manifest.json").read_text("utf-8"))
     assert set(manifest["one"]["files"]) == {"results/one.csv", "book/experiments/01_one.ipynb"}
-    assert published.read_text("utf-8").splitlines()[1].startswith("C1,a,supported,2,1.5,2.5,9,")
+    row = published.read_text("utf-8").splitlines()[1]
+    assert row.startswith("C1,first,a,supported,r,2,1.5,2.5,9,")
 
 
 def test_command_line_explains_a_wrong_name(small, monkeypatch, capsys):

@@ -1,0 +1,360 @@
+"""Sphinx extension: what the claims' verdicts are, in three readings.
+
+In: ``results/claims.csv`` and ``results/claims/`` beside the book's folder. A claim's readings are
+*as stated*, *strict* and *first*, the first round's rule; that which leads is the first of these
+that the ledger has. Verdicts need published runs, so the quick report says only that.
+
+The role ``verdict``, used as ``{verdict}`C3``` or ``{verdict}`C3 strict```, becomes the verdict's
+word, of the leading reading unless one is named; the role ``effect`` becomes the effect of the
+contrast that decides, with its interval. Variants of a reading stand one after the other. Without a
+verdict they become "not judged yet" (or "not run") and a dash.
+
+The directive ``verdicts`` becomes the table of all claims, a row per variant, and under it the
+counts and how many false calls to expect; with its option ``short``, what fits a front page. With a
+claim as its argument (``{verdicts} C3``) it becomes that claim's readings with their contrasts,
+folded where they are many or not of the leading reading. The page ``claims`` needs a heading for
+each claim, whose anchor is the claim's name in small letters.
+
+The directive ``rounds`` becomes the first round's verdicts beside today's, and what each reading
+changed of the first rule.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from results import LOGGER, Row, TableRole, folded, make_table, page_link, read_table, text
+
+MOST_OPEN = 9  # contrasts of a claim that stand unfolded
+READINGS = {"stated": "as stated", "strict": "strict", "first": "first rule"}
+FAVOURS = {"for": "for the abstract", "against": "against the abstract", "neutral": "neutral"}
+FALSE_CALL = 0.025  # how often a verdict is wrong, at most
+NONE = "\N{EN DASH}"
+
+
+def claim_order(row: Row) -> tuple[str, int, int]:
+    """C2 before C10, as stated before strict."""
+    number = re.sub(r"\D", "", row["id"])
+    place = list(READINGS).index(row["reading"])
+    return row["id"].rstrip("0123456789"), int(number or 0), place
+
+
+def of_reading(rows: list[Row], reading: str) -> list[Row]:
+    """The rows of one reading."""
+    return [row for row in rows if row["reading"] == reading]
+
+
+def leading(rows: list[Row]) -> list[Row]:
+    """The rows of one claim that are of its leading reading."""
+    return of_reading(rows, min((row["reading"] for row in rows), key=list(READINGS).index))
+
+
+def rule_dependent(rows: list[Row]) -> bool:
+    """Whether a claim's verdict as stated is another than that by the first rule."""
+    first, stated = (
+        {row["verdict"] for row in of_reading(rows, reading) if "verdict" in row}
+        for reading in ("first", "stated")
+    )
+    return bool(first and stated - first)
+
+
+def show_effect(row: Row) -> str:
+    """The effect with its interval, to three decimals: margins are close by."""
+    value, lower, upper = (float(row[column]) for column in ("effect", "lower", "upper"))
+    return f"{value:.3f} ({lower:.3f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{upper:.3f})"
+
+
+def show_count(row: Row) -> str:
+    """The count behind an effect, kept on one line."""
+    return f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{row['n']}"
+
+
+def show_others(row: Row) -> str:
+    """The verdicts at half and at twice the margin."""
+    return f"{row['verdict_half']} / {row['verdict_double']}"
+
+
+def show_quantity(row: Row) -> str:
+    """What was measured, unless the contrast's name says it already."""
+    return "" if row["part"].startswith(row["quantity"]) else f"{row['quantity']}: "
+
+
+def verdict_word(row: Row) -> nodes.Element:
+    """The word, which the style sheet colours; of a claim that waits, why."""
+    if "reason" in row:
+        dropped = row["reason"].startswith("not run")
+        return nodes.emphasis(text="not run" if dropped else "not judged yet")
+    verdict = row["verdict"]
+    return nodes.strong("", verdict, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
+
+
+def show_verdict(row: Row, *more: str) -> list[nodes.Node]:
+    """The verdict, and how it came about where that needs saying."""
+    built = "by construction" if row.get("by_construction") == "true" else ""
+    said = "; ".join(filter(None, (built, *more)))
+    return [verdict_word(row), *text(f" ({said})" if said else "")]
+
+
+def in_turn(rows: list[Row]) -> list[nodes.Node]:
+    """The verdicts of a reading's variants, one after the other."""
+    found: list[nodes.Node] = []
+    for row in rows:
+        found += text(", ") if found else []
+        found += show_verdict(row, row["variant"])
+    return found or text(NONE)
+
+
+def tables(env, names: tuple[str, ...]) -> list[list[Row]]:
+    """Rows of files of ``results/``, which a page depends on.
+
+    Raises
+    ------
+    LookupError
+        If one does not exist.
+    """
+    found = []
+    for name in names:
+        path = Path(env.srcdir).parent / "results" / name
+        env.note_dependency(str(path))
+        if not path.is_file():
+            raise LookupError(f"results/{name} does not exist; make claims writes it")
+        found.append(read_table(path, path.stat().st_mtime))
+    return found
+
+
+class ClaimRole(TableRole):
+    """What the roles ``verdict`` and ``effect`` share: the rows of a claim's reading."""
+
+    def rows(self) -> list[Row]:
+        """Those that the role names."""
+        judged, waiting = tables(self.env, ("claims.csv", "claims/not_judged.csv"))
+        claim, *named = self.text.split()
+        found = [row for row in [*judged, *waiting] if row["id"] == claim]
+        found = [row for row in found if {*named} <= {row["reading"], row["variant"]}]
+        if not found:
+            raise LookupError(f"0 rows of results/claims.csv are of {self.text}")
+        return leading(found)
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the claim by what is said of it."""
+        try:
+            return self.said(self.rows()), []
+        except LookupError as error:
+            return self.absent(str(error))
+
+    def said(self, rows: list[Row]) -> list[nodes.Node]:
+        """What stands in the text."""
+        raise NotImplementedError
+
+
+class VerdictRole(ClaimRole):
+    """The role ``verdict``."""
+
+    def said(self, rows: list[Row]) -> list[nodes.Node]:
+        """The verdict's word, of several variants with their names."""
+        return in_turn(rows) if len(rows) > 1 else [verdict_word(rows[0])]
+
+
+class EffectRole(ClaimRole):
+    """The role ``effect``."""
+
+    def said(self, rows: list[Row]) -> list[nodes.Node]:
+        """The effect that decides."""
+        shown = ", ".join(show_effect(row) if "verdict" in row else NONE for row in rows)
+        return [nodes.inline(text=shown, classes=["result"])]
+
+
+class ClaimsDirective(SphinxDirective):
+    """What the directives share."""
+
+    files: ClassVar[tuple[str, ...]] = ("claims.csv", "claims/parts.csv", "claims/not_judged.csv")
+
+    def run(self) -> list[nodes.Node]:
+        """What the directive becomes, or that there is no verdict in this run."""
+        try:
+            return self.said(*tables(self.env, self.files))
+        except LookupError as error:
+            if self.config.results_required:
+                LOGGER.warning(str(error), location=self.get_location())
+        said = "No verdict in this run: only published full runs are judged."
+        return [nodes.paragraph("", "", nodes.emphasis(text=said))]
+
+    def said(self, *found: list[Row]) -> list[nodes.Node]:
+        """The directive's content from the rows of its files."""
+        raise NotImplementedError
+
+    def link(self, evidence: str) -> list[nodes.Node]:
+        """The page of the evidence by its title, or what the table says where it has no page."""
+        page = evidence.split(", ")[0].removesuffix(".html")
+        if page not in self.env.found_docs:
+            return text(evidence)
+        return page_link(self.env, page)
+
+    def anchor(self, claim: str) -> nodes.reference:
+        """A link to the claim's section, from whichever page."""
+        page = "" if self.env.docname == "claims" else "claims.html"
+        return nodes.reference("", claim, refuri=f"{page}#{claim.lower()}", internal=True)
+
+
+class VerdictsDirective(ClaimsDirective):
+    """The directive ``verdicts``."""
+
+    optional_arguments = 1
+    option_spec: ClassVar = {"short": directives.flag}
+
+    def said(self, judged: list[Row], parts: list[Row], waiting: list[Row]) -> list[nodes.Node]:
+        """The table of all claims, or one claim with its contrasts."""
+        rows = sorted([*judged, *waiting], key=claim_order)
+        if not self.arguments:
+            if "short" in self.options:
+                return [self.overview(rows, short=True)]
+            return [self.overview(rows), *self.counts(judged)]
+        own = [row for row in rows if row["id"] == self.arguments[0]]
+        if not own:
+            raise LookupError(f"0 rows of results/claims.csv are of {self.arguments[0]}")
+        leads = leading(own)
+        found: list[nodes.Node] = []
+        for row in own:
+            names = ("id", "reading", "variant")
+            its = [part for part in parts if all(part[name] == row[name] for name in names)]
+            found += self.reading(row, its, row in leads, own)
+        return found
+
+    def overview(self, rows: list[Row], short: bool = False) -> nodes.table:
+        """All claims, in their order, led by what the abstract says."""
+        lines = []
+        for claim in dict.fromkeys(row["id"] for row in rows):
+            own = [row for row in rows if row["id"] == claim]
+            lines += [self.line(row, own, short) for row in leading(own)]
+        header = ["claim", "statement", "verdict", "strict", "effect, interval, n", "margin"]
+        if short:
+            return make_table(header, lines, "short")
+        header[3] = "strict / first rule"
+        return make_table([*header, "parts passed", "at half / at twice"], lines, "all")
+
+    def line(self, row: Row, own: list[Row], short: bool) -> list[list[nodes.Node]]:
+        """One claim of the overview; a claim's own note is left to its section."""
+        depends = "rule-dependent" if rule_dependent(own) and not short else ""
+        rest = [other for other in own if other["reading"] != row["reading"]]
+        strict, first = (of_reading(rest, reading) for reading in ("strict", "first"))
+        cells = [[self.anchor(row["id"])], text(row["statement"])]
+        cells.append(show_verdict(row, row["variant"], depends))
+        cells.append(in_turn(strict))
+        if not short:
+            cells[3] += [*text(" / "), *in_turn(first)]
+        if "reason" in row:
+            cells[2] += text("" if short else f": {row['reason']}")
+            return cells + [text(NONE) for _ in range(2 if short else 4)]
+        effect = f"{show_effect(row)}, {show_count(row)}"
+        cells += [text(effect if short else show_quantity(row) + effect), text(row["margin"])]
+        if short:
+            return cells
+        cells[1] += [nodes.Text(". "), *self.link(row["evidence"])]
+        return [*cells, text(f"{row['parts_passed']} of {row['parts']}"), text(show_others(row))]
+
+    def counts(self, judged: list[Row]) -> list[nodes.Node]:
+        """How many verdicts are what, those by construction apart, and the false ones to expect."""
+        said = []
+        for reading, name in READINGS.items():
+            own = of_reading(judged, reading)
+            built = sum(row["by_construction"] == "true" for row in own)
+            counts = Counter(row["verdict"] for row in own if row["by_construction"] != "true")
+            words = [f"{count} {word}" for word, count in sorted(counts.items())]
+            words += [f"{built} by construction, counted apart"] if built else []
+            said += [f"{name.capitalize()}: {', '.join(words)}."] if own else []
+        number = sum(row["reading"] != "first" for row in judged)
+        if number:
+            said.append(
+                f"Of the {number} verdicts as stated and strict, at most {FALSE_CALL * number:.1f} "
+                "false calls are expected."
+            )
+        return [nodes.paragraph("", " ".join(said))]
+
+    def reading(self, row: Row, parts: list[Row], leads: bool, own: list[Row]) -> list[nodes.Node]:
+        """Statement, verdict and what decided it, then the contrasts."""
+        name = READINGS[row["reading"]].capitalize()
+        start = f"{name}, {row['variant']}" if row["variant"] else name
+        head = [nodes.strong(text=f"{start}."), *text(f" “{row['statement']}.” ")]
+        if "reason" in row:
+            reason = row["reason"].removeprefix("not run: ")
+            return [nodes.paragraph("", "", *head, verdict_word(row), *text(f": {reason}."))]
+        depends = "rule-dependent" if leads and rule_dependent(own) else ""
+        figures = f"{show_effect(row)}, {show_count(row)}, margin {row['margin']}"
+        passed = f" {row['parts_passed']} of {row['parts']} parts passed; decided by: "
+        decided = f".{passed}{row['part']}: {show_quantity(row)}{figures}. Evidence: "
+        ending = [*text(decided), *self.link(row["evidence"]), nodes.Text(".")]
+        said = nodes.paragraph("", "", *head, *show_verdict(row, row["note"], depends), *ending)
+        table = self.contrasts(parts)
+        if leads and len(parts) <= MOST_OPEN:
+            return [said, table]
+        counts = Counter(part["verdict"] for part in parts if part["secondary"] != "True")
+        words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+        secondary = len(parts) - sum(counts.values())
+        words += f"; {secondary} secondary" if secondary else ""
+        return [said, *folded(f"{len(parts)} contrasts, {start}: {words}", table)]
+
+    def contrasts(self, parts: list[Row]) -> nodes.table:
+        """A claim's contrasts, those that carry no weight marked."""
+        header = ["contrast", "effect, interval, n", "margin", "verdict", "at half / at twice"]
+        header.append("told from none / supported")
+        lines = []
+        for row in parts:
+            name = row["part"] + (", secondary" if row["secondary"] == "True" else "")
+            source = f" {show_quantity(row)}{row['table']}.csv"
+            first = [nodes.Text(name), nodes.inline(text=source, classes=["source"])]
+            verdict = show_verdict(row, row["note"])
+            if row["verdict"] == "not run":
+                lines.append([first, text(NONE), text(NONE), verdict, text(NONE), text(NONE)])
+                continue
+            level = f"{100 * float(row['level']):.0f} %, {show_count(row)}"
+            cells = [first, text(f"{show_effect(row)}, {level}"), text(row["margin"]), verdict]
+            lines.append(
+                [*cells, text(show_others(row)), text(f"{row['told']} / {row['supported']}")]
+            )
+        return make_table(header, lines, "contrasts")
+
+
+class RoundsDirective(ClaimsDirective):
+    """The directive ``rounds``."""
+
+    files = (
+        *("claims.csv", "claims/not_judged.csv"),
+        *("claims/first_round.csv", "claims/changes.csv"),
+    )
+
+    def said(
+        self, judged: list[Row], waiting: list[Row], before: list[Row], changes: list[Row]
+    ) -> list[nodes.Node]:
+        """A line per claim of the first round."""
+        rows, lines = sorted([*judged, *waiting], key=claim_order), []
+        for old in before:
+            own = [row for row in rows if row["id"] == old["id"]]
+            depends = " rule-dependent" if rule_dependent(own) else ""
+            then = [verdict_word(old), *text(f" {show_effect(old)}")]
+            now = [in_turn(of_reading(own, name)) for name in ("first", "stated", "strict")]
+            said = [
+                f"{', '.join(filter(None, (READINGS[row['reading']], row['variant'])))}: "
+                f"{row['what']} ({FAVOURS[row['direction']]}): {row['why']}."
+                for row in changes
+                if row["id"] == old["id"]
+            ]
+            claim = [self.anchor(old["id"]), *text(depends)]
+            lines.append([claim, then, *now, text(" ".join(said) or NONE)])
+        header = ["claim", "first round", "first rule, fresh worlds", "as stated", "strict"]
+        return [make_table([*header, "what changed, for whom, why"], lines, "rounds")]
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the roles and directives; the switch ``results_required`` is another extension's."""
+    app.setup_extension("results")
+    app.add_role("verdict", VerdictRole())
+    app.add_role("effect", EffectRole())
+    app.add_directive("verdicts", VerdictsDirective)
+    app.add_directive("rounds", RoundsDirective)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

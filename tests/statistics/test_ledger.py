@@ -1,0 +1,88 @@
+"""The ledger of claims: what it refuses, and what a claim's name and margins are."""
+
+import pytest
+
+from lib.statistics.ledger import Claim, read_claims
+
+LEDGER = """claims:
+  - id: C1
+    reading: first
+    statement: It holds
+    table: sim/effects
+    parts:
+      - name: ratio
+        where: {effect: ratio, shift: none, model: cnn}
+        direction: greater
+        margin: 1.25
+        "null": 1
+        # more
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# more", "wehre: {}", "claim C1 first, part 'ratio', field wehre"),
+        ("1.25", "about one", "field margin (it holds 'about one'): a number, or [low, high]"),
+        ("1.25", "[1, 2, 3]", "field margin (it holds [1, 2, 3])"),
+        ("1.25", ".nan", "field margin"),
+        ("1.25", "0.8", "claim C1 first, part 'ratio': margin 0.8 lies on the other side of null"),
+        ("greater", "more", "field direction (it holds 'more')"),
+        ("shift: none", "shift: no", "field where.shift (it holds False): a word, a number"),
+        ('"null"', "null", 'write "null" in quotes'),
+        ("# more", "each: {model: [cnn]}", "model stands in where and in each"),
+        ("# more", "each: {data: []}", "field each.data"),
+        ("# more", "secondary: true", "claim C1 first: all parts are secondary"),
+        ("table: sim/effects", "note: none", "part 'ratio' names no table"),
+        ("- name: ratio\n        where", "- where", "claim C1 first, part number 1, field name"),
+        ("- id: C1\n    reading", "- reading", "claim number 1, field id"),
+        ("reading: first", "reading: second", "field reading (it holds 'second')"),
+        ("reading: first", "note: none", "claim C1, field reading"),
+        ("reading: first", "reading: first\n    variant: head", "field variant (it holds 'head')"),
+        ("reading: first", "reading: strict", "part 'ratio' names no quantity"),
+        (
+            "reading: first",
+            "reading: first\n    change: {what: a, direction: up, why: b}",
+            "field change.direction (it holds 'up')",
+        ),
+        ("# more", "frozen: {model: no}", "field frozen.model (it holds False)"),
+        (
+            "claims:",
+            "claims:\n  - {id: C1, reading: first, statement: a}",
+            "holds claim C1 first twice",
+        ),
+        ("claims:", "claim:", "must hold a list named claims"),
+        ("claims:", "claims: [", "is no YAML"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path, old, new, message):
+    assert old in LEDGER
+    path = tmp_path / "claims.yaml"
+    path.write_text(LEDGER.replace(old, new), "utf-8")
+    with pytest.raises(ValueError) as error:
+        read_claims(path)
+    assert str(error.value).startswith("claims.yaml")
+    assert message in str(error.value)
+
+
+def counting(number, **fields):
+    """A claim with so many parts that count, half of them from a list."""
+    part = {"name": "a", "direction": "less", "margin": -1, "table": "t", "quantity": "bits"}
+    listed = part | {"each": {"model": [f"m{place}" for place in range(number - 1)]}}
+    more = [part | {"secondary": True}] * 3
+    base = {"id": "C3", "reading": "stated", "statement": "It holds", "parts": [part, listed]}
+    return Claim.model_validate(base | {"parts": [part, listed, *more]} | fields)
+
+
+def test_six_parts_may_count_and_any_number_in_the_first_round():
+    assert len(counting(6).parts) == 5
+    assert counting(30, reading="first").reading == "first"
+    with pytest.raises(ValueError, match="7 parts count; at most 6 would do"):
+        counting(7)
+
+
+def test_variants_are_claims_of_their_own(tmp_path):
+    path = tmp_path / "claims.yaml"
+    entry = "\n  - {id: C11, reading: stated, statement: a%s}"
+    path.write_text("claims:" + entry % ", variant: tilt" + entry % ", variant: tail", "utf-8")
+    assert [claim.name for claim in read_claims(path)] == ["C11 stated tilt", "C11 stated tail"]

@@ -1,0 +1,181 @@
+"""results/claims.csv once more, from the tables alone: nothing of the engine is used here.
+
+Only the last test holds both against each other, on entries that no published table has yet.
+"""
+
+import csv
+import itertools
+from functools import cache
+from math import atanh, inf, isfinite, isnan, log
+
+import pytest
+import yaml
+from scipy.stats import t as student_t
+
+from lib.statistics.claims import judge
+from lib.statistics.ledger import Claim
+
+NUMBERS = ("effect", "lower", "upper")
+SCALES = (lambda x: x, log, atanh, lambda x: log(x / (1 - x)))
+
+
+@cache
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same(cell, wanted):
+    if wanted in (None, "none"):
+        return cell in ("", "none")
+    try:
+        return cell == wanted or abs(float(cell) - float(wanted)) <= 1e-4 * abs(float(wanted))
+    except ValueError:
+        return False
+
+
+def pick(folder, table, wanted):
+    usual = dict.fromkeys(("seed", "split_seed", "replicate", "by"))
+    rows = read(folder / f"{table}.csv")
+    asked = {key: cell for key, cell in (usual | wanted).items() if key in rows[0]}
+    (row,) = [row for row in rows if all(same(row[key], cell) for key, cell in asked.items())]
+    return row
+
+
+def judged(row, low, high, p, narrow=False):
+    """``(verdict, effect, lower, upper)`` against the range in which the claim holds."""
+    ending = "_90" if narrow and row.get("lower_90") else ""
+    effect, lower, upper = (float(row[k]) for k in ("value", f"lower{ending}", f"upper{ending}"))
+    short = upper < low or lower > high
+    verdict = "supported" if low < lower and upper < high else "undecided"
+    return ("contradicted" if short and p <= 0.025 else verdict), effect, lower, upper
+
+
+def p_value(row, low, high):
+    """Of an effect outside the range from ``low`` to ``high``, on the most symmetric scale."""
+    ends = [float(row[name]) for name in ("lower", "value", "upper")]
+    number = next(float(row[k]) for k in ("splits", "worlds", "folds", "n") if row.get(k))
+    df = float(row["df"] or "nan") if "df" in row else number - 1
+    found = []
+    for scale in SCALES:
+        try:
+            a, b, c = map(scale, ends)
+        except (ValueError, ZeroDivisionError):
+            continue
+        if isfinite(c - a) and c > a:
+            # five digits are written
+            step = (scale(ends[1] * (1 + 1e-6)) - b) * 10
+            found.append((max(abs(b - (a + c) / 2) - abs(step), 0) / (c - a) * 2, scale, a, b, c))
+    skew, scale, a, b, c = min(found, key=lambda each: each[0], default=(inf,) * 5)
+    if skew > 0.02 or isnan(df):
+        return 0.025 if ends[2] < low or ends[0] > high else 1.0
+    error = (c - a) / 2 / student_t.ppf(0.975, df)
+
+    def place(limit):
+        try:
+            return scale(limit)
+        except (ValueError, ZeroDivisionError, OverflowError):
+            return -inf if limit < ends[1] else inf
+
+    below, above = place(low) - b, b - place(high)
+    far = max(below, above)
+    width = place(high) - place(low)
+    return student_t.sf(far / error, df) + student_t.sf((far + width) / error, df)
+
+
+def reach(part, factor=1.0):
+    """The range in which a part holds."""
+    null, margin, direction = part.get("null", 0), part["margin"], part["direction"]
+    if direction != "within":
+        limit = null + factor * (margin - null)
+        return (limit, inf) if direction == "greater" else (-inf, limit)
+    ends = margin if isinstance(margin, list) else [null - margin, null + margin]
+    return tuple(null + factor * (end - null) for end in ends)
+
+
+def verdict_of(folder, claim, factor=1.0):
+    """``(verdict, parts passed, parts, by construction, each part's name and numbers)``."""
+    first, counted = claim["reading"] == "first", []
+    for part in (part for part in claim["parts"] if not part.get("secondary")):
+        table, given = part.get("table", claim.get("table")), part.get("each", {})
+        for cells in itertools.product(*given.values()):
+            wanted = part["where"] | dict(zip(given, cells, strict=True))
+            name = part["name"] + (f" ({', '.join(map(str, cells))})" if cells else "")
+            row = pick(folder, table, wanted)
+            frozen = part.get("frozen") and pick(folder, table, wanted | part["frozen"])
+            counted.append((name, row, frozen, reach(part, factor), part["direction"]))
+    p = [0.0 if first else p_value(row, *limits) for _, row, _, limits, _ in counted]
+    order = sorted(range(len(p)), key=p.__getitem__)
+    adjusted, most = dict.fromkeys(order, 0.0), 0.0
+    for rank, place in enumerate(order):
+        most = max(most, p[place] * (len(p) - rank))
+        adjusted[place] = most
+    found = {}
+    for place, (name, row, frozen, limits, direction) in enumerate(counted):
+        narrow = first and direction == "within"
+        verdict, *numbers = judged(row, *limits, adjusted[place], narrow)
+        told = frozen and judged(frozen, *limits, 0.0, narrow)[0]
+        found[name] = (verdict, verdict != "undecided" and told == verdict, numbers)
+    verdicts = [verdict for verdict, *_ in found.values()]
+    whole = "supported" if set(verdicts) == {"supported"} else "undecided"
+    whole = "contradicted" if "contradicted" in verdicts else whole
+    built = all(own for verdict, own, _ in found.values() if verdict == whole)
+    return whole, verdicts.count("supported"), len(verdicts), str(built).lower(), found
+
+
+def agrees(folder, claim, row):
+    whole, passed, number, built, parts = verdict_of(folder, claim)
+    assert (row["verdict"], int(row["parts_passed"]), int(row["parts"])) == (whole, passed, number)
+    assert row["by_construction"] == built
+    verdict, _, numbers = parts[row["part"]]
+    assert verdict == whole
+    assert [float(row[name]) for name in NUMBERS] == pytest.approx(numbers, rel=1e-4)
+    for column, factor in (("verdict_half", 0.5), ("verdict_double", 2.0)):
+        assert row[column] == verdict_of(folder, claim, factor)[0], column
+
+
+def key(row):
+    return row["id"], row["reading"], row.get("variant") or ""
+
+
+@pytest.fixture(scope="module")
+def ledger(root):
+    return yaml.safe_load((root / "claims.yaml").read_text("utf-8"))["claims"]
+
+
+def test_every_published_verdict_follows_from_its_tables(root, ledger):
+    folder = root / "results"
+    entries = {key(claim): claim for claim in ledger}
+    rows, waiting = read(folder / "claims.csv"), read(folder / "claims" / "not_judged.csv")
+    assert sorted(map(key, rows + waiting)) == sorted(entries)
+    for row in rows:
+        agrees(folder, entries[key(row)], row)
+
+
+def test_the_first_round_s_verdicts_are_kept(root):
+    rows = read(root / "results" / "claims" / "first_round.csv")
+    assert [row["id"] for row in rows] == [f"C{number}" for number in range(1, 13)]
+    words = {"supported": "C2 C6", "contradicted": "C4 C5 C8 C11"}
+    for word, names in words.items():
+        assert [row["id"] for row in rows if row["verdict"] == word] == names.split()
+
+
+def test_both_agree_on_corrected_verdicts(root, ledger):
+    """Today's contrasts, six of each claim at most, as if they were a reading of today's rule."""
+    seen = set()
+    for claim in (claim for claim in ledger if claim["reading"] == "first"):
+        entry = claim | {"reading": "strict", "quantity": "as named", "parts": []}
+        room = 6
+        for part in claim["parts"]:
+            each = {name: cells[:2] for name, cells in part.get("each", {}).items()}
+            room -= 2 ** len(each) * (not part.get("secondary"))
+            if room < 0:
+                break
+            other = {"C3": "transformer", "C4": "cnn"}.get(claim["id"])
+            frozen = {"frozen": {"model": other}} if other else {}
+            entry["parts"].append(part | {"each": each} | frozen)
+        rows = judge(root / "results", [Claim.model_validate(entry)]).claims.astype(str)
+        agrees(root / "results", entry, rows.iloc[0].to_dict())
+        seen.add((rows["verdict"].item(), rows["by_construction"].item()))
+    assert {verdict for verdict, _ in seen} == {"supported", "contradicted", "undecided"}
+    assert "true" in {built for _, built in seen}
