@@ -19,7 +19,7 @@ from lib.experiments.worlds import Arm, Sizes
 from lib.models.networks import ENTRIES
 from lib.study.config import repository_root
 from lib.study.results import default_store, to_csv, write_atomic
-from lib.study.units import HERE, Placement, Store, run_fits
+from lib.study.units import HERE, Placement, Store, Unit, run_fits
 from lib.training.config import FitConfig
 
 WORLDS: Final = range(50, 55)
@@ -38,10 +38,16 @@ class Trial:
     arm: Arm
     entry: str
     side_dropout: float
-    side_rate: float
+    rate: float
     parts: Sizes = PARTS
     epochs: int = FitConfig().epochs
     device: str = FitConfig().device
+    side_rate: float | None = None  # each trial has its own, without features too
+
+    @property
+    def unit(self) -> Unit:
+        """The unit that fits it."""
+        return fit_prior(self.arm, self, learning_rate=self.rate)
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -53,7 +59,7 @@ class Trial:
             "prior": self.arm.prior,
             "entry": self.entry if told else "",
             "side_dropout": self.side_dropout if told else 0.0,
-            "learning_rate": self.side_rate,
+            "learning_rate": self.rate,
         }
 
 
@@ -78,7 +84,7 @@ def record(made: Sequence[Trial], store: Store, where: Placement = HERE) -> pd.D
         ``world, n_train, prior, entry, side_dropout, learning_rate, epochs, best_epoch, nll,
         pearson_r``; NLL in the standardised unit of the training targets.
     """
-    fits = run_fits([fit_prior(trial.arm, trial) for trial in made], store, where, "trials")
+    fits = run_fits([trial.unit for trial in made], store, where, "trials")
     rows = []
     for trial, fit in zip(made, fits, strict=True):
         history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]

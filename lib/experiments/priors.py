@@ -140,15 +140,15 @@ def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | Non
     return _known(whole, at, sizes)
 
 
-def fit_prior(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm of a world.
+def fit_prior(arm: Arm, config: Any, **more: Any) -> Unit:
+    """The unit that fits an arm of a world; ``more`` are settings of its fit.
 
     ``config`` has ``parts``, ``epochs``, ``device``, and how side features enter: ``entry``,
     ``side_dropout`` and ``side_rate``.
     """
     data, split = worlds.training_data(arm, config.parts)
     data = replace(data, features=arm_features(arm, None, config.parts))
-    return assays.fitting(arm_settings(arm, config), data, split)
+    return assays.fitting(arm_settings(arm, config).model_copy(update=more), data, split)
 
 
 def arm_settings(arm: Arm, config: Any) -> FitConfig:
