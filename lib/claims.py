@@ -5,6 +5,7 @@ Verdicts are those of :mod:`lib.statistics.claims`; run it in the repository's t
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from lib.study.results import write_verdicts
 
@@ -18,10 +19,14 @@ def main() -> int:
         return 1
     for row in judged.claims.itertuples():
         built = ", by construction" if row.by_construction == "true" else ""
-        print(f"{row.id} {row.reading}: {row.verdict}{built} ({row.part})")
+        print(f"{_name(row)}: {row.verdict}{built} ({row.part})")
     for row in judged.not_judged.itertuples():
-        print(f"{row.id} {row.reading}: not judged, {row.reason}")
+        print(f"{_name(row)}: not judged, {row.reason}")
     return 0
+
+
+def _name(row: Any) -> str:
+    return " ".join(filter(None, (row.id, row.reading, row.variant)))
 
 
 if __name__ == "__main__":

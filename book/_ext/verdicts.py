@@ -45,6 +45,11 @@ def claim_order(row: Row) -> tuple[str, int, int]:
     return row["id"].rstrip("0123456789"), int(number or 0), place
 
 
+def which(row: Row) -> tuple[str, ...]:
+    """Of which claim, reading and variant a row is."""
+    return row["id"], row["reading"], row["variant"]
+
+
 def of_reading(rows: list[Row], reading: str) -> list[Row]:
     """The rows of one reading."""
     return [row for row in rows if row["reading"] == reading]
@@ -88,8 +93,8 @@ def show_quantity(row: Row) -> str:
 def verdict_word(row: Row) -> nodes.Element:
     """The word, which the style sheet colours; of a claim that waits, why."""
     if "reason" in row:
-        dropped = row["reason"].startswith("not run")
-        return nodes.emphasis(text="not run" if dropped else "not judged yet")
+        said = row["reason"].split(":")[0].split(",")[0]
+        return nodes.emphasis(text=said if said in ("not run", "withheld") else "not judged yet")
     verdict = row["verdict"]
     return nodes.strong("", verdict, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
 
@@ -210,6 +215,8 @@ class VerdictsDirective(ClaimsDirective):
 
     def said(self, judged: list[Row], parts: list[Row], waiting: list[Row]) -> list[nodes.Node]:
         """The table of all claims, or one claim with its contrasts."""
+        notes = {(*which(part), part["part"]): part["note"] for part in parts}
+        judged = [row | {"how": notes.get((*which(row), row["part"]), "")} for row in judged]
         rows = sorted([*judged, *waiting], key=claim_order)
         if not self.arguments:
             if "short" in self.options:
@@ -221,8 +228,7 @@ class VerdictsDirective(ClaimsDirective):
         leads = leading(own)
         found: list[nodes.Node] = []
         for row in own:
-            names = ("id", "reading", "variant")
-            its = [part for part in parts if all(part[name] == row[name] for name in names)]
+            its = [part for part in parts if which(part) == which(row)]
             found += self.reading(row, its, row in leads, own)
         return found
 
@@ -244,7 +250,8 @@ class VerdictsDirective(ClaimsDirective):
         rest = [other for other in own if other["reading"] != row["reading"]]
         strict, first = (of_reading(rest, reading) for reading in ("strict", "first"))
         cells = [[self.anchor(row["id"])], text(row["statement"])]
-        cells.append(show_verdict(row, row["variant"], depends))
+        how = "" if short else row.get("how", "")
+        cells.append(show_verdict(row, row["variant"], how, depends))
         cells.append(in_turn(strict))
         if not short:
             cells[3] += [*text(" / "), *in_turn(first)]

@@ -43,6 +43,8 @@ CHANGE_COLUMNS = ("id", "reading", "variant", "what", "direction", "why")
 VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at which margin
 POWER = 0.8  # with which an effect would have been told
 COUNTS = ("splits", "folds", "worlds", "n")  # what an interval counts, in this order
+FEWEST = 10  # worlds or folds that a part must rest on, but in the first round
+FEW = f"not run: no part that counts rests on {FEWEST}"
 UNKNOWN_DF = 9  # at most, of rows that do not say: those of ten folds
 # Where an interval is not Student's t a row may hold that at the level of a sixth part.
 SIXTH = ("lower_sixth", "upper_sixth")
@@ -177,6 +179,8 @@ def detectable(
     normal on the scale, natural or logarithmic, on which it is more nearly symmetric. With
     half-width h an effect must lie h (1 + z_0.8 / z_q) beyond a limit, where q = (1 + level) / 2.
     """
+    if not np.isfinite([lower, upper]).all():
+        return "–", "–"
     scale, _ = symmetric_scale(effect, lower, upper, ("plain", "log"))
     low, high = scale.to(np.array([lower, upper]))
     equivalence = part.direction == "within"
@@ -197,19 +201,22 @@ def _judge_part(
 ) -> list[dict[str, Any]]:
     """One judged row per combination of the part's ``each``."""
     name, first = part.table or str(claim.table), claim.reading == "first"
-    shared = _keys(claim) | {"secondary": part.secondary, "table": name}
+    shared = _keys(claim) | {"secondary": not part.counts, "table": name}
+    shared["placebo"] = part.placebo
     shared["quantity"] = part.quantity or claim.quantity or part.name
     judged = []
     for values in itertools.product(*part.each.values()):
         where = part.where | dict(zip(part.each, values, strict=True))
         ending = f" ({', '.join(map(str, values))})" if values else ""
         named = shared | {"part": f"{part.name}{ending}", "row": _query(where)}
-        if part.not_run:
-            run = dict.fromkeys(VERDICTS, "not run") | {"note": part.not_run}
-            judged.append(named | run | {"by_construction": "false"})
-            continue
         try:
-            found = _judge_row(part, _pick_row(tables[name], where), first)
+            row = {} if part.not_run else _pick_row(tables[name], where)
+            n = 0 if part.not_run else round(_number(row, *COUNTS))
+            if not first and n < (FEWEST if part.counts else 1):
+                note = part.not_run or f"rests on {n}, fewer than {FEWEST}"
+                judged.append(named | dict.fromkeys(VERDICTS, "not run") | {"note": note})
+                continue
+            found = _judge_row(part, row, first)
             where |= part.frozen
             frozen = _judge_row(part, _pick_row(tables[name], where), first) if part.frozen else {}
         except ValueError as error:
@@ -257,10 +264,14 @@ def _correct(rows: Sequence[dict[str, Any]]) -> None:
 def _judge_claim(
     claim: Claim, tables: Mapping[str, pd.DataFrame]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The row of a claim and those of its parts."""
+    """The row of a claim, empty where no part that counts rests on enough, and its parts' rows."""
     rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
-    counted = [row for row in rows if not row["secondary"]]
     first = claim.reading == "first"
+    counted = [row for row in rows if not row["secondary"]]
+    few = sum(row["verdict"] == "not run" for row in counted)
+    counted = [row for row in counted if row["verdict"] != "not run"]
+    if not counted:
+        return {}, rows
     if not first:
         _correct(counted)
     for row in rows:
@@ -274,6 +285,9 @@ def _judge_claim(
     elif found["verdict"] == "contradicted" and not first:
         decider = min(reached, key=lambda row: row["p_short"])
     built = all(row["by_construction"] == "true" for row in reached)
+    untold = any(row["placebo"] and row["verdict"] == "undecided" for row in rows)
+    more = ["the placebo's interval is too wide to tell"] * untold
+    more += [f"parts that rest on too little to count: {few}"] * bool(few)
     evidence = [f"{claim.page}.html"] if claim.page else []
     return {
         **decider,
@@ -283,7 +297,7 @@ def _judge_claim(
         "parts": len(counted),
         "by_construction": str(built).lower(),
         "evidence": ", ".join([*evidence, f"results/{decider['table']}.csv"]),
-        "note": "; ".join(filter(None, (decider["note"], claim.note))),
+        "note": "; ".join(filter(None, (decider["note"], *more, claim.note))),
     }, rows
 
 
@@ -291,7 +305,7 @@ def _waits(folder: Path, claim: Claim) -> str:
     """Why a claim is not judged; empty where it can be."""
     for part in claim.parts:
         name = part.table or claim.table
-        if part.not_run and not part.secondary:
+        if part.not_run and part.counts:
             return f"not run: {part.not_run}"
         if not part.not_run and not (folder / f"{name}.csv").is_file():
             return f"no results/{name}.csv yet"
@@ -307,9 +321,10 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     its margin in half-widths of its interval; in the first round the first contradicted. It is true
     by construction where the frozen oracle reaches the verdict of every part that makes it.
 
-    Claims without parts, with a table that is not published or with a part that counts and was not
-    run are in ``not_judged``. A part that matches no row or several, and a table not of a full run,
-    are a ValueError.
+    Claims without parts, with a table that is not published, with a part that counts and was not
+    run or with a placebo that shows an effect are in ``not_judged``. But in the first round a part
+    that rests on fewer than :data:`FEWEST` worlds or folds does not count. A part that matches no
+    row or several, and a table not of a full run, are a ValueError.
     """
     claim_rows, part_rows, waiting = [], [], []
     tables: dict[str, pd.DataFrame] = {}
@@ -322,8 +337,13 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
             if not part.not_run and name not in tables:
                 tables[name] = _published(folder, name)
         row, parts = _judge_claim(claim, tables)
-        claim_rows.append(row)
         part_rows += parts
+        failed = [p["part"] for p in parts if p["placebo"] and p["verdict"] == "contradicted"]
+        if failed or not row:
+            reason = f"withheld, since a placebo shows an effect: {failed[0]}" if failed else FEW
+            waiting.append(_keys(claim) | {"statement": claim.statement, "reason": reason})
+        else:
+            claim_rows.append(row)
     changes = [_keys(claim) | claim.change.model_dump() for claim in claims if claim.change]
     return Verdicts(
         pd.DataFrame(claim_rows, columns=CLAIM_COLUMNS),

@@ -46,7 +46,8 @@ class ClaimPart(BaseModel):
     once per combination of ``each``. :func:`lib.statistics.effects.decide` explains ``direction``,
     ``margin`` and ``null``. ``quantity`` and ``table`` default to the claim's. A ``secondary`` part
     has no weight; ``not_run`` says why a part has no row. ``frozen`` changes ``where`` to the row
-    of the frozen oracle: a verdict that it reaches too is true by construction.
+    of the frozen oracle: a verdict that it reaches too is true by construction. A ``placebo`` has
+    no weight either, but where it is contradicted the claim's verdict is withheld.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +63,12 @@ class ClaimPart(BaseModel):
     quantity: str | None = None
     frozen: dict[str, Cell] = {}
     not_run: str | None = None
+    placebo: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether the part has weight."""
+        return not (self.secondary or self.placebo)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -126,11 +133,11 @@ class Claim(BaseModel):
         for part in self.parts:
             if part.table is None and self.table is None:
                 raise ValueError(f"part {part.name!r} names no table, and the claim none either")
-        if self.parts and all(part.secondary for part in self.parts):
+        counted = [part for part in self.parts if part.counts]
+        if self.parts and not counted:
             raise ValueError("all parts are secondary; at least one must count")
         if self.reading == "first":
             return self
-        counted = [part for part in self.parts if not part.secondary]
         number = sum(prod(map(len, part.each.values())) for part in counted)
         if number > MOST_PARTS:
             raise ValueError(f"{number} parts count; at most {MOST_PARTS} would do")

@@ -105,19 +105,20 @@ def test_verdicts_at_half_and_twice_the_margin(
     assert row["note"] == note
 
 
-def test_equivalence_takes_the_90_percent_interval_where_there_is_one(results):
+def test_equivalence_took_the_90_percent_interval_in_the_first_round(results):
     simulated = part(where=where("gc", effect="cover", severity=0.25), **INSIDE)
     measured = {"data": "wtc11", "split": "test", "metric": "picp_90"}
     real = part(name="real", table="mpra", where=measured, **INSIDE)
-    judged = judge(results, [claim(simulated, real)])
-    first, second = judged.parts.to_dict("records")
+    judged = judge(results, [claim(simulated, real), stated(simulated)])
+    first, second, today = judged.parts.to_dict("records")
     # both 95 % intervals end at .952, outside; the 90 % interval ends at .948, inside
     assert (first["verdict"], first["level"], first["upper"]) == ("supported", 0.9, 0.948)
     assert (second["verdict"], second["level"], second["upper"]) == ("undecided", 0.95, 0.952)
     assert (first["note"], second["note"][:13]) == ("90 % interval", "95 % interval")
     assert (first["n"], second["n"]) == (10, 5)  # worlds; splits, not elements
     assert first["margin"] == "0.85 to 0.95"
-    assert judged.claims["verdict"].tolist() == ["undecided"]
+    assert judged.claims["verdict"].tolist() == ["undecided"] * 2
+    assert (today["level"], today["upper"], today["note"]) == (0.95, 0.952, "")
 
 
 def test_each_expands_to_the_product(results):
@@ -171,6 +172,7 @@ SHORT = (
     "ratio,oracle,1.1,1.05,1.15,10\n"
     "ratio,far,1.05,0.95,1.15,10\n"
     "exact,a,1.0,0.7,1.20,10\n"
+    "ratio,none,,,,0\n"
 )
 
 
@@ -255,17 +257,32 @@ def test_by_construction_where_the_frozen_oracle_says_the_same(short):
 def test_what_was_not_run_is_no_verdict(short):
     dropped = of("gone", not_run="no time", secondary=True)
     entries = [stated(of("a"), dropped), stated(of("a"), of("gone", not_run="no time"), id="C2")]
+    entries += [stated(of("a", "none"), id="C3"), stated(of("none"), id="C4")]
     judged = judge(short, entries)
-    assert judged.parts["verdict"].tolist() == ["contradicted", "not run"]
-    assert judged.parts["note"].iloc[1] == "no time"
-    assert judged.not_judged["reason"].tolist() == ["not run: no time"]
+    assert judged.parts["verdict"].tolist() == ["contradicted", "not run"] * 2 + ["not run"]
+    assert judged.parts["note"].iloc[[1, 3]].tolist() == ["no time", "rests on 0, fewer than 10"]
+    assert judged.claims["note"].iloc[1].endswith("parts that rest on too little to count: 1")
+    assert judged.not_judged["reason"].tolist() == [
+        *("not run: no time", "not run: no part that counts rests on 10"),
+    ]
 
 
-def test_equivalence_takes_the_95_percent_interval_but_in_the_first_round(results):
-    inside = part(where=where("gc", effect="cover", severity=0.25), **INSIDE)
-    judged = judge(results, [claim(inside), stated(inside)])
-    assert judged.claims["verdict"].tolist() == ["supported", "undecided"]
-    assert judged.claims["upper"].tolist() == [0.948, 0.952]
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("a", "withheld, since a placebo shows an effect: same"),
+        ("c", "too wide to tell"),
+        ("b", ""),
+    ],
+)
+def test_a_placebo_with_an_effect_withholds_the_verdict(short, model, found):
+    ranges = {"a": [0.97, 1.03], "c": [0.9, 1.2], "b": [0.9, 1.3]}
+    same = part(name="same", where={"model": model, "effect": "ratio"}, direction="within")
+    judged = judge(short, [stated(of("a"), same | {"margin": ranges[model], "placebo": True})])
+    said = [*judged.claims["note"], *judged.not_judged["reason"]]
+    assert len(said) == 1 and found in said[0]
+    assert judged.parts["secondary"].tolist() == [False, True]
+    assert len(judged.claims) == (model != "a")
 
 
 def test_changes_are_listed(results):

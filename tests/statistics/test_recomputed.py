@@ -6,17 +6,20 @@ Only the last test holds both against each other, on entries that no published t
 import csv
 import itertools
 from functools import cache
-from math import atanh, inf, isfinite, isnan, log
+from math import inf
 
+import numpy as np
 import pytest
 import yaml
+from scipy.special import logit
 from scipy.stats import t as student_t
 
 from lib.statistics.claims import judge
 from lib.statistics.ledger import Claim
 
 NUMBERS = ("effect", "lower", "upper")
-SCALES = (lambda x: x, log, atanh, lambda x: log(x / (1 - x)))
+SCALES = (np.positive, np.log, np.arctanh, logit)
+USUAL = dict.fromkeys(("seed", "split_seed", "replicate", "by"))
 
 
 @cache
@@ -26,20 +29,20 @@ def read(path):
 
 
 def same(cell, wanted):
-    if wanted in (None, "none"):
-        return cell in ("", "none")
-    try:
-        return cell == wanted or abs(float(cell) - float(wanted)) <= 1e-4 * abs(float(wanted))
-    except ValueError:
-        return False
+    if wanted in (None, "none") or isinstance(wanted, str):
+        return cell == wanted or (wanted in (None, "none") and cell in ("", "none"))
+    return cell.replace(".", "").isdigit() and float(cell) == pytest.approx(wanted, rel=1e-4)
 
 
 def pick(folder, table, wanted):
-    usual = dict.fromkeys(("seed", "split_seed", "replicate", "by"))
     rows = read(folder / f"{table}.csv")
-    asked = {key: cell for key, cell in (usual | wanted).items() if key in rows[0]}
+    asked = {key: cell for key, cell in (USUAL | wanted).items() if key in rows[0]}
     (row,) = [row for row in rows if all(same(row[key], cell) for key, cell in asked.items())]
     return row
+
+
+def count(row):
+    return next(float(row[k]) for k in ("splits", "folds", "worlds", "n") if row.get(k))
 
 
 def judged(row, low, high, p, narrow=False):
@@ -51,36 +54,27 @@ def judged(row, low, high, p, narrow=False):
     return ("contradicted" if short and p <= 0.025 else verdict), effect, lower, upper
 
 
+def skew(ends):
+    """How far the middle one lies off the middle, in half-widths, beyond five digits' rounding."""
+    low, middle, high, rounded = ends
+    off = max(abs(middle - (low + high) / 2) - 10 * abs(rounded - middle), 0) / (high - low) * 2
+    return off if np.isfinite(off) else inf
+
+
 def p_value(row, low, high):
     """Of an effect outside the range from ``low`` to ``high``, on the most symmetric scale."""
     ends = [float(row[name]) for name in ("lower", "value", "upper")]
-    number = next(float(row[k]) for k in ("splits", "worlds", "folds", "n") if row.get(k))
-    df = float(row["df"] or "nan") if "df" in row else number - 1
-    found = []
-    for scale in SCALES:
-        try:
-            a, b, c = map(scale, ends)
-        except (ValueError, ZeroDivisionError):
-            continue
-        if isfinite(c - a) and c > a:
-            # five digits are written
-            step = (scale(ends[1] * (1 + 1e-6)) - b) * 10
-            found.append((max(abs(b - (a + c) / 2) - abs(step), 0) / (c - a) * 2, scale, a, b, c))
-    skew, scale, a, b, c = min(found, key=lambda each: each[0], default=(inf,) * 5)
-    if skew > 0.02 or isnan(df):
+    df = float(row["df"] or "nan") if "df" in row else count(row) - 1
+    with np.errstate(all="ignore"):
+        scale = min(SCALES, key=lambda to: skew(to([*ends, ends[1] * (1 + 1e-6)])))
+        a, b, c, rounded, *limits = scale([*ends, ends[1] * (1 + 1e-6), low, high])
+    if not (skew((a, b, c, rounded)) <= 0.02 and df > 0):
         return 0.025 if ends[2] < low or ends[0] > high else 1.0
     error = (c - a) / 2 / student_t.ppf(0.975, df)
-
-    def place(limit):
-        try:
-            return scale(limit)
-        except (ValueError, ZeroDivisionError, OverflowError):
-            return -inf if limit < ends[1] else inf
-
-    below, above = place(low) - b, b - place(high)
-    far = max(below, above)
-    width = place(high) - place(low)
-    return student_t.sf(far / error, df) + student_t.sf((far + width) / error, df)
+    # what a scale does not reach lies beyond it
+    low, high = (-x if np.isnan(y) else y for x, y in zip((inf, -inf), limits, strict=True))
+    far = max(low - b, b - high)
+    return student_t.sf(far / error, df) + student_t.sf((far + high - low) / error, df)
 
 
 def reach(part, factor=1.0):
@@ -96,12 +90,16 @@ def reach(part, factor=1.0):
 def verdict_of(folder, claim, factor=1.0):
     """``(verdict, parts passed, parts, by construction, each part's name and numbers)``."""
     first, counted = claim["reading"] == "first", []
-    for part in (part for part in claim["parts"] if not part.get("secondary")):
+    for part in claim["parts"]:
+        if part.get("secondary") or part.get("placebo"):
+            continue
         table, given = part.get("table", claim.get("table")), part.get("each", {})
         for cells in itertools.product(*given.values()):
             wanted = part["where"] | dict(zip(given, cells, strict=True))
             name = part["name"] + (f" ({', '.join(map(str, cells))})" if cells else "")
             row = pick(folder, table, wanted)
+            if not first and count(row) < 10:
+                continue
             frozen = part.get("frozen") and pick(folder, table, wanted | part["frozen"])
             counted.append((name, row, frozen, reach(part, factor), part["direction"]))
     p = [0.0 if first else p_value(row, *limits) for _, row, _, limits, _ in counted]
@@ -175,6 +173,9 @@ def test_both_agree_on_corrected_verdicts(root, ledger):
             frozen = {"frozen": {"model": other}} if other else {}
             entry["parts"].append(part | {"each": each} | frozen)
         rows = judge(root / "results", [Claim.model_validate(entry)]).claims.astype(str)
+        if rows.empty:
+            assert claim["id"] in ("C9", "C10", "C11")  # five splits are too few by today's rule
+            continue
         agrees(root / "results", entry, rows.iloc[0].to_dict())
         seen.add((rows["verdict"].item(), rows["by_construction"].item()))
     assert {verdict for verdict, _ in seen} == {"supported", "contradicted", "undecided"}
