@@ -112,6 +112,7 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     fixed = (*PRIMARY, NOISY)
     every = worlds.conditions(config.shifts, config.severities, ("", "low"), fixed)
     few, size = few_conditions(config), config.main_train
+    others = [n for n in dict.fromkeys(config.sizes) if n not in (size, config.n_train)]
     seeds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
     compared, core = ([p for p in names if p in config.priors] for names in (COMPARED, CORE))
     jobs: list[tuple[Arm, list[Condition]]] = []
@@ -123,7 +124,7 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
             jobs += [(Arm(w, model, size, prior=prior), every) for w in own]
         for prior in core:
             own = some if prior in PLACEBOS else seeds
-            jobs += [(Arm(w, model, n, prior=prior), few) for n in config.sizes for w in own]
+            jobs += [(Arm(w, model, n, prior=prior), few) for n in others for w in own]
         for prior in compared:
             own = some if prior in PLACEBOS else seeds
             jobs += [(Arm(w, model, size, NOISY, prior), [NOISY]) for w in own]

@@ -169,7 +169,7 @@ def test_motif_scores_are_reduced_by_what_the_training_part_shows():
 
 
 def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(smoke):
-    found = smoke(structural_priors, n_train=200, main_train=200, n_test=200)
+    found = smoke(structural_priors, n_train=200, main_train=200, sizes=(80, 130), n_test=200)
     table = results.tidy(found.rows)
     assert {"simulation", "simulation_misspecified", "standin"} == set(table["data"])
     effects = found.tables["effects"]
