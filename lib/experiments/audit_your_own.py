@@ -195,7 +195,7 @@ def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
     keys = ["data", "part", "metric"]
     found = whole.merge(bands[[*keys, "band_lower", "band_upper"]], on=keys, how="left")
     ends = found[["band_lower", "band_upper"]]
-    ends = ends.where(np.isfinite(ends).all(axis=1))
+    ends = ends.where(pd.Series(np.isfinite(ends.to_numpy()).all(axis=1), ends.index), axis=0)
     found[["band_lower", "band_upper"]] = ends
     wanted = found["metric"].map(PROMISED)
     known = np.isfinite(found[["lower", "upper"]]).all(axis=1)
