@@ -77,7 +77,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     }
 
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
-    world_seeds: Seeds = tuple(range(10))
+    world_seeds: Seeds = tuple(range(100, 110))
     other_worlds: int = Field(default=5, ge=1)
     shifts: worlds.ShiftNames = ("all",)
     n_test: int = Field(default=128, ge=EXAMPLES, le=100_000)

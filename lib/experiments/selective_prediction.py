@@ -51,7 +51,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         "full": {"seeds": (0, 1, 2)},
     }
 
-    world_seeds: Seeds = tuple(range(10))
+    world_seeds: Seeds = tuple(range(100, 120))
     noise_worlds: int = Field(default=10, ge=1)
     severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
     seeds: Seeds = (0, 1)

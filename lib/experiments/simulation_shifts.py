@@ -2,8 +2,9 @@
 
 In: :class:`Config`. Out: :class:`Tables`. A world is the unit of replication: one network per world
 and architecture, trained in distribution, is judged under every shift at every severity, beside the
-oracle and the baselines. Some networks are trained on the shifted law instead (``matched``): they
-say how much of an error is harder data rather than the shift.
+oracle and the baselines. The *frozen oracle*, the true mean and s.d. in distribution, says what any
+forecaster calibrated there must lose. Some networks are trained on the shifted law (``matched``):
+they say how much of an error is harder data rather than the shift.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,15 +17,18 @@ from pydantic import Field
 from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
+from lib.experiments import dose_response as dosing
+from lib.experiments import mixed_noise, worlds
 from lib.experiments import world_measures as measures
-from lib.experiments import worlds
+from lib.experiments.dose_response import CALIBRATED, LARGE_DROP, OVER_FROZEN, SHIFT
+from lib.experiments.world_measures import FROZEN
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
 from lib.metrics.resampling import percentiles
 from lib.simulator.assay import digest
 from lib.simulator.shifts import dial_table
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
-from lib.study.config import Seeds, Tables
-from lib.study.units import Store, run_fits
+from lib.study.config import Numbers, Seeds, Tables
+from lib.study.units import Fit, Store, Unit, run_fits
 
 MAIN_MODEL: Final = "cnn"
 # Arms of the gc shift beside the natural one.
@@ -37,17 +41,11 @@ KEYS: Final = (
 )
 FEW: Final = {
     **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
-    **{"matched": (), "matched_worlds": 1},
+    **{"matched": (), "matched_worlds": 1, "mild_worlds": 1, "mixed_worlds": 1},
+    **{"rewirings": (0.27, 0.64), "gc_tilts": (0.5, 2.0), "noise_shares": (0.5, 0.8)},
 }
-
-CALIBRATED, LARGE_DROP = 0.03, 0.15  # of C5: off nominal by at most; coverage lost
-SHIFT: Final = (
-    Effect("rmse_ratio", "rmse", "ratio"),
-    Effect("rmse_f_ratio", "rmse_f", "ratio"),
-    Effect("coverage_drop", "picp_90", "drop"),
-    Effect("zms", "zms"),
-    Effect("picp_90", "picp_90"),
-)
+# Of the full training sample, the least share that a network of the table of fits has.
+LEAST = 1 / 15
 MATCHED: Final = (
     Effect("rmse_over_matched", "rmse", "ratio"),
     Effect("coverage_drop_over_matched", "picp_90", "drop"),
@@ -67,14 +65,22 @@ class Config(worlds.WorldConfig):
     shifts: worlds.ShiftNames = ("all",)
     severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
-    world_seeds: Seeds = tuple(range(10))  # of the CNN
-    other_worlds: int = Field(default=5, ge=1)  # of these, how many for each other architecture
-    # Shifts whose law at severity 1 a CNN is trained on, and the worlds of those CNNs, of that of
-    # the mild GC shift and of that of the world blind to GC.
+    # Judged without refitting: rewiring at these distances after gain (variances of f), GC tilts by
+    # these s.d., and noise at test only at these shares of the variance.
+    rewirings: Numbers = (0.05, 0.08, 0.16, 0.27, 0.40, 0.52, 0.64, 0.80, 0.88)
+    gc_tilts: Numbers = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    noise_shares: Numbers = (0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
+    world_seeds: Seeds = tuple(range(100, 120))  # of the CNN
+    other_worlds: int = Field(default=10, ge=1)  # of these, how many for each other architecture
+    # Shifts whose law at severity 1 a CNN is trained on, and the worlds of those CNNs and of that
+    # of the world blind to GC.
     matched: worlds.AnyShiftNames = ("gc", "motif_density")
     matched_worlds: int = Field(default=3, ge=0)
+    mild_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained on the mild GC shift
     noise_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained at the highest noise
-    sizes: tuple[int, ...] = (3_000, 10_000)  # smaller training samples, for the learning curve
+    # In which CNNs are trained on a minority of noise-dominated elements, of the largest of sizes.
+    mixed_worlds: int = Field(default=10, ge=0)
+    sizes: tuple[int, ...] = (500, 2_000, 8_000)  # smaller training samples
 
 
 def everywhere(config: Config) -> list[Condition]:
@@ -88,41 +94,67 @@ def blind(config: Config) -> list[Condition]:
     return [replace(BLIND, severity=dose) for dose in doses]
 
 
+def _still(conditions: list[Condition], model: str) -> list[Condition]:
+    """What a small sample's network is judged under: conditions on the ID sequences, of the CNN."""
+    asked = [at for at in conditions if at.sequences == Condition()]
+    return asked if model == MAIN_MODEL else [Condition()]
+
+
+def dosed(config: Config) -> list[Condition]:
+    """The doses of the shifts that are run; first in distribution."""
+    found = dosing.dosed(config.rewirings, config.gc_tilts, config.noise_shares)
+    return [Condition(), *(at for at in found if at.shift in config.shifts)]
+
+
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network to train, with the conditions it is judged under."""
     seeds, size, every = config.world_seeds, config.n_train, everywhere(config)
     natural = [condition for condition in every if not condition.option]
-    # A small sample's network answers for what needs no other sequences than the ID test sample.
-    still = [condition for condition in every if condition.sequences == Condition()]
     arms = []
     for model in config.models:
         main = model == MAIN_MODEL
         own = seeds if main else seeds[: config.other_worlds]
         arms += [(Arm(w, model, size), every if main else natural) for w in own]
-        curve = still if main else [Condition()]
-        arms += [(Arm(w, model, n), curve) for n in config.sizes for w in own]
+        arms += [(Arm(w, model, n), _still(every, model)) for n in config.sizes for w in own]
     laws = {Condition(name, 1.0): config.matched_worlds for name in config.matched}
-    laws |= {MILD: config.matched_worlds, NOISY: config.noise_worlds, BLIND: config.matched_worlds}
+    laws |= {MILD: config.mild_worlds, NOISY: config.noise_worlds, BLIND: config.matched_worlds}
     for law, count in laws.items():
         if law.shift in config.shifts and MAIN_MODEL in config.models:
             conditions = blind(config) if law == BLIND else [law]
             arms += [(Arm(w, MAIN_MODEL, size, law), conditions) for w in seeds[:count]]
-    return arms
+    # Arms of one world side by side share its training sample.
+    return sorted(arms, key=lambda job: job[0].world_seed)
 
 
 def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
-    """Tables of networks and baselines."""
-    arms = plan(config)
+    """Tables of networks, baselines and the frozen oracle."""
+    arms, doses = plan(config), dosed(config)
     fits = run_fits([worlds.fit_arm(arm, config) for arm, _ in arms], store, config.where)
-    jobs = []
+    jobs: list[Unit] = []
+
+    def ask(arm: Arm, conditions: list[Condition], *asked: worlds.Measure, **fits: Fit) -> None:
+        if conditions:
+            jobs.append(judging(arm, conditions, config.parts, asked, fits))
+
     for (arm, conditions), fit in zip(arms, fits, strict=True):
         usual = (arm.model, arm.size, arm.law) == (MAIN_MODEL, config.n_train, Condition())
         asked = (measures.network_metrics, measures.coverage_by)[: 1 + usual]
-        jobs.append(judging(arm, conditions, config.parts, asked, {"model": fit}))
-    moved = [*everywhere(config)[1:], *blind(config)[1:]]
-    for arm in (Arm(world, "", config.n_train) for world in config.world_seeds):
-        jobs.append(judging(arm, [Condition()], config.parts, (measures.baseline_metrics,)))
-        jobs.append(judging(arm, moved, config.parts, (measures.severity,)))
+        ask(arm, conditions, *asked, model=fit)
+        if arm.law == Condition():
+            # Smaller samples' networks tell only whether a test in distribution would have told.
+            judged = [at for at in doses if at.dose in dosing.JUDGED.get(at.shift, (0.0,))]
+            own = doses if arm.size == config.n_train else _still(judged, arm.model)
+            ask(arm, own, measures.dose_metrics, measures.calibrated_metrics, model=fit)
+    every, unseeing = everywhere(config), blind(config)
+    for world in config.world_seeds:
+        arm = Arm(world, "", config.n_train)
+        for size in (*config.sizes, config.n_train):
+            ask(replace(arm, size=size), [Condition()], measures.baseline_metrics)
+        ask(arm, [*every[1:], *unseeing[1:]], measures.severity)
+        ask(arm, every, measures.frozen_metrics)
+        ask(arm, doses, measures.dose_metrics)
+        if world in config.world_seeds[: config.matched_worlds]:
+            ask(replace(arm, law=BLIND), unseeing, measures.frozen_metrics)
     return worlds.run_judging(jobs, store, config.where)
 
 
@@ -140,16 +172,6 @@ def _at(model: Any, shift: Any = "", severity: Any = 0.0, condition: Any = "") -
     return {"model": model, "shift": shift, "severity": severity, "condition": condition}
 
 
-def _accuracy(home: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """How near each network comes to f in distribution, and how far above the baselines."""
-    r2 = home[home["metric"] == "r2_f"].pivot(index="replicate", columns="model", values="value")
-    for model in r2.columns.difference(list(measures.BASELINES)):
-        # The oracle's forecast is f itself here: its R² against f is 1.
-        yield effect("r2_share", r2[model], **_at(model))
-        for baseline in ("kmer_ridge", "occupancy_linear"):
-            yield effect(f"r2_above_{baseline}", r2[model] - r2[baseline], **_at(model))
-
-
 def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every shifted condition against the same networks in distribution, and against matched."""
     parts = dict(iter(networks.groupby(["split", *_at("")])))
@@ -158,7 +180,10 @@ def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         blind = BLIND.option if keys["condition"] == BLIND.option else ""
         home = parts["test", keys["model"], "", 0.0, blind]
         if split == "shifted":
-            yield from against(part, home, SHIFT, **keys)
+            yield from against(part, home, dosing.shift_effects(keys["model"]), **keys)
+            if keys["model"] != FROZEN:
+                frozen = parts["shifted", FROZEN, *at[1:]]
+                yield from against(part, frozen, OVER_FROZEN, **keys)
             if ("matched", *at) in parts:
                 yield from against(part, parts["matched", *at], MATCHED, **keys)
         elif split == "matched" and keys["shift"] == NOISY.shift:
@@ -209,8 +234,12 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield effect("coverage_drop_beyond_gc", pd.Series(found, dtype=float), **keys)
 
 
-def fit_table(values: pd.DataFrame) -> pd.DataFrame:
-    """A row per network trained in distribution: what a test set shows, what rewiring does."""
+def fit_table(values: pd.DataFrame, n_train: int) -> pd.DataFrame:
+    """A row per network trained in distribution: what a test set shows, what rewiring does.
+
+    Of training samples of at least the share :data:`LEAST` of ``n_train``.
+    """
+    values = values[(values["model"] != FROZEN) & (values["n_train"] >= LEAST * n_train)]
     home = values[(values["split"] == "test") & (values["condition"] == "")]
     rewired = values[(values["condition"] == REWIRING.name) & (values["metric"] == "picp_90")]
     keys = ["replicate", "model", "n_train"]
@@ -269,11 +298,12 @@ def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
     """Every contrast that claims are judged on, and the same for the other shifts and models."""
     full = values[values["n_train"] == n_train]
     networks = full[~full["model"].isin(measures.BASELINES)]
+    accuracy = dosing.accuracy(full[(full["split"] == "test") & (full["condition"] == "")])
     rows = [
-        *_accuracy(full[(full["split"] == "test") & (full["condition"] == "")]),
+        *(effect(name, found, **_at(model)) for (model, name), found in accuracy.items()),
         *_shifts(networks),
-        *_beyond(networks),
-        *hidden_effects(fit_table(values), draws),
+        *_beyond(networks[networks["model"] != FROZEN]),
+        *hidden_effects(fit_table(values, n_train), draws),
     ]
     return pd.DataFrame([row for row in rows if row]).assign(data="simulation")
 
@@ -286,12 +316,21 @@ def run(config: Config, store: Store) -> Tables:
     severities = severities.drop(columns=["dial", "n_train", "replicate"]).reset_index()
     deciles = ["split", *places[:1], *places[2:], "by", "bin"]
     covered = over_replicates(judged["coverage_by"], deciles, averaged=["elements"])
+    doses, crossings = dosing.tables(judged["doses"], judged["calibrated"], config.draws)
+    sizes, reached = dosing.size_rows(values)
+    asked = NOISY.shift in config.shifts and MAIN_MODEL in config.models
+    noisy = config.world_seeds[: config.mixed_worlds] if asked else ()
+    some = [Arm(w, MAIN_MODEL, max(config.sizes, default=config.n_train)) for w in noisy]
     tables = {
+        "mixed": mixed_noise.judge_mixed(some, config, store),
+        "doses": doses,
+        "crossings": pd.concat([crossings, pd.DataFrame(reached)], ignore_index=True),
+        "sizes": pd.DataFrame(sizes),
         "effects": effects(values, config.n_train, config.draws),
         "severities": severities,
         "dials": dial_table(),
         "coverage_by": covered.round({"elements": 0}),
-        "fits": fit_table(values),
+        "fits": fit_table(values, config.n_train),
     }
     rows = tidy_rows(values, severities, config)
     return Tables.of(config, rows, tables, data={"anchors": digest()})

@@ -67,7 +67,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
 
     shifts: worlds.ShiftNames = JUDGED_SHIFTS
     severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
-    world_seeds: Seeds = tuple(range(10))
+    world_seeds: Seeds = tuple(range(100, 110))
     gc_bins: int = Field(default=10, ge=2, le=100)
     labels: Seeds = (10, 20, 50, 100, 200, 500, 1000)
     label_draws: int = Field(default=20, ge=1, le=10_000)

@@ -12,9 +12,10 @@ from lib.metrics.calibration import zms_decomposition
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import DECILES, all_metrics
 from lib.models import baselines
+from lib.repair.recalibration import std_scaling
 from lib.simulator.activity import responses
 from lib.simulator.sample import known_truth
-from lib.simulator.severity import measure_severity
+from lib.simulator.severity import distance, measure_severity
 from lib.training.fit import Forecast
 
 Found = Mapping[str, pd.DataFrame]
@@ -24,6 +25,8 @@ METRICS = (
     *("rmse_f", "r2_f", "zms_aleatoric", "zms_bias", "zms_missing"),
 )
 BASELINES = ("mean", "gc_ridge", "kmer_ridge", "occupancy_linear")
+FROZEN = "frozen_oracle"  # the true in-distribution mean and s.d., kept under every shift
+DOSED = ("rmse", "rmse_f", "zms", "picp_90", "nll_gaussian")  # metrics read against the dose
 SEVERITY_SIZE = 4096
 # The severity of each kind of shift in physical units; of the others the distance.
 MEASURED = {
@@ -61,6 +64,57 @@ def network_metrics(judge: Judge, condition: Condition) -> Found:
     null = {"metric": "ence_null", "value": limits.loc["ence", "upper"], "uncertainty": "single"}
     table = metric_table(judge, test, {"single": forecast})
     return {"values": pd.concat([table, pd.DataFrame([null])], ignore_index=True)}
+
+
+def frozen(judge: Judge, condition: Condition) -> Forecast:
+    """What holds in distribution of a condition's sequences: the true mean and s.d. of a label."""
+    covariate = condition.family == "covariate"
+    truth = known_truth(judge.test(condition if covariate else Condition()))
+    return truth.mean, truth.std
+
+
+def frozen_metrics(judge: Judge, condition: Condition) -> Found:
+    """Metrics of the frozen oracle; no fit is needed."""
+    forecasts = {FROZEN: frozen(judge, condition)}
+    table = metric_table(judge, judge.test(condition), forecasts, "model")
+    return {"values": table.assign(uncertainty="single")}
+
+
+def measured_dose(home: SequenceDataset, test: SequenceDataset, shift: str) -> float:
+    """How far a shift has gone, from samples of one seed.
+
+    Of a concept shift d after offset and gain (variances of f), of GC the change of its mean (s.d.
+    in distribution), else the error's share of the variance.
+    """
+    old, new = known_truth(home), known_truth(test)
+    if shift == "gc":
+        return float((test.gc.mean() - home.gc.mean()) / home.gc.std())
+    if shift and Condition(shift).family == "concept":
+        return distance(old.activity, new.activity).rewiring
+    error = np.mean(new.std**2)
+    return float(error / (error + new.activity.var()))
+
+
+def dose_metrics(judge: Judge, condition: Condition) -> Found:
+    """:data:`DOSED` of the network, or of the frozen oracle where none was fitted, at a dose."""
+    home, test = judge.test(Condition()), judge.test(condition)
+    model = judge.arm.model or FROZEN
+    forecast = judge.forecast(test) if judge.arm.model else frozen(judge, condition)
+    table = metric_table(judge, test, {model: forecast}, "model").drop(columns="oracle")
+    measured = measured_dose(home, test, condition.shift)
+    table = table[table["metric"].isin(DOSED)]
+    return {"doses": table.assign(dose=condition.dose, measured=measured)}
+
+
+def calibrated_metrics(judge: Judge, condition: Condition) -> Found:
+    """:data:`DOSED` in distribution after one factor on the s.d., learned on calibration."""
+    if condition != Condition():
+        return {}
+    held, test = judge.part("calibration"), judge.test(condition)
+    repair = std_scaling(*judge.forecast(held), held.activity)
+    forecast = repair.apply(*judge.forecast(test))
+    table = metric_table(judge, test, {judge.arm.model: forecast}, "model").drop(columns="oracle")
+    return {"calibrated": table[table["metric"].isin(DOSED)]}
 
 
 def coverage_by(judge: Judge, condition: Condition) -> Found:

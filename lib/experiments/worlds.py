@@ -36,13 +36,15 @@ TRAIN_SEED, TEST_SEED = 1, 2
 class Condition:
     """A shift, as of :class:`lib.simulator.Shift`, at a severity; in distribution without one.
 
-    ``distance`` above 0 is the measured d that a concept shift reaches, its dial found per world.
+    ``distance`` above 0 is the measured d that a concept shift reaches, its dial found per world;
+    ``part`` says of what, see :class:`lib.simulator.severity.Distance`.
     """
 
     shift: str = ""
     severity: float = 0.0
     option: str = ""
     distance: float = 0.0
+    part: str = "total"
 
     @property
     def family(self) -> str:
@@ -52,7 +54,8 @@ class Condition:
     @property
     def name(self) -> str:
         """The option, or the distance aimed at."""
-        return f"d={self.distance:g}" if self.distance else self.option
+        part = "" if self.part == "total" else f" {self.part}"
+        return f"d={self.distance:g}{part}" if self.distance else self.option
 
     @property
     def cell(self) -> str:
@@ -60,6 +63,13 @@ class Condition:
         side = " low" if self.option == "low" else ""
         at = self.name if self.distance else f"{self.severity:g}"
         return f"{self.shift}{side} {at}" if self.shift else ""
+
+    @property
+    def dose(self) -> float:
+        """The distance aimed at, or where the shift's dial stands, in its own unit."""
+        if self.distance or not self.shift:
+            return self.distance
+        return round(Shift(self.shift, self.severity).quantity, 6)
 
     @property
     def sequences(self) -> "Condition":
@@ -70,7 +80,7 @@ class Condition:
         return (Shift(self.shift, self.dial(world), self.option),) if self.shift else ()
 
     def dial(self, world: World) -> float:
-        at = self.shift, self.distance, self.option
+        at = self.shift, self.distance, self.option, self.part
         return severity_for(world, *at) if self.distance else self.severity
 
 

@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,11 +195,13 @@ def lines(
     reference: float | None = None,
     diagonal: bool = False,
     joined: bool = True,
+    marks: Mapping[str, float] | None = None,
     **panels: Any,
 ) -> Figure:
     """Points, ``joined`` by lines, with bars where there is a ``lower``; ``diagonal`` is y = x.
 
-    With ``facet``, a column, there are panels, in so many ``columns``.
+    ``marks`` are named places along x. With ``facet``, a column, there are panels, in so many
+    ``columns``.
     """
     table = _table(rows, show)
     base = alt.Chart(table).encode(x=_number(alt.X, x, x_title), color=_colour(colour))
@@ -210,6 +212,12 @@ def lines(
         ends = {"y": _number(alt.Y, "lower", y_title), "y2": "upper:Q"}
         layers.append(base.mark_rule(opacity=0.6).encode(**ends))
     layers += _dashed(table, reference, "y")
+    if marks:
+        places = alt.Chart(pd.DataFrame({"mark": [*marks], x: [*marks.values()]}))
+        at = {"x": _number(alt.X, x, x_title)}
+        named = places.mark_text(angle=270, align="left", dy=-4, color=_TEXT)
+        layers.append(places.mark_rule(**_DASHED, opacity=0.4).encode(**at))
+        layers.append(named.encode(text="mark:N", y=alt.value(_SIZE["height"] - 4), **at))
     if diagonal:
         layers.append(alt.Chart(table).mark_line(**_DASHED).encode(x=f"{x}:Q", y=f"{x}:Q"))
     return _figure(anchor, table, layers, _SIZE, caption, **panels)

@@ -120,13 +120,14 @@ def name(rows: pd.DataFrame, **names: Names | Callable[[pd.DataFrame], Any]) -> 
 
 
 def interval(row: pd.Series, digits: int | None = None) -> str:
-    """A value with its interval as text; the value alone where there is no interval.
+    """A value with its interval as text, which may have one infinite end; else the value alone.
 
     Two decimals where nothing else is asked for, none from 100 on.
     """
     shown = (2 if abs(row["value"]) < 100 else 0) if digits is None else digits
     value, low, high = (f"{row[name]:.{shown}f}" for name in ("value", "lower", "upper"))
-    known = np.isfinite([row["lower"], row["upper"]]).all()
+    ends = np.array([row["lower"], row["upper"]], float)
+    known = np.isfinite(ends).any() and not np.isnan(ends).any()
     return f"{value} ({low} to {high})" if known else value
 
 

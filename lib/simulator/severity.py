@@ -118,8 +118,12 @@ def measure_severity(world: World, shift: Shift, *, n: int = 8192, seed: int = 0
     )
 
 
-def severity_for(world: World, name: str, target: float, option: str = "") -> float:
+def severity_for(
+    world: World, name: str, target: float, option: str = "", part: str = "total"
+) -> float:
     """The smallest dial at which a concept shift's distance d reaches ``target``, within 0.001.
+
+    ``part`` is the one of :class:`Distance` that is meant; ``rewiring`` is d after offset and gain.
 
     Raises
     ------
@@ -136,7 +140,7 @@ def severity_for(world: World, name: str, target: float, option: str = "") -> fl
     """
 
     def measured(dial: float) -> float:
-        return concept_distance(world, Shift(name, dial, option)).total
+        return float(getattr(concept_distance(world, Shift(name, dial, option)), part))
 
     if (top := measured(1.0)) < target:
         raise ValueError(f"{name} reaches {top:.3g} in world {world.seed}, not {target:g}")

@@ -6,7 +6,7 @@ import pytest
 
 from lib.experiments import simulation_shifts
 from lib.experiments.simulation_shifts import Config, beyond_gc, hidden_effects, plan
-from lib.experiments.worlds import Condition
+from lib.experiments.worlds import NOISY, Condition
 from lib.study import results
 
 EXPERIMENT = simulation_shifts
@@ -19,7 +19,11 @@ def test_the_full_profile_keeps_its_promises():
     arms = [arm for arm, _ in planned]
     plain = [arm for arm in arms if arm.law == Condition() and arm.size == config.n_train]
     worlds = pd.Series([arm.model for arm in plain]).value_counts()
-    assert worlds["cnn"] >= 10 and worlds["bilstm"] >= 5 and worlds["transformer"] >= 5
+    assert worlds["cnn"] == 20 and worlds["bilstm"] == worlds["transformer"] == 10
+    # Rules were written on worlds below 100; a network on the shifted law stands in ten of these.
+    assert min(arm.world_seed for arm in arms) == 100
+    for law in (NOISY, simulation_shifts.MILD):
+        assert sum(arm.law == law for arm in arms) >= 10
     assert config.n_train >= 30_000 and config.n_test >= 10_000
     assert len(config.severities) >= 4 and config.epochs >= 20
     # C5 speaks of at least 30 networks trained in distribution and judged under rewiring.
@@ -45,6 +49,32 @@ def test_every_condition_stands_once_beside_its_oracle(found):
     assert (home["severity"] == 0).all() and set(home["n_train"]) == {150, 300}
 
 
+def test_the_frozen_oracle_stands_beside_every_network(found):
+    effects = found.tables["effects"]
+    at = ["shift", "severity", "condition"]
+    frozen = effects[(effects["model"] == "frozen_oracle") & (effects["effect"] == "zms")]
+    cnn = effects[(effects["model"] == "cnn") & (effects["effect"] == "rmse_over_frozen")]
+    assert set(map(tuple, frozen[at].to_numpy())) == set(map(tuple, cnn[at].to_numpy()))
+    # It is the oracle where nothing but the sequences changes.
+    rows = found.rows[found.rows["model"] == "frozen_oracle"]
+    covariate = rows[rows["family"] == "covariate"]
+    assert len(covariate) and covariate["value"].to_numpy() == pytest.approx(covariate["oracle"])
+
+
+def test_doses_and_crossings_hold_what_claims_ask_for(found):
+    doses, crossed = found.tables["doses"], found.tables["crossings"]
+    kinds = {("effect_rewiring", "crossing"), ("gc", "leaving"), ("noise", "crossing")}
+    for model in ("cnn", "frozen_oracle"):
+        own = crossed[(crossed["model"] == model) & (crossed["n_train"] == 300)]
+        assert kinds <= set(map(tuple, own[["shift", "effect"]].to_numpy()))
+    at = doses[(doses["model"] == "cnn") & (doses["dose"] == 0.64)]
+    wanted = {"rmse_ratio", "zms", "coverage_drop", "rmse_over_frozen", "zms_over_fewer"}
+    assert wanted <= set(at["effect"])
+    assert at["measured"].to_numpy() == pytest.approx(0.64, abs=0.1)
+    sizes = found.tables["sizes"]
+    assert set(sizes["n_train"]) == {150, 300}
+
+
 def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
     rows = found.rows
     rows = rows[(rows["model"] == "cnn") & (rows["n_train"] == 300) & (rows["split"] == "shifted")]
@@ -59,7 +89,8 @@ def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
 def test_effects_are_those_of_the_worlds(found):
     fits, effects = found.tables["fits"], found.tables["effects"].set_index("effect")
     worlds = fits[(fits["n_train"] == 300) & (fits["model"] == "cnn")]
-    effect = effects[effects["condition"] == "d=0.5"].loc["coverage_drop"]
+    rewired = effects[(effects["condition"] == "d=0.5") & (effects["model"] == "cnn")]
+    effect = rewired.loc["coverage_drop"]
     assert effect["value"] == pytest.approx(worlds["drop"].mean())
     assert effect["n"] == len(worlds) == 2
     # The trained worlds under noise are judged against those trained without it.

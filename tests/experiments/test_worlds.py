@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.experiments import simulation_shifts, structural_priors
+from lib.experiments.world_measures import dose_metrics, frozen_metrics
 from lib.experiments.worlds import (
     NOISY,
     REWIRING,
@@ -65,10 +66,13 @@ def test_concept_and_technical_shifts_leave_the_sequences(condition):
 
 
 def test_conditions_have_names():
-    at = [HOME, RICH, Condition("gc", 1.0, "low"), REWIRING]
-    assert [each.cell for each in at] == ["", "gc 0.5", "gc low 1", "effect_rewiring d=0.5"]
-    assert [each.name for each in at] == ["", "", "low", "d=0.5"]
-    assert [each.sequences for each in at] == [HOME, RICH, at[2], HOME]
+    after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
+    at = [HOME, RICH, Condition("gc", 1.0, "low"), REWIRING, after_gain]
+    cells = ["", "gc 0.5", "gc low 1", "effect_rewiring d=0.5", "effect_rewiring d=0.64 rewiring"]
+    assert [each.cell for each in at] == cells
+    assert [each.name for each in at] == ["", "", "low", "d=0.5", "d=0.64 rewiring"]
+    assert [each.sequences for each in at] == [HOME, RICH, at[2], HOME, HOME]
+    assert [each.dose for each in at] == [0, 1, 2, 0.5, 0.64]  # GC in its s.d., concepts in d
 
 
 def test_each_condition_is_asked_for_once_and_fixed_ones_where_their_shift_is():
@@ -114,3 +118,30 @@ def test_measures_come_back_as_long_tables_that_name_their_rows(tmp_path):
     assert set(table["model"]) == {"none"} and set(table["asked"]) == {7}  # its own columns stay
     home = test_data(1, HOME, SIZES.test).gc.mean()
     assert table["value"].iloc[2] == home < table["value"].iloc[3]
+
+
+def test_the_frozen_oracle_keeps_what_holds_in_distribution():
+    """It is the oracle where sequences alone change, and errs by d where the rule does."""
+    after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
+    sizes = Sizes(300, 100, 100, 4000)
+    unit = judging(Arm(50, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [frozen_metrics])
+    table = judge_unit(unit.config).table("values")
+    rows = table.pivot(index="shift", columns="metric", values=["value", "oracle"])
+    value, oracle = rows["value"], rows["oracle"]
+    for metric in ("rmse", "zms", "picp_90", "rmse_f"):
+        assert value.loc["gc", metric] == oracle.loc["gc", metric]
+    # The noise share goes from .256 to .8: z squared grows (.8 / .2) / (.256 / .744) = 11.6 times.
+    assert value.loc["noise", "zms"] == pytest.approx(11.6, rel=0.15)
+    assert value.loc["noise", "rmse_f"] == 0
+    # After gain .64 of Var f = .927; 1 - r^2 = .64 at r = .6, so d = 2 (1 - r) = .8 in all.
+    assert value.loc["effect_rewiring", "rmse_f"] ** 2 == pytest.approx(0.8 * 0.927, rel=0.1)
+
+
+def test_doses_are_measured_on_the_sample():
+    after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
+    sizes = Sizes(300, 100, 100, 4000)
+    unit = judging(Arm(51, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [dose_metrics])
+    table = judge_unit(unit.config).table("doses").drop_duplicates("shift").set_index("shift")
+    measured = table.loc[["", "gc", "noise", "effect_rewiring"], "measured"]
+    assert measured.to_numpy() == pytest.approx([0.256, 1.0, 0.8, 0.64], abs=0.05)
+    assert set(table["model"]) == {"frozen_oracle"}

@@ -8,6 +8,7 @@ from lib.page import names
 from lib.page.grammar import (
     columns,
     drop,
+    interval,
     listed,
     name,
     one,
@@ -83,6 +84,19 @@ def test_a_wide_table_has_a_line_per_index_and_named_columns():
     unsorted = wide(ROWS, ["data"], "metric", "c", cell="value", sort=False, data={"a": "A"}).data
     assert unsorted["data"].tolist() == ["b", "A"]
     assert wide(ROWS.iloc[:0], ["data"], "metric", "c")._repr_html_() == ""
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "text"),
+    [
+        (0.4, 0.6, "0.50 (0.40 to 0.60)"),
+        (0.4, np.inf, "0.50 (0.40 to inf)"),  # a dose that some worlds never reach
+        (-np.inf, np.inf, "0.50"),
+        (np.nan, np.nan, "0.50"),
+    ],
+)
+def test_an_interval_may_have_one_infinite_end(lower, upper, text):
+    assert interval(pd.Series({"value": 0.5, "lower": lower, "upper": upper})) == text
 
 
 def test_columns_hold_intervals_or_numbers_of_metrics():

@@ -66,6 +66,12 @@ def test_every_world_reaches_half_a_variance_by_rewiring(worlds):
         assert 0.3 < dial < 0.8
 
 
+def test_a_dial_is_found_for_the_distance_after_gain(world):
+    dial = severity_for(world, "effect_rewiring", 0.64, part="rewiring")
+    found = concept_distance(world, Shift("effect_rewiring", dial))
+    assert found.rewiring == pytest.approx(0.64, abs=0.01) and found.total > 0.75
+
+
 def test_a_dial_that_does_not_reach_is_an_error(world):
     with pytest.raises(ValueError, match=r"grammar reaches 0\.\d+ in world 1, not 5"):
         severity_for(world, "grammar", 5.0)
