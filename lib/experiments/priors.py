@@ -32,7 +32,7 @@ from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
 from lib.study.units import Fit, Placement, Store, Unit, run_units
 from lib.training import simple
-from lib.training.config import FitConfig, tuned
+from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fitted import predict
 
 RELEASE: Final = "JASPAR2018"
@@ -61,15 +61,6 @@ CROSSED: Final = ("none", "gc", "permuted", "motif_jaspar")
 ASSAY_PRIORS: Final = (*CROSSED, "gc_windowed", "kmer")
 COMPONENTS: Final = 32
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
-
-# Small, so that a grid of priors, worlds and shifts stays within an hour.
-_STEM: Final = {"channels": 16, "kernels": [9, 9]}
-OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "reference_cnn": {"channels": 32},
-    "bilstm": _STEM | {"pools": [2, 4], "units": 32},
-    "transformer": _STEM | {"pools": [4, 4], "width": 48, "depth": 1},
-}
-FEWEST_STEPS, MOST_EPOCHS = 1000, 100
 
 ASSAY_MODEL: Final = "cnn"
 AGAINST: Final = ("permuted", "none")
@@ -126,43 +117,53 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
 
 
 @lru_cache(maxsize=48)
-def _own_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features:
-    """Features of a prior that is no placebo; kept, as networks of a world share them."""
+def _known(whole: Arm, at: Condition | None, sizes: Sizes) -> Features:
+    """Features of a prior; kept, as networks of a world share them."""
+    if whole.prior == "permuted":
+        values = _known(replace(whole, prior=PLACEBO_OF), at, sizes)
+        rng = np.random.default_rng([whole.world_seed, zlib.crc32(f"{whole.prior} {at}".encode())])
+        parts = worlds.training_data(whole, sizes)[1].parts if at is None else {}
+        rows = list(parts.values()) or [np.arange(len(values))]
+        return features.permuted_rows(values, rows, rng)
     if at is None:
-        data = worlds.training_data(arm, sizes)[0]
+        data = worlds.training_data(whole, sizes)[0]
     else:
-        data = worlds.test_data(arm.world_seed, at, sizes.test, arm.misspecified)
-    return prior_features(arm.prior, data.codes, arm.world)
+        data = worlds.test_data(whole.world_seed, at, sizes.test, whole.misspecified)
+    return prior_features(whole.prior, data.codes, whole.world)
 
 
 def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | None:
     """What the network sees beside the training sample (None) or the sequences of a condition."""
     if arm.prior == "none":
         return None
-    prior = PLACEBO_OF if arm.prior == "permuted" else arm.prior
-    whole = Arm(arm.world_seed, "", sizes.train, prior=prior, misspecified=arm.misspecified)
-    values = _own_features(whole, at, sizes)
-    if arm.prior != "permuted":
-        return values
-    rng = np.random.default_rng([arm.world_seed, zlib.crc32(f"{arm.prior} {at}".encode())])
-    parts = worlds.training_data(whole, sizes)[1].parts if at is None else {}
-    return features.permuted_rows(values, list(parts.values()) or [np.arange(len(values))], rng)
+    whole = Arm(arm.world_seed, "", sizes.train, prior=arm.prior, misspecified=arm.misspecified)
+    return _known(whole, at, sizes)
 
 
-def fit_prior(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm of a world; ``config`` has ``parts``, ``epochs`` and ``device``."""
+def fit_prior(arm: Arm, config: Any, **more: Any) -> Unit:
+    """The unit that fits an arm of a world; ``more`` are settings of its fit.
+
+    ``config`` has ``parts``, ``epochs``, ``device``, and how side features enter: ``entry``,
+    ``side_dropout`` and ``side_rate``.
+    """
     data, split = worlds.training_data(arm, config.parts)
     data = replace(data, features=arm_features(arm, None, config.parts))
-    return assays.fitting(arm_settings(arm, config), data, split)
+    return assays.fitting(arm_settings(arm, config).model_copy(update=more), data, split)
 
 
 def arm_settings(arm: Arm, config: Any) -> FitConfig:
-    """The settings of an arm's fit: small samples get :data:`FEWEST_STEPS` steps if others do."""
-    batch = FitConfig().batch_size
-    fewest = min(FEWEST_STEPS, config.epochs * (config.parts.train // batch))
-    longer = min(MOST_EPOCHS, -(-fewest // max(1, arm.size // batch)))
-    own = {"epochs": max(config.epochs, longer), "device": config.device, "seed": arm.world_seed}
-    return tuned(arm.model, model_options=OPTIONS[arm.model], **own)
+    """The settings of an arm's fit.
+
+    A network without a prior is that of every other experiment; priors and placebos enter the same
+    way, at the learning rate ``side_rate`` where one is given.
+    """
+    epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
+    own: dict[str, Any] = {"epochs": epochs, "device": config.device, "seed": arm.world_seed}
+    if arm.prior != "none":
+        own["model_options"] = {"entry": config.entry, "side_dropout": config.side_dropout}
+        if config.side_rate is not None:
+            own["learning_rate"] = config.side_rate
+    return tuned(arm.model, **own)
 
 
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:

@@ -25,7 +25,7 @@ from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
 from lib.study.config import AnyNames, ExperimentConfig, Names, Numbers, known_names
 from lib.study.units import Fit, Placement, Result, Store, Unit, run_fits, run_units
-from lib.training.config import FitConfig, tuned
+from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fit import Forecast, network_of
 from lib.training.fitted import FittedModel, predict
 
@@ -226,7 +226,8 @@ def test_data(
 
 def fit_arm(arm: Arm, config: Any) -> Unit:
     """The unit that fits an arm; ``config`` has ``parts``, ``epochs`` and ``device``."""
-    settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
+    epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
+    settings = tuned(arm.model, epochs=epochs, device=config.device, seed=arm.world_seed)
     return fitting(settings, *training_data(arm, config.parts))
 
 

@@ -78,6 +78,22 @@ def tuned(model: str, **settings: Any) -> FitConfig:
     return FitConfig(**{"model": model} | own | settings)
 
 
+FEWEST_STEPS, MOST_EPOCHS = 1000, 100
+
+
+def enough_epochs(epochs: int, n: int, largest: int) -> int:
+    """Epochs of a small sample of ``n``: 1,000 steps if the ``largest`` sample gets them, too.
+
+    So that no learning curve is one of optimiser steps; never above 100.
+
+    >>> enough_epochs(20, 2_000, largest=30_000)  # 31 steps of 64 an epoch
+    33
+    """
+    batch = FitConfig().batch_size
+    fewest = min(FEWEST_STEPS, epochs * (largest // batch))
+    return max(epochs, min(MOST_EPOCHS, -(-fewest // max(1, n // batch))))
+
+
 # Torch keeps its thread count and default generator per process: within one, fits take turns.
 _PROCESS = threading.RLock()
 

@@ -1,9 +1,7 @@
-"""Notebook 03: priors and placebos by name, what is planned, effects worked by hand, one run."""
+"""Notebook 03: priors and placebos by name, what is planned, one run."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
 
 from lib.data.splits import Split
 from lib.experiments import structural_priors
@@ -15,19 +13,12 @@ from lib.experiments.priors import (
     arm_features,
     arm_settings,
     decoy_set,
+    fit_prior,
     prior_features,
     unrelated_set,
 )
-from lib.experiments.structural_priors import (
-    PRIMARY,
-    Config,
-    assay_plan,
-    line_effects,
-    noise_effects,
-    plan,
-    prior_effects,
-)
-from lib.experiments.worlds import Arm, Condition, Sizes
+from lib.experiments.structural_priors import PRIMARY, Config, assay_plan, plan
+from lib.experiments.worlds import NOISY, Arm, Condition, Sizes, fit_arm
 from lib.motifs.priors import check_motifs
 from lib.motifs.pwm import RELEASE as GENERATOR_RELEASE
 from lib.motifs.pwm import jaspar
@@ -37,12 +28,13 @@ from lib.study import results
 from lib.study.units import Placement, Result, Store
 from lib.training.simple import components_unit
 
+HOME = Condition()
 SIZES = Sizes(300, 60, 60, 200)
 
 
 def net(size, prior):
     """The main network of world 0 with a prior."""
-    return Arm(0, "reference_cnn", size, prior=prior)
+    return Arm(0, "cnn", size, prior=prior)
 
 
 def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator():
@@ -80,81 +72,55 @@ def test_small_samples_are_trained_for_more_epochs():
 
     # 1,000 steps of 64: 31 an epoch; 7 an epoch would need 143.
     assert [epochs(n, 15) for n in (8000, 2000, 500)] == [15, 33, 100]
-    assert epochs(2000, 1) == 5  # one epoch of all has 125 steps, and 4 * 31 are too few
+    assert epochs(2000, 1) == 16  # one epoch of the largest sample has 468 steps, 15 * 31 are 465
+
+
+def test_priors_and_placebos_enter_alike_and_none_is_the_network_of_other_experiments():
+    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2, side_rate=0.004)
+    for prior in ("motif_decoy", "permuted"):
+        own = arm_settings(net(400, prior), config)
+        assert own.model_options == {"entry": "narrow", "side_dropout": 0.2}
+        assert own.learning_rate == 0.004
+    assert fit_prior(net(400, "none"), config).key == fit_arm(net(400, "none"), config).key
 
 
 def test_the_full_profile_keeps_its_promises():
     config = Config.create(profile="full")
     planned = plan(config)
     arms = [arm for arm, _ in planned]
-    assert len(arms) == len(set(arms))
-    grid = [a for a in arms if a.model == "reference_cnn" and a.law == Condition()]
-    full = [a for a in grid if a.size == config.n_train and not a.misspecified]
-    worlds = pd.Series([a.prior for a in full]).value_counts()
-    for prior in ("none", "motif_decoy", "permuted"):
-        assert worlds[prior] >= 10
-        noisy = [a for a in arms if a.law == Condition("noise", 1.0) and a.prior == prior]
-        assert len(noisy) >= 10  # C8
-        sizes = {a.size for a in grid if a.prior == prior}
-        assert min(sizes) <= 500 and len(sizes) >= 3  # a line needs three points
-    assert worlds.min() >= 5 and config.n_train <= 20_000 and config.n_test >= 10_000
-    assert {a.model for a in arms} == {"reference_cnn", "bilstm", "transformer"}
-    assert all(set(PRIMARY) <= set(at) for arm, at in planned if arm.law == Condition())
-    assert config.folds >= 10 and config.assay_epochs >= 20
+    assert len(arms) == len(set(arms)) and min(config.world_seeds) >= 100
+    assert {a.model for a in arms} == {"cnn", "bilstm", "transformer"}
+
+    def worlds(prior, size, model="cnn", law=HOME, shaped=False):
+        wanted = (prior, size, model, law, shaped)
+        found = [(a.prior, a.size, a.model, a.law, a.misspecified) for a in arms]
+        return found.count(wanted)
+
+    table = {
+        prior: [worlds(prior, n) for n in (500, 2_000, 8_000, 30_000)]
+        for prior in ("none", "motif_decoy", "permuted", "motif_unrelated", "motif_true")
+    }
+    assert table == {
+        "none": [20, 20, 20, 20],
+        "motif_decoy": [20, 20, 20, 10],
+        "permuted": [10, 10, 20, 10],
+        "motif_unrelated": [10, 10, 20, 0],
+        "motif_true": [0, 0, 10, 0],
+    }
+    for prior, noisy, shaped in (("none", 20, 10), ("motif_decoy", 20, 10), ("permuted", 10, 0)):
+        assert worlds(prior, 8_000, law=NOISY) == noisy  # C8
+        assert worlds(prior, 8_000, shaped=True) == shaped
+        assert all(worlds(prior, 8_000, model) == 10 for model in ("bilstm", "transformer"))
+    assert len(arms) == 380
+    assert all(set(PRIMARY) <= set(at) for arm, at in planned if arm.law == HOME)
+    alone = [at for arm, at in planned if arm.size == 8_000 and arm.prior == "motif_true"]
+    assert all(NOISY in at for at in alone)  # noise at test alone
+    assert config.n_test >= 10_000 and config.folds >= 10 and config.assay_epochs >= 20
 
 
-def values_by_hand(priors, worlds=(0, 1, 2), **more):
-    """RMSE against f by prior in some worlds, the other metrics alike."""
-    rows = [
-        {"prior": prior, "replicate": world, "metric": metric, "value": value, "severity": 0.0}
-        for prior, errors in priors.items()
-        for world, value in zip(worlds, errors, strict=True)
-        for metric in ("rmse_f", "rmse")
-    ]
-    keys = {"data": "simulation", "model": "net", "entry": "late", "n_train": 100}
-    keys |= {"split": "test", "shift": "", "family": "", "condition": "", "cell": ""}
-    return pd.DataFrame(rows).assign(**keys | more)
-
-
-def test_ratios_are_geometric_means_with_t_intervals_of_logs():
-    values = values_by_hand({"permuted": [1.0, 2.0, 4.0], "motif_decoy": [0.5, 1.6, 3.6]})
-    table = pd.DataFrame(prior_effects(values))
-    row = table[(table["effect"] == "rmse_f_ratio") & (table["prior"] == "motif_decoy")].iloc[0]
-    logs = np.log([0.5, 0.8, 0.9])
-    ends = logs.mean(), *ttest_1samp(logs, 0).confidence_interval(0.95)
-    assert row[["value", "lower", "upper"]].tolist() == pytest.approx(np.exp(ends))
-    assert (table["against"] == "permuted").all()  # no network without a prior is here
-
-
-def test_robustness_beyond_accuracy_is_measured_from_the_line():
-    # Without a prior the shifted error is three times that in distribution, at three sizes.
-    nets = [("none", 100, 1.0, 3.0), ("none", 50, 2.0, 6.0), ("none", 25, 4.0, 12.0)]
-    # The prior halves the error in distribution, and that under shift to a quarter.
-    nets.append(("motif_decoy", 100, 0.5, 0.75))
-    frames = []
-    for prior, size, *errors in nets:
-        for cell, split, error in zip(("", "gc 0.5"), ("test", "shifted"), errors, strict=True):
-            more = {"n_train": size, "cell": cell, "split": split}
-            frames.append(values_by_hand({prior: [error] * 3}, **more))
-    values = pd.concat(frames)
-    table = pd.DataFrame(line_effects(values[values["metric"] == "rmse_f"], 100))
-    assert table["value"].tolist() == pytest.approx([0.75 / 1.5])
-
-
-def test_gains_at_noise_and_under_shifts_are_shares_of_squared_error():
-    def cell(ratio, **more):
-        return values_by_hand({"permuted": [2.0] * 3, "motif_decoy": [2.0 * ratio] * 3}, **more)
-
-    shifted = [cell(0.5, split="shifted", cell="gc 0.5")]
-    shifted.append(cell(1.0, split="shifted", cell="cell_type 0.5"))
-    noisy = cell(0.5**0.5, split="matched", cell="noise 1", severity=1.0)
-    errors = pd.concat([*shifted, noisy])
-    errors = errors[errors["metric"] == "rmse_f"]
-    table = pd.DataFrame(noise_effects(errors, 100, ["gc 0.5", "cell_type 0.5"]))
-    effect = table.set_index("effect")["value"]
-    assert effect["gain_at_noise"] == pytest.approx(0.5)  # 1 - 1/2
-    assert effect["gain_under_shifts"] == pytest.approx((0.75 + 0) / 2)
-    assert effect["gain_at_noise_beyond_half"] == pytest.approx(0.5 - 0.375 / 2)
+def test_sizes_lie_within_the_sample():
+    with pytest.raises(ValueError, match="sizes go up to 500, n_train is 400"):
+        Config.create(profile="smoke", sizes=[100, 500])
 
 
 def test_each_arm_of_an_assay_has_every_prior_and_its_placebo():
@@ -203,13 +169,16 @@ def test_motif_scores_are_reduced_by_what_the_training_part_shows():
 
 
 def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(smoke):
-    found = smoke(structural_priors, n_train=200, n_test=200)
+    found = smoke(structural_priors, n_train=200, main_train=200, sizes=(80, 130), n_test=200)
     table = results.tidy(found.rows)
     assert {"simulation", "simulation_misspecified", "standin"} == set(table["data"])
     effects = found.tables["effects"]
-    late = effects[(effects["entry"] == "late") & (effects["effect"] == "rmse_f_ratio")]
+    ratios = effects[effects["effect"] == "rmse_f_ratio"]
     assert {("motif_decoy", "permuted"), ("motif_decoy", "none"), ("permuted", "none")} <= set(
-        zip(late["prior"], late["against"], strict=True)
+        zip(ratios["prior"], ratios["against"], strict=True)
+    )
+    assert {"rmse_f_ratio_per_tenfold", "gain_ends_at", "rmse_f_over_line", "clean_n"} <= set(
+        effects["effect"]
     )
     told = found.tables["assay_effects"]
     crossed = told[told["prior"] == "motif_jaspar"]

@@ -37,7 +37,7 @@ HOME, RICH = Condition(), Condition("gc", 0.5)
         (simulation_shifts, {"n_train": 3}, "n_train"),
         (structural_priors, {"priors": ["motif"]}, "no prior motif; use all, none, motif_true"),
         (structural_priors, {"held_out_priors": ["gcc"]}, "no prior gcc"),
-        (structural_priors, {"models": ["cnn"]}, "no model cnn"),
+        (structural_priors, {"models": ["cmm"]}, "no model cmm"),
     ],
 )
 def test_bad_parameters_are_named(page, parameters, named):

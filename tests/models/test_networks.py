@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lib.models import MODELS, build
-from lib.models.networks import beta_nll, rotate
+from lib.models.networks import ENTRIES, NARROW, GaussianHead, beta_nll, rotate
 
 
 class Linear(nn.Module):
@@ -71,6 +71,38 @@ def test_features_and_rows(name: str) -> None:
     assert not torch.equal(network(one_hot, features + 1), whole)
 
 
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("width", [1, 40])
+def test_every_way_in_learns_from_the_features(entry: str, width: int) -> None:
+    torch.manual_seed(0)
+    network = build("cnn", 64, width, channels=8, entry=entry, side_dropout=0.5).eval()
+    one_hot, features = torch.rand(8, 4, 64), torch.rand(8, width)
+    network(one_hot, features).square().sum().backward()
+    assert all(value.grad.abs().sum() > 0 for value in network.head.parameters())
+    joined = {"late": width, "narrow": min(width, NARROW), "residual": 0}[entry]
+    assert network.head.layers[1].in_features == 16 + joined
+
+
+def test_the_residual_way_starts_at_zero_and_adds_to_both_outputs() -> None:
+    head = GaussianHead(2, 4, entry="residual").eval()
+    embedding, features = torch.rand(3, 2), torch.tensor([[2.0, 0.0, 4.0, 0.0]] * 3)
+    plain = head(embedding, None)
+    torch.testing.assert_close(head(embedding, features), plain, rtol=0, atol=0)
+    with torch.no_grad():
+        head.side[1].weight.copy_(torch.tensor([[1.0, 1, 1, 1], [0, 0, 1, 0]]))
+    # divided by √4: 1 + 2 to the mean, 2 to the raw standard deviation
+    torch.testing.assert_close(head(embedding, features), plain + torch.tensor([3.0, 2.0]))
+
+
+def test_the_way_in_changes_nothing_without_features() -> None:
+    def output(**options: object) -> torch.Tensor:
+        torch.manual_seed(0)
+        return build("cnn", 40, channels=8, **options)(torch.ones(3, 4, 40))
+
+    for entry in ENTRIES:
+        torch.testing.assert_close(output(entry=entry, side_dropout=0.5), output())
+
+
 def test_own_network() -> None:
     network = build("users_networks:Linear", 10, 3)
     assert network(torch.rand(5, 4, 10), torch.rand(5, 3)).shape == (5, 2)
@@ -84,6 +116,7 @@ def test_own_network() -> None:
         ("lib.models:Net", {}, "cannot be imported"),
         ("cnn", {"chanels": 3}, "does not take options.*chanels"),
         ("cnn", {"kernels": (3, 3), "pools": (2,)}, "2 kernels but 1 pools"),
+        ("cnn", {"entry": "early"}, "entry 'early' is not known; use one of late, narrow, resid"),
         ("transformer", {"width": 20}, "fails on 3 sequences"),
         ("builtins:dict", {}, "does not take"),
         ("users_networks:OnlyMean", {}, r"returns \(3,\).*must return \(n, 2\)"),

@@ -1,0 +1,118 @@
+"""Equal trials for none, decoys and placebos: how side features enter, and at which learning rate.
+
+In: worlds by seed, by default five that no claim rests on. Out: ``results/trust/side_path.csv``, a
+row per fit, written after each world. Only validation parts are read, never the noise-free
+activity. Finished fits are kept in the store: a run that was stopped goes on where it was. A world
+takes 76 fits, about two and a half hours of one core.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR
+from lib.experiments.priors import fit_prior
+from lib.experiments.worlds import Arm, Sizes
+from lib.models.networks import ENTRIES
+from lib.study.config import repository_root
+from lib.study.results import default_store, to_csv, write_atomic
+from lib.study.units import HERE, Placement, Store, Unit, run_fits
+from lib.training.config import FitConfig
+
+WORLDS: Final = range(50, 55)
+RATES: Final = (8e-3, 4e-3)
+DROPOUTS: Final = (0.0, 0.3)  # of the features
+TOLD: Final = (PRIOR, *PLACEBOS)
+SIZES: Final = (8_000, 2_000)
+PARTS: Final = Sizes(train=8_000, validation=1_000, calibration=1_000, test=1_000)
+WAY: Final = ["prior", "entry", "side_dropout", "learning_rate"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit: what :func:`lib.experiments.priors.fit_prior` takes, and the arm."""
+
+    arm: Arm
+    entry: str
+    side_dropout: float
+    rate: float
+    parts: Sizes = PARTS
+    epochs: int = FitConfig().epochs
+    device: str = FitConfig().device
+    side_rate: float | None = None  # each trial has its own, without features too
+
+    @property
+    def unit(self) -> Unit:
+        """The unit that fits it."""
+        return fit_prior(self.arm, self, learning_rate=self.rate)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name its row; the way in is empty without features."""
+        told = self.arm.prior != "none"
+        return {
+            "world": self.arm.world_seed,
+            "n_train": self.arm.size,
+            "prior": self.arm.prior,
+            "entry": self.entry if told else "",
+            "side_dropout": self.side_dropout if told else 0.0,
+            "learning_rate": self.rate,
+        }
+
+
+def trials(world: int, **more: Any) -> Iterator[Trial]:
+    """Every fit of a world; without features the rates alone can be tried."""
+    for size in SIZES:
+        for rate in RATES:
+            for prior in ("none", *TOLD):
+                told = prior != "none"
+                for entry in ENTRIES if told else ("",):
+                    for dropout in DROPOUTS if told else (0.0,):
+                        arm = Arm(world, MAIN_MODEL, size, prior=prior)
+                        yield Trial(arm, entry, dropout, rate, **more)
+
+
+def record(made: Sequence[Trial], store: Store, where: Placement = HERE) -> pd.DataFrame:
+    """A row per trial: validation NLL and correlation at the epoch that early stopping kept.
+
+    Returns
+    -------
+    DataFrame
+        ``world, n_train, prior, entry, side_dropout, learning_rate, epochs, best_epoch, nll,
+        pearson_r``; NLL in the standardised unit of the training targets.
+    """
+    fits = run_fits([trial.unit for trial in made], store, where, "trials")
+    rows = []
+    for trial, fit in zip(made, fits, strict=True):
+        history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]
+        kept = history[best - 1]  # epochs count from 1
+        counts = {"epochs": len(history), "best_epoch": best}
+        rows.append(trial.keys | counts | {name: kept[name] for name in ("nll", "pearson_r")})
+    return pd.DataFrame(rows)
+
+
+def chosen(table: pd.DataFrame) -> pd.Series:
+    """Whether a row is of its prior's setting with the least mean validation NLL.
+
+    The mean is over worlds and sizes, all of which every setting has.
+    """
+    loss = table.groupby(WAY)["nll"].mean()
+    best = set(loss.groupby("prior").idxmin())
+    return pd.Series([tuple(row) in best for row in table[WAY].to_numpy()], table.index)
+
+
+def main(worlds: Sequence[int]) -> None:
+    """Run the trials world by world."""
+    target, tables, store = repository_root() / "results/trust/side_path.csv", [], default_store()
+    for world in worlds:
+        tables.append(record(list(trials(world)), store))
+        table = pd.concat(tables, ignore_index=True)
+        write_atomic(target, to_csv(table.assign(chosen=chosen(table))))
+    print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or WORLDS)
