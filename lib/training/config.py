@@ -4,7 +4,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -163,14 +163,16 @@ def _layout() -> str:
     """
     kind = f"{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
     kept = Path(user_cache_dir("regulatory-shift-companion")) / f"layout-{kind}.txt"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept.with_suffix(".lock")):  # of several processes the first one decides
-        if not kept.exists() or kept.read_text("utf-8") not in LAYOUTS:
-            with one_thread(0):
-                times = [[_seconds_in(layout) for layout in LAYOUTS.values()] for _ in range(9)]
-            last, plain = np.median(times, axis=0)
-            kept.write_text("plain" if plain < _PLAIN_PAYS * last else "channels_last", "utf-8")
-        return kept.read_text("utf-8")
+    with suppress(OSError):  # where nothing can be kept, nothing is measured
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(kept.with_suffix(".lock")):  # of several processes the first one decides
+            if not kept.exists() or kept.read_text("utf-8") not in LAYOUTS:
+                with one_thread(0):
+                    times = [[_seconds_in(each) for each in LAYOUTS.values()] for _ in range(9)]
+                last, plain = np.median(times, axis=0)
+                kept.write_text("plain" if plain < _PLAIN_PAYS * last else "channels_last", "utf-8")
+            return kept.read_text("utf-8")
+    return "channels_last"
 
 
 def pick_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
