@@ -43,7 +43,8 @@ def read_table(path: Path, changed: float) -> list[Row]:
 
 def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
     """The rows whose columns have all the wanted values."""
-    wanted = {key: "" for key in USUALLY_EMPTY if rows and key in rows[0]} | wanted
+    usual = [key for key in USUALLY_EMPTY if any(row.get(key) == "" for row in rows)]
+    wanted = dict.fromkeys(usual, "") | wanted
     return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
 
 
