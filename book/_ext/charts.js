@@ -34,12 +34,12 @@
 
   function fitted(spec, room) {
     const made = structuredClone(spec);
-    const axis = { labelLimit: Math.max(110, Math.round(0.45 * room)), labelOverlap: true };
+    const axis = { labelLimit: Math.max(110, Math.round(0.5 * room)), labelOverlap: true };
     made.config = made.config || {};
     made.config.axisY = Object.assign({}, axis, made.config.axisY);
     made.config.axisX = Object.assign({ labelOverlap: true, labelSeparation: 6 }, made.config.axisX);
     const legend = made.config.legend || {};
-    made.config.legend = Object.assign({}, legend, { columns: Math.max(1, Math.floor(room / 190)) });
+    made.config.legend = Object.assign({}, legend, { columns: Math.max(1, Math.floor(room / 165)) });
     if (room < NARROW && (made.facet || made.concat)) made.columns = 1;
     return made;
   }
@@ -66,7 +66,8 @@
     const spec = fitted(given, room);
     let result = await embed(place, spec, options);
     for (let turn = 0; turn < 3; turn += 1) {
-      const lack = room - holder.querySelector("svg").getBoundingClientRect().width;
+      // What it asks for: on the page a picture is never wider than its column.
+      const lack = room - Number(holder.querySelector("svg").getAttribute("width"));
       if (Math.abs(lack) < 2) break;
       widen(spec, lack - 1);
       if (narrowest(spec) < LEAST && across(spec) > 1) {

@@ -1,13 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from lib.motifs.pwm import make_pwm
 from lib.sequences import encode, reverse_complement
 from lib.simulator import draw_world
-from lib.simulator.activity import Program, activity, reread, responses
-from lib.simulator.assay import ANCHORS
+from lib.simulator.activity import Program, reread, responses
 
 A3 = make_pwm("AAA", np.array([[1.0] * 3, [0.0] * 3, [0.0] * 3, [0.0] * 3]))
 FULL_SITE = 3 * np.log(4)  # nats
@@ -50,14 +47,6 @@ def test_responses_saturate_and_include_gc():
     bound = np.exp(5) / (1 + np.exp(5)) + 2 * 0.015
     assert raw[0, :2] == pytest.approx([1 - np.exp(-bound)] * 2, abs=5e-3)
     assert raw[0, 3] == pytest.approx(6 / 12)
-
-
-def test_activity_by_hand():
-    # drive .5 + 2 (1 * 1 + 1 * (-.5)) = 1.5; f = mean + sd 4 tanh(1.5 / 4)
-    own = replace(program(), intercept=0.5, gain=2.0, coefficients=np.array([1.0, 1.0, 0, 0]))
-    found = activity(np.array([[1.0, -0.5, 9.0, 9.0]]), own)
-    expected = ANCHORS["activity_mean"] + ANCHORS["activity_sd"] * 4 * np.tanh(1.5 / 4)
-    assert found == pytest.approx([expected])
 
 
 @pytest.mark.parametrize("misspecified", [False, True])
