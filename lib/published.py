@@ -20,7 +20,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lib.data.reading import read_fasta
+from lib.data.fasta import read_fasta
 from lib.sequences import Codes
 from lib.training.fitted import EnsemblePrediction, FittedModel, combine, predict
 
@@ -57,7 +57,7 @@ class Ensemble:
     def predict_fasta(self, path: str | Path, device: str = "auto") -> pd.DataFrame:
         """Forecast a FASTA file: ``id, mean, std, std_aleatoric, std_epistemic`` in its order.
 
-        A ValueError names the record, as that of :func:`lib.data.reading.read_fasta`.
+        A ValueError names the record, as that of :func:`lib.data.fasta.read_fasta`.
         """
         try:
             ids, codes = read_fasta(path, self.length)

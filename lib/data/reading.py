@@ -23,7 +23,6 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from lib.arrays import FloatArray
-from lib.sequences import ALPHABET, Codes, encode
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 GZIP = b"\x1f\x8b"
@@ -263,64 +262,3 @@ def numbers(
             "mend or remove the row"
         )
     return found
-
-
-def read_records(path: Path | str) -> dict[str, str]:
-    """Ids and sequences of a FASTA file, plain or gzipped, in its order.
-
-    An id is the first word after ``>``; small letters stay.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read as text, holds no record, a line before the first, or a record
-        without an id or without a sequence, or names an id twice.
-    """
-    path = Path(path)
-    try:
-        packed = path.read_bytes()
-        plain = gzip.decompress(packed) if packed.startswith(GZIP) else packed
-        lines = plain.decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a FASTA file: {error}") from None
-    before, *records = re.split(r"^>", "\n".join(lines), flags=re.MULTILINE)
-    if before.strip():
-        raise ValueError(f"{path} does not start with a record: line 1 must be '>id'")
-    if not records:
-        raise ValueError(f"{path} holds no record; a FASTA file has lines '>id' and sequences")
-    found: dict[str, str] = {}
-    for number, record in enumerate(records, start=1):
-        title, _, body = record.partition("\n")
-        name = next(iter(title.split()), "")
-        if not name or name in found:
-            what = f"the id {name!r} again" if name else "no id"
-            raise ValueError(f"{path}: record {number} has {what}; each record needs its own")
-        found[name] = "".join(body.split())
-        if not found[name]:
-            raise ValueError(f"{path}: record {name!r} has no sequence")
-    return found
-
-
-def read_fasta(path: Path | str, length: int) -> tuple[list[str], Codes]:
-    """Ids and codes ``(n, length)`` of a FASTA file whose sequences all have one length in nt.
-
-    Raises
-    ------
-    ValueError
-        As :func:`read_records`; for a sequence of another length or with another letter, naming its
-        record.
-    """
-    records = {name: text.upper() for name, text in read_records(path).items()}
-    for name, sequence in records.items():
-        if len(sequence) != length:
-            raise ValueError(
-                f"{path}: record {name!r} has {len(sequence)} nt, {length} are needed; cut it, or "
-                "pad it with N on both sides"
-            )
-        other = re.search(f"[^{ALPHABET}]", sequence)
-        if other:
-            raise ValueError(
-                f"{path}: record {name!r} holds {other.group()!r} at position {other.start() + 1}; "
-                f"{', '.join(ALPHABET)} would do"
-            )
-    return list(records), encode(list(records.values()))
