@@ -58,7 +58,7 @@ def read_fasta(path: Path | str, length: int) -> tuple[list[str], Codes]:
         if len(sequence) != length:
             raise ValueError(
                 f"{path}: record {name!r} has {len(sequence)} nt, {length} are needed; cut it, or "
-                "pad it with N on both sides"
+                "pad it with N on both sides, of which a forecaster knows nothing"
             )
         other = re.search(f"[^{ALPHABET}]", sequence)
         if other:
