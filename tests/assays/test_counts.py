@@ -45,16 +45,13 @@ def test_replicate_spread_by_hand():
     assert row["noise_std"] == pytest.approx(np.sqrt(np.log(10 / 9)) / np.log(2))
 
 
-def test_unsteady_rna_is_dropped_and_the_threshold_moves_it():
+def test_unsteady_rna_and_little_dna_are_dropped():
     # Counts 0 and 10: s.d. 7.07 over 5.01 is 1.41.
     result = activities(library((0, 10)), Thresholds())
     assert result.dropped["barcodes with unsteady RNA"] == 1
     assert "e2" not in set(result.frame["label"])
     kept = activities(library((0, 10)), Thresholds(max_rna_cv=1.5))
     assert "e2" in set(kept.frame["label"])
-
-
-def test_dna_threshold_is_inclusive():
     for least, expected in ((50, {"BASAL", "e1", "e2"}), (49, {"BASAL", "e1", "e2", "e3"})):
         frame = activities(library(), Thresholds(min_dna_counts=least)).frame
         assert set(frame["label"]) == expected

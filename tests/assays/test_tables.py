@@ -52,22 +52,19 @@ def test_wtc11_joins_files_trims_and_pairs(write_text, random_dna, reverse_compl
     assert not dataset.oriented and dataset.repairs == {}
 
 
-def test_wtc11_row_without_adapter_is_named(write_text, random_dna, from_files):
+def test_rows_without_adapter_or_of_another_length_are_named(write_text, random_dna, from_files):
     a, b = random_dna(2, 200, 1)
     good = write_text(lentimpra_text([a], [1]), "valid.tsv")
     bad = write_text(f"seq\tmean_value\nT{(PREFIX + b + SUFFIX)[1:]}\t1\n", "test.tsv")
     from_files(valid=good, test=bad)
     with pytest.raises(ValueError, match="row 1 starts with 'TGGACCGGATCAACT'"):
         mpra.load("wtc11")
-
-
-def test_elements_of_another_length_are_refused(write_text, random_dna, from_files):
     path = write_text(lentimpra_text(random_dna(2, 180, 2), [1, 2]))
     with pytest.raises(ValueError, match="180 nt without adapters, expected 200"):
         lentimpra(from_files, path)
 
 
-def test_lentimpra_columns_by_name(write_text, random_dna, from_files):
+def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_files):
     a, b = random_dna(2, 200, 3)
     path = write_text(
         "name\tmean_value\tfold\tseq\n"
@@ -77,18 +74,12 @@ def test_lentimpra_columns_by_name(write_text, random_dna, from_files):
     assert dataset.name == "lentimpra_K562"
     assert decode(dataset.codes) == [a, b]
     assert dataset.metadata[["name", "fold"]].values.tolist() == [["e1", "3"], ["e2", "4"]]
-
-
-def test_lentimpra_columns_by_position_and_trimmed_already(write_text, random_dna, from_files):
     a, b = random_dna(2, 200, 4)
     path = write_text(f"id\tsequence\tlog2FC\tf\ne1\t{a}\t0.5\t3\ne2\t{b}\t1.5\t4\n")
     dataset = lentimpra(from_files, path)
     assert decode(dataset.codes) == [a, b]
     assert dataset.activity.tolist() == [0.5, 1.5]
     assert dataset.metadata["fold_num"].tolist() == ["3", "4"]
-
-
-def test_lentimpra_of_another_shape_is_refused(write_text, random_dna, from_files):
     path = write_text(f"sequence\tlog2FC\n{random_dna(1, 200, 5)[0]}\t1\n")
     with pytest.raises(ValueError, match="neither the columns 'seq' and 'mean_value'"):
         lentimpra(from_files, path)

@@ -122,9 +122,7 @@ def test_large_parquet_reads_as_the_small_one_does(tmp_path, monkeypatch) -> Non
         ({"std": np.append(np.ones(39), 0.0)}, {}, r"'std' row 39 is 0\.0"),
     ],
 )
-def test_large_parquet_is_refused_in_the_same_words(
-    tmp_path, monkeypatch, change, rename, words
-) -> None:
+def test_large_parquet_is_refused_in_the_same_words(tmp_path, monkeypatch, change, rename, words):
     monkeypatch.setattr(reading, "MANY_ROWS", 10)
     made(40, **change).to_parquet(tmp_path / "mine.parquet")
     with pytest.raises(ValueError, match=words):

@@ -6,7 +6,7 @@ import pytest
 from lib.experiments import assay_and_program_shifts as shifts
 from lib.experiments.twins.tables import observed
 from lib.study import results
-from lib.study.config import ParameterError, Tables
+from lib.study.config import Tables
 
 EXPERIMENT, GIVEN = shifts, {"draws": 25}
 REAL_SHIFTS = {
@@ -45,17 +45,3 @@ def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None
 def test_nothing_was_forecast_of_a_stand_in(found: Tables) -> None:
     assert found.tables["sealed"].empty
     assert found.tables["twins"].empty
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"arm": ("retnia",)}, "no arm retnia"),
-        ({"dataset": "mouse"}, "'default', 'real' or 'standin'"),
-        ({"elements": 10}, "elements"),
-        ({"splitseed": 0}, "split_seed"),
-    ],
-)
-def test_bad_parameters_are_named(given: dict[str, object], message: str) -> None:
-    with pytest.raises(ParameterError, match=message):
-        shifts.Config.create(profile="smoke", **given)

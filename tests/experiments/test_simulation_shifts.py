@@ -130,10 +130,6 @@ def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
     assert untold.loc["hidden_share", "lower"] == pytest.approx(0.025 ** (1 / 60))
     spoilt = pd.DataFrame(hidden_effects(_fits(nll, 0.3 + 0.01 * nll, picp=0.8), 200))
     assert spoilt.set_index("effect").loc["hidden_share", "value"] == 0
-
-
-def test_a_draw_of_one_world_alone_explains_nothing():
-    """Of 27 draws of three worlds three hold one world only, whose networks may all be alike."""
     table = _fits(np.arange(9.0), np.repeat([0.1, 0.2, 0.4], 3))
     rows = pd.DataFrame(hidden_effects(table, 200)).set_index("effect")
     assert np.isfinite(rows.loc[["hidden_share", "explained_share"], ["lower", "upper"]]).all(

@@ -4,9 +4,8 @@ import pytest
 
 from lib.experiments import uncertainty_repair, worlds
 from lib.experiments.repairs import ESTIMATED, KNOWN, detect
-from lib.experiments.uncertainty_repair import Config, concept, known_weights, weighted
+from lib.experiments.uncertainty_repair import concept, known_weights, weighted
 from lib.experiments.worlds import Condition
-from lib.study.config import ParameterError
 
 EXPERIMENT = uncertainty_repair
 
@@ -38,19 +37,6 @@ def test_the_oracle_s_intervals_are_nominal_under_every_shift(found):
     rows = rows[(rows["data"] == "simulation") & (rows["metric"] == "picp_90")]
     assert rows["oracle"].notna().all()
     assert rows["oracle"].to_numpy() == pytest.approx(0.9, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"shifts": ["gcc"]}, "no shift gcc"),
-        ({"severities": [0.0, 1.0]}, "severity 0"),
-        ({"labels": [5, 10]}, "at least 10"),
-    ],
-)
-def test_bad_parameters_are_named(given, message):
-    with pytest.raises(ParameterError, match=message):
-        Config.create(**given)
 
 
 def test_known_weights_carry_the_home_law_to_the_shifted_one():

@@ -55,8 +55,14 @@ def test_only_documented_errors_that_name_something_pass(monkeypatch, error, kno
     assert ends(monkeypatch, raising(error), known=known).kind == kind
 
 
-def test_a_result_that_does_not_hold_is_noticed(monkeypatch) -> None:
+def test_a_result_that_does_not_hold_and_a_file_left_behind_are_noticed(monkeypatch) -> None:
     assert ends(monkeypatch, dict, holds=raising(AssertionError())).kind == "bad"
+
+    def made(folder, rng):
+        return Case(lambda: (folder / "part").touch(), (), (), lambda result: None)
+
+    monkeypatch.setattr(fuzzer, "READERS", {"made": made})
+    assert fuzzer.run_case("made", 0, 0).message == "files were left behind"
 
 
 def test_a_hang_is_noticed_even_where_exceptions_are_swallowed(monkeypatch) -> None:
@@ -70,14 +76,6 @@ def test_a_hang_is_noticed_even_where_exceptions_are_swallowed(monkeypatch) -> N
     outcome = ends(monkeypatch, stubborn)
     assert outcome.kind == "bad" and outcome.seconds < 4
     assert "over 0.1 s" in outcome.message
-
-
-def test_a_file_left_behind_is_noticed(monkeypatch) -> None:
-    def made(folder, rng):
-        return Case(lambda: (folder / "part").touch(), (), (), lambda result: None)
-
-    monkeypatch.setattr(fuzzer, "READERS", {"made": made})
-    assert fuzzer.run_case("made", 0, 0).message == "files were left behind"
 
 
 def test_counts_add_up(monkeypatch) -> None:

@@ -14,6 +14,7 @@ from lib.metrics.resampling import (
     totals,
     weight_blocks,
 )
+from tests.refusals import refused
 
 RNG = np.random.default_rng
 
@@ -42,12 +43,12 @@ def test_many_groups_are_merged_inside_their_folds():
     assert set(np.bincount(plan.codes)) == {9}
 
 
-@pytest.mark.parametrize(
-    ("fold", "message"), [([0, 1, 2, 0], "is tested in several"), ([0] * 4, "needs 3")]
+test_folds_that_tear_groups_or_are_too_few_are_refused = refused(
+    ([0, 1, 2, 0], "is tested in several"),
+    ([0] * 4, "needs 3"),
+    ([None, 1, 2, 1], "fold is missing in row 0"),
+    act=lambda fold: resampling(list("abcb"), RNG(0), np.array(fold, object)),
 )
-def test_folds_that_tear_groups_or_are_too_few_are_refused(fold, message):
-    with pytest.raises(ValueError, match=message):
-        resampling(list("abcb"), RNG(0), fold)
 
 
 def test_pseudo_values_give_the_t_interval_of_a_mean_over_equal_folds():

@@ -25,13 +25,16 @@ def test_occupancy_is_the_sum_over_windows_and_strands(names):
     assert found == pytest.approx(np.array(expected), rel=1e-5, abs=1e-7)
 
 
-def test_occupancy_by_hand():
+def test_occupancy_by_hand_of_n_and_of_no_rows():
     # One motif A at potential 0: log odds of A is log(1.0001 / 1.0004 / .25) = log a, a = 3.9988,
     # of other letters log b, b = .0001 / 1.0004 / .25. AC: forward a, b; reverse (GT) b, b.
     a, b = 1.0001 / 1.0004 * 4, 0.0001 / 1.0004 * 4
     expected = a / (1 + a) + 3 * b / (1 + b)
     only_a = make_pwm("A", np.array([[1.0], [0], [0], [0]]))
     assert occupancy(encode(["AC"]), scanner([only_a], [0.0]))[0, 0] == pytest.approx(expected)
+    sites = scanner(jaspar(["FOXA1"]), [5.0])
+    assert occupancy(encode(["N" * 30]), sites).tolist() == [[0.0]]
+    assert occupancy(np.zeros((0, 30), np.uint8), sites).shape == (0, 1)
 
 
 def test_reverse_complement_is_bound_alike():
@@ -39,12 +42,6 @@ def test_reverse_complement_is_bound_alike():
     sites = scanner(jaspar(["FOXA1", "SP1", "NFE2", "REST"]), [7.0, 7, 8, 12])
     other = occupancy(reverse_complement(codes), sites)
     assert occupancy(codes, sites) == pytest.approx(other, rel=1e-5)
-
-
-def test_a_row_of_n_is_not_bound_and_no_rows_give_no_rows():
-    sites = scanner(jaspar(["FOXA1"]), [5.0])
-    assert occupancy(encode(["N" * 30]), sites).tolist() == [[0.0]]
-    assert occupancy(np.zeros((0, 30), np.uint8), sites).shape == (0, 1)
 
 
 def test_occupancy_stays_finite_without_a_potential():
@@ -100,9 +97,6 @@ def test_score_threshold_matches_enumeration():
         # five positions rounded to half a step of .005 each
         assert (scores >= threshold + 0.0125).mean() <= p_value
         assert (scores >= threshold - 0.0175).mean() > p_value
-
-
-def test_no_window_reaches_a_p_value_below_the_rarest():
     pwm = make_pwm("m", np.array([[0.7], [0.1], [0.1], [0.1]]))
     assert score_threshold(pwm, 0.2) > log_odds(pwm).max()
 

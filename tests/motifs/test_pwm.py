@@ -9,6 +9,7 @@ from lib.motifs.pwm import (
     make_pwm,
     read_meme,
 )
+from tests.refusals import refused
 
 HEADER = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"
 MOTIF = "MOTIF one\nletter-probability matrix: alength= 4 w= 2\n0.5 0.5 0 0\n0 0 0.25 0.75\n"
@@ -29,18 +30,13 @@ def test_log_odds_of_uniform_are_zero_and_of_zero_finite():
     assert np.isfinite(log_odds(make_pwm("A", column(1, 0, 0, 0)))).all()
 
 
-@pytest.mark.parametrize(
-    ("matrix", "message"),
-    [
-        (np.ones((3, 2)) / 3, "must be"),
-        (np.zeros((4, 0)), "must be"),
-        (column(1.5, -0.5, 0, 0), "in \\[0, 1\\]"),
-        (np.hstack([column(1, 0, 0, 0), column(0.5, 0.2, 0, 0)]), "position 1 sums to 0.7"),
-    ],
+test_bad_matrices_are_refused = refused(
+    (np.ones((3, 2)) / 3, "must be"),
+    (np.zeros((4, 0)), "must be"),
+    (column(1.5, -0.5, 0, 0), "in \\[0, 1\\]"),
+    (np.hstack([column(1, 0, 0, 0), column(0.5, 0.2, 0, 0)]), "position 1 sums to 0.7"),
+    act=lambda matrix: make_pwm("bad", matrix),
 )
-def test_bad_matrices_are_refused(matrix, message):
-    with pytest.raises(ValueError, match=message):
-        make_pwm("bad", matrix)
 
 
 def test_a_motif_cannot_be_written_into():
@@ -131,10 +127,8 @@ def test_core_motifs_are_those_of_the_release_by_id():
     assert {pwm.width for pwm in motifs} <= set(range(5, 36))
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [(("vertebrates", "JASPAR1999"), "pyjaspar holds"), (("cats",), "'cats' has no CORE")],
+test_unknown_collections_are_named = refused(
+    (("vertebrates", "JASPAR1999"), "pyjaspar holds"),
+    (("cats",), "'cats' has no CORE"),
+    act=lambda given: core_motifs(*given),
 )
-def test_unknown_collections_are_named(given, message):
-    with pytest.raises(ValueError, match=message):
-        core_motifs(*given)

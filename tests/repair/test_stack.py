@@ -19,12 +19,9 @@ def forecasts(*spread):
     return mean, np.tile(np.array(spread)[:, None], N), target
 
 
-def test_weights_are_those_of_inverse_variances():
+def test_weights_are_those_of_inverse_variances_and_none_is_negative():
     mean, _, target = forecasts(0.5, 1.0)
     assert weights(mean, target) == pytest.approx([0.8, 0.2], abs=0.03)  # 1 / .25 to 1 / 1
-
-
-def test_a_forecaster_that_would_take_a_negative_weight_gets_none():
     rng = np.random.default_rng(1)
     target, error = rng.normal(size=(2, N))
     found = weights(np.stack([target + 0.3 * error, target + 0.9 * error]), target)

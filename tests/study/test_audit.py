@@ -176,9 +176,3 @@ def test_a_bad_table_is_one_line(root, folder):
     (folder / "of-pytest.csv").write_text("id,targets,mean,Std\na,1,1,1\n", "utf-8")
     line = said(make_audit(root, PREDICTIONS=str(folder / "of-pytest.csv")))
     assert re.search(r"^error: .*no column 'target' \(did you mean 'targets'\?\), 'std'", line)
-
-
-@pytest.mark.slow
-def test_nothing_given_or_a_missing_file_is_one_line(root):
-    assert said(make_audit(root)) == "error: name a table: make audit PREDICTIONS=mine.csv"
-    assert "there is no file -none.csv" in said(make_audit(root, PREDICTIONS="-none.csv"))

@@ -88,12 +88,9 @@ def test_names_are_read_back_and_those_that_a_spreadsheet_would_run_are_written_
         assert read["condition"].tolist() == [name, "plain"]
 
 
-def test_a_table_that_holds_nothing_is_read_as_one(tmp_path):
+def test_a_table_that_holds_nothing_is_read_as_one_and_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(), {"none": pd.DataFrame()}, {})
     assert results.read_tables(tmp_path, "e")["none"].empty
-
-
-def test_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
     assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
 
