@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.metrics.audit import (
-    audit,
-    coverage_by,
-    gaussian_band,
-    pit_histogram,
-    residual_band,
-)
+from lib.metrics.audit import audit, coverage_by, gaussian_band, pit_histogram, residual_band
 from lib.metrics.evaluate import all_metrics
 
 DISTANCES = {"mace", "rmsce", "miscal_area", "pit_ks", "ence", "uce", "zve"}

@@ -1,14 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.motifs.pwm import (
-    core_motifs,
-    information_content,
-    jaspar,
-    log_odds,
-    make_pwm,
-    read_meme,
-)
+from lib.motifs.pwm import core_motifs, information_content, jaspar, log_odds, make_pwm, read_meme
 from tests.refusals import refused
 
 HEADER = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"

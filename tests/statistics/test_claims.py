@@ -249,7 +249,7 @@ def test_by_construction_where_the_frozen_oracle_says_the_same(short):
     ]
     judged = judge(short, entries).claims
     assert judged["verdict"].tolist() == [
-        *("contradicted", "undecided", "supported", "supported", "supported"),
+        *("contradicted", "undecided", "supported", "supported", "supported")
     ]
     assert judged["by_construction"].tolist() == ["true", "false", "true", "false", "false"]
 
@@ -263,7 +263,7 @@ def test_what_was_not_run_is_no_verdict(short):
     assert judged.parts["note"].iloc[[1, 3]].tolist() == ["no time", "rests on 0, fewer than 10"]
     assert judged.claims["note"].iloc[1].endswith("parts that rest on too little to count: 1")
     assert judged.not_judged["reason"].tolist() == [
-        *("not run: no time", "not run: no part that counts rests on 10"),
+        *("not run: no time", "not run: no part that counts rests on 10")
     ]
 
 
