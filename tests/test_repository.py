@@ -107,15 +107,12 @@ def test_a_checkout_without_links_holds_the_book_whole(root):
     assert set(links) <= {"_config.yml", "_toc.yml"}
 
 
-def test_dependencies_are_pinned_within_their_ranges(project, pins):
+def test_dependencies_are_pinned_within_their_ranges_and_pins_are_complete(project, pins):
     for requirement in requirements(project):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement.name} is not pinned in constraints.txt"
         assert Version(pin) in requirement.specifier, f"{requirement} excludes its pin {pin}"
-
-
-def test_pins_are_complete(project, pins):
-    """Whatever the pinned packages require on this platform is pinned too."""
+    # Whatever the pinned packages require on this platform is pinned too.
     waiting, seen = requirements(project), set()
     while waiting:
         requirement = waiting.pop()
@@ -162,17 +159,11 @@ def test_imports_are_declared(root, project, folder):
             assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
 
 
-def test_no_large_files(tracked):
+def test_nothing_large_unfinished_or_of_one_machine(tracked, root):
     assert [str(path) for path in tracked if path.stat().st_size > LARGEST_FILE] == []
-
-
-def test_nothing_unfinished(root, tracked):
     marks = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "Not" + "ImplementedError"]))
     where = [path for path in tracked if path.suffix in {".py", ".md", ".ipynb", ".yml", ".toml"}]
     assert [str(path) for path in where if marks.search(text_of(path))] == []
-
-
-def test_no_machine_paths(tracked):
     tops = "|".join(["wo" + "rk", "ro" + "ot", "ho" + "me", "Us" + "ers", "tm" + "p"])
     pattern = re.compile(rf"(?<![\w.$~\]}}>-])/(?:{tops})/\w")
     found = {str(path): match[0] for path in tracked if (match := pattern.search(text_of(path)))}

@@ -20,7 +20,7 @@ def written(write_text, name: str, rows: str) -> object:
     return write_text("barcode\tlabel\tcount\n" + rows, name)
 
 
-def test_activity_by_hand():
+def test_activity_and_the_spread_of_replicates_by_hand():
     # RNA + 1 over DNA, relative to BASAL's 10/100: e1 has (20/100)/0.1 = 2 and (80/200)/0.1 = 4,
     # mean 3; e2 has (10/400)/0.1 = 1/4. Sample totals cancel.
     frame, reference, dropped = activities(library(), Thresholds())
@@ -35,9 +35,6 @@ def test_activity_by_hand():
         "barcodes with unsteady RNA": 0,
         "elements without a kept barcode": 1,
     }
-
-
-def test_replicate_spread_by_hand():
     # e2's second replicate is (20/400)/0.1 = 1/2: mean 3/8, s.d. sqrt(2)/8, cv sqrt(2)/3.
     row = activities(library((9, 19)), Thresholds()).frame.set_index("label").loc["e2"]
     assert row["activity"] == pytest.approx(np.log2(3 / 8))

@@ -55,13 +55,10 @@ def test_at_most_six_families_stand_aside_and_none_of_few_elements():
     assert folds.families.tolist() == [0] and (folds.fold == TRAINED).sum() == 12
 
 
-def test_seeds_deal_anew():
+def test_seeds_deal_anew_and_fewer_groups_make_fewer_folds():
     group = groups()
     assert (group_folds(group, 0).fold != group_folds(group, 1).fold).mean() > 0.5
     assert (group_folds(group, 0).fold == group_folds(group, 0).fold).all()
-
-
-def test_fewer_groups_make_fewer_folds():
     assert [group_folds(np.arange(n), 0).n_folds for n in (40, 10, 8)] == [10, 10, 8]
 
 

@@ -1,7 +1,5 @@
 """The predictions table: what it accepts, mends and refuses."""
 
-import gzip
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,19 +28,6 @@ def test_numbers_are_read_back_exactly_and_ids_stay_text(tmp_path, ending) -> No
     found = read(path)
     pd.testing.assert_frame_equal(found, table, check_dtype=False)
     assert found["mean"].tolist() == [0.1 + 0.2, 0.0, 1e-300]
-
-
-@pytest.mark.parametrize("separator", [",", "\t", ";", "|", ", "])
-@pytest.mark.parametrize("packed", [False, True])
-def test_byte_order_mark_line_ends_and_separators(tmp_path, separator, packed) -> None:
-    rows = [["id", "target", "mean", "std", "shift"], ["01", "1", "2", "3", ""]]
-    text = "\ufeff" + "".join(separator.join(r) + "\r\n" for r in [*rows, ["NA", *"456", "hot"]])
-    path = tmp_path / "p.txt"
-    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
-    found = read(path)
-    assert found["id"].tolist() == ["01", "NA"]
-    assert found["std"].tolist() == [3.0, 6.0]
-    assert found["shift"].tolist() == ["", "hot"]
 
 
 def test_columns_are_renamed_and_ordered_and_extra_ones_kept(tmp_path) -> None:

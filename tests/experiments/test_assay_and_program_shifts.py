@@ -15,7 +15,9 @@ REAL_SHIFTS = {
 }
 
 
-def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
+def test_the_run_names_what_it_was_asked_for_and_forecasts_no_stand_in(
+    found: Tables,
+) -> None:
     rows = results.tidy(found.rows)
     assert set(rows["data"]) == {"standin"}
     assert set(rows["shift"]) - {""} <= REAL_SHIFTS
@@ -26,6 +28,8 @@ def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
     asked = tilted["condition"].str.extract(r"\+([\d.]+) SD")[0].astype(float)
     assert tilted["severity"].to_numpy() == pytest.approx(asked.to_numpy(), abs=0.1)
     assert set(asked) == {0.5, 1.0, 1.5}
+    assert found.tables["sealed"].empty
+    assert found.tables["twins"].empty
 
 
 def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:
@@ -40,8 +44,3 @@ def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None
     own = drops[(drops["metric"] == "coverage_drop") & (drops["condition"] == "Ehom")]
     expected = home["value"].iloc[0] - away["value"].iloc[0]
     assert own["observed"].iloc[0] == pytest.approx(expected)
-
-
-def test_nothing_was_forecast_of_a_stand_in(found: Tables) -> None:
-    assert found.tables["sealed"].empty
-    assert found.tables["twins"].empty

@@ -189,14 +189,11 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
     assert len(pair) == len(kept) >= 10 and np.allclose(pair["value_x"], pair["value_y"])
 
 
-def test_one_way_in():
+def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
     with pytest.raises(ParameterError, match="give one of predictions, table"):
         _ = Config.create(predictions="a.csv", table="b.csv").source
     with pytest.raises(ParameterError, match="predictions need none"):
         _ = Config.create(predictions="a.csv", model="cnn").source
-
-
-def test_renaming_is_a_mapping_or_text_for_an_assay_as_for_predictions():
     assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
     assert as_rename(None) is None is as_rename("")
     with pytest.raises(ValueError, match="rename is 'y'"):

@@ -90,7 +90,7 @@ def test_a_mild_shift_ends_where_the_first_part_does():
     assert rows[mild.name] == pytest.approx(1.5)
 
 
-def test_effects_stand_beside_the_frozen_oracle(found):
+def test_effects_stand_beside_the_frozen_oracle_and_shares_have_exact_intervals(found):
     doses, _ = found
     rows = doses[doses["dose"] == 0.64].set_index("effect")["value"]
     d = 0.64 + 0.005 * np.array(WORLDS)
@@ -101,6 +101,13 @@ def test_effects_stand_beside_the_frozen_oracle(found):
     assert rows["coverage_drop_over_frozen"] == pytest.approx(0.1 * counted.mean())
     home = doses[(doses["shift"] == "") & (doses["effect"] == "picp_90")]
     assert home["value"].tolist() == pytest.approx([0.9])
+    doses, _ = found
+    row = doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.64)].iloc[0]
+    # Nine of ten: Clopper and Pearson's .555 to .9975.
+    assert row[["value", "lower", "upper"]].tolist() == pytest.approx(
+        [0.9, 0.5550, 0.9975], abs=1e-4
+    )
+    assert not len(doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.27)])
 
 
 def test_a_network_with_fewer_labels_is_found_where_one_errs_as_much(found):
@@ -114,16 +121,6 @@ def test_a_network_with_fewer_labels_is_found_where_one_errs_as_much(found):
     assert (mild.loc[["zms_over_fewer"], ["n", "unmatched"]] == [10, 0]).all(axis=None)
     assert (far.loc[["zms_over_fewer"], ["n", "unmatched"]] == [0, 10]).all(axis=None)
     assert np.isnan(far.loc["coverage_drop_over_fewer", "value"])
-
-
-def test_a_share_of_fits_has_the_exact_interval(found):
-    doses, _ = found
-    row = doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.64)].iloc[0]
-    # Nine of ten: Clopper and Pearson's .555 to .9975.
-    assert row[["value", "lower", "upper"]].tolist() == pytest.approx(
-        [0.9, 0.5550, 0.9975], abs=1e-4
-    )
-    assert not len(doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.27)])
 
 
 def test_regret_is_none_for_the_right_choice_and_twice_that_of_chance_for_the_wrong_one():

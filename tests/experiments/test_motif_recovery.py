@@ -13,7 +13,7 @@ from lib.study import results
 from lib.training.attribution import auprc_sites
 
 
-def test_sites_are_those_planted_whose_motif_acts():
+def test_sites_are_those_planted_whose_motif_acts_which_rewiring_changes():
     n = 40
     truth = motif_recovery.true_sites(0, Condition(), n)
     program = world_of(0).program
@@ -29,9 +29,6 @@ def test_sites_are_those_planted_whose_motif_acts():
     assert truth.masked[idle & ~expected].all()
     perfect = truth.sites + 0.5 * truth.masked  # what is masked may score high
     assert auprc_sites(perfect, truth.sites, truth.masked)[0] == pytest.approx(1.0)
-
-
-def test_rewiring_changes_which_sites_act_and_no_sequence():
     home, away = (
         motif_recovery.true_sites(0, Condition(*at), 40) for at in ((), ("effect_rewiring", 1.0))
     )
@@ -48,14 +45,11 @@ def test_enrichment_by_hand():
     assert values == pytest.approx(np.full(24, np.log(2)))  # all elements are alike
 
 
-def test_networks_are_those_of_the_experiment_on_shifts():
+def test_networks_are_those_of_the_experiment_on_shifts_in_the_full_profile_too():
     config = motif_recovery.Config.create(profile="smoke", world_seeds=[0], n_train=600)
     given = simulation_shifts.Config.create(profile="smoke", world_seeds=[0])
     theirs = {fit_arm(arm, given).key for arm, _ in simulation_shifts.plan(given)}
     assert {fit_arm(arm, config).key for arm in motif_recovery.world_arms(config)} <= theirs
-
-
-def test_the_full_profile_asks_for_no_network_of_its_own():
     full, given = (
         each.create(profile="full") for each in (motif_recovery.Config, simulation_shifts.Config)
     )

@@ -48,13 +48,19 @@ def test_features_are_named_and_checked():
         priors.prior_features("gc", np.repeat(codes[:1], 5, axis=0))
 
 
-def test_placebos_have_the_width_and_the_values_of_the_prior():
+def test_placebos_have_the_width_and_values_of_the_prior_and_enter_alike():
     own = priors.arm_features(net(300, "motif_decoy"), None, SIZES)
     permuted = priors.arm_features(net(300, "permuted"), None, SIZES)
     assert own.shape == permuted.shape == (420, 3 * 4 * len(MOTIFS))
     for part in (slice(0, 300), slice(300, 360), slice(360, 420)):
         assert np.array_equal(np.sort(own[part], axis=0), np.sort(permuted[part], axis=0))
         assert not np.array_equal(own[part], permuted[part])
+    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2, side_rate=0.004)
+    for prior in ("motif_decoy", "permuted"):
+        own = priors.arm_settings(net(400, prior), config)
+        assert own.model_options == {"entry": "narrow", "side_dropout": 0.2}
+        assert own.learning_rate == 0.004
+    assert priors.fit_prior(net(400, "none"), config).key == fit_arm(net(400, "none"), config).key
 
 
 def test_small_samples_are_trained_for_more_epochs():
@@ -66,15 +72,6 @@ def test_small_samples_are_trained_for_more_epochs():
     # 1,000 steps of 64: 31 an epoch; 7 an epoch would need 143.
     assert [epochs(n, 15) for n in (8000, 2000, 500)] == [15, 33, 100]
     assert epochs(2000, 1) == 16  # one epoch of the largest sample has 468 steps, 15 * 31 are 465
-
-
-def test_priors_and_placebos_enter_alike_and_none_is_the_network_of_other_experiments():
-    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2, side_rate=0.004)
-    for prior in ("motif_decoy", "permuted"):
-        own = priors.arm_settings(net(400, prior), config)
-        assert own.model_options == {"entry": "narrow", "side_dropout": 0.2}
-        assert own.learning_rate == 0.004
-    assert priors.fit_prior(net(400, "none"), config).key == fit_arm(net(400, "none"), config).key
 
 
 def test_the_full_profile_keeps_its_promises():

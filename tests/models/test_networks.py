@@ -84,7 +84,7 @@ def test_every_way_in_learns_from_the_features(entry: str, width: int) -> None:
     assert network.head.layers[1].in_features == 16 + joined
 
 
-def test_the_residual_way_starts_at_zero_and_adds_to_both_outputs() -> None:
+def test_the_residual_way_starts_at_zero_and_no_way_changes_a_network_without_features() -> None:
     head = GaussianHead(2, 4, entry="residual").eval()
     embedding, features = torch.rand(3, 2), torch.tensor([[2.0, 0.0, 4.0, 0.0]] * 3)
     plain = head(embedding, None)
@@ -94,8 +94,6 @@ def test_the_residual_way_starts_at_zero_and_adds_to_both_outputs() -> None:
     # divided by √4: 1 + 2 to the mean, 2 to the raw standard deviation
     torch.testing.assert_close(head(embedding, features), plain + torch.tensor([3.0, 2.0]))
 
-
-def test_the_way_in_changes_nothing_without_features() -> None:
     def output(**options: object) -> torch.Tensor:
         torch.manual_seed(0)
         return build("cnn", 40, channels=8, **options)(torch.ones(3, 4, 40))

@@ -12,13 +12,10 @@ def column(*p: float) -> np.ndarray:
     return np.array(p, float)[:, None]
 
 
-def test_information_content_by_hand():
+def test_information_content_and_log_odds_by_hand():
     # A or C alike: 2 + 2 * .5 log2 .5 = 1 bit; (1/8, 1/8, 1/4, 1/2): 2 - 1.75 = .25 bits
     pwm = make_pwm("m", np.hstack([column(0.5, 0.5, 0, 0), column(0.125, 0.125, 0.25, 0.5)]))
     assert information_content(pwm) == pytest.approx([1.0, 0.25])
-
-
-def test_log_odds_of_uniform_are_zero_and_of_zero_finite():
     assert log_odds(make_pwm("flat", np.full((4, 3), 0.25))) == pytest.approx(np.zeros((4, 3)))
     assert np.isfinite(log_odds(make_pwm("A", column(1, 0, 0, 0)))).all()
 

@@ -118,7 +118,7 @@ def test_conformal_repairs_by_hand():
         recalibration.weighted_quantile([1, 2], [1, -1], [1], 0.5)
 
 
-def test_equal_weights_are_plain_conformal():
+def test_equal_weights_are_plain_conformal_and_mondrian_bins_stand_alone():
     rng = np.random.default_rng(0)
     for n in (9, 20, 57):
         scores = rng.normal(size=n)
@@ -128,9 +128,6 @@ def test_equal_weights_are_plain_conformal():
                 weights = np.full(n, scale)
                 found = recalibration.weighted_quantile(scores, weights, [scale], level)
                 assert found.tolist() == [plain]
-
-
-def test_mondrian_bins_stand_alone():
     target = np.r_[np.arange(1.0, 10.0), np.arange(1.0, 11.0) * 10]
     known = np.zeros(19), np.ones(19), target
     bins, asked = np.repeat(["low", "high"], [9, 10]), ["low", "high", "other"]

@@ -25,16 +25,13 @@ def test_gc_quantiles_are_those_of_wtc11(world):
     )
 
 
-def test_background_has_the_gc_it_was_drawn_at():
+def test_background_has_the_gc_it_was_drawn_at_and_lacks_cpg():
     drawn = sample(background.SequenceLaw(200, MOTIFS, units_mean=0.0))
     assert len(drawn.sites) == 0
     # 800,000 letters
     assert gc_content(drawn.codes).mean() == pytest.approx(drawn.gc_law.mean(), abs=0.002)
     slope = np.polyfit(drawn.gc_law, gc_content(drawn.codes), 1)[0]
     assert slope == pytest.approx(1, abs=0.03)
-
-
-def test_background_lacks_cpg_as_the_anchor_says():
     codes = sample(background.SequenceLaw(200, MOTIFS, units_mean=0.0)).codes.astype(int)
     pair = np.bincount((codes[:, :-1] * 4 + codes[:, 1:]).ravel(), minlength=16) / codes[:, 1:].size
     letter = np.bincount(codes.ravel(), minlength=4) / codes.size

@@ -39,14 +39,11 @@ def test_a_seed_gives_one_world_and_another_gives_another():
     assert one.program.pairs == again.program.pairs != other.program.pairs
 
 
-def test_calibration_gives_the_anchored_mean_and_sd(worlds):
+def test_calibration_gives_the_anchored_moments_and_repressors_repress(worlds, world):
     for world in worlds:
         f = activity(world.features, world.program)
         assert f.mean() == pytest.approx(ANCHORS["activity_mean"], abs=1e-9)
         assert f.std() == pytest.approx(ANCHORS["activity_sd"], abs=1e-9)
-
-
-def test_repressors_repress_and_the_rest_activates(world):
     names = np.array(world.program.feature_names[: len(world.program.motifs)])
     for coefficients in (world.program.coefficients, world.other):
         assert set(names[coefficients[: len(names)] < 0]) == {"REST", "Gfi1B"}

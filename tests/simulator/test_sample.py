@@ -11,13 +11,10 @@ from lib.simulator.activity import reread
 from lib.simulator.sample import BLOCK, known_truth, planted_sites
 
 
-def test_a_seed_gives_the_same_bytes_whatever_the_workers(world):
+def test_a_seed_gives_the_same_bytes_whatever_the_workers_and_the_number_of_elements(world):
     one = simulate(world, 3 * BLOCK + 7, 1)
     assert one.fingerprint == simulate(world, 3 * BLOCK + 7, 1, workers=3).fingerprint
     assert one.fingerprint != simulate(world, 3 * BLOCK + 7, 2).fingerprint
-
-
-def test_the_first_elements_do_not_depend_on_how_many_follow(world):
     long = simulate(world, 2 * BLOCK + 100, 1)
     for n in (1, 50, BLOCK, BLOCK + 1):
         assert simulate(world, n, 1).fingerprint == long.take(np.arange(n)).fingerprint

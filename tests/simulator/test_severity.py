@@ -52,7 +52,7 @@ def test_concept_distance_grows_with_the_dial(world, name):
     assert 0 < found[1] < found[2]
 
 
-def test_every_world_reaches_half_a_variance_by_rewiring(worlds):
+def test_a_dial_is_found_for_a_distance_in_every_world_or_refused(worlds, world):
     for world in worlds:
         dial = severity_for(world, "effect_rewiring", 0.5)
         shift = Shift("effect_rewiring", dial)
@@ -60,9 +60,6 @@ def test_every_world_reaches_half_a_variance_by_rewiring(worlds):
         fresh = measure_severity(world, shift, seed=9)
         assert fresh.distance.total == pytest.approx(0.5, abs=0.05)
         assert 0.3 < dial < 0.8
-
-
-def test_a_dial_is_found_for_the_distance_after_gain_or_refused(world):
     dial = severity_for(world, "effect_rewiring", 0.64, part="rewiring")
     found = concept_distance(world, Shift("effect_rewiring", dial))
     assert found.rewiring == pytest.approx(0.64, abs=0.01) and found.total > 0.75

@@ -31,13 +31,10 @@ def table(n=300):
     return pd.DataFrame(columns)
 
 
-def test_names_of_folders_stay_inside():
+def test_names_of_folders_stay_inside_and_a_table_must_be_named(capsys):
     assert slug("../../etc/passwd") == "passwd"
     assert slug("=cmd|x.csv") == "cmd_x"
     assert slug("...") == "audit"
-
-
-def test_without_a_table_one_line_says_what_to_name(capsys):
     assert main([]) == 1
     assert main(["--predictions=", "--table="]) == 1  # as make passes what was not given
     line = "error: name a table: make audit PREDICTIONS=mine.csv\n"

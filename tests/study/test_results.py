@@ -17,19 +17,16 @@ def rows(**more):
     return pd.DataFrame(own | more)
 
 
-def test_columns_stand_in_the_contract_s_order_with_others_after():
+def test_columns_stand_in_the_contract_s_order_and_equal_keys_are_refused():
     table = results.tidy(rows(splits=5))
     assert list(table.columns) == [*COLUMNS, "splits"]
     assert table["oracle"].isna().all()
-
-
-def test_rows_with_the_same_keys_are_refused():
     with pytest.raises(ValueError, match=r"share their keys.*rmse"):
         results.tidy(rows(metric=["rmse", "rmse"]))
     assert len(results.tidy(rows(metric=["rmse", "rmse"], split_seed=[0, 1]))) == 2
 
 
-def test_write_and_read_back(tmp_path):
+def test_write_and_read_back_negative_numbers_too(tmp_path):
     shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
     results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
@@ -37,6 +34,9 @@ def test_write_and_read_back(tmp_path):
     assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]
+    table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
+    assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
+    assert table["mixed"].tolist() == [-1, "=1"]
 
 
 def test_experiments_that_end_together_all_enter_the_manifest(tmp_path):
@@ -93,12 +93,6 @@ def test_a_table_that_holds_nothing_is_read_as_one_and_a_carriage_return_ends_no
     assert results.read_tables(tmp_path, "e")["none"].empty
     results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
     assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
-
-
-def test_negative_numbers_are_no_names():
-    table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
-    assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
-    assert table["mixed"].tolist() == [-1, "=1"]
 
 
 EXPERIMENT = "uncertainty_repair"

@@ -104,7 +104,7 @@ def test_a_worker_with_another_source_is_refused(tmp_path):
     assert not list(store.root.rglob("*.safetensors"))
 
 
-def test_a_failed_write_leaves_nothing_and_names_the_store(tmp_path, monkeypatch):
+def test_a_write_that_fails_leaves_nothing_and_names_the_store(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError("no space left")
 
@@ -112,6 +112,9 @@ def test_a_failed_write_leaves_nothing_and_names_the_store(tmp_path, monkeypatch
     with pytest.raises(OSError, match=r"unit store .*no space left.*SHIFT_STORE"):
         units.Store(tmp_path).put("ab" * 32, units.Result({"a": np.zeros(3)}))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    (tmp_path / "store").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=r"unit store .*store.*SHIFT_STORE"):
+        units.Store(tmp_path / "store").put("ab" * 32, units.Result({}))
 
 
 def test_scalars_and_tables_come_back_as_they_were(tmp_path):
@@ -126,12 +129,6 @@ def test_scalars_and_tables_come_back_as_they_were(tmp_path):
     pd.testing.assert_frame_equal(found.table("values"), table, check_dtype=False)
     assert list(found.table("none")) == list(table) and found.table("none").empty
     assert found.table("values")["n"].dtype == np.int64
-
-
-def test_a_store_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "store").write_text("a file where the folder should be")
-    with pytest.raises(OSError, match=r"unit store .*store.*SHIFT_STORE"):
-        units.Store(tmp_path / "store").put("ab" * 32, units.Result({}))
 
 
 def test_key_follows_config_data_and_earlier_units():
