@@ -24,17 +24,11 @@ def test_decode_inverts_encode_and_strand_flips_twice(sequences):
     assert (canonical(codes) == canonical(reverse_complement(codes))).all()
 
 
-def test_one_hot_by_hand():
+def test_one_hot_gc_and_packed_words_by_hand():
     expected = [[[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0]]]  # A, G, N over rows A, C, G, T
     assert one_hot(encode(["AGN"])).tolist() == expected
-
-
-def test_gc_ignores_unknown_letters():
     assert gc_content(encode(["GCNN", "ATGN", "NNNN"]))[:2].tolist() == [1.0, 1 / 3]
     assert np.isnan(gc_content(encode(["NNNN"]))[0])
-
-
-def test_kmers_are_packed_two_bits_a_letter_and_strand_free():
     # ACG = 0·16 + 1·4 + 2 = 6; its reverse complement CGT = 27 is larger.
     kmers, valid = kmer_codes(encode(["ACGT", "ACNG"]), 3)
     assert kmers[0].tolist() == [6, 6] and valid[0].all()

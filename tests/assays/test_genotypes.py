@@ -57,7 +57,6 @@ def test_zeros_are_censored_and_kept_and_peaks_are_groups_and_pairs(measurements
     data = assay.dataset("Ehom")
     assert np.isnan(data.metadata["se_barcodes"]).tolist() == [True] + [False] * 4
     assert len(data) == 5 and data.noise_std is None
-    assay = genotype_assay(measurements, elements, "rho")
     assert assay.group.tolist() == [0, 0, 1, 1, 2]
     intact, mutated = assay.site_pairs()
     assert (intact.tolist(), mutated.tolist()) == ([0, 2], [1, 3])

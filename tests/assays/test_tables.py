@@ -100,7 +100,7 @@ def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
     }
 
 
-def test_predictions_align_by_species_and_enrichment():
+def test_predictions_align_by_species_and_enrichment_and_must_be_as_many():
     species = pd.Series(["At", "Zm", "At", "Zm", "Zm"])
     activity = np.array([1.0, 1.0, 0.5, 3.0, 3.0])
     table = pd.DataFrame(
@@ -112,6 +112,9 @@ def test_predictions_align_by_species_and_enrichment():
     )
     mean = tables.align_predictions(species, activity, table)
     assert mean.tolist() == [10.0, 11.0, 5.0, 31.0, 32.0]
+    table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
+    with pytest.raises(ValueError, match="does not match"):
+        tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +133,6 @@ def test_predictions_of_other_rows_are_refused(column, value, message):
     table.loc[1, column] = value
     with pytest.raises(ValueError, match=message):
         tables.align_predictions(pd.Series(["At", "Zm"]), np.array([0.5, 1.0]), table)
-
-
-def test_fewer_predictions_than_rows_are_refused():
-    table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
-    with pytest.raises(ValueError, match="does not match"):
-        tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
 def test_unknown_names_list_the_known():

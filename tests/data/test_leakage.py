@@ -12,11 +12,8 @@ def random_codes(n, length=60, seed=0):
     return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
 
 
-def test_unrelated_sequences_stay_apart():
+def test_only_a_shared_word_of_twenty_letters_links_on_either_strand():
     assert len(set(leak_groups(random_codes(200)))) == 200
-
-
-def test_a_shared_word_of_twenty_letters_links_on_either_strand():
     codes = random_codes(4)
     codes[1, :20] = codes[0, 30:50]
     codes[3, 5:25] = reverse_complement(codes[2:3])[0, :20]
@@ -58,14 +55,11 @@ def test_dust_score_by_hand():
     assert scores.tolist() == [9.0, 32 / 17]
 
 
-def test_known_parents_are_kept_together_and_joined():
+def test_known_parents_are_joined_and_long_words_group_like_short_ones():
     codes = random_codes(4)
     codes[3, :20] = codes[1, :20]
     assert leak_groups(codes, parents=["a", "a", "b", "c"]).tolist() == [0, 0, 1, 0]
-
-
-def test_long_words_group_like_short_ones():
-    """Past 64 bits for word and owner together the sort is another one."""
+    # Past 64 bits for word and owner together the sort is another one.
     codes = random_codes(40)
     codes[30:, :40] = codes[:10, 20:]
     assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()

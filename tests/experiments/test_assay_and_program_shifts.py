@@ -5,6 +5,7 @@ import pytest
 
 from lib.experiments import assay_and_program_shifts as shifts
 from lib.experiments.twins.tables import observed
+from lib.page.grammar import one, pick
 from lib.study import results
 from lib.study.config import Tables
 
@@ -33,14 +34,9 @@ def test_the_run_names_what_it_was_asked_for_and_forecasts_no_stand_in(
 
 
 def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:
-    rows = found.rows
-    rows = rows[(rows["metric"] == "picp_90") & (rows["uncertainty"] == "single")]
-    rows = rows[rows["model"] == "cnn"]
-    home = rows[(rows["split"] == "test") & (rows["condition"] == "retina_genotypes")]
-    away = rows[(rows["shift"] == "genotype") & (rows["condition"] == "Ehom")]
-    away = away[away["split"] == "shifted"]
-    effects = found.tables["effects"]
-    drops = observed(effects[effects["data"] == "standin"])
-    own = drops[(drops["metric"] == "coverage_drop") & (drops["condition"] == "Ehom")]
-    expected = home["value"].iloc[0] - away["value"].iloc[0]
-    assert own["observed"].iloc[0] == pytest.approx(expected)
+    rows = pick(found.rows, metric="picp_90", uncertainty="single", model="cnn")
+    home = one(rows, split="test", condition="retina_genotypes")
+    away = one(rows, split="shifted", shift="genotype", condition="Ehom")
+    drops = observed(pick(found.tables["effects"], data="standin"))
+    own = one(drops, metric="coverage_drop", condition="Ehom")
+    assert own["observed"] == pytest.approx(home["value"] - away["value"])

@@ -30,7 +30,7 @@ def by_effect(rows):
     return pd.DataFrame(rows).set_index("effect")
 
 
-def test_ratios_are_geometric_means_with_t_intervals_of_logs():
+def test_ratios_are_geometric_means_against_none_and_both_placebos():
     errors = errors_by_hand({"permuted": [1.0, 2.0, 4.0], "motif_decoy": [0.5, 1.6, 3.6]})
     table = pd.DataFrame(prior_effects.prior_effects(errors))
     row = table.set_index("prior").loc["motif_decoy"]
@@ -38,9 +38,6 @@ def test_ratios_are_geometric_means_with_t_intervals_of_logs():
     ends = logs.mean(), *ttest_1samp(logs, 0).confidence_interval(0.95)
     assert row[["value", "lower", "upper"]].tolist() == pytest.approx(np.exp(ends))
     assert (table["against"] == "permuted").all()  # no network without a prior is here
-
-
-def test_every_prior_is_held_against_none_and_both_placebos():
     names = ("none", "motif_decoy", "permuted", "motif_unrelated")
     table = pd.DataFrame(prior_effects.prior_effects(errors_by_hand(dict.fromkeys(names, 1.0))))
     decoys = table[table["prior"] == "motif_decoy"]

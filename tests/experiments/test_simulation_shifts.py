@@ -7,6 +7,7 @@ import pytest
 from lib.experiments import simulation_shifts
 from lib.experiments.simulation_shifts import Config, beyond_gc, hidden_effects, plan
 from lib.experiments.worlds import NOISY, Condition
+from lib.page.grammar import pick
 from lib.study import results
 
 EXPERIMENT = simulation_shifts
@@ -76,8 +77,7 @@ def test_doses_and_crossings_hold_what_claims_ask_for(found):
 
 
 def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
-    rows = found.rows
-    rows = rows[(rows["model"] == "cnn") & (rows["n_train"] == 300) & (rows["split"] == "shifted")]
+    rows = pick(found.rows, model="cnn", n_train=300, split="shifted")
     for _, part in rows.groupby(["shift", "severity", "condition"]):
         value = part.set_index("metric")["value"]
         parts = value["zms_aleatoric"] + value["zms_bias"] + value["zms_missing"]

@@ -6,6 +6,7 @@ from lib.experiments import uncertainty_repair, worlds
 from lib.experiments.repairs import ESTIMATED, KNOWN, detect
 from lib.experiments.uncertainty_repair import concept, known_weights, weighted
 from lib.experiments.worlds import Condition
+from lib.page.grammar import pick
 
 EXPERIMENT = uncertainty_repair
 
@@ -16,16 +17,13 @@ def test_every_repair_stands_in_worlds_and_on_assays_beside_a_nominal_oracle(fou
     assert every == dict.fromkeys(("simulation", "standin"), learned | {"weighted_cp", "few_shot"})
     covered = found.rows.loc[found.rows["metric"].str.startswith("picp"), "value"]
     assert covered.between(0, 1).all()
-    rows = found.rows
-    rows = rows[(rows["data"] == "simulation") & (rows["metric"] == "picp_90")]
+    rows = pick(found.rows, data="simulation", metric="picp_90")
     assert rows["oracle"].notna().all()
     assert rows["oracle"].to_numpy() == pytest.approx(0.9, abs=0.05)
 
 
 def test_a_concept_shift_changes_neither_weights_nor_detectors(found):
-    rows = found.rows
-    rows = rows[(rows["family"] == "concept") & (rows["metric"] == "picp_90")]
-    rows = rows[rows["variant"].isin(["", "known weights"])]
+    rows = pick(found.rows, family="concept", metric="picp_90", variant=["", "known weights"])
     same = rows.set_index(["uncertainty", "part", "severity"])["value"]
     assert len(found.tables["concept"]) == len(same["norm_cp"]) == 2
     assert same["norm_cp"].equals(same["weighted_cp"])

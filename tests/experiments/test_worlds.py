@@ -97,7 +97,7 @@ def test_measures_come_back_as_long_tables_that_name_their_rows(tmp_path):
     assert table["value"].iloc[2] == home < table["value"].iloc[3]
 
 
-def test_the_frozen_oracle_keeps_what_holds_in_distribution():
+def test_the_frozen_oracle_keeps_what_holds_in_distribution_and_doses_are_measured():
     """It is the oracle where sequences alone change, and errs by d where the rule does."""
     after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
     sizes = Sizes(300, 100, 100, 4000)
@@ -112,11 +112,6 @@ def test_the_frozen_oracle_keeps_what_holds_in_distribution():
     assert value.loc["noise", "rmse_f"] == 0
     # After gain .64 of Var f = .927; 1 - r^2 = .64 at r = .6, so d = 2 (1 - r) = .8 in all.
     assert value.loc["effect_rewiring", "rmse_f"] ** 2 == pytest.approx(0.8 * 0.927, rel=0.1)
-
-
-def test_doses_are_measured_on_the_sample():
-    after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
-    sizes = Sizes(300, 100, 100, 4000)
     unit = judging(Arm(51, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [dose_metrics])
     table = judge_unit(unit.config).table("doses").drop_duplicates("shift").set_index("shift")
     measured = table.loc[["", "gc", "noise", "effect_rewiring"], "measured"]

@@ -21,10 +21,14 @@ class Made(ExperimentConfig):
     tilts: Numbers = (0.5,)
 
 
-def test_profile_fills_what_is_not_given():
+def test_a_profile_fills_what_is_not_given_and_hashes_are_of_what_results_depend_on():
     assert Made.create().epochs == 5
     assert Made.create(profile="full").seeds == (0, 1, 2)
     assert Made.create(profile="full", epochs=3, seeds=None).epochs == 3
+    base = Made.create()
+    assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
+    assert Made.create(gc_quantile=0.7).hash != base.hash
+    assert base.folder.parts[-3:] == ("runs", "custom", base.hash)
 
 
 @pytest.mark.parametrize("seeds", ["[0, 1]", "0,1", [0, 1], (0, 1)])
@@ -55,13 +59,6 @@ def test_notebook_namespace_gives_its_plain_values_only():
     assert Made.from_notebook(namespace).epochs == 2
     with pytest.raises(ParameterError, match="unknown parameter 'epoch'; did you mean 'epochs'"):
         Made.from_notebook(namespace | {"epoch": 3})
-
-
-def test_hash_is_of_what_results_depend_on():
-    base = Made.create()
-    assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
-    assert Made.create(gc_quantile=0.7).hash != base.hash
-    assert base.folder.parts[-3:] == ("runs", "custom", base.hash)
 
 
 @pytest.mark.parametrize(

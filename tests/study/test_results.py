@@ -152,7 +152,7 @@ def test_an_altered_file_is_named(repository, name):
     assert results.altered_files(repository) == {EXPERIMENT: (name,)}
 
 
-def test_command_says_what_is_stale_and_fails_on_an_edit(repository, monkeypatch, capsys):
+def test_command_says_what_is_stale_or_gone_and_fails_on_an_edit(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository)
     results.record_files(repository, EXPERIMENT)
     assert main([]) == 0
@@ -162,9 +162,6 @@ def test_command_says_what_is_stale_and_fails_on_an_edit(repository, monkeypatch
     assert main([]) == 1
     said = capsys.readouterr().out
     assert f"altered since its run: results/{EXPERIMENT}.csv" in said
-
-
-def test_a_module_that_is_gone_is_named(repository):
     assert "lib.gone" not in results.present_hashes(["lib.gone", "lib.statistics.claims"])
     path = repository / "results" / "manifest.json"
     path.write_text(json.dumps({EXPERIMENT: {"sources": {"lib.gone": "1"}}}), "utf-8")

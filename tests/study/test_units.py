@@ -73,7 +73,7 @@ def test_a_copy_of_another_unit_is_not_taken_for_this_one(tmp_path):
     assert len(result.arrays["values"]) == 3 and log.read_text() == "xxx"
 
 
-def test_stamps_say_who_computed_what_however_often_a_run_is_repeated(tmp_path):
+def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     made, store, _ = make(tmp_path, sizes=(1, 2))
     first = units.Store(store.root, "one")
     units.run_units(made[:1], first, units.Placement(workers=1))
@@ -85,9 +85,6 @@ def test_stamps_say_who_computed_what_however_often_a_run_is_repeated(tmp_path):
     assert [stamp["label"] for stamp in stamps] == ["one", "two"]
     assert units.provenance(other)["seconds"] == round(stamps[1]["seconds"], 1)
     assert stamps[0]["machine"] == units.machine() and stamps[0]["versions"]["python"]
-
-
-def test_fits_are_counted_by_who_computed_them(tmp_path):
     store = units.Store(tmp_path, "two")
     known = {"seconds": 1.0, "machine": "m", "source": "s"}
     for key, (label, dtype) in enumerate([("one", "float32"), ("two", "float32"), ("two", "")]):
@@ -97,11 +94,13 @@ def test_fits_are_counted_by_who_computed_them(tmp_path):
     assert found["seconds"] == 2.0 and found["dtypes"] == ["float32"]
 
 
-def test_a_worker_with_another_source_is_refused(tmp_path):
+def test_a_worker_with_another_source_and_dask_without_a_scheduler_are_refused(tmp_path):
     made, store, _ = make(tmp_path)
     with pytest.raises(RuntimeError, match="this worker's lib is not the client's"):
         units._compute("0" * 64, made[0], store)
     assert not list(store.root.rglob("*.safetensors"))
+    with pytest.raises(ValueError, match="needs scheduler"):
+        units.run_units([], units.Store(tmp_path), units.Placement(executor="dask"))
 
 
 def test_a_write_that_fails_leaves_nothing_and_names_the_store(tmp_path, monkeypatch):
@@ -146,11 +145,6 @@ def test_key_follows_config_data_and_earlier_units():
     }
     assert len(keys) == 7
     assert units.Unit(double, {"n": 1}).key == units.Unit(double, {"n": 1}).key
-
-
-def test_dask_without_a_scheduler_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="needs scheduler"):
-        units.run_units([], units.Store(tmp_path), units.Placement(executor="dask"))
 
 
 def package(tmp_path, monkeypatch, body):

@@ -92,10 +92,15 @@ def test_same_seed_same_bytes_and_nothing_leaks_out(toy) -> None:
     assert not _same(first, fit(*toy, config=_config(seed=1)))
 
 
-def test_fits_in_threads_of_one_process_do_not_disturb_each_other(toy, fitted) -> None:
+def test_fits_in_threads_do_not_disturb_each_other_nor_do_read_only_arrays(toy, fitted) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: fit(*toy, config=_config()), range(3)))
     assert all(_same(model, fitted) for model in found)
+    frozen = toy[0].copy(), toy[1].copy()
+    for values in frozen:
+        values.flags.writeable = False
+    assert _same(fit(*frozen, config=_config()), fitted)
+    assert np.isfinite(predict(fitted, frozen[0])).all()
 
 
 @pytest.mark.filterwarnings("ignore:precision is .bfloat16")
@@ -121,14 +126,6 @@ def test_early_stopping_keeps_the_best_state(toy) -> None:
     mean, std = predict(read, held)
     standard_nll = (0.5 * ((noise - mean) / std) ** 2 + np.log(std / model.target_std)).mean()
     assert standard_nll == pytest.approx(min(nll), abs=1e-3)
-
-
-def test_read_only_arrays_are_taken(toy, fitted) -> None:
-    frozen = toy[0].copy(), toy[1].copy()
-    for values in frozen:
-        values.flags.writeable = False
-    assert _same(fit(*frozen, config=_config()), fitted)
-    assert np.isfinite(predict(fitted, frozen[0])).all()
 
 
 def test_weight_zero_is_absence() -> None:

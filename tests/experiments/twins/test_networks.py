@@ -29,7 +29,6 @@ def test_only_first_libraries_train_and_none_that_is_left_out(assays, networks):
     for split in networks[0].splits:
         assert all(set(library[split[part]]) == set(assays.first) for part in LEARNED)
         assert set(library[split["test"]]) == {*assays.first, *assays.noisy}
-    library = assays.retina.metadata["library"].to_numpy(str)
     apart = [each for each in networks if each.kind == "batch"]
     assert [each.condition for each in apart] == ["1", "2"]
     for each in apart:
@@ -69,15 +68,14 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(networks):
                 assert not set(network.data.group[own]) & set(network.data.group[seen])
 
 
-def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: Assays) -> None:
+def test_another_offset_by_hand_and_a_library_without_training_rows(
+    assays: Assays,
+) -> None:
     """Mean 3 over BASAL 1 with ε = 1 is log2(4 / 2); with 4 ε it is log2(7 / 5)."""
     assay = assays.genotypes["rho"]
     own = replace(assay, activity=np.ones((3, 6)), basal=np.ones(6), epsilon=1.0)
     assert made.at_offset(own, "WT", 1.0) == pytest.approx(np.ones(3))
     assert made.at_offset(own, "WT", 4.0) == pytest.approx(np.log2(np.full(3, 7 / 5)))
-
-
-def test_a_library_that_holds_no_training_row_is_an_error() -> None:
     parts = dict(zip((*LEARNED, "test"), np.arange(5)[:, None], strict=True))
     with pytest.raises(ValueError, match="leaves the part 'train' empty"):
         made.restricted(
