@@ -16,7 +16,6 @@ def library(rna_of_e2: tuple[int, int] = (9, 9), dna_of_basal: int = 100) -> Bar
 
 
 def written(write_text, name: str, rows: str) -> object:
-    """A count file."""
     return write_text("barcode\tlabel\tcount\n" + rows, name)
 
 

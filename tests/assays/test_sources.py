@@ -24,7 +24,6 @@ def blob_id(content: bytes) -> str:
 
 
 def pin_of(content: bytes, path: str = "data/a table.tsv", sha256: bool = True) -> Pin:
-    """A pin of some content."""
     return Pin(
         dataset="toy",
         repository="owner/name",
@@ -44,7 +43,6 @@ def served(pin: Pin) -> str:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Names of all files below a folder, hidden ones too."""
     return [path.name for path in folder.rglob("*") if path.is_file()]
 
 

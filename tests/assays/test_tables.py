@@ -30,7 +30,6 @@ def from_files(monkeypatch):
 
 
 def lentimpra(from_files, path):
-    """What the reader makes of a written file."""
     from_files(K562=path)
     return mpra.load("lentimpra_K562")
 

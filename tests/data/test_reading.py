@@ -14,7 +14,6 @@ PLAIN = "sequence,activity\nACGT,1\nCCGT,2\n"
 
 
 def parquet(frame: pd.DataFrame) -> bytes:
-    """Bytes of a Parquet file."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer)
     return buffer.getvalue()

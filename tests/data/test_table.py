@@ -20,7 +20,6 @@ def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
 
 
 def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
-    """The frame must be refused in these words."""
     with pytest.raises(ValueError, match=message):
         dataset_from_frame(frame, name="toy", **options)
 
@@ -152,7 +151,6 @@ CORES = ["".join(row) for row in np.random.default_rng(5).choice(list("ACGT"), (
 
 
 def led(starts: list[str]) -> list[str]:
-    """Random sequences behind these starts."""
     return [start + core for start, core in zip(starts, CORES, strict=False)]
 
 

@@ -76,7 +76,6 @@ def test_closed_forms_and_edges():
 
 
 def outside(values, band):
-    """Metrics whose value lies outside its band."""
     limits = as_dict(band).items()
     return [name for name, (low, high) in limits if not low <= values[name] <= high]
 

@@ -25,7 +25,6 @@ def planted():
 
 
 def correlation(prediction, target, rows):
-    """Pearson r on some rows."""
     return np.corrcoef(prediction.mean[rows], target[rows])[0, 1]
 
 

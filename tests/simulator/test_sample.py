@@ -78,7 +78,6 @@ def relatives():
 
 @pytest.fixture(scope="module")
 def parent(relatives):
-    """Row of each row's parent."""
     rows = np.flatnonzero(relatives.metadata["relation"] == "parent")
     assert sorted(relatives.group[rows]) == list(range(1200))
     return rows[np.argsort(relatives.group[rows])][relatives.group]

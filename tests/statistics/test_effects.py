@@ -166,7 +166,6 @@ def test_fieller_ends_are_where_the_t_test_turns():
 
 
 def rows(values, metric="rmse", **keys):
-    """A row per replicate."""
     table = pd.DataFrame({"replicate": range(len(values)), "value": values})
     return table.assign(metric=metric, **keys)
 

@@ -38,7 +38,6 @@ DISTANCES = ["distance", "distance_rewiring"]
 
 
 def parts_of(*given: Any, draws: int = 50) -> pd.DataFrame:
-    """A decomposition by quantity."""
     return paired.decompose(*given, rng(), draws=draws).set_index("quantity")
 
 

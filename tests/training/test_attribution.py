@@ -18,8 +18,6 @@ TARGET_STD = 2.0
 
 
 class Linear(nn.Module):
-    """A weight per letter and position, to a power."""
-
     def __init__(self, length, n_features=0, power=1.0):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(4, length))
