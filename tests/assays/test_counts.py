@@ -53,7 +53,7 @@ def test_unsteady_rna_and_little_dna_are_dropped():
         assert set(frame["label"]) == expected
 
 
-def test_low_basal_falls_back_to_the_labels_given():
+def test_low_basal_falls_back_to_the_labels_given_and_no_reference_is_refused():
     # BASAL has RNA/DNA (10/119)/(1e5/100700), above 0.05; asking for 0.5 sends it to e1 (mean 0.3
     # of RNA + 1 over DNA), so that e2 is (10/400)/0.3.
     low = library(dna_of_basal=100_000)
@@ -61,9 +61,6 @@ def test_low_basal_falls_back_to_the_labels_given():
     assert result.reference == "fallback"
     rows = result.frame.set_index("label")["activity"]
     assert rows[["e1", "e2"]].tolist() == pytest.approx([0, np.log2(10 / 400 / 0.3)])
-
-
-def test_no_reference_is_refused():
     with pytest.raises(ValueError, match="no kept barcode is labelled 'NONE'"):
         activities(library(), Thresholds(basal_key="NONE"))
     with pytest.raises(ValueError, match="no fall-back label is measured"):

@@ -36,13 +36,21 @@ def test_sites_are_those_planted_whose_motif_acts_which_rewiring_changes():
     assert not np.array_equal(home.sites, away.sites)
 
 
-def test_enrichment_by_hand():
+def test_enrichment_by_hand_and_area_changes_are_paired_within_worlds():
     scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
     hits = np.array([[True, True, False, False]] * 30)
     plan = resampling(np.arange(30), np.random.default_rng(0), np.arange(30) % 3)
     weights = plan.weights(20, np.random.default_rng(0))
     values = motif_recovery.enrichment(scores, hits, ~hits, plan, weights)
     assert values == pytest.approx(np.full(24, np.log(2)))  # all elements are alike
+    keys = {"model": "cnn", "condition": "", "replicate": [0, 1]}
+    areas = [
+        pd.DataFrame(keys | {"method": "m", "shift": shift, "metric": metric, "value": values})
+        for shift, values in (("", (0.5, 0.7)), ("gc", (0.4, 0.5)))
+        for metric, values in (("auprc_sites", values), ("auprc_base", 0.1))
+    ]
+    table = motif_recovery.effects(pd.concat(areas)).set_index(["effect", "shift"])["value"]
+    assert table["auprc_change", "gc"] == pytest.approx(-0.15)
 
 
 def test_networks_are_those_of_the_experiment_on_shifts_in_the_full_profile_too():
@@ -58,17 +66,6 @@ def test_networks_are_those_of_the_experiment_on_shifts_in_the_full_profile_too(
     assert set(full.world_seeds) <= set(given.world_seeds)
     assert set(full.models) <= set(given.models) and full.other_worlds <= given.other_worlds
     assert {at.shift for at in motif_recovery.conditions(full)} == {"", *given.shifts}
-
-
-def test_area_changes_are_paired_within_worlds():
-    keys = {"model": "cnn", "condition": "", "replicate": [0, 1]}
-    areas = [
-        pd.DataFrame(keys | {"method": "m", "shift": shift, "metric": metric, "value": values})
-        for shift, values in (("", (0.5, 0.7)), ("gc", (0.4, 0.5)))
-        for metric, values in (("auprc_sites", values), ("auprc_base", 0.1))
-    ]
-    table = motif_recovery.effects(pd.concat(areas)).set_index(["effect", "shift"])["value"]
-    assert table["auprc_change", "gc"] == pytest.approx(-0.15)
 
 
 def test_rows_are_tidy_and_every_method_stands_beside_chance(smoke):

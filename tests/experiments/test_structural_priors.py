@@ -26,7 +26,7 @@ def net(size, prior):
     return Arm(0, "cnn", size, prior=prior)
 
 
-def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator():
+def test_decoys_are_no_matrices_of_the_generator_and_features_are_checked():
     world, motifs = draw_world(0), priors.decoy_set()
     assert len(motifs) == 4 * len(MOTIFS) and priors.RELEASE != GENERATOR_RELEASE
     assert [pwm.name for pwm in motifs[::4]] == [
@@ -35,9 +35,6 @@ def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator():
     check_motifs([*motifs, *world.program.motifs], 200)  # no matrix twice, true ones included
     assert len(priors.unrelated_set()) == len(motifs)
     check_motifs([*priors.unrelated_set(), *motifs], 200)
-
-
-def test_features_are_named_and_checked():
     world = draw_world(0)
     codes = world.reference[:50]
     assert priors.prior_features("kmer", codes).shape == (50, 136)

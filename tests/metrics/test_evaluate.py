@@ -155,12 +155,17 @@ def test_intervals_over_folds_by_hand():
     assert row["upper"] == pytest.approx(row["value"] * reach)
 
 
-def test_the_bootstrap_decides_where_folds_hardly_differ():
+def test_the_bootstrap_decides_where_folds_hardly_differ_and_full_coverage_is_exact():
     error = np.tile([-1.0, 1.0, 2.0], 20)
     table = pd.DataFrame({"mean": error, "std": 1.0, "target": 0.0, "fold": np.arange(60) // 6})
     frame = overall(run(table, draws=4000))
     expected = np.var(error) / 60  # folds are alike
     assert frame.loc["bias", "variance"] == pytest.approx(expected, rel=0.1)
+    table = pd.DataFrame({"mean": 0.0, "std": 1.0, "target": np.zeros(80)})
+    table = table.assign(group=np.arange(80) // 2, fold=np.arange(80) // 8)
+    row = overall(run(table)).loc["picp_90"]
+    assert row["upper"] == row["value"] == 1
+    assert row["lower"] == pytest.approx(0.025 ** (1 / 40))  # Clopper and Pearson, 40 of 40
 
 
 def test_a_bin_in_few_folds_has_fewer_degrees_of_freedom():
@@ -172,14 +177,6 @@ def test_a_bin_in_few_folds_has_fewer_degrees_of_freedom():
     assert rare["upper"] == pytest.approx(rare["value"] * np.exp(reach))
     ordered = overall(frame).loc[["aurc", "zms_robust", "spearman_r"]]
     assert ((ordered["lower"] < ordered["value"]) & (ordered["value"] < ordered["upper"])).all()
-
-
-def test_full_coverage_has_the_exact_interval_of_its_groups():
-    table = pd.DataFrame({"mean": 0.0, "std": 1.0, "target": np.zeros(80)})
-    table = table.assign(group=np.arange(80) // 2, fold=np.arange(80) // 8)
-    row = overall(run(table)).loc["picp_90"]
-    assert row["upper"] == row["value"] == 1
-    assert row["lower"] == pytest.approx(0.025 ** (1 / 40))  # Clopper and Pearson, 40 of 40
 
 
 @pytest.mark.slow

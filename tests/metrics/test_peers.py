@@ -27,7 +27,7 @@ def cases(seed, least=2):
         yield rng, mean, std, mean + rng.uniform(0.3, 3) * std * rng.normal(size=n)
 
 
-def test_uncertainty_toolbox_scores():
+def test_uncertainty_toolbox_scores_and_calibration():
     uct = peer("uncertainty_toolbox")
     levels = np.linspace(0.01, 0.99, 99)
     for _, mean, std, target in cases(0):
@@ -40,11 +40,7 @@ def test_uncertainty_toolbox_scores():
         widths = np.mean([metric("interval_score", mean, target, std, p) for p in levels])
         assert ours | {"interval": widths} == pytest.approx(theirs, abs=1e-8, rel=1e-10)
         assert metric("sharpness", mean, target, std) == pytest.approx(uct.sharpness(std), abs=1e-8)
-
-
-def test_uncertainty_toolbox_calibration():
-    uct = peer("uncertainty_toolbox")
-    for _, *forecast in cases(2):
+        forecast = mean, std, target
         theirs = {
             "mace": uct.mean_absolute_calibration_error(*forecast, prop_type="interval"),
             "rmsce": uct.root_mean_squared_calibration_error(*forecast, prop_type="interval"),

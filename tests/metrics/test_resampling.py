@@ -51,16 +51,13 @@ test_folds_that_tear_groups_or_are_too_few_are_refused = refused(
 )
 
 
-def test_pseudo_values_give_the_t_interval_of_a_mean_over_equal_folds():
+def test_pseudo_values_give_the_t_interval_of_a_mean_and_intervals_stay_in_range():
     y = RNG(3).normal(size=10)
     left = (y.sum() - y) / 9
     variance = fold_variance(np.r_[y.mean(), left, np.full(50, y.mean())][None], 10)
     half = student_t.ppf(0.975, 9) * y.std(ddof=1) / 10**0.5
     lower, upper = ends([y.mean()], variance, 9)
     assert (lower[0], upper[0]) == pytest.approx((y.mean() - half, y.mean() + half))
-
-
-def test_intervals_of_shares_correlations_and_ratios_stay_in_range():
     for scale, value in (("logit", 0.98), ("fisher", 0.97), ("log", 0.05)):
         lower, upper = ends(value, 0.05**2, 9, scale)
         least = -1 if scale == "fisher" else 0
@@ -88,7 +85,7 @@ def test_weights_are_multinomial_and_blocks_cover_all_draws(monkeypatch):
     assert [block.shape for block in blocks] == [(10, 7), (10, 7), (10, 7), (10, 4)]
 
 
-def test_totals_equal_repeating_the_rows():
+def test_totals_equal_repeating_the_rows_and_percentiles_leave_nan_out():
     columns = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
     plan = resampling([0, 1, 0], RNG(0))
     sums = totals(columns, plan.codes, plan.n_sets)
@@ -97,9 +94,6 @@ def test_totals_equal_repeating_the_rows():
     for draw in range(7):
         repeated = np.repeat(columns, weights[plan.codes, draw].astype(int), axis=0)
         assert (sums @ weights)[:, draw] == pytest.approx(repeated.sum(axis=0))
-
-
-def test_percentiles_leave_nan_out():
     values = np.array([[np.nan, 3, 1, 2], [np.nan] * 4])
     np.testing.assert_allclose(percentiles(values, 0.5), [[1.5, np.nan], [2.5, np.nan]])
     np.testing.assert_allclose(spread(values), [1, np.nan])

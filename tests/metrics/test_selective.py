@@ -48,15 +48,12 @@ def test_uniform_sigma_in_closed_form():
     assert area("ause", loss, sigma) == pytest.approx((1 / 9 - 0.048) * 3, abs=6e-3)
 
 
-def test_ties_are_the_mean_over_their_orders():
+def test_ties_are_the_mean_over_their_orders_and_edges():
     loss, score = np.array([5.0, 1.0, 3.0, 2.0]), np.array([1.0, 2.0, 2.0, 2.0])
     for name in ("aurc", "augrc"):
         areas = [area(name, loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
         assert area(name, loss, score) == pytest.approx(np.mean(areas))
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
-
-
-def test_edges():
     none = selective.rankings([], [])
     assert np.isnan([*none.values()]).all()
     one = {"aurc": 4, "e_aurc": 0, "augrc": 2, "prr": np.nan, "naurc": np.nan, "ause": 0}

@@ -28,7 +28,7 @@ def correlation(prediction, target, rows):
     return np.corrcoef(prediction.mean[rows], target[rows])[0, 1]
 
 
-def test_mean_and_sigma_by_hand():
+def test_mean_sigma_and_kmer_counts_by_hand():
     # Train holds 1, 3, 8: mean 4, variance (9 + 1 + 16) / 3 = 26 / 3.
     prediction = baselines.training_mean([1.0, 3.0, 8.0, np.nan], np.arange(3))
     assert prediction.mean.tolist() == [4.0] * 4
@@ -37,9 +37,6 @@ def test_mean_and_sigma_by_hand():
     prediction = baselines.constant_sigma([0.0, 1.0, 5.0], [np.nan, 2.0, 2.0], np.array([1, 2]))
     assert prediction.mean.tolist() == [0.0, 1.0, 5.0]
     assert prediction.std == pytest.approx([np.sqrt(5)] * 3)
-
-
-def test_kmer_counts_by_hand():
     # AAC: AA, AC; reverse strand GTT. GTT counts as AAC when strands are read together.
     both = kmer_counts(encode(["AACA", "GTTN", "NNNN"]), 2).toarray()
     # Packed order AA, AC, CA: AACA holds one each; GTTN holds GT (= AC) and TT (= AA).

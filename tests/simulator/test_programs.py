@@ -31,15 +31,12 @@ def planted_responses(world: World, n: int, seed: int) -> np.ndarray:
     return -np.expm1(-load)
 
 
-def test_a_seed_gives_one_world_and_another_gives_another():
+def test_a_seed_gives_one_world_of_anchored_moments_in_which_repressors_repress(worlds, world):
     one, again, other = draw_world(7), draw_world(7), draw_world(8)
     assert (one.program.coefficients == again.program.coefficients).all()
     assert (one.reference == again.reference).all()
     assert (one.program.coefficients != other.program.coefficients).any()
     assert one.program.pairs == again.program.pairs != other.program.pairs
-
-
-def test_calibration_gives_the_anchored_moments_and_repressors_repress(worlds, world):
     for world in worlds:
         f = activity(world.features, world.program)
         assert f.mean() == pytest.approx(ANCHORS["activity_mean"], abs=1e-9)

@@ -151,7 +151,7 @@ def test_the_part_that_decides(results, parts, verdict, decider):
     assert judged.claims[["verdict", "part"]].iloc[0].tolist() == [verdict, decider]
 
 
-def test_claims_without_contrast_or_table_wait(results):
+def test_claims_without_contrast_or_table_wait_and_changes_are_listed(results):
     later = claim(part(), part(table="other/effects", secondary=True), id="C2")
     judged = judge(results, [claim(id="C3", table=None), later, claim(part())])
     assert judged.claims["id"].tolist() == ["C1"]
@@ -159,6 +159,10 @@ def test_claims_without_contrast_or_table_wait(results):
         ["C3", "no contrast set yet"],
         ["C2", "no results/other/effects.csv yet"],
     ]
+    change = {"what": "the margin", "direction": "for", "why": "it was arbitrary"}
+    judged = judge(results, [stated(part(), change=change, variant="tail"), claim(part())])
+    listed = {"id": "C1", "reading": "stated", "variant": "tail"} | change
+    assert judged.changes.to_dict("records") == [listed]
 
 
 SHORT = (
@@ -292,13 +296,6 @@ def test_a_placebo_with_an_effect_withholds_the_verdict(short, model, found):
     assert len(said) == 1 and found in said[0]
     assert judged.parts["secondary"].tolist() == [False, True]
     assert len(judged.claims) == (model != "a")
-
-
-def test_changes_are_listed(results):
-    change = {"what": "the margin", "direction": "for", "why": "it was arbitrary"}
-    judged = judge(results, [stated(part(), change=change, variant="tail"), claim(part())])
-    listed = {"id": "C1", "reading": "stated", "variant": "tail"} | change
-    assert judged.changes.to_dict("records") == [listed]
 
 
 @pytest.mark.parametrize(

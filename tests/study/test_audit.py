@@ -92,7 +92,7 @@ def links(page):
     return [part.split('"')[0] for part in page.split('href="')[1:]]
 
 
-def test_charts_are_drawings_and_nothing_is_asked_of_others():
+def test_a_page_shows_drawings_without_code_and_asks_nothing_of_others(tmp_path):
     shown = Table(pd.DataFrame({"name": [EVIL]}), "A table.")._repr_html_()
     page = standalone(figure("a", EVIL, QUOTED) + figure("b", "x") + shown, QUOTED)
     assert "<script" not in page and "vegaEmbed" not in page and "chart-live" not in page
@@ -100,9 +100,6 @@ def test_charts_are_drawings_and_nothing_is_asked_of_others():
     assert "&lt;script&gt;" in page  # shown as text
     assert "<title>He said &quot;x&quot; &amp; &lt;b&gt;y&lt;/b&gt;</title>" in page
     assert all(link.startswith(("data:text/csv", "#")) for link in links(page))
-
-
-def test_an_executed_notebook_becomes_one_page_without_code(tmp_path):
     html = {"text/html": figure("a", EVIL, QUOTED)}
     outputs = [nbformat.v4.new_output("display_data", html)]
     cells = [
