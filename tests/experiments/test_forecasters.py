@@ -66,15 +66,6 @@ def test_targets_outside_the_choice_part_change_nothing(arm):
             assert np.array_equal(forecast[:, place], again[:, place], equal_nan=True)
 
 
-def test_few_groups_get_equal_weights():
-    arm = arm_of(200)
-    given = members(arm)
-    stack = combined(arm, given)["stack"]
-    test = arm.splits[0]["test"]
-    mean = (given["a"][0, 0, test] + given["b"][0, 0, test]) / 2
-    assert stack[0, 0, test] == pytest.approx(mean)
-
-
 def test_every_split_has_its_own_kernel_and_baselines(tmp_path):
     arm, store = arm_of(150), Store(tmp_path)
     found = kernels([arm], ("kmer_kernel",), store, Placement(workers=1))[arm]
