@@ -81,7 +81,7 @@ class AssayDirective(SphinxDirective):
         paths = self.options.get("paths", "").split()
         pins = [pin for pin in all_pins() if pin.dataset == self.arguments[0]
                 and (not paths or any(part in pin.path for part in paths))]  # fmt: skip
-        return [make_table(["", *columns.values()], lines, "assay"), sources(pins)]
+        return [make_table(["measure", *columns.values()], lines, "assay"), sources(pins)]
 
 
 def setup(app: Sphinx) -> dict[str, object]:
