@@ -4,6 +4,7 @@
   const embed = window.vegaEmbed;
   const NARROW = 560; // px of a column, below which panels stand under each other
   const LEAST = 150; // px of a panel, or one more stands in the next row
+  const CELL = 32; // px of a heat map's cell, alike
 
   function rows(spec) {
     const named = spec.data && spec.data.name && (spec.datasets || {})[spec.data.name];
@@ -57,7 +58,8 @@
   }
 
   function narrowest(spec) {
-    return Math.min(...panels(spec).map((p) => (typeof p.width === "number" ? p.width : LEAST)));
+    const width = (panel) => (panel.width.step ? LEAST * (panel.width.step / CELL) : panel.width);
+    return Math.min(...panels(spec).map((panel) => (panel.width ? width(panel) : LEAST)));
   }
 
   async function draw(holder, place, given, options) {
@@ -65,7 +67,7 @@
     if (!room) return embed(place, given, options);
     const spec = fitted(given, room);
     let result = await embed(place, spec, options);
-    for (let turn = 0; turn < 3; turn += 1) {
+    for (let turn = 0; turn < 5; turn += 1) {
       // What it asks for: on the page a picture is never wider than its column.
       const lack = room - Number(holder.querySelector("svg").getAttribute("width"));
       if (Math.abs(lack) < 2) break;
