@@ -280,7 +280,7 @@ def test_every_number_of_the_simulator_stands_on_the_page_of_methods(monkeypatch
     shown = {row.at for table in defaults.ROWS.values() for row in table}
     # Technical, the same under another name, or only compared with.
     apart = {"MATCHING_STEPS", "TOLERANCE", "FAINT", "SEVERITIES", "LOCATION", "SD"}
-    apart |= {"trinucleotide_odds", "site_effect"}
+    apart |= {"trinucleotide_odds", "site_effect", "barcodes", "barcode_size"}
     for name in ("activity", "assay", "background", "programs", "shifts"):
         module = importlib.import_module(f"lib.simulator.{name}")
         source = Path(module.__file__).read_text("utf-8")
