@@ -7,13 +7,13 @@ import pytest
 
 from lib.data.folds import fold_split, group_folds
 from lib.study import units
+from lib.study.stamps import machine
 from lib.study.units import (
     DamagedUnit,
     Placement,
     Result,
     Store,
     Unit,
-    machine,
     missing_units,
     provenance,
     run_units,
