@@ -13,7 +13,7 @@ ONLY ?=
 JOBS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(JOBS) --dist worksteal
 
-.PHONY: setup report test test-slow test-browser book publish pages audit claims bench lint format pairs clean
+.PHONY: setup report test test-slow test-browser book publish pages verify audit claims bench lint format pairs clean
 
 report: $(READY)
 	$(PY) -m lib.report $(PROFILE) $(ONLY)
@@ -36,6 +36,12 @@ publish: $(READY)
 # The published pages again, from the published tables alone.
 pages: $(READY)
 	$(PY) -m lib.report pages $(ONLY)
+
+# A sample of the published units is computed again, for about so many minutes; another SEED draws another sample.
+MINUTES ?= 10
+SEED ?= 0
+verify: $(READY)
+	$(PY) -m lib.report verify --minutes $(MINUTES) --seed $(SEED)
 
 # Values reach the command as they were typed, through the environment: make would expand a $, the shell a quote.
 ASKED := PREDICTIONS TABLE DATASET MODEL RENAME BY

@@ -26,11 +26,9 @@ from lib.experiments.scoring import side_by_side
 from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Tables
 from lib.study.units import Store
 
-# Of a network of one's own (lib.study.units.source_files).
-UNSEEN = (
-    "An edit of {} or of a module that it imports from its folder trains it anew. Whether it reads "
-    "other files, such as weights, could not be known: after a change of one, set SHIFT_STORE to a "
-    "new folder, or the earlier fits are taken."
+UNSEEN = (  # of a network of one's own
+    "An edit of {} trains it anew. Whether it reads files, such as weights, could not be known: "
+    "after a change of one, set SHIFT_STORE to a new folder."
 )
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
 
@@ -126,7 +124,7 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
         tuple(map(AuditedPart, places[len(held) :], (part.keys for part in arm.parts))),
         np.concatenate(places[: len(held)]),
         covariates(table, ("gc_decile",)),
-        (UNSEEN.format(model),) if ":" in model else (),
+        (UNSEEN.format(model),) * (":" in model),
         model=model,
         uncertainty=fitted.uncertainty,
         climatology=(float(known.mean()), float(known.std())),

@@ -95,13 +95,9 @@ class Unit:
         values = values[np.isfinite(values)]
         size = float(np.linalg.norm(values) / max(len(values), 1) ** 0.5)
         losses = [epoch["nll"] for epoch in result.meta.get("history", ()) if "nll" in epoch]
-        return {
-            "function": self.name,
-            "source": self.source,
-            "content": result.fingerprint,
-            "score": min(losses, default=size),
-            "kind": hashlib.sha256(kind.encode()).hexdigest()[:DIGITS],
-        }
+        own = {"function": self.name, "source": self.source}
+        own["kind"] = hashlib.sha256(kind.encode()).hexdigest()[:DIGITS]
+        return own | {"content": result.fingerprint, "score": min(losses, default=size)}
 
 
 def source_files(module: str) -> dict[str, Path]:
