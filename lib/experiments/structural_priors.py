@@ -83,10 +83,8 @@ class Config(AssayConfig, worlds.WorldConfig):
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
     assay_priors: AssayPriors = ("all",)
-    held_out_priors: AssayPriors = (
-        "gc",
-        "permuted",
-    )  # on arms that hold a GC tail or a species out
+    # On arms that hold a GC tail or a species out.
+    held_out_priors: AssayPriors = ("none", "gc", "permuted")
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
