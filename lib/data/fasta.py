@@ -3,12 +3,10 @@
 In: a path. Out: sequences by id, or codes of sequences that all have one length.
 """
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 
-from lib.data.reading import GZIP
+from lib.data.files import regular, unpacked
 from lib.sequences import ALPHABET, Codes, encode
 
 
@@ -23,12 +21,10 @@ def read_records(path: Path | str) -> dict[str, str]:
         If the file cannot be read as text, holds no record, a line before the first, or a record
         without an id or without a sequence, or names an id twice.
     """
-    path = Path(path)
+    path = regular(path, "give the path of a FASTA file")
     try:
-        packed = path.read_bytes()
-        plain = gzip.decompress(packed) if packed.startswith(GZIP) else packed
-        lines = plain.decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        lines = unpacked(path.read_bytes(), path).decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a FASTA file: {error}") from None
     before, *records = re.split(r"^>", "\n".join(lines), flags=re.MULTILINE)
     if before.strip():
@@ -62,7 +58,7 @@ def read_fasta(path: Path | str, length: int) -> tuple[list[str], Codes]:
         if len(sequence) != length:
             raise ValueError(
                 f"{path}: record {name!r} has {len(sequence)} nt, {length} are needed; cut it, or "
-                "pad it with N on both sides"
+                "pad it with N on both sides, of which a forecaster knows nothing"
             )
         other = re.search(f"[^{ALPHABET}]", sequence)
         if other:

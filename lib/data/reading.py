@@ -6,10 +6,8 @@ that names file, line, column and value as they stand in the file.
 """
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,9 +19,9 @@ from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
 from lib.data.cells import CellError, renamed, require_columns
+from lib.data.files import refuse_size, regular, unpacked
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
-GZIP = b"\x1f\x8b"
 LONGEST_ROW = 1 << 24  # bytes
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
@@ -40,14 +38,7 @@ class _Text(NamedTuple):
 
 def _unpacked(path: Path) -> bytes:
     """A text table's bytes in UTF-8."""
-    content = path.read_bytes()
-    if content.startswith(GZIP):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(
-                f"{path} is a truncated or damaged gzip file ({error}); fetch it again"
-            ) from None
+    content = unpacked(path.read_bytes(), path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
     try:
@@ -221,6 +212,8 @@ def _read_parquet(
         with parquet.ParquetFile(path) as file:
             header = file.schema_arrow.names
             ours = dict(zip(header, renamed(header, rename, str(path)), strict=True))
+            groups = range(file.metadata.num_row_groups)
+            refuse_size(sum(file.metadata.row_group(i).total_byte_size for i in groups), path)
 
             def read(columns: list[str] | None) -> pd.DataFrame:
                 table = file.read(columns)
@@ -287,9 +280,7 @@ def read_table(
         If there is no such file; if it is empty, damaged, no table, not UTF-8, ragged, lacks a
         column, has one twice, or two would have one name.
     """
-    path, rename = Path(path), rename or {}
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; give the path of a CSV, TSV or Parquet table")
+    path, rename = regular(path, "give the path of a CSV, TSV or Parquet table"), rename or {}
     with path.open("rb") as file:
         mark = file.read(4)
     if mark == b"PK\x03\x04":

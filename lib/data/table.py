@@ -32,8 +32,7 @@ distinct sequences (of 10 or more)                    ``keep_shared_ends``
 group label that is empty, NA, NaN, null or none      refused
 ====================================================  ==============================================
 
-Group labels and other columns are text to carry along, never to interpret. Name a ``group_column``
-for mutants of common parents: words found in many distinct sequences do not link by themselves.
+Group labels and other columns are text to carry along, never to interpret.
 """
 
 import re
@@ -189,6 +188,7 @@ def dataset_from_frame(
     trim_suffix: str = "",
     keep_shared_ends: bool = False,
     oriented: bool = False,
+    families: bool = False,
 ) -> SequenceDataset:
     """Make a data set of a data frame under the rules of this module.
 
@@ -205,6 +205,9 @@ def dataset_from_frame(
         A common end of 10 nt or more is part of the elements.
     oriented : bool
         Whether the strand carries meaning.
+    families : bool
+        Whether words found in many sequences link those that agree beside them, as mutants and
+        tiles of one parent do.
 
     Returns
     -------
@@ -243,7 +246,7 @@ def dataset_from_frame(
             f"pass {remedy('group_column', 'yours')}"
         )
     else:
-        group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]))
+        group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]), families=families)
     noise, weight = (
         None if column is None else numbers(frame[column], column, ABOVE_0)
         for column in (noise_column, weight_column)
@@ -263,7 +266,7 @@ def dataset_from_frame(
 
 
 def load_table(path: Path | str, **options: Any) -> SequenceDataset:
-    """Read a CSV, TSV (also gzipped) or Parquet file as a data set.
+    """Read a CSV, TSV (also gzipped) or Parquet file as a data set, families of mutants found.
 
     Its name is the file's up to the first dot; ``options`` are parameters of
     :func:`dataset_from_frame`.
@@ -272,6 +275,7 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     """
     path = Path(path)
     options = {"sequence_column": "sequence", "activity_column": "activity"} | options
+    options = {"families": True} | options
     named = {name: role for role, name in options.items() if role.endswith("_column") and name}
     texts = {name for name, role in named.items() if role in ("sequence_column", "group_column")}
     frame = read_table(

@@ -153,7 +153,7 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
         texts = table["sequence"].str.upper()
         try:
             if texts.str.len().nunique() == 1 and len(texts.iloc[0]) >= LINK_LENGTH:
-                found = leak_groups(encode([*texts]), LINK_LENGTH)
+                found = leak_groups(encode([*texts]), LINK_LENGTH, families=True)
         except ValueError as error:
             notes.append(f"No groups could be made from the sequences: {error}.")
     table["group"] = np.arange(len(table)) if found is None else found

@@ -33,16 +33,10 @@ def test_a_byte_order_mark_and_gzip_make_no_difference(write_text, wrap):
         (">a\nACGU\n", "record 'a' holds 'U' at position 4; A, C, G, T, N would do"),
         (">a\nACÄT\n", "record 'a' holds 'Ä' at position 3"),
         (b"\xff\xfe>\x00a\x00", "cannot be read as a FASTA file"),
-        (gzip.compress(b">a\nACGT\n", mtime=0)[:-6], "cannot be read as a FASTA file"),
+        (gzip.compress(b">a\nACGT\n", mtime=0)[:-6], "truncated or damaged gzip"),
     ],
 )
 def test_bad_fasta_gives_one_error_that_names_the_file(write_text, text, message):
     with pytest.raises(ValueError, match=message) as error:
         read_fasta(write_text(text, "mine.fa"), 4)
     assert "mine.fa" in str(error.value)
-
-
-def test_a_missing_fasta_file_and_a_folder_are_errors_too(tmp_path):
-    for path in (tmp_path / "none.fa", tmp_path):
-        with pytest.raises(ValueError, match="cannot be read as a FASTA file"):
-            read_fasta(path, 4)

@@ -121,12 +121,16 @@ def test_equivalence_took_the_90_percent_interval_in_the_first_round(results):
     assert (today["level"], today["upper"], today["note"]) == (0.95, 0.952, "")
 
 
-def test_each_expands_to_the_product(results):
+def test_each_expands_to_the_product_and_secondary_parts_carry_no_weight(results):
     each = {"shift": ["none"], "model": ["cnn", "bilstm"]}
     both = part(where={"effect": "ratio", "data": "simulation"}, each=each)
     judged = judge(results, [claim(both)])
     assert judged.parts["part"].tolist() == ["ratio (none, cnn)", "ratio (none, bilstm)"]
     assert judged.parts["effect"].tolist() == [1.5, 1.35]
+    against = part(name="twin", where=where("noise"), secondary=True)
+    judged = judge(results, [claim(against, part())])
+    assert judged.parts["verdict"].tolist() == ["contradicted", "supported"]
+    assert judged.claims[["verdict", "part"]].iloc[0].tolist() == ["supported", "ratio"]
 
 
 @pytest.mark.parametrize(
@@ -147,14 +151,7 @@ def test_the_part_that_decides(results, parts, verdict, decider):
     assert judged.claims[["verdict", "part"]].iloc[0].tolist() == [verdict, decider]
 
 
-def test_secondary_parts_are_printed_and_carry_no_weight(results):
-    against = part(name="twin", where=where("noise"), secondary=True)
-    judged = judge(results, [claim(against, part())])
-    assert judged.parts["verdict"].tolist() == ["contradicted", "supported"]
-    assert judged.claims[["verdict", "part"]].iloc[0].tolist() == ["supported", "ratio"]
-
-
-def test_claims_without_contrast_or_table_wait(results):
+def test_claims_without_contrast_or_table_wait_and_changes_are_listed(results):
     later = claim(part(), part(table="other/effects", secondary=True), id="C2")
     judged = judge(results, [claim(id="C3", table=None), later, claim(part())])
     assert judged.claims["id"].tolist() == ["C1"]
@@ -162,6 +159,10 @@ def test_claims_without_contrast_or_table_wait(results):
         ["C3", "no contrast set yet"],
         ["C2", "no results/other/effects.csv yet"],
     ]
+    change = {"what": "the margin", "direction": "for", "why": "it was arbitrary"}
+    judged = judge(results, [stated(part(), change=change, variant="tail"), claim(part())])
+    listed = {"id": "C1", "reading": "stated", "variant": "tail"} | change
+    assert judged.changes.to_dict("records") == [listed]
 
 
 SHORT = (
@@ -249,7 +250,7 @@ def test_by_construction_where_the_frozen_oracle_says_the_same(short):
     ]
     judged = judge(short, entries).claims
     assert judged["verdict"].tolist() == [
-        *("contradicted", "undecided", "supported", "supported", "supported"),
+        *("contradicted", "undecided", "supported", "supported", "supported")
     ]
     assert judged["by_construction"].tolist() == ["true", "false", "true", "false", "false"]
 
@@ -258,13 +259,25 @@ def test_what_was_not_run_is_no_verdict(short):
     dropped = of("gone", not_run="no time", secondary=True)
     entries = [stated(of("a"), dropped), stated(of("a"), of("gone", not_run="no time"), id="C2")]
     entries += [stated(of("a", "none"), id="C3"), stated(of("none"), id="C4")]
+    entries += [stated(of("a", "none", margin=1.02), id="C5")]
     judged = judge(short, entries)
-    assert judged.parts["verdict"].tolist() == ["contradicted", "not run"] * 2 + ["not run"]
+    verdicts = ["contradicted", "not run"] * 2 + ["not run", "supported", "not run"]
+    assert judged.parts["verdict"].tolist() == verdicts
     assert judged.parts["note"].iloc[[1, 3]].tolist() == ["no time", "rests on 0, fewer than 10"]
     assert judged.claims["note"].iloc[1].endswith("parts that rest on too little to count: 1")
-    assert judged.not_judged["reason"].tolist() == [
-        *("not run: no time", "not run: no part that counts rests on 10"),
-    ]
+    few = "not run: a part that counts rests on fewer than 10"  # so nothing is supported
+    assert judged.not_judged["reason"].tolist() == ["not run: no time", few, few]
+
+
+def test_a_risk_of_few_groups_is_undecided(short):
+    text = "effect,value,lower,upper,n,groups\nall,0.5,0.4,0.6,10,100\nfew,0.5,0.4,0.6,10,99\n"
+    (short / "sim" / "effects.csv").write_text(f"{text}none,,0.0,inf,10,0\n", "utf-8")
+    kept = part(where={}, each={"effect": ["all", "few", "none"]}, direction="less", margin=0.85)
+    judged = judge(short, [stated(kept), claim(kept)]).parts
+    verdicts = ["supported", "undecided", "undecided", "supported", "supported", "undecided"]
+    assert judged["verdict"].tolist() == verdicts
+    assert judged["note"].iloc[1] == "99 groups are kept, fewer than 100"
+    assert judged["told"].iloc[2] == "–"
 
 
 @pytest.mark.parametrize(
@@ -285,21 +298,30 @@ def test_a_placebo_with_an_effect_withholds_the_verdict(short, model, found):
     assert len(judged.claims) == (model != "a")
 
 
-def test_changes_are_listed(results):
-    change = {"what": "the margin", "direction": "for", "why": "it was arbitrary"}
-    judged = judge(results, [stated(part(), change=change, variant="tail"), claim(part())])
-    listed = {"id": "C1", "reading": "stated", "variant": "tail"} | change
-    assert judged.changes.to_dict("records") == [listed]
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"effect": "nothing", "shift": "gc", "model": "cnn"},
+        {"effect": "cover", "shift": "gc", "severity": 0.2501},
+        {"effect": "ratio", "shfit": "gc"},
+    ],
+)
+@pytest.mark.parametrize("kind", [{}, {"placebo": True}, {"secondary": True}])
+def test_without_its_row_a_part_was_not_run(results, keys, kind):
+    gone = part(name="gone", where=keys, **kind)
+    for entry in (claim(part(), gone), stated(part(), gone)):
+        judged = judge(results, [entry])
+        assert judged.parts["verdict"].tolist() == ["supported", "not run"]
+        assert judged.parts["note"].iloc[1] == "no such row in the published table"
+        reasons = [] if "secondary" in kind else ["not run: sim/effects.csv has no row for gone"]
+        assert judged.not_judged["reason"].tolist() == reasons
+        assert len(judged.claims) == ("secondary" in kind)
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"effect": "nothing", "shift": "gc", "model": "cnn"}, "has 0 rows that match"),
-        ({"effect": "nothing"}, "has 0 rows that match; exactly one must (effect=nothing)"),
-        ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match"),
-        ({"effect": "cover", "shift": "gc", "severity": 0.2501}, "has 0 rows that match"),
-        ({"effect": "ratio", "shfit": "gc"}, "has no column shfit; it has effect, data, shift"),
+        ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match; exactly one must"),
         ({"effect": "broken"}, "has no lower in this row"),
     ],
 )
@@ -353,20 +375,18 @@ def test_command_writes_all_files_or_none(results, monkeypatch, capsys):
         "C1,first,It holds,supported,ratio,1.5,1.4,1.6,10,> 1.25,1,1,results/sim/effects.csv,"
         "false,,supported,undecided,ratio,"
     )
-    (results.parent / "claims.yaml").write_text(text.replace("model: cnn", "model: other"), "utf-8")
+    several = text.replace("shift: none, ", "")
+    (results.parent / "claims.yaml").write_text(several, "utf-8")
     assert main() == 1
     assert "claim C1 first, part 'ratio'" in capsys.readouterr().err
     assert {path: path.read_text("utf-8") for path in results.rglob("*.csv")} == before
 
 
-def test_published_verdicts_follow_from_the_published_tables(root):
+def test_published_verdicts_follow_from_the_published_tables_and_have_their_place(root):
     """Editing a result, a margin or a verdict turns this red until ``make claims``."""
     folder = root / "results"
     for name, content in verdict_files(judge(folder, read_claims(root / "claims.yaml"))).items():
         assert (folder / name).read_text("utf-8") == content, f"results/{name}: run make claims"
-
-
-def test_the_page_has_a_place_for_every_claim(root):
     page = (root / "book" / "claims.md").read_text("utf-8")
     for found in {claim.id for claim in read_claims(root / "claims.yaml")}:
         assert f"### {found}\n\n```{{verdicts}} {found}\n```" in page

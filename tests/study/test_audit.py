@@ -31,13 +31,10 @@ def table(n=300):
     return pd.DataFrame(columns)
 
 
-def test_names_of_folders_stay_inside():
+def test_names_of_folders_stay_inside_and_a_table_must_be_named(capsys):
     assert slug("../../etc/passwd") == "passwd"
     assert slug("=cmd|x.csv") == "cmd_x"
     assert slug("...") == "audit"
-
-
-def test_without_a_table_one_line_says_what_to_name(capsys):
     assert main([]) == 1
     assert main(["--predictions=", "--table="]) == 1  # as make passes what was not given
     line = "error: name a table: make audit PREDICTIONS=mine.csv\n"
@@ -95,7 +92,7 @@ def links(page):
     return [part.split('"')[0] for part in page.split('href="')[1:]]
 
 
-def test_charts_are_drawings_and_nothing_is_asked_of_others():
+def test_a_page_shows_drawings_without_code_and_asks_nothing_of_others(tmp_path):
     shown = Table(pd.DataFrame({"name": [EVIL]}), "A table.")._repr_html_()
     page = standalone(figure("a", EVIL, QUOTED) + figure("b", "x") + shown, QUOTED)
     assert "<script" not in page and "vegaEmbed" not in page and "chart-live" not in page
@@ -103,9 +100,6 @@ def test_charts_are_drawings_and_nothing_is_asked_of_others():
     assert "&lt;script&gt;" in page  # shown as text
     assert "<title>He said &quot;x&quot; &amp; &lt;b&gt;y&lt;/b&gt;</title>" in page
     assert all(link.startswith(("data:text/csv", "#")) for link in links(page))
-
-
-def test_an_executed_notebook_becomes_one_page_without_code(tmp_path):
     html = {"text/html": figure("a", EVIL, QUOTED)}
     outputs = [nbformat.v4.new_output("display_data", html)]
     cells = [
@@ -176,9 +170,3 @@ def test_a_bad_table_is_one_line(root, folder):
     (folder / "of-pytest.csv").write_text("id,targets,mean,Std\na,1,1,1\n", "utf-8")
     line = said(make_audit(root, PREDICTIONS=str(folder / "of-pytest.csv")))
     assert re.search(r"^error: .*no column 'target' \(did you mean 'targets'\?\), 'std'", line)
-
-
-@pytest.mark.slow
-def test_nothing_given_or_a_missing_file_is_one_line(root):
-    assert said(make_audit(root)) == "error: name a table: make audit PREDICTIONS=mine.csv"
-    assert "there is no file -none.csv" in said(make_audit(root, PREDICTIONS="-none.csv"))
