@@ -275,7 +275,7 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     """
     path = Path(path)
     options = {"sequence_column": "sequence", "activity_column": "activity"} | options
-    options = {"families": True} | options
+    options["families"] = options.get("families", True)
     named = {name: role for role, name in options.items() if role.endswith("_column") and name}
     texts = {name for name, role in named.items() if role in ("sequence_column", "group_column")}
     frame = read_table(
