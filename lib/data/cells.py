@@ -9,13 +9,15 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
+if TYPE_CHECKING:  # it takes a second to import, and commands wait for what is read here
+    from lib.arrays import FloatArray
 
 LARGEST = 1e30  # of values whose squares of squares are still to be numbers
 MISSING = frozenset(
@@ -23,7 +25,7 @@ MISSING = frozenset(
 ) | {"NULL", "Null", "null", "NONE", "None", "none"}
 WITHIN = f"number from -{LARGEST:g} to {LARGEST:g}; change the unit"
 WITHIN_ABOVE_0 = f"number from {1 / LARGEST:g} to {LARGEST:g}; change the unit"
-RULES: Mapping[str, Callable[[FloatArray], NDArray[np.bool_]]] = {
+RULES: Mapping[str, Callable[["FloatArray"], NDArray[np.bool_]]] = {
     "finite number": np.isfinite,
     "finite number above 0": lambda v: np.isfinite(v) & (v > 0),
     "finite number of at least 0": lambda v: np.isfinite(v) & (v >= 0),
@@ -69,7 +71,27 @@ def remedy(parameter: str, value: object) -> str:
         parameter, value = "rename", f"{value}={parameter.removesuffix('_column')}"
     if caller == "make":
         return f"{parameter.upper()}={value}"
-    return f"--{parameter}={value}" if caller else f"{parameter}={value!r}"
+    option = parameter.replace("_", "-")
+    return f"--{option}={value}" if caller else f"{parameter}={value!r}"
+
+
+def as_rename(given: object) -> object:
+    """Column names, theirs to ours, also from text ``"theirs=ours,theirs=ours"``.
+
+    Examples
+    --------
+    >>> as_rename("y=target, y_hat=mean")
+    {'y': 'target', 'y_hat': 'mean'}
+    """
+    if not isinstance(given, str):
+        return given
+    pairs = [part.split("=") for part in given.split(",")] if given else []
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
+    stripped = [theirs.strip() for theirs, _ in pairs]
+    if twice := [name for name in stripped if stripped.count(name) > 1]:
+        raise ValueError(f"rename gives the column {twice[0]!r} two names; one would do")
+    return {theirs.strip(): ours.strip() for theirs, ours in pairs} or None
 
 
 def require_columns(
@@ -156,7 +178,7 @@ def _as_float(cell: object) -> float:
         return float("nan")
 
 
-def _as_floats(values: pd.Series) -> FloatArray:
+def _as_floats(values: pd.Series) -> "FloatArray":
     if values.dtype.kind in "iuf":
         return values.to_numpy(np.float64, na_value=np.nan)
     if isinstance(values.dtype, pd.StringDtype):
@@ -168,7 +190,7 @@ def _as_floats(values: pd.Series) -> FloatArray:
 
 def numbers(
     values: pd.Series, column: str, rule: str = "finite number", source: str = ""
-) -> FloatArray:
+) -> "FloatArray":
     """A column as (n,) float64, each cell under a rule.
 
     Of numbers, or text as it stands in a file; dates, booleans and complex numbers are none. Raises

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field
 
 from lib.data import predictions
-from lib.data.cells import labels, no_missing, remedy, require_columns
+from lib.data.cells import as_rename, labels, no_missing, remedy, require_columns
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import FOLDS
 from lib.data.predictions import of_elements
@@ -31,25 +31,6 @@ from lib.study.units import Store
 
 OF_NETWORKS = ("gc_tilts", "folds", "standin_size")
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
-
-
-def as_rename(given: object) -> object:
-    """Column names, theirs to ours, also from text ``"theirs=ours,theirs=ours"``.
-
-    Examples
-    --------
-    >>> as_rename("y=target, y_hat=mean")
-    {'y': 'target', 'y_hat': 'mean'}
-    """
-    if not isinstance(given, str):
-        return given
-    pairs = [part.split("=") for part in given.split(",")] if given else []
-    if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
-    stripped = [theirs.strip() for theirs, _ in pairs]
-    if twice := [name for name in stripped if stripped.count(name) > 1]:
-        raise ValueError(f"rename gives the column {twice[0]!r} two names; one would do")
-    return {theirs.strip(): ours.strip() for theirs, ours in pairs} or None
 
 
 Rename = Annotated[dict[str, str] | None, BeforeValidator(as_rename)]
