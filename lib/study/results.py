@@ -136,7 +136,7 @@ def write_atomic(path: Path, content: str) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:  # a full disk says neither which nor for what
-        raise OSError(error.errno, error.strerror, str(path.parent)) from None
+        raise OSError(error.errno, error.strerror or str(error), str(path.parent)) from None
     finally:
         Path(temporary).unlink(missing_ok=True)
 
