@@ -65,7 +65,6 @@ def test_kmer_ridge_learns_a_planted_word_and_no_baseline_reads_other_targets(pl
     assert correlation(prediction, target, TEST) > 0.8
     error = target[VALIDATION] - prediction.mean[VALIDATION]
     assert prediction.std == pytest.approx(np.full(1200, np.sqrt(np.mean(error**2))))
-    codes, target = planted
     hidden = target.copy()
     hidden[TEST] = np.nan
     for predict, *own in ((gc_ridge,), (kmer_ridge, False), (memoriser, False)):
