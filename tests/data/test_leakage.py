@@ -47,6 +47,49 @@ def test_words_of_more_than_twenty_parents_and_unknown_letters_link_nothing():
     assert len(set(leak_groups(codes))) == 2
 
 
+def mutants(parents, each, length, rate, seed=0):
+    """Of each parent so many, one letter changed or a share of all, half on the other strand."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(random_codes(parents, length, seed), each, axis=0)
+    changed = rng.random(codes.shape) < rate
+    if not rate:
+        changed[np.arange(len(codes)), rng.integers(0, length, len(codes))] = True
+    codes = np.where(changed, (codes + rng.integers(1, 4, codes.shape)) % 4, codes).astype(np.uint8)
+    return np.where(rng.random((len(codes), 1)) < 0.5, reverse_complement(codes), codes)
+
+
+def same(found, wanted):
+    """Whether two numberings are one partition."""
+    return len(set(zip(found, wanted, strict=True))) == len(set(found)) == len(set(wanted))
+
+
+@pytest.mark.parametrize(
+    ("each", "length", "rate"), [(100, 200, 0), (100, 40, 0), (100, 200, 0.1), (400, 120, 0.05)]
+)
+def test_mutants_of_twenty_parents_are_twenty_groups(each, length, rate):
+    """Without families a word of a parent stands in too many of them to link any."""
+    codes = mutants(20, each, length, rate)
+    descent = np.repeat(np.arange(20), each)
+    assert same(leak_groups(codes, families=True), descent)
+    assert rate or len(set(leak_groups(codes))) > 1000
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_tiles_of_a_region_are_one_group(step):
+    regions = random_codes(3, 1200)
+    codes = np.concatenate(
+        [each[i : i + 200][None] for each in regions for i in range(0, 1000, step)]
+    )
+    assert same(leak_groups(codes, families=True), np.repeat(np.arange(3), 1000 // step))
+
+
+def test_a_common_part_makes_no_family():
+    """30 nt that stand in all of 300 elements, the letters beside it fixed against chance words."""
+    codes = random_codes(300, 200)
+    codes[:, 80:110], codes[:, [79, 110]] = codes[0, 80:110], 4
+    assert len(set(leak_groups(codes, families=True))) == 300
+
+
 @pytest.mark.parametrize("unit", ["A", "AC", "ACG"])
 def test_repeats_link_nothing(unit):
     codes = random_codes(2)
