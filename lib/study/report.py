@@ -1,8 +1,9 @@
 """Runs the notebooks, builds the book and audits tables: what ``make`` calls for each of these.
 
-In: ``notebooks/*.ipynb`` (without outputs) and ``book/`` of the working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
-quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
-writes ``book/experiments/`` and ``results/``, and judges the claims anew. An audit writes
+In: ``notebooks/*.ipynb`` (without outputs) and ``book/`` of the working directory. Out:
+``runs/<profile>/`` with the executed notebooks, their tables and, for the quick profile, the site.
+``publish`` runs the full profile there and then, alone of all commands, writes
+``book/experiments/`` and ``results/``, and judges the claims anew. An audit writes
 ``runs/audit/<name>/``, also as one HTML file that runs no script and loads nothing; an error leaves
 the page and the tables of an earlier audit as they were.
 """
