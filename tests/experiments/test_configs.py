@@ -25,7 +25,7 @@ test_bad_parameters_are_named = refused(
     ("uncertainty_repair", {"labels": [5, 10]}, "at least 10"),
     ("mpra_gc_ood", {"arm": "sideways"}, "no arm .*use all, group, tilt"),
     ("mpra_gc_ood", {"arm": "group,tails"}, "no arm .*use all, group, tilt"),
-    ("mpra_gc_ood", {"kernels": ("splines",)}, "motif_kernel"),
+    ("mpra_gc_ood", {"beside": ("splines",)}, "motif_kernel"),
     ("mpra_gc_ood", {"folds": 2}, "folds"),
     ("mpra_gc_ood", {"folds": 21}, "folds"),
     ("assay_and_program_shifts", {"arm": ("retnia",)}, "no arm retnia"),
