@@ -48,7 +48,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
             **QUICK,
             **{"severities": (0.5, 1.0), "noise_worlds": 1, "folds": 3, "assay_epochs": 5},
         },
-        "full": {"seeds": (0, 1, 2)},
+        "full": {},
     }
 
     world_seeds: Seeds = tuple(range(100, 120))

@@ -88,8 +88,6 @@ def test_each_condition_is_asked_for_once_and_fixed_ones_where_their_shift_is():
         (HOME, RICH, "shifted"),
         (RICH, RICH, "matched"),
         (RICH, HOME, "test"),
-        # A world of its own, such as one without a GC term, is where its networks are at home.
-        (Condition("gc", 0.0, "term_off"), Condition("gc", 0.0, "term_off"), "test"),
     ],
 )
 def test_rows_say_where_a_network_is_judged(law, condition, split):
