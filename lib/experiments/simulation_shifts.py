@@ -80,8 +80,12 @@ class Config(worlds.WorldConfig):
 
 
 def everywhere(config: Config) -> list[Condition]:
-    """In distribution, every shift at every severity, and rewiring at its fixed distance."""
-    return worlds.conditions(config.shifts, config.severities, GC_OPTIONS, (REWIRING, MILD))
+    """In distribution, every shift at every severity, and rewiring at its fixed distance.
+
+    The other arms of the GC shift at the highest severity alone.
+    """
+    every = worlds.conditions(config.shifts, config.severities, GC_OPTIONS, (REWIRING, MILD))
+    return [at for at in every if not at.option or at.severity == max(config.severities)]
 
 
 def _still(conditions: list[Condition]) -> list[Condition]:

@@ -169,7 +169,7 @@ class WorldConfig(ExperimentConfig):
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
     n_validation: int = Field(default=1_000, ge=50, le=1_000_000)
     n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
+    n_test: int = Field(default=5_000, ge=200, le=1_000_000)
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
 
     @property
