@@ -1,5 +1,6 @@
 """Ensembles that come with the package, and files of them."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -41,7 +42,8 @@ def test_members_are_mixed_and_a_file_changes_nothing(small, codes, tmp_path):
         for left, right in zip(found, combine(means, stds), strict=True):
             assert np.array_equal(left, right)
     assert (again.name, dict(again.about), again.length) == ("small", ABOUT, LENGTH)
-    assert [path.name for path in tmp_path.iterdir()] == ["small.safetensors"]
+    names = {"small.safetensors", "small.safetensors.sha256"}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_a_fasta_gives_the_forecasts_of_its_sequences(small, codes, tmp_path):
@@ -69,15 +71,52 @@ def test_other_files_are_one_error(small, tmp_path):
         published.read(tmp_path / "none.safetensors")
 
 
+def test_a_published_file_has_its_digest_and_its_name(small, tmp_path, monkeypatch):
+    """One other weight reads well; only the digest and the name inside tell the files apart."""
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    path, other = tmp_path / "small.safetensors", tmp_path / "other.safetensors"
+    published.write(small, path)
+    digest = path.with_name("small.safetensors.sha256")
+    assert digest.read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+    assert published.load("small").name == "small"
+    published.write(small, other)
+    with pytest.raises(ValueError, match="holds the ensemble 'small', not 'other'"):
+        published.load("other")
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    for read in (published.read, lambda _: published.load("small")):
+        with pytest.raises(ValueError, match=r"SHA-256 is not that in small\.safetensors\.sha256"):
+            read(path)
+    digest.unlink()
+    assert published.read(path).name == "small"
+    with pytest.raises(ValueError, match="has no digest beside it"):
+        published.load("small")
+
+
+def test_padding_is_refused_or_flagged(small, tmp_path):
+    path = tmp_path / "a.fa"
+    for unknown in (LENGTH, LENGTH // 2 + 1):
+        path.write_text(">a\n" + "ACGTA" * 6 + "\n>b\n" + "A" * (LENGTH - unknown) + "N" * unknown)
+        with pytest.raises(ValueError, match=f"record 'b' is {unknown / LENGTH:.0%} N"):
+            small.predict_fasta(path)
+    path.write_text(">a\n" + "ACGTA" * 6 + "\n>b\n" + "ACGTA" * 5 + "N" * 5)
+    with pytest.warns(UserWarning, match="over 10% of 1 records, such as 'b', is N"):
+        assert len(small.predict_fasta(path)) == 2
+
+
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(ValueError, match="'wtc12'; known are plant_leaf, wtc11"):
         published.load("wtc12")
 
 
 @pytest.mark.parametrize("name", published.names())
-def test_published_ensembles_forecast(name):
+def test_published_ensembles_forecast(name, root):
     given = published.load(name)
     assert published.FOLDER.joinpath(f"{name}.safetensors").stat().st_size <= 1_500_000
+    files = pd.read_csv(root / "results" / "published_ensembles" / "files.csv", index_col="data")
+    path = published.FOLDER / f"{name}.safetensors"
+    assert published.digest_path(path).read_text() == f"{files['sha256'][name]}  {path.name}\n"
     codes = np.random.default_rng(0).integers(0, 4, (20, given.length)).astype(np.uint8)
     found = given.predict(codes)
     assert all(np.isfinite(part).all() for part in found) and (found.std > 0).all()
@@ -93,7 +132,7 @@ def test_command_line_prints_csv(tmp_path, capsys):
     assert published.main(["wtc11", str(path)]) == 0
     shown = pd.read_csv(io.StringIO(capsys.readouterr().out))
     wanted = published.load("wtc11").predict_fasta(path)
-    assert shown["id"].tolist() == ["a", "=b"]
+    assert shown["id"].tolist() == ["a", "'=b"]  # a spreadsheet would run it
     assert np.allclose(shown["mean"], wanted["mean"], rtol=1e-5)
     assert published.main(["plant_leaf", str(path)]) == 1
     captured = capsys.readouterr()

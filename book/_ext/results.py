@@ -4,10 +4,10 @@ In: ``results/<experiment>.csv`` beside the book's folder. Out: the role ``resul
 ``{result}`mpra_gc_ood data=wtc11 split=test metric=pearson_r ...```: the experiment, then
 ``column=value`` for as many columns as it takes to name one row (``column=`` for an empty one; a
 value with spaces stands in double quotes).
-Rows of single fits, worlds, folds and bins are left out unless their column is named. The role
-becomes the row's value with its interval. Naming no row, or several, is a warning, which a strict
-build turns into an error; a build with ``results_required`` off (the quick report, whose tables
-hold less) says "not in this run" instead.
+Rows of single fits, worlds, folds and bins are left out unless their column is named or the table
+has no others. The role becomes the row's value with its interval. Naming no row, or several, is a
+warning, which a strict build turns into an error; a build with ``results_required`` off (the quick
+report, whose tables hold less) says "not in this run" instead.
 
 The role ``minutes``, used as ``{minutes}`mpra_gc_ood```, becomes the duration of an experiment's
 run, from ``results/manifest.json``.
@@ -43,7 +43,8 @@ def read_table(path: Path, changed: float) -> list[Row]:
 
 def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
     """The rows whose columns have all the wanted values."""
-    wanted = {key: "" for key in USUALLY_EMPTY if rows and key in rows[0]} | wanted
+    empty = [key for key in USUALLY_EMPTY if any(row.get(key) == "" for row in rows)]
+    wanted = dict.fromkeys(empty, "") | wanted
     return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
 
 

@@ -20,6 +20,7 @@ changed of the first rule.
 """
 
 import re
+from abc import abstractmethod
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -153,9 +154,9 @@ class ClaimRole(TableRole):
         except LookupError as error:
             return self.absent(str(error))
 
+    @abstractmethod
     def said(self, rows: list[Row]) -> list[nodes.Node]:
         """What stands in the text."""
-        raise NotImplementedError
 
 
 class VerdictRole(ClaimRole):
@@ -190,9 +191,9 @@ class ClaimsDirective(SphinxDirective):
         said = "No verdict in this run: only published full runs are judged."
         return [nodes.paragraph("", "", nodes.emphasis(text=said))]
 
+    @abstractmethod
     def said(self, *found: list[Row]) -> list[nodes.Node]:
         """The directive's content from the rows of its files."""
-        raise NotImplementedError
 
     def link(self, evidence: str) -> list[nodes.Node]:
         """The page of the evidence by its title, or what the table says where it has no page."""

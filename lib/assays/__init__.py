@@ -82,6 +82,8 @@ def available(name: str) -> bool:
     ------
     HashMismatch
         A damaged file is an error, not an absence.
+    DataUnavailable
+        If ``MPRA_DATA_DIR`` is set: measured data were asked for then, and nothing replaces them.
     """
     assay = _assay(name)
     try:
@@ -89,5 +91,7 @@ def available(name: str) -> bool:
             if pin.dataset == assay.dataset and assay.holds in pin.path:
                 sources.fetch(pin.dataset, pin.path)
     except DataUnavailable:
+        if sources.data_folder() is not None:
+            raise
         return False
     return True

@@ -23,8 +23,8 @@ import yaml
 from lib.assays.counts import BarcodeCounts, Thresholds, activities, read_counts
 from lib.assays.sources import fetch
 from lib.data.dataset import SequenceDataset
+from lib.data.fasta import read_records
 from lib.data.leakage import leak_groups
-from lib.data.reading import read_records
 from lib.sequences import encode
 
 LIBRARIES = ("1", "2", "3", "4", "5", "6", "7", "9a", "9b")

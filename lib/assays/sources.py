@@ -1,9 +1,9 @@
 """Third-party files by pin: found, or downloaded, and verified before anyone reads them.
 
 In: a data set and an upstream path listed in ``sources.tsv`` (repository, commit, size, hashes).
-Out: the path of a local file whose bytes have the pinned hash. Looked for in ``MPRA_DATA_DIR``
-(layout ``<data set>/<upstream path>``), then in the user's cache (``MPRA_CACHE_DIR`` moves it),
-then downloaded.
+Out: a local file whose bytes have the pinned hash, held as they were hashed. Looked for in
+``MPRA_DATA_DIR`` (layout ``<data set>/<upstream path>``), then in the user's cache
+(``MPRA_CACHE_DIR`` moves it), then downloaded.
 
 Environment: ``MPRA_OFFLINE=1`` forbids downloads and is set here after one failure to connect, so
 that this process and its children pay for that once. ``MPRA_MIRROR`` names another server with the
@@ -25,6 +25,8 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from platformdirs import user_cache_dir
+
+from lib.data.files import HeldFile
 
 UPSTREAM = "https://raw.githubusercontent.com"
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -88,8 +90,8 @@ def find_pin(dataset: str, path: str) -> Pin:
     return known[path]
 
 
-def _verify(path: Path, pin: Pin, shown: str) -> None:
-    """Check a file against its pin; ``shown`` is what the error calls it."""
+def _verified(path: Path, pin: Pin, shown: str) -> HeldFile:
+    """A file that agrees with its pin; ``shown`` is what the error calls it."""
     content = path.read_bytes()
     if pin.sha256:
         expected, kind, digest = pin.sha256, "sha256", hashlib.sha256(content)
@@ -107,6 +109,7 @@ def _verify(path: Path, pin: Pin, shown: str) -> None:
         raise HashMismatch(
             f"{shown} has {said}: the file is truncated or altered; remove it and fetch it again"
         )
+    return HeldFile.of(path, content)
 
 
 def _folder(variable: str) -> Path | None:
@@ -114,7 +117,25 @@ def _folder(variable: str) -> Path | None:
     return Path(value).expanduser() if value else None
 
 
+def data_folder() -> Path | None:
+    """The folder of ``MPRA_DATA_DIR``, if it is set; one without any data set is a ValueError."""
+    own = _folder("MPRA_DATA_DIR")
+    known = sorted({pin.dataset for pin in all_pins()})
+
+    def holds(folder: Path) -> bool:
+        return any((folder / name).is_dir() for name in known)
+
+    if own is None or holds(own):
+        return own
+    what = "holds none of the folders " + ", ".join(known) if own.is_dir() else "is no folder"
+    near = [path for path in (*own.glob("*"), own.parent) if own.is_dir() and holds(path)]
+    hint = f"; did you mean {near[0]}?" if near else "; name the folder above them, or unset it"
+    raise ValueError(f"MPRA_DATA_DIR is {own}, which {what}{hint}")
+
+
 def _unavailable(pin: Pin, why: object) -> DataUnavailable:
+    if own := _folder("MPRA_DATA_DIR"):
+        why = f"MPRA_DATA_DIR={own} does not hold it, and {why}"
     return DataUnavailable(
         f"{pin.dataset}/{pin.path} is not here: {why}. Set MPRA_DATA_DIR to a folder that holds "
         f"it as {pin.dataset}/{pin.path}, or connect to the network (without MPRA_OFFLINE) to "
@@ -146,7 +167,7 @@ def _connect(url: str) -> None:
         raise ConnectionError(f"no connection to {url} within {CONNECT_TIMEOUT:g} s: {failure}")
 
 
-def _download(pin: Pin, target: Path) -> Path:
+def _download(pin: Pin, target: Path) -> HeldFile:
     if os.environ.get("MPRA_OFFLINE", "") not in ("", "0"):
         raise _unavailable(pin, "MPRA_OFFLINE is set, or an earlier download found no connection")
     try:
@@ -163,17 +184,17 @@ def _download(pin: Pin, target: Path) -> Path:
     def verified(url: str, part: str, asked: Any) -> None:
         """Into a part that pooch removes or, when it is whole, renames."""
         load(url, part, asked)
-        _verify(Path(part), pin, f"the download of {url}")
+        _verified(Path(part), pin, f"the download of {url}")
 
     try:
         pooch.retrieve(pin.url, None, target.name, target.parent, downloader=verified)
     except OSError as error:  # of the folder, or of the connection
         raise _unavailable(pin, error) from None
-    return target
+    return _verified(target, pin, str(target))
 
 
-def fetch(dataset: str, path: str) -> Path:
-    """Return a verified local copy of a pinned file.
+def fetch(dataset: str, path: str) -> HeldFile:
+    """Return a verified local copy of a pinned file; who reads it gets the bytes that were hashed.
 
     Raises
     ------
@@ -182,14 +203,13 @@ def fetch(dataset: str, path: str) -> Path:
     HashMismatch
         If the copy found, or downloaded, has another hash. A bad download leaves nothing behind.
     ValueError
-        If the file is not pinned.
+        If the file is not pinned, or ``MPRA_DATA_DIR`` names a folder without any data set.
     """
     pin = find_pin(dataset, path)
-    own = _folder("MPRA_DATA_DIR")
+    own = data_folder()
     cache = _folder("MPRA_CACHE_DIR") or Path(user_cache_dir("regulatory-shift-companion"))
     cached = cache / dataset / pin.commit[:12] / path
     for candidate in [*([] if own is None else [own / dataset / path]), cached]:
         if candidate.is_file():
-            _verify(candidate, pin, str(candidate))
-            return candidate
+            return _verified(candidate, pin, str(candidate))
     return _download(pin, cached)

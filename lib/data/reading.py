@@ -6,14 +6,12 @@ be read is refused with a ``ValueError`` that names file, row and value.
 """
 
 import csv
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,14 +20,15 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from lib.arrays import FloatArray
-from lib.sequences import ALPHABET, Codes, encode
+from lib.data.files import refuse_size, regular, unpacked
+
+if TYPE_CHECKING:  # it takes a second to import, and the command waits for what is read here
+    from lib.arrays import FloatArray
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
-GZIP = b"\x1f\x8b"
 LONGEST_ROW = 1 << 24  # bytes
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
-RULES: Mapping[str, Callable[[FloatArray], NDArray[np.bool_]]] = {
+RULES: Mapping[str, Callable[["FloatArray"], NDArray[np.bool_]]] = {
     "finite number": np.isfinite,
     "finite number above 0": lambda v: np.isfinite(v) & (v > 0),
     "finite number of at least 0": lambda v: np.isfinite(v) & (v >= 0),
@@ -58,13 +57,7 @@ def require_columns(frame: pd.DataFrame, columns: Collection[str], source: str) 
 
 def _unpacked(content: bytes, path: Path) -> bytes:
     """A text table's bytes in UTF-8, from its header on."""
-    if content.startswith(GZIP):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(
-                f"{path} is a truncated or damaged gzip file ({error}); fetch it again"
-            ) from None
+    content = unpacked(content, path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
     try:
@@ -153,6 +146,8 @@ def _read_text(path: Path, wanted: Collection[str], floats: Collection[str]) -> 
 def _read_parquet(path: Path, lean: Collection[str]) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
+            groups = range(file.metadata.num_row_groups)
+            refuse_size(sum(file.metadata.row_group(i).total_byte_size for i in groups), path)
 
             def read(names: list[str] | None) -> pd.DataFrame:
                 table = file.read(names)
@@ -204,9 +199,7 @@ def read_table(
         If there is no such file; if it is empty, damaged, no table, not UTF-8, ragged, or lacks a
         column.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; give the path of a CSV, TSV or Parquet table")
+    path = regular(path, "give the path of a CSV, TSV or Parquet table")
     with path.open("rb") as file:
         mark = file.read(4)
     if mark == b"PK\x03\x04":
@@ -230,7 +223,7 @@ def _as_float(cell: object) -> float:
         return float("nan")
 
 
-def _as_floats(values: pd.Series) -> FloatArray:
+def _as_floats(values: pd.Series) -> "FloatArray":
     if values.dtype.kind in "iuf":
         return values.to_numpy(np.float64, na_value=np.nan)
     if isinstance(values.dtype, pd.StringDtype):
@@ -242,7 +235,7 @@ def _as_floats(values: pd.Series) -> FloatArray:
 
 def numbers(
     values: pd.Series, column: str, rule: str = "finite number", source: str = ""
-) -> FloatArray:
+) -> "FloatArray":
     """A column as (n,) float64, each cell under a rule.
 
     Of numbers, or text as it stands in a file. Raises ``ValueError``, which calls it ``column`` of
@@ -263,64 +256,3 @@ def numbers(
             "mend or remove the row"
         )
     return found
-
-
-def read_records(path: Path | str) -> dict[str, str]:
-    """Ids and sequences of a FASTA file, plain or gzipped, in its order.
-
-    An id is the first word after ``>``; small letters stay.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read as text, holds no record, a line before the first, or a record
-        without an id or without a sequence, or names an id twice.
-    """
-    path = Path(path)
-    try:
-        packed = path.read_bytes()
-        plain = gzip.decompress(packed) if packed.startswith(GZIP) else packed
-        lines = plain.decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a FASTA file: {error}") from None
-    before, *records = re.split(r"^>", "\n".join(lines), flags=re.MULTILINE)
-    if before.strip():
-        raise ValueError(f"{path} does not start with a record: line 1 must be '>id'")
-    if not records:
-        raise ValueError(f"{path} holds no record; a FASTA file has lines '>id' and sequences")
-    found: dict[str, str] = {}
-    for number, record in enumerate(records, start=1):
-        title, _, body = record.partition("\n")
-        name = next(iter(title.split()), "")
-        if not name or name in found:
-            what = f"the id {name!r} again" if name else "no id"
-            raise ValueError(f"{path}: record {number} has {what}; each record needs its own")
-        found[name] = "".join(body.split())
-        if not found[name]:
-            raise ValueError(f"{path}: record {name!r} has no sequence")
-    return found
-
-
-def read_fasta(path: Path | str, length: int) -> tuple[list[str], Codes]:
-    """Ids and codes ``(n, length)`` of a FASTA file whose sequences all have one length in nt.
-
-    Raises
-    ------
-    ValueError
-        As :func:`read_records`; for a sequence of another length or with another letter, naming its
-        record.
-    """
-    records = {name: text.upper() for name, text in read_records(path).items()}
-    for name, sequence in records.items():
-        if len(sequence) != length:
-            raise ValueError(
-                f"{path}: record {name!r} has {len(sequence)} nt, {length} are needed; cut it, or "
-                "pad it with N on both sides"
-            )
-        other = re.search(f"[^{ALPHABET}]", sequence)
-        if other:
-            raise ValueError(
-                f"{path}: record {name!r} holds {other.group()!r} at position {other.start() + 1}; "
-                f"{', '.join(ALPHABET)} would do"
-            )
-    return list(records), encode(list(records.values()))

@@ -48,7 +48,7 @@ AT: Final = [*KIND, "shift", "dose"]
 ALL_LEVELS: Final = dict(LEVELS) | {"_sixth": 1 - 0.05 / 6}
 
 
-class Rule(NamedTuple):
+class Margins(NamedTuple):
     """The range that each response keeps to, and which of their doses counts for the claim."""
 
     name: str
@@ -56,12 +56,12 @@ class Rule(NamedTuple):
     ranges: dict[str, tuple[float, float]]
 
 
-_BROKEN = Rule(
+_BROKEN = Margins(
     "crossing",
     "max",
     {"rmse_ratio": (-np.inf, 1.25), "zms": (-np.inf, 2.0), "coverage_drop": (-np.inf, 0.15)},
 )
-_MILD = Rule(
+_MILD = Margins(
     "leaving",
     "min",
     {"rmse_ratio": (-np.inf, 1.10), "zms": (0.8, 1.25), "picp_90": (0.85, 0.95)},

@@ -73,7 +73,7 @@ def leaving(doses: ArrayLike, values: ArrayLike, low: float, high: float) -> flo
 
     Examples
     --------
-    >>> leaving([0, 1, 2], [0.9, 0.9, 0.8], 0.85, 0.95)
+    >>> leaving([0, 1, 2], [1.0, 1.0, 0.5], 0.75, 1.25)
     1.5
     """
     _, response = _curve(doses, values)

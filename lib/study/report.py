@@ -1,7 +1,6 @@
 """Runs the notebooks, builds the book and audits tables: what ``make`` calls for each of these.
 
-In: ``notebooks/*.ipynb`` (without outputs), ``book/``, ``_config.yml`` and ``_toc.yml`` of the
-working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
+In: ``notebooks/*.ipynb`` (without outputs) and ``book/`` of the working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
 quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
 writes ``book/experiments/`` and ``results/``, and judges the claims anew. An audit writes
 ``runs/audit/<name>/``, also as one HTML file that runs no script and loads nothing; an error leaves
@@ -71,7 +70,7 @@ class NotebookError(RuntimeError):
 
 def listed_notebooks(root: Path, only: Sequence[str] = ()) -> list[str]:
     """Names of the notebooks in the table of contents, in its order; of ``only`` those if any."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
+    contents = yaml.safe_load((root / "book" / "_toc.yml").read_text("utf-8"))
     files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
     names = [name.removeprefix("experiments/") for name in files if name.startswith("experiments/")]
     for name in names:
@@ -170,11 +169,10 @@ def run_notebooks(
 def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
     """Copy the book's sources to ``target``, with executed notebooks and a note on every page."""
     shutil.rmtree(target, ignore_errors=True)
-    ignore = shutil.ignore_patterns("_build", "__pycache__", "_config.yml", "_toc.yml")
+    ignore = shutil.ignore_patterns("_build", "__pycache__")
     shutil.copytree(root / "book", target, ignore=ignore)
-    shutil.copyfile(root / "_toc.yml", target / "_toc.yml")
     shutil.copytree(executed, target / "experiments", dirs_exist_ok=True)
-    config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    config = yaml.safe_load((target / "_config.yml").read_text("utf-8"))
     config["html"]["announcement"] = note
     config["sphinx"]["config"]["results_required"] = False
     (target / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")

@@ -102,7 +102,9 @@ def test_data_folder_comes_first_and_is_checked_each_time(upstream, own_file, sh
     place = own_file(pin, BODY)
     assert fetch("toy", pin.path) == place
     assert upstream.asked == []
-    place.write_bytes(BODY + b"more")
+    held = fetch("toy", pin.path)
+    place.write_bytes(BODY + b"more")  # changed under its name, after the hash was seen
+    assert held.read_bytes() == BODY
     with pytest.raises(HashMismatch):
         fetch("toy", pin.path)
 

@@ -158,12 +158,20 @@ def test_unknown_names_list_the_known():
 
 
 def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeypatch):
-    monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("MPRA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("MPRA_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("MPRA_OFFLINE", "1")
+    monkeypatch.delenv("MPRA_DATA_DIR", raising=False)
     assert not any(mpra.available(name) for name in mpra.names())
-    with pytest.raises(mpra.DataUnavailable, match="MPRA_DATA_DIR"):
+    with pytest.raises(mpra.DataUnavailable, match="Set MPRA_DATA_DIR"):
         mpra.load("lentimpra_HepG2")
+    # Who names a folder asks for measured data: nothing else takes their place.
+    (tmp_path / "data" / "plant").mkdir(parents=True)
+    said = {"data": r"MPRA_DATA_DIR=.*data does not hold it, and MPRA_OFFLINE"}
+    said |= {".": "holds none of the folders lentimpra, .*did you mean .*data", "x": "is no folder"}
+    for folder, message in said.items():
+        monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / folder))
+        with pytest.raises((ValueError, OSError), match=message):
+            mpra.available("wtc11")
 
 
 def test_real_wtc11_is_as_described(data_dir):

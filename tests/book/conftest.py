@@ -12,7 +12,7 @@ BUILD = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
 
 def listed(root):
     """Every page of the table of contents."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
+    contents = yaml.safe_load((root / "book" / "_toc.yml").read_text("utf-8"))
     chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
     return [contents["root"], *chapters]
 

@@ -1,4 +1,4 @@
-"""What a table or a FASTA file may look like, and what is refused."""
+"""What a table may look like, and what is refused."""
 
 import gzip
 import io
@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib.data.reading import numbers, read_fasta, read_records, read_table
-from lib.sequences import decode
+from lib.data.reading import numbers, read_table
 
 PLAIN = "sequence,activity\nACGT,1\nCCGT,2\n"
 
@@ -140,43 +139,3 @@ def test_what_is_no_finite_number_is_refused(cell, kind):
 def test_a_number_against_the_rule_is_refused(rule, cell):
     with pytest.raises(ValueError, match=f"mine: column 'x' row 1 is {float(cell)}, not a {rule}"):
         numbers(pd.Series([1.0, cell]), "x", rule, "mine")
-
-
-def test_fasta_records_as_written(write_text):
-    path = write_text(">one and more\nAC GT\nnn\n\n>two;b,c\r\n\tTTTTTT\r\n")
-    assert read_records(path) == {"one": "ACGTnn", "two;b,c": "TTTTTT"}
-    ids, codes = read_fasta(path, 6)
-    assert ids == ["one", "two;b,c"] and decode(codes) == ["ACGTNN", "TTTTTT"]
-
-
-@pytest.mark.parametrize("wrap", [lambda raw: b"\xef\xbb\xbf" + raw, gzip.compress])
-def test_a_byte_order_mark_and_gzip_make_no_difference(write_text, wrap):
-    assert read_records(write_text(wrap(b">a\nAC\n"))) == {"a": "AC"}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "holds no record"),
-        ("\n\n", "holds no record"),
-        ("id,sequence\n>a\nACGT\n", "line 1 must be '>id'"),
-        (">\nACGT\n", "record 1 has no id"),
-        (">a\nACGT\n>a b\nACGT\n", "record 2 has the id 'a' again"),
-        (">a\n>b\nACGT\n", "record 'a' has no sequence"),
-        (">a\nACGT\n>b\nACG\n", "record 'b' has 3 nt, 4 are needed"),
-        (">a\nACGU\n", "record 'a' holds 'U' at position 4; A, C, G, T, N would do"),
-        (">a\nACÄT\n", "record 'a' holds 'Ä' at position 3"),
-        (b"\xff\xfe>\x00a\x00", "cannot be read as a FASTA file"),
-        (gzip.compress(b">a\nACGT\n", mtime=0)[:-6], "cannot be read as a FASTA file"),
-    ],
-)
-def test_bad_fasta_gives_one_error_that_names_the_file(write_text, text, message):
-    with pytest.raises(ValueError, match=message) as error:
-        read_fasta(write_text(text, "mine.fa"), 4)
-    assert "mine.fa" in str(error.value)
-
-
-def test_a_missing_fasta_file_and_a_folder_are_errors_too(tmp_path):
-    for path in (tmp_path / "none.fa", tmp_path):
-        with pytest.raises(ValueError, match="cannot be read as a FASTA file"):
-            read_fasta(path, 4)

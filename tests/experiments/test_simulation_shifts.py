@@ -139,7 +139,9 @@ def test_a_draw_of_one_world_alone_explains_nothing():
     """Of 27 draws of three worlds three hold one world only, whose networks may all be alike."""
     table = _fits(np.arange(9.0), np.repeat([0.1, 0.2, 0.4], 3))
     rows = pd.DataFrame(hidden_effects(table, 200)).set_index("effect")
-    assert np.isfinite(rows.loc[["hidden_share", "explained_share"], ["lower", "upper"]]).all(None)
+    assert np.isfinite(rows.loc[["hidden_share", "explained_share"], ["lower", "upper"]]).all(
+        axis=None
+    )
 
 
 def test_no_published_network_beats_the_oracle(root):

@@ -10,7 +10,7 @@ import pytest
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, audit
 from lib.study import results
-from tests.goldens import described, render
+from tests.shown import described, render
 
 N = 1200
 Z90 = 1.6448536269514722

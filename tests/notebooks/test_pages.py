@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.goldens import render
+from tests.shown import render
 
 PAGES = (  # those with arms of which a run may ask for none
     "02_mpra_gc_ood",

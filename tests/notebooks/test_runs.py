@@ -10,7 +10,7 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from tests.goldens import render
+from tests.shown import render
 
 GC_SHIFT = "02_mpra_gc_ood"
 

@@ -20,7 +20,7 @@ from lib.study.units import (
 )
 
 FITS = {"arrays", "sequences", "data", "simulator", "assays", "motifs", "models", "training"}
-READERS = {"lib.data.table", "lib.data.reading", "lib.data.predictions"}
+READERS = {f"lib.data.{name}" for name in ("table", "reading", "fasta", "predictions")}
 
 
 def double(config, data=None):

@@ -1,6 +1,6 @@
 """Goldens: what a redesign must leave as it is. Nothing of what this writes is committed.
 
-``python tests/goldens.py tables PROFILE OUT [NOTEBOOK ...]`` runs experiments and keeps their
+``python -m tools.goldens tables PROFILE OUT [NOTEBOOK ...]`` runs experiments and keeps their
 tables before they are formatted; ``compare BEFORE AFTER [NOTEBOOK ...]`` names each difference
 between two such folders. ``pages [NOTEBOOK ...]`` renders pages from the published tables, without
 training, and names each difference from the published pages (``--published`` names another folder
@@ -8,8 +8,6 @@ of them). Both return 1 if anything differs.
 """
 
 import argparse
-import base64
-import json
 import pickle
 import re
 import sys
@@ -22,12 +20,13 @@ from typing import Any
 import pandas as pd
 from pandas.testing import assert_series_equal
 
-ROOT = Path(__file__).resolve().parents[1]
+from lib.study.results import default_store
+from tests.shown import ROOT, as_text, cells_of, described, render
+
 TOLERANCE = 1e-12
 # Tables are published with five digits: of what is drawn from them, the last may differ.
 SHOWN = 1.01e-4
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-_SPEC = re.compile(r"vegaEmbed\('#[^']*',(.*),\{actions:false", re.DOTALL)
 
 
 def names() -> list[str]:
@@ -47,13 +46,8 @@ def report(name: str, found: list[str]) -> int:
     return len(found)
 
 
-# --- tables
-
-
 def tables(profile: str, out: Path, only: list[str]) -> None:
     """Each notebook's tables, as they are before they are formatted."""
-    from lib.study.results import default_store
-
     out.mkdir(parents=True, exist_ok=True)
     for name in only or names():
         module = import_module(f"lib.experiments.{name.split('_', 1)[1]}")
@@ -108,85 +102,9 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     return found.loc[order.sort_values([*order], kind="stable").index].reset_index(drop=True)
 
 
-# --- pages
-
-
-def render(name: str, **parameters: Any) -> list[str]:
-    """What each cell of a notebook shows, run in this process; cells that train nothing."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from IPython.display import display
-    from IPython.utils.capture import capture_output
-
-    main = sys.modules["__main__"]  # the shell puts its own in this place
-    shell = InteractiveShell.instance()
-    shell.reset()
-    shown: list[Any] = []
-    try:
-        for cell in cells_of(ROOT / "notebooks" / f"{name}.ipynb"):
-            with capture_output() as caught:
-                done = shell.run_cell("".join(cell["source"]))
-                done.raise_error()
-                if done.result is not None:
-                    display(done.result)
-            shown += [output.data for output in caught.outputs]
-            if "parameters" in cell["metadata"].get("tags", []):
-                shell.user_ns.update(parameters)
-    finally:
-        sys.modules["__main__"] = main
-    return as_text(shown)
-
-
-def cells_of(notebook: Path) -> list[dict[str, Any]]:
-    """Its cells of code."""
-    cells = json.loads(notebook.read_text("utf-8"))["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
-
-
 def published(notebook: Path) -> list[str]:
     """What the cells of an executed notebook show."""
     return as_text([out.get("data", {}) for c in cells_of(notebook) for out in c["outputs"]])
-
-
-def as_text(outputs: list[dict[str, Any]]) -> list[str]:
-    """HTML, Markdown or plain text of each output that has any."""
-    kinds = ("text/html", "text/markdown", "text/plain")
-    texts = ("".join(next((out[kind] for kind in kinds if kind in out), "")) for out in outputs)
-    return [text for text in texts if text.strip() and not text.startswith("<IPython")]
-
-
-def described(shown: list[str]) -> dict[str, dict[str, str]]:
-    """Figures, tables and texts by a label that tells them apart."""
-    from bs4 import BeautifulSoup
-
-    made: dict[str, dict[str, str]] = {}
-
-    def keep(label: str, **item: str) -> None:
-        while label in made:
-            label += "'"
-        made[label] = item
-
-    for text in shown:
-        soup = BeautifulSoup(text, "html.parser")
-        scripts = [script.string or "" for script in soup.find_all("script")]
-        figures = soup.find_all("figure")
-        if not figures:
-            keep(f"text {text.strip()[:40]}", text=text.strip())
-        for figure in figures:
-            caption = figure.find("figcaption")
-            words = caption.get_text() if caption else ""
-            if words.startswith("Effective configuration"):
-                continue  # fields come and go
-            if "chart" in figure.get("class", []) and "id" in figure.attrs:
-                name = str(figure["id"])
-                script = next(s for s in scripts if f"'#{name}-live'" in s)
-                spec = json.loads(_SPEC.findall(script)[0])
-                data = base64.b64decode(caption.find("a")["href"].partition("base64,")[2])
-                lines = json.dumps(spec, indent=1, sort_keys=True)
-                keep(name, text=words, spec=lines, data=data.decode())
-            else:
-                cells = [cell.get_text() for cell in figure.find_all(["th", "td"])]
-                keep(f"table {words[:50]}", text=words, data="\n".join(cells))
-    return made
 
 
 def same_text(old: str, new: str) -> bool:
@@ -230,7 +148,6 @@ def main() -> int:
     parser.add_argument("what", choices=["tables", "compare", "pages"])
     parser.add_argument("arguments", nargs="*")
     asked = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
     if asked.what == "pages":
         return int(pages(asked.published, asked.arguments) > 0)
     first, second, *only = asked.arguments
