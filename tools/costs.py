@@ -27,7 +27,6 @@ PROCESSOR: Final = "AMD EPYC (Milan) at 2.4 GHz, AVX2, float32, both of 2 cores 
 RATES: Final = {"cnn": (1168, 2093), "bilstm": (823, 1392), "transformer": (704, 1036)}
 # What is no fit, timed on world 50 or one fold: notebook, what, how often, seconds each.
 BESIDE: Final[tuple[tuple[str, str, int, float], ...]] = ()
-MODULES: Final = (shifts, mpra_gc_ood, structural, selective_prediction, twins)
 COLUMNS: Final = ("notebook", "kind", "model", "n_train", "fits", "shared", "seconds")
 
 
@@ -43,7 +42,6 @@ class Planned(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Of the fit with its forecast."""
         train, forward = (rate * 200 / self.length for rate in RATES[self.fit.model])
         forward *= 1 if self.fit.reverse_complement else 2
         fitted, held, left = self.n
@@ -51,7 +49,6 @@ class Planned(NamedTuple):
 
 
 def of_worlds(full: dict[str, Any]) -> Iterator[Planned]:
-    """Fits in simulated worlds."""
     first, sixth = full["01"], full["06"]
     noisy = [Arm(w, "cnn", max(first.sizes)) for w in first.world_seeds[: first.mixed_worlds]]
     asked = [("01", arm, "") for arm, _ in shifts.plan(first)]
@@ -78,7 +75,6 @@ def of_arm(number: str, arm: AssayArm, settings: FitConfig, *told: str) -> Itera
 
 
 def of_assays(full: dict[str, Any]) -> Iterator[Planned]:
-    """Fits on real assays."""
     second, data = full["02"], mpra_gc_ood.load_data(full["02"])
     like = mpra_gc_ood.Config.like(full["03"], epochs=full["03"].assay_epochs).design
     for one in structural.assay_plan(full["03"]):
@@ -101,7 +97,8 @@ def of_assays(full: dict[str, Any]) -> Iterator[Planned]:
 
 def main() -> None:
     """Count, write the table, and print core-hours by notebook."""
-    modules = (*MODULES, repair, motif_recovery, audit)
+    modules = [shifts, mpra_gc_ood, structural, selective_prediction, twins]
+    modules += [repair, motif_recovery, audit]
     full = {f"{i:02d}": each.Config.create(profile="full") for i, each in enumerate(modules, 1)}
     seen, rows = dict[tuple[Any, ...], str](), list[tuple[Any, ...]]()
     for one in sorted([*of_worlds(full), *of_assays(full)], key=lambda each: each.notebook):
