@@ -39,7 +39,7 @@ PART = ("data", "split", "shift", "family", "condition", "cell", "model", "uncer
 POINT = (*PART, "metric", "score", "target", "rule")
 EFFECT_COLUMNS = (
     *("effect", "data", "shift", "severity", "condition", "model", *ENDS, "n"),
-    *("target", "score", "cell", "noise", "uncertainty"),
+    *("target", "score", "cell", "noise", "uncertainty", "groups"),
 )
 Drawn = tuple[IndexArray, FloatArray]  # each row's set; weights (sets, 1 + folds + draws)
 
@@ -216,7 +216,8 @@ def rank(
 
     ``keys`` are columns of every row: :data:`PART`, ``severity``, and of a world ``replicate``,
     because values of worlds are pooled. A measured part has a ``plan`` of its rows, of which at
-    most :data:`MOST_DRAWS` are drawn; ``units`` are worlds, or its folds.
+    most :data:`MOST_DRAWS` are drawn; ``units`` are worlds, or its folds, and ``groups`` those of
+    which a threshold keeps an element.
     """
     ranking = {str(name): scores[name].to_numpy(float) for name in scores}
     units, own = 1, Resampling(np.zeros(len(forecast), np.int64), 1)
@@ -226,8 +227,11 @@ def rank(
     with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is kept
         points, values = _points(forecast, ranking, rules, drawn)
         points = points.assign(value=values[:, 0], resampled=plan is not None)
+        points["groups"] = np.nan
         if plan is not None:
-            points = _resampled(points, values, plan)
+            kept = {rule.name: ranking[STD] <= rule.threshold for rule in rules}
+            groups = {name: len(np.unique(own.codes[rows])) for name, rows in kept.items()}
+            points = _resampled(points.assign(groups=points["rule"].map(groups)), values, plan)
     tables = {"points": points, "curves": _curves(forecast, ranking)}
     more = {**keys, "n": len(forecast), "units": units}
     return {name: table.assign(**more) for name, table in tables.items()}
@@ -263,7 +267,7 @@ def pooled(points: pd.DataFrame) -> pd.DataFrame:
     table = pd.concat([each for each in tables if len(each)], ignore_index=True)
     logs = table["metric"].isin(LOGS)
     table.loc[logs, list(ENDS)] = np.exp(table.loc[logs, list(ENDS)])
-    return table[[*POINT, *ENDS, "severity", "n", "units"]]
+    return table[[*POINT, *ENDS, "severity", "n", "units", "groups"]]
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -279,7 +283,9 @@ def tidy_rows(table: pd.DataFrame) -> pd.DataFrame:
     metric = rows["metric"] + np.where(rows["target"] == "noise_free", "_f", "")
     by = np.where(rows["score"] == "", "", "score")
     rows = rows.assign(metric=metric, by=by, prior="none", oracle=np.nan)
-    return _shown(rows.drop(columns=["rule", "cell", "units"])).rename(columns={"score": "bin"})
+    return _shown(rows.drop(columns=["rule", "cell", "units", "groups"])).rename(
+        columns={"score": "bin"}
+    )
 
 
 def _prr_ratios(points: pd.DataFrame) -> pd.DataFrame:

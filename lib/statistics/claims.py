@@ -41,10 +41,13 @@ PART_COLUMNS = (
 NOT_JUDGED_COLUMNS = ("id", "reading", "variant", "statement", "reason")
 CHANGE_COLUMNS = ("id", "reading", "variant", "what", "direction", "why")
 VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at which margin
+P_VALUES = [f"p_{name}" for name in (*VERDICTS, "short")]
 POWER = 0.8  # with which an effect would have been told
 COUNTS = ("splits", "folds", "worlds", "n")  # what an interval counts, in this order
 FEWEST = 10  # worlds or folds that a part must rest on, but in the first round
-FEW = f"not run: no part that counts rests on {FEWEST}"
+FEW = f"not run: a part that counts rests on fewer than {FEWEST}"
+ABSENT = "no such row in the published table"
+FEWEST_GROUPS = 100  # that a threshold must keep
 UNKNOWN_DF = 9  # at most, of rows that do not say: those of ten folds
 # Where an interval is not Student's t a row may hold that at the level of a sixth part.
 SIXTH = ("lower_sixth", "upper_sixth")
@@ -92,19 +95,21 @@ def _matches(cell: str, value: Cell) -> bool:
 
 
 def _pick_row(table: pd.DataFrame, where: Mapping[str, Cell]) -> dict[Any, str]:
-    """The one row with all the wanted values; columns usually empty are so unless named."""
-    if missing := [column for column in where if column not in table]:
-        raise ValueError(f"has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+    """The one row with all the wanted values, if any; columns usually empty are so unless named."""
+    if not set(where) <= set(table):
+        return {}
     usual: dict[str, Cell] = {key: None for key in USUALLY_EMPTY if key in table}
     for column, value in (usual | dict(where)).items():
         table = table[np.array([_matches(cell, value) for cell in table[column]], dtype=bool)]
-    if len(table) != 1:
+    if len(table) > 1:
         raise ValueError(f"has {len(table)} rows that match; exactly one must")
-    return table.iloc[0].to_dict()
+    return table.iloc[0].to_dict() if len(table) else {}
 
 
 def _number(row: Mapping[str, str], *columns: str) -> float:
-    """The first of these columns that the row fills."""
+    """The first of these columns that the row fills; of nothing that is kept the risk is NaN."""
+    if columns == ("value",) and not row.get("value"):
+        return math.nan
     for column in columns:
         if row.get(column):
             return float(row[column])
@@ -211,12 +216,16 @@ def _judge_part(
         named = shared | {"part": f"{part.name}{ending}", "row": _query(where)}
         try:
             row = {} if part.not_run else _pick_row(tables[name], where)
-            n = 0 if part.not_run else round(_number(row, *COUNTS))
-            if not first and n < (FEWEST if part.counts else 1):
-                note = part.not_run or f"rests on {n}, fewer than {FEWEST}"
+            n = round(_number(row, *COUNTS)) if row else 0
+            if not row or (not first and n < (FEWEST if part.counts else 1)):
+                few = f"rests on {n}, fewer than {FEWEST}" if row else ABSENT
+                note = part.not_run or few
                 judged.append(named | dict.fromkeys(VERDICTS, "not run") | {"note": note})
                 continue
             found = _judge_row(part, row, first)
+            if not first and float(row.get("groups") or FEWEST_GROUPS) < FEWEST_GROUPS:
+                found |= dict.fromkeys(VERDICTS, "undecided") | dict.fromkeys(P_VALUES, 1.0)
+                found["note"] = f"{row['groups']} groups are kept, fewer than {FEWEST_GROUPS}"
             where |= part.frozen
             frozen = _judge_row(part, _pick_row(tables[name], where), first) if part.frozen else {}
         except ValueError as error:
@@ -264,7 +273,7 @@ def _correct(rows: Sequence[dict[str, Any]]) -> None:
 def _judge_claim(
     claim: Claim, tables: Mapping[str, pd.DataFrame]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The row of a claim, empty where no part that counts rests on enough, and its parts' rows."""
+    """The row of a claim, empty where parts that count rest on too little, and its parts' rows."""
     rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
     first = claim.reading == "first"
     counted = [row for row in rows if not row["secondary"]]
@@ -278,6 +287,8 @@ def _judge_claim(
         told = row["verdict"] in ("supported", "contradicted")
         row["by_construction"] = str(told and row.get("frozen") == row["verdict"]).lower()
     found = {name: all_of([row[name] for row in counted]) for name in VERDICTS}
+    if few and not first and found["verdict"] == "supported":
+        return {}, rows  # all parts must hold
     reached = [row for row in counted if row["verdict"] == found["verdict"]]
     decider = reached[0]
     if found["verdict"] == "supported":
@@ -322,9 +333,10 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     by construction where the frozen oracle reaches the verdict of every part that makes it.
 
     Claims without parts, with a table that is not published, with a part that counts and was not
-    run or with a placebo that shows an effect are in ``not_judged``. But in the first round a part
-    that rests on fewer than :data:`FEWEST` worlds or folds does not count. A part that matches no
-    row or several, and a table not of a full run, are a ValueError.
+    run (or has no row) or with a placebo that shows an effect are in ``not_judged``. But in the
+    first round a part that rests on fewer than :data:`FEWEST` worlds or folds does not count, and
+    without it nothing is supported; one of fewer than :data:`FEWEST_GROUPS` groups is undecided. A
+    part that matches several rows, and a table not of a full run, are a ValueError.
     """
     claim_rows, part_rows, waiting = [], [], []
     tables: dict[str, pd.DataFrame] = {}
@@ -339,8 +351,12 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
         row, parts = _judge_claim(claim, tables)
         part_rows += parts
         failed = [p["part"] for p in parts if p["placebo"] and p["verdict"] == "contradicted"]
-        if failed or not row:
+        weigh = [p for p in parts if p["placebo"] or not p["secondary"]]
+        gone = [p for p in weigh if p["note"] == ABSENT]
+        if failed or gone or not row:
             reason = f"withheld, since a placebo shows an effect: {failed[0]}" if failed else FEW
+            if gone:
+                reason = f"not run: {gone[0]['table']}.csv has no row for {gone[0]['part']}"
             waiting.append(_keys(claim) | {"statement": claim.statement, "reason": reason})
         else:
             claim_rows.append(row)

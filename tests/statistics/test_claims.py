@@ -258,13 +258,25 @@ def test_what_was_not_run_is_no_verdict(short):
     dropped = of("gone", not_run="no time", secondary=True)
     entries = [stated(of("a"), dropped), stated(of("a"), of("gone", not_run="no time"), id="C2")]
     entries += [stated(of("a", "none"), id="C3"), stated(of("none"), id="C4")]
+    entries += [stated(of("a", "none", margin=1.02), id="C5")]
     judged = judge(short, entries)
-    assert judged.parts["verdict"].tolist() == ["contradicted", "not run"] * 2 + ["not run"]
+    verdicts = ["contradicted", "not run"] * 2 + ["not run", "supported", "not run"]
+    assert judged.parts["verdict"].tolist() == verdicts
     assert judged.parts["note"].iloc[[1, 3]].tolist() == ["no time", "rests on 0, fewer than 10"]
     assert judged.claims["note"].iloc[1].endswith("parts that rest on too little to count: 1")
-    assert judged.not_judged["reason"].tolist() == [
-        *("not run: no time", "not run: no part that counts rests on 10"),
-    ]
+    few = "not run: a part that counts rests on fewer than 10"  # so nothing is supported
+    assert judged.not_judged["reason"].tolist() == ["not run: no time", few, few]
+
+
+def test_a_risk_of_few_groups_is_undecided(short):
+    text = "effect,value,lower,upper,n,groups\nall,0.5,0.4,0.6,10,100\nfew,0.5,0.4,0.6,10,99\n"
+    (short / "sim" / "effects.csv").write_text(f"{text}none,,0.0,inf,10,0\n", "utf-8")
+    kept = part(where={}, each={"effect": ["all", "few", "none"]}, direction="less", margin=0.85)
+    judged = judge(short, [stated(kept), claim(kept)]).parts
+    verdicts = ["supported", "undecided", "undecided", "supported", "supported", "undecided"]
+    assert judged["verdict"].tolist() == verdicts
+    assert judged["note"].iloc[1] == "99 groups are kept, fewer than 100"
+    assert judged["told"].iloc[2] == "–"
 
 
 @pytest.mark.parametrize(
@@ -293,13 +305,29 @@ def test_changes_are_listed(results):
 
 
 @pytest.mark.parametrize(
+    "keys",
+    [
+        {"effect": "nothing", "shift": "gc", "model": "cnn"},
+        {"effect": "cover", "shift": "gc", "severity": 0.2501},
+        {"effect": "ratio", "shfit": "gc"},
+    ],
+)
+@pytest.mark.parametrize("kind", [{}, {"placebo": True}, {"secondary": True}])
+def test_without_its_row_a_part_was_not_run(results, keys, kind):
+    gone = part(name="gone", where=keys, **kind)
+    for entry in (claim(part(), gone), stated(part(), gone)):
+        judged = judge(results, [entry])
+        assert judged.parts["verdict"].tolist() == ["supported", "not run"]
+        assert judged.parts["note"].iloc[1] == "no such row in the published table"
+        reasons = [] if "secondary" in kind else ["not run: sim/effects.csv has no row for gone"]
+        assert judged.not_judged["reason"].tolist() == reasons
+        assert len(judged.claims) == ("secondary" in kind)
+
+
+@pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"effect": "nothing", "shift": "gc", "model": "cnn"}, "has 0 rows that match"),
-        ({"effect": "nothing"}, "has 0 rows that match; exactly one must (effect=nothing)"),
-        ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match"),
-        ({"effect": "cover", "shift": "gc", "severity": 0.2501}, "has 0 rows that match"),
-        ({"effect": "ratio", "shfit": "gc"}, "has no column shfit; it has effect, data, shift"),
+        ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match; exactly one must"),
         ({"effect": "broken"}, "has no lower in this row"),
     ],
 )
@@ -353,7 +381,8 @@ def test_command_writes_all_files_or_none(results, monkeypatch, capsys):
         "C1,first,It holds,supported,ratio,1.5,1.4,1.6,10,> 1.25,1,1,results/sim/effects.csv,"
         "false,,supported,undecided,ratio,"
     )
-    (results.parent / "claims.yaml").write_text(text.replace("model: cnn", "model: other"), "utf-8")
+    several = text.replace("shift: none, ", "")
+    (results.parent / "claims.yaml").write_text(several, "utf-8")
     assert main() == 1
     assert "claim C1 first, part 'ratio'" in capsys.readouterr().err
     assert {path: path.read_text("utf-8") for path in results.rglob("*.csv")} == before
