@@ -88,7 +88,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     @property
     def design(self) -> Design:
         """The folds and networks of an assay: those of notebook 02."""
-        given = self.model_dump(include={"folds", "split_seed", "seeds", "device"})
+        given = self.model_dump(include={"folds", "split_seed", "seeds", "device", "precision"})
         given |= {"epochs": self.assay_epochs, "arm": ["group"]}
         return mpra_gc_ood.Config.create(profile="full", **given).design
 

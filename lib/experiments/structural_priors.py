@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
-from lib.experiments import priors, worlds
+from lib.experiments import mpra_gc_ood, priors, worlds
 from lib.experiments.arms import build_arms
 from lib.experiments.assays import GC_DATA, STANDIN, AssayConfig, load_assays
 from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR, effects
@@ -88,6 +88,11 @@ class Config(AssayConfig, worlds.WorldConfig):
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
 
+    @property
+    def assays(self) -> mpra_gc_ood.Config:
+        """The settings of notebook 02: networks told nothing, or of motifs, are its first ones."""
+        return mpra_gc_ood.Config.like(self, epochs=self.assay_epochs)
+
     @model_validator(mode="after")
     def _within_the_sample(self) -> Self:
         largest = max(self.main_train, *self.sizes, 0)
@@ -155,8 +160,8 @@ def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
     values = judge_worlds(config, store)
     told = list(assay_plan(config))
-    given = config.assay_epochs, config.device, store, config.where
-    units = [unit for one in told for unit in one.fitting(*given)]
+    settings, given = config.assays.design.settings, (store, config.where)
+    units = [unit for one in told for unit in one.fitting(settings(one.arm)[0], *given)]
     fits = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = priors.score_told(told, fits, store, config.where, config.draws)
     numbers = ["severity", "oracle", "n"]

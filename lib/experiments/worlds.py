@@ -223,9 +223,10 @@ def test_data(
 
 
 def fit_arm(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm; ``config`` has ``parts``, ``epochs`` and ``device``."""
+    """The unit that fits an arm: ``config`` has ``parts, epochs, device, precision``."""
     epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
-    settings = tuned(arm.model, epochs=epochs, device=config.device, seed=arm.world_seed)
+    placed = {"device": config.device, "precision": config.precision}
+    settings = tuned(arm.model, epochs=epochs, seed=arm.world_seed, **placed)
     return fitting(settings, *training_data(arm, config.parts))
 
 

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from lib.data.splits import Split
-from lib.experiments import structural_priors
+from lib.experiments import (
+    motif_recovery,
+    mpra_gc_ood,
+    selective_prediction,
+    structural_priors,
+    uncertainty_repair,
+)
 from lib.experiments.arms import build_arms
+from lib.experiments.assays import fitting
 from lib.experiments.priors import (
     RELATED,
     RELEASE,
@@ -26,6 +33,7 @@ from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
 from lib.study.units import Placement, Result, Store
+from lib.training.config import FitConfig
 from lib.training.simple import components_unit
 
 HOME = Condition()
@@ -128,6 +136,24 @@ def test_each_arm_of_an_assay_has_every_prior_and_its_placebo():
     assert all(part.sampled for one in told for part in one.arm.parts)
 
 
+def test_the_first_networks_of_an_assay_are_one_fit_in_all_notebooks(tmp_path):
+    assay, given = standin(n=600, seed=0), {"profile": "full", "dataset": "standin"}
+    read = [mpra_gc_ood.Config.create(**given).design, Config.create(**given).assays.design]
+    read.append(selective_prediction.Config.create(**given).assays.design)
+    read.append(uncertainty_repair.Config.create(**given).assays.design)
+    read.append(motif_recovery.Config.create(**given).design)
+    keys = []
+    for design in read:
+        arm = design.build([assay])[0]
+        fit = design.settings(arm)[0]
+        assert (fit.precision, fit.model_options) == ("float32", {})
+        keys.append([fitting(fit, assay, split).key for split in arm.splits])
+    assert all(own == keys[0] for own in keys)
+    (arm,) = build_arms(assay, ("group",), 10, 0.8, (), 0)
+    told = Told(arm, "none").fitting(fit, Store(tmp_path), Placement(1))
+    assert [unit.key for unit in told] == keys[0]
+
+
 def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(tmp_path):
     assay = standin(n=600, seed=0)
     (arm,) = build_arms(assay, ("group",), 3, 0.8, (), 0)
@@ -139,7 +165,7 @@ def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(tmp_path):
             assert np.sort(found[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
         train = split["train"]
         assert abs(np.corrcoef(found[train, 0], assay.gc[train])[0, 1]) < 0.2
-    own = [unit.data["data"] for unit in Told(arm, "permuted").fitting(1, "cpu", *where)]
+    own = [unit.data["data"] for unit in Told(arm, "permuted").fitting(FitConfig(), *where)]
     assert all(np.array_equal(data.activity, assay.activity) for data in own)
     residual = Told(arm, "gc", "residual")
     assert residual.features(*where) == [None] * 3 and residual.offset.std(axis=1).all()

@@ -49,11 +49,11 @@ def test_only_the_rows_are_seen():
         assert np.array_equal(one.mean, other.mean) and np.array_equal(one.std, other.std)
 
 
-def test_few_groups_give_equal_weights_and_no_stack_to_choose():
-    mean, std, target = forecasts(0.5, 1.0)
-    few = np.arange(80)
-    assert stack(mean, std, target, few, GROUP).weight.tolist() == [0.5, 0.5]
-    assert leading(mean, std, target, few, GROUP).weight.tolist() == [1, 0]
+def test_of_few_groups_the_best_alone_stands_for_the_stack():
+    mean, std, target = forecasts(0.5, 0.6)
+    for combine in (stack, leading):
+        assert combine(mean, std, target, np.arange(198), GROUP).weight.tolist() == [1, 0]
+        assert combine(mean, std, target, np.arange(200), GROUP).weight[1] > 0
 
 
 def test_the_score_is_that_of_the_metrics_after_scaling():
