@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
+from lib import assays
 from lib.experiments import assay_and_program_shifts as twins
 from lib.experiments import audit_your_own as audit
 from lib.experiments import mixed_noise, motif_recovery, mpra_gc_ood, priors, selective_prediction
@@ -17,6 +18,7 @@ from lib.experiments import simulation_shifts as shifts
 from lib.experiments import structural_priors as structural
 from lib.experiments import uncertainty_repair as repair
 from lib.experiments.arms import AssayArm
+from lib.experiments.forecasters import PARTNER, with_partner
 from lib.experiments.worlds import Arm
 from lib.study.config import repository_root
 from lib.study.results import to_csv, write_atomic
@@ -68,6 +70,8 @@ def of_worlds(full: dict[str, Any]) -> Iterator[Planned]:
 def of_arm(number: str, arm: AssayArm, settings: FitConfig, *told: str) -> Iterator[Planned]:
     """The fits of an arm of an assay, one per split."""
     for split in arm.splits:
+        if split.name == "family":  # left out with the first seed alone
+            settings = settings.model_copy(update={"seed": 0})
         train, held = len(split["train"]), len(split["validation"])
         same = arm.data.fingerprint, split.fingerprint, settings.model_dump_json(), told
         n, kind = (train, held, len(arm.data) - train - held), (arm.data.name, arm.kind, *told)
@@ -76,10 +80,9 @@ def of_arm(number: str, arm: AssayArm, settings: FitConfig, *told: str) -> Itera
 
 def of_assays(full: dict[str, Any]) -> Iterator[Planned]:
     second, data = full["02"], mpra_gc_ood.load_data(full["02"])
-    like = mpra_gc_ood.Config.like(full["03"], epochs=full["03"].assay_epochs).design
     for one in structural.assay_plan(full["03"]):
         told = () if one.prior == "none" else (one.prior,)
-        yield from of_arm("03", one.arm, like.settings(one.arm)[0], *told)
+        yield from of_arm("03", one.arm, full["03"].assays.design.settings(one.arm)[0], *told)
     designs = {"02": second.design, "04": full["04"].assays.design, "06": full["06"].assays.design}
     designs |= {"07": full["07"].design, "08": full["08"].networks.design}
     for number, design in designs.items():
@@ -87,8 +90,16 @@ def of_assays(full: dict[str, Any]) -> Iterator[Planned]:
         for arm in (arm for arm in design.build(data) if arm.main or not some):
             for settings in design.settings(arm):
                 yield from of_arm(number, arm.headline if some else arm, settings)
-            for model in second.other_models if number == "02" and arm.main else ():
-                yield from of_arm("02", arm, tuned(model, reverse_complement=arm.both_strands))
+            if number != "02":
+                continue
+            own = {"reverse_complement": arm.both_strands, "precision": second.precision}
+            for model in second.other_models if arm.main else ():
+                yield from of_arm("02", arm, tuned(model, **own))
+            if arm.main or arm.kind == "tail":
+                yield from of_arm("02", arm, design.settings(arm)[0], "motif_jaspar")
+            if arm.main and (partner := PARTNER.get(arm.data.name)):
+                joint = with_partner(arm, assays.load(partner))
+                yield from of_arm("02", joint, design.settings(joint)[0])
     for networks, design in twins.planned(full["05"], twins.load_assays(full["05"])):
         for network in networks:
             for settings in design.settings(network):

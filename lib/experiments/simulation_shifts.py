@@ -89,7 +89,7 @@ def everywhere(config: Config) -> list[Condition]:
 
 
 def _still(conditions: list[Condition]) -> list[Condition]:
-    """What a small sample's network is judged under: conditions on the sequences in distribution."""
+    """Conditions on the sequences in distribution: one forecast answers for all of them."""
     return [at for at in conditions if at.sequences == Condition()]
 
 
