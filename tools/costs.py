@@ -25,11 +25,13 @@ from lib.study.results import to_csv, write_atomic
 from lib.training.config import FitConfig, tuned
 
 PROCESSOR: Final = "AMD EPYC (Milan) at 2.4 GHz, AVX2, float32, both of 2 cores busy"
+MODULES: Final[tuple[Any, ...]] = (
+    *(shifts, mpra_gc_ood, structural, selective_prediction, twins, repair, motif_recovery, audit),
+)
 # Sequences of 200 nt per second of processor time: in training, and in forecasting both strands.
 RATES: Final = {"cnn": (1168, 2093), "bilstm": (823, 1392), "transformer": (704, 1036)}
 # What is no fit, timed on world 50 or one fold: notebook, what, how often, seconds each.
 BESIDE: Final[tuple[tuple[str, str, int, float], ...]] = ()
-COLUMNS: Final = ("notebook", "kind", "model", "n_train", "fits", "shared", "seconds")
 
 
 class Planned(NamedTuple):
@@ -46,8 +48,8 @@ class Planned(NamedTuple):
     def seconds(self) -> float:
         train, forward = (rate * 200 / self.length for rate in RATES[self.fit.model])
         forward *= 1 if self.fit.reverse_complement else 2
-        fitted, held, left = self.n
-        return self.fit.epochs * (fitted / train + held / forward) + left / forward
+        each = self.n[0] / train + self.n[1] / forward
+        return self.fit.epochs * each + self.n[2] / forward
 
 
 def of_worlds(full: dict[str, Any]) -> Iterator[Planned]:
@@ -68,7 +70,6 @@ def of_worlds(full: dict[str, Any]) -> Iterator[Planned]:
 
 
 def of_arm(number: str, arm: AssayArm, settings: FitConfig, *told: str) -> Iterator[Planned]:
-    """The fits of an arm of an assay, one per split."""
     for split in arm.splits:
         if split.name == "family":  # left out with the first seed alone
             settings = settings.model_copy(update={"seed": 0})
@@ -83,49 +84,45 @@ def of_assays(full: dict[str, Any]) -> Iterator[Planned]:
     for one in structural.assay_plan(full["03"]):
         told = () if one.prior == "none" else (one.prior,)
         yield from of_arm("03", one.arm, full["03"].assays.design.settings(one.arm)[0], *told)
-    designs = {"02": second.design, "04": full["04"].assays.design, "06": full["06"].assays.design}
-    designs |= {"07": full["07"].design, "08": full["08"].networks.design}
-    for number, design in designs.items():
+    asked = [(n, full[n].assays.design) for n in ("04", "06")]
+    asked += [("02", second.design), ("07", full["07"].design), ("08", full["08"].networks.design)]
+    for number, arm, design in ((n, arm, d) for n, d in asked for arm in d.build(data)):
         some = number in ("07", "08")  # of the group arm its folds alone
-        for arm in (arm for arm in design.build(data) if arm.main or not some):
-            for settings in design.settings(arm):
-                yield from of_arm(number, arm.headline if some else arm, settings)
-            if number != "02":
-                continue
-            own = {"reverse_complement": arm.both_strands, "precision": second.precision}
-            for model in second.other_models if arm.main else ():
-                yield from of_arm("02", arm, tuned(model, **own))
-            if arm.main or arm.kind == "tail":
-                yield from of_arm("02", arm, design.settings(arm)[0], "motif_jaspar")
-            if arm.main and (partner := PARTNER.get(arm.data.name)):
-                joint = with_partner(arm, assays.load(partner))
-                yield from of_arm("02", joint, design.settings(joint)[0])
+        for settings in design.settings(arm) if arm.main or not some else ():
+            yield from of_arm(number, arm.headline if some else arm, settings)
+    for arm in second.design.build(data):
+        first = second.design.settings(arm)[0]
+        own = {"reverse_complement": arm.both_strands, "precision": second.precision}
+        for model in second.other_models if arm.main else ():
+            yield from of_arm("02", arm, tuned(model, **own))
+        if arm.main or arm.kind == "tail":
+            yield from of_arm("02", arm, first, "motif_jaspar")
+        if arm.main and (partner := PARTNER.get(arm.data.name)):
+            yield from of_arm("02", with_partner(arm, assays.load(partner)), first)
     for networks, design in twins.planned(full["05"], twins.load_assays(full["05"])):
-        for network in networks:
-            for settings in design.settings(network):
-                yield from of_arm("05", network, settings)
+        for network, fit in ((each, fit) for each in networks for fit in design.settings(each)):
+            yield from of_arm("05", network, fit)
 
 
 def main() -> None:
-    """Count, write the table, and print core-hours by notebook."""
-    modules = [shifts, mpra_gc_ood, structural, selective_prediction, twins]
-    modules += [repair, motif_recovery, audit]
-    full = {f"{i:02d}": each.Config.create(profile="full") for i, each in enumerate(modules, 1)}
+    full = {f"{i:02d}": each.Config.create(profile="full") for i, each in enumerate(MODULES, 1)}
     seen, rows = dict[tuple[Any, ...], str](), list[tuple[Any, ...]]()
     for one in sorted([*of_worlds(full), *of_assays(full)], key=lambda each: each.notebook):
-        shared = seen.setdefault(one.same, one.notebook) != one.notebook
-        near = one.n[0] if one.kind.startswith("worlds") else round(one.n[0], -3)
-        rows.append((*one[:2], one.fit.model, near, 1, shared, 0 if shared else one.seconds))
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"seconds": float})
-    own = table.groupby(list(COLUMNS[:4]), sort=False).sum().reset_index()
-    more = [(*each[:2], "", None, each[2], 0, each[2] * each[3]) for each in BESIDE]
-    own = pd.concat([own, pd.DataFrame(more, columns=COLUMNS)]).sort_values("notebook")
-    hours = (own["seconds"] / 3600).round(2)
-    left = (own["fits"] - own["shared"]).astype(float)
-    each = (own["seconds"] / left.where(left > 0)).round(1)
-    own = own.assign(seconds=each, core_hours=hours, processor=PROCESSOR)
+        if seen.get(one.same) != one.notebook:  # else counted already
+            shared = one.same in seen
+            near = one.n[0] if one.kind.startswith("worlds") else round(one.n[0], -3)
+            rows.append((*one[:2], one.fit.model, near, shared, None if shared else one.seconds))
+            seen[one.same] = one.notebook
+    keys = ["notebook", "kind", "model", "n_train"]
+    table = pd.DataFrame(rows, columns=[*keys, "shared", "seconds"]).astype({"seconds": float})
+    made = {"fits": ("shared", "size"), "shared": ("shared", "sum"), "seconds": ("seconds", "mean")}
+    own = table.groupby(keys, sort=False).agg(**made, core_hours=("seconds", "sum")).reset_index()
+    more = [(*given, "", None, count, 0, each, count * each) for *given, count, each in BESIDE]
+    own = pd.concat([own, pd.DataFrame(more, columns=own.columns)]).sort_values("notebook")
+    own["core_hours"] = (own["core_hours"] / 3600).round(2)
+    own = own.round({"seconds": 1}).assign(processor=PROCESSOR)
     write_atomic(repository_root() / "results" / "trust" / "cost.csv", to_csv(own))
-    print(own.groupby("notebook")["core_hours"].sum().to_string(), f"\nall {hours.sum():.1f}")
+    print(own.groupby("notebook")["core_hours"].sum(), own["core_hours"].sum())
 
 
 if __name__ == "__main__":
