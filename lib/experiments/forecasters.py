@@ -82,9 +82,9 @@ def kernels(
 
 def components(arm: AssayArm, store: Store, where: Placement) -> list[Features]:
     """What the network of each split is told of motifs: components ``(n, p)`` of all scores."""
-    scores = motif_scans([arm.data], store, where)[arm.data.fingerprint]
-    given = [{"split": split, "scores": scores} for split in arm.splits]
-    asked = [Unit(units.components_unit, {"count": COMPONENTS}, own) for own in given]
+    given, (scores,) = {"count": COMPONENTS}, motif_scans([arm.data], store, where).values()
+    own = [{"split": split, "scores": scores} for split in arm.splits]
+    asked = [Unit(units.components_unit, given, each) for each in own]
     made = run_units(asked, store, where, "components")
     return [check_prior(one.arrays["features"], MOTIF_PRIOR) for one in made]
 
@@ -118,14 +118,10 @@ def with_partner(arm: AssayArm, other: SequenceDataset) -> AssayArm:
     within = np.append(first.codes, first.n_groups + second.codes)
     across = within.max() + 1 + leak_groups(codes)
     group = linked(within, across, int(across.max()) + 1)[within]
-    data = SequenceDataset(
-        " and ".join(data.name for data in both),
-        codes,
-        np.concatenate([data.activity for data in both]),
-        group,
-        features=(np.arange(len(codes)) >= n)[:, None].astype(np.float32),
-        oriented=arm.data.oriented,
-    )
+    name, activity = f"{arm.data.name} {other.name}", [data.activity for data in both]
+    side = (np.arange(len(codes)) >= n)[:, None].astype(np.float32)
+    more: dict[str, Any] = {"features": side, "oriented": arm.data.oriented}
+    data = SequenceDataset(name, codes, np.concatenate(activity), group, **more)
     splits = []
     for split in arm.splits:
         back = np.concatenate([rows for part, rows in split.parts.items() if part != "train"])
@@ -136,29 +132,25 @@ def with_partner(arm: AssayArm, other: SequenceDataset) -> AssayArm:
 
 
 def members(
-    arms: Sequence[AssayArm],
-    names: Sequence[str],
-    settings: Settings,
-    store: Store,
-    where: Placement,
+    arms: Sequence[AssayArm], names: Sequence[str], settings: Settings, *where: Any
 ) -> dict[AssayArm, Named]:
     """Those of :data:`MEMBERS` that an arm has: the same for all that are compared with it.
 
     Networks told of motifs stand on the group arm and the GC tails, the joint network of two
     tissues on the group arm; of a network of one's own there is neither.
     """
-    found = kernels(arms, [name for name in KERNELS if name in names], store, where)
+    found = kernels(arms, [name for name in KERNELS if name in names], *where)
     arms = [arm for arm in arms if settings(arm)[0].model in NETWORKS]
     if MOTIF_NETWORK in names:
         tails = {"gc_high", "gc_low"}
         told = [arm for arm in arms if arm.main or tails & {part.shift for part in arm.parts}]
-        for arm, forecast in motif_networks(told, settings, store, where).items():
+        for arm, forecast in motif_networks(told, settings, *where).items():
             found[arm][MOTIF_NETWORK] = forecast
     for arm in arms if JOINT in names else ():
         partner = PARTNER.get(arm.data.name, "") if arm.main else ""
         if partner and mpra.available(partner):
             both = with_partner(arm, mpra.load(partner))
-            (fitted,) = fit_arms([both], lambda one: settings(one)[:1], store, where)
+            (fitted,) = fit_arms([both], lambda one: settings(one)[:1], *where)
             found[arm][JOINT] = fitted.members[0][..., : len(arm.data)]
     return found
 

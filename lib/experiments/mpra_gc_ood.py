@@ -153,16 +153,15 @@ def beside(
             found[one.arm].append(Named(keys, forecast, 1))
     both = [one for one in fitted if one.arm.kind != "strand"]
     folded = [one for one in both if one.arm.plan.folds]
+    told = {"model": config.model, "prior": forecasters.MOTIF_PRIOR}
     given = config.beside, config.design.settings, store, config.where
     stacked = forecasters.members([one.arm for one in folded], *given)
     for one in folded:
         members = {config.model: np.stack(one.forecast[:2]), **stacked[one.arm]}
         every = stacked[one.arm] | forecasters.combined(one.arm, members)
         for name, forecast in every.items():
-            keys = {"model": name}
-            if told := name == forecasters.MOTIF_NETWORK:
-                keys = {"model": config.model, "prior": forecasters.MOTIF_PRIOR}
-            networks = int(told or name == forecasters.JOINT)
+            keys = told if name == forecasters.MOTIF_NETWORK else {"model": name}
+            networks = int(name in (forecasters.MOTIF_NETWORK, forecasters.JOINT))
             scaled = assays.scaled(one.arm, forecast)[0]
             for uncertainty, each in (("single", forecast), ("std_scaling", scaled)):
                 found[one.arm].append(Named(keys | {"uncertainty": uncertainty}, each, networks))
@@ -239,8 +238,8 @@ def reliability(data: SequenceDataset) -> dict[str, float]:
     # Symmetric in the two orientations, since which is called forward carries no meaning.
     pairs = data.activity[np.array([[*forward, *reverse], [*reverse, *forward]])]
     r = float(np.corrcoef(pairs)[0, 1])
-    means = {"reliability_of_means": 2 * r / (1 + r)}
-    return {"reliability": r, "best_pearson_r": max(r, 0) ** 0.5} | means
+    best, means = max(r, 0) ** 0.5, 2 * r / (1 + r)
+    return {"reliability": r, "best_pearson_r": best, "reliability_of_means": means}
 
 
 def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:

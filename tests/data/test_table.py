@@ -20,12 +20,11 @@ def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
 
 
 def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
-    """The frame must be refused in these words."""
     with pytest.raises(ValueError, match=message):
         dataset_from_frame(frame, name="toy", **options)
 
 
-def test_all_columns_in_their_places(write_text, random_dna):
+def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, random_dna):
     first, second = random_dna(2, 30, 0)
     path = write_text(
         f"id,dna,log2,sd,w,origin\nx1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n",
@@ -48,9 +47,6 @@ def test_all_columns_in_their_places(write_text, random_dna):
     assert dataset.group.tolist() == [0, 1]
     assert dataset.metadata.to_dict("list") == {"id": ["x1", "x2"], "origin": ["a", "b"]}
     assert (dataset.oriented, dataset.repairs) == (True, {})
-
-
-def test_other_columns_may_share_a_name(write_text):
     dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
     assert dataset.metadata.values.tolist() == [["a", "b"]]
 
@@ -75,9 +71,6 @@ def test_duplicates_stay_in_one_group(random_dna, reverse_complement):
         "duplicate sequences kept": 1,
         "sequences with different activities": 1,
     }
-
-
-def test_equal_activities_of_duplicates_are_not_called_different():
     frame = pd.DataFrame({"sequence": ["ACGTA", "ACGTA"], "activity": [1.0, 1.0]})
     assert dataset_from_frame(frame, name="toy").repairs == {"duplicate sequences kept": 1}
 
@@ -158,7 +151,6 @@ CORES = ["".join(row) for row in np.random.default_rng(5).choice(list("ACGT"), (
 
 
 def led(starts: list[str]) -> list[str]:
-    """Random sequences behind these starts."""
     return [start + core for start, core in zip(starts, CORES, strict=False)]
 
 

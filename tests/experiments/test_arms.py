@@ -152,10 +152,12 @@ def test_a_rare_kind_is_tested_by_the_folds_that_hold_it():
             assert held.plan.take(part.rows).df == len(set(folds)) - 1
 
 
-def test_arms_an_assay_does_not_allow_are_left_out():
+def test_arms_an_assay_does_not_allow_are_left_out_and_a_wrong_quantile_is_refused():
     assert arms_of(assay(), ("species",)) == []
     assert arms_of(assay(oriented=True), ("strand",)) == []
     assert len(arms_of(assay(), ("strand",))) == 1
+    with pytest.raises(ValueError, match=r"gc_quantile is 1.0"):
+        arms_of(assay(), ("tail",), quantile=1.0)
 
 
 @pytest.mark.parametrize(("groups", "folds"), [(100, 5), (8, 5), (6, 5), (5, 5)])
@@ -176,8 +178,3 @@ def test_groups_that_cannot_be_judged_are_refused(sizes, message):
     codes = np.random.default_rng(0).integers(0, 4, (len(group), 40)).astype(np.uint8)
     with pytest.raises(ValueError, match=message):
         arms_of(SequenceDataset("few", codes, np.zeros(len(group)), group), ("group",))
-
-
-def test_a_quantile_out_of_range_is_refused():
-    with pytest.raises(ValueError, match=r"gc_quantile is 1.0"):
-        arms_of(assay(), ("tail",), quantile=1.0)

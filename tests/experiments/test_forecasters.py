@@ -77,14 +77,6 @@ def test_targets_outside_the_choice_part_change_nothing(arm):
             assert np.array_equal(forecast[:, place], again[:, place], equal_nan=True)
 
 
-def test_few_groups_get_the_best_alone():
-    arm = arm_of(200)
-    given = members(arm)
-    test = arm.splits[0]["test"]
-    for forecast in combined(arm, given).values():
-        assert np.array_equal(forecast[:, 0, test], given["a"][:, 0, test])
-
-
 def promoters(arm, own):
     """Another assay: the first ``own`` elements of the arm's, then one that two of them overlap."""
     codes = np.random.default_rng(3).integers(0, 4, (200, 30)).astype(np.uint8)

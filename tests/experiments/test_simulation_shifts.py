@@ -7,6 +7,7 @@ import pytest
 from lib.experiments import simulation_shifts
 from lib.experiments.simulation_shifts import Config, beyond_gc, hidden_effects, plan
 from lib.experiments.worlds import NOISY, Condition
+from lib.page.grammar import pick
 from lib.study import results
 
 EXPERIMENT = simulation_shifts
@@ -79,8 +80,7 @@ def test_doses_and_crossings_hold_what_claims_ask_for(found):
 
 
 def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
-    rows = found.rows
-    rows = rows[(rows["model"] == "cnn") & (rows["n_train"] == 300) & (rows["split"] == "shifted")]
+    rows = pick(found.rows, model="cnn", n_train=300, split="shifted")
     for _, part in rows.groupby(["shift", "severity", "condition"]):
         value = part.set_index("metric")["value"]
         parts = value["zms_aleatoric"] + value["zms_bias"] + value["zms_missing"]
@@ -118,7 +118,7 @@ def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
     rng = np.random.default_rng(0)
     nll = rng.normal(size=60)
     told, untold = (
-        pd.DataFrame(hidden_effects(_fits(nll, drop), 200)).set_index("effect")
+        pd.DataFrame(hidden_effects(_fits(nll, drop), 60)).set_index("effect")
         for drop in (0.3 + 0.05 * nll, 0.3 + 0.05 * rng.normal(size=60))
     )
     assert told.loc["explained_share", "value"] == pytest.approx(1)
@@ -126,19 +126,15 @@ def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not():
     # What only the size of the training sample does is gone among networks of one size.
     by_size = _fits(np.tile([1.0, 2.0, 3.0], 20) + 0.1 * nll, np.tile([0.1, 0.2, 0.3], 20))
     by_size["drop"] += 0.01 * rng.normal(size=60)
-    sized = pd.DataFrame(hidden_effects(by_size, 200)).set_index("effect")["value"]
+    sized = pd.DataFrame(hidden_effects(by_size, 60)).set_index("effect")["value"]
     assert sized["explained_share"] > 0.9 and sized["explained_share_alike"] < 0.2
     assert untold.loc["hidden_share", "value"] == 1
     # All 60 of 60: the exact 95 % interval starts at .025 ** (1 / 60).
     assert untold.loc["hidden_share", "lower"] == pytest.approx(0.025 ** (1 / 60))
-    spoilt = pd.DataFrame(hidden_effects(_fits(nll, 0.3 + 0.01 * nll, picp=0.8), 200))
+    spoilt = pd.DataFrame(hidden_effects(_fits(nll, 0.3 + 0.01 * nll, picp=0.8), 60))
     assert spoilt.set_index("effect").loc["hidden_share", "value"] == 0
-
-
-def test_a_draw_of_one_world_alone_explains_nothing():
-    """Of 27 draws of three worlds three hold one world only, whose networks may all be alike."""
     table = _fits(np.arange(9.0), np.repeat([0.1, 0.2, 0.4], 3))
-    rows = pd.DataFrame(hidden_effects(table, 200)).set_index("effect")
+    rows = pd.DataFrame(hidden_effects(table, 60)).set_index("effect")
     assert np.isfinite(rows.loc[["hidden_share", "explained_share"], ["lower", "upper"]]).all(
         axis=None
     )

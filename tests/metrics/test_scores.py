@@ -59,7 +59,7 @@ def test_agrees_with_scipy_and_sklearn():
         assert spearman_r(mean, target) == pytest.approx(expected["spearman_r"], abs=1e-12)
 
 
-def test_crps_is_the_integral_of_its_definition():
+def test_crps_is_the_integral_of_its_definition_and_its_skill():
     mean, std, target = 0.3, 0.7, 1.1
 
     def integrand(x: float) -> float:
@@ -70,6 +70,10 @@ def test_crps_is_the_integral_of_its_definition():
     assert metric("crps_gaussian", [mean], [target], [std]) == pytest.approx(
         by_definition, abs=1e-8
     )
+    law = {"climatology": (0, 1)}
+    sharp = all_metrics([1, -1], [1e-9, 1e-9], [1, -1], **law)["crps_skill"]
+    assert sharp == pytest.approx(1, abs=1e-8)
+    assert all_metrics([0, 0], [1, 1], [3, -1], **law)["crps_skill"] == 0
 
 
 def test_truth_scores_best():
@@ -81,13 +85,6 @@ def test_truth_scores_best():
         right = metric(score, mean, target, std)
         for other, width in ((mean, 1.5 * std), (mean, std / 1.5), (mean + 0.3, std)):
             assert metric(score, other, target, width) > right
-
-
-def test_skill():
-    law = {"climatology": (0, 1)}
-    sharp = all_metrics([1, -1], [1e-9, 1e-9], [1, -1], **law)["crps_skill"]
-    assert sharp == pytest.approx(1, abs=1e-8)
-    assert all_metrics([0, 0], [1, 1], [3, -1], **law)["crps_skill"] == 0
 
 
 def test_ends_belong_to_the_interval():
@@ -107,7 +104,7 @@ def test_wrong_scale_in_closed_form(scale, expected):
     assert seen == pytest.approx(closed, abs=2e-5)
 
 
-def test_heavy_tails_move_zms_but_not_its_robust_twin():
+def test_heavy_tails_move_zms_alone_and_unc_error_spearman_is_low_even_when_right():
     rng = np.random.default_rng(3)
     target = rng.normal(size=10_000)
     target[:20] = 60
@@ -116,9 +113,6 @@ def test_heavy_tails_move_zms_but_not_its_robust_twin():
     assert zms_robust(zeros, ones, target) == pytest.approx(1, abs=0.1)  # s.e. .023
     by_hand = zms_robust([0, 0, 0], [1, 1, 1], [1.0, 2.0, -3.0])
     assert by_hand == pytest.approx(4 / stats.chi2.ppf(0.5, 1))
-
-
-def test_unc_error_spearman_is_low_even_when_right():
     rng = np.random.default_rng(4)
     std = rng.uniform(0.5, 1.5, 5000)
     rho = metric("unc_error_spearman", np.zeros(5000), std * rng.normal(size=5000), std)

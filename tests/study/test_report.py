@@ -90,7 +90,6 @@ def test_stage_book_copies_sources_and_marks_every_page(small):
 
 
 def rows(**columns):
-    """A result row, with ``columns`` changed."""
     return {"experiment": "mpra_gc_ood", "profile": "quick", "data": "wtc11", **columns}
 
 
