@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.study.report import WAYS, audit
+from lib.study.report import audit, check
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,8 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     profile = given.pop("profile", "quick")
     try:
-        if not set(given) & set(WAYS):
-            raise ValueError("name a table: make audit PREDICTIONS=mine.csv")
+        check(given, profile)
         page = audit(Path.cwd(), given, profile).relative_to(Path.cwd())
     except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -28,8 +28,7 @@ distinct sequences (of 10 or more)                    ``trim_suffix`` or ``keep_
 empty group label                                     refused
 ====================================================  ==============================================
 
-Group labels and other columns are text to carry along, never to interpret. Name a ``group_column``
-for mutants of common parents: words found in many distinct sequences do not link by themselves.
+Group labels and other columns are text to carry along, never to interpret.
 """
 
 from collections import Counter
@@ -175,6 +174,7 @@ def dataset_from_frame(
     trim_suffix: str = "",
     keep_shared_ends: bool = False,
     oriented: bool = False,
+    families: bool = False,
 ) -> SequenceDataset:
     """Make a data set of a data frame under the rules of this module.
 
@@ -191,6 +191,9 @@ def dataset_from_frame(
         Accept a common end of 10 nt or more as part of the elements.
     oriented : bool
         Whether the strand carries meaning.
+    families : bool
+        Whether words found in many sequences link those that agree beside them, as mutants and
+        tiles of one parent do.
 
     Returns
     -------
@@ -228,7 +231,7 @@ def dataset_from_frame(
             "pass group_column"
         )
     else:
-        group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]))
+        group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]), families=families)
     noise, weight = (
         None if column is None else numbers(frame[column], column, ABOVE_0)
         for column in (noise_column, weight_column)
@@ -248,7 +251,7 @@ def dataset_from_frame(
 
 
 def load_table(path: Path | str, **options: Any) -> SequenceDataset:
-    """Read a CSV, TSV (also gzipped) or Parquet file as a data set.
+    """Read a CSV, TSV (also gzipped) or Parquet file as a data set, families of mutants found.
 
     Its name is the file's up to the first dot; ``options`` are parameters of
     :func:`dataset_from_frame`.
@@ -259,4 +262,5 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     options = {"sequence_column": "sequence", "activity_column": "activity"} | options
     named = [name for option, name in options.items() if option.endswith("_column")]
     frame = read_table(path, [name for name in named if name is not None])
+    options = {"families": True} | options
     return dataset_from_frame(frame, name=path.name.split(".")[0], **options)

@@ -168,7 +168,7 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
         texts = table["sequence"].str.upper()
         try:
             if texts.str.len().nunique() == 1 and len(texts.iloc[0]) >= LINK_LENGTH:
-                linked = leak_groups(encode([*texts]), LINK_LENGTH)
+                linked = leak_groups(encode([*texts]), LINK_LENGTH, families=True)
         except ValueError as error:
             notes.append(f"No groups could be made from the sequences: {error}.")
     table["group"] = np.arange(len(table)) if linked is None else linked

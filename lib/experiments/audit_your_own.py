@@ -60,7 +60,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"epochs": 1, "standin_size": 600, "draws": 100, "folds": 3},
         "quick": {"epochs": 5, "folds": 3},
-        "full": {"seeds": (0, 1, 2)},
+        "full": {},
     }
 
     predictions: str | None = None
@@ -88,6 +88,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     def networks(self) -> mpra_gc_ood.Config:
         """The fits of notebook 02 that are audited, or others set up in the same way."""
         placed = {name: getattr(self, name) for name in self.placement - {"run_folder"}}
+        placed["precision"] = self.precision
         if self.source == "chapter":
             return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
         more = {"dataset", "model", "gc_tilts", "folds", "standin_size", "draws"}

@@ -66,8 +66,9 @@ Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 class ExperimentConfig(BaseModel):
     """What every experiment takes; None in a notebook means the profile's value.
 
-    ``draws`` are the bootstrap draws behind every interval. ``workers`` fits run side by side (on
-    all cores by default); ``executor`` and ``scheduler`` say where, see
+    ``draws`` are the bootstrap draws behind every interval; ``precision`` is that of
+    :class:`lib.training.config.FitConfig`, in the full profile float32. ``workers`` fits run side
+    by side (on all cores by default); ``executor`` and ``scheduler`` say where, see
     :func:`lib.study.units.run_units`. Tables go to ``run_folder``, by default
     ``runs/custom/<config hash>``: a relative path starts at the top of the checkout and stays below
     its ``runs/``, an absolute one may lead anywhere. With ``tables_from``, a folder of results, its
@@ -88,6 +89,7 @@ class ExperimentConfig(BaseModel):
     profile: Profile = "quick"
     draws: int = Field(default=1000, ge=100, le=100_000)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     workers: int | None = Field(default=None, ge=1, le=1024)
     executor: Literal["local", "dask"] = "local"
     scheduler: str | None = None
@@ -106,8 +108,10 @@ class ExperimentConfig(BaseModel):
         profile = given.get("profile", "quick")
         if not isinstance(profile, str) or profile not in cls.presets:
             raise ParameterError(f"profile is {profile!r}; use one of {sorted(cls.presets)}")
+        # What is published must not depend on which processor is at hand.
+        usual = {"precision": "float32"} if profile == "full" else {}
         try:
-            return cls(**{**cls.presets[profile], **given})
+            return cls(**{**usual, **cls.presets[profile], **given})
         except ValidationError as error:
             wrong = [
                 f"parameter {'.'.join(map(str, item['loc'])) or 'set'} is {item['input']!r}: "

@@ -14,7 +14,6 @@ PLAIN = "sequence,activity\nACGT,1\nCCGT,2\n"
 
 
 def parquet(frame: pd.DataFrame) -> bytes:
-    """Bytes of a Parquet file."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer)
     return buffer.getvalue()
@@ -85,9 +84,11 @@ def test_refused(write_text, content, message):
     assert "table.csv" in str(error.value)
 
 
-def test_parquet_by_content_not_by_name(write_text):
+def test_parquet_by_content_not_by_name_and_a_missing_file_is_named(write_text, tmp_path):
     content = parquet(pd.DataFrame({"sequence": ["ACGT"], "activity": [1.5]}))
     assert read_table(write_text(content, "table.csv"))["activity"].tolist() == [1.5]
+    with pytest.raises(ValueError, match=r"no file .*nothing\.csv"):
+        read_table(tmp_path / "nothing.csv")
 
 
 @pytest.mark.parametrize("cut", [4, 40, -20, -5])
@@ -103,11 +104,6 @@ def test_parquet_text_that_is_not_utf8_is_refused(write_text):
     pq.write_table(pa.table({"sequence": cells, "activity": [1.0, 2.0]}), buffer)
     with pytest.raises(ValueError, match=r"table.parquet .*not UTF-8"):
         read_table(write_text(buffer.getvalue(), "table.parquet"))
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"no file .*nothing\.csv"):
-        read_table(tmp_path / "nothing.csv")
 
 
 def test_numbers_in_text_are_read_exactly():

@@ -20,12 +20,11 @@ def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
 
 
 def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
-    """The frame must be refused in these words."""
     with pytest.raises(ValueError, match=message):
         dataset_from_frame(frame, name="toy", **options)
 
 
-def test_all_columns_in_their_places(write_text, random_dna):
+def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, random_dna):
     first, second = random_dna(2, 30, 0)
     path = write_text(
         f"id,dna,log2,sd,w,origin\nx1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n",
@@ -48,9 +47,6 @@ def test_all_columns_in_their_places(write_text, random_dna):
     assert dataset.group.tolist() == [0, 1]
     assert dataset.metadata.to_dict("list") == {"id": ["x1", "x2"], "origin": ["a", "b"]}
     assert (dataset.oriented, dataset.repairs) == (True, {})
-
-
-def test_other_columns_may_share_a_name(write_text):
     dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
     assert dataset.metadata.values.tolist() == [["a", "b"]]
 
@@ -75,9 +71,6 @@ def test_duplicates_stay_in_one_group(random_dna, reverse_complement):
         "duplicate sequences kept": 1,
         "sequences with different activities": 1,
     }
-
-
-def test_equal_activities_of_duplicates_are_not_called_different():
     frame = pd.DataFrame({"sequence": ["ACGTA", "ACGTA"], "activity": [1.0, 1.0]})
     assert dataset_from_frame(frame, name="toy").repairs == {"duplicate sequences kept": 1}
 
@@ -127,9 +120,13 @@ def test_sequences_refused(sequences, message):
     refused(frame_of(sequences), message)
 
 
-def test_short_sequences_are_fine_with_groups():
+def test_short_sequences_are_fine_with_groups_and_missing_columns_are_named():
     frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
     assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
+    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
+    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
+    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
+    refused(frame_of([]), "no rows")
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
@@ -158,7 +155,6 @@ CORES = ["".join(row) for row in np.random.default_rng(5).choice(list("ACGT"), (
 
 
 def led(starts: list[str]) -> list[str]:
-    """Random sequences behind these starts."""
     return [start + core for start, core in zip(starts, CORES, strict=False)]
 
 
@@ -190,10 +186,3 @@ def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_re
 def test_a_row_without_the_adapter_is_named(ends, message):
     frame = frame_of(["GGACATT", "GGTTATT", "GATTATT"])
     refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
-
-
-def test_missing_columns_and_rows():
-    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
-    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
-    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
-    refused(frame_of([]), "no rows")

@@ -69,31 +69,6 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["n_x"] == both["n_y"]).all()
 
 
-def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
-    """A table written and read gives what the networks gave, the interval included."""
-    ours = chapter[1]
-    config = Config.create(profile="smoke", workers=1)
-    _, (first,) = audit_your_own.network_forecasts(config.networks, store)
-    frame = first.table.assign(id=np.arange(len(first.table)).astype(str), shift="")
-    frame["split"] = "calibration"
-    for part in first.parts:
-        shift = part.name if part.keys["shift"] else ""
-        frame.loc[part.rows, ["split", "shift"]] = part.keys["split"], shift
-    frame.to_csv(tmp_path / "mine.csv", index=False)
-    again = Config.create(
-        profile="smoke", workers=1, predictions=str(tmp_path / "mine.csv"), by=["gc_decile"]
-    )
-    rows = run(again, store).rows
-    shift = "gc_tilt +0.5 SD"
-    whole = ours.rows.assign(shift=(ours.rows["shift"] + " " + ours.rows["condition"]).str.strip())
-    for metric in ("rmse", "zms", "picp_90", "crps_gaussian"):
-        left, right = value(rows, metric, shift), value(whole, metric, shift)
-        assert left["value"] == pytest.approx(right["value"], rel=1e-9)
-        assert left["n"] == right["n"]
-        for end in ("lower", "upper"):  # groups are drawn in another order
-            assert left[end] == pytest.approx(right[end], rel=0.1)
-
-
 def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     (standin,) = mpra_gc_ood.load_data(
         mpra_gc_ood.Config.create(dataset="standin", standin_size=300)
@@ -214,21 +189,15 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
     assert len(pair) == len(kept) >= 10 and np.allclose(pair["value_x"], pair["value_y"])
 
 
-def test_one_way_in():
+def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
     with pytest.raises(ParameterError, match="give one of predictions, table"):
         _ = Config.create(predictions="a.csv", table="b.csv").source
     with pytest.raises(ParameterError, match="predictions need none"):
         _ = Config.create(predictions="a.csv", model="cnn").source
-
-
-def test_rename_as_mapping_or_text():
     assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
     assert as_rename(None) is None is as_rename("")
     with pytest.raises(ValueError, match="rename is 'y'"):
         as_rename("y")
-
-
-def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
     asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
     assert (asked.sequence_column, asked.activity_column) == ("dna", "y")
     with pytest.raises(ParameterError, match="unknown parameter 'activty_column'; did you mean"):
