@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib.study.report import pages, publish, report
-from lib.study.verify import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if choice.what == "publish":
             publish(Path.cwd(), choice.only)
         elif choice.what == "verify":
+            from lib.study.verify import verify  # the other ways need not wait for what it imports
+
             return verify(Path.cwd(), choice.minutes, choice.seed)
         elif choice.what == "pages":
             pages(Path.cwd(), choice.only)

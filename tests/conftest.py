@@ -21,7 +21,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository's top folder."""
     return Path(__file__).resolve().parents[1]
 
 
@@ -47,7 +46,6 @@ def random_dna() -> Callable[[int, int, int], list[str]]:
 
 @pytest.fixture
 def write_text(tmp_path: Path) -> Callable[..., Path]:
-    """Write a file byte for byte."""
 
     def write(content: str | bytes, name: str = "table.csv") -> Path:
         path = tmp_path / name
@@ -59,5 +57,4 @@ def write_text(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def reverse_complement() -> Callable[[str], str]:
-    """Reverse complement of a string."""
     return lambda sequence: sequence[::-1].translate(str.maketrans("ACGT", "TGCA"))

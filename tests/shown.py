@@ -38,7 +38,6 @@ def render(name: str, **parameters: Any) -> list[str]:
 
 
 def cells_of(notebook: Path) -> list[dict[str, Any]]:
-    """Its cells of code."""
     cells = json.loads(notebook.read_text("utf-8"))["cells"]
     return [cell for cell in cells if cell["cell_type"] == "code"]
 

@@ -59,7 +59,7 @@ def test_a_fasta_gives_the_forecasts_of_its_sequences(small, codes, tmp_path):
         small.predict_fasta(path)
 
 
-def test_other_files_are_one_error(small, tmp_path):
+def test_other_files_are_one_error_and_an_unknown_name_lists_the_known(small, tmp_path):
     path = tmp_path / "a.safetensors"
     published.write(small, path)
     damaged = path.read_bytes()[:-100]
@@ -69,6 +69,8 @@ def test_other_files_are_one_error(small, tmp_path):
             published.read(path)
     with pytest.raises(ValueError, match="is not an ensemble"):
         published.read(tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match="'wtc12'; known are plant_leaf, wtc11"):
+        published.load("wtc12")
 
 
 def test_a_published_file_has_its_digest_and_its_name(small, tmp_path, monkeypatch):
@@ -103,11 +105,6 @@ def test_padding_is_refused_or_flagged(small, tmp_path):
     path.write_text(">a\n" + "ACGTA" * 6 + "\n>b\n" + "ACGTA" * 5 + "N" * 5)
     with pytest.warns(UserWarning, match="over 10% of 1 records, such as 'b', is N"):
         assert len(small.predict_fasta(path)) == 2
-
-
-def test_an_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="'wtc12'; known are plant_leaf, wtc11"):
-        published.load("wtc12")
 
 
 @pytest.mark.parametrize("name", published.names())

@@ -85,13 +85,10 @@ def test_no_duplicate_keys_in_yaml(tracked):
             assert len(set(keys)) == len(keys), f"a key twice in {path}, {node.start_mark}"
 
 
-def test_every_listed_page_exists(root):
+def test_listed_pages_are_those_that_exist(root):
     for name in listed(root):
         found = [path for path in (root / "book").glob(f"{name}.*") if path.suffix != ".bib"]
         assert len(found) == 1, f"_toc.yml lists {name}: {found or 'no such page'}"
-
-
-def test_every_page_and_notebook_is_listed(root):
     known = set(listed(root))
     notebooks = {f"experiments/{path.stem}" for path in (root / "notebooks").glob("*.ipynb")}
     pages = {path.stem for path in (root / "book").glob("*.md")}
@@ -110,15 +107,12 @@ def test_a_checkout_without_links_holds_the_book_whole(root):
     assert set(links) <= {"_config.yml", "_toc.yml"}
 
 
-def test_dependencies_are_pinned_within_their_ranges(project, pins):
+def test_dependencies_are_pinned_within_their_ranges_and_pins_are_complete(project, pins):
     for requirement in requirements(project):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement.name} is not pinned in constraints.txt"
         assert Version(pin) in requirement.specifier, f"{requirement} excludes its pin {pin}"
-
-
-def test_pins_are_complete(project, pins):
-    """Whatever the pinned packages require on this platform is pinned too."""
+    # Whatever the pinned packages require on this platform is pinned too.
     waiting, seen = requirements(project), set()
     while waiting:
         requirement = waiting.pop()
@@ -134,7 +128,7 @@ def test_pins_are_complete(project, pins):
                 waiting.append(further)
 
 
-def test_environment_agrees(root, project):
+def test_environment_and_citation_agree(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text("utf-8"))
     assert environment["name"] == project["project"]["name"]
     python, _, pip = environment["dependencies"]
@@ -143,6 +137,12 @@ def test_environment_agrees(root, project):
     assert f">={version}" == project["project"]["requires-python"]
     assert project["tool"]["mypy"]["python_version"] == version
     assert project["tool"]["ruff"]["target-version"] == "py" + version.replace(".", "")
+    citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == project["project"]["version"]
+    assert citation["license"] == project["project"]["license"]
+    assert {"message", "title", "authors"} <= set(citation)
+    assert project["project"]["version"] in (root / "CHANGELOG.md").read_text("utf-8")
 
 
 def imported(path):
@@ -165,17 +165,11 @@ def test_imports_are_declared(root, project, folder):
             assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
 
 
-def test_no_large_files(tracked):
+def test_nothing_large_unfinished_or_of_one_machine(tracked, root):
     assert [str(path) for path in tracked if path.stat().st_size > LARGEST_FILE] == []
-
-
-def test_nothing_unfinished(root, tracked):
     marks = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "Not" + "ImplementedError"]))
     where = [path for path in tracked if path.suffix in {".py", ".md", ".ipynb", ".yml", ".toml"}]
     assert [str(path) for path in where if marks.search(text_of(path))] == []
-
-
-def test_no_machine_paths(tracked):
     tops = "|".join(["wo" + "rk", "ro" + "ot", "ho" + "me", "Us" + "ers", "tm" + "p"])
     pattern = re.compile(rf"(?<![\w.$~\]}}>-])/(?:{tops})/\w")
     found = {str(path): match[0] for path in tracked if (match := pattern.search(text_of(path)))}
@@ -218,15 +212,6 @@ def test_readme_commands_are_those_of_ci_and_the_makefile(root):
         for unix, windows in there.items():
             command = command.replace(unix, windows)
         assert command in readme.split("for example on Windows")[1]
-
-
-def test_citation(root, project):
-    citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
-    assert citation["cff-version"] == "1.2.0"
-    assert citation["version"] == project["project"]["version"]
-    assert citation["license"] == project["project"]["license"]
-    assert {"message", "title", "authors"} <= set(citation)
-    assert project["project"]["version"] in (root / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_edit_table_names_what_exists(root):

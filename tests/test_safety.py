@@ -36,16 +36,13 @@ def test_no_module_unpickles_or_evaluates(root: Path, folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "count"),
     [
-        *("import pickle", "from marshal import loads", "eval(text)", "torch.load(path)"),
-        *("np.load(path, allow_pickle=True)", "yaml.load(text)", "yaml.load(text, yaml.Loader)"),
+        *(("import pickle", 1), ("from marshal import loads", 1), ("eval(text)", 1)),
+        *(("torch.load(path)", 1), ("np.load(path, allow_pickle=True)", 1), ("np.load(path)", 0)),
+        *(("yaml.load(text)", 1), ("yaml.load(text, yaml.Loader)", 1)),
+        *(("yaml.safe_load(text)", 0), ("model.eval()", 0)),
     ],
 )
-def test_dangers_are_noticed(source: str) -> None:
-    assert len(dangers(source)) == 1
-
-
-@pytest.mark.parametrize("source", ["yaml.safe_load(text)", "np.load(path)", "model.eval()"])
-def test_harmless_calls_pass(source: str) -> None:
-    assert dangers(source) == []
+def test_dangers_are_noticed_and_harmless_calls_pass(source: str, count: int) -> None:
+    assert len(dangers(source)) == count

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from lib.sequences import (
     one_hot,
     reverse_complement,
 )
+from tests.refusals import refused
 
 dna = st.lists(st.text("ACGTN", min_size=7, max_size=7), min_size=1, max_size=5)
 
@@ -24,45 +24,27 @@ def test_decode_inverts_encode_and_strand_flips_twice(sequences):
     assert (canonical(codes) == canonical(reverse_complement(codes))).all()
 
 
-def test_one_hot_by_hand():
+def test_one_hot_gc_and_packed_words_by_hand():
     expected = [[[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0]]]  # A, G, N over rows A, C, G, T
     assert one_hot(encode(["AGN"])).tolist() == expected
-
-
-def test_gc_ignores_unknown_letters():
     assert gc_content(encode(["GCNN", "ATGN", "NNNN"]))[:2].tolist() == [1.0, 1 / 3]
     assert np.isnan(gc_content(encode(["NNNN"]))[0])
-
-
-def test_kmers_are_packed_two_bits_a_letter_and_strand_free():
     # ACG = 0·16 + 1·4 + 2 = 6; its reverse complement CGT = 27 is larger.
     kmers, valid = kmer_codes(encode(["ACGT", "ACNG"]), 3)
     assert kmers[0].tolist() == [6, 6] and valid[0].all()
     assert valid[1].tolist() == [False, False]
 
 
-@pytest.mark.parametrize(
-    ("sequences", "says"),
-    [
-        (["ACGT", "ACG"], "sequence 1 has length 3"),
-        (["ACGT", "ACXT"], "sequence 1 holds 'X' at position 2"),
-        (["ACGT", "ACgT"], "sequence 1 holds 'g'"),
-        (["ACGÜ"], "sequence 0 holds a letter that is not ASCII"),
-    ],
+test_bad_sequences_are_named = refused(
+    (["ACGT", "ACG"], "sequence 1 has length 3"),
+    (["ACGT", "ACXT"], "sequence 1 holds 'X' at position 2"),
+    (["ACGT", "ACgT"], "sequence 1 holds 'g'"),
+    (["ACGÜ"], "sequence 0 holds a letter that is not ASCII"),
+    act=lambda sequences: encode(sequences),
 )
-def test_bad_sequences_are_named(sequences, says):
-    with pytest.raises(ValueError, match=says):
-        encode(sequences)
 
-
-@pytest.mark.parametrize("k", [0, 5, 32])
-def test_word_length_outside_range_is_refused(k):
-    with pytest.raises(ValueError, match=f"k is {k}"):
-        kmer_codes(encode(["ACGT"]), k)
-
-
-def test_codes_of_another_kind_are_refused():
-    with pytest.raises(ValueError, match="dtype int64"):
-        gc_content(np.zeros((2, 3), np.int64))
-    with pytest.raises(ValueError, match="row 1 holds 5"):
-        gc_content(np.array([[0], [5]], np.uint8))
+test_bad_words_and_codes_are_named = refused(
+    *((lambda k=k: kmer_codes(encode(["ACGT"]), k), f"k is {k}") for k in (0, 5, 32)),
+    (lambda: gc_content(np.zeros((2, 3), np.int64)), "dtype int64"),
+    (lambda: gc_content(np.array([[0], [5]], np.uint8)), "row 1 holds 5"),
+)

@@ -16,11 +16,10 @@ def library(rna_of_e2: tuple[int, int] = (9, 9), dna_of_basal: int = 100) -> Bar
 
 
 def written(write_text, name: str, rows: str) -> object:
-    """A count file."""
     return write_text("barcode\tlabel\tcount\n" + rows, name)
 
 
-def test_activity_by_hand():
+def test_activity_and_the_spread_of_replicates_by_hand():
     # RNA + 1 over DNA, relative to BASAL's 10/100: e1 has (20/100)/0.1 = 2 and (80/200)/0.1 = 4,
     # mean 3; e2 has (10/400)/0.1 = 1/4. Sample totals cancel.
     frame, reference, dropped = activities(library(), Thresholds())
@@ -35,9 +34,6 @@ def test_activity_by_hand():
         "barcodes with unsteady RNA": 0,
         "elements without a kept barcode": 1,
     }
-
-
-def test_replicate_spread_by_hand():
     # e2's second replicate is (20/400)/0.1 = 1/2: mean 3/8, s.d. sqrt(2)/8, cv sqrt(2)/3.
     row = activities(library((9, 19)), Thresholds()).frame.set_index("label").loc["e2"]
     assert row["activity"] == pytest.approx(np.log2(3 / 8))
@@ -45,22 +41,19 @@ def test_replicate_spread_by_hand():
     assert row["noise_std"] == pytest.approx(np.sqrt(np.log(10 / 9)) / np.log(2))
 
 
-def test_unsteady_rna_is_dropped_and_the_threshold_moves_it():
+def test_unsteady_rna_and_little_dna_are_dropped():
     # Counts 0 and 10: s.d. 7.07 over 5.01 is 1.41.
     result = activities(library((0, 10)), Thresholds())
     assert result.dropped["barcodes with unsteady RNA"] == 1
     assert "e2" not in set(result.frame["label"])
     kept = activities(library((0, 10)), Thresholds(max_rna_cv=1.5))
     assert "e2" in set(kept.frame["label"])
-
-
-def test_dna_threshold_is_inclusive():
     for least, expected in ((50, {"BASAL", "e1", "e2"}), (49, {"BASAL", "e1", "e2", "e3"})):
         frame = activities(library(), Thresholds(min_dna_counts=least)).frame
         assert set(frame["label"]) == expected
 
 
-def test_low_basal_falls_back_to_the_labels_given():
+def test_low_basal_falls_back_to_the_labels_given_and_no_reference_is_refused():
     # BASAL has RNA/DNA (10/119)/(1e5/100700), above 0.05; asking for 0.5 sends it to e1 (mean 0.3
     # of RNA + 1 over DNA), so that e2 is (10/400)/0.3.
     low = library(dna_of_basal=100_000)
@@ -68,9 +61,6 @@ def test_low_basal_falls_back_to_the_labels_given():
     assert result.reference == "fallback"
     rows = result.frame.set_index("label")["activity"]
     assert rows[["e1", "e2"]].tolist() == pytest.approx([0, np.log2(10 / 400 / 0.3)])
-
-
-def test_no_reference_is_refused():
     with pytest.raises(ValueError, match="no kept barcode is labelled 'NONE'"):
         activities(library(), Thresholds(basal_key="NONE"))
     with pytest.raises(ValueError, match="no fall-back label is measured"):

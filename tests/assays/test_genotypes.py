@@ -47,7 +47,7 @@ def test_activity_and_error_by_hand(measurements, elements):
     assert assay.basal == pytest.approx([0.1] * 6)
 
 
-def test_zeros_are_censored_and_kept(measurements, elements):
+def test_zeros_are_censored_and_kept_and_peaks_are_groups_and_pairs(measurements, elements):
     assay = genotype_assay(measurements, elements, "rho")
     assert np.argwhere(assay.censored).tolist() == [[0, 5]]
     assert assay.quantified.tolist() == [False, True, True, True, True]
@@ -57,10 +57,6 @@ def test_zeros_are_censored_and_kept(measurements, elements):
     data = assay.dataset("Ehom")
     assert np.isnan(data.metadata["se_barcodes"]).tolist() == [True] + [False] * 4
     assert len(data) == 5 and data.noise_std is None
-
-
-def test_peaks_are_groups_and_pairs(measurements, elements):
-    assay = genotype_assay(measurements, elements, "rho")
     assert assay.group.tolist() == [0, 0, 1, 1, 2]
     intact, mutated = assay.site_pairs()
     assert (intact.tolist(), mutated.tolist()) == ([0, 2], [1, 3])

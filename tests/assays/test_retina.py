@@ -68,11 +68,8 @@ def small_library(tmp_path, random_dna, monkeypatch):
     return tmp_path
 
 
-def test_thresholds_come_from_the_config(small_library):
+def test_thresholds_elements_controls_and_groups(small_library):
     assert retina.default_thresholds() == Thresholds(20, 0.7, "BASAL", 0.0)
-
-
-def test_elements_controls_and_groups(small_library):
     data = retina.load(["1"])
     table = data.metadata.set_index("label")
     assert data.metadata["label"].tolist() == [
@@ -92,9 +89,6 @@ def test_elements_controls_and_groups(small_library):
         "controls dropped": 1,
         "chimeras dropped": 1,
     }
-
-
-def test_libraries_stand_below_each_other(small_library):
     both = retina.load(["2", "1"])
     assert both.metadata["library"].tolist() == ["2"] * 4 + ["1"] * 4
     assert (both.group[:4] == both.group[4:]).all()

@@ -24,7 +24,6 @@ def blob_id(content: bytes) -> str:
 
 
 def pin_of(content: bytes, path: str = "data/a table.tsv", sha256: bool = True) -> Pin:
-    """A pin of some content."""
     return Pin(
         dataset="toy",
         repository="owner/name",
@@ -44,7 +43,6 @@ def served(pin: Pin) -> str:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Names of all files below a folder, hidden ones too."""
     return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
@@ -55,15 +53,9 @@ def test_every_pin_is_complete():
         assert (pin.bytes == "") == (pin.sha256 == "")
         assert not Path(pin.path).is_absolute() and ".." not in Path(pin.path).parts
         assert pin.licence and pin.citation and "/" in pin.repository
-
-
-def test_known_blob_id():
     # The id that git gives the empty file, and "hello\n".
     assert blob_id(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
     assert blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
-
-
-def test_unknown_path_names_the_known_ones():
     with pytest.raises(ValueError, match=r"WTC11_valid\.tsv"):
         find_pin("wtc11", "nothing.tsv")
 

@@ -30,7 +30,6 @@ def from_files(monkeypatch):
 
 
 def lentimpra(from_files, path):
-    """What the reader makes of a written file."""
     from_files(K562=path)
     return mpra.load("lentimpra_K562")
 
@@ -52,22 +51,19 @@ def test_wtc11_joins_files_trims_and_pairs(write_text, random_dna, reverse_compl
     assert not dataset.oriented and dataset.repairs == {}
 
 
-def test_wtc11_row_without_adapter_is_named(write_text, random_dna, from_files):
+def test_rows_without_adapter_or_of_another_length_are_named(write_text, random_dna, from_files):
     a, b = random_dna(2, 200, 1)
     good = write_text(lentimpra_text([a], [1]), "valid.tsv")
     bad = write_text(f"seq\tmean_value\nT{(PREFIX + b + SUFFIX)[1:]}\t1\n", "test.tsv")
     from_files(valid=good, test=bad)
     with pytest.raises(ValueError, match="row 1 starts with 'TGGACCGGATCAACT'"):
         mpra.load("wtc11")
-
-
-def test_elements_of_another_length_are_refused(write_text, random_dna, from_files):
     path = write_text(lentimpra_text(random_dna(2, 180, 2), [1, 2]))
     with pytest.raises(ValueError, match="180 nt without adapters, expected 200"):
         lentimpra(from_files, path)
 
 
-def test_lentimpra_columns_by_name(write_text, random_dna, from_files):
+def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_files):
     a, b = random_dna(2, 200, 3)
     path = write_text(
         "name\tmean_value\tfold\tseq\n"
@@ -77,18 +73,12 @@ def test_lentimpra_columns_by_name(write_text, random_dna, from_files):
     assert dataset.name == "lentimpra_K562"
     assert decode(dataset.codes) == [a, b]
     assert dataset.metadata[["name", "fold"]].values.tolist() == [["e1", "3"], ["e2", "4"]]
-
-
-def test_lentimpra_columns_by_position_and_trimmed_already(write_text, random_dna, from_files):
     a, b = random_dna(2, 200, 4)
     path = write_text(f"id\tsequence\tlog2FC\tf\ne1\t{a}\t0.5\t3\ne2\t{b}\t1.5\t4\n")
     dataset = lentimpra(from_files, path)
     assert decode(dataset.codes) == [a, b]
     assert dataset.activity.tolist() == [0.5, 1.5]
     assert dataset.metadata["fold_num"].tolist() == ["3", "4"]
-
-
-def test_lentimpra_of_another_shape_is_refused(write_text, random_dna, from_files):
     path = write_text(f"sequence\tlog2FC\n{random_dna(1, 200, 5)[0]}\t1\n")
     with pytest.raises(ValueError, match="neither the columns 'seq' and 'mean_value'"):
         lentimpra(from_files, path)
@@ -109,7 +99,7 @@ def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
     }
 
 
-def test_predictions_align_by_species_and_enrichment():
+def test_predictions_align_by_species_and_enrichment_and_must_be_as_many():
     species = pd.Series(["At", "Zm", "At", "Zm", "Zm"])
     activity = np.array([1.0, 1.0, 0.5, 3.0, 3.0])
     table = pd.DataFrame(
@@ -121,6 +111,9 @@ def test_predictions_align_by_species_and_enrichment():
     )
     mean = tables.align_predictions(species, activity, table)
     assert mean.tolist() == [10.0, 11.0, 5.0, 31.0, 32.0]
+    table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
+    with pytest.raises(ValueError, match="does not match"):
+        tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +132,6 @@ def test_predictions_of_other_rows_are_refused(column, value, message):
     table.loc[1, column] = value
     with pytest.raises(ValueError, match=message):
         tables.align_predictions(pd.Series(["At", "Zm"]), np.array([0.5, 1.0]), table)
-
-
-def test_fewer_predictions_than_rows_are_refused():
-    table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
-    with pytest.raises(ValueError, match="does not match"):
-        tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
 def test_unknown_names_list_the_known():

@@ -54,13 +54,10 @@ def test_page_says_what_it_must(pages, name):
         assert text in pages[name].prose
 
 
-def test_nothing_is_loaded_from_elsewhere(pages):
+def test_nothing_is_loaded_from_elsewhere_and_styles_name_no_other_host(pages, site):
     for name, page in pages.items():
         foreign = [url for url in page.loaded if re.match(r"(?:https?:)?//", url)]
         assert foreign == [], name
-
-
-def test_styles_and_own_scripts_name_no_other_host(site):
     for path in site.rglob("*.css"):
         assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", path.read_text("utf-8"))
     assert (site / "_static" / "mathjax" / "MathJax.js").is_file()
@@ -89,13 +86,10 @@ def test_links_and_anchors_resolve(site, pages):
                 assert unquote(parts.fragment) in pages[target].ids, f"{name} links to {link}"
 
 
-def test_ids_are_unique_where_readers_link(pages):
+def test_ids_are_unique_where_readers_link_and_pages_read_well_aloud(pages, root):
     for name, page in pages.items():
         charts = [found for found in page.ids if found.endswith("-live")]
         assert len(charts) == len(set(charts)), name
-
-
-def test_pages_read_well_aloud(root, pages):
     for name in listed(root):
         page = pages[name]
         assert page.images_without_text == 0, f"{name} has images without alt"
@@ -104,28 +98,22 @@ def test_pages_read_well_aloud(root, pages):
         assert max(steps, default=0) <= 1, f"{name} skips a heading level: {page.headings}"
 
 
-def test_sizes(site):
+def test_sizes_and_no_path_of_the_building_machine(site, root, pages):
     sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
     large = [path for path, size in sizes.items() if path.suffix == ".html" and size > LARGEST_PAGE]
     assert large == []
     assert sum(sizes.values()) <= LARGEST_SITE
     assert [path for path in sizes if path.suffix == ".map"] == []
+    for name, page in pages.items():
+        assert str(root) not in page.text, name
 
 
-def test_quick_pages_say_so_and_published_ones_do_not(site, pages):
+def test_quick_pages_say_so_and_give_no_verdict(site, pages):
     note = "not for conclusions"
     quick = "quick" in site.parts
     for name in ("index", "methods", "experiments/02_mpra_gc_ood"):
         banner = re.search(r"bd-header-announcement.*?</div>", pages[name].text, re.S)
         assert (banner is not None and note in banner[0]) == quick
-
-
-def test_no_verdict_from_a_quick_run(site, pages):
     if "quick" in site.parts:
         for page in pages.values():
             assert 'class="verdict ' not in page.text
-
-
-def test_no_path_of_the_building_machine(root, pages):
-    for name, page in pages.items():
-        assert str(root) not in page.text, name

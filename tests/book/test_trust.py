@@ -55,7 +55,7 @@ def test_shortfalls_beside_others_are_said_in_per_cent(trust, top):
     assert lines.loc["training on a million", "outcome"] == "missed by 2%"
     assert lines.loc["training on a million", "against"] == "training"
     assert lines.loc["scan", ["times as fast", "asked", "outcome"]].tolist() == [
-        *("0.5", "", "not asked"),
+        *("0.5", "", "not asked")
     ]
     assert "audit <b>" not in lines.index
     assert caption.endswith("Machine: Abacus, 2 cores.")
@@ -66,7 +66,7 @@ def test_limits_hold_from_their_own_side(trust, top):
     assert lines.loc[("training", "rate"), "outcome"] == "reached"
     # 1,000 MiB are 1.05 GB
     assert lines.loc[("training", "memory"), ["reached", "asked", "outcome"]].tolist() == [
-        *("1.05 GB", "at most 2 GB", "reached"),
+        *("1.05 GB", "at most 2 GB", "reached")
     ]
     assert lines.loc[("audit <b>", "time"), "outcome"] == "missed by 25%"
     assert "not measured yet" not in lines.index.get_level_values("what")
@@ -86,7 +86,7 @@ def test_a_ratio_that_was_asked_for_and_not_measured_is_said(trust, top):
         (top / "benchmarks" / "results.json").write_text(json.dumps(rows), "utf-8")
         line = trust.peers(top)[0].set_index("what").loc["training"]
         assert line[["ours", "theirs", "times as fast", "asked", "outcome"]].tolist() == [
-            *(ours, "", "", "3.5", "not compared"),
+            *(ours, "", "", "3.5", "not compared")
         ]
 
 

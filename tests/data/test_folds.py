@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.data.folds import HELD, TRAINED, family_split, fold_split, group_folds
+from tests.refusals import refused
 
 SIZES = [30, 25, *[3] * 300, *[1] * 900]
 
@@ -47,37 +48,26 @@ def test_a_family_left_out_is_the_whole_test_part():
     assert np.isin(np.flatnonzero(group == 0), split["train"]).all()
 
 
-def test_no_more_than_six_families_stand_aside():
+def test_at_most_six_families_stand_aside_and_none_of_few_elements():
     assert len(group_folds(groups([12] * 8 + [1] * 1000), 0).families) == 6
-
-
-def test_families_of_few_elements_are_tested_like_any_other():
     # Of 200 elements ten families of 4 are 2 % each.
     folds = group_folds(groups([12] + [4] * 10 + [1] * 148), 0)
     assert folds.families.tolist() == [0] and (folds.fold == TRAINED).sum() == 12
 
 
-def test_seeds_deal_anew():
+def test_seeds_deal_anew_and_fewer_groups_make_fewer_folds():
     group = groups()
     assert (group_folds(group, 0).fold != group_folds(group, 1).fold).mean() > 0.5
     assert (group_folds(group, 0).fold == group_folds(group, 0).fold).all()
-
-
-def test_fewer_groups_make_fewer_folds():
     assert [group_folds(np.arange(n), 0).n_folds for n in (40, 10, 8)] == [10, 10, 8]
 
 
-@pytest.mark.parametrize(
-    ("sizes", "message"),
-    [
-        ([30, 70], "holds 70%"),
-        ([10] * 6 + [1] * 400, "6 large families hold 13%"),
-        ([1, 1], "2 leak groups|holds 50%"),
-    ],
+test_what_cannot_be_tested_is_refused = refused(
+    ([30, 70], "holds 70%"),
+    ([10] * 6 + [1] * 400, "6 large families hold 13%"),
+    ([1, 1], "2 leak groups|holds 50%"),
+    act=lambda sizes: group_folds(groups(sizes), 0),
 )
-def test_what_cannot_be_tested_is_refused(sizes, message):
-    with pytest.raises(ValueError, match=message):
-        group_folds(groups(sizes), 0)
 
 
 def test_what_is_held_out_trains_nothing_and_is_tested_once_by_its_own_fold():

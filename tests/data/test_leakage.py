@@ -5,47 +5,89 @@ from lib.data.folds import fold_split, group_folds
 from lib.data.leakage import dust_score, leak_groups, leak_report, strand_pairs
 from lib.data.splits import PARTS, Split, random_leaky_split
 from lib.sequences import encode, kmer_codes, reverse_complement
+from tests.refusals import refused
 
 
 def random_codes(n, length=60, seed=0):
     return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
 
 
-def test_unrelated_sequences_stay_apart():
+def test_only_a_shared_word_of_twenty_letters_links_on_either_strand():
     assert len(set(leak_groups(random_codes(200)))) == 200
-
-
-def test_one_shared_word_links_on_either_strand():
     codes = random_codes(4)
     codes[1, :20] = codes[0, 30:50]
     codes[3, 5:25] = reverse_complement(codes[2:3])[0, :20]
     assert leak_groups(codes).tolist() == [0, 0, 1, 1]
-
-
-def test_nineteen_shared_letters_do_not_link_at_twenty():
     codes = random_codes(2)
     codes[1, :19] = codes[0, 30:49]
     codes[1, 19] = (codes[0, 49] + 1) % 4
     assert len(set(leak_groups(codes))) == 2
 
 
-def test_relatives_chain():
+def test_relatives_chain_and_copies_are_one_parent():
     codes = random_codes(3)
     codes[1, :25] = codes[0, -25:]
     codes[2, :25] = codes[1, -25:]
     assert len(set(leak_groups(codes))) == 1
+    assert len(set(leak_groups(np.repeat(random_codes(1), 30, axis=0)))) == 1
 
 
-def test_a_word_in_more_than_twenty_parents_links_nothing():
+def test_words_of_more_than_twenty_parents_and_unknown_letters_link_nothing():
     codes = random_codes(21)
     codes[:, 10:30] = codes[0, 10:30]
     codes[:, [9, 30]] = 4  # or the word would grow by chance in some of the rows
     assert len(set(leak_groups(codes))) == 21
     assert len(set(leak_groups(codes[:20]))) == 1
+    codes = np.full((3, 30), 4, np.uint8)
+    codes[1:] = random_codes(2, length=30)
+    assert len(set(leak_groups(codes))) == 3
+    codes = random_codes(2)
+    codes[1] = codes[0]
+    codes[1, ::10] = 4
+    assert len(set(leak_groups(codes))) == 2
 
 
-def test_copies_of_one_sequence_are_one_parent():
-    assert len(set(leak_groups(np.repeat(random_codes(1), 30, axis=0)))) == 1
+def mutants(parents, each, length, rate, seed=0):
+    """Of each parent so many, one letter changed or a share of all, half on the other strand."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(random_codes(parents, length, seed), each, axis=0)
+    changed = rng.random(codes.shape) < rate
+    if not rate:
+        changed[np.arange(len(codes)), rng.integers(0, length, len(codes))] = True
+    codes = np.where(changed, (codes + rng.integers(1, 4, codes.shape)) % 4, codes).astype(np.uint8)
+    return np.where(rng.random((len(codes), 1)) < 0.5, reverse_complement(codes), codes)
+
+
+def same(found, wanted):
+    """Whether two numberings are one partition."""
+    return len(set(zip(found, wanted, strict=True))) == len(set(found)) == len(set(wanted))
+
+
+@pytest.mark.parametrize(
+    ("each", "length", "rate"), [(100, 200, 0), (100, 40, 0), (100, 200, 0.1), (400, 120, 0.05)]
+)
+def test_mutants_of_twenty_parents_are_twenty_groups(each, length, rate):
+    """Without families a word of a parent stands in too many of them to link any."""
+    codes = mutants(20, each, length, rate)
+    descent = np.repeat(np.arange(20), each)
+    assert same(leak_groups(codes, families=True), descent)
+    assert rate or len(set(leak_groups(codes))) > 1000
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_tiles_of_a_region_are_one_group(step):
+    regions = random_codes(3, 1200)
+    codes = np.concatenate(
+        [each[i : i + 200][None] for each in regions for i in range(0, 1000, step)]
+    )
+    assert same(leak_groups(codes, families=True), np.repeat(np.arange(3), 1000 // step))
+
+
+def test_a_common_part_makes_no_family():
+    """30 nt that stand in all of 300 elements, the letters beside it fixed against chance words."""
+    codes = random_codes(300, 200)
+    codes[:, 80:110], codes[:, [79, 110]] = codes[0, 80:110], 4
+    assert len(set(leak_groups(codes, families=True))) == 300
 
 
 @pytest.mark.parametrize("unit", ["A", "AC", "ACG"])
@@ -63,43 +105,21 @@ def test_dust_score_by_hand():
     assert scores.tolist() == [9.0, 32 / 17]
 
 
-def test_known_parents_are_kept_together_and_joined():
+def test_known_parents_are_joined_and_long_words_group_like_short_ones():
     codes = random_codes(4)
     codes[3, :20] = codes[1, :20]
     assert leak_groups(codes, parents=["a", "a", "b", "c"]).tolist() == [0, 0, 1, 0]
-
-
-def test_long_words_group_like_short_ones():
-    """Past 64 bits for word and owner together the sort is another one."""
+    # Past 64 bits for word and owner together the sort is another one.
     codes = random_codes(40)
     codes[30:, :40] = codes[:10, 20:]
     assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()
     assert len(set(leak_groups(codes, k=31))) == 30
 
 
-def test_sequences_of_unknown_letters_only_stand_alone():
-    codes = np.full((3, 30), 4, np.uint8)
-    codes[1:] = random_codes(2, length=30)
-    assert len(set(leak_groups(codes))) == 3
-
-
-def test_words_with_unknown_letters_do_not_link():
-    codes = random_codes(2)
-    codes[1] = codes[0]
-    codes[1, ::10] = 4
-    assert len(set(leak_groups(codes))) == 2
-
-
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        (lambda: leak_groups(random_codes(3), k=3), "k is 3"),
-        (lambda: leak_groups(random_codes(3), parents=[1, 2]), "parents has 2 rows"),
-    ],
+test_impossible_groupings_are_refused = refused(
+    (lambda: leak_groups(random_codes(3), k=3), "k is 3"),
+    (lambda: leak_groups(random_codes(3), parents=[1, 2]), "parents has 2 rows"),
 )
-def test_impossible_groupings_are_refused(call, says):
-    with pytest.raises(ValueError, match=says):
-        call()
 
 
 def test_strand_pairs_are_found_once_each():

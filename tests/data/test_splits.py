@@ -8,21 +8,15 @@ def groups_of_three(n):
     return np.repeat(np.arange(n // 3), 3)
 
 
-def test_tilt_moves_the_mean_on_the_same_support():
+def test_tilt_moves_the_mean_on_the_same_support_by_whole_groups():
     rng = np.random.default_rng(0)
     gc, group = rng.normal(0.5, 0.08, 4000), np.arange(4000)
     for wanted in (-1.5, 0.5, 1.0, 1.5):
         tilt = gc_tilt(gc, group, wanted, np.random.default_rng(1))
         assert tilt.shift_sd == pytest.approx(wanted, abs=0.02)
         assert set(tilt.rows) <= set(range(4000))
-
-
-def test_tilt_draws_whole_groups():
     gc, group = np.linspace(0.3, 0.7, 90), groups_of_three(90)
     counts = np.bincount(gc_tilt(gc, group, 1.0, np.random.default_rng(0)).rows, minlength=90)
     assert (counts.reshape(-1, 3) == counts[::3, None]).all()
-
-
-def test_what_has_no_range_cannot_be_tilted():
     with pytest.raises(ValueError, match="no tilt moves the mean GC"):
         gc_tilt(np.full(9, 0.5), np.arange(9), 1, np.random.default_rng(0))

@@ -20,12 +20,11 @@ def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
 
 
 def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
-    """The frame must be refused in these words."""
     with pytest.raises(ValueError, match=message):
         dataset_from_frame(frame, name="toy", **options)
 
 
-def test_all_columns_in_their_places(write_text, random_dna):
+def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, random_dna):
     first, second = random_dna(2, 30, 0)
     path = write_text(
         f"id,dna,log2,sd,w,origin\nx1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n",
@@ -50,11 +49,6 @@ def test_all_columns_in_their_places(write_text, random_dna):
     assert (dataset.oriented, dataset.repairs) == (True, {})
 
 
-def test_other_columns_may_share_a_name(write_text):
-    dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
-    assert dataset.metadata.values.tolist() == [["a", "b"]]
-
-
 def test_sequences_are_mended_and_counted():
     dataset = dataset_from_frame(frame_of(["acgta", " ACGUA ", "ACGTN", "uuuuc"]), name="toy")
     assert decode(dataset.codes) == ["ACGTA", "ACGTA", "ACGTN", "TTTTC"]
@@ -75,9 +69,6 @@ def test_duplicates_stay_in_one_group(random_dna, reverse_complement):
         "duplicate sequences kept": 1,
         "sequences with different activities": 1,
     }
-
-
-def test_equal_activities_of_duplicates_are_not_called_different():
     frame = pd.DataFrame({"sequence": ["ACGTA", "ACGTA"], "activity": [1.0, 1.0]})
     assert dataset_from_frame(frame, name="toy").repairs == {"duplicate sequences kept": 1}
 
@@ -109,9 +100,9 @@ def test_noise_and_weight_are_positive(column, value):
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        (["ACGT", "ACXT"], "sequence 1 holds 'X' at position 2"),
-        (["ACGT", "AC T"], "sequence 1 holds ' ' at position 2"),
-        (["ACGT", "AC-T"], "sequence 1 holds '-' at position 2"),
+        (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
+        (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),
+        (["ACGT", "AC-T"], "row 1 holds '-' at position 2"),
         (["ACGT", "ACßT"], "row 1"),
         (["ACGT", ""], "row 1 is '', not a sequence"),
         (["ACGT", "  "], "row 1 is '  ', not a sequence"),
@@ -127,27 +118,41 @@ def test_sequences_refused(sequences, message):
     refused(frame_of(sequences), message)
 
 
-def test_short_sequences_are_fine_with_groups():
+def test_short_sequences_are_fine_with_groups_and_missing_columns_are_named():
     frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
     assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
+    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
+    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
+    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
+    refused(frame_of([]), "no rows")
 
 
-@pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
+@pytest.mark.parametrize("value", ["", "  ", None, float("nan"), "NA", "null"])
 def test_every_row_needs_a_group(value):
     frame = frame_of(["ACGT", "CCCC"], origin=["a", value])
     refused(frame, "row 1 .*every row needs a group", group_column="origin")
 
 
+def test_ends_that_nearly_all_share_are_cut_off_and_counted(random_dna):
+    cores = random_dna(200, 60, 4)
+    sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
+    found = dataset_from_frame(frame_of(sequences), name="toy")
+    ends = {"shared start AGGACCGGATCA trimmed": 200, "shared end CATTGCGTGA trimmed": 200}
+    assert decode(found.codes) == cores and found.repairs == ends
+    sequences[7] = "T" + sequences[7][1:]  # 199 of 200
+    found = dataset_from_frame(frame_of(sequences), name="toy")
+    assert decode(found.codes) == cores
+    assert found.repairs["shared start: another of 12 nt cut off"] == 1
+
+
 def test_adapters_left_on_are_refused_with_the_remedy(random_dna):
     cores = random_dna(40, 60, 4)
     sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
-    refused(
-        frame_of(sequences), "trim_prefix='AGGACCGGATCA', trim_suffix='CATTGCGTGA', or keep_shared"
-    )
-    trimmed = dataset_from_frame(
-        frame_of(sequences), name="toy", trim_prefix="AGGACCGGATCA", trim_suffix="CATTGCGTGA"
-    )
-    assert decode(trimmed.codes) == cores
+    sequences[0] = "T" * 12 + cores[0] + "A" * 10  # 97.5 %
+    refused(frame_of(sequences), "trim_prefix='AGGACCGGATCA' and trim_suffix='CATTGCGTGA', or keep")
+    trim = {"trim_prefix": "AGGACCGGATCA", "trim_suffix": "CATTGCGTGA"}
+    trimmed = dataset_from_frame(frame_of(sequences[1:]), name="toy", **trim)
+    assert decode(trimmed.codes) == cores[1:]
     kept = dataset_from_frame(frame_of(sequences), name="toy", keep_shared_ends=True)
     assert kept.codes.shape == (40, 82)
 
@@ -158,7 +163,6 @@ CORES = ["".join(row) for row in np.random.default_rng(5).choice(list("ACGT"), (
 
 
 def led(starts: list[str]) -> list[str]:
-    """Random sequences behind these starts."""
     return [start + core for start, core in zip(starts, CORES, strict=False)]
 
 
@@ -190,10 +194,3 @@ def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_re
 def test_a_row_without_the_adapter_is_named(ends, message):
     frame = frame_of(["GGACATT", "GGTTATT", "GATTATT"])
     refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
-
-
-def test_missing_columns_and_rows():
-    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
-    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
-    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
-    refused(frame_of([]), "no rows")

@@ -5,8 +5,9 @@ import pytest
 
 from lib.experiments import assay_and_program_shifts as shifts
 from lib.experiments.twins.tables import observed
+from lib.page.grammar import one, pick
 from lib.study import results
-from lib.study.config import ParameterError, Tables
+from lib.study.config import Tables
 
 EXPERIMENT, GIVEN = shifts, {"draws": 25}
 REAL_SHIFTS = {
@@ -15,7 +16,9 @@ REAL_SHIFTS = {
 }
 
 
-def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
+def test_the_run_names_what_it_was_asked_for_and_forecasts_no_stand_in(
+    found: Tables,
+) -> None:
     rows = results.tidy(found.rows)
     assert set(rows["data"]) == {"standin"}
     assert set(rows["shift"]) - {""} <= REAL_SHIFTS
@@ -26,36 +29,14 @@ def test_the_run_names_what_it_was_asked_for(found: Tables) -> None:
     asked = tilted["condition"].str.extract(r"\+([\d.]+) SD")[0].astype(float)
     assert tilted["severity"].to_numpy() == pytest.approx(asked.to_numpy(), abs=0.1)
     assert set(asked) == {0.5, 1.0, 1.5}
-
-
-def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:
-    rows = found.rows
-    rows = rows[(rows["metric"] == "picp_90") & (rows["uncertainty"] == "single")]
-    rows = rows[rows["model"] == "cnn"]
-    home = rows[(rows["split"] == "test") & (rows["condition"] == "retina_genotypes")]
-    away = rows[(rows["shift"] == "genotype") & (rows["condition"] == "Ehom")]
-    away = away[away["split"] == "shifted"]
-    effects = found.tables["effects"]
-    drops = observed(effects[effects["data"] == "standin"])
-    own = drops[(drops["metric"] == "coverage_drop") & (drops["condition"] == "Ehom")]
-    expected = home["value"].iloc[0] - away["value"].iloc[0]
-    assert own["observed"].iloc[0] == pytest.approx(expected)
-
-
-def test_nothing_was_forecast_of_a_stand_in(found: Tables) -> None:
     assert found.tables["sealed"].empty
     assert found.tables["twins"].empty
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"arm": ("retnia",)}, "no arm retnia"),
-        ({"dataset": "mouse"}, "'default', 'real' or 'standin'"),
-        ({"elements": 10}, "elements"),
-        ({"splitseed": 0}, "split_seed"),
-    ],
-)
-def test_bad_parameters_are_named(given: dict[str, object], message: str) -> None:
-    with pytest.raises(ParameterError, match=message):
-        shifts.Config.create(profile="smoke", **given)
+def test_a_loss_of_coverage_is_the_difference_of_two_rows(found: Tables) -> None:
+    rows = pick(found.rows, metric="picp_90", uncertainty="single", model="cnn")
+    home = one(rows, split="test", condition="retina_genotypes")
+    away = one(rows, split="shifted", shift="genotype", condition="Ehom")
+    drops = observed(pick(found.tables["effects"], data="standin"))
+    own = one(drops, metric="coverage_drop", condition="Ehom")
+    assert own["observed"] == pytest.approx(home["value"] - away["value"])

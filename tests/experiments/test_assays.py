@@ -6,8 +6,6 @@ import pytest
 from lib.data.dataset import SequenceDataset
 from lib.experiments.arms import build_arms
 from lib.experiments.assays import calibration_rows, scaled, scored, together
-from lib.experiments.mpra_gc_ood import Config
-from lib.study.config import ParameterError
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +49,3 @@ def test_a_part_is_scored_by_the_splits_that_test_its_rows(arm):
     assert (item.keys["data"], item.keys["split"], item.keys["seed"]) == ("made", "test", None)
     assert scored(arm, arm.parts[0], forecast, model="kmer_ridge", uncertainty="").members == 0
     assert scored(arm, arm.parts[0], forecast, members=3, model="cnn", uncertainty="").members == 3
-
-
-@pytest.mark.parametrize("folds", [2, 21])
-def test_fewer_than_three_folds_are_refused(folds):
-    with pytest.raises(ParameterError, match="folds"):
-        Config.create(folds=folds)

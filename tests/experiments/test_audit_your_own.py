@@ -12,6 +12,7 @@ from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store, provenance
+from tests.refusals import refused
 
 NET = """
 import torch
@@ -67,31 +68,6 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["by"] == "gc_decile").any()
     assert np.allclose(both["value_x"], both["value_y"], rtol=1e-12, equal_nan=True)
     assert (both["n_x"] == both["n_y"]).all()
-
-
-def test_the_same_forecasts_through_a_file(chapter, store, tmp_path):
-    """A table written and read gives what the networks gave, the interval included."""
-    ours = chapter[1]
-    config = Config.create(profile="smoke", workers=1)
-    _, (first,) = audit_your_own.network_forecasts(config.networks, store)
-    frame = first.table.assign(id=np.arange(len(first.table)).astype(str), shift="")
-    frame["split"] = "calibration"
-    for part in first.parts:
-        shift = part.name if part.keys["shift"] else ""
-        frame.loc[part.rows, ["split", "shift"]] = part.keys["split"], shift
-    frame.to_csv(tmp_path / "mine.csv", index=False)
-    again = Config.create(
-        profile="smoke", workers=1, predictions=str(tmp_path / "mine.csv"), by=["gc_decile"]
-    )
-    rows = run(again, store).rows
-    shift = "gc_tilt +0.5 SD"
-    whole = ours.rows.assign(shift=(ours.rows["shift"] + " " + ours.rows["condition"]).str.strip())
-    for metric in ("rmse", "zms", "picp_90", "crps_gaussian"):
-        left, right = value(rows, metric, shift), value(whole, metric, shift)
-        assert left["value"] == pytest.approx(right["value"], rel=1e-9)
-        assert left["n"] == right["n"]
-        for end in ("lower", "upper"):  # groups are drawn in another order
-            assert left[end] == pytest.approx(right[end], rel=0.1)
 
 
 def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
@@ -163,6 +139,11 @@ def test_pairs_are_decomposed():
     assert set(found["reference"]) == {"cold"} and set(found["condition"]) == {"warm"}
     assert found.loc["slope", "value"] == pytest.approx(2)
     assert found.loc["share_rewiring", "value"] == pytest.approx(0, abs=1e-9)
+    unknown = audited(both.drop(columns="noise_std").reset_index(drop=True)).tables
+    known = {"total", "share_offset", "change_rmse"}
+    known |= {"predicted_change_rmse", "predicted_change_pearson_r"}
+    assert set(unknown["decomposition"]["quantity"]) == known
+    assert unknown["notes"]["note"].str.contains("noise lowers the slope and passes for").any()
     # The forecast does not change: its error in the change is the change itself.
     assert found.loc["predicted_change_rmse", "value"] == found.loc["change_rmse", "value"]
 
@@ -215,25 +196,57 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
     assert len(pair) == len(kept) >= 10 and np.allclose(pair["value_x"], pair["value_y"])
 
 
-def test_one_way_in():
+def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
     with pytest.raises(ParameterError, match="give one of predictions, table"):
         _ = Config.create(predictions="a.csv", table="b.csv").source
     with pytest.raises(ParameterError, match="predictions need none"):
         _ = Config.create(predictions="a.csv", model="cnn").source
-
-
-def test_rename_as_mapping_or_text():
     assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
     assert as_rename(None) is None is as_rename("")
     with pytest.raises(ValueError, match="rename is 'y'"):
         as_rename("y")
-
-
-def test_columns_of_an_assay_are_renamed_like_those_of_predictions():
+    with pytest.raises(ValueError, match="'y' two names"):
+        as_rename("y=target,y=mean")
     asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
     assert (asked.sequence_column, asked.activity_column) == ("dna", "y")
-    with pytest.raises(ParameterError, match="unknown parameter 'activty_column'; did you mean"):
-        _ = Config.create(table="a.csv", rename="y=activty").networks
+    for rename, said in (
+        ("y=target", "rename='y=target' leads nowhere; sequence, activity, noise, group or weight"),
+        ("a=activity,b=activity", "columns 'a' and 'b' would both be 'activity'"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            _ = Config.create(table="a.csv", rename=rename).networks
+    trimmed = Config.create(table="a.csv", trim_prefix="ACGT", keep_shared_ends=True).networks
+    assert (trimmed.trim_prefix, trimmed.keep_shared_ends) == ("ACGT", True)
+
+
+test_what_would_not_be_used_is_refused = refused(
+    ({"predictions": "a.csv", "group_column": "parent"}, "group_column would do nothing with"),
+    ({"predictions": "a.csv", "seeds": 3}, "seeds would do nothing with predictions"),
+    ({"predictions": "a.csv", "trim_prefix": "ACGT"}, "trim_prefix would do nothing"),
+    ({"dataset": "standin", "rename": "a=activity"}, "rename would do nothing with dataset"),
+    ({"dataset": "standin", "oriented": True}, "oriented would do nothing with dataset"),
+    ({"epochs": 3}, "epochs would do nothing with the networks of notebook 02"),
+    act=lambda given: Config.create(**given).source,
+    error=ParameterError,
+)
+
+
+def test_an_assay_of_one_s_own_is_asked_by_its_columns(store, tmp_path, random_dna):
+    """Its shared ends are cut off, and coverage is asked by what its table says beside."""
+    rng = np.random.default_rng(0)
+    cores = random_dna(240, 40, 1)
+    frame = pd.DataFrame({"sequence": ["GGTACCAGTCTAGC" + core for core in cores]})
+    frame = frame.assign(y=rng.normal(size=240), species=[f"{i % 2:03d}" for i in range(240)])
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    given = {"table": str(tmp_path / "mine.csv"), "rename": "y=activity", "seeds": 0}
+    found = run(Config.create(profile="smoke", workers=1, by="species", **given), store)
+    asked = found.rows[(found.rows["by"] == "species") & (found.rows["metric"] == "picp_90")]
+    assert set(asked["bin"]) == {"000", "001"}
+    assert set(asked.loc[asked["shift"] == "", "n"]) == {120}
+    (note,) = [n for n in found.tables["notes"]["note"] if "trimmed" in n]
+    assert note == "shared start GGTACCAGTCTAGC trimmed: 240 rows."
+    with pytest.raises(ValueError, match="mine has no column 'site'"):
+        run(Config.create(profile="smoke", workers=1, by="site", **given), store)
 
 
 NONE = float("nan")

@@ -90,7 +90,7 @@ def test_a_mild_shift_ends_where_the_first_part_does():
     assert rows[mild.name] == pytest.approx(1.5)
 
 
-def test_effects_stand_beside_the_frozen_oracle(found):
+def test_effects_stand_beside_the_frozen_oracle_and_shares_have_exact_intervals(found):
     doses, _ = found
     rows = doses[doses["dose"] == 0.64].set_index("effect")["value"]
     d = 0.64 + 0.005 * np.array(WORLDS)
@@ -101,6 +101,12 @@ def test_effects_stand_beside_the_frozen_oracle(found):
     assert rows["coverage_drop_over_frozen"] == pytest.approx(0.1 * counted.mean())
     home = doses[(doses["shift"] == "") & (doses["effect"] == "picp_90")]
     assert home["value"].tolist() == pytest.approx([0.9])
+    row = doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.64)].iloc[0]
+    # Nine of ten: Clopper and Pearson's .555 to .9975.
+    assert row[["value", "lower", "upper"]].tolist() == pytest.approx(
+        [0.9, 0.5550, 0.9975], abs=1e-4
+    )
+    assert not len(doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.27)])
 
 
 def test_a_network_with_fewer_labels_is_found_where_one_errs_as_much(found):
@@ -116,26 +122,13 @@ def test_a_network_with_fewer_labels_is_found_where_one_errs_as_much(found):
     assert np.isnan(far.loc["coverage_drop_over_fewer", "value"])
 
 
-def test_a_share_of_fits_has_the_exact_interval(found):
-    doses, _ = found
-    row = doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.64)].iloc[0]
-    # Nine of ten: Clopper and Pearson's .555 to .9975.
-    assert row[["value", "lower", "upper"]].tolist() == pytest.approx(
-        [0.9, 0.5550, 0.9975], abs=1e-4
-    )
-    assert not len(doses[(doses["effect"] == "both_share") & (doses["dose"] == 0.27)])
-
-
-def test_regret_is_none_for_the_right_choice_and_twice_that_of_chance_for_the_wrong_one():
+def test_regret_by_hand_and_fits_of_one_kind_tell_by_rank():
     gain = np.array([0.9, 0.8, 0.6])
     assert regret_share(-gain, gain) == 0 and regret_share(gain, gain) == 2
     # Pairs differ by .1, .3, .2; the last is chosen wrongly: 2 * .2 / .6.
     assert regret_share(np.array([1.0, 3.0, 2.0]), gain) == pytest.approx(2 / 3)
     assert regret_share(np.zeros(3), gain) == 1
     assert np.isnan(regret_share(gain, np.ones(3)))
-
-
-def test_fits_of_one_kind_tell_by_rank():
     nll = np.linspace(0, 1, 10)
     table = pd.DataFrame(
         {"home_nll_gaussian": nll, "picp_90": 0.8 - 0.1 * nll, "home_picp_90": 0.9}

@@ -5,14 +5,6 @@ import pandas as pd
 import pytest
 
 from lib.experiments import motif_recovery, simulation_shifts
-from lib.experiments.motif_recovery import (
-    Config,
-    conditions,
-    effects,
-    enrichment,
-    true_sites,
-    world_arms,
-)
 from lib.experiments.worlds import TEST_SEED, Condition, fit_arm, world_of
 from lib.metrics.resampling import resampling
 from lib.simulator.sample import planted_sites
@@ -21,9 +13,9 @@ from lib.study import results
 from lib.training.attribution import auprc_sites
 
 
-def test_sites_are_those_planted_whose_motif_acts():
+def test_sites_are_those_planted_whose_motif_acts_which_rewiring_changes():
     n = 40
-    truth = true_sites(0, Condition(), n)
+    truth = motif_recovery.true_sites(0, Condition(), n)
     program = world_of(0).program
     pairs = zip(program.motifs, program.coefficients, strict=False)
     active = {pwm.name for pwm, coefficient in pairs if abs(coefficient) >= ACTIVE}
@@ -37,48 +29,43 @@ def test_sites_are_those_planted_whose_motif_acts():
     assert truth.masked[idle & ~expected].all()
     perfect = truth.sites + 0.5 * truth.masked  # what is masked may score high
     assert auprc_sites(perfect, truth.sites, truth.masked)[0] == pytest.approx(1.0)
-
-
-def test_rewiring_changes_which_sites_act_and_no_sequence():
-    home, away = (true_sites(0, Condition(*at), 40) for at in ((), ("effect_rewiring", 1.0)))
+    home, away = (
+        motif_recovery.true_sites(0, Condition(*at), 40) for at in ((), ("effect_rewiring", 1.0))
+    )
     assert np.array_equal(home.codes, away.codes)
     assert not np.array_equal(home.sites, away.sites)
 
 
-def test_enrichment_by_hand():
+def test_enrichment_by_hand_and_area_changes_are_paired_within_worlds():
     scores = np.array([[2.0, -2.0, 1.0, 1.0]] * 30)
     hits = np.array([[True, True, False, False]] * 30)
     plan = resampling(np.arange(30), np.random.default_rng(0), np.arange(30) % 3)
     weights = plan.weights(20, np.random.default_rng(0))
-    values = enrichment(scores, hits, ~hits, plan, weights)
+    values = motif_recovery.enrichment(scores, hits, ~hits, plan, weights)
     assert values == pytest.approx(np.full(24, np.log(2)))  # all elements are alike
-
-
-def test_networks_are_those_of_the_experiment_on_shifts():
-    config = Config.create(profile="smoke", world_seeds=[0], n_train=600)
-    given = simulation_shifts.Config.create(profile="smoke", world_seeds=[0])
-    theirs = {fit_arm(arm, given).key for arm, _ in simulation_shifts.plan(given)}
-    assert {fit_arm(arm, config).key for arm in world_arms(config)} <= theirs
-
-
-def test_the_full_profile_asks_for_no_network_of_its_own():
-    full, given = (each.create(profile="full") for each in (Config, simulation_shifts.Config))
-    for name in ("n_train", "n_validation", "n_calibration", "epochs"):
-        assert getattr(full, name) == getattr(given, name)
-    assert set(full.world_seeds) <= set(given.world_seeds)
-    assert set(full.models) <= set(given.models) and full.other_worlds <= given.other_worlds
-    assert {at.shift for at in conditions(full)} == {"", *given.shifts}
-
-
-def test_area_changes_are_paired_within_worlds():
     keys = {"model": "cnn", "condition": "", "replicate": [0, 1]}
     areas = [
         pd.DataFrame(keys | {"method": "m", "shift": shift, "metric": metric, "value": values})
         for shift, values in (("", (0.5, 0.7)), ("gc", (0.4, 0.5)))
         for metric, values in (("auprc_sites", values), ("auprc_base", 0.1))
     ]
-    table = effects(pd.concat(areas)).set_index(["effect", "shift"])["value"]
+    table = motif_recovery.effects(pd.concat(areas)).set_index(["effect", "shift"])["value"]
     assert table["auprc_change", "gc"] == pytest.approx(-0.15)
+
+
+def test_networks_are_those_of_the_experiment_on_shifts_in_the_full_profile_too():
+    config = motif_recovery.Config.create(profile="smoke", world_seeds=[0], n_train=600)
+    given = simulation_shifts.Config.create(profile="smoke", world_seeds=[0])
+    theirs = {fit_arm(arm, given).key for arm, _ in simulation_shifts.plan(given)}
+    assert {fit_arm(arm, config).key for arm in motif_recovery.world_arms(config)} <= theirs
+    full, given = (
+        each.create(profile="full") for each in (motif_recovery.Config, simulation_shifts.Config)
+    )
+    for name in ("n_train", "n_validation", "n_calibration", "epochs"):
+        assert getattr(full, name) == getattr(given, name)
+    assert set(full.world_seeds) <= set(given.world_seeds)
+    assert set(full.models) <= set(given.models) and full.other_worlds <= given.other_worlds
+    assert {at.shift for at in motif_recovery.conditions(full)} == {"", *given.shifts}
 
 
 def test_rows_are_tidy_and_every_method_stands_beside_chance(smoke):

@@ -6,7 +6,9 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
 from lib.experiments.arms import build_arms
+from lib.experiments.forecasters import MEMBERS
 from lib.experiments.mpra_gc_ood import Config, load_data
+from lib.page.grammar import one, pick
 from lib.sequences import decode, reverse_complement
 from lib.study.config import ParameterError
 from lib.study.results import run_experiment
@@ -16,7 +18,12 @@ EXPERIMENT = mpra_gc_ood
 
 def test_every_forecast_stands_on_every_part(found):
     rows = found.rows
-    combined = rows[rows["seed"].isna() & (rows["metric"] == "rmse") & (rows["by"] == "")]
+    combined = pick(rows, seed=None, metric="rmse", by="")
+    means, told = combined["condition"] == "element means", combined["prior"] == "motif_jaspar"
+    assert set(combined[means]["model"]) == {"cnn", *MEMBERS[:2], "stack", "leading"}
+    assert set(combined[means]["uncertainty"]) == {"std_scaling"}
+    assert set(combined[told]["shift"]) == {"", "gc_tilt", "gc_high", "gc_low", "placebo"}
+    combined = combined[~means & ~told]
     sides = combined.groupby(["shift", "split"])["model"].agg(set)
     simple = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
     expected = simple | {"motif_kernel", "kmer_kernel", "stack", "leading"}
@@ -28,8 +35,7 @@ def test_every_forecast_stands_on_every_part(found):
     assert set(combined[combined["condition"] == "one strand"]["model"]) == {"cnn"}
     names = ["split", "shift", "condition", "model", "uncertainty"]
     assert not combined.duplicated(names).any()
-    group = combined[(combined["split"] == "test") & (combined["model"] == "cnn")]
-    group = group[group["condition"] == ""]
+    group = pick(combined, split="test", model="cnn", condition="")
     sources = {"single", "ensemble", "std_scaling", "constant_sigma", "mc_dropout"}
     assert set(group["uncertainty"]) == sources
     assert group["value"].nunique() == len(group) - 2  # two repairs keep the ensemble's mean
@@ -41,9 +47,7 @@ def test_every_forecast_stands_on_every_part(found):
 
 def test_the_mean_s_error_is_the_spread_of_the_part(found):
     """An independent truth: squared errors of each fold's training mean, pooled."""
-    rows = found.rows
-    rows = rows[(rows["model"] == "mean") & (rows["by"] == "")]
-    for _, part in rows.groupby(["split", "shift", "condition"]):
+    for _, part in pick(found.rows, model="mean", by="").groupby(["split", "shift", "condition"]):
         value = part.set_index("metric")["value"]
         variance = value["sd_target"] ** 2 * (1 - 1 / part["n"].iloc[0])  # over n, not n - 1
         # Means of training parts differ by less than a tenth of the spread.
@@ -51,45 +55,33 @@ def test_the_mean_s_error_is_the_spread_of_the_part(found):
         assert abs(value["crps_skill"]) < 0.02
 
 
-def test_what_leads_is_as_good_as_any_on_the_stand_in(found):
-    rows = found.rows
-    test = rows[(rows["split"] == "test") & (rows["by"] == "") & rows["seed"].isna()]
-    test = test[(test["metric"] == "rmse") & (test["uncertainty"] == "single")]
-    error = test[test["condition"] == ""].set_index("model")["value"]
-    best = error[["motif_kernel", "kmer_kernel", "stack"]].min()
-    assert error["leading"] == pytest.approx(best, rel=0.03) and error["leading"] < error["mean"]
-
-
 def rows_at_home(found):
-    rows = found.rows
-    rows = rows[(rows["by"] == "") & (rows["metric"] == "rmse") & (rows["split"] == "test")]
-    return rows[rows["seed"].isna() & (rows["condition"] == "")]
+    return pick(found.rows, by="", metric="rmse", split="test", seed=None, condition="")
 
 
 def test_contrasts_set_a_shift_against_what_it_left(found):
     table = found.tables["contrasts"]
-    network = table[(table["model"] == "cnn") & (table["metric"] == "rmse")]
-    against = network[network["uncertainty"].isin(["ensemble", "single"])]
+    network = pick(table, model="cnn", prior="none", metric="rmse")
+    against = pick(network, uncertainty=["ensemble", "single"])
     pairs = set(zip(against["shift"].str.split(" ").str[0], against["against"], strict=True))
     tails = {(tail, side) for tail in ("gc_high", "gc_low") for side in ("inside", "matched")}
     assert pairs == tails | {("placebo", "inside")} | {
         (name, "test") for name in ("gc_tilt", "leak", "one")
     }
-    rows = found.rows
-    rows = rows[(rows["by"] == "") & (rows["metric"] == "rmse") & (rows["model"] == "leading")]
-    value = rows[rows["uncertainty"] == "single"].set_index(["shift", "split"])["value"]
-    ratio = table[(table["model"] == "leading") & (table["metric"] == "rmse")]
-    ratio = ratio[(ratio["against"] == "matched") & (ratio["uncertainty"] == "single")]
+    leading = {"metric": "rmse", "model": "leading", "uncertainty": "single"}
+    value = pick(found.rows, by="", **leading).set_index(["shift", "split"])["value"]
+    ratio = pick(table, against="matched", **leading)
     expected = value["gc_high", "shifted"] / value["gc_high", "matched"]
     assert ratio["value"].iloc[0] == pytest.approx(expected)
     assert (table["lower"] <= table["lower_90"]).all() and table["upper"].notna().all()
     home = table[table["shift"] == ""]
     assert set(home["against"]) == {"cnn"}
-    assert set(home["model"]) == set(rows_at_home(found)["model"]) - {"cnn"}
     value = rows_at_home(found)
-    value = value[value["uncertainty"].isin(["single", "ensemble"])]
+    assert set(home["model"]) == set(value["model"])
+    assert set(pick(home, model="cnn")["prior"]) == {"motif_jaspar"}
+    value = pick(value, prior="none", uncertainty=["single", "ensemble"])
     value = value.set_index(["model", "uncertainty"])["value"]
-    ridge = home[(home["model"] == "kmer_ridge") & (home["metric"] == "rmse")]["value"].iloc[0]
+    ridge = one(home, model="kmer_ridge", metric="rmse")["value"]
     assert ridge == pytest.approx(value["kmer_ridge", "single"] / value["cnn", "ensemble"])
 
 
@@ -125,6 +117,8 @@ def test_reliability_recovers_a_known_share_of_signal():
     found = mpra_gc_ood.reliability(assay(codes, np.tile(signal, 2) + noise))
     assert found["reliability"] == pytest.approx(0.744, abs=4 * (1 - 0.744**2) / n**0.5)
     assert found["best_pearson_r"] == pytest.approx(found["reliability"] ** 0.5)
+    # Variance of a mean of two: .744 + .256 / 2; its signal's share is .744 / .872 = .853.
+    assert found["reliability_of_means"] == pytest.approx(0.853, abs=0.02)
     assert mpra_gc_ood.reliability(assay(random_codes(50), np.zeros(50))) == {}  # one orientation
 
 
@@ -169,15 +163,3 @@ def test_bad_data_write_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="row"):
         run_experiment(mpra_gc_ood, config)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.csv"]
-
-
-@pytest.mark.parametrize("arm", ["sideways", "group,tails"])
-def test_unknown_arms_are_named(arm):
-    with pytest.raises(ParameterError, match=r"no arm .*use all, group, tilt"):
-        Config.create(arm=arm)
-
-
-def test_unknown_kernels_are_named():
-    with pytest.raises(ParameterError, match="motif_kernel"):
-        Config.create(kernels=("splines",))
-    assert Config.create(kernels=()).kernels == ()

@@ -78,21 +78,6 @@ def test_a_draw_is_the_metric_of_the_resampled_table():
         assert found[draw] == pytest.approx(half[(len(rows) + 1) // 2 - 1])
 
 
-def test_bootstrap_variance_is_that_of_repeated_samples():
-    """The spread of the log ratio over fresh samples, against its bootstrap within one."""
-
-    def sample(seed, draws):
-        rng = np.random.default_rng(seed)
-        std = rng.uniform(0.5, 1.5, 600)
-        judged = ranked((std * rng.normal(size=600)) ** 2, std, draws=draws)
-        return value(judged, "risk_ratio_50", score="std")
-
-    fresh = [sample(seed, 0)["value"] for seed in range(60)]
-    within = width(sample(99, 200)) / 2 / stats.norm.ppf(0.975)
-    # the s.e. of 60 repeats is 9 % of the s.d., that of 200 draws 5 %
-    assert within == pytest.approx(np.std(fresh, ddof=1), rel=0.35)
-
-
 def test_whole_groups_are_resampled():
     """Four copies of each group say no more than one."""
     rng = np.random.default_rng(3)

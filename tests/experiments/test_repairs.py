@@ -108,16 +108,13 @@ def test_relatives_of_labelled_elements_are_not_judged():
     assert {key.variant for key in found} == {"k=10"}  # 2 * 11 exceeds the 20 groups
 
 
-def test_averages_leave_out_missing_values_and_small_cells():
+def test_averages_leave_out_missing_values_and_small_cells_and_count_groups_not_rows():
     full, half = np.arange(40.0), np.where(np.arange(40) < 20, 1.0, np.nan)
     few = np.where(np.arange(40) < 9, 1.0, np.nan)
     keys = [Key("single", "", name) for name in ("full", "half", "few")]
     table = averages(dict(zip(keys, (full, half, few), strict=True)))
     assert table[["metric", "value", "n"]].values.tolist() == [["full", 19.5, 40], ["half", 1, 20]]
-
-
-def test_bootstrap_counts_groups_not_rows():
-    """Ten copies of each of 200 values: the variance is that of 200 values, s² / 200."""
+    # Ten copies of each of 200 values: the variance is that of 200 values, s² / 200.
     rng = np.random.default_rng(6)
     values, group = rng.normal(size=200), np.repeat(np.arange(200), 10)
     key = Key("single", "", "metric")

@@ -37,9 +37,6 @@ def test_without_a_plan_there_is_a_value_and_no_interval():
     assert one(rows, "rmse")["value"] == pytest.approx(
         one(rows_of([score(forecast(0), 50)], NONE), "rmse")["value"]
     )
-
-
-def test_undefined_metrics_are_left_out():
     item = forecast(0)
     item = item._replace(forecast=item.forecast.assign(mean=0.0))
     assert "pearson_r" not in set(rows_of([score(item, 50)], NONE)["metric"])

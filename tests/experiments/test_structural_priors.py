@@ -4,19 +4,16 @@ import numpy as np
 import pytest
 
 from lib.data.splits import Split
-from lib.experiments import structural_priors
-from lib.experiments.arms import build_arms
-from lib.experiments.priors import (
-    RELATED,
-    RELEASE,
-    Told,
-    arm_features,
-    arm_settings,
-    decoy_set,
-    fit_prior,
-    prior_features,
-    unrelated_set,
+from lib.experiments import (
+    motif_recovery,
+    mpra_gc_ood,
+    priors,
+    selective_prediction,
+    structural_priors,
+    uncertainty_repair,
 )
+from lib.experiments.arms import build_arms
+from lib.experiments.assays import fitting
 from lib.experiments.structural_priors import PRIMARY, Config, assay_plan, plan
 from lib.experiments.worlds import NOISY, Arm, Condition, Sizes, fit_arm
 from lib.motifs.priors import check_motifs
@@ -26,6 +23,7 @@ from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
 from lib.study.units import Placement, Result, Store
+from lib.training.config import FitConfig
 from lib.training.simple import components_unit
 
 HOME = Condition()
@@ -37,51 +35,49 @@ def net(size, prior):
     return Arm(0, "cnn", size, prior=prior)
 
 
-def test_decoys_are_three_to_one_and_none_is_a_matrix_of_the_generator():
-    world, motifs = draw_world(0), decoy_set()
-    assert len(motifs) == 4 * len(MOTIFS) and RELEASE != GENERATOR_RELEASE
-    assert [pwm.name for pwm in motifs[::4]] == [pwm.name for pwm in jaspar(RELATED, RELEASE)]
+def test_decoys_are_no_matrices_of_the_generator_and_features_are_checked():
+    world, motifs = draw_world(0), priors.decoy_set()
+    assert len(motifs) == 4 * len(MOTIFS) and priors.RELEASE != GENERATOR_RELEASE
+    assert [pwm.name for pwm in motifs[::4]] == [
+        pwm.name for pwm in jaspar(priors.RELATED, priors.RELEASE)
+    ]
     check_motifs([*motifs, *world.program.motifs], 200)  # no matrix twice, true ones included
-    assert len(unrelated_set()) == len(motifs)
-    check_motifs([*unrelated_set(), *motifs], 200)
-
-
-def test_features_are_named_and_checked():
+    assert len(priors.unrelated_set()) == len(motifs)
+    check_motifs([*priors.unrelated_set(), *motifs], 200)
     world = draw_world(0)
     codes = world.reference[:50]
-    assert prior_features("kmer", codes).shape == (50, 136)
-    assert prior_features("motif_true", codes, world).shape == (50, len(MOTIFS))
+    assert priors.prior_features("kmer", codes).shape == (50, 136)
+    assert priors.prior_features("motif_true", codes, world).shape == (50, len(MOTIFS))
     with pytest.raises(ValueError, match="prior motif_decoy says nothing of an assay's"):
-        prior_features("motif_decoy", codes)
+        priors.prior_features("motif_decoy", codes)
     with pytest.raises(ValueError, match="prior gc is constant"):
-        prior_features("gc", np.repeat(codes[:1], 5, axis=0))
+        priors.prior_features("gc", np.repeat(codes[:1], 5, axis=0))
 
 
-def test_placebos_have_the_width_and_the_values_of_the_prior():
-    own = arm_features(net(300, "motif_decoy"), None, SIZES)
-    permuted = arm_features(net(300, "permuted"), None, SIZES)
+def test_placebos_have_the_width_and_values_of_the_prior_and_enter_alike():
+    own = priors.arm_features(net(300, "motif_decoy"), None, SIZES)
+    permuted = priors.arm_features(net(300, "permuted"), None, SIZES)
     assert own.shape == permuted.shape == (420, 3 * 4 * len(MOTIFS))
     for part in (slice(0, 300), slice(300, 360), slice(360, 420)):
         assert np.array_equal(np.sort(own[part], axis=0), np.sort(permuted[part], axis=0))
         assert not np.array_equal(own[part], permuted[part])
+    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2, side_rate=0.004)
+    for prior in ("motif_decoy", "permuted"):
+        own = priors.arm_settings(net(400, prior), config)
+        assert own.model_options == {"entry": "narrow", "side_dropout": 0.2}
+        assert own.learning_rate == 0.004
+    assert priors.fit_prior(net(400, "none"), config).key == fit_arm(net(400, "none"), config).key
 
 
 def test_small_samples_are_trained_for_more_epochs():
     def epochs(size, asked):
-        return arm_settings(net(size, "none"), Config.create(profile="full", epochs=asked)).epochs
+        return priors.arm_settings(
+            net(size, "none"), Config.create(profile="full", epochs=asked)
+        ).epochs
 
     # 1,000 steps of 64: 31 an epoch; 7 an epoch would need 143.
     assert [epochs(n, 15) for n in (8000, 2000, 500)] == [15, 33, 100]
     assert epochs(2000, 1) == 16  # one epoch of the largest sample has 468 steps, 15 * 31 are 465
-
-
-def test_priors_and_placebos_enter_alike_and_none_is_the_network_of_other_experiments():
-    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2, side_rate=0.004)
-    for prior in ("motif_decoy", "permuted"):
-        own = arm_settings(net(400, prior), config)
-        assert own.model_options == {"entry": "narrow", "side_dropout": 0.2}
-        assert own.learning_rate == 0.004
-    assert fit_prior(net(400, "none"), config).key == fit_arm(net(400, "none"), config).key
 
 
 def test_the_full_profile_keeps_its_promises():
@@ -89,66 +85,73 @@ def test_the_full_profile_keeps_its_promises():
     planned = plan(config)
     arms = [arm for arm, _ in planned]
     assert len(arms) == len(set(arms)) and min(config.world_seeds) >= 100
-    assert {a.model for a in arms} == {"cnn", "bilstm", "transformer"}
+    assert {arm.model for arm in arms} == {"cnn"}
 
-    def worlds(prior, size, model="cnn", law=HOME, shaped=False):
-        wanted = (prior, size, model, law, shaped)
-        found = [(a.prior, a.size, a.model, a.law, a.misspecified) for a in arms]
-        return found.count(wanted)
+    def worlds(prior, size, law=HOME):
+        return sum((a.prior, a.size, a.law) == (prior, size, law) for a in arms)
 
     table = {
-        prior: [worlds(prior, n) for n in (500, 2_000, 8_000, 30_000)]
-        for prior in ("none", "motif_decoy", "permuted", "motif_unrelated", "motif_true")
+        prior: [worlds(prior, n) for n in (500, 2_000, 8_000)]
+        for prior in ("none", "motif_decoy", "permuted", "motif_unrelated")
     }
     assert table == {
-        "none": [20, 20, 20, 20],
-        "motif_decoy": [20, 20, 20, 10],
-        "permuted": [10, 10, 20, 10],
-        "motif_unrelated": [10, 10, 20, 0],
-        "motif_true": [0, 0, 10, 0],
+        "none": [10, 10, 10],
+        "motif_decoy": [10, 10, 10],
+        "permuted": [0, 0, 10],
+        "motif_unrelated": [0, 0, 10],
     }
-    for prior, noisy, shaped in (("none", 20, 10), ("motif_decoy", 20, 10), ("permuted", 10, 0)):
-        assert worlds(prior, 8_000, law=NOISY) == noisy  # C8
-        assert worlds(prior, 8_000, shaped=True) == shaped
-        assert all(worlds(prior, 8_000, model) == 10 for model in ("bilstm", "transformer"))
-    assert len(arms) == 380
+    noisy = [worlds(prior, 8_000, NOISY) for prior in ("none", "motif_decoy", "permuted")]
+    assert noisy == [10, 10, 10] and len(arms) == 110  # C8
     assert all(set(PRIMARY) <= set(at) for arm, at in planned if arm.law == HOME)
-    alone = [at for arm, at in planned if arm.size == 8_000 and arm.prior == "motif_true"]
+    alone = [at for arm, at in planned if arm.size == 8_000 and arm.law == HOME]
     assert all(NOISY in at for at in alone)  # noise at test alone
-    assert config.n_test >= 10_000 and config.folds >= 10 and config.assay_epochs >= 20
-
-
-def test_sizes_lie_within_the_sample():
-    with pytest.raises(ValueError, match="sizes go up to 500, n_train is 400"):
-        Config.create(profile="smoke", sizes=[100, 500])
+    assert config.n_test >= 5_000 and config.folds >= 10 and config.assay_epochs >= 20
 
 
 def test_each_arm_of_an_assay_has_every_prior_and_its_placebo():
     told = list(assay_plan(Config.create(profile="smoke", assay_priors=["none", "gc", "permuted"])))
     for shift in ("gc_tilt", "gc_high", "gc_low"):
         own = [one for one in told if one.arm.parts[-1].shift == shift]
-        more = {"none"} if shift == "gc_tilt" else set()
-        assert {one.prior for one in own if one.entry == "late"} == {"gc", "permuted"} | more
+        assert {one.prior for one in own if one.entry == "late"} == {"none", "gc", "permuted"}
         controls = {"residual", "residualised"} if shift == "gc_tilt" else set()
         assert {one.entry for one in own} == {"late"} | controls
     assert len({one.arm for one in told}) == 3 == len(told[0].arm.splits)
     assert all(part.sampled for one in told for part in one.arm.parts)
 
 
+def test_the_first_networks_of_an_assay_are_one_fit_in_all_notebooks(tmp_path):
+    assay, given = standin(n=600, seed=0), {"profile": "full", "dataset": "standin"}
+    read = [mpra_gc_ood.Config.create(**given).design, Config.create(**given).assays.design]
+    read.append(selective_prediction.Config.create(**given).assays.design)
+    read.append(uncertainty_repair.Config.create(**given).assays.design)
+    read.append(motif_recovery.Config.create(**given).design)
+    keys = []
+    for design in read:
+        arm = design.build([assay])[0]
+        fit = design.settings(arm)[0]
+        assert (fit.precision, fit.model_options) == ("float32", {})
+        keys.append([fitting(fit, assay, split).key for split in arm.splits])
+    assert all(own == keys[0] for own in keys)
+    (arm,) = build_arms(assay, ("group",), 10, 0.8, (), 0)
+    told = priors.Told(arm, "none").fitting(fit, Store(tmp_path), Placement(1))
+    assert [unit.key for unit in told] == keys[0]
+
+
 def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(tmp_path):
     assay = standin(n=600, seed=0)
     (arm,) = build_arms(assay, ("group",), 3, 0.8, (), 0)
     where = Store(tmp_path), Placement(1)
-    permuted = Told(arm, "permuted").features(*where)
-    assert not Told(arm, "gc").offset.any() and len(permuted) == 3
+    permuted = priors.Told(arm, "permuted").features(*where)
+    assert not priors.Told(arm, "gc").offset.any() and len(permuted) == 3
     for split, found in zip(arm.splits, permuted, strict=True):
         for rows in split.parts.values():
             assert np.sort(found[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
         train = split["train"]
         assert abs(np.corrcoef(found[train, 0], assay.gc[train])[0, 1]) < 0.2
-    own = [unit.data["data"] for unit in Told(arm, "permuted").fitting(1, "cpu", *where)]
+    own = priors.Told(arm, "permuted").fitting(FitConfig(), *where)
+    own = [unit.data["data"] for unit in own]
     assert all(np.array_equal(data.activity, assay.activity) for data in own)
-    residual = Told(arm, "gc", "residual")
+    residual = priors.Told(arm, "gc", "residual")
     assert residual.features(*where) == [None] * 3 and residual.offset.std(axis=1).all()
 
 

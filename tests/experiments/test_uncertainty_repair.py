@@ -4,25 +4,26 @@ import pytest
 
 from lib.experiments import uncertainty_repair, worlds
 from lib.experiments.repairs import ESTIMATED, KNOWN, detect
-from lib.experiments.uncertainty_repair import Config, concept, known_weights, weighted
+from lib.experiments.uncertainty_repair import concept, known_weights, weighted
 from lib.experiments.worlds import Condition
-from lib.study.config import ParameterError
+from lib.page.grammar import pick
 
 EXPERIMENT = uncertainty_repair
 
 
-def test_every_repair_stands_in_worlds_and_on_assays(found):
+def test_every_repair_stands_in_worlds_and_on_assays_beside_a_nominal_oracle(found):
     learned = {"single", "std_scaling", "isotonic", "split_cp", "norm_cp", "mondrian_cp"}
     every = found.rows.groupby("data")["uncertainty"].agg(set).to_dict()
     assert every == dict.fromkeys(("simulation", "standin"), learned | {"weighted_cp", "few_shot"})
     covered = found.rows.loc[found.rows["metric"].str.startswith("picp"), "value"]
     assert covered.between(0, 1).all()
+    rows = pick(found.rows, data="simulation", metric="picp_90")
+    assert rows["oracle"].notna().all()
+    assert rows["oracle"].to_numpy() == pytest.approx(0.9, abs=0.05)
 
 
 def test_a_concept_shift_changes_neither_weights_nor_detectors(found):
-    rows = found.rows
-    rows = rows[(rows["family"] == "concept") & (rows["metric"] == "picp_90")]
-    rows = rows[rows["variant"].isin(["", "known weights"])]
+    rows = pick(found.rows, family="concept", metric="picp_90", variant=["", "known weights"])
     same = rows.set_index(["uncertainty", "part", "severity"])["value"]
     assert len(found.tables["concept"]) == len(same["norm_cp"]) == 2
     assert same["norm_cp"].equals(same["weighted_cp"])
@@ -31,26 +32,6 @@ def test_a_concept_shift_changes_neither_weights_nor_detectors(found):
     assert (still[["same_sequences", "as_in_distribution"]] == 1).all().all() and len(still) > 20
     moved = detection[(detection["shift"] == "gc") & (detection["quantity"] == "statistic")]
     assert (moved[["same_sequences", "as_in_distribution"]] == 0).all().all() and len(moved) == 4
-
-
-def test_the_oracle_s_intervals_are_nominal_under_every_shift(found):
-    rows = found.rows
-    rows = rows[(rows["data"] == "simulation") & (rows["metric"] == "picp_90")]
-    assert rows["oracle"].notna().all()
-    assert rows["oracle"].to_numpy() == pytest.approx(0.9, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"shifts": ["gcc"]}, "no shift gcc"),
-        ({"severities": [0.0, 1.0]}, "severity 0"),
-        ({"labels": [5, 10]}, "at least 10"),
-    ],
-)
-def test_bad_parameters_are_named(given, message):
-    with pytest.raises(ParameterError, match=message):
-        Config.create(**given)
 
 
 def test_known_weights_carry_the_home_law_to_the_shifted_one():

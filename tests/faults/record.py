@@ -21,7 +21,6 @@ FOLDER = Path("results") / "trust"
 
 
 def main() -> int:
-    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", choices=["smoke", "quick"], default="smoke")
     parser.add_argument("--kills", type=int, default=20)

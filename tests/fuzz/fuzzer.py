@@ -108,7 +108,6 @@ def counts(outcomes: list[Outcome]) -> pd.DataFrame:
 
 
 def main() -> int:
-    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", type=int)
     parser.add_argument("--seed", type=int, default=0)

@@ -6,6 +6,7 @@ A case ends in a result that holds to its contract or in a documented error that
 import gzip
 import io
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,29 +15,18 @@ import pandas as pd
 
 from lib.data import predictions
 from lib.data.table import load_table
-from lib.experiments import (
-    assay_and_program_shifts,
-    motif_recovery,
-    mpra_gc_ood,
-    selective_prediction,
-    simulation_shifts,
-    structural_priors,
-    uncertainty_repair,
-)
 from lib.motifs.pwm import PWM, jaspar, read_meme
 from lib.sequences import decode
 from lib.study.config import ExperimentConfig, ParameterError
 
 from .mutations import NASTY, damaged, value
 
-EXPERIMENTS: tuple[type[ExperimentConfig], ...] = (
-    assay_and_program_shifts.Config,
-    motif_recovery.Config,
-    mpra_gc_ood.Config,
-    selective_prediction.Config,
-    simulation_shifts.Config,
-    structural_priors.Config,
-    uncertainty_repair.Config,
+EXPERIMENTS: tuple[type[ExperimentConfig], ...] = tuple(
+    import_module(f"lib.experiments.{name}").Config
+    for name in (
+        *("assay_and_program_shifts", "motif_recovery", "mpra_gc_ood", "selective_prediction"),
+        *("simulation_shifts", "structural_priors", "uncertainty_repair"),
+    )
 )
 
 
@@ -57,28 +47,17 @@ class Case(NamedTuple):
 def _frame() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     dna = decode(rng.integers(0, 4, (12, 24), dtype=np.uint8))
-    return pd.DataFrame(
-        {
-            "sequence": dna,
-            "activity": rng.normal(size=12).round(3),
-            "noise": rng.uniform(0.1, 1, 12).round(3),
-            "parent": [f"p{i // 2}" for i in range(12)],
-        }
-    )
+    table = pd.DataFrame({"sequence": dna, "activity": rng.normal(size=12).round(3)})
+    noise = rng.uniform(0.1, 1, 12).round(3)
+    return table.assign(noise=noise, parent=[f"p{i // 2}" for i in range(12)])
 
 
 def _forecasts() -> pd.DataFrame:
     rng = np.random.default_rng(1)
-    return pd.DataFrame(
-        {
-            "id": [f"e{i}" for i in range(10)],
-            "target": rng.normal(size=10).round(3),
-            "mean": rng.normal(size=10).round(3),
-            "std": rng.uniform(0.1, 1, 10).round(3),
-            "gc": rng.uniform(0.2, 0.8, 10).round(3),
-            "split": ["test"] * 5 + ["calibration"] * 5,
-        }
-    )
+    table = pd.DataFrame({"id": [f"e{i}" for i in range(10)]})
+    table[["target", "mean"]] = rng.normal(size=(2, 10)).round(3).T
+    table["std"], table["gc"] = rng.uniform(0.1, 1, 10).round(3), rng.uniform(0.2, 0.8, 10).round(3)
+    return table.assign(split=["test"] * 5 + ["calibration"] * 5)
 
 
 def _files(frame: pd.DataFrame) -> dict[str, bytes]:
@@ -87,7 +66,12 @@ def _files(frame: pd.DataFrame) -> dict[str, bytes]:
     frame.to_parquet(buffer, index=False)
     comma, tab = frame.to_csv(index=False).encode(), frame.to_csv(sep="\t", index=False).encode()
     semicolon = frame.to_csv(sep=";", index=False).encode().replace(b"\n", b"\r\n")
+    typed, commas = io.BytesIO(), frame.to_csv(sep=";", decimal=",", index=False).encode()
+    frame.astype(dict.fromkeys(frame.columns[[0, 1, -1]], "category")).to_parquet(typed)
     return {
+        "c.csv": b"sep=;\n" + commas,
+        "d.csv": b"# by a model\n" + comma,
+        "b.parquet": typed.getvalue(),
         "a.csv": comma,
         "a.tsv": tab,
         "b.csv": semicolon,
@@ -197,7 +181,16 @@ def _is_config(config: Any) -> None:
 def predictions_case(folder: Path, rng: np.random.Generator) -> Case:
     """A table of forecasts."""
     path = _spoilt(FORECASTS, folder, rng)
-    rename = _pick(rng, None, None, None, {"gc": "GC"}, {"absent": "std"}, {"gc": "std"})
+    rename = _pick(
+        rng,
+        None,
+        None,
+        None,
+        {"gc": "GC"},
+        {"absent": "std"},
+        {"gc": "std"},
+        {"split": "gc", "gc": "split"},
+    )
     errors, names = (ValueError,), (str(path),)
     return Case(lambda: predictions.read(path, rename=rename)[0], errors, names, _are_forecasts)
 

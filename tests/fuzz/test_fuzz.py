@@ -33,12 +33,17 @@ def test_every_case_ends_in_a_result_or_a_documented_error(reader) -> None:
     assert {"result", "error"} <= kinds  # else the damage is too gross, or there is none
 
 
-def test_equal_seeds_give_equal_cases_and_others_differ() -> None:
+def test_equal_seeds_give_equal_cases_and_counts_add_up(monkeypatch) -> None:
     first, again = (fuzzer.fuzz(20, seed=1) for _ in range(2))
     assert [o._replace(seconds=0.0, message="") for o in first] == [
         o._replace(seconds=0.0, message="") for o in again
     ]
     assert [o.message for o in fuzzer.fuzz(20, seed=2)] != [o.message for o in first]
+    table = fuzzer.counts(fuzzer.fuzz(25, seed=3)).set_index("input")
+    assert list(table.index) == [*READERS, "all"]
+    assert (table["cases"].drop("all") == 5).all() and table.loc["all", "cases"] == 25
+    ends_in = table[["results", "errors", "known", "other_ends"]].sum(axis=1)
+    assert (ends_in == table["cases"]).all()
 
 
 @pytest.mark.parametrize(
@@ -55,8 +60,14 @@ def test_only_documented_errors_that_name_something_pass(monkeypatch, error, kno
     assert ends(monkeypatch, raising(error), known=known).kind == kind
 
 
-def test_a_result_that_does_not_hold_is_noticed(monkeypatch) -> None:
+def test_a_result_that_does_not_hold_and_a_file_left_behind_are_noticed(monkeypatch) -> None:
     assert ends(monkeypatch, dict, holds=raising(AssertionError())).kind == "bad"
+
+    def made(folder, rng):
+        return Case(lambda: (folder / "part").touch(), (), (), lambda result: None)
+
+    monkeypatch.setattr(fuzzer, "READERS", {"made": made})
+    assert fuzzer.run_case("made", 0, 0).message == "files were left behind"
 
 
 def test_a_hang_is_noticed_even_where_exceptions_are_swallowed(monkeypatch) -> None:
@@ -70,19 +81,3 @@ def test_a_hang_is_noticed_even_where_exceptions_are_swallowed(monkeypatch) -> N
     outcome = ends(monkeypatch, stubborn)
     assert outcome.kind == "bad" and outcome.seconds < 4
     assert "over 0.1 s" in outcome.message
-
-
-def test_a_file_left_behind_is_noticed(monkeypatch) -> None:
-    def made(folder, rng):
-        return Case(lambda: (folder / "part").touch(), (), (), lambda result: None)
-
-    monkeypatch.setattr(fuzzer, "READERS", {"made": made})
-    assert fuzzer.run_case("made", 0, 0).message == "files were left behind"
-
-
-def test_counts_add_up(monkeypatch) -> None:
-    table = fuzzer.counts(fuzzer.fuzz(25, seed=3)).set_index("input")
-    assert list(table.index) == [*READERS, "all"]
-    assert (table["cases"].drop("all") == 5).all() and table.loc["all", "cases"] == 25
-    ends_in = table[["results", "errors", "known", "other_ends"]].sum(axis=1)
-    assert (ends_in == table["cases"]).all()

@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.metrics.audit import (
-    audit,
-    coverage_by,
-    gaussian_band,
-    pit_histogram,
-    residual_band,
-)
+from lib.metrics.audit import audit, coverage_by, gaussian_band, pit_histogram, residual_band
 from lib.metrics.evaluate import all_metrics
 
 DISTANCES = {"mace", "rmsce", "miscal_area", "pit_ks", "ence", "uce", "zve"}
@@ -24,7 +18,7 @@ def sample(n):
     return mean, std, mean + std * noise
 
 
-def test_tables():
+def test_tables_are_whole_and_repeat_themselves_and_bad_input_is_named():
     result = audit(*sample(3000), np.random.default_rng(0))
     metrics = result["bands"].set_index("metric")
     assert metrics.loc["zms", ["band_lower", "shape_upper"]].notna().all()
@@ -33,16 +27,13 @@ def test_tables():
     assert len(result["pit"]) == 20
     again = audit(*sample(3000), np.random.default_rng(0))
     pd.testing.assert_frame_equal(result["bands"], again["bands"])
-
-
-def test_bad_input():
     with pytest.raises(ValueError, match="no elements"):
         audit([], [], [], np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"std is 0.0 in row 0"):
         audit([0], [0], [0], np.random.default_rng(0))
 
 
-def test_pit_histogram():
+def test_pit_histogram_and_coverage_by_hand():
     # u = .1, .3, .35, .9 in four bins: 1, 2, 0, 1 of 4
     z = stats.norm.ppf([0.1, 0.3, 0.35, 0.9])
     table = pit_histogram(np.zeros(4), np.ones(4), z, bins=4)
@@ -52,9 +43,6 @@ def test_pit_histogram():
     assert table[["band_lower", "band_upper"]].iloc[0].tolist() == band.tolist()
     extreme = pit_histogram([0, 0], [1, 1], [-50, 50], bins=3)  # u is 0 and 1 exactly
     assert extreme["density"].tolist() == [1.5, 0, 1.5]
-
-
-def test_coverage_by_drops_small_subsets():
     labels = np.repeat(["a", "b"], [12, 9])
     table = coverage_by(np.zeros(21), np.ones(21), np.r_[np.full(3, 5.0), np.zeros(18)], labels)
     assert table["bin"].tolist() == ["a"]
@@ -70,16 +58,13 @@ def as_dict(band):
     return {row.metric: (row.lower, row.upper) for row in band.itertuples()}
 
 
-def test_closed_forms():
+def test_closed_forms_and_edges():
     band = as_dict(gaussian_band(np.linspace(0.5, 2, 50), np.random.default_rng(0)))
     assert band["zms"] == pytest.approx(tuple(stats.chi2.ppf([0.025, 0.975], 50) / 50))
     assert band["zvar"] == pytest.approx(tuple(stats.chi2.ppf([0.025, 0.975], 49) / 49))
     assert band["picp_90"] == pytest.approx(tuple(stats.binom.ppf([0.025, 0.975], 50, 0.9) / 50))
     assert band["pit_ks"] == (0, pytest.approx(stats.kstwo.ppf(0.95, 50)))
     assert {name for name, (low, _) in band.items() if low in (0, 1)} == DISTANCES
-
-
-def test_edges():
     rng = np.random.default_rng(0)
     assert gaussian_band([], rng).empty
     assert "zvar" not in as_dict(gaussian_band([1.0], rng))
@@ -91,7 +76,6 @@ def test_edges():
 
 
 def outside(values, band):
-    """Metrics whose value lies outside its band."""
     limits = as_dict(band).items()
     return [name for name, (low, high) in limits if not low <= values[name] <= high]
 

@@ -14,6 +14,7 @@ from lib.metrics.resampling import (
     totals,
     weight_blocks,
 )
+from tests.refusals import refused
 
 RNG = np.random.default_rng
 
@@ -23,7 +24,7 @@ def sizes(n, seed=0):
     return np.minimum(RNG(seed).zipf(2.5, n), 8)
 
 
-def test_weights_are_the_sample_then_it_without_each_fold_then_draws_of_whole_groups():
+def test_weights_are_the_sample_it_without_each_fold_then_draws_of_whole_groups():
     group, fold = np.array(list("aabbcc")), np.array([0, 0, 1, 1, 2, 2])
     plan = resampling(group, RNG(0), fold)
     weights = plan.weights(5, RNG(0))[plan.codes]
@@ -32,9 +33,6 @@ def test_weights_are_the_sample_then_it_without_each_fold_then_draws_of_whole_gr
     ]  # fmt: skip
     assert (weights[::2] == weights[1::2]).all() and (weights[::2, 4:].sum(axis=0) == 3).all()
     assert plan.take([4, 0]).codes.tolist() == [plan.codes[4], plan.codes[0]]
-
-
-def test_many_groups_are_merged_inside_their_folds():
     fold = np.arange(900) % 10
     plan = resampling(np.arange(900), RNG(0), fold, most=100)
     assert plan.n_sets == 100 and plan.folds == 10
@@ -42,24 +40,21 @@ def test_many_groups_are_merged_inside_their_folds():
     assert set(np.bincount(plan.codes)) == {9}
 
 
-@pytest.mark.parametrize(
-    ("fold", "message"), [([0, 1, 2, 0], "is tested in several"), ([0] * 4, "needs 3")]
+test_folds_that_tear_groups_or_are_too_few_are_refused = refused(
+    ([0, 1, 2, 0], "is tested in several"),
+    ([0] * 4, "needs 3"),
+    ([None, 1, 2, 1], "fold is missing in row 0"),
+    act=lambda fold: resampling(list("abcb"), RNG(0), np.array(fold, object)),
 )
-def test_folds_that_tear_groups_or_are_too_few_are_refused(fold, message):
-    with pytest.raises(ValueError, match=message):
-        resampling(list("abcb"), RNG(0), fold)
 
 
-def test_pseudo_values_give_the_t_interval_of_a_mean_over_equal_folds():
+def test_pseudo_values_give_the_t_interval_of_a_mean_and_intervals_stay_in_range():
     y = RNG(3).normal(size=10)
     left = (y.sum() - y) / 9
     variance = fold_variance(np.r_[y.mean(), left, np.full(50, y.mean())][None], 10)
     half = student_t.ppf(0.975, 9) * y.std(ddof=1) / 10**0.5
     lower, upper = ends([y.mean()], variance, 9)
     assert (lower[0], upper[0]) == pytest.approx((y.mean() - half, y.mean() + half))
-
-
-def test_intervals_of_shares_correlations_and_ratios_stay_in_range():
     for scale, value in (("logit", 0.98), ("fisher", 0.97), ("log", 0.05)):
         lower, upper = ends(value, 0.05**2, 9, scale)
         least = -1 if scale == "fisher" else 0
@@ -74,7 +69,7 @@ def test_one_group_alone_has_no_interval(scale):
     assert np.isnan(ends([0.5, 1.0], [0.1, 0.1], 0, scale)).sum() >= 3
 
 
-def test_weights_are_multinomial():
+def test_weights_are_multinomial_and_blocks_cover_all_draws(monkeypatch):
     weights = np.hstack(list(weight_blocks(50, 4000, RNG(0))))
     assert weights.shape == (50, 4000)
     assert (weights.sum(axis=0) == 50).all()
@@ -82,15 +77,12 @@ def test_weights_are_multinomial():
     assert weights.mean(axis=1) == pytest.approx(np.ones(50), abs=0.08)
     assert weights.var() == pytest.approx(0.98, abs=0.02)
     assert np.cov(weights[0], weights[1])[0, 1] == pytest.approx(-0.02, abs=0.05)
-
-
-def test_blocks_cover_all_draws(monkeypatch):
     monkeypatch.setattr("lib.metrics.resampling._BLOCK_CELLS", 70)
     blocks = list(weight_blocks(10, 25, RNG(0)))
     assert [block.shape for block in blocks] == [(10, 7), (10, 7), (10, 7), (10, 4)]
 
 
-def test_totals_equal_repeating_the_rows():
+def test_totals_equal_repeating_the_rows_and_percentiles_leave_nan_out():
     columns = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
     plan = resampling([0, 1, 0], RNG(0))
     sums = totals(columns, plan.codes, plan.n_sets)
@@ -99,9 +91,6 @@ def test_totals_equal_repeating_the_rows():
     for draw in range(7):
         repeated = np.repeat(columns, weights[plan.codes, draw].astype(int), axis=0)
         assert (sums @ weights)[:, draw] == pytest.approx(repeated.sum(axis=0))
-
-
-def test_percentiles_leave_nan_out():
     values = np.array([[np.nan, 3, 1, 2], [np.nan] * 4])
     np.testing.assert_allclose(percentiles(values, 0.5), [[1.5, np.nan], [2.5, np.nan]])
     np.testing.assert_allclose(spread(values), [1, np.nan])

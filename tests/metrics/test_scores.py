@@ -59,7 +59,7 @@ def test_agrees_with_scipy_and_sklearn():
         assert spearman_r(mean, target) == pytest.approx(expected["spearman_r"], abs=1e-12)
 
 
-def test_crps_is_the_integral_of_its_definition():
+def test_crps_is_the_integral_of_its_definition_and_its_skill():
     mean, std, target = 0.3, 0.7, 1.1
 
     def integrand(x: float) -> float:
@@ -70,6 +70,10 @@ def test_crps_is_the_integral_of_its_definition():
     assert metric("crps_gaussian", [mean], [target], [std]) == pytest.approx(
         by_definition, abs=1e-8
     )
+    law = {"climatology": (0, 1)}
+    sharp = all_metrics([1, -1], [1e-9, 1e-9], [1, -1], **law)["crps_skill"]
+    assert sharp == pytest.approx(1, abs=1e-8)
+    assert all_metrics([0, 0], [1, 1], [3, -1], **law)["crps_skill"] == 0
 
 
 def test_truth_scores_best():
@@ -83,19 +87,19 @@ def test_truth_scores_best():
             assert metric(score, other, target, width) > right
 
 
-def test_skill():
-    law = {"climatology": (0, 1)}
-    sharp = all_metrics([1, -1], [1e-9, 1e-9], [1, -1], **law)["crps_skill"]
-    assert sharp == pytest.approx(1, abs=1e-8)
-    assert all_metrics([0, 0], [1, 1], [3, -1], **law)["crps_skill"] == 0
-
-
-def test_ends_belong_to_the_interval():
+def test_ends_belong_to_the_interval_and_one_element_is_scored():
     half = stats.norm.ppf(0.95)
     assert metric("picp", [0, 0], [half * (1 - 1e-12), half * (1 + 1e-12)], [1, 1]) == 0.5
     lower, upper = interval([1.0], [2.0], 0.9)
     assert (lower[0], upper[0]) == pytest.approx((1 - 2 * half, 1 + 2 * half))
     assert metric("mpiw", [0], [0], [2.0]) == pytest.approx(4 * half)
+    assert np.isnan(pit_ks([], [], [])) and np.isnan(zms_robust([], [], []))
+    # the target at the mean: every interval holds it, so observed is 1 at each level
+    found = all_metrics([0], [1], [0])
+    rmsce = (((np.arange(100) / 99) ** 2).mean()) ** 0.5
+    expected = {"pit_ks": 0.5, "zms_robust": 0, "ence": 1, "uce": 1, "mace": 0.5, "rmsce": rmsce}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(found["zve"]) and found["miscal_area"] == pytest.approx(0.5, abs=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.5, 0.5892), (2.0, 0.9990)])
@@ -107,7 +111,7 @@ def test_wrong_scale_in_closed_form(scale, expected):
     assert seen == pytest.approx(closed, abs=2e-5)
 
 
-def test_heavy_tails_move_zms_but_not_its_robust_twin():
+def test_heavy_tails_move_zms_alone_and_unc_error_spearman_is_low_even_when_right():
     rng = np.random.default_rng(3)
     target = rng.normal(size=10_000)
     target[:20] = 60
@@ -116,9 +120,6 @@ def test_heavy_tails_move_zms_but_not_its_robust_twin():
     assert zms_robust(zeros, ones, target) == pytest.approx(1, abs=0.1)  # s.e. .023
     by_hand = zms_robust([0, 0, 0], [1, 1, 1], [1.0, 2.0, -3.0])
     assert by_hand == pytest.approx(4 / stats.chi2.ppf(0.5, 1))
-
-
-def test_unc_error_spearman_is_low_even_when_right():
     rng = np.random.default_rng(4)
     std = rng.uniform(0.5, 1.5, 5000)
     rho = metric("unc_error_spearman", np.zeros(5000), std * rng.normal(size=5000), std)
@@ -150,13 +151,3 @@ def test_too_few_elements_are_nan_and_bad_input_is_named(name):
     for level in (0, 1, -0.1, 90, np.nan):
         with pytest.raises(ValueError, match=r"level is .*inside \(0, 1\)"):
             metric(name, [1], [1], [1], level)
-
-
-def test_none_and_one_element():
-    assert np.isnan(pit_ks([], [], [])) and np.isnan(zms_robust([], [], []))
-    # the target at the mean: every interval holds it, so observed is 1 at each level
-    found = all_metrics([0], [1], [0])
-    rmsce = (((np.arange(100) / 99) ** 2).mean()) ** 0.5
-    expected = {"pit_ks": 0.5, "zms_robust": 0, "ence": 1, "uce": 1, "mace": 0.5, "rmsce": rmsce}
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
-    assert np.isnan(found["zve"]) and found["miscal_area"] == pytest.approx(0.5, abs=1e-12)

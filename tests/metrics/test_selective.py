@@ -20,15 +20,12 @@ def uniform_sigma(n=400_000, seed=0):
     return (sigma * rng.normal(size=n)) ** 2, sigma
 
 
-def test_curve_by_hand():
+def test_curve_by_hand_and_values_of_public_benchmarks():
     given = [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]
     assert selective.risk_coverage(*given).tolist() == [1, 0.5, 5 / 3, 3.5]
     assert area("aurc", *given) == pytest.approx((1 + 0.5 + 5 / 3 + 3.5) / 4)
     # k = 0 .. 4: sums 0, 1, 1, 5, 14, each over 4
     assert area("augrc", *given) == pytest.approx(21 / 4 / 5)
-
-
-def test_values_of_public_benchmarks():
     # Shifts: R-AUC of errors (2, 1) and (0 .. 4) with ties; random order = mean / 2
     assert area("augrc", [2, 1], [1, 0]) == pytest.approx(2 / 3, abs=1e-12)
     assert area("augrc", range(5), [0, 0, 2, 1, 1]) == pytest.approx(0.8, abs=1e-12)
@@ -51,15 +48,12 @@ def test_uniform_sigma_in_closed_form():
     assert area("ause", loss, sigma) == pytest.approx((1 / 9 - 0.048) * 3, abs=6e-3)
 
 
-def test_ties_are_the_mean_over_their_orders():
+def test_ties_are_the_mean_over_their_orders_and_edges():
     loss, score = np.array([5.0, 1.0, 3.0, 2.0]), np.array([1.0, 2.0, 2.0, 2.0])
     for name in ("aurc", "augrc"):
         areas = [area(name, loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
         assert area(name, loss, score) == pytest.approx(np.mean(areas))
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
-
-
-def test_edges():
     none = selective.rankings([], [])
     assert np.isnan([*none.values()]).all()
     one = {"aurc": 4, "e_aurc": 0, "augrc": 2, "prr": np.nan, "naurc": np.nan, "ause": 0}

@@ -60,7 +60,7 @@ def test_the_std_follows_noise_that_depends_on_gc_and_covers():
     assert np.corrcoef(found.mean[test], target[test])[0, 1] > 0.6
 
 
-def test_motif_scores_and_words_count_strands_alike():
+def test_scores_and_words_count_strands_alike_and_few_rows_come_by_whole_groups():
     codes = random_codes(20)
     pwms = jaspar(["FOXA1", "SP1"])
     assert motif_scores(codes, pwms).shape == (20, 4)
@@ -69,9 +69,6 @@ def test_motif_scores_and_words_count_strands_alike():
     )
     assert np.array_equal(kmer_profiles(codes), kmer_profiles(reverse_complement(codes)))
     assert kmer_profiles(encode(["AAAAAAA", "TTTTTTT"]), oriented=True).shape == (2, 2)
-
-
-def test_few_rows_are_taken_by_whole_groups():
     group = np.arange(12_000) // 4
     rows = kernels._some_groups(np.arange(12_000), group)
     assert len(rows) == kernels.CHOICE_ROWS

@@ -9,6 +9,7 @@ from torch import nn
 
 from lib.models import MODELS, build
 from lib.models.networks import ENTRIES, NARROW, GaussianHead, beta_nll, rotate
+from tests.refusals import refused
 
 
 class Linear(nn.Module):
@@ -83,7 +84,7 @@ def test_every_way_in_learns_from_the_features(entry: str, width: int) -> None:
     assert network.head.layers[1].in_features == 16 + joined
 
 
-def test_the_residual_way_starts_at_zero_and_adds_to_both_outputs() -> None:
+def test_the_residual_way_starts_at_zero_and_no_way_changes_a_network_without_features() -> None:
     head = GaussianHead(2, 4, entry="residual").eval()
     embedding, features = torch.rand(3, 2), torch.tensor([[2.0, 0.0, 4.0, 0.0]] * 3)
     plain = head(embedding, None)
@@ -93,8 +94,6 @@ def test_the_residual_way_starts_at_zero_and_adds_to_both_outputs() -> None:
     # divided by √4: 1 + 2 to the mean, 2 to the raw standard deviation
     torch.testing.assert_close(head(embedding, features), plain + torch.tensor([3.0, 2.0]))
 
-
-def test_the_way_in_changes_nothing_without_features() -> None:
     def output(**options: object) -> torch.Tensor:
         torch.manual_seed(0)
         return build("cnn", 40, channels=8, **options)(torch.ones(3, 4, 40))
@@ -103,38 +102,25 @@ def test_the_way_in_changes_nothing_without_features() -> None:
         torch.testing.assert_close(output(entry=entry, side_dropout=0.5), output())
 
 
-def test_own_network() -> None:
-    network = build("users_networks:Linear", 10, 3)
-    assert network(torch.rand(5, 4, 10), torch.rand(5, 3)).shape == (5, 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "words"),
-    [
-        ("cnm", {}, "'cnm' is not known; use one of cnn, "),
-        ("no_such_package:Net", {}, "cannot be imported"),
-        ("lib.models:Net", {}, "cannot be imported"),
-        ("cnn", {"chanels": 3}, "does not take options.*chanels"),
-        ("cnn", {"kernels": (3, 3), "pools": (2,)}, "2 kernels but 1 pools"),
-        ("cnn", {"entry": "early"}, "entry 'early' is not known; use one of late, narrow, resid"),
-        ("transformer", {"width": 20}, "fails on 3 sequences"),
-        ("builtins:dict", {}, "does not take"),
-        ("users_networks:OnlyMean", {}, r"returns \(3,\).*must return \(n, 2\)"),
-        ("users_networks:Fails", {}, "fails on 3 sequences of 10 nt.*too short"),
-    ],
+test_refused = refused(
+    ("cnm", {}, "'cnm' is not known; use one of cnn, "),
+    ("no_such_package:Net", {}, "cannot be imported"),
+    ("lib.models:Net", {}, "cannot be imported"),
+    ("cnn", {"chanels": 3}, "does not take options.*chanels"),
+    ("cnn", {"kernels": (3, 3), "pools": (2,)}, "2 kernels but 1 pools"),
+    ("cnn", {"entry": "early"}, "entry 'early' is not known; use one of late, narrow, resid"),
+    ("transformer", {"width": 20}, "fails on 3 sequences"),
+    ("builtins:dict", {}, "does not take"),
+    ("users_networks:OnlyMean", {}, r"returns \(3,\).*must return \(n, 2\)"),
+    ("users_networks:Fails", {}, "fails on 3 sequences of 10 nt.*too short"),
+    act=lambda name, options: build(name, 10, **options),
 )
-def test_refused(name: str, options: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        build(name, 10, **options)
 
 
-def test_rotation_by_hand() -> None:
+def test_rotation_by_hand_and_its_products_depend_on_the_distance_only() -> None:
     # d = 2: one pair, angle = position. Token 1 turns (1, 0) into (cos 1, sin 1).
     turned = rotate(torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]]))
     assert turned[0, 0, 1].tolist() == pytest.approx([0.5403023, 0.8414710])
-
-
-def test_products_depend_on_the_distance_only() -> None:
     query, key = torch.rand(4), torch.rand(4)
     tokens = torch.zeros(1, 1, 9, 4)
     queries, keys = rotate(tokens + query)[0, 0], rotate(tokens + key)[0, 0]

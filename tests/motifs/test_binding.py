@@ -25,66 +25,56 @@ def test_occupancy_is_the_sum_over_windows_and_strands(names):
     assert found == pytest.approx(np.array(expected), rel=1e-5, abs=1e-7)
 
 
-def test_occupancy_by_hand():
+def test_occupancy_by_hand_of_n_and_of_no_rows():
     # One motif A at potential 0: log odds of A is log(1.0001 / 1.0004 / .25) = log a, a = 3.9988,
     # of other letters log b, b = .0001 / 1.0004 / .25. AC: forward a, b; reverse (GT) b, b.
     a, b = 1.0001 / 1.0004 * 4, 0.0001 / 1.0004 * 4
     expected = a / (1 + a) + 3 * b / (1 + b)
     only_a = make_pwm("A", np.array([[1.0], [0], [0], [0]]))
     assert occupancy(encode(["AC"]), scanner([only_a], [0.0]))[0, 0] == pytest.approx(expected)
-
-
-def test_reverse_complement_is_bound_alike():
-    codes = random_codes(500, 200, seed=1)
-    sites = scanner(jaspar(["FOXA1", "SP1", "NFE2", "REST"]), [7.0, 7, 8, 12])
-    other = occupancy(reverse_complement(codes), sites)
-    assert occupancy(codes, sites) == pytest.approx(other, rel=1e-5)
-
-
-def test_a_row_of_n_is_not_bound_and_no_rows_give_no_rows():
     sites = scanner(jaspar(["FOXA1"]), [5.0])
     assert occupancy(encode(["N" * 30]), sites).tolist() == [[0.0]]
     assert occupancy(np.zeros((0, 30), np.uint8), sites).shape == (0, 1)
 
 
-def test_occupancy_stays_finite_without_a_potential():
-    # 60 nt of ACGT ACGT ... fit 80 nt in phase at 0, 4, ..., 20; ACGT reads alike on both strands,
-    # so both are bound: 6 * 2. The affinity, 1e36, squared on the way, must not overflow.
-    wide = make_pwm("wide", np.eye(4)[np.arange(60) % 4].T)
-    found = occupancy(encode(["ACGT" * 20]), scanner([wide], [0.0]))
-    assert found[0, 0] == pytest.approx(12)
-
-
-def test_result_does_not_depend_on_the_company_of_a_row():
+def test_the_reverse_complement_is_bound_alike_and_so_is_a_row_in_any_company():
+    codes = random_codes(500, 200, seed=1)
+    sites = scanner(jaspar(["FOXA1", "SP1", "NFE2", "REST"]), [7.0, 7, 8, 12])
+    other = occupancy(reverse_complement(codes), sites)
+    assert occupancy(codes, sites) == pytest.approx(other, rel=1e-5)
     codes = random_codes(700, 60, seed=2)
     sites = scanner(jaspar(["FOXA1", "REST"]), [7.0, 9.0])
     parts = [occupancy(part, sites) for part in np.array_split(codes, 7)]
     assert (occupancy(codes, sites) == np.concatenate(parts)).all()
 
 
-def test_a_motif_longer_than_the_sequence_is_refused():
+def test_occupancy_stays_finite_without_a_potential_and_bad_input_is_named():
+    # 60 nt of ACGT ACGT ... fit 80 nt in phase at 0, 4, ..., 20; ACGT reads alike on both strands,
+    # so both are bound: 6 * 2. The affinity, 1e36, squared on the way, must not overflow.
+    wide = make_pwm("wide", np.eye(4)[np.arange(60) % 4].T)
+    found = occupancy(encode(["ACGT" * 20]), scanner([wide], [0.0]))
+    assert found[0, 0] == pytest.approx(12)
     with pytest.raises(ValueError, match="20 nt wide, the sequences have 19"):
         occupancy(random_codes(3, 19, seed=0), scanner(jaspar(["REST"]), [0.0]))
+    with pytest.raises(ValueError, match="p_value"):
+        score_threshold(jaspar(["FOXA1"])[0], 1.0)
 
 
-def test_scan_finds_what_a_naive_scan_finds():
+def test_scan_finds_what_a_naive_scan_finds_and_grows_its_buffer():
     pwms = jaspar(["FOXA1", "SP1"])
-    codes = random_codes(300, 80, seed=3)
-    found = scan(codes, pwms, np.array([3.0, 2.0]))
+    codes = random_codes(120, 80, seed=3)
+    found = scan(codes, pwms, np.array([1.5, 0.5]))
     expected = {
         (i, j, start, strand)
         for j, pwm in enumerate(pwms)
         for i, row in enumerate(codes)
         for start, strand, score in window_scores(row, pwm)
-        if score >= (3.0, 2.0)[j]
+        if score >= (1.5, 0.5)[j]
     }
     columns = found[["element", "motif", "start", "strand"]].itertuples(index=False, name=None)
     assert len(expected) > 100
     assert set(columns) == expected
     assert len(found) == len(expected)
-
-
-def test_scan_grows_its_buffer():
     poly = encode(["A" * 200] * 10)
     only_a = make_pwm("A", np.array([[1.0], [0], [0], [0]]))
     assert len(scan(poly, [only_a], 0.0)) == 2000
@@ -100,13 +90,5 @@ def test_score_threshold_matches_enumeration():
         # five positions rounded to half a step of .005 each
         assert (scores >= threshold + 0.0125).mean() <= p_value
         assert (scores >= threshold - 0.0175).mean() > p_value
-
-
-def test_no_window_reaches_a_p_value_below_the_rarest():
     pwm = make_pwm("m", np.array([[0.7], [0.1], [0.1], [0.1]]))
     assert score_threshold(pwm, 0.2) > log_odds(pwm).max()
-
-
-def test_a_p_value_outside_the_unit_interval_is_refused():
-    with pytest.raises(ValueError, match="p_value"):
-        score_threshold(jaspar(["FOXA1"])[0], 1.0)

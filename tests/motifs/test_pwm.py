@@ -1,14 +1,8 @@
 import numpy as np
 import pytest
 
-from lib.motifs.pwm import (
-    core_motifs,
-    information_content,
-    jaspar,
-    log_odds,
-    make_pwm,
-    read_meme,
-)
+from lib.motifs.pwm import core_motifs, information_content, jaspar, log_odds, make_pwm, read_meme
+from tests.refusals import refused
 
 HEADER = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"
 MOTIF = "MOTIF one\nletter-probability matrix: alength= 4 w= 2\n0.5 0.5 0 0\n0 0 0.25 0.75\n"
@@ -18,34 +12,23 @@ def column(*p: float) -> np.ndarray:
     return np.array(p, float)[:, None]
 
 
-def test_information_content_by_hand():
+def test_information_content_and_log_odds_by_hand_of_what_cannot_be_written_into():
     # A or C alike: 2 + 2 * .5 log2 .5 = 1 bit; (1/8, 1/8, 1/4, 1/2): 2 - 1.75 = .25 bits
     pwm = make_pwm("m", np.hstack([column(0.5, 0.5, 0, 0), column(0.125, 0.125, 0.25, 0.5)]))
     assert information_content(pwm) == pytest.approx([1.0, 0.25])
-
-
-def test_log_odds_of_uniform_are_zero_and_of_zero_finite():
     assert log_odds(make_pwm("flat", np.full((4, 3), 0.25))) == pytest.approx(np.zeros((4, 3)))
     assert np.isfinite(log_odds(make_pwm("A", column(1, 0, 0, 0)))).all()
-
-
-@pytest.mark.parametrize(
-    ("matrix", "message"),
-    [
-        (np.ones((3, 2)) / 3, "must be"),
-        (np.zeros((4, 0)), "must be"),
-        (column(1.5, -0.5, 0, 0), "in \\[0, 1\\]"),
-        (np.hstack([column(1, 0, 0, 0), column(0.5, 0.2, 0, 0)]), "position 1 sums to 0.7"),
-    ],
-)
-def test_bad_matrices_are_refused(matrix, message):
-    with pytest.raises(ValueError, match=message):
-        make_pwm("bad", matrix)
-
-
-def test_a_motif_cannot_be_written_into():
     with pytest.raises(ValueError, match="read-only"):
         jaspar(["FOXA1"])[0].probabilities[0, 0] = 1
+
+
+test_bad_matrices_are_refused = refused(
+    (np.ones((3, 2)) / 3, "must be"),
+    (np.zeros((4, 0)), "must be"),
+    (column(1.5, -0.5, 0, 0), "in \\[0, 1\\]"),
+    (np.hstack([column(1, 0, 0, 0), column(0.5, 0.2, 0, 0)]), "position 1 sums to 0.7"),
+    act=lambda matrix: make_pwm("bad", matrix),
+)
 
 
 class TestJaspar:
@@ -131,10 +114,8 @@ def test_core_motifs_are_those_of_the_release_by_id():
     assert {pwm.width for pwm in motifs} <= set(range(5, 36))
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [(("vertebrates", "JASPAR1999"), "pyjaspar holds"), (("cats",), "'cats' has no CORE")],
+test_unknown_collections_are_named = refused(
+    (("vertebrates", "JASPAR1999"), "pyjaspar holds"),
+    (("cats",), "'cats' has no CORE"),
+    act=lambda given: core_motifs(*given),
 )
-def test_unknown_collections_are_named(given, message):
-    with pytest.raises(ValueError, match=message):
-        core_motifs(*given)

@@ -94,7 +94,7 @@ def test_others_are_told_by_how_much(said):
     assert float(factor[1]) == pytest.approx(2, rel=0.1)
 
 
-def test_what_cannot_be_computed_is_said_in_words(said, shown):
+def test_what_cannot_be_computed_is_said_in_words_and_a_strangers_names_are_text(said, shown):
     assert "there is no correlation to speak of" in said["constant"]
     assert "std is of the size of the errors" in said["constant"]
     assert "There are no errors at all" in said["flawless"] and "r = 1.00" in said["flawless"]
@@ -102,9 +102,6 @@ def test_what_cannot_be_computed_is_said_in_words(said, shown):
     assert any("no pairs" in text for text in shown)
     assert any("pair and condition" in text for text in shown)
     assert any("200,000 rows" in text for text in shown)
-
-
-def test_a_strangers_names_are_text(said, shown):
     assert all("heat\\_\\<b\\>" in text for text in said.values())
     assert not any("<b>" in text.replace("\\<b\\>", "") for text in shown)
     assert sum("heat_&lt;b&gt;" in text for text in shown) >= 5
@@ -125,8 +122,7 @@ def test_tables_and_figures_show_the_forecasts(shown, drawn):
     for table in (drawn["parts"].query(home), given):
         assert table["value"].item() == pytest.approx(held, abs=1e-4)
     covered = drawn["conditional-coverage"]
-    covered = covered[covered["panel"] == "calibrated, by predicted std"]
-    covered = covered[covered["part"] == "in distribution"]
+    covered = covered.query("panel == 'calibrated, by predicted std' and part == 'in distribution'")
     assert (covered["coverage"] * covered["n"]).sum() / 600 == pytest.approx(held, abs=1e-3)
     risk = drawn["risk-coverage"]
     assert risk.loc[risk["coverage"] == 1, "risk"].round(3).eq(1).all()

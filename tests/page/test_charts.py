@@ -40,14 +40,11 @@ def test_html_is_the_same_on_every_run_and_complete(index):
     assert "<svg" in base64.b64decode(page.split("svg+xml;base64,")[1].split('"')[0]).decode()
 
 
-def test_text_in_tables_cannot_end_the_script():
+def test_text_in_tables_cannot_end_the_script_and_is_no_formula():
     rows = ROWS.assign(kind="</script><script>alert(1)</script>")
     page = dots("f", rows, ALL, "data", **SAID)
     body = page._repr_html_().split("<script>", 1)[1]
     assert body.count("</script>") == 1 and body.endswith("</script>")
-
-
-def test_names_in_a_charts_csv_are_no_formulas():
     rows = ROWS.assign(data="=1+1")
     page = dots("f", rows, ALL, "kind", **SAID)
     data = page._repr_html_().split('href="data:text/csv;base64,')[1].split('"')[0]

@@ -47,7 +47,7 @@ def results(tmp_path):
     return tmp_path
 
 
-def test_rows_of_the_figure(results):
+def test_rows_of_the_figure_and_a_shift_without_a_line(results):
     figure = headline(results)
     assert '"datum": 0.9' in json.dumps(figure.spec)  # what the intervals promise
     assert figure.data[["shift", "source", "condition", "coverage"]].to_numpy().tolist() == [
@@ -58,9 +58,6 @@ def test_rows_of_the_figure(results):
         ["cell type", "measured", "a to b", 0.65],
         ["noise; noisy libraries", "simulated", "strength 0.5", 0.7],
     ]
-
-
-def test_a_shift_without_a_line_is_named(results):
     write(results, mpra_gc_ood=[row("wtc11", "shifted", "moonlight")])
     with pytest.raises(ValueError, match="measured shift 'moonlight' has no line"):
         headline(results)

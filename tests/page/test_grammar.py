@@ -4,21 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.page import grammar as page
 from lib.page import names
-from lib.page.grammar import (
-    columns,
-    drop,
-    interval,
-    listed,
-    name,
-    one,
-    ordered,
-    pick,
-    prefer,
-    said,
-    say,
-    wide,
-)
 
 ROWS = pd.DataFrame(
     {
@@ -45,29 +32,20 @@ ROWS = pd.DataFrame(
     ],
 )
 def test_rows_are_picked_by_what_their_cells_hold(keys, values):
-    picked = pick(ROWS, **keys)
+    picked = page.pick(ROWS, **keys)
     assert picked["value"].tolist() == values
     (first, wanted), *_ = keys.items()
-    both = pick(ROWS, **{first: wanted}), drop(ROWS, **{first: wanted})
+    both = page.pick(ROWS, **{first: wanted}), page.drop(ROWS, **{first: wanted})
     assert sorted(pd.concat(both)["value"]) == [1, 2, 3, 4]
 
 
-def test_one_is_the_first_or_none():
-    assert one(ROWS, shift="gc")["value"] == 2 and one(ROWS, shift="noise") is None
-
-
-def test_of_equal_rows_the_preferred_stays_and_others_where_there_is_none():
-    best = prefer(ROWS, ["data", "shift"], uncertainty=["ensemble", "single"])
+def test_rows_are_chosen_ordered_and_named_for_readers():
+    assert page.one(ROWS, shift="gc")["value"] == 2 and page.one(ROWS, shift="noise") is None
+    best = page.prefer(ROWS, ["data", "shift"], uncertainty=["ensemble", "single"])
     assert best["value"].tolist() == [3, 1, 4]
-
-
-def test_rows_stand_in_the_order_of_lists_and_strangers_last():
-    assert ordered(ROWS, shift=["gc", ""], value=[])["value"].tolist() == [2, 3, 1, 4]
-    assert ordered(ROWS, data=["a"])["value"].tolist() == [4, 1, 2, 3]
-
-
-def test_names_are_those_of_readers_and_strangers_keep_theirs():
-    named = name(ROWS, shift=names.SHIFTS, twice=lambda rows: 2 * rows["value"])
+    assert page.ordered(ROWS, shift=["gc", ""], value=[])["value"].tolist() == [2, 3, 1, 4]
+    assert page.ordered(ROWS, data=["a"])["value"].tolist() == [4, 1, 2, 3]
+    named = page.name(ROWS, shift=names.SHIFTS, twice=lambda rows: 2 * rows["value"])
     assert named["shift"].tolist()[1] == "GC" and named["twice"].tolist() == [2, 4, 6, 8]
     own = pd.DataFrame({"model": ["cnn", "my.package:Net"]})
     assert names.model_name(own).tolist() == ["CNN", "my.package:Net"]
@@ -75,15 +53,19 @@ def test_names_are_those_of_readers_and_strangers_keep_theirs():
 
 def test_a_wide_table_has_a_line_per_index_and_named_columns():
     labels = {"zms": "ZMS", "rmse": "RMSE", "nll": "NLL"}
-    table = wide(pick(ROWS, shift=""), {"data": "assay"}, "metric", "c", names=labels).data
+    table = page.wide(
+        page.pick(ROWS, shift=""), {"data": "assay"}, "metric", "c", names=labels
+    ).data
     assert table.to_dict("list") == {
         "assay": ["a", "b"],
         "ZMS": ["4.00", np.nan],
         "RMSE": [np.nan, "1.00 (0.50 to 1.50)"],
     }
-    unsorted = wide(ROWS, ["data"], "metric", "c", cell="value", sort=False, data={"a": "A"}).data
+    unsorted = page.wide(
+        ROWS, ["data"], "metric", "c", cell="value", sort=False, data={"a": "A"}
+    ).data
     assert unsorted["data"].tolist() == ["b", "A"]
-    assert wide(ROWS.iloc[:0], ["data"], "metric", "c")._repr_html_() == ""
+    assert page.wide(ROWS.iloc[:0], ["data"], "metric", "c")._repr_html_() == ""
 
 
 @pytest.mark.parametrize(
@@ -96,12 +78,12 @@ def test_a_wide_table_has_a_line_per_index_and_named_columns():
     ],
 )
 def test_an_interval_may_have_one_infinite_end(lower, upper, text):
-    assert interval(pd.Series({"value": 0.5, "lower": lower, "upper": upper})) == text
+    assert page.interval(pd.Series({"value": 0.5, "lower": lower, "upper": upper})) == text
 
 
 def test_columns_hold_intervals_or_numbers_of_metrics():
     cells = {"error": ("rmse", "interval"), "least": ("rmse", "lower")}
-    table = columns(pick(ROWS, uncertainty="single"), {"shift": "part"}, cells, "c").data
+    table = page.columns(page.pick(ROWS, uncertainty="single"), {"shift": "part"}, cells, "c").data
     assert table["part"].tolist() == ["", "gc"]
     assert table["error"].tolist() == ["1.00 (0.50 to 1.50)", "2.00 (1.50 to 2.50)"]
     assert table["least"].tolist() == ["0.50", "1.50"]
@@ -109,19 +91,19 @@ def test_columns_hold_intervals_or_numbers_of_metrics():
 
 def test_an_answer_leaves_out_what_it_cannot_say():
     row = ROWS.iloc[0]
-    lines = [say("It is {r}, n {r.data}, {word}.", r=row, word="so"), say("And {r}.", r=None)]
-    text = said("smoke", *lines).data
+    lines = [
+        page.say("It is {r}, n {r.data}, {word}.", r=row, word="so"),
+        page.say("And {r}.", r=None),
+    ]
+    text = page.said("smoke", *lines).data
     assert "not for conclusions" in text and "It is 1.00 (0.50 to 1.50), n b, so." in text
-    assert say("{r:1}", r=row) == "1.0 (0.5 to 1.5)"
-    assert "And" not in text and said("full", *lines).data.startswith("It is")
-
-
-def test_names_of_one_s_own_cannot_open_braces():
-    assert say("{data}", data="{r} {0}") == "{r} {0}"
+    assert page.say("{r:1}", r=row) == "1.0 (0.5 to 1.5)"
+    assert "And" not in text and page.said("full", *lines).data.startswith("It is")
+    assert page.say("{data}", data="{r} {0}") == "{r} {0}"
 
 
 @pytest.mark.parametrize(
     ("items", "text"), [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b and c")]
 )
 def test_lists_are_english(items, text):
-    assert listed(items) == text
+    assert page.listed(items) == text

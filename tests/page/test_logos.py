@@ -11,14 +11,11 @@ def one_letter(letter, size, length=6):
     return scores
 
 
-def test_equal_scores_give_equal_bytes_and_others_do_not():
+def test_equal_scores_give_equal_bytes_and_a_drawing_carries_its_caption():
     first = score_logos([("one", one_letter("A", 1.0), [])])
     assert first == score_logos([("one", one_letter("A", 1.0), [])])
     assert first != score_logos([("one", one_letter("C", 1.0), [])])
     assert first != score_logos([("one", one_letter("A", 1.0), [(1, 4, "site")])])
-
-
-def test_a_drawing_carries_its_caption_and_anchor():
     svg = score_logos([("motif", np.eye(4), [])])
     shown = Drawing("some-motif", svg, "Less than < this")._repr_html_()
     assert 'id="some-motif"' in shown and "Less than &lt; this" in shown

@@ -7,6 +7,7 @@ from scipy import stats
 from lib.metrics.evaluate import all_metrics
 from lib.repair import recalibration
 from lib.repair.recalibration import InfiniteIntervalWarning
+from tests.refusals import refused
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 
@@ -18,12 +19,18 @@ def draw(rng, n, scale=1.0, gain=1.0, offset=0.0):
     return mean, std / scale, offset + gain * mean + std * rng.normal(size=n)
 
 
-def test_few_shot_by_hand():
+def test_repairs_of_the_std_by_hand():
     # affine through (0, 1), (1, 2), (2, 4): slope 1.5, level 7/3; residuals 1/6, -1/3, 1/6
     fitted = recalibration.few_shot([0, 1, 2], [1, 1, 1], [1, 2, 4])
     assert fitted.gain == pytest.approx(1.5)
     assert fitted.offset == pytest.approx(7 / 3 - 1.5)
     assert fitted.scale == pytest.approx((1 / 6) ** 0.5)
+    # squared errors 1, 9, 1, 16 at std 1 .. 4: 9 and 1 pool to 5
+    fitted = recalibration.isotonic_std([0] * 4, [1, 2, 3, 4], [1, 3, 1, 4])
+    values = fitted.apply(np.zeros(4), [1, 2, 3, 4])[1]
+    assert values == pytest.approx([1, 5**0.5, 5**0.5, 4])
+    floor = recalibration.isotonic_std([0, 0], [1, 2], [0, 2]).apply([0], [1])[1]
+    assert floor[0] == pytest.approx((0.01 * 2) ** 0.5)  # of the mean square (0 + 4) / 2
 
 
 @pytest.mark.parametrize(
@@ -63,35 +70,20 @@ def test_isotonic_std_repairs_a_factor_that_varies():
     assert (np.diff(fitted.apply(np.zeros(500), grid)[1]) >= 0).all()
 
 
-def test_isotonic_std_by_hand():
-    # squared errors 1, 9, 1, 16 at std 1 .. 4: 9 and 1 pool to 5
-    fitted = recalibration.isotonic_std([0] * 4, [1, 2, 3, 4], [1, 3, 1, 4])
-    values = fitted.apply(np.zeros(4), [1, 2, 3, 4])[1]
-    assert values == pytest.approx([1, 5**0.5, 5**0.5, 4])
-    floor = recalibration.isotonic_std([0, 0], [1, 2], [0, 2]).apply([0], [1])[1]
-    assert floor[0] == pytest.approx((0.01 * 2) ** 0.5)  # of the mean square (0 + 4) / 2
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: recalibration.std_scaling([], [], []), "0 labelled elements"),
-        (lambda: recalibration.std_scaling([1], [1], [1]), "residuals are all 0"),
-        (lambda: recalibration.few_shot([1, 2], [1, 1], [1, 3]), "2 labelled elements; 3 or more"),
-        (lambda: recalibration.few_shot([1] * 4, [1] * 4, [1, 2, 3, 4]), "mean is constant"),
-        (lambda: recalibration.few_shot([1, 2, 3, 4], [1] * 4, [3, 5, 7, 9]), "all 0"),
-        (lambda: recalibration.isotonic_std([0], [1], [0]), "all 0"),
-        (lambda: recalibration.std_scaling([1], [0], [1]), r"std is 0.0"),
-        (lambda: recalibration.split_cp(([0], [1, 2]), [0], 0.9), "target has 2 rows"),
-        (lambda: recalibration.norm_cp(([0], [0], [1]), [0], [1], 0.9), r"std is 0.0 in row 0"),
-        (lambda: recalibration.norm_cp(([0], [1], [1]), [0], [0], 0.5), r"std is 0.0 in row 0"),
-        (lambda: recalibration.conformal_quantile([1.0, np.nan], 0.5), "scores is nan in row 1"),
-        (lambda: recalibration.conformal_quantile([1.0], 1.0), r"level is 1.0"),
-    ],
+test_bad_input = refused(
+    (lambda: recalibration.std_scaling([], [], []), "0 labelled elements"),
+    (lambda: recalibration.std_scaling([1], [1], [1]), "residuals are all 0"),
+    (lambda: recalibration.few_shot([1, 2], [1, 1], [1, 3]), "2 labelled elements; 3 or more"),
+    (lambda: recalibration.few_shot([1] * 4, [1] * 4, [1, 2, 3, 4]), "mean is constant"),
+    (lambda: recalibration.few_shot([1, 2, 3, 4], [1] * 4, [3, 5, 7, 9]), "all 0"),
+    (lambda: recalibration.isotonic_std([0], [1], [0]), "all 0"),
+    (lambda: recalibration.std_scaling([1], [0], [1]), r"std is 0.0"),
+    (lambda: recalibration.split_cp(([0], [1, 2]), [0], 0.9), "target has 2 rows"),
+    (lambda: recalibration.norm_cp(([0], [0], [1]), [0], [1], 0.9), r"std is 0.0 in row 0"),
+    (lambda: recalibration.norm_cp(([0], [1], [1]), [0], [0], 0.5), r"std is 0.0 in row 0"),
+    (lambda: recalibration.conformal_quantile([1.0, np.nan], 0.5), "scores is nan in row 1"),
+    (lambda: recalibration.conformal_quantile([1.0], 1.0), r"level is 1.0"),
 )
-def test_bad_input(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
 
 
 @pytest.mark.parametrize(
@@ -111,16 +103,22 @@ def test_too_few_points_are_infinite_and_said(n, level):
     assert (interval.lower, interval.upper) == (-np.inf, np.inf)
 
 
-def test_split_and_normalised_by_hand():
+def test_conformal_repairs_by_hand():
     target = np.arange(1.0, 10.0)  # |residual| 1 .. 9; rank ceil(10 * .8) = 8
     interval = recalibration.split_cp((np.zeros(9), target), [1.0, 2.0], 0.8)
     assert interval.lower.tolist() == [-7, -6]
     assert interval.upper.tolist() == [9, 10]
     scaled = recalibration.norm_cp((np.zeros(9), np.full(9, 0.5), target), [0.0], [2.0], 0.8)
     assert scaled.upper.tolist() == [32]  # scores 2 .. 18, q = 16, times 2
+    # masses 1, 3, own 2: shares 1/6, 1/2, 1/3
+    assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.16).tolist() == [5]
+    assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.6).tolist() == [7]
+    assert recalibration.weighted_quantile([5, 7], [1, 3], [2, 0], 0.7).tolist() == [np.inf, 7]
+    with pytest.raises(ValueError, match=r"weights is -1.0 in row 1"):
+        recalibration.weighted_quantile([1, 2], [1, -1], [1], 0.5)
 
 
-def test_equal_weights_are_plain_conformal():
+def test_equal_weights_are_plain_conformal_and_mondrian_bins_stand_alone():
     rng = np.random.default_rng(0)
     for n in (9, 20, 57):
         scores = rng.normal(size=n)
@@ -130,18 +128,6 @@ def test_equal_weights_are_plain_conformal():
                 weights = np.full(n, scale)
                 found = recalibration.weighted_quantile(scores, weights, [scale], level)
                 assert found.tolist() == [plain]
-
-
-def test_weighted_quantile_by_hand():
-    # masses 1, 3, own 2: shares 1/6, 1/2, 1/3
-    assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.16).tolist() == [5]
-    assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.6).tolist() == [7]
-    assert recalibration.weighted_quantile([5, 7], [1, 3], [2, 0], 0.7).tolist() == [np.inf, 7]
-    with pytest.raises(ValueError, match=r"weights is -1.0 in row 1"):
-        recalibration.weighted_quantile([1, 2], [1, -1], [1], 0.5)
-
-
-def test_mondrian_bins_stand_alone():
     target = np.r_[np.arange(1.0, 10.0), np.arange(1.0, 11.0) * 10]
     known = np.zeros(19), np.ones(19), target
     bins, asked = np.repeat(["low", "high"], [9, 10]), ["low", "high", "other"]

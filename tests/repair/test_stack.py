@@ -19,16 +19,17 @@ def forecasts(*spread):
     return mean, np.tile(np.array(spread)[:, None], N), target
 
 
-def test_weights_are_those_of_inverse_variances():
+def test_weights_are_those_of_inverse_variances_and_scores_those_of_the_metrics():
     mean, _, target = forecasts(0.5, 1.0)
     assert weights(mean, target) == pytest.approx([0.8, 0.2], abs=0.03)  # 1 / .25 to 1 / 1
-
-
-def test_a_forecaster_that_would_take_a_negative_weight_gets_none():
     rng = np.random.default_rng(1)
     target, error = rng.normal(size=(2, N))
     found = weights(np.stack([target + 0.3 * error, target + 0.9 * error]), target)
     assert found == pytest.approx([1, 0], abs=1e-6)
+    mean, std, target = forecasts(0.5)
+    scaled = std[0] * np.sqrt(np.mean(((target - mean[0]) / std[0]) ** 2))
+    expected = metric("crps_gaussian", mean[0], target, scaled)
+    assert crps(mean[0], 3 * std[0], target) == pytest.approx(expected)
 
 
 def test_a_stack_leads_where_errors_are_independent_and_the_best_alone_where_not():
@@ -41,23 +42,11 @@ def test_a_stack_leads_where_errors_are_independent_and_the_best_alone_where_not
     assert alone.weight.tolist() == [1, 0] and np.array_equal(alone.mean, mean[0])
 
 
-def test_only_the_rows_are_seen():
+def test_only_the_rows_are_seen_and_of_few_groups_the_best_leads():
     mean, std, target = forecasts(0.5, 0.6)
     blind = np.where(np.arange(N) < 2000, target, np.nan)
     for combine in (stack, leading):
         one, other = (combine(mean, std, y, ROWS, GROUP) for y in (target, blind))
         assert np.array_equal(one.mean, other.mean) and np.array_equal(one.std, other.std)
-
-
-def test_few_groups_give_equal_weights_and_no_stack_to_choose():
-    mean, std, target = forecasts(0.5, 1.0)
-    few = np.arange(80)
-    assert stack(mean, std, target, few, GROUP).weight.tolist() == [0.5, 0.5]
-    assert leading(mean, std, target, few, GROUP).weight.tolist() == [1, 0]
-
-
-def test_the_score_is_that_of_the_metrics_after_scaling():
-    mean, std, target = forecasts(0.5)
-    scaled = std[0] * np.sqrt(np.mean(((target - mean[0]) / std[0]) ** 2))
-    expected = metric("crps_gaussian", mean[0], target, scaled)
-    assert crps(mean[0], 3 * std[0], target) == pytest.approx(expected)
+        assert combine(mean, std, target, np.arange(198), GROUP).weight.tolist() == [1, 0]
+        assert combine(mean, std, target, np.arange(200), GROUP).weight[1] > 0

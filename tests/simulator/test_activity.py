@@ -44,15 +44,12 @@ def test_pairs_respond_to_gap_order_and_strands(sequence, same, weight):
     assert found == pytest.approx(1 - np.exp(-weight), rel=2e-2, abs=1e-3)
 
 
-def test_responses_saturate_and_include_gc():
+def test_responses_saturate_and_include_gc_and_activity_by_hand():
     raw = responses(encode(["GTAAAGTCCCGT"]), program())
     # one full site, bound e^5 / (1 + e^5), and two windows a letter off, bound .015 each
     bound = np.exp(5) / (1 + np.exp(5)) + 2 * 0.015
     assert raw[0, :2] == pytest.approx([1 - np.exp(-bound)] * 2, abs=5e-3)
     assert raw[0, 3] == pytest.approx(6 / 12)
-
-
-def test_activity_by_hand():
     # drive .5 + 2 (1 * 1 + 1 * (-.5)) = 1.5; f = mean + sd 4 tanh(1.5 / 4)
     own = replace(program(), intercept=0.5, gain=2.0, coefficients=np.array([1.0, 1.0, 0, 0]))
     found = activity(np.array([[1.0, -0.5, 9.0, 9.0]]), own)

@@ -5,6 +5,7 @@ import pytest
 
 from lib.simulator import Assay
 from lib.simulator.assay import ANCHORS, LOCATION, SD, Batch, digest, error_variance, measure
+from tests.refusals import refused
 
 N = 60_000
 
@@ -28,16 +29,13 @@ def test_anchors_are_those_committed_before_any_run():
     assert digest() == "2d6b76f14413855720d6415adad08cdd8a102a8d186d245caed9684ae57802b7"
 
 
-def test_error_variance_by_hand():
+def test_error_variance_by_hand_and_none_at_perfect_reliability():
     # at the median depth and z = 1: (.4 + .6 exp(-.75^2 / 2)) (1 + .064 + .169) / 1.169, times
     # SD^2 (1 / .5 - 1) = SD^2
     by_depth = 0.4 + 0.6 * np.exp(-0.28125)
     expected = SD**2 * by_depth * 1.233 / 1.169
     found = error_variance(np.array([LOCATION + SD]), np.array([2400.0]), Assay(reliability=0.5))
     assert found == pytest.approx([expected])
-
-
-def test_perfect_reliability_measures_activity():
     measured = run(Assay(reliability=1.0))
     assert (measured.std == 0).all()
     assert (measured.value == measured.mean).all()
@@ -55,31 +53,23 @@ def test_batches_bend_mean_and_error_alike():
     assert first.mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_amplification_bends_with_gc_and_costs_depth():
+def test_amplification_bends_with_gc_and_costs_depth_which_is_lognormal():
     assay = Assay(amplification=0.5)
     # z = 2: .5 SD (2 - (4 - 1) / 2) = .25 SD; depth 2^(-.5 * 4) = 1/4
     high, plain = run(assay, gc_z=2.0), run(Assay(), gc_z=2.0)
     assert high.mean == pytest.approx(plain.mean + 0.25 * SD)
     assert high.depth == pytest.approx(plain.depth / 4)
-
-
-def test_depth_is_lognormal_about_the_anchor():
     depth = run(Assay(depth_fold=2.0)).depth
     assert np.median(depth) == pytest.approx(2 * ANCHORS["depth_median"], rel=0.02)
     assert np.log(depth).std() == pytest.approx(ANCHORS["depth_log_sd"], rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"reliability": 0.0}, "reliability is 0.0"),
-        ({"reliability": 1.1}, "reliability is 1.1"),
-        ({"reliability": np.nan}, "reliability is nan"),
-        ({"depth_fold": 0.0}, "depth_fold is 0.0"),
-        ({"batches": ()}, "at least one Batch"),
-        ({"batches": (Batch(0.0, 0.0),)}, "positive gain"),
-    ],
+test_bad_settings_are_refused = refused(
+    ({"reliability": 0.0}, "reliability is 0.0"),
+    ({"reliability": 1.1}, "reliability is 1.1"),
+    ({"reliability": np.nan}, "reliability is nan"),
+    ({"depth_fold": 0.0}, "depth_fold is 0.0"),
+    ({"batches": ()}, "at least one Batch"),
+    ({"batches": (Batch(0.0, 0.0),)}, "positive gain"),
+    act=lambda change: replace(Assay(), **change),
 )
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        replace(Assay(), **change)

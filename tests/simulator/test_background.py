@@ -5,44 +5,39 @@ import pytest
 
 from lib.motifs.pwm import jaspar
 from lib.sequences import gc_content
+from lib.simulator import background
 from lib.simulator.assay import ANCHORS
-from lib.simulator.background import (
-    GC_GRID,
-    MAX_UNITS,
-    SequenceLaw,
-    Sequences,
-    draw,
-    gc_probabilities,
-    gc_tilt_for,
-)
+from tests.refusals import refused
 
 MOTIFS = jaspar(["FOXA1", "SP1", "REST"])
 WIDTHS = np.array([pwm.width for pwm in MOTIFS])
 
 
-def sample(law: SequenceLaw, n: int = 4000, seed: int = 0) -> Sequences:
-    return draw(law, n, *np.random.default_rng(seed).spawn(3))
+def sample(law: background.SequenceLaw, n: int = 4000, seed: int = 0) -> background.Sequences:
+    return background.draw(law, n, *np.random.default_rng(seed).spawn(3))
 
 
-def test_gc_quantiles_are_those_of_wtc11(world):
+def test_gc_quantiles_are_those_of_wtc11_and_a_tilt_moves_the_mean_as_asked(world):
     gc = gc_content(sample(world.sequence, 20_000).codes)
     # .05, .25, .5, .75, .95: s.e. of the outer ones about .001, plus the resolution of 1/200
     assert np.quantile(gc, ANCHORS["gc_levels"][2:7]) == pytest.approx(
         ANCHORS["gc_quantiles"][2:7], abs=0.01
     )
+    p = background.gc_probabilities()
+    for move in (-0.1, 0.0, 0.08):
+        q = background.gc_probabilities(background.gc_tilt_for(move))
+        assert q @ background.GC_GRID - p @ background.GC_GRID == pytest.approx(move, abs=1e-9)
+        assert ((q > 0) == (p > 0)).all()
 
 
-def test_background_has_the_gc_it_was_drawn_at():
-    drawn = sample(SequenceLaw(200, MOTIFS, units_mean=0.0))
+def test_background_has_the_gc_it_was_drawn_at_and_lacks_cpg():
+    drawn = sample(background.SequenceLaw(200, MOTIFS, units_mean=0.0))
     assert len(drawn.sites) == 0
     # 800,000 letters
     assert gc_content(drawn.codes).mean() == pytest.approx(drawn.gc_law.mean(), abs=0.002)
     slope = np.polyfit(drawn.gc_law, gc_content(drawn.codes), 1)[0]
     assert slope == pytest.approx(1, abs=0.03)
-
-
-def test_background_lacks_cpg_as_the_anchor_says():
-    codes = sample(SequenceLaw(200, MOTIFS, units_mean=0.0)).codes.astype(int)
+    codes = sample(background.SequenceLaw(200, MOTIFS, units_mean=0.0)).codes.astype(int)
     pair = np.bincount((codes[:, :-1] * 4 + codes[:, 1:]).ravel(), minlength=16) / codes[:, 1:].size
     letter = np.bincount(codes.ravel(), minlength=4) / codes.size
     odds = pair.reshape(4, 4) / np.outer(letter, letter)
@@ -50,16 +45,8 @@ def test_background_lacks_cpg_as_the_anchor_says():
     assert odds[1, 2] < 0.55 < odds[2, 1]
 
 
-def test_tilt_moves_the_mean_as_asked_on_the_same_support():
-    p = gc_probabilities()
-    for move in (-0.1, 0.0, 0.08):
-        q = gc_probabilities(gc_tilt_for(move))
-        assert q @ GC_GRID - p @ GC_GRID == pytest.approx(move, abs=1e-9)
-        assert ((q > 0) == (p > 0)).all()
-
-
 class TestPlanting:
-    law = SequenceLaw(200, MOTIFS, pairs=((0, 1),))
+    law = background.SequenceLaw(200, MOTIFS, pairs=((0, 1),))
 
     def test_sites_do_not_overlap_and_lie_inside(self):
         element, motif, start, _ = sample(self.law).sites.T
@@ -84,14 +71,14 @@ class TestPlanting:
                 assert share == pytest.approx(pwm.probabilities, abs=0.045)
 
     def test_number_of_units_is_a_capped_poisson(self):
-        law = SequenceLaw(200, MOTIFS, units_mean=1.8)
+        law = background.SequenceLaw(200, MOTIFS, units_mean=1.8)
         count = np.bincount(sample(law, 20_000).sites[:, 0], minlength=20_000)
         assert (count == 0).mean() == pytest.approx(np.exp(-1.8), abs=0.01)
-        assert count.max() <= MAX_UNITS
+        assert count.max() <= background.MAX_UNITS
         assert count.mean() == pytest.approx(1.8, abs=0.03)
 
     def test_starts_and_strands_are_uniform(self):
-        sites = sample(SequenceLaw(200, MOTIFS[:1], units_mean=0.5), 40_000).sites
+        sites = sample(background.SequenceLaw(200, MOTIFS[:1], units_mean=0.5), 40_000).sites
         assert sites[:, 3].mean() == pytest.approx(0, abs=0.03)
         share = np.histogram(sites[:, 2], bins=8, range=(0, 193))[0] / len(sites)
         assert share == pytest.approx(np.full(8, 1 / 8), abs=0.01)
@@ -109,22 +96,17 @@ class TestPlanting:
         assert (first[:, 3] == second[:, 3]).mean() == pytest.approx(0.5, abs=0.03)
 
     def test_what_does_not_fit_is_left_out(self):
-        drawn = sample(SequenceLaw(30, MOTIFS, units_mean=5.0))
+        drawn = sample(background.SequenceLaw(30, MOTIFS, units_mean=5.0))
         used = np.bincount(drawn.sites[:, 0], WIDTHS[drawn.sites[:, 1]], 4000)
         assert 20 <= used.max() <= 30
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"units_mean": -1.0}, "units_mean is -1"),
-        ({"units_mean": np.nan}, "units_mean is nan"),
-        ({"pair_share": 1.5}, "pair_share is 1.5"),
-        ({"length": 19}, "20 nt, do not fit sequences of 19 nt"),
-        ({"length": 30, "pairs": ((0, 1),)}, "37 nt, do not fit sequences of 30 nt"),
-        ({"motifs": ()}, "0 motifs"),
-    ],
+test_bad_laws_are_refused = refused(
+    ({"units_mean": -1.0}, "units_mean is -1"),
+    ({"units_mean": np.nan}, "units_mean is nan"),
+    ({"pair_share": 1.5}, "pair_share is 1.5"),
+    ({"length": 19}, "20 nt, do not fit sequences of 19 nt"),
+    ({"length": 30, "pairs": ((0, 1),)}, "37 nt, do not fit sequences of 30 nt"),
+    ({"motifs": ()}, "0 motifs"),
+    act=lambda change: background.SequenceLaw(**({"length": 200, "motifs": MOTIFS} | change)),
 )
-def test_bad_laws_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        SequenceLaw(**({"length": 200, "motifs": MOTIFS} | change))

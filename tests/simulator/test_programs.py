@@ -31,37 +31,28 @@ def planted_responses(world: World, n: int, seed: int) -> np.ndarray:
     return -np.expm1(-load)
 
 
-def test_a_seed_gives_one_world_and_another_gives_another():
+def test_a_seed_gives_one_world_of_anchored_moments_in_which_repressors_repress(worlds, world):
     one, again, other = draw_world(7), draw_world(7), draw_world(8)
     assert (one.program.coefficients == again.program.coefficients).all()
     assert (one.reference == again.reference).all()
     assert (one.program.coefficients != other.program.coefficients).any()
     assert one.program.pairs == again.program.pairs != other.program.pairs
-
-
-def test_calibration_gives_the_anchored_mean_and_sd(worlds):
     for world in worlds:
         f = activity(world.features, world.program)
         assert f.mean() == pytest.approx(ANCHORS["activity_mean"], abs=1e-9)
         assert f.std() == pytest.approx(ANCHORS["activity_sd"], abs=1e-9)
-
-
-def test_repressors_repress_and_the_rest_activates(world):
     names = np.array(world.program.feature_names[: len(world.program.motifs)])
     for coefficients in (world.program.coefficients, world.other):
         assert set(names[coefficients[: len(names)] < 0]) == {"REST", "Gfi1B"}
 
 
-def test_the_arm_without_a_gc_term_lives_in_a_world_blind_to_gc(world):
+def test_other_worlds_are_blind_to_gc_or_have_a_part_no_occupancy_explains(world):
     assert base_world(world, Shift("gc", 1.0)) is world
     blind = base_world(world, Shift("gc", 1.0, "term_off"))
     gc = blind.program.feature_names.index("gc")
     assert blind.program.coefficients[gc] == 0
     assert world.program.coefficients[gc] != 0
     assert activity(blind.features, blind.program).std() == pytest.approx(ANCHORS["activity_sd"])
-
-
-def test_misspecified_world_has_a_part_no_occupancy_explains(world):
     odd = draw_world(1, misspecified=True)
     assert odd.program.feature_names[-1] == "shape"
     here, there = (
@@ -74,15 +65,13 @@ def test_misspecified_world_has_a_part_no_occupancy_explains(world):
 class TestRealism:
     """What SCIENCE.md asks of a world: nothing saturates, nothing dominates, planting matters."""
 
-    def test_few_elements_are_saturated(self, worlds):
+    def test_few_elements_are_saturated_some_have_no_site_and_activity_is_skewed(self, worlds):
         for world in worlds:
             raw = responses(world.reference, world.program)[:, : len(world.program.motifs)]
             assert (raw > 0.95).mean(axis=0).max() < 0.2
-
-    def test_some_elements_have_no_planted_site(self, worlds):
-        for world in worlds:
             none = (simulate(world, 10_000, 1).metadata["n_sites"] == 0).mean()
             assert 0.1 < none < 0.3
+            assert 0 < pd.Series(activity(world.features, world.program)).skew() < 1.5
 
     def test_no_motif_explains_more_than_35_percent(self):
         for seed in range(4):
@@ -116,8 +105,3 @@ class TestRealism:
         moved = np.abs(reread(codes, world.program) - reread(broken, world.program))
         median = np.median(moved[sites["element"]]) / ANCHORS["activity_sd"]
         assert ANCHORS["site_effect"] / 3 < median < ANCHORS["site_effect"] * 3
-
-    def test_activity_is_skewed_towards_active_elements(self, worlds):
-        for world in worlds:
-            f = pd.Series(activity(world.features, world.program))
-            assert 0 < f.skew() < 1.5

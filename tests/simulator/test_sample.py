@@ -11,30 +11,21 @@ from lib.simulator.activity import reread
 from lib.simulator.sample import BLOCK, known_truth, planted_sites
 
 
-def test_a_seed_gives_the_same_bytes_whatever_the_workers(world):
+def test_a_seed_gives_the_same_bytes_whatever_the_workers_and_the_number_of_elements(world):
     one = simulate(world, 3 * BLOCK + 7, 1)
     assert one.fingerprint == simulate(world, 3 * BLOCK + 7, 1, workers=3).fingerprint
     assert one.fingerprint != simulate(world, 3 * BLOCK + 7, 2).fingerprint
-
-
-def test_the_first_elements_do_not_depend_on_how_many_follow(world):
     long = simulate(world, 2 * BLOCK + 100, 1)
     for n in (1, 50, BLOCK, BLOCK + 1):
         assert simulate(world, n, 1).fingerprint == long.take(np.arange(n)).fingerprint
-
-
-def test_no_elements(world):
     data = simulate(world, 0, 1)
     assert data.codes.shape == (0, 200)
     assert len(planted_sites(world, 0, 1)) == 0
 
 
-def test_activity_depends_on_the_sequence_alone(world):
+def test_activity_depends_on_the_sequence_alone_and_columns_agree_with_it(world):
     data = simulate(world, 1000, 1)
     assert reread(data.codes, world.program) == pytest.approx(data.truth.activity)
-
-
-def test_columns_agree_with_the_sequences(world):
     data = simulate(world, 3000, 1)
     assert data.metadata["gc"].to_numpy() == pytest.approx(data.gc)
     count = planted_sites(world, 3000, 1)["element"].value_counts()
@@ -87,7 +78,6 @@ def relatives():
 
 @pytest.fixture(scope="module")
 def parent(relatives):
-    """Row of each row's parent."""
     rows = np.flatnonzero(relatives.metadata["relation"] == "parent")
     assert sorted(relatives.group[rows]) == list(range(1200))
     return rows[np.argsort(relatives.group[rows])][relatives.group]
@@ -100,13 +90,10 @@ def test_the_standin_is_a_library_of_its_own_name(relatives):
     assert np.bincount(relatives.group).max() < 0.02 * len(relatives)
 
 
-def test_relatives_share_sequence_with_their_parent(relatives, parent):
+def test_relatives_share_sequence_and_activity_but_not_error(relatives, parent):
     words = kmer_codes(relatives.codes, 12)[0]
     for row in np.flatnonzero(parent != np.arange(2000))[:200]:
         assert len(np.intersect1d(words[row], words[parent[row]])) > 10
-
-
-def test_relatives_share_activity_but_not_error(relatives, parent):
     rows = np.flatnonzero(relatives.metadata["relation"] == "reverse_complement")
     pairs = parent[rows]
     assert relatives.truth.activity[rows] == pytest.approx(

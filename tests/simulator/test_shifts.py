@@ -9,6 +9,7 @@ from lib.simulator.activity import reread, responses
 from lib.simulator.assay import Batch
 from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import SEVERITIES, apply, base_world, dial_table, gc_weights
+from tests.refusals import refused
 
 N = 2048
 EVERY = [Shift(name, 1.0, o) for name, kind in SHIFTS.items() for o in kind.options or ("",)]
@@ -115,9 +116,13 @@ class TestConcept:
             assert sorted(program.coefficients[:16]) == sorted(own[:16])
             assert (program.coefficients != own).sum() == round(16 * severity)
 
-    def test_cell_type_ends_in_the_other_program(self, world):
+    def test_cell_type_ends_in_the_other_program_and_grammar_touches_pairs_alone(self, world):
         program = apply(Shift("cell_type", 1.0), world, Assay()).program
         assert program.coefficients == pytest.approx(world.other)
+        program = apply(Shift("grammar", 1.0), world, Assay()).program
+        assert (program.gaps == world.program.gaps + 10).all()
+        assert (program.same_strand == 1 - world.program.same_strand).all()
+        assert program.motifs is world.program.motifs
 
     def test_perturbed_motifs_bind_as_many_sites(self, world):
         program = apply(Shift("pwm_perturbation", 1.0), world, Assay()).program
@@ -128,12 +133,6 @@ class TestConcept:
         assert program.motifs[0].probabilities != pytest.approx(
             world.program.motifs[0].probabilities
         )
-
-    def test_grammar_touches_pairs_alone(self, world):
-        program = apply(Shift("grammar", 1.0), world, Assay()).program
-        assert (program.gaps == world.program.gaps + 10).all()
-        assert (program.same_strand == 1 - world.program.same_strand).all()
-        assert program.motifs is world.program.motifs
 
 
 class TestGc:
@@ -193,7 +192,7 @@ class TestTechnical:
         data = simulate(world, 300, 4, shift=Shift("batch", 0.5))
         assert set(data.metadata["batch"]) == {1, 2, 3, 4}
 
-    def test_noise_reaches_its_share_from_any_assay(self, world):
+    def test_noise_reaches_its_share_from_any_assay_and_depth_falls(self, world):
         for reliability, severity, share in (
             (0.744, 1.0, 0.8),
             (0.744, 0.5, 0.528),
@@ -202,24 +201,18 @@ class TestTechnical:
             assay = Assay(reliability=reliability)
             law = apply(Shift("noise", severity), world, assay)
             assert 1 - law.assay.reliability == pytest.approx(share)
-
-    def test_depth_falls_sixteenfold(self, world):
+        # Depth falls sixteenfold.
         plain, data = simulate(world, 300, 4), simulate(world, 300, 4, shift=Shift("depth", 1.0))
         ratio = plain.metadata["depth"] / data.metadata["depth"]
         assert ratio.to_numpy() == pytest.approx(np.full(300, 16))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("gcc", 0.5), "gc, motif_density, effect_rewiring"),
-        (("gc", -0.1), "severity of gc is -0.1"),
-        (("gc", 1.01), "severity of gc is 1.01"),
-        (("gc", np.nan), "severity of gc is nan"),
-        (("gc", 0.5, "upwards"), "natural, neutral, term_off, low"),
-        (("depth", 0.5, "deep"), "it takes none"),
-    ],
+test_bad_shifts_are_refused = refused(
+    (("gcc", 0.5), "gc, motif_density, effect_rewiring"),
+    (("gc", -0.1), "severity of gc is -0.1"),
+    (("gc", 1.01), "severity of gc is 1.01"),
+    (("gc", np.nan), "severity of gc is nan"),
+    (("gc", 0.5, "upwards"), "natural, neutral, term_off, low"),
+    (("depth", 0.5, "deep"), "it takes none"),
+    act=lambda arguments: Shift(*arguments),
 )
-def test_bad_shifts_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Shift(*arguments)

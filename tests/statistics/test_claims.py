@@ -121,12 +121,16 @@ def test_equivalence_took_the_90_percent_interval_in_the_first_round(results):
     assert (today["level"], today["upper"], today["note"]) == (0.95, 0.952, "")
 
 
-def test_each_expands_to_the_product(results):
+def test_each_expands_to_the_product_and_secondary_parts_carry_no_weight(results):
     each = {"shift": ["none"], "model": ["cnn", "bilstm"]}
     both = part(where={"effect": "ratio", "data": "simulation"}, each=each)
     judged = judge(results, [claim(both)])
     assert judged.parts["part"].tolist() == ["ratio (none, cnn)", "ratio (none, bilstm)"]
     assert judged.parts["effect"].tolist() == [1.5, 1.35]
+    against = part(name="twin", where=where("noise"), secondary=True)
+    judged = judge(results, [claim(against, part())])
+    assert judged.parts["verdict"].tolist() == ["contradicted", "supported"]
+    assert judged.claims[["verdict", "part"]].iloc[0].tolist() == ["supported", "ratio"]
 
 
 @pytest.mark.parametrize(
@@ -147,14 +151,7 @@ def test_the_part_that_decides(results, parts, verdict, decider):
     assert judged.claims[["verdict", "part"]].iloc[0].tolist() == [verdict, decider]
 
 
-def test_secondary_parts_are_printed_and_carry_no_weight(results):
-    against = part(name="twin", where=where("noise"), secondary=True)
-    judged = judge(results, [claim(against, part())])
-    assert judged.parts["verdict"].tolist() == ["contradicted", "supported"]
-    assert judged.claims[["verdict", "part"]].iloc[0].tolist() == ["supported", "ratio"]
-
-
-def test_claims_without_contrast_or_table_wait(results):
+def test_claims_without_contrast_or_table_wait_and_changes_are_listed(results):
     later = claim(part(), part(table="other/effects", secondary=True), id="C2")
     judged = judge(results, [claim(id="C3", table=None), later, claim(part())])
     assert judged.claims["id"].tolist() == ["C1"]
@@ -162,6 +159,10 @@ def test_claims_without_contrast_or_table_wait(results):
         ["C3", "no contrast set yet"],
         ["C2", "no results/other/effects.csv yet"],
     ]
+    change = {"what": "the margin", "direction": "for", "why": "it was arbitrary"}
+    judged = judge(results, [stated(part(), change=change, variant="tail"), claim(part())])
+    listed = {"id": "C1", "reading": "stated", "variant": "tail"} | change
+    assert judged.changes.to_dict("records") == [listed]
 
 
 SHORT = (
@@ -249,7 +250,7 @@ def test_by_construction_where_the_frozen_oracle_says_the_same(short):
     ]
     judged = judge(short, entries).claims
     assert judged["verdict"].tolist() == [
-        *("contradicted", "undecided", "supported", "supported", "supported"),
+        *("contradicted", "undecided", "supported", "supported", "supported")
     ]
     assert judged["by_construction"].tolist() == ["true", "false", "true", "false", "false"]
 
@@ -295,13 +296,6 @@ def test_a_placebo_with_an_effect_withholds_the_verdict(short, model, found):
     assert len(said) == 1 and found in said[0]
     assert judged.parts["secondary"].tolist() == [False, True]
     assert len(judged.claims) == (model != "a")
-
-
-def test_changes_are_listed(results):
-    change = {"what": "the margin", "direction": "for", "why": "it was arbitrary"}
-    judged = judge(results, [stated(part(), change=change, variant="tail"), claim(part())])
-    listed = {"id": "C1", "reading": "stated", "variant": "tail"} | change
-    assert judged.changes.to_dict("records") == [listed]
 
 
 @pytest.mark.parametrize(
@@ -388,14 +382,11 @@ def test_command_writes_all_files_or_none(results, monkeypatch, capsys):
     assert {path: path.read_text("utf-8") for path in results.rglob("*.csv")} == before
 
 
-def test_published_verdicts_follow_from_the_published_tables(root):
+def test_published_verdicts_follow_from_the_published_tables_and_have_their_place(root):
     """Editing a result, a margin or a verdict turns this red until ``make claims``."""
     folder = root / "results"
     for name, content in verdict_files(judge(folder, read_claims(root / "claims.yaml"))).items():
         assert (folder / name).read_text("utf-8") == content, f"results/{name}: run make claims"
-
-
-def test_the_page_has_a_place_for_every_claim(root):
     page = (root / "book" / "claims.md").read_text("utf-8")
     for found in {claim.id for claim in read_claims(root / "claims.yaml")}:
         assert f"### {found}\n\n```{{verdicts}} {found}\n```" in page
@@ -409,6 +400,8 @@ def test_the_page_has_a_place_for_every_claim(root):
         # half-width ln 2 on the log scale: times 2 ** 1.429 = 2.693
         ({}, (2, 1, 4, 0.95), ("> 2.69", "> 3.37")),
         ({"direction": "less", "margin": 0.5}, (1, 0.5, 2, 0.95), ("< 0.371", "< 0.186")),
+        # no effect is 0, which no logarithm reaches: half-width 1.5 on the natural scale
+        ({"null": 0}, (2, 1, 4, 0.95), ("> 2.14", "> 3.39")),
         # half-width .02 of a 90 % interval: .9 ± 1.779 · .02
         (INSIDE, (0.9, 0.88, 0.92, 0.9), ("–", "0.864 to 0.936")),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.statistics.doses import crossing, leaving, over_replicates, unevenness
+from tests.refusals import refused
 
 NEVER = float("inf")
 
@@ -27,40 +28,33 @@ def test_crossing_by_hand(values, margin, dose):
     assert crossing([3, 1, 0, 2], [values[i] for i in (3, 1, 0, 2)], margin) == pytest.approx(dose)
 
 
-def test_leaving_is_at_the_end_that_is_reached_first():
+def test_leaving_is_at_the_end_that_is_reached_first_and_unevenness_by_hand():
     doses = [0, 0.5, 1.0]
     assert leaving(doses, [1.0, 1.1, 1.5], 0.8, 1.25) == pytest.approx(0.5 + 0.5 * 0.15 / 0.4)
     assert leaving(doses, [1.0, 0.9, 0.7], 0.8, 1.25) == pytest.approx(0.75)
     assert leaving(doses, [1.0, 0.9, 1.1], 0.8, 1.25) == NEVER
     assert leaving(doses, [0.7, 0.9, 1.1], 0.8, 1.25) == 0
-
-
-def test_unevenness_is_the_distance_from_the_nearest_monotone_curve():
     assert unevenness([0, 1, 2], [3.0, 2.0, 1.0]) == 0
     assert unevenness([0, 1, 2, 3], [0.0, 0.4, 0.2, 1.0]) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("doses", [[0.0], [0.0, 0.0], [-1.0, 1.0]])
-def test_bad_doses_are_named(doses):
-    with pytest.raises(ValueError, match=r"doses are .*distinct"):
-        crossing(doses, np.arange(len(doses)), 1.0)
+test_bad_doses_and_crossings_are_named = refused(
+    (lambda: crossing([0.0], [0.0], 1.0), r"doses are .*distinct"),
+    (lambda: crossing([0.0, 0.0], [0.0, 1.0], 1.0), r"doses are .*distinct"),
+    (lambda: crossing([-1.0, 1.0], [0.0, 1.0], 1.0), r"doses are .*distinct"),
+    *(
+        (lambda given=given: over_replicates(given), "crossings are")
+        for given in ([], [np.nan], [-0.1])
+    ),
+)
 
 
-@pytest.mark.parametrize("crossings", [[], [np.nan], [-0.1]])
-def test_bad_crossings_are_named(crossings):
-    with pytest.raises(ValueError, match="crossings are"):
-        over_replicates(crossings)
-
-
-def test_where_all_cross_it_is_t_on_the_logarithm():
+def test_where_all_cross_it_is_t_on_the_logarithm_else_order_statistics():
     # Logs 0, 1, 2: mean 1, standard error 1 / sqrt 3, t of two degrees 4.3027.
     found = over_replicates(np.exp([0.0, 1.0, 2.0]))
     half = 4.302653 / 3**0.5
     assert found[:3] == pytest.approx(np.exp([1.0, 1 - half, 1 + half]), rel=1e-6)
     assert found[3:] == (3, 0, 0, "t")
-
-
-def test_censored_ones_take_the_median_and_order_statistics():
     # Of 10 replicates the second smallest and largest: 2 (1 + 10) / 2^10 = .021 fall outside.
     found = over_replicates([*np.arange(1.0, 9), NEVER, NEVER])
     assert found == (5.5, 2.0, NEVER, 10, 2, 0, "order")

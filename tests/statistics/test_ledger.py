@@ -74,14 +74,11 @@ def counting(number, **fields):
     return Claim.model_validate(base | {"parts": [part, listed, *more]} | fields)
 
 
-def test_six_parts_may_count_and_any_number_in_the_first_round():
+def test_six_parts_may_count_and_variants_are_claims_of_their_own(tmp_path):
     assert len(counting(6).parts) == 5
     assert counting(30, reading="first").reading == "first"
     with pytest.raises(ValueError, match="7 parts count; at most 6 would do"):
         counting(7)
-
-
-def test_variants_are_claims_of_their_own(tmp_path):
     path = tmp_path / "claims.yaml"
     entry = "\n  - {id: C11, reading: stated, statement: a%s}"
     path.write_text("claims:" + entry % ", variant: tilt" + entry % ", variant: tail", "utf-8")

@@ -12,15 +12,8 @@ from lib.simulator import Assay, Shift, draw_world, simulate
 from lib.simulator.assay import Batch
 from lib.simulator.sample import known_truth
 from lib.simulator.severity import distance
-from lib.statistics.paired import (
-    PairedAssay,
-    control_noise_factor,
-    decompose,
-    estimate,
-    forecast_ladder,
-    paired_assay,
-    site_differences,
-)
+from lib.statistics import paired
+from tests.refusals import refused
 
 # Three signs in all combinations, three times over: mutually uncorrelated columns of variance 1.
 X, U, V = (
@@ -29,10 +22,10 @@ X, U, V = (
 N = len(X)
 
 
-def pair(a: Any, b: Any, std_a: float = 0.0, std_b: float = 0.0, **more: Any) -> PairedAssay:
+def pair(a: Any, b: Any, std_a: float = 0.0, std_b: float = 0.0, **more: Any) -> paired.PairedAssay:
     n = len(a)
     more = {"groups": np.arange(n)} | more
-    return paired_assay(a, b, np.full(n, std_a), np.full(n, std_b), **more)
+    return paired.paired_assay(a, b, np.full(n, std_a), np.full(n, std_b), **more)
 
 
 def rng() -> np.random.Generator:
@@ -45,8 +38,7 @@ DISTANCES = ["distance", "distance_rewiring"]
 
 
 def parts_of(*given: Any, draws: int = 50) -> pd.DataFrame:
-    """A decomposition by quantity."""
-    return decompose(*given, rng(), draws=draws).set_index("quantity")
+    return paired.decompose(*given, rng(), draws=draws).set_index("quantity")
 
 
 def test_offset_gain_and_rewiring_by_hand():
@@ -59,7 +51,7 @@ def test_offset_gain_and_rewiring_by_hand():
     assert value["pearson_r_deattenuated"] == pytest.approx(2 / 5**0.5)
 
 
-def test_known_noise_is_taken_out_of_slope_shares_and_correlation():
+def test_known_noise_is_taken_out_and_overstated_noise_shows():
     # f_A = 2 X, f_B = 4 X, an error of variance 1 on each: an ordinary slope would be 8 / 5
     noisy = pair(2 * X + U, 4 * X + V, 1, 1)
     value = parts_of(noisy)["value"]
@@ -68,9 +60,6 @@ def test_known_noise_is_taken_out_of_slope_shares_and_correlation():
     assert value[SHARES].tolist() == pytest.approx([0, 4 / 6, 0, 2 / 6])
     assert value["reliability_b"] == pytest.approx(16 / 17)
     assert value["pearson_r_deattenuated"] == pytest.approx(1)
-
-
-def test_overstated_noise_shows_as_negative_rewiring_and_a_correlation_above_one():
     value = parts_of(pair(2 * X + U, 4 * X + V, 1.2, 1.2))["value"]
     assert value["share_rewiring"] < 0
     assert value["pearson_r_deattenuated"] > 1
@@ -86,13 +75,18 @@ def test_distances_are_those_of_the_simulator():
     assert parts.tolist() == pytest.approx([expected.offset, expected.gain, expected.rewiring])
 
 
-def test_anchors_are_no_part_of_the_elements():
+def test_anchors_are_no_part_of_the_elements_and_a_group_is_resampled_whole():
     anchors = np.arange(2 * N) >= N
     a, b = np.concatenate([X, X]), np.concatenate([2 * X + 3 + U, X + 3])
     both = pair(a, b, anchors=anchors)
     found, without = parts_of(both), parts_of(pair(X, 2 * X + 3 + U))
     assert (found["n"] == N).all()
     assert found["value"].to_numpy() == pytest.approx(without["value"].to_numpy())
+    a, noise = rng().normal(size=(2, 60))
+    b = a + noise
+    alone = parts_of(pair(a, b)).loc[SHARES, ["value", "lower", "upper"]]
+    copies = parts_of(pair(np.tile(a, 4), np.tile(b, 4), groups=np.tile(np.arange(60), 4)))
+    assert copies.loc[SHARES, alone.columns].to_numpy() == pytest.approx(alone.to_numpy())
 
 
 def test_no_distance_where_nothing_changed():
@@ -104,96 +98,77 @@ def test_no_distance_where_nothing_changed():
     assert found["lower"]["share_offset"] == found["lower"]["share_gain"] == 0
 
 
-def test_a_group_is_resampled_whole():
-    a, noise = rng().normal(size=(2, 60))
-    b = a + noise
-    alone = parts_of(pair(a, b)).loc[SHARES, ["value", "lower", "upper"]]
-    copies = parts_of(pair(np.tile(a, 4), np.tile(b, 4), groups=np.tile(np.arange(60), 4)))
-    assert copies.loc[SHARES, alone.columns].to_numpy() == pytest.approx(alone.to_numpy())
-
-
-def test_site_differences_by_hand():
+def test_site_differences_and_control_noise_factor_by_hand():
     # intact rows first; a site is worth 2 X in A and half of that in B, which also lies 5 lower
     base = rng().normal(size=N)
     a = np.concatenate([base + 2 * X, base])
     b = np.concatenate([base + X - 5, base - 5])
     rows = np.arange(N)
-    sites = site_differences(pair(a, b, 0.3, 0.4), rows, rows + N)
+    sites = paired.site_differences(pair(a, b, 0.3, 0.4), rows, rows + N)
     assert sites.activity_a == pytest.approx(2 * X)
     assert sites.std_a == pytest.approx(np.full(N, 0.3 * 2**0.5))
     value = parts_of(sites)["value"]
     # Var D_A = 4 with noise 2 * .09 in it, Cov = 2
     assert value["slope"] == pytest.approx(2 / (4 - 0.18))
     assert value["share_offset"] == pytest.approx(0)
-
-
-def test_control_noise_factor_by_hand():
     # errors of variance 1 called .25: a factor of 4, once for both and once for one side only
     anchors = np.arange(2 * N) >= N
     a, b = np.tile(2 * X + U, 2), np.tile(2 * X + V, 2)
     for first, std_a in ((a, 0.5), (np.tile(2 * X, 2), 0)):
-        factor = control_noise_factor(pair(first, b, std_a, 0.5, anchors=anchors), rng(), draws=20)
+        factor = paired.control_noise_factor(
+            pair(first, b, std_a, 0.5, anchors=anchors), rng(), draws=20
+        )
         assert factor.value == pytest.approx(4)
 
 
-def test_correction_of_the_median_bias_by_hand():
+def test_median_bias_by_hand_and_an_interval_over_folds_rests_on_the_folds_too():
     # draws .6 to 1.0 about .8 under a value of 1: up by twice .2
     values = np.concatenate([[1.0], np.linspace(0.6, 1.0, 41), [np.nan]])
     plan = resampling(np.arange(3), rng())
-    plain, corrected = estimate(values, plan), estimate(values, plan, corrected=True)
+    plain, corrected = paired.estimate(values, plan), paired.estimate(values, plan, corrected=True)
     assert tuple(plain) == pytest.approx((1, 0.61, 0.99))
     assert tuple(corrected) == pytest.approx((1, 1.01, 1.39))
-
-
-def test_an_interval_over_folds_rests_on_the_folds_too():
-    """Left out, three folds give 0, 0 and 3: variance 2 * 2, more than the draws', t with 2."""
+    # Left out, three folds give 0, 0 and 3: variance 2 * 2, more than the draws', t with 2.
     plan = resampling(np.arange(3), rng(), np.arange(3))
-    found = estimate(np.array([1.0, 0, 0, 3, 1, 1.1]), plan)
+    found = paired.estimate(np.array([1.0, 0, 0, 3, 1, 1.1]), plan)
     assert found.upper - found.value == pytest.approx(2 * t.ppf(0.975, 2))
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"b": X[1:]}, "activity_b has 23 rows, the other arguments have 24"),
-        ({"a": np.where(X > 0, np.nan, X)}, "activity_a is nan in row"),
-        ({"std_a": -1}, "std_a is -1.0 in row 0; at least 0 would do"),
-        ({"b": np.ones(N)}, "activity_b is 1.0 in all elements; it must vary"),
-        ({"groups": np.arange(N) % 9}, "24 elements in 9 groups"),
-        ({"anchors": np.arange(N) < 15}, "there are 9 elements"),
-        ({"anchors": np.arange(N) < 3}, "there are 3 anchors; none or at least 10"),
-        ({"anchors": np.zeros(N, int)}, "anchors holds int64; True or False"),
-        ({"groups": [None] + [1] * (N - 1)}, "groups is missing in row 0"),
-    ],
-)
-def test_bad_input(changed: dict[str, Any], message: str):
+def changed_pair(changed):
     given = {"a": X, "b": 2 * X + U} | changed
-    with pytest.raises(ValueError, match=message):
-        pair(given.pop("a"), given.pop("b"), **given)
+    return pair(given.pop("a"), given.pop("b"), **given)
+
+
+test_bad_input = refused(
+    ({"b": X[1:]}, "activity_b has 23 rows, the other arguments have 24"),
+    ({"a": np.where(X > 0, np.nan, X)}, "activity_a is nan in row"),
+    ({"std_a": -1}, "std_a is -1.0 in row 0; at least 0 would do"),
+    ({"b": np.ones(N)}, "activity_b is 1.0 in all elements; it must vary"),
+    ({"groups": np.arange(N) % 9}, "24 elements in 9 groups"),
+    ({"anchors": np.arange(N) < 15}, "there are 9 elements"),
+    ({"anchors": np.arange(N) < 3}, "there are 3 anchors; none or at least 10"),
+    ({"anchors": np.zeros(N, int)}, "anchors holds int64; True or False"),
+    ({"groups": [None] + [1] * (N - 1)}, "groups is missing in row 0"),
+    act=changed_pair,
+)
 
 
 EXACT, HOLED, TWICE = pair(X, 2 * X), np.where(np.arange(N) == 3, np.nan, X), np.tile(X, 2)
 QUIET = pair(TWICE, TWICE, anchors=np.arange(2 * N) < N)
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: decompose(pair(X, 2 * X, std_a=1.5), rng()), "nothing beyond noise to compare"),
-        (lambda: decompose(EXACT, rng(), draws=1), "draws is 1"),
-        (lambda: control_noise_factor(EXACT, rng()), "assay has no anchors"),
-        (lambda: control_noise_factor(QUIET, rng()), "std_a and std_b of all anchors are 0"),
-        (
-            lambda: forecast_ladder(EXACT, X[1:], np.ones(N), rng()),
-            r"mean has shape \(23,\); one value per row, \(24,\)",
-        ),
-        (lambda: forecast_ladder(EXACT, X, np.zeros(N), rng()), r"std is 0\.0 in row 0"),
-        (lambda: forecast_ladder(EXACT, HOLED, np.ones(N), rng()), "mean is nan in row 3"),
-    ],
+test_bad_input_of_what_follows = refused(
+    (lambda: paired.decompose(pair(X, 2 * X, std_a=1.5), rng()), "nothing beyond noise to compare"),
+    (lambda: paired.decompose(EXACT, rng(), draws=1), "draws is 1"),
+    (lambda: paired.control_noise_factor(EXACT, rng()), "assay has no anchors"),
+    (lambda: paired.control_noise_factor(QUIET, rng()), "std_a and std_b of all anchors are 0"),
+    (
+        lambda: paired.forecast_ladder(EXACT, X[1:], np.ones(N), rng()),
+        r"mean has shape \(23,\); one value per row, \(24,\)",
+    ),
+    (lambda: paired.forecast_ladder(EXACT, X, np.zeros(N), rng()), r"std is 0\.0 in row 0"),
+    (lambda: paired.forecast_ladder(EXACT, HOLED, np.ones(N), rng()), "mean is nan in row 3"),
 )
-def test_bad_input_of_what_follows(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
 
 
 def test_a_forecast_s_noise_account_by_hand() -> None:
@@ -210,8 +185,8 @@ def test_deattenuated_interval_holds_the_truth() -> None:
     for _ in range(60):
         f, e, m = generator.normal(size=(3, 300))
         sigma = np.exp(generator.normal(-0.3, 0.3, size=300))
-        assay = paired_assay(f + m, f + sigma * e, 0 * f, sigma, np.arange(300))
-        own = decompose(assay, generator, draws=200).set_index("quantity")
+        assay = paired.paired_assay(f + m, f + sigma * e, 0 * f, sigma, np.arange(300))
+        own = paired.decompose(assay, generator, draws=200).set_index("quantity")
         lower, upper = own.loc["pearson_r_deattenuated", ["lower", "upper"]]
         hits += lower <= 0.5**0.5 <= upper  # r of f + m and f
     assert hits >= 52  # 57 expected, s.d. 1.7
@@ -233,9 +208,9 @@ def ladder(slope=1.0, offset=0.0, rest=0.0, noise_b=0.5, controls=0) -> pd.Serie
     f_b = offset + slope * f_a + np.where(anchors, 0, rest * r)
     measured = f_a + 0.5 * e_a, f_b + noise_b * e_b
     errors = np.full(n, 0.5), np.full(n, noise_b)
-    assay = paired_assay(*measured, *errors, np.arange(n), anchors)
+    assay = paired.paired_assay(*measured, *errors, np.arange(n), anchors)
     mean = np.where(anchors, np.nan, f_a)  # forecasts of anchors are not looked at
-    table = forecast_ladder(assay, mean, np.full(n, 0.5), generator, draws=40)
+    table = paired.forecast_ladder(assay, mean, np.full(n, 0.5), generator, draws=40)
     return table.set_index("rung")["value"]
 
 
@@ -291,8 +266,8 @@ def test_intervals_cover_planted_shares():
         for _ in range(repeats // len(PLANTED)):
             rows = generator.choice(8192, size, replace=False)
             a, b = (generator.normal(side.mean[rows], side.std[rows]) for side in (old, new))
-            assay = paired_assay(a, b, old.std[rows], new.std[rows], np.arange(size))
-            shares = decompose(assay, generator, draws=300).set_index("quantity").loc[SHARES]
+            assay = paired.paired_assay(a, b, old.std[rows], new.std[rows], np.arange(size))
+            shares = paired.decompose(assay, generator, draws=300).set_index("quantity").loc[SHARES]
             lower, upper = shares["lower"], shares["upper"]
             hits.append((lower <= truth + 1e-12) & (truth <= upper + 1e-12))
             widths.append(upper - lower)

@@ -7,15 +7,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib import assays
 from lib.audit import main
+from lib.models import MODELS
 from lib.page.charts import Table, lines
 from lib.study import report as command
+from lib.study.config import Profile
 from lib.study.report import NotebookError, convert, slug, standalone
 
 HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
@@ -31,16 +35,13 @@ def table(n=300):
     return pd.DataFrame(columns)
 
 
-def test_names_of_folders_stay_inside():
+def test_names_of_folders_stay_inside_and_a_table_must_be_named(capsys):
     assert slug("../../etc/passwd") == "passwd"
     assert slug("=cmd|x.csv") == "cmd_x"
     assert slug("...") == "audit"
-
-
-def test_without_a_table_one_line_says_what_to_name(capsys):
     assert main([]) == 1
     assert main(["--predictions=", "--table="]) == 1  # as make passes what was not given
-    line = "error: name a table: make audit PREDICTIONS=mine.csv\n"
+    line = "error: name a table: predictions='mine.csv'\n"
     assert capsys.readouterr().err == 2 * line
 
 
@@ -50,6 +51,55 @@ def test_a_missing_file_is_named_at_once(way, tmp_path, monkeypatch, capsys):
     assert main([f"--{way}=none.csv"]) == 1
     assert capsys.readouterr().err == "error: there is no file none.csv; give the path of a table\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_known_names_are_those_of_the_package():
+    assert set(command.NETWORKS) == set(MODELS)
+    assert set(command.ASSAYS) == {*assays.names(), "standin", "default"}
+    assert get_args(Profile) == command.PROFILES
+
+
+HEAVY = [
+    "torch",
+    "captum",
+    "numba",
+    "pyjaspar",
+    "scipy",
+    "sklearn",
+    "nbformat",
+    "altair",
+    "papermill",
+]
+REFUSED = {
+    "lib.audit --predictions={bad}": "no column 'target'",
+    "lib.audit --predictions={bad} --rename=targ=target": "no column 'targ'",
+    "lib.audit --predictions={bad} --rename=targe": "rename is 'targe'",
+    "lib.audit --table={bad} --rename=id=sequence": "no column 'activity'",
+    "lib.audit --predictions=none.csv": "there is no file none.csv",
+    "lib.audit --dataset=wtc12": "data set 'wtc12' is not known",
+    "lib.audit --dataset=wtc11 --profile=smok": "profile is 'smok'; use one of smoke",
+    "lib.audit --dataset=wtc11 --model=resnet": "model 'resnet' is not known",
+    "lib.report quick 09_none": "no notebook 09_none",
+    "lib.published wtc11 none.fa": "there is no file none.fa",
+    "lib.published wtc12 none.fa": "invalid choice: 'wtc12'",
+}
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_what_is_wrong_is_said_within_two_seconds(typed, tmp_path, root):
+    """Of the processor: nothing is imported that only a run needs."""
+    (tmp_path / "bad.csv").write_text("id,targe,mean,std\na,1,1,1\n", "utf-8")
+    module, *words = typed.format(bad=tmp_path / "bad.csv").split()
+    code = f"""
+import atexit, sys, time
+from importlib import import_module
+atexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules], time.process_time()))
+sys.exit(import_module({module!r}).main({words}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode in (1, 2) and REFUSED[typed] in done.stderr
+    modules, seconds = done.stdout.rsplit(" ", 1)
+    assert modules == "[]" and float(seconds) < 2
 
 
 def test_tables_that_only_an_earlier_audit_wrote_go_and_an_error_keeps_all(tmp_path, monkeypatch):
@@ -95,7 +145,7 @@ def links(page):
     return [part.split('"')[0] for part in page.split('href="')[1:]]
 
 
-def test_charts_are_drawings_and_nothing_is_asked_of_others():
+def test_a_page_shows_drawings_without_code_and_asks_nothing_of_others(tmp_path):
     shown = Table(pd.DataFrame({"name": [EVIL]}), "A table.")._repr_html_()
     page = standalone(figure("a", EVIL, QUOTED) + figure("b", "x") + shown, QUOTED)
     assert "<script" not in page and "vegaEmbed" not in page and "chart-live" not in page
@@ -103,9 +153,6 @@ def test_charts_are_drawings_and_nothing_is_asked_of_others():
     assert "&lt;script&gt;" in page  # shown as text
     assert "<title>He said &quot;x&quot; &amp; &lt;b&gt;y&lt;/b&gt;</title>" in page
     assert all(link.startswith(("data:text/csv", "#")) for link in links(page))
-
-
-def test_an_executed_notebook_becomes_one_page_without_code(tmp_path):
     html = {"text/html": figure("a", EVIL, QUOTED)}
     outputs = [nbformat.v4.new_output("display_data", html)]
     cells = [
@@ -176,9 +223,3 @@ def test_a_bad_table_is_one_line(root, folder):
     (folder / "of-pytest.csv").write_text("id,targets,mean,Std\na,1,1,1\n", "utf-8")
     line = said(make_audit(root, PREDICTIONS=str(folder / "of-pytest.csv")))
     assert re.search(r"^error: .*no column 'target' \(did you mean 'targets'\?\), 'std'", line)
-
-
-@pytest.mark.slow
-def test_nothing_given_or_a_missing_file_is_one_line(root):
-    assert said(make_audit(root)) == "error: name a table: make audit PREDICTIONS=mine.csv"
-    assert "there is no file -none.csv" in said(make_audit(root, PREDICTIONS="-none.csv"))

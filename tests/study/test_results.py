@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -17,19 +18,16 @@ def rows(**more):
     return pd.DataFrame(own | more)
 
 
-def test_columns_stand_in_the_contract_s_order_with_others_after():
+def test_columns_stand_in_the_contract_s_order_and_equal_keys_are_refused():
     table = results.tidy(rows(splits=5))
     assert list(table.columns) == [*COLUMNS, "splits"]
     assert table["oracle"].isna().all()
-
-
-def test_rows_with_the_same_keys_are_refused():
     with pytest.raises(ValueError, match=r"share their keys.*rmse"):
         results.tidy(rows(metric=["rmse", "rmse"]))
     assert len(results.tidy(rows(metric=["rmse", "rmse"], split_seed=[0, 1]))) == 2
 
 
-def test_write_and_read_back(tmp_path):
+def test_write_and_read_back_negative_numbers_too(tmp_path):
     shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
     results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
@@ -37,6 +35,9 @@ def test_write_and_read_back(tmp_path):
     assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]
+    table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
+    assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
+    assert table["mixed"].tolist() == [-1, "=1"]
 
 
 def test_experiments_that_end_together_all_enter_the_manifest(tmp_path):
@@ -88,20 +89,11 @@ def test_names_are_read_back_and_those_that_a_spreadsheet_would_run_are_written_
         assert read["condition"].tolist() == [name, "plain"]
 
 
-def test_a_table_that_holds_nothing_is_read_as_one(tmp_path):
+def test_a_table_that_holds_nothing_is_read_as_one_and_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(), {"none": pd.DataFrame()}, {})
     assert results.read_tables(tmp_path, "e")["none"].empty
-
-
-def test_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
     assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
-
-
-def test_negative_numbers_are_no_names():
-    table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
-    assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
-    assert table["mixed"].tolist() == [-1, "=1"]
 
 
 EXPERIMENT = "uncertainty_repair"
@@ -161,7 +153,7 @@ def test_an_altered_file_is_named(repository, name):
     assert results.altered_files(repository) == {EXPERIMENT: (name,)}
 
 
-def test_command_says_what_is_stale_and_fails_on_an_edit(repository, monkeypatch, capsys):
+def test_command_says_what_is_stale_or_gone_and_fails_on_an_edit(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository)
     results.record_files(repository, EXPERIMENT)
     assert main([]) == 0
@@ -171,9 +163,6 @@ def test_command_says_what_is_stale_and_fails_on_an_edit(repository, monkeypatch
     assert main([]) == 1
     said = capsys.readouterr().out
     assert f"altered since its run: results/{EXPERIMENT}.csv" in said
-
-
-def test_a_module_that_is_gone_is_named(repository):
     assert "lib.gone" not in results.present_hashes(["lib.gone", "lib.statistics.claims"])
     path = repository / "results" / "manifest.json"
     path.write_text(json.dumps({EXPERIMENT: {"sources": {"lib.gone": "1"}}}), "utf-8")
@@ -186,3 +175,13 @@ def test_published_files_are_those_of_their_runs(root):
     altered = results.altered_files(root)
     assert altered, "no run recorded its files; make publish does"
     assert {name: files for name, files in altered.items() if files} == {}
+
+
+def test_a_full_disk_is_named_with_its_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
+        results.write_atomic(tmp_path / "table.csv", "a\n")
+    assert list(tmp_path.iterdir()) == []

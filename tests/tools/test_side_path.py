@@ -33,15 +33,12 @@ def test_each_prior_s_least_mean_loss_is_chosen():
 SMALL = Sizes(train=128, validation=64, calibration=64, test=200)
 
 
-def test_a_fit_has_the_settings_of_its_row():
+def test_a_fit_has_the_settings_of_its_row_which_says_what_was_kept(tmp_path):
     for trial in [one for one in trials(50, parts=SMALL, epochs=1) if one.arm.size == 2000]:
         config, keys = trial.unit.config, trial.keys
         assert config["learning_rate"] == keys["learning_rate"]
         way = {"entry": keys["entry"], "side_dropout": keys["side_dropout"]}
         assert config["model_options"] == (way if keys["entry"] else {})
-
-
-def test_a_row_says_what_was_kept(tmp_path):
     made = [one for one in trials(50, parts=SMALL, epochs=1) if one.arm.size == 2000][:2]
     table = record(made, Store(tmp_path), Placement(1))
     assert table["prior"].tolist() == ["none", "motif_decoy"]

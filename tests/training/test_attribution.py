@@ -18,8 +18,6 @@ TARGET_STD = 2.0
 
 
 class Linear(nn.Module):
-    """A weight per letter and position, to a power."""
-
     def __init__(self, length, n_features=0, power=1.0):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(4, length))
@@ -100,7 +98,7 @@ def test_another_length_is_named(name, weight):
         SCORERS[name](linear_model(weight), encode(["ACGTA"]))
 
 
-def test_area_by_hand_and_masked_positions():
+def test_area_by_hand_needs_sites_and_other_positions_and_leaves_masked_ones_out():
     # Ranked by size: site, other, site, other. Precision at the sites 1 and 2/3.
     scores = np.array([[3.0, -2.0, 1.0, 0.0, 9.0]])
     sites = np.array([[True, False, True, False, False]])
@@ -108,23 +106,17 @@ def test_area_by_hand_and_masked_positions():
     area, base = auprc_sites(scores, sites, masked)
     assert area == pytest.approx((1 + 2 / 3) / 2)
     assert base == 0.5
-
-
-def test_random_scores_reach_the_base():
-    rng = np.random.default_rng(3)
-    sites = rng.random((200, 100)) < 0.2
-    area, base = auprc_sites(rng.standard_normal((200, 100)), sites, np.zeros_like(sites))
-    # The s.d. of average precision at 4,000 sites of 20,000 is about .003.
-    assert area == pytest.approx(base, abs=0.015)
-
-
-def test_sites_and_other_positions_are_needed():
     for sites, said in ((np.ones((1, 2), bool), "2 of 2"), (np.zeros((1, 2), bool), "0 of 2")):
         with pytest.raises(ValueError, match=f"{said} positions that count are sites"):
             auprc_sites(np.ones((1, 2)), sites, np.zeros((1, 2), bool))
 
 
-def test_agreement_is_of_positions_within_an_element():
+def test_random_scores_reach_the_base_and_agreement_is_within_an_element():
+    rng = np.random.default_rng(3)
+    sites = rng.random((200, 100)) < 0.2
+    area, base = auprc_sites(rng.standard_normal((200, 100)), sites, np.zeros_like(sites))
+    # The s.d. of average precision at 4,000 sites of 20,000 is about .003.
+    assert area == pytest.approx(base, abs=0.015)
     one = np.random.default_rng(4).standard_normal((5, 30))
     assert agreement([one, 3 * one + 1]) == pytest.approx(np.ones(5))
     assert agreement([one, -one]) == pytest.approx(-np.ones(5))

@@ -12,6 +12,7 @@ from lib import sequences
 from lib.training.config import FitConfig
 from lib.training.fit import NonFiniteLoss, fit
 from lib.training.fitted import FittedModel, combine, embed, predict
+from tests.refusals import refused
 
 SMALL = {"channels": 8, "kernels": [5, 5], "pools": [2, 2], "hidden": 8}
 MOTIF = sequences.encode(["TGACTCA"])[0]
@@ -91,10 +92,15 @@ def test_same_seed_same_bytes_and_nothing_leaks_out(toy) -> None:
     assert not _same(first, fit(*toy, config=_config(seed=1)))
 
 
-def test_fits_in_threads_of_one_process_do_not_disturb_each_other(toy, fitted) -> None:
+def test_fits_in_threads_do_not_disturb_each_other_nor_do_read_only_arrays(toy, fitted) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: fit(*toy, config=_config()), range(3)))
     assert all(_same(model, fitted) for model in found)
+    frozen = toy[0].copy(), toy[1].copy()
+    for values in frozen:
+        values.flags.writeable = False
+    assert _same(fit(*frozen, config=_config()), fitted)
+    assert np.isfinite(predict(fitted, frozen[0])).all()
 
 
 @pytest.mark.filterwarnings("ignore:precision is .bfloat16")
@@ -120,14 +126,6 @@ def test_early_stopping_keeps_the_best_state(toy) -> None:
     mean, std = predict(read, held)
     standard_nll = (0.5 * ((noise - mean) / std) ** 2 + np.log(std / model.target_std)).mean()
     assert standard_nll == pytest.approx(min(nll), abs=1e-3)
-
-
-def test_read_only_arrays_are_taken(toy, fitted) -> None:
-    frozen = toy[0].copy(), toy[1].copy()
-    for values in frozen:
-        values.flags.writeable = False
-    assert _same(fit(*frozen, config=_config()), fitted)
-    assert np.isfinite(predict(fitted, frozen[0])).all()
 
 
 def test_weight_zero_is_absence() -> None:
@@ -171,12 +169,19 @@ def test_divergence_is_an_error_that_names_the_settings(toy) -> None:
         fit(*toy, config=_config(epochs=5, learning_rate=1e30, precision="float32"))
 
 
-def test_no_rows_and_unknown_letters_are_forecast(toy, fitted) -> None:
+def test_what_is_forecast_and_what_is_refused(toy, fitted) -> None:
     mean, std = predict(fitted, toy[0][:0])
     assert mean.shape == std.shape == (0,)
     codes = toy[0].copy()
     codes[:, :5] = sequences.UNKNOWN
     assert np.isfinite(predict(fitted, codes)).all()
+    with pytest.raises(ValueError, match="length 39"):
+        predict(fitted, toy[0][:, 1:])
+    with pytest.raises(ValueError, match="needs None"):
+        predict(fitted, toy[0], np.zeros((160, 1)))
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="finds none"):
+            predict(fitted, toy[0], device="cuda")
 
 
 @pytest.mark.parametrize(
@@ -202,16 +207,6 @@ def test_bad_input(toy, changes, words) -> None:
         fit(codes, target, **given)
 
 
-def test_forecasts_refuse_what_does_not_fit(toy, fitted) -> None:
-    with pytest.raises(ValueError, match="length 39"):
-        predict(fitted, toy[0][:, 1:])
-    with pytest.raises(ValueError, match="needs None"):
-        predict(fitted, toy[0], np.zeros((160, 1)))
-    if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="finds none"):
-            predict(fitted, toy[0], device="cuda")
-
-
 def test_a_mixture_by_hand() -> None:
     # Means 1 and 3: mean 2, variance ((1-2)² + (3-2)²) / 2 = 1. Stds 1 and 2: mean of 1 and 4, 2.5.
     both = combine([[1.0], [3.0]], [[1.0], [2.0]])
@@ -219,16 +214,11 @@ def test_a_mixture_by_hand() -> None:
     assert (both.std_aleatoric**2, both.std**2) == pytest.approx((2.5, 3.5))
 
 
-@pytest.mark.parametrize(
-    ("means", "stds", "words"),
-    [
-        ([1.0], [1.0], "would do"),
-        (np.zeros((0, 2)), np.zeros((0, 2)), "would do"),
-        ([[1.0, 2.0]], [[1.0]], "would do"),
-        ([[1.0], [np.nan]], [[1.0], [1.0]], "member 1 says nan ± 1.0 in row 0"),
-        ([[1.0, 1.0]], [[1.0, 0.0]], "member 0 says 1.0 ± 0.0 in row 1"),
-    ],
+test_bad_members = refused(
+    ([1.0], [1.0], "would do"),
+    (np.zeros((0, 2)), np.zeros((0, 2)), "would do"),
+    ([[1.0, 2.0]], [[1.0]], "would do"),
+    ([[1.0], [np.nan]], [[1.0], [1.0]], "member 1 says nan ± 1.0 in row 0"),
+    ([[1.0, 1.0]], [[1.0, 0.0]], "member 0 says 1.0 ± 0.0 in row 1"),
+    act=lambda means, stds: combine(means, stds),
 )
-def test_bad_members(means, stds, words) -> None:
-    with pytest.raises(ValueError, match=words):
-        combine(means, stds)

@@ -49,13 +49,6 @@ def rich_in_n():
     return codes, given.activity, given.group
 
 
-def test_baselines_name_the_row_that_has_no_letter():
-    with pytest.raises(ValueError, match="codes row 1 has no GC content, only N"):
-        baseline_unit(
-            {"baseline": "gc_ridge"}, SequenceDataset("n", *rich_in_n()), split_of(data())
-        )
-
-
 @pytest.mark.parametrize("scored", [False, True])
 def test_kernels_read_no_target_outside_training_and_validation(scored):
     given = data()
@@ -73,13 +66,6 @@ def test_kernels_read_no_target_outside_training_and_validation(scored):
     assert np.corrcoef(first["mean"][test], given.activity[test])[0, 1] > (0.3 if scored else 0)
 
 
-def test_kernels_need_ten_groups():
-    given = data(40)
-    given = SequenceDataset("few", given.codes, given.activity, np.arange(40) // 5)
-    with pytest.raises(ValueError, match="a kernel needs 20 in 10 groups"):
-        kernel_unit({}, given, split_of(given))
-
-
 @pytest.mark.parametrize("name", ["mean", "gc_ridge", "kmer_ridge", "memoriser"])
 def test_baselines_are_those_of_their_names(name):
     given = data()
@@ -90,8 +76,12 @@ def test_baselines_are_those_of_their_names(name):
     assert constant == (name == "mean")
 
 
-def test_a_short_element_has_no_word():
-    codes = encode(["ACGTA"] * 40)
-    given = SequenceDataset("short", codes, np.arange(40.0), np.arange(40))
-    with pytest.raises(ValueError, match=r"6|k"):
-        kernel_unit({}, given, split_of(given))
+def test_what_cannot_be_fitted_is_named():
+    bare, few = SequenceDataset("n", *rich_in_n()), data(40)
+    with pytest.raises(ValueError, match="codes row 1 has no GC content, only N"):
+        baseline_unit({"baseline": "gc_ridge"}, bare, split_of(data()))
+    few = SequenceDataset("few", few.codes, few.activity, np.arange(40) // 5)
+    short = SequenceDataset("short", encode(["ACGTA"] * 40), np.arange(40.0), np.arange(40))
+    for given, words in ((few, "a kernel needs 20 in 10 groups"), (short, r"6|k")):
+        with pytest.raises(ValueError, match=words):
+            kernel_unit({}, given, split_of(given))

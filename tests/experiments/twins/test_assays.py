@@ -16,12 +16,17 @@ from lib.experiments.twins.assays import (
 )
 
 
-def test_thinning_by_nothing_gives_the_activities_at_full_depth() -> None:
+def test_thinned_labels_stand_on_their_rows_and_by_nothing_are_as_they_were() -> None:
     label, dna, rna = np.array(["a", "BASAL"], object), [500, 10**6], [[800, 800], [10**6, 10**6]]
     counts = BarcodeCounts(label, np.array(dna), np.array(rna))
     whole = activities(counts, Thresholds()).frame
     same = thinned(counts, Thresholds(), (1.0, 1.0), np.random.default_rng(0))
     assert same["activity"].to_numpy() == pytest.approx(whole["activity"].to_numpy())
+    assays = standin_assays(300)
+    lower, own = assays.depths["1/4 joint"], assays.retina.activity
+    known = np.isfinite(lower)
+    assert known.mean() > 0.9
+    assert np.corrcoef(lower[known], own[known])[0, 1] > 0.9
 
 
 def test_a_subsample_keeps_what_both_tissues_measured() -> None:
@@ -46,14 +51,6 @@ def test_relatives_of_either_tissue_are_relatives() -> None:
     one, other = related(replace(one, group=np.arange(len(one))), replace(other, group=group))
     assert one.group[first] == one.group[second] == other.group[partner[first]]
     assert len(np.unique(one.group)) == len(one) - 1
-
-
-def test_labels_at_another_depth_stand_on_their_rows() -> None:
-    assays = standin_assays(300)
-    lower, own = assays.depths["1/4 joint"], assays.retina.activity
-    known = np.isfinite(lower)
-    assert known.mean() > 0.9
-    assert np.corrcoef(lower[known], own[known])[0, 1] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -24,19 +24,11 @@ def networks(assays: Assays) -> list[made.Network]:
     return made.networks(assays, folds=3)
 
 
-def test_only_first_libraries_train_and_all_are_tested_on(
-    assays: Assays, networks: list[made.Network]
-) -> None:
+def test_only_first_libraries_train_and_none_that_is_left_out(assays, networks):
     library = assays.retina.metadata["library"].to_numpy(str)
     for split in networks[0].splits:
         assert all(set(library[split[part]]) == set(assays.first) for part in LEARNED)
         assert set(library[split["test"]]) == {*assays.first, *assays.noisy}
-
-
-def test_a_library_that_is_left_out_trains_nothing(
-    assays: Assays, networks: list[made.Network]
-) -> None:
-    library = assays.retina.metadata["library"].to_numpy(str)
     apart = [each for each in networks if each.kind == "batch"]
     assert [each.condition for each in apart] == ["1", "2"]
     for each in apart:
@@ -64,9 +56,7 @@ def test_the_tissues_share_their_folds(networks: list[made.Network]) -> None:
     assert places[0] == places[1]  # the fold and the set of every label
 
 
-def test_no_network_is_asked_about_relatives_of_what_it_learned_from(
-    networks: list[made.Network],
-) -> None:
+def test_no_network_is_asked_about_relatives_of_what_it_learned_from(networks):
     assert {each.kind for each in networks} == set(made.ARMS) - {"gc"}
     for network in networks:
         assert network.asked
@@ -78,15 +68,14 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(
                 assert not set(network.data.group[own]) & set(network.data.group[seen])
 
 
-def test_another_offset_is_as_if_the_labels_were_made_with_it(assays: Assays) -> None:
+def test_another_offset_by_hand_and_a_library_without_training_rows(
+    assays: Assays,
+) -> None:
     """Mean 3 over BASAL 1 with ε = 1 is log2(4 / 2); with 4 ε it is log2(7 / 5)."""
     assay = assays.genotypes["rho"]
     own = replace(assay, activity=np.ones((3, 6)), basal=np.ones(6), epsilon=1.0)
     assert made.at_offset(own, "WT", 1.0) == pytest.approx(np.ones(3))
     assert made.at_offset(own, "WT", 4.0) == pytest.approx(np.log2(np.full(3, 7 / 5)))
-
-
-def test_a_library_that_holds_no_training_row_is_an_error() -> None:
     parts = dict(zip((*LEARNED, "test"), np.arange(5)[:, None], strict=True))
     with pytest.raises(ValueError, match="leaves the part 'train' empty"):
         made.restricted(
@@ -105,9 +94,7 @@ def test_a_library_that_holds_no_training_row_is_an_error() -> None:
         ("placebo", "retina_libraries", ("test", "", "")),
     ],
 )
-def test_each_shift_is_compared_with_its_own_kind(
-    shift: str, condition: str, expected: tuple[str, str, str]
-) -> None:
+def test_each_shift_is_compared_with_its_own_kind(shift, condition, expected):
     parsed = RealCondition.parse(condition)
     assert parsed.reference(shift) == expected
     assert str(parsed) == condition
