@@ -30,7 +30,7 @@ from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known_names
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
-_SMALL = ("rho WT", "rho Rhom", "hsp68 WT")
+_SMALL = ("rho WT", "rho Rhom", "hsp68 WT", "1")
 
 
 class Config(ExperimentConfig):
@@ -60,7 +60,7 @@ class Config(ExperimentConfig):
             "labels": (20, 100),
             "repeats": 5,
         },
-        "full": {"seeds": (0, 1, 2)},
+        "full": {"targets": ("rho WT", "rho Rhom", "rho Ehom", "hsp68 WT", "5")},
     }
 
     dataset: Literal["default", "real", "standin"] = "default"

@@ -60,7 +60,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"epochs": 1, "standin_size": 600, "draws": 100, "folds": 3},
         "quick": {"epochs": 5, "folds": 3},
-        "full": {"seeds": (0, 1, 2)},
+        "full": {},
     }
 
     predictions: str | None = None

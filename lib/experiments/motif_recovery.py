@@ -311,7 +311,7 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
     judged = judge_worlds(config, store)
-    data = assays.load_assays(config.dataset, config.standin_size)
+    data = assays.load_assays(config.dataset, config.standin_size, assays.GC_DATA)
     known, agreed = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
     if len(agreed):

@@ -120,9 +120,13 @@ def test_sequences_refused(sequences, message):
     refused(frame_of(sequences), message)
 
 
-def test_short_sequences_are_fine_with_groups():
+def test_short_sequences_are_fine_with_groups_and_missing_columns_are_named():
     frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
     assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
+    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
+    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
+    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
+    refused(frame_of([]), "no rows")
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
@@ -182,10 +186,3 @@ def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_re
 def test_a_row_without_the_adapter_is_named(ends, message):
     frame = frame_of(["GGACATT", "GGTTATT", "GATTATT"])
     refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
-
-
-def test_missing_columns_and_rows():
-    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
-    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
-    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
-    refused(frame_of([]), "no rows")

@@ -53,15 +53,12 @@ def test_batches_bend_mean_and_error_alike():
     assert first.mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_amplification_bends_with_gc_and_costs_depth():
+def test_amplification_bends_with_gc_and_costs_depth_which_is_lognormal():
     assay = Assay(amplification=0.5)
     # z = 2: .5 SD (2 - (4 - 1) / 2) = .25 SD; depth 2^(-.5 * 4) = 1/4
     high, plain = run(assay, gc_z=2.0), run(Assay(), gc_z=2.0)
     assert high.mean == pytest.approx(plain.mean + 0.25 * SD)
     assert high.depth == pytest.approx(plain.depth / 4)
-
-
-def test_depth_is_lognormal_about_the_anchor():
     depth = run(Assay(depth_fold=2.0)).depth
     assert np.median(depth) == pytest.approx(2 * ANCHORS["depth_median"], rel=0.02)
     assert np.log(depth).std() == pytest.approx(ANCHORS["depth_log_sd"], rel=0.02)

@@ -21,7 +21,7 @@ class Made(ExperimentConfig):
     tilts: Numbers = (0.5,)
 
 
-def test_a_profile_fills_what_is_not_given_and_hashes_are_of_what_results_depend_on():
+def test_profiles_namespaces_and_hashes():
     assert Made.create().epochs == 5
     assert Made.create(profile="full").seeds == (0, 1, 2)
     assert Made.create(profile="full", epochs=3, seeds=None).epochs == 3
@@ -29,6 +29,10 @@ def test_a_profile_fills_what_is_not_given_and_hashes_are_of_what_results_depend
     assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
     assert Made.create(gc_quantile=0.7).hash != base.hash
     assert base.folder.parts[-3:] == ("runs", "custom", base.hash)
+    namespace = {"In": [""], "Out": {}, "_i": "x", "Made": Made, "epochs": 2, "seeds": None}
+    assert Made.from_notebook(namespace).epochs == 2
+    with pytest.raises(ParameterError, match="unknown parameter 'epoch'; did you mean 'epochs'"):
+        Made.from_notebook(namespace | {"epoch": 3})
 
 
 @pytest.mark.parametrize("seeds", ["[0, 1]", "0,1", [0, 1], (0, 1)])
@@ -52,13 +56,6 @@ test_bad_parameters_are_named = refused(
     act=lambda parameters: Made.create(**parameters),
     error=ParameterError,
 )
-
-
-def test_notebook_namespace_gives_its_plain_values_only():
-    namespace = {"In": [""], "Out": {}, "_i": "x", "Made": Made, "epochs": 2, "seeds": None}
-    assert Made.from_notebook(namespace).epochs == 2
-    with pytest.raises(ParameterError, match="unknown parameter 'epoch'; did you mean 'epochs'"):
-        Made.from_notebook(namespace | {"epoch": 3})
 
 
 @pytest.mark.parametrize(
