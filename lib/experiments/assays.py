@@ -69,6 +69,8 @@ def load_assays(
     names: Sequence[str] = [name.strip() for name in dataset.split(",")]
     if names == ["default"]:
         names = default if all(map(mpra.available, default)) else (STANDIN,)
+    for name in {*names} - {STANDIN, *mpra.names()}:  # said before the others are read
+        mpra.load(name)
     return [
         standin(n=standin_size, seed=0) if name == STANDIN else mpra.load(name) for name in names
     ]

@@ -127,7 +127,7 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_atomic(path: Path, content: str) -> None:
-    """Write text under a temporary name, then rename it."""
+    """Write text under a temporary name, then rename it; an OSError names the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
     try:
@@ -135,6 +135,8 @@ def write_atomic(path: Path, content: str) -> None:
             file.write(content)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:  # a full disk says neither which nor for what
+        raise OSError(error.errno, error.strerror or str(error), str(path.parent)) from None
     finally:
         Path(temporary).unlink(missing_ok=True)
 

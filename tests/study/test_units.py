@@ -9,7 +9,7 @@ from lib.data.folds import fold_split, group_folds
 from lib.study import units
 
 FITS = {"arrays", "sequences", "data", "simulator", "assays", "motifs", "models", "training"}
-READERS = {f"lib.data.{name}" for name in ("table", "reading", "fasta", "predictions")}
+READERS = {f"lib.data.{name}" for name in ("table", "cells", "reading", "fasta", "predictions")}
 
 
 def double(config, data=None):
