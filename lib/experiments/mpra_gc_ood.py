@@ -26,6 +26,7 @@ from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm, element_means
 from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
+from lib.models import model_path
 from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
 from lib.study.units import Store, Unit
 from lib.training.config import FitConfig, tuned
@@ -57,10 +58,17 @@ class TrainingConfig(BaseModel):
     group_column: str | None = None
     weight_column: str | None = None
     oriented: bool = False
+    trim_prefix: str = ""
+    trim_suffix: str = ""
+    keep_shared_ends: bool = False
     seeds: Seeds = (0, 1)
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
     learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
+
+
+FITTING = ("seeds", "epochs", "batch_size", "learning_rate")
+OF_TABLE = tuple(name for name in TrainingConfig.model_fields if name not in ("table", *FITTING))
 
 
 class Config(GCShiftConfig, TrainingConfig):
@@ -97,6 +105,8 @@ class Config(GCShiftConfig, TrainingConfig):
     @property
     def design(self) -> Design:
         """Which splits are made, and which networks are fitted on each."""
+        for model in (self.model, *self.other_models):
+            model_path(model)  # an unknown one is said before data are read
         shared = {"model", "learning_rate", *SHARED}
         fit = FitConfig(**self.model_dump(include=shared))
         own = self.folds, self.split_seed, self.gc_quantile, self.gc_tilts
@@ -105,12 +115,15 @@ class Config(GCShiftConfig, TrainingConfig):
 
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays, or the table of one's own, that a config names; an error where it names both."""
+    given = config.model_dump(include={*OF_TABLE})
     if config.table is None:
+        for name, value in given.items():
+            if value != TrainingConfig.model_fields[name].default:
+                raise ParameterError(f"{name} is of a table of one's own; give table, or leave it")
         return assays.load_assays(config.dataset, config.standin_size, GC_DATA)
     if config.dataset != "default":
         raise ParameterError("give either dataset or table, not both")
-    fields = [name for name in Config.model_fields if name.endswith("_column")]
-    return [load_table(config.table, **config.model_dump(include={*fields, "oriented"}))]
+    return [load_table(config.table, **given)]
 
 
 class Named(NamedTuple):
@@ -323,7 +336,7 @@ def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) 
 
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
-    data, design = load_data(config), config.design
+    design, data = config.design, load_data(config)
     arms = design.build(data)
     fitted = assays.fit_arms(arms, design.settings, store, config.where)
     others = beside(config, fitted, store)

@@ -23,14 +23,24 @@ class ParameterError(ValueError):
     """A parameter is unknown, of the wrong type or out of range."""
 
 
-def _from_json_text(value: Any) -> Any:
-    """``papermill -p`` passes lists as text."""
+def _as_list(value: Any) -> Any:
+    """``papermill -p`` passes a list as text, and one value as itself: a list of one."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except json.JSONDecodeError:
-            return [part.strip() for part in value.split(",")]
-    return value
+            value = [part.strip() for part in value.split(",")]
+    return [value] if isinstance(value, bool | int | float | str) else value
+
+
+def _as_names(value: Any) -> Any:
+    """The same of names, which may look like numbers: 007 stays 007."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        value = [part.strip() for part in value.split(",")] if value.strip() else []
+    found = _as_list(value)
+    if isinstance(found, list | tuple):
+        return [str(each) if isinstance(each, bool | int | float) else each for each in found]
+    return found
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -51,14 +61,14 @@ def _below_runs(value: str) -> str:
     return value
 
 
-FromText = BeforeValidator(_from_json_text)
+FromText = BeforeValidator(_as_list)
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
     FromText,
     AfterValidator(_distinct),
     Field(min_length=1),
 ]
-AnyNames = Annotated[tuple[str, ...], FromText]  # or none
+AnyNames = Annotated[tuple[str, ...], BeforeValidator(_as_names)]  # or none
 Names = Annotated[AnyNames, Field(min_length=1)]
 Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 
@@ -108,6 +118,10 @@ class ExperimentConfig(BaseModel):
         profile = given.get("profile", "quick")
         if not isinstance(profile, str) or profile not in cls.presets:
             raise ParameterError(f"profile is {profile!r}; use one of {sorted(cls.presets)}")
+        if given.get("executor") == "dask" and "scheduler" not in given:
+            raise ParameterError(
+                "parameter scheduler is missing: executor='dask' needs one, 'tcp://host:port'"
+            )
         # What is published must not depend on which processor is at hand.
         usual = {"precision": "float32"} if profile == "full" else {}
         try:

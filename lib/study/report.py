@@ -270,15 +270,25 @@ def refuse_standin(table: Path) -> None:
 
 
 def publish_tables(source: Path, target: Path, experiment: str) -> None:
-    """Replace one experiment's tables and manifest entry; the others stay as they are."""
+    """Replace one experiment's tables and manifest entry; the others stay as they are.
+
+    Where every unit is what it was, the entry says what it said of their computation: some may
+    have been lost and computed again.
+    """
     from lib.study import results
+    from lib.study.units import Store, provenance
 
     target.mkdir(exist_ok=True)
+    entry = results.read_manifest(source)[experiment]
+    before, now = (folder / experiment / "units.csv" for folder in (target, source))
+    if before.is_file() and now.is_file() and before.read_bytes() == now.read_bytes():
+        known = results.read_manifest(target)[experiment]
+        entry |= {name: known[name] for name in provenance(Store(target))}
     shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
     if (source / experiment).is_dir():
         shutil.rmtree(target / experiment, ignore_errors=True)
         shutil.copytree(source / experiment, target / experiment)
-    results.write_entry(target, experiment, results.read_manifest(source)[experiment])
+    results.write_entry(target, experiment, entry)
 
 
 def slug(name: str) -> str:
@@ -316,7 +326,9 @@ def convert(notebook: Path, title: str) -> str:
 def check(given: Mapping[str, str], profile: str) -> None:
     """A ValueError of what is wrong at first sight: an audit takes many seconds to start."""
     if not set(given) & set(WAYS):
-        raise ValueError("name a table: make audit PREDICTIONS=mine.csv")
+        from lib.data.cells import remedy
+
+        raise ValueError(f"name a table: {remedy('predictions', 'mine.csv')}")
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}; use one of {', '.join(PROFILES)}")
     model = given.get("model", "cnn")
@@ -336,25 +348,32 @@ def check(given: Mapping[str, str], profile: str) -> None:
 
 
 def _check_columns(way: str, path: Path, given: Mapping[str, str]) -> None:
+    from lib.data.cells import as_rename, remedy
     from lib.data.reading import read_table
 
-    rename, by = ([part.strip() for part in given.get(n, "").split(",")] for n in ("rename", "by"))
-    pairs = [part.split("=") for part in rename if part]
-    if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"rename is {given['rename']!r}; 'theirs=ours,theirs=ours' would do")
-    theirs = {ours.strip(): name.strip() for name, ours in pairs}
-    needed = [theirs.get(name, name) for name in NEEDED[way]]
-    read_table(path, list(dict.fromkeys([*theirs.values(), *needed, *filter(None, by)])))
+    by = [name.strip() for name in given.get("by", "").split(",") if name.strip()]
+    read_table(
+        path,
+        [*NEEDED[way], *by],
+        rename=as_rename(given.get("rename")),  # type: ignore[arg-type]
+        how=lambda name: remedy("rename", f"yours={name}"),
+    )
 
 
 def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
     """Run notebook 08 of the repository ``root`` and write its page; returns the page's path.
 
-    ``parameters`` are the notebook's, one of :data:`WAYS` at least. A ValueError holds the reason
-    where a file is missing or the notebook stops.
+    ``parameters`` are the notebook's, one of :data:`WAYS` at least, paths as seen from the working
+    directory. A ValueError holds the reason where the notebook stops.
     """
     from lib.study import results
 
+    for way in {"predictions", "table"} & parameters.keys():
+        if not Path(parameters[way]).is_absolute():  # the notebook runs at the top of the checkout
+            parameters = parameters | {way: os.path.relpath(parameters[way], root)}
+    if ":" in str(parameters.get("model")):  # a network beside the table
+        known = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (known, str(Path.cwd()))))
     name = next(str(parameters[way]) for way in WAYS if way in parameters)
     out = root / "runs" / "audit" / slug(name)
     try:

@@ -41,7 +41,7 @@ def test_names_of_folders_stay_inside_and_a_table_must_be_named(capsys):
     assert slug("...") == "audit"
     assert main([]) == 1
     assert main(["--predictions=", "--table="]) == 1  # as make passes what was not given
-    line = "error: name a table: make audit PREDICTIONS=mine.csv\n"
+    line = "error: name a table: predictions='mine.csv'\n"
     assert capsys.readouterr().err == 2 * line
 
 

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -171,3 +172,13 @@ def test_published_files_are_those_of_their_runs(root):
     altered = results.altered_files(root)
     assert altered, "no run recorded its files; make publish does"
     assert {name: files for name, files in altered.items() if files} == {}
+
+
+def test_a_full_disk_is_named_with_its_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
+        results.write_atomic(tmp_path / "table.csv", "a\n")
+    assert list(tmp_path.iterdir()) == []
