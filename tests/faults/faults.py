@@ -4,14 +4,18 @@ In: an empty folder and a generator. Out: a :class:`Row` of the page's table. ``
 tests.faults.record`` runs them all and writes ``results/trust/faults.csv``.
 """
 
+import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -25,6 +29,7 @@ from lib.assays.sources import HashMismatch, all_pins, fetch
 from .runs import ROOT, Run, kill
 
 NOTEBOOK = "02_mpra_gc_ood"
+NOBODY = 65534
 
 
 class Row(NamedTuple):
@@ -71,6 +76,88 @@ def kills(calm: Run, folder: Path, rng: np.random.Generator, times: int, whole: 
     return Row("kill -9 at random moments", happened, "units under way", held)
 
 
+def killed_at(calm: Run, folder: Path, place: str, times: int) -> Row:
+    """``kill -9`` at steps of training, or at writes before the file has its name."""
+    run = Run(folder / place, folder / f"{place}_store", calm.parameters)
+    died = torn = 0
+    for turn in range(times):
+        # At the first to fourth step of a fit; at the second file, so that each run adds one.
+        one = replace(run, dies=(place, 1 + turn % 4 if place == "step" else 2))
+        died += one.finish()[0] == -signal.SIGKILL
+        torn += not run.tables.items() <= calm.tables.items() or not run.sound
+    code, _, _ = run.finish()
+    held = code == 0 and run.tables == calm.tables and run.sound and not torn and died == times
+    what, lost = {"step": ("training", "the fit under way"), "replace": ("a write", "that file")}[
+        place
+    ]
+    happened = f"killed {died} times, no file torn; then it ended with the undisturbed tables"
+    return Row(f"kill -9 during {what}", happened, lost, held)
+
+
+def killed_training(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Ten kills at a step of the optimiser."""
+    return killed_at(calm, folder, "step", 10)
+
+
+def killed_writing(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Ten kills between a file's last byte and its name."""
+    return killed_at(calm, folder, "replace", 10)
+
+
+def _same(calm: Run, folder: Path, fault: str, **given: Any) -> Row:
+    """A run in other surroundings, which should not matter."""
+    run = Run(folder / "out", folder / "store", calm.parameters, **given)
+    code, _, error = run.finish()
+    held = code == 0 and run.tables == calm.tables and run.sound
+    return Row(fault, "ended with the same tables" if held else error, "nothing", held)
+
+
+def no_home(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """No ``HOME``, and a user without one."""
+    return _same(calm, folder / "homeless", "HOME unset", around={"HOME": None})
+
+
+def plain_language(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """A locale that knows ASCII alone, and Python told to believe it."""
+    around = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    return _same(calm, folder / "C", "LANG=C", around=around)
+
+
+def spaces(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """A path with spaces and letters beyond ASCII."""
+    return _same(calm, folder / "a path, with späces", "path with spaces")
+
+
+def no_git(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Nothing on the path but Python."""
+    return _same(calm, folder / "bare", "no git", around={"PATH": str(Path(sys.executable).parent)})
+
+
+def another_user(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Run by ``nobody``, who owns nothing but the folder of its tables; needs root."""
+    own = folder / "nobody"
+    own.mkdir()
+    os.chown(own, NOBODY, NOBODY)
+    for above in (folder, *folder.parents):
+        if above.is_relative_to(tempfile.gettempdir()) and above != Path(tempfile.gettempdir()):
+            above.chmod(0o755)
+    return _same(calm, own, "another user", user=NOBODY)
+
+
+def read_only_checkout(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """The package on a disk that cannot be written."""
+    with small_disk(folder / "checkout", 65536) as disk:
+        for name in ("lib", "book/_toc.yml", "claims.yaml"):
+            target = disk / name
+            target.parent.mkdir(exist_ok=True)
+            shutil.copytree(ROOT / name, target) if (ROOT / name).is_dir() else shutil.copyfile(
+                ROOT / name, target
+            )
+        (disk / "_toc.yml").symlink_to("book/_toc.yml")
+        _remount(disk, "ro")
+        return _same(calm, folder / "beside", "read-only checkout", root=disk)
+
+
 def _spoil(content: bytes, how: str, rng: np.random.Generator) -> bytes:
     if how == "truncated":
         return content[: int(rng.integers(len(content)))]
@@ -106,8 +193,17 @@ def spoilt_data(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
                 fetch(pin.dataset, pin.path)
             except HashMismatch as error:
                 refused += str(path) in str(error)
-    happened = f"{refused} of {len(pins)} files refused, by name and with both hashes"
-    return Row("data files altered", happened, "nothing", refused == len(pins) > 0)
+    path, content = folder / "data" / pins[0].dataset / pins[0].path, b"id\n1\n"
+    path.write_bytes(content)
+    pin = pins[0]._replace(sha256=hashlib.sha256(content).hexdigest())
+    own = patch.dict(os.environ, {"MPRA_DATA_DIR": str(folder / "data")})
+    with own, patch("lib.assays.sources.all_pins", lambda: (pin,)):
+        held = fetch(pin.dataset, pin.path)
+    path.write_bytes(b"id\n2\n")
+    kept = held.read_bytes() == content
+    happened = f"{refused} of {len(pins)} files refused, by name and with both hashes; of one that "
+    happened += "changed after its hash was seen, what was hashed is read"
+    return Row("data files altered", happened, "nothing", kept and refused == len(pins) > 0)
 
 
 def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
@@ -221,19 +317,26 @@ def clock_backwards(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
 
 
 def dask(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
-    """A worker killed, a scheduler killed or absent: the tests that start a cluster."""
+    """A worker killed or of another source, a scheduler killed or absent: tests with a cluster."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_dask.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     happened = (
-        "the other worker took over and all units ended; without its scheduler the run stopped "
-        "with an error that names it, and within 15 s where there was none "
+        "the other worker took over and all units ended; one of another source was refused; "
+        "without its scheduler the run stopped with an error that names it, and within 15 s where "
+        "there was none "
         f"({done.stdout.strip().splitlines()[-1]})"
     )
     lost = "the unit of the worker; units not finished"
-    return Row("Dask worker killed, scheduler lost or absent", happened, lost, done.returncode == 0)
+    return Row(
+        "Dask worker killed or of another source, scheduler lost",
+        happened,
+        lost,
+        done.returncode == 0,
+    )
 
 
 FAULTS: tuple[Callable[[Run, Path, np.random.Generator], Row], ...] = (
     *(spoilt_store, spoilt_data, spoilt_notebooks, full_disk, read_only_store),
-    *(two_at_once, clock_backwards, dask),
+    *(killed_training, killed_writing, no_home, plain_language, spaces, no_git, another_user),
+    *(read_only_checkout, two_at_once, clock_backwards, dask),
 )
