@@ -105,9 +105,14 @@ class Design:
 
 
 def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
-    """The unit that fits ``config``; of all networks the one it names counts by its source."""
+    """The unit that fits ``config``; of all networks the one it names counts by its source.
+
+    In float32 unless told otherwise: other rounding acts like another seed.
+    """
     given, modules = {"data": data, "split": split}, (model_path(config.model)[0],)
-    return Unit(units.fit_unit, config.resolved().model_dump(mode="json"), given, modules)
+    wanted = "float32" if config.precision == "auto" else config.precision
+    settings = config.model_copy(update={"precision": wanted}).model_dump(mode="json")
+    return Unit(units.fit_unit, settings, given, modules)
 
 
 def forecasting(fit: Fit, dropout: int = 0) -> Unit:

@@ -29,6 +29,10 @@ from lib.experiments.scoring import side_by_side
 from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Tables
 from lib.study.units import Store
 
+UNSEEN = (  # of a network of one's own
+    "An edit of {} trains it anew. Whether it reads files, such as weights, could not be known: "
+    "after a change of one, set SHIFT_STORE to a new folder."
+)
 OF_NETWORKS = ("gc_tilts", "folds", "standin_size")
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
 
@@ -136,7 +140,10 @@ def _of_network(fitted: FittedArm, model: str, by: Sequence[str]) -> Audited:
         tuple(map(AuditedPart, places[len(held) :], (part.keys for part in arm.parts))),
         np.concatenate(places[: len(held)]),
         covariates(table, ("gc_decile", *by), beside),
-        tuple(f"{what}: {n:,} rows." for what, n in data.repairs.items() if "shared" in what),
+        (
+            *(f"{what}: {n:,} rows." for what, n in data.repairs.items() if "shared" in what),
+            *([UNSEEN.format(model)] if ":" in model else []),
+        ),
         model=model,
         uncertainty=fitted.uncertainty,
         climatology=(float(known.mean()), float(known.std())),

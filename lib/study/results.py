@@ -28,15 +28,8 @@ from pandas.api.types import is_numeric_dtype
 from lib.statistics import claims
 from lib.statistics.ledger import read_claims
 from lib.study.config import ExperimentConfig, ParameterError, repository_root
-from lib.study.units import (
-    DIGITS,
-    Store,
-    file_hash,
-    machine,
-    module_hashes,
-    provenance,
-    versions,
-)
+from lib.study.stamps import machine, versions
+from lib.study.units import DIGITS, Store, file_hash, module_hashes, provenance
 
 KEYS = (
     *("experiment", "profile", "data", "split", "shift", "family", "severity", "condition"),
@@ -91,8 +84,15 @@ def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
     entry = computed.entry | provenance(store)
     entry |= {"config": config.parameters, "config_hash": config.hash}
     entry |= {"sources": module_hashes(experiment.__name__)}
-    write(config.folder, config.experiment, computed.rows, computed.tables, entry)
+    tables = computed.tables | ({"units": units_used(store)} if store.used else {})
+    write(config.folder, config.experiment, computed.rows, tables, entry)
     return read_found(config.folder, experiment, config)
+
+
+def units_used(store: Store) -> pd.DataFrame:
+    """What every unit that a run asked for is known by; nothing of it differs between runs."""
+    table = pd.DataFrame.from_dict(store.used, orient="index").rename_axis("key").sort_index()
+    return table[["function", "source", "content", "score", "kind"]].reset_index()
 
 
 def read_found(folder: Path, experiment: ModuleType, config: ExperimentConfig) -> Found:

@@ -84,6 +84,7 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     )
     found = run(config, own := Store(store.root))
     assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
+    assert "mynet:Net" in " ".join(found.tables["notes"]["note"])  # what could not be known of it
     assert provenance(own)["fits"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])

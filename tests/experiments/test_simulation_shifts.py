@@ -79,7 +79,7 @@ def test_doses_and_crossings_hold_what_claims_ask_for(found):
     assert set(sizes["n_train"]) == {150, 300}
 
 
-def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
+def test_the_split_of_miscalibration_adds_up_and_effects_are_those_of_the_worlds(found):
     rows = pick(found.rows, model="cnn", n_train=300, split="shifted")
     for _, part in rows.groupby(["shift", "severity", "condition"]):
         value = part.set_index("metric")["value"]
@@ -87,9 +87,6 @@ def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
         assert value["zms"] == pytest.approx(1 + parts, rel=0.15)
         oracle = part.set_index("metric")["oracle"]
         assert oracle["zms_aleatoric"] == 0 and oracle["zms"] == pytest.approx(1, abs=0.15)
-
-
-def test_effects_are_those_of_the_worlds(found):
     fits, effects = found.tables["fits"], found.tables["effects"].set_index("effect")
     worlds = fits[(fits["n_train"] == 300) & (fits["model"] == "cnn")]
     rewired = effects[(effects["condition"] == "d=0.5") & (effects["model"] == "cnn")]

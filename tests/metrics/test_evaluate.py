@@ -80,7 +80,7 @@ def test_merging_many_groups_keeps_the_interval(monkeypatch):
     assert ratio.mean() == pytest.approx(1, abs=0.05)
 
 
-def test_conditional_rows_and_worst_bin():
+def test_conditional_rows_worst_bin_and_oracle_column():
     table = make(205)
     bins = np.repeat([0, 1, 2], [100, 100, 5])  # the last is smaller than 10
     table.loc[bins == 1, "target"] += 2
@@ -94,9 +94,6 @@ def test_conditional_rows_and_worst_bin():
         found = inside.loc[inside["bin"] == str(number), "value"]
         alone = all_metrics(*(table.loc[bins == number, name] for name in FORECAST))
         assert found.to_dict() == pytest.approx({name: alone[name] for name in found.index})
-
-
-def test_oracle_column():
     table = make(300)
     given = {"climatology": (0, 1), "by": {"bin": np.arange(300) % 2}}
     worse = table.assign(mean=table["mean"] + 0.5)
