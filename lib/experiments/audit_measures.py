@@ -32,10 +32,7 @@ RANKED_ROWS = 20_000
 REPAIRED_ROWS = 50_000  # of each side
 RISK_TARGET = 0.85  # share of the full risk that a certified threshold should not pass
 GC_BINS = 5
-NEED_NOISE = (  # without a known noise it would count as 0
-    *("share_gain", "share_rewiring", "share_noise", "distance", "distance_rewiring", "slope"),
-    *("reliability_b", "pearson_r_deattenuated"),
-)
+WITHOUT_NOISE = r"total|share_offset|change"  # of a decomposition, without a known noise
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
 
 
@@ -278,6 +275,6 @@ def decomposition(one: Audited, draws: int) -> Noted:
             notes.append(f"No decomposition of {name}: {error}.")
         else:
             if "noise_std" not in one.table:
-                table = table[~table["quantity"].isin(NEED_NOISE)]
+                table = table[table["quantity"].str.contains(WITHOUT_NOISE)]
             found.append(table.assign(data=one.data, reference=reference, condition=name))
     return stacked(found), notes

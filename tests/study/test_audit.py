@@ -193,6 +193,25 @@ def said(done):
     return line
 
 
+def test_words_of_a_shell_reach_the_commands_as_words(root, tmp_path):
+    """A stand-in for the interpreter says what it is given."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "<%s>" "$@"\n', "utf-8")
+    python.chmod(0o755)
+    (tmp_path / ".ready").touch()
+    for given, seen in {
+        ("report", "ONLY=01_a $(touch x) * `id`; id", "PROFILE=smoke;id"): (
+            "<-m><lib.report><smoke;id><01_a><$(touch><x)><*><`id`;><id>"
+        ),
+        ("pages", "ONLY="): "<-m><lib.report><pages>",
+        ("audit", "TABLE=a b", "TRIM_PREFIX=AC"): "<--trim-prefix=AC><--trim-suffix=>",
+    }.items():
+        words = ["make", "-s", f"VENV={tmp_path}", "-o", str(tmp_path / ".ready"), *given]
+        said = subprocess.run(words, cwd=root, capture_output=True, text=True).stdout
+        assert seen in said
+
+
 @pytest.mark.slow
 def test_a_table_of_any_name_becomes_a_page(root, folder):
     theirs = table().rename(columns={"target": "y", "kind": "=kind"})
