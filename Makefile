@@ -9,14 +9,22 @@ DEV := $(VENV)/.dev
 BENCH := .venv-bench
 PROFILE ?= quick
 ONLY ?=
+MINUTES ?= 10
+SEED ?= 0
 # Tests run in this many processes.
 JOBS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(JOBS) --dist worksteal
 
-.PHONY: setup report test test-slow test-browser book publish pages audit claims bench lint format pairs clean
+.PHONY: setup report test test-slow test-browser book publish pages verify audit claims bench lint format pairs clean
+
+# Values reach the commands as they were typed, through the environment: make would expand a $, the shell a quote.
+ASKED := PROFILE ONLY PREDICTIONS TABLE DATASET MODEL RENAME BY MINUTES SEED TRIM_PREFIX TRIM_SUFFIX KEEP_SHARED_ENDS
+$(foreach name,$(ASKED),$(eval override export $(name) := $$(value $(name))))
+# Of names in ONLY each is a word, and nothing more.
+WORDS := set -f;
 
 report: $(READY)
-	$(PY) -m lib.report $(PROFILE) $(ONLY)
+	$(WORDS) $(PY) -m lib.report "$$PROFILE" $$ONLY
 
 test: $(TEST)
 	$(PYTEST) -m "not slow and not browser"
@@ -31,18 +39,21 @@ book: $(READY)
 	$(VENV)/bin/jupyter-book build book/ -n -W --keep-going
 
 publish: $(READY)
-	$(PY) -m lib.report publish $(ONLY)
+	$(WORDS) $(PY) -m lib.report publish $$ONLY
 
 # The published pages again, from the published tables alone.
 pages: $(READY)
-	$(PY) -m lib.report pages $(ONLY)
+	$(WORDS) $(PY) -m lib.report pages $$ONLY
 
-# Values reach the command as they were typed, through the environment: make would expand a $, the shell a quote.
-ASKED := PREDICTIONS TABLE DATASET MODEL RENAME BY
-$(foreach name,$(ASKED),$(eval override export $(name) := $$(value $(name))))
+# A sample of the published units is computed again, for about so many minutes; another SEED draws another sample.
+verify: $(READY)
+	$(PY) -m lib.report verify --minutes="$$MINUTES" --seed="$$SEED"
+
 audit: $(READY)
-	@$(PY) -m lib.audit --predictions="$$PREDICTIONS" --table="$$TABLE" --dataset="$$DATASET" \
-		--model="$$MODEL" --rename="$$RENAME" --by="$$BY" --profile="$(PROFILE)"
+	@SHIFT_CALLER=make $(PY) -m lib.audit --predictions="$$PREDICTIONS" --table="$$TABLE" \
+		--dataset="$$DATASET" --model="$$MODEL" --rename="$$RENAME" --by="$$BY" \
+		--trim-prefix="$$TRIM_PREFIX" --trim-suffix="$$TRIM_SUFFIX" \
+		--keep-shared-ends="$$KEEP_SHARED_ENDS" --profile="$$PROFILE"
 
 claims: $(READY)
 	$(PY) -m lib.claims

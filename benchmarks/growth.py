@@ -28,7 +28,8 @@ from lib.data.leakage import leak_groups
 from lib.metrics.evaluate import all_metrics
 from lib.models import build
 from lib.simulator import draw_world, simulate
-from lib.study.results import machine, write_atomic
+from lib.study.results import write_atomic
+from lib.study.stamps import machine
 from lib.study.units import cores
 from lib.training.attribution import integrated_gradients, mutagenesis
 from lib.training.fitted import laid_out, one_hot, predict

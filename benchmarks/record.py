@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.study.results import machine, write_atomic
+from lib.study.results import write_atomic
+from lib.study.stamps import machine
 
 KEYS = ("name", "unit", "ours", "peer", "peer_name", "ratio", "n", "peak_mib", "exponent")
 RESULTS = Path(__file__).parent / "results.json"

@@ -1,11 +1,14 @@
 """Command line: ``python -m lib.audit --predictions mine.csv``; see :mod:`lib.study.report`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.study.report import WAYS, audit
+from lib.study.report import audit, check
+
+ROOT = Path(__file__).resolve().parents[1]  # of the checkout, whatever folder this is called from
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,13 +20,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", help="package.module:Class, trained on either")
     parser.add_argument("--rename", help="theirs=ours,theirs=ours")
     parser.add_argument("--by", help="further columns to ask coverage by")
+    parser.add_argument("--trim-prefix", help="an adapter that every sequence starts with")
+    parser.add_argument("--trim-suffix", help="one that every sequence ends with")
+    parser.add_argument("--keep-shared-ends", help="True: ends that all share are no adapters")
     parser.add_argument("--profile", default="quick", help="of training: smoke, quick or full")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     profile = given.pop("profile", "quick")
     try:
-        if not set(given) & set(WAYS):
-            raise ValueError("name a table: make audit PREDICTIONS=mine.csv")
-        page = audit(Path.cwd(), given, profile).relative_to(Path.cwd())
+        check(given, profile)
+        page = Path(os.path.relpath(audit(ROOT, given, profile)))
     except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -32,4 +37,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("SHIFT_CALLER", "python")  # remedies are said in the words typed
     sys.exit(main())

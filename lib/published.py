@@ -2,7 +2,7 @@
 
 In: codes ``(n, L)`` uint8 or a FASTA file, of the length that the assay had. Out: mean and standard
 deviation of the measurement in the assay's unit, the latter also in its two parts. Each ensemble is
-one safetensors file beside this module, of ``tools/export_ensembles.py``, and has its SHA-256 beside it.
+one safetensors file beside this module, of ``tools/export_ensembles.py``, with its SHA-256 beside.
 On the command line: ``python -m lib.published wtc11 sequences.fa > forecasts.csv``.
 """
 

@@ -1,12 +1,14 @@
 """Units on a Dask cluster: a scheduler and two workers on loopback, as a user would start them."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from lib.data.folds import fold_split, group_folds
 from lib.simulator import standin
 from lib.study.units import Placement, Store, Unit, missing_units, run_units
 from lib.training.simple import baseline_unit
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def free_port():
@@ -23,12 +27,20 @@ def free_port():
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """Address of a scheduler with two single-threaded workers, and their processes."""
+def cluster(tmp_path, request):
+    """Address of a scheduler with two single-threaded workers, and their processes.
+
+    ``other_source`` starts them with a source of which one line differs.
+    """
     address = f"tcp://127.0.0.1:{free_port()}"
     dask = [sys.executable, "-m", "dask"]
     port = address.rsplit(":", 1)[1]
     quiet = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if getattr(request, "param", "") == "other_source":
+        shutil.copytree(ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pyc*"))
+        with (tmp_path / "lib" / "training" / "simple.py").open("a", encoding="utf-8") as file:
+            file.write("\nCHANGED = True\n")
+        quiet["env"] = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'tests'}"}
     local = ["--host", "127.0.0.1", "--no-dashboard"]
     started = [subprocess.Popen([*dask, "scheduler", *local, "--port", port], **quiet)]
     worker = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]
@@ -65,6 +77,16 @@ run_units(units(range(24)), Store(Path({str(tmp_path / "store")!r})),
     workers[0].send_signal(signal.SIGKILL)
     assert run.wait(timeout=120) == 0
     assert missing_units(made, store) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["other_source"], indirect=True)
+def test_a_worker_with_another_source_is_an_error_and_stores_nothing(tmp_path, cluster):
+    address, _ = cluster
+    made, store = units([0]), Store(tmp_path / "store")
+    with pytest.raises(RuntimeError, match="this worker's lib is not the client's"):
+        run_units(made, store, Placement(executor="dask", scheduler=address))
+    assert missing_units(made, store) == 1
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ class Trial:
     parts: Sizes = PARTS
     epochs: int = FitConfig().epochs
     device: str = FitConfig().device
+    precision: str = FitConfig().precision
     side_rate: float | None = None  # each trial has its own, without features too
 
     @property

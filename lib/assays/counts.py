@@ -22,7 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.arrays import BoolArray, FloatArray, IntArray
-from lib.data.reading import numbers, read_table
+from lib.data.cells import numbers
+from lib.data.reading import read_table
 
 COLUMNS = ("barcode", "label", "count")
 _CV_OFFSET = 0.01  # counts; the authors' guard against 0 / 0
@@ -81,7 +82,7 @@ def read_counts(dna: Path, rna: Sequence[Path]) -> BarcodeCounts:
     counts = np.zeros((len(label), len(samples)), np.int64)
     for column, (sample, path) in enumerate(zip(samples, (dna, *rna), strict=True)):
         rows = label.index.get_indexer(pd.Index(sample["barcode"]))
-        whole = numbers(sample["count"], "count", "whole number from 0 on", str(path))
+        whole = numbers(sample["count"], "count", "whole number from 0 to 2^53", str(path))
         counts[rows, column] = whole.astype(np.int64)
     return BarcodeCounts(label.to_numpy(object), counts[:, 0], counts[:, 1:])
 

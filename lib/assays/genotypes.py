@@ -15,9 +15,10 @@ import pandas as pd
 
 from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays.sources import fetch
+from lib.data.cells import numbers, require_columns
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_groups
-from lib.data.reading import numbers, read_table, require_columns
+from lib.data.reading import read_table
 from lib.sequences import Codes, encode
 
 MEASUREMENTS_PATH = "Data/Downloaded/retinopathy_data.parquet"

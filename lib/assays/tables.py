@@ -16,9 +16,10 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.assays.sources import fetch
+from lib.data.cells import numbers
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import sequence_ids
-from lib.data.reading import numbers, read_table
+from lib.data.reading import read_table
 from lib.data.table import dataset_from_frame
 from lib.sequences import canonical
 

@@ -8,17 +8,18 @@ from CSV, TSV (also gzipped) or Parquet. ``id`` is unique within each ``fold, sp
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray
-from lib.data import reading
+from lib.data import cells, reading
 from lib.data.dataset import SequenceDataset
 
 REQUIRED = ("id", "target", "mean", "std")
 OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "fold", "gc", "sequence", "split", "shift")
-LABELS = ("id", "group", "fold", "split", "shift")
+LABELS = ("id", "group", "fold", "split", "shift", "pair", "condition")
 TRUTH = ("noise_free", "true_mean", "true_std")  # of simulated elements
 NUMERIC = {
     "target": "finite number",
@@ -28,42 +29,51 @@ NUMERIC = {
     "std_epistemic": "finite number of at least 0",
     "gc": "number between 0 and 1",
 }
+NUMBERS = (*NUMERIC, "noise_std")
 LONGEST_LABEL = 60
 FORMULA = ("=", "+", "-", "@")
 
 
+def _how(missing: str) -> str:
+    return cells.remedy("rename", f"yours={missing}")
+
+
 def _check_ids(table: pd.DataFrame, source: str) -> None:
     key = ["id", *(name for name in ("fold", "split", "shift") if name in table)]
-    missing = (table["id"].isna() | (table["id"] == "")).to_numpy()
-    if missing.any():
-        raise ValueError(f"{source}: id is missing in row {int(np.argmax(missing))}")
+    cells.no_missing(table["id"], "every row needs one", source)
     twice = table.duplicated(key).to_numpy()
     if twice.any():
         row = int(np.argmax(twice))
-        raise ValueError(
-            f"{source}: id {table['id'].iloc[row]!r} appears again in row {row}, and {twice.sum()} "
-            "rows in all repeat an id; one row per id (within each fold, split and shift) is needed"
+        said = (
+            f"is {{cell}} again, and {twice.sum()} rows in all repeat an id; one row per id "
+            "(within each fold, split and shift) is needed"
         )
+        raise cells.CellError("id", row, said, table["id"].iloc[row], source)
 
 
-def validate(table: pd.DataFrame, source: str = "predictions", ids: bool = True) -> pd.DataFrame:
-    """The table with float64 numbers, or one clear error; the argument is not changed.
+def validate(
+    table: pd.DataFrame,
+    source: str = "predictions",
+    ids: bool = True,
+    more: Sequence[str] = (),
+) -> pd.DataFrame:
+    """The table with float64 numbers and labels of text, or one clear error; a copy.
 
     Known columns come first, in the order of this module's contract. Raises ``ValueError``, calling
     the table ``source``, for a missing column (the nearest names are given) or one named twice, no
     rows, a number that is not finite, a standard deviation of 0 or less, a GC content outside
-    [0, 1]; with ``ids`` for a missing or repeated id.
+    [0, 1]; with ``ids`` for a missing or repeated id. Labels are :data:`LABELS` and ``more``.
 
     Examples
     --------
     >>> validate(pd.DataFrame({"id": ["a"], "target": [1], "mean": [0.5], "std": [0.0]}))
     Traceback (most recent call last):
-    ValueError: predictions: column 'std' row 0 is 0.0, not a finite number above 0; mend or ...
+    lib.data.cells.CellError: predictions: column 'std' row 0 is 0.0, not a finite ...
     """
     present = [str(name) for name in table.columns]
     checked = table.set_axis(present, axis=1)
-    reading.require_columns(checked, REQUIRED if ids else REQUIRED[1:], source)
-    reading.require_columns(checked, present, source)  # none twice
+    cells.require_columns(checked, REQUIRED if ids else REQUIRED[1:], source, _how)
+    cells.require_columns(checked, present, source)  # none twice
     if len(table) == 0:
         raise ValueError(f"{source} has no rows")
     known = [name for name in (*REQUIRED, *OPTIONAL) if name in present]
@@ -71,11 +81,11 @@ def validate(table: pd.DataFrame, source: str = "predictions", ids: bool = True)
     checked = checked[known + others].reset_index(drop=True)
     for name in known:
         if name in NUMERIC:
-            values = reading.numbers(checked[name], name, NUMERIC[name], source)
+            values = cells.numbers(checked[name], name, NUMERIC[name], source)
             if checked[name].dtype != values.dtype:  # of ten million rows no copy is made
                 checked[name] = values
-        elif name in LABELS and isinstance(checked[name].dtype, pd.StringDtype):
-            checked[name] = checked[name].str.lstrip(" ")
+    for name in {*LABELS, "sequence", *more} & {*present} - {*NUMERIC}:
+        checked[name] = cells.labels(checked[name])
     if ids:
         _check_ids(checked, source)
     return checked
@@ -110,17 +120,17 @@ def read(
         As :func:`lib.data.reading.read_table` and :func:`validate` say; if a name in ``rename`` or
         ``more`` is absent.
     """
-    rename = {} if rename is None else dict(rename)
-    theirs = {ours: name for name, ours in rename.items()}
-    floats = [theirs.get(name, name) for name in NUMERIC]
-    needed = [*rename, *(theirs.get(name, name) for name in more)]
-    lean = [*floats, *needed, *(theirs.get(name, name) for name in LABELS if name != "id")]
-    table = reading.read_table(path, needed, lean, floats)
-    many = len(table) > reading.MANY_ROWS and theirs.get("id", "id") not in table
+    rename = dict(rename or {})
+    texts = {*LABELS, "sequence", *more} - {*NUMERIC}
+    lean = [*NUMBERS, *rename.values(), *more, *LABELS[1:]]
+    roles: Any = {"texts": texts, "floats": NUMBERS, "lean": lean}
+    table = reading.read_table(path, [*REQUIRED, *more], rename=rename, how=_how, **roles)
+    many = len(table) > reading.MANY_ROWS and "id" not in table
     notes = [
         f"The file has more than {reading.MANY_ROWS:,} rows: ids and sequences were not looked at."
     ]
-    return validate(table.rename(columns=rename), str(path), not many), notes if many else []
+    with reading.placed(path, rename):
+        return validate(table, str(path), not many, more), notes if many else []
 
 
 def of_elements(

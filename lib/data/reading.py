@@ -1,63 +1,44 @@
-"""Strangers' files as columns and records: tables (CSV, TSV, Parquet) and FASTA.
+"""Strangers' files as tables: CSV, TSV and Parquet.
 
-In: a path. Out: a table's columns, the cells as they stand (text but in Parquet), and from them
-numbers; a FASTA file's sequences. Rows are counted from 0, the first after the header. What cannot
-be read is refused with a ``ValueError`` that names file, row and value.
+In: a path and what its columns are for. Out: a table under our names, the cells as they stand but
+for what its roles ask (:mod:`lib.data.cells`). What cannot be read is refused with a ``ValueError``
+that names file, line, column and value as they stand in the file.
 """
 
 import csv
+import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
+from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
-from pyarrow import parquet
 
+from lib.data.cells import CellError, renamed, require_columns
 from lib.data.files import refuse_size, regular, unpacked
-
-if TYPE_CHECKING:  # it takes a second to import, and the command waits for what is read here
-    from lib.arrays import FloatArray
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 LONGEST_ROW = 1 << 24  # bytes
+_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
-RULES: Mapping[str, Callable[["FloatArray"], NDArray[np.bool_]]] = {
-    "finite number": np.isfinite,
-    "finite number above 0": lambda v: np.isfinite(v) & (v > 0),
-    "finite number of at least 0": lambda v: np.isfinite(v) & (v >= 0),
-    "number between 0 and 1": lambda v: (v >= 0) & (v <= 1),
-    "whole number from 0 on": lambda v: np.isfinite(v) & (v >= 0) & (v == np.floor(v)),
-}
 
 
-def require_columns(frame: pd.DataFrame, columns: Collection[str], source: str) -> None:
-    """Refuse a table that lacks a column, naming those most like it, or that has one twice."""
-    present = [str(column) for column in frame.columns]
-    twice = [column for column in columns if present.count(column) > 1]
-    if twice:
-        raise ValueError(f"{source}: the header names the column {twice[0]!r} twice")
-    lowered = {name.lower(): name for name in present}
-    missing = []
-    for column in (column for column in columns if column not in present):
-        near = [repr(lowered[match]) for match in get_close_matches(column.lower(), lowered, n=3)]
-        missing.append(repr(column) + (f" (did you mean {' or '.join(near)}?)" if near else ""))
-    if missing:
-        raise ValueError(
-            f"{source} has no column {', '.join(missing)}. Its columns: "
-            f"{', '.join(map(repr, present[:20]))}. Rename them, or pass the names they have"
-        )
+class _Text(NamedTuple):
+    """A text table from its header on, the line that this is in, the separator and the names."""
+
+    content: memoryview
+    line: int
+    separator: str
+    header: list[str]
 
 
-def _unpacked(content: bytes, path: Path) -> bytes:
-    """A text table's bytes in UTF-8, from its header on."""
-    content = unpacked(content, path)
+def _unpacked(path: Path) -> bytes:
+    """A text table's bytes in UTF-8."""
+    content = unpacked(path.read_bytes(), path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
     try:
@@ -69,18 +50,17 @@ def _unpacked(content: bytes, path: Path) -> bytes:
             f"{path} is not UTF-8 text: byte {content[error.start]:#04x} in line {line}; "
             "save it as UTF-8"
         ) from None
-    content = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-    if not re.search(rb"\S", content):
-        raise ValueError(f"{path} is empty")
-    return content
+    return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def _header(line: str, wanted: Collection[str], path: Path) -> tuple[str, list[str]]:
+def _header(
+    line: str, wanted: Collection[str], path: Path, separators: Collection[str]
+) -> tuple[str, list[str]]:
     """The separator that shows most wanted columns, then most columns; and their names."""
     try:
         names = {
             separator: [name.strip() for name in next(csv.reader([line], delimiter=separator))]
-            for separator in SEPARATORS
+            for separator in separators
         }
     except csv.Error as error:
         raise ValueError(f"{path} has no header: {error}") from None
@@ -93,9 +73,54 @@ def _header(line: str, wanted: Collection[str], path: Path) -> tuple[str, list[s
     return best, names[best]
 
 
-def _parse(
-    content: bytes, separator: str, types: Sequence[pa.DataType], ragged: list[Any]
-) -> pa.Table:
+def _open_text(path: Path, wanted: Collection[str]) -> _Text:
+    """A text table; a line ``sep=;`` as Excel writes it, and comments, may precede its header."""
+    content, separators = _unpacked(path), [*SEPARATORS]
+    start = 0
+    while True:
+        first = re.compile(rb"[\r\n]*([^\r\n]*)").match(content, start)
+        assert first is not None
+        start, end, line = first.start(1), first.end(), first[1].decode()
+        cells = re.split(f"[{''.join(SEPARATORS)}]", line)
+        if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and end < len(content):
+            separators = [mark[1]]
+        elif not (line.startswith("#") and wanted and not {*wanted} & {*map(str.strip, cells)}):
+            break
+        start = end
+    if not line.strip():
+        raise ValueError(f"{path} is empty")
+    before = len(re.findall(rb"\r\n|\r|\n", content[:start]))
+    return _Text(memoryview(content)[start:], before + 1, *_header(line, wanted, path, separators))
+
+
+def _line(text: _Text, row: int) -> tuple[int, list[str]]:
+    """The line in the file that a row begins in, and its cells."""
+    rows = csv.reader(io.StringIO(str(text.content, "utf-8"), ""), delimiter=text.separator)
+    place, before = -1, 0
+    for cells in rows:
+        if cells and place == row:
+            return text.line + before, cells
+        place, before = place + bool(cells), rows.line_num
+    raise ValueError(f"there is no row {row}")
+
+
+@contextmanager
+def placed(path: Path | str, rename: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Say of a bad cell of a file in which line it stands, under which name and as what."""
+    try:
+        yield
+    except CellError as error:
+        theirs = {ours: name for name, ours in (rename or {}).items()}
+        name, said = theirs.get(error.column, error.column), str(error).removeprefix(f"{path}: ")
+        with suppress(ValueError, csv.Error):
+            text = _open_text(Path(path), [name])
+            line, cells = _line(text, error.row)
+            said = error.words(f"row {error.row} (line {line})", cells[text.header.index(name)])
+        own = "" if name == error.column else f" ({error.column!r} is {name!r} in the file)"
+        raise ValueError(f"{path}: {said}{own}") from None
+
+
+def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.Table:
     """Columns ``0, 1, ...`` (names may repeat) of the given types; a ragged row is noted."""
     named = {str(place): kind for place, kind in enumerate(types)}
 
@@ -104,7 +129,7 @@ def _parse(
         return "error"
 
     return arrow_csv.read_csv(
-        pa.BufferReader(content),
+        pa.BufferReader(pa.py_buffer(text.content)),
         arrow_csv.ReadOptions(
             column_names=list(named),
             skip_rows=1,
@@ -112,46 +137,93 @@ def _parse(
             block_size=LONGEST_ROW,
         ),
         arrow_csv.ParseOptions(
-            delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
+            delimiter=text.separator, newlines_in_values=True, invalid_row_handler=refuse
         ),
         arrow_csv.ConvertOptions(column_types=named, null_values=[]),
     )
 
 
-def _read_text(path: Path, wanted: Collection[str], floats: Collection[str]) -> pd.DataFrame:
-    content = _unpacked(path.read_bytes(), path)
-    first = re.match(rb"[^\r\n]*", content)
-    separator, header = _header(first.group().decode() if first else "", wanted, path)
-    types = [pa.float64() if name in floats else pa.string() for name in header]
+def _with_points(cells: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
+    """Decimal commas as points, where the whole column has such and they cannot be thousands."""
+    commas = compute.match_substring(cells, ",")
+    if not compute.any(commas).as_py() or compute.any(compute.match_substring(cells, ".")).as_py():
+        return cells
+    thousands = compute.match_substring_regex(cells.filter(commas), _THOUSANDS)
+    if separator != ";" and compute.all(thousands).as_py():
+        return cells
+    return compute.replace_substring(cells, ",", ".")
+
+
+def _read_text(
+    path: Path, rename: Mapping[str, str], wanted: Collection[str], floats: Collection[str]
+) -> pd.DataFrame:
+    theirs = {ours: name for name, ours in rename.items()}
+    text = _open_text(path, [theirs.get(name, name) for name in wanted])
+    names = renamed(text.header, rename, str(path))
     ragged: list[Any] = []
     try:
         try:
-            table = _parse(content, separator, types, ragged)
+            types = [pa.float64() if name in floats else pa.string() for name in names]
+            table = _parse(text, types, ragged)
         except pa.ArrowInvalid:  # as text, so that the cell which is no number can be named
-            table = _parse(content, separator, [pa.string()] * len(header), ragged := [])
+            table = _parse(text, [pa.string()] * len(names), ragged := [])
+            for place in (place for place, name in enumerate(names) if name in floats):
+                cells = _with_points(table[place], text.separator)
+                table = table.set_column(place, str(place), cells)
     except pa.ArrowException as error:
         if not ragged:
             raise ValueError(f"{path} cannot be read as a table: {error}") from None
         row = ragged[0]
+        with suppress(csv.Error):
+            line = f" (line {_line(text, row.number - 2)[0]})"
         raise ValueError(
-            f"{path} row {row.number - 2} has {row.actual_columns} cells, the header has "
-            f"{len(header)}: {row.text[:60]!r}; check the separator ({SEPARATORS[separator]})"
+            f"{path} row {row.number - 2}{line} has {row.actual_columns} cells, the header has "
+            f"{len(names)}: {row.text[:60]!r}; check the separator ({SEPARATORS[text.separator]}), "
+            "and whether rows have names that the header lacks"
         ) from None
-    frame = table.rename_columns(header).to_pandas()
+    frame = table.rename_columns(names).to_pandas()
     if len(frame) and re.search(r"[\r\n]", str(frame.iat[-1, -1])):
         raise ValueError(f"{path} row {len(frame) - 1} holds a quotation mark that is not closed")
     return frame
 
 
-def _read_parquet(path: Path, lean: Collection[str]) -> pd.DataFrame:
+def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.ChunkedArray:
+    """A column of a Parquet file as its role asks: text of whatever it is, decimals as numbers."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    try:
+        if text:
+            return cells.cast(pa.string())
+        if number and pa.types.is_decimal(cells.type):
+            return cells.cast(pa.string()).cast(pa.float64())  # rounded as text is, to the last bit
+        return cells
+    except pa.ArrowNotImplementedError:
+        raise ValueError(f"{where} holds {cells.type}; text or numbers would do") from None
+
+
+def _read_parquet(
+    path: Path,
+    rename: Mapping[str, str],
+    texts: Collection[str],
+    floats: Collection[str],
+    lean: Collection[str],
+) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
+            header = file.schema_arrow.names
+            ours = dict(zip(header, renamed(header, rename, str(path)), strict=True))
             groups = range(file.metadata.num_row_groups)
             refuse_size(sum(file.metadata.row_group(i).total_byte_size for i in groups), path)
 
-            def read(names: list[str] | None) -> pd.DataFrame:
-                table = file.read(names)
+            def read(columns: list[str] | None) -> pd.DataFrame:
+                table = file.read(columns)
                 table.validate(full=True)  # or text that is not UTF-8 fails where it is looked at
+                cells = [
+                    _plain(table[name], own in texts, own in floats, f"{path}: column {name!r}")
+                    for name in table.column_names
+                    for own in [ours[name]]
+                ]
+                table = pa.table(cells, [ours[name] for name in table.column_names])
                 # What pandas writes beside the data is left out: damaged, it breaks pandas itself.
                 found: pd.DataFrame = table.to_pandas(
                     ignore_metadata=True, strings_to_categorical=many
@@ -161,9 +233,9 @@ def _read_parquet(path: Path, lean: Collection[str]) -> pd.DataFrame:
             many = bool(lean) and file.metadata.num_rows > MANY_ROWS
             if not many:
                 return read(None)
-            chosen = [name for name in file.schema_arrow.names if name in lean]
             # One column in memory at a time.
-            return pd.DataFrame({name: read([name])[name] for name in chosen}, copy=False)
+            chosen = {own: read([name])[own] for name, own in ours.items() if own in lean}
+            return pd.DataFrame(chosen, copy=False)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is a damaged Parquet file, or its text is not UTF-8 ({error}); write it again"
@@ -173,8 +245,12 @@ def _read_parquet(path: Path, lean: Collection[str]) -> pd.DataFrame:
 def read_table(
     path: Path | str,
     columns: Collection[str] = (),
-    lean: Collection[str] = (),
+    *,
+    rename: Mapping[str, str] | None = None,
+    texts: Collection[str] = (),
     floats: Collection[str] = (),
+    lean: Collection[str] = (),
+    how: Callable[[str], str] | None = None,
 ) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet file; which of them, the content says and not the name.
 
@@ -182,77 +258,42 @@ def read_table(
     ----------
     path : Path or str
     columns : collection of str
-        Columns that must be there.
+        Columns that must be there. All names here are those after renaming.
+    rename : mapping, optional
+        From names in the file to ours.
+    texts, floats : collection of str, optional
+        Columns that are text whatever they hold; columns read as float64 where all cells are
+        numbers, with decimal commas too where a whole column has them.
     lean : collection of str, optional
         All that is read of a Parquet file of more than :data:`MANY_ROWS` rows.
-    floats : collection of str, optional
-        Columns of a text table that are read as float64 where all cells of them are numbers.
+    how : function, optional
+        Of the name of a column that is missing: what to pass.
 
     Returns
     -------
     DataFrame
-        Every column of the file; text cells unchanged.
+        Every column of the file that has a name; other text cells unchanged.
 
     Raises
     ------
     ValueError
-        If there is no such file; if it is empty, damaged, no table, not UTF-8, ragged, or lacks a
-        column.
+        If there is no such file; if it is empty, damaged, no table, not UTF-8, ragged, lacks a
+        column, has one twice, or two would have one name.
     """
-    path = regular(path, "give the path of a CSV, TSV or Parquet table")
+    path, rename = regular(path, "give the path of a CSV, TSV or Parquet table"), rename or {}
     with path.open("rb") as file:
         mark = file.read(4)
     if mark == b"PK\x03\x04":
         raise ValueError(
             f"{path} is a zip archive or spreadsheet; save the table as CSV or Parquet"
         )
-    columnar = mark == b"PAR1" or path.suffix == ".parquet"
-    frame = _read_parquet(path, lean) if columnar else _read_text(path, columns, floats)
+    if mark == b"PAR1" or path.suffix == ".parquet":
+        frame = _read_parquet(path, rename, texts, floats, lean)
+    else:
+        frame = _read_text(path, rename, columns, floats)
+    frame = frame.loc[:, frame.columns != ""]
     many = len(frame) > MANY_ROWS and lean
-    require_columns(frame, [c for c in columns if not many or c in lean], str(path))
+    require_columns(frame, [c for c in columns if not many or c in lean], str(path), how)
     if len(frame) == 0:
         raise ValueError(f"{path} has a header but no rows")
     return frame
-
-
-def _as_float(cell: object) -> float:
-    """NaN of what is no number; Python reads 1_000 as one, but a file that says so is damaged."""
-    try:
-        return float("nan" if isinstance(cell, bool) or "_" in str(cell) else cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _as_floats(values: pd.Series) -> "FloatArray":
-    if values.dtype.kind in "iuf":
-        return values.to_numpy(np.float64, na_value=np.nan)
-    if isinstance(values.dtype, pd.StringDtype):
-        with suppress(pa.ArrowException):
-            found: FloatArray = pa.array(values).cast("float64").to_numpy(zero_copy_only=False)
-            return found
-    return np.array([_as_float(cell) for cell in values.tolist()], np.float64)
-
-
-def numbers(
-    values: pd.Series, column: str, rule: str = "finite number", source: str = ""
-) -> "FloatArray":
-    """A column as (n,) float64, each cell under a rule.
-
-    Of numbers, or text as it stands in a file. Raises ``ValueError``, which calls it ``column`` of
-    ``source``, if a cell is missing, no number, or against the rule (of :data:`RULES`).
-
-    Examples
-    --------
-    >>> numbers(pd.Series(["1.5", " -2 "]), "activity").tolist()
-    [1.5, -2.0]
-    """
-    found = _as_floats(values)
-    good = RULES[rule](found)
-    if not good.all():
-        row = int(np.argmin(good))
-        where = f"{source}: " if source else ""
-        raise ValueError(
-            f"{where}column {column!r} row {row} is {values.tolist()[row]!r}, not a {rule}; "
-            "mend or remove the row"
-        )
-    return found

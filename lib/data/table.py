@@ -10,27 +10,32 @@ input                                                 decision
 ====================================================  ==============================================
 byte order mark, CRLF, gzip, blank lines              read
 tab, comma, semicolon or bar between cells            found from the header
+decimal commas                                        read where a whole column has them
 lower case, U for T, spaces around a sequence         repaired, rows counted
 same sequence twice                                   all rows kept, one leak group, counted
 ... with different activities                         kept and counted on its own: replicates
 ... or its reverse complement, in different groups    these groups are joined, counted
 of ``group_column``
-column missing or named twice; one column only        refused, near names and separators given
+column missing; any named twice; one column only      refused, near names and separators given
 empty file, header only, ragged rows                  refused
 not UTF-8, damaged gzip or Parquet, spreadsheet       refused
-activity missing, not a number, NaN, infinite         refused
+activity missing, not a number, NaN, infinite, above  refused
+1e30; a date, a boolean
 noise or weight the same, or not positive             refused
 letters outside ACGTN, empty or all-N sequence        refused
 mixed lengths                                         refused; trim or pad first
-shared 10 nt or more at an end of over 90 % of the    refused as an adapter: ``trim_prefix``,
-distinct sequences (of 10 or more)                    ``trim_suffix`` or ``keep_shared_ends``
+shared 10 nt or more at an end of over 99 % of the    cut off every row, counted, unless
+distinct sequences (of 10 or more)                    ``keep_shared_ends``
+... of over 90 %                                      refused as an adapter: ``trim_prefix``,
+                                                      ``trim_suffix`` or ``keep_shared_ends``
 ``trim_prefix`` or ``trim_suffix`` absent from a row  refused
-empty group label                                     refused
+group label that is empty, NA, NaN, null or none      refused
 ====================================================  ==============================================
 
 Group labels and other columns are text to carry along, never to interpret.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -39,13 +44,15 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
+from lib.data.cells import WITHIN, CellError, labels, no_missing, numbers, remedy, require_columns
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_groups, linked, sequence_ids
-from lib.data.reading import numbers, read_table, require_columns
+from lib.data.reading import placed, read_table
 from lib.sequences import UNKNOWN, Codes, encode
 
 ADAPTER_LENGTH = 10  # nt; two random sequences share so long an end once in a million
 ADAPTER_SHARE = 0.9
+TRIMMED_SHARE = 0.99
 DISTINCT_NEEDED = 10  # below this, a shared end is no evidence of an adapter
 LINK_LENGTH = 20  # nt shared by relatives
 SHORTEST_LINK = 4
@@ -56,7 +63,7 @@ def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]
     cells = values.tolist()
     for row, cell in enumerate(cells):
         if not isinstance(cell, str) or not cell.strip():
-            raise ValueError(f"column {column!r} row {row} is {cell!r}, not a sequence")
+            raise CellError(column, row, "is {cell}, not a sequence", cell)
     stripped = [cell.strip() for cell in cells]
     upper = [cell.upper() for cell in stripped]
     counts = {
@@ -71,63 +78,75 @@ def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]
 def _trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> list[str]:
     """Cut a known adapter off both ends of every sequence; one without it is refused."""
     for row, sequence in enumerate(sequences):
-        where = f"column {column!r} row {row}"
         if len(sequence) <= len(prefix) + len(suffix):
-            raise ValueError(f"{where} has {len(sequence)} nt, no more than its adapters")
+            raise CellError(column, row, f"has {len(sequence)} nt, no more than its adapters")
         for end, seen, adapter in (
             ("starts", sequence[: len(prefix)], prefix),
             ("ends", sequence[len(sequence) - len(suffix) :], suffix),
         ):
             if seen != adapter:
-                raise ValueError(f"{where} {end} with {seen!r}, not with the adapter {adapter!r}")
+                raise CellError(
+                    column, row, f"{end} with {seen!r}, not with the adapter {adapter!r}"
+                )
+    return _cut(sequences, prefix, suffix)
+
+
+def _cut(sequences: list[str], prefix: str, suffix: str) -> list[str]:
     return [sequence[len(prefix) : len(sequence) - len(suffix)] for sequence in sequences]
 
 
-def _shared_start(sequences: list[str]) -> str:
-    """The longest start common to over 90 % of the sequences, if it is 10 nt or more."""
-    needed = ADAPTER_SHARE * len(sequences)
-    shared = ""
-    for length in range(ADAPTER_LENGTH, min(map(len, sequences))):
-        start, times = Counter(sequence[:length] for sequence in sequences).most_common(1)[0]
-        if times <= needed:
-            break
-        shared = start
-    return shared
-
-
-def _refuse_adapters(sequences: list[str], column: str) -> None:
-    distinct = sorted(set(sequences))
+def _shared_ends(sequences: list[str], share: float) -> tuple[str, str]:
+    """The longest start and end common to more of the distinct sequences, of 10 nt or more."""
+    distinct, found = sorted(set(sequences)), ["", ""]
     if len(distinct) < DISTINCT_NEEDED:
-        return
-    ends = {
-        "trim_prefix": _shared_start(distinct),
-        "trim_suffix": _shared_start([sequence[::-1] for sequence in distinct])[::-1],
-    }
-    found = {parameter: end for parameter, end in ends.items() if end and set(end) != {"N"}}
-    if found:
-        remedy = ", ".join(f"{parameter}={end!r}" for parameter, end in found.items())
+        return "", ""
+    for side, texts in enumerate((distinct, [sequence[::-1] for sequence in distinct])):
+        for length in range(ADAPTER_LENGTH, min(map(len, texts))):
+            start, times = Counter(text[:length] for text in texts).most_common(1)[0]
+            if times <= share * len(texts):
+                break
+            found[side] = "" if set(start) == {"N"} else start  # that is padding
+    return found[0], found[1][::-1]
+
+
+def _without_shared_ends(sequences: list[str], column: str, repairs: dict[str, int]) -> list[str]:
+    """Cut ends that nearly all share off every sequence; those that most share are refused."""
+    prefix, suffix = _shared_ends(sequences, TRIMMED_SHARE)
+    for end, word in ((prefix, "start"), (suffix, "end")):
+        if end:
+            has = str.startswith if word == "start" else str.endswith
+            repairs[f"shared {word} {end} trimmed"] = sum(has(text, end) for text in sequences)
+            if others := len(sequences) - repairs[f"shared {word} {end} trimmed"]:
+                repairs[f"shared {word}: another of {len(end)} nt cut off"] = others
+    sequences = _cut(sequences, prefix, suffix)
+    start, stop = _shared_ends(sequences, ADAPTER_SHARE)
+    if start or stop:
+        ends = {"trim_prefix": start, "trim_suffix": stop}
+        trim = " and ".join(remedy(parameter, end) for parameter, end in ends.items() if end)
         raise ValueError(
             f"column {column!r}: over {ADAPTER_SHARE:.0%} of the distinct sequences share an end, "
-            f"which looks like an adapter and makes all rows relatives; pass {remedy}, "
-            "or keep_shared_ends=True if it belongs to the elements"
+            f"which looks like an adapter and makes all rows relatives; remove rows without it and "
+            f"pass {trim}, or {remedy('keep_shared_ends', True)} if it belongs to the elements"
         )
+    return sequences
 
 
 def _encode(sequences: list[str], column: str) -> Codes:
     usual = Counter(map(len, sequences)).most_common(1)[0][0]
     for row, sequence in enumerate(sequences):
         if len(sequence) != usual:
-            raise ValueError(
-                f"column {column!r} row {row} has {len(sequence)} nt, most rows have {usual}; "
-                "trim, or pad with N, to one length"
-            )
+            said = f"has {len(sequence)} nt, most rows have {usual}; trim, or pad with N, to one"
+            raise CellError(column, row, f"{said} length")
     try:
         codes = encode(sequences)
     except ValueError as error:
-        raise ValueError(f"column {column!r}: {error}") from None
+        bad = re.match(r"sequence (\d+) (.*)", str(error))
+        if bad is None:
+            raise ValueError(f"column {column!r}: {error}") from None
+        raise CellError(column, int(bad[1]), bad[2]) from None
     unknown = (codes == UNKNOWN).all(axis=1)
     if unknown.any():
-        raise ValueError(f"column {column!r} row {int(np.argmax(unknown))} holds nothing but N")
+        raise CellError(column, int(np.argmax(unknown)), "holds nothing but N")
     return codes
 
 
@@ -135,17 +154,12 @@ def _given_groups(
     values: pd.Series, column: str, same: IndexArray, repairs: dict[str, int]
 ) -> IndexArray:
     """Groups by label, joined where they share a sequence; ``same`` numbers the sequences."""
-    texts = values.astype("str").str.strip()
-    missing = (texts.isna() | (texts == "")).to_numpy()
-    if missing.any():
-        row = int(np.argmax(missing))
-        raise ValueError(
-            f"column {column!r} row {row} is {values.iloc[row]!r}; every row needs a group"
-        )
-    labels, group = np.unique(texts.to_numpy(str), return_inverse=True)
-    joined = linked(group, len(labels) + same, len(labels) + len(same))[group]
+    texts = labels(values)
+    no_missing(texts, "every row needs a group")
+    found, group = np.unique(texts.to_numpy(str), return_inverse=True)
+    joined = linked(group, len(found) + same, len(found) + len(same))[group]
     compact = np.unique(joined, return_inverse=True)[1].astype(np.int64)
-    lost = len(labels) - int(compact.max()) - 1
+    lost = len(found) - int(compact.max()) - 1
     if lost:
         repairs["groups joined by a shared sequence"] = lost
     return compact
@@ -188,7 +202,7 @@ def dataset_from_frame(
     trim_prefix, trim_suffix : str
         Adapters that every sequence has.
     keep_shared_ends : bool
-        Accept a common end of 10 nt or more as part of the elements.
+        A common end of 10 nt or more is part of the elements.
     oriented : bool
         Whether the strand carries meaning.
     families : bool
@@ -219,16 +233,17 @@ def dataset_from_frame(
     sequences = _clean(frame[sequence_column], sequence_column, repairs)
     sequences = _trim_ends(sequences, trim_prefix, trim_suffix, sequence_column)
     if not keep_shared_ends:
-        _refuse_adapters(sequences, sequence_column)
+        sequences = _without_shared_ends(sequences, sequence_column, repairs)
     codes = _encode(sequences, sequence_column)
     activity = numbers(frame[activity_column], activity_column)
+    numbers(pd.Series(activity), activity_column, WITHIN)
     _count_duplicates(sequences, activity, repairs)
     if group_column is not None:
         group = _given_groups(frame[group_column], group_column, sequence_ids(codes), repairs)
     elif codes.shape[1] < SHORTEST_LINK:
         raise ValueError(
             f"column {sequence_column!r}: {codes.shape[1]} nt are too few to find relatives; "
-            "pass group_column"
+            f"pass {remedy('group_column', 'yours')}"
         )
     else:
         group = leak_groups(codes, k=min(LINK_LENGTH, codes.shape[1]), families=families)
@@ -260,7 +275,15 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     """
     path = Path(path)
     options = {"sequence_column": "sequence", "activity_column": "activity"} | options
-    named = [name for option, name in options.items() if option.endswith("_column")]
-    frame = read_table(path, [name for name in named if name is not None])
-    options = {"families": True} | options
-    return dataset_from_frame(frame, name=path.name.split(".")[0], **options)
+    options["families"] = options.get("families", True)
+    named = {name: role for role, name in options.items() if role.endswith("_column") and name}
+    texts = {name for name, role in named.items() if role in ("sequence_column", "group_column")}
+    frame = read_table(
+        path,
+        named,
+        texts=texts,
+        floats={*named} - texts,
+        how=lambda name: remedy(named[name], "yours"),
+    )
+    with placed(path):
+        return dataset_from_frame(frame, name=path.name.split(".")[0], **options)

@@ -20,6 +20,7 @@ import numpy as np
 from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import Folds, family_split, fold_split, group_folds
+from lib.data.leakage import strand_pairs
 from lib.data.splits import Split, gc_tilt, group_mean, random_leaky_split
 from lib.metrics.evaluate import MIN_BIN
 from lib.metrics.resampling import Resampling, resampling
@@ -28,6 +29,7 @@ ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
 SPECIES_COLUMN: Final = "sp"
 ALL: Final = "with large families"
 ONE_STRAND: Final = "one strand"
+MEANS: Final = "element means"
 
 
 class AssayPart(NamedTuple):
@@ -91,6 +93,29 @@ class AssayArm:
         """Of values ``(..., splits, n)`` those of the split that tests each row, ``(..., n)``."""
         picked = values[..., np.maximum(self.tested, 0), np.arange(len(self.data))]
         return np.where(self.tested >= 0, picked, np.nan)
+
+
+def element_means(arm: AssayArm) -> tuple[AssayArm, IndexArray] | None:
+    """The folds of an arm with an element as one row, and its two orientations' rows, (2, m).
+
+    Activity is the mean of both. None where a part would be left without such an element.
+    """
+    data, whole = arm.data, arm.headline
+    pairs = np.array(strand_pairs(data.codes))
+    pairs = pairs[:, data.group[pairs[0]] == data.group[pairs[1]]]
+    parts = [
+        {part: np.flatnonzero(np.isin(pairs[0], rows)) for part, rows in split.parts.items()}
+        for split in whole.splits
+    ]
+    if not all(len(rows) for own in parts for rows in own.values()):
+        return None
+    own = {"activity": data.activity[pairs].mean(axis=0), "noise_std": None, "truth": None}
+    splits = tuple(
+        map(Split, (s.name for s in whole.splits), (s.seed for s in whole.splits), parts)
+    )
+    found = AssayArm(replace(data.take(pairs[0]), **own), splits, arm.plan.take(pairs[0]), arm.kind)
+    rows = np.flatnonzero(found.tested >= 0)
+    return replace(found, parts=(AssayPart("test", "", MEANS, rows),)), pairs
 
 
 class Maker(NamedTuple):

@@ -30,7 +30,7 @@ from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known_names
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
-_SMALL = ("rho WT", "rho Rhom", "hsp68 WT")
+_SMALL = ("rho WT", "rho Rhom", "hsp68 WT", "1")
 
 
 class Config(ExperimentConfig):
@@ -60,7 +60,7 @@ class Config(ExperimentConfig):
             "labels": (20, 100),
             "repeats": 5,
         },
-        "full": {"seeds": (0, 1, 2)},
+        "full": {"targets": ("rho WT", "rho Rhom", "rho Ehom", "hsp68 WT", "5")},
     }
 
     dataset: Literal["default", "real", "standin"] = "default"
@@ -93,14 +93,14 @@ def load_assays(config: Config) -> Assays:
 
 def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]]:
     """Networks with how they are fitted: our own, and on real data those of notebook 02."""
-    fit = FitConfig(model=MODEL, epochs=config.epochs, device=config.device)
+    placed = config.model_dump(include={"epochs", "device", "precision"})
+    fit = FitConfig(model=MODEL, **placed)
     targets = () if "all" in config.targets else config.targets
     dealt = {"folds": config.folds, "split_seed": config.split_seed}
     own = networks(assays, config.arm, config.folds, config.split_seed, targets)
     found = [(own, Design(config.arm, fit, config.seeds))]
     if "gc" in config.arm and not assays.standin:
-        given = {"epochs": config.epochs, "device": config.device} | dealt
-        gc = GCConfig.create(profile="full", **given).design
+        gc = GCConfig.create(profile="full", **placed, **dealt).design
         design = replace(gc, arms=GC_ARMS, seeds=gc.seeds[:1])
         found.append((gc_networks([mpra.load(name) for name in GC_DATA], design), design))
     return found

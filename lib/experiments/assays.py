@@ -69,6 +69,8 @@ def load_assays(
     names: Sequence[str] = [name.strip() for name in dataset.split(",")]
     if names == ["default"]:
         names = default if all(map(mpra.available, default)) else (STANDIN,)
+    for name in {*names} - {STANDIN, *mpra.names()}:  # said before the others are read
+        mpra.load(name)
     return [
         standin(n=standin_size, seed=0) if name == STANDIN else mpra.load(name) for name in names
     ]
@@ -103,9 +105,14 @@ class Design:
 
 
 def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:
-    """The unit that fits ``config``; of all networks the one it names counts by its source."""
+    """The unit that fits ``config``; of all networks the one it names counts by its source.
+
+    In float32 unless told otherwise: other rounding acts like another seed.
+    """
     given, modules = {"data": data, "split": split}, (model_path(config.model)[0],)
-    return Unit(units.fit_unit, config.resolved().model_dump(mode="json"), given, modules)
+    wanted = "float32" if config.precision == "auto" else config.precision
+    settings = config.model_copy(update={"precision": wanted}).model_dump(mode="json")
+    return Unit(units.fit_unit, settings, given, modules)
 
 
 def forecasting(fit: Fit, dropout: int = 0) -> Unit:
@@ -171,9 +178,17 @@ def fit_arms(
     where: Placement,
     label: str = "fits",
 ) -> list[FittedArm]:
-    """Every arm with its networks and forecasts."""
+    """Every arm with its networks and forecasts.
+
+    A large family is left out once, with the first seed: that fit stands for all seeds.
+    """
     asked = [(arm, config) for arm in arms for config in settings(arm)]
-    units = [fitting(config, arm.data, split) for arm, config in asked for split in arm.splits]
+
+    def unit(arm: AssayArm, config: FitConfig, split: Split) -> Unit:
+        first = {"seed": settings(arm)[0].seed} if split.name == "family" else {}
+        return fitting(config.model_copy(update=first), arm.data, split)
+
+    units = [unit(*each, split) for each in asked for split in each[0].splits]
     fits = run_fits(units, store, where, label)
     results = iter(run_units([forecasting(fit) for fit in fits], store, where, "forecasts"))
     left = iter(fits)

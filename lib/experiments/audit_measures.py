@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.arrays import IndexArray, as_forecast
+from lib.data.cells import numbers
 from lib.data.predictions import harmless
-from lib.data.reading import numbers
-from lib.experiments.audit_table import FORECAST, MOST_LABELS, Audited, AuditedPart
+from lib.experiments.audit_parts import MOST_LABELS, AuditedPart
+from lib.experiments.audit_table import FORECAST, Audited
 from lib.experiments.ranking import make_rules, of_folds, rank, scores_of
 from lib.experiments.repairs import Repaired, Triple, averages, by_fold, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
@@ -31,6 +32,7 @@ RANKED_ROWS = 20_000
 REPAIRED_ROWS = 50_000  # of each side
 RISK_TARGET = 0.85  # share of the full risk that a certified threshold should not pass
 GC_BINS = 5
+WITHOUT_NOISE = r"total|share_offset|change"  # of a decomposition, without a known noise
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
 
 
@@ -163,6 +165,8 @@ def held_rows(one: Audited) -> tuple[list[IndexArray], str]:
 
 def repairs(one: Audited, draws: int) -> Noted:
     """Coverage, width and interval score of every repair on every part."""
+    if not one.has_home:
+        return pd.DataFrame(), ["No repair: no row is in distribution to learn from."]
     held, note = held_rows(one)
     groups = min(len(np.unique(one.group(rows))) for rows in held)
     if groups < MIN_BIN:
@@ -208,7 +212,7 @@ def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
     frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0)
     if "noise_std" in table:
         frame["noise_std"] = numbers(table["noise_std"], "noise_std")
-    frame = frame[frame["pair"].notna() & (frame["pair"].astype(str) != "")]
+    frame = frame[(frame["pair"] != "") & (frame["condition"] != "")]
     labels = list(pd.unique(frame["condition"]))
     if not 2 <= len(labels) <= MOST_LABELS:
         raise ValueError(
@@ -256,7 +260,8 @@ def decomposition(one: Audited, draws: int) -> Noted:
     notes = []
     if "noise_std" not in one.table:
         notes.append(
-            "Without a column noise_std the noise of the measurement counts as rewiring below."
+            "Without a column noise_std, the standard error of target, the gain, the slope and r "
+            "without noise are not known: noise lowers the slope and passes for a gain."
         )
     try:
         (reference, first), *others = _conditions(one).items()
@@ -269,5 +274,7 @@ def decomposition(one: Audited, draws: int) -> Noted:
         except ValueError as error:
             notes.append(f"No decomposition of {name}: {error}.")
         else:
+            if "noise_std" not in one.table:
+                table = table[table["quantity"].str.contains(WITHOUT_NOISE)]
             found.append(table.assign(data=one.data, reference=reference, condition=name))
     return stacked(found), notes

@@ -6,42 +6,25 @@ up or left out is said in ``notes``, sentence by sentence.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.leakage import leak_groups
+from lib.data.cells import WITHIN, WITHIN_ABOVE_0, CellError, labels, no_missing, numbers
+from lib.data.leakage import leak_groups, linked
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
+from lib.experiments.audit_parts import MOST_LABELS, AuditedPart, deal, few_labels
 from lib.experiments.repairs import Triple, triple
 from lib.metrics.evaluate import DECILES, quantile_bins
 from lib.metrics.resampling import Resampling, resampling
 from lib.sequences import encode
 
 LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
-MOST_LABELS = 30  # parts, and labels of a covariate
 FORECAST = ("mean", "std", "target")
-CALIBRATION = ("calibration", "calib", "cal")
-SEEN = ("train", "training", "validation", "valid", "val", "dev")
-
-
-class AuditedPart(NamedTuple):
-    """Rows judged together; ``keys`` are ``split, shift, family, severity, condition``.
-
-    No shift is in distribution.
-    """
-
-    rows: IndexArray
-    keys: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """How pages call it."""
-        split, shift, condition = (self.keys[key] for key in ("split", "shift", "condition"))
-        home = "in distribution" if split == "test" else f"in distribution, {split}"
-        return f"{shift} {condition}".strip() if shift else home
+SURE = 30  # rows from which the size of z can be told
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +76,11 @@ class Audited:
         return self.plan.take(rows)
 
     @property
+    def has_home(self) -> bool:
+        """Whether there are rows in distribution, to repair from or to judge."""
+        return len(self.calibration) > 0 or not self.parts[0].keys["shift"]
+
+    @property
     def home(self) -> pd.DataFrame:
         """Rows in distribution: those to repair from, if there are."""
         rows = self.calibration if len(self.calibration) else self.parts[0].rows
@@ -101,7 +89,7 @@ class Audited:
     @property
     def reference(self) -> tuple[float, float] | None:
         """The forecast that skill is against; of other targets where training ones are unknown."""
-        if self.climatology is not None:
+        if self.climatology is not None or not self.has_home:
             return self.climatology
         target = self.home["target"]
         return (float(target.mean()), float(target.std(ddof=0))) if np.ptp(target) > 0 else None
@@ -110,17 +98,6 @@ class Audited:
         """Columns of a part's rows."""
         own = {"model": self.model, "prior": "none", "uncertainty": self.uncertainty}
         return {"data": self.data, **part.keys, **own}
-
-
-def _labels(values: pd.Series, remedy: str, sort: bool = False) -> "pd.Categorical[Any]":
-    """A column of few harmless labels; a missing one has the code -1."""
-    codes, found = pd.factorize(values, sort=sort)
-    if len(found) > MOST_LABELS:
-        raise ValueError(f"{values.name} has {len(found)} labels; at most {MOST_LABELS}{remedy}")
-    texts = [harmless(label) for label in found]
-    unique = list(dict.fromkeys(texts))
-    number = np.array([*(unique.index(text) for text in texts), -1], np.int64)
-    return pd.Categorical.from_codes(number[codes], pd.Index(unique))
 
 
 def _deciles(values: pd.Series) -> "pd.Categorical[Any]":
@@ -154,25 +131,36 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
         notes.append("A column gc, or sequence, would add what depends on GC content.")
 
 
+def _join_pairs(table: pd.DataFrame) -> None:
+    """Rows of one pair are one group, as are groups that a pair joins."""
+    if "pair" in table:
+        own = (table["pair"] != "").to_numpy()
+        pair, group = pd.factorize(table["pair"])[0], table["group"].to_numpy(np.int64)
+        size = int(group.max()) + 1
+        joined = linked(group[own], size + pair[own], size + int(pair.max()) + 1)[group]
+        table["group"] = np.unique(joined, return_inverse=True)[1].astype(np.int64)
+
+
 def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
     """Number the groups, from sequences where no column says them."""
     if "group" in table:
-        empty = table["group"].isna() | (table["group"] == "")
-        if empty.any():
-            row = int(np.argmax(empty))
-            raise ValueError(f"group is missing in row {row}; every row needs one")
+        no_missing(table["group"], "every row needs a group")
         table["group"] = pd.factorize(table["group"], sort=True)[0].astype(np.int64)
+        _join_pairs(table)
         return
-    linked = None
+    found = None
     if "sequence" in table and len(table) <= LINKED_ROWS:
         texts = table["sequence"].str.upper()
         try:
             if texts.str.len().nunique() == 1 and len(texts.iloc[0]) >= LINK_LENGTH:
-                linked = leak_groups(encode([*texts]), LINK_LENGTH, families=True)
+                found = leak_groups(encode([*texts]), LINK_LENGTH, families=True)
         except ValueError as error:
             notes.append(f"No groups could be made from the sequences: {error}.")
-    table["group"] = np.arange(len(table)) if linked is None else linked
-    if linked is None:
+    table["group"] = np.arange(len(table)) if found is None else found
+    _join_pairs(table)
+    if found is None and "pair" in table:
+        notes.append("Without a column group rows of one pair are a group, pairs independent.")
+    elif found is None:
         notes.append(
             "Without a column group every row counts as independent. Where rows are relatives "
             "(both strands, tiles, mutants of one parent) the intervals here are too narrow."
@@ -191,8 +179,10 @@ def _add_folds(
     if "fold" not in table:
         return None
     own = table["fold"].iloc[np.sort(np.concatenate([judged, held]))]
-    if (empty := own.isna() | (own == "")).any():
-        raise ValueError(f"fold is missing in row {empty.idxmax()}; every row needs one")
+    if (empty := own == "").any():
+        raise CellError(
+            "fold", int(own.index[[*empty].index(True)]), "is {cell}; every row needs one"
+        )
     fold, rng = pd.factorize(table["fold"], sort=True)[0], np.random.default_rng(0)
     try:
         found = resampling(group.to_numpy()[judged], rng, fold[judged])
@@ -208,59 +198,48 @@ def _add_folds(
     return found._replace(codes=codes)
 
 
-def _numbered(table: pd.DataFrame, name: str) -> tuple[IndexArray, list[str]]:
-    """A column as numbers into its labels, of which the first is none."""
-    if name not in table:
-        return np.zeros(len(table), np.int64), [""]
-    found = _labels(table[name], " would do: drop the column, or give fewer labels")
-    labels = list(dict.fromkeys(["", *found.categories]))
-    number = np.array([*(labels.index(text) for text in found.categories), 0], np.int64)
-    return number[found.codes], labels
-
-
-def _deal(table: pd.DataFrame, notes: list[str]) -> tuple[list[AuditedPart], IndexArray]:
-    """Parts to judge, in distribution first, and the rows to repair from."""
-    (split, splits), (shift, shifts) = _numbered(table, "split"), _numbered(table, "shift")
-    code = split * len(shifts) + shift
-    parts: list[AuditedPart] = []
-    calibration = [np.empty(0, np.int64)]
-    for number in np.unique(code):
-        own, moved = splits[number // len(shifts)], shifts[number % len(shifts)]
-        rows = np.flatnonzero(code == number)
-        if own.lower() in SEEN:
-            notes.append(f"{len(rows):,} rows of split {own} are left out: the model saw them.")
-        elif own.lower() in CALIBRATION and not moved:
-            calibration.append(rows)
-        else:
-            keys = {"split": own or ("shifted" if moved else "test"), "shift": moved, "family": ""}
-            keys |= {"severity": np.nan if moved else 0.0, "condition": ""}
-            parts.append(AuditedPart(rows, keys))
-    if not parts:
-        raise ValueError(
-            "no rows are left to judge: all are of a training, validation or calibration split; "
-            "add rows of split test"
+def _ask_variances(table: pd.DataFrame, judged: IndexArray) -> list[str]:
+    """What speaks for variances in the place of standard deviations."""
+    std = table["std"].to_numpy()
+    if {"std_aleatoric", "std_epistemic"} <= set(table):
+        first, second = (table[name].to_numpy() for name in ("std_aleatoric", "std_epistemic"))
+        plain, squared = (
+            np.isclose(first + second, std, 0.02),
+            np.isclose(first**2 + second**2, std**2, 0.02),
         )
-    parts.sort(key=lambda part: part.keys["shift"] != "")
-    return parts, np.sort(np.concatenate(calibration))
+        if plain.mean() > 0.99 and squared.mean() < 0.5:
+            return [
+                "std_aleatoric and std_epistemic add up to std as variances do; standard "
+                "deviations add up in squares. Of variances give the square roots."
+            ]
+    error = (table["target"] - table["mean"]).to_numpy()[judged] ** 2
+    as_std, as_variance = (float(np.mean(error / std[judged] ** power)) for power in (2, 1))
+    if len(error) < SURE or 0.25 < as_std < 4 or not 0.8 < as_variance < 1.25:
+        return []
+    return [
+        f"Is std a variance? Mean squared z is {as_std:.3g}, and with the square root of std it "
+        f"would be {as_variance:.2f}. Of variances give the square roots."
+    ]
 
 
 def _own_covariate(values: pd.Series) -> pd.Categorical:
     """A column of the table as bins: its labels, or deciles of many numbers."""
-    missing = values.isna().to_numpy()
-    if missing.any():
-        raise ValueError(f"{values.name} is missing in row {int(np.argmax(missing))}")
-    numbers = pd.to_numeric(values, errors="coerce")
-    if values.nunique() > MOST_LABELS and np.isfinite(numbers).all():
-        return _deciles(numbers)
-    return _labels(values, ", or numbers, would do", sort=True)
+    no_missing(labels(values), "every row needs one")
+    measures = pd.to_numeric(values, errors="coerce")
+    if values.nunique() > MOST_LABELS and np.isfinite(measures).all():
+        return _deciles(measures)
+    return few_labels(values, ", or numbers, would do", sort=True)
 
 
-def covariates(table: pd.DataFrame, own: Sequence[str] = ()) -> dict[str, pd.Categorical]:
-    """What coverage is asked by: std, predicted activity, GC, own columns."""
+def covariates(
+    table: pd.DataFrame, own: Sequence[str] = (), beside: pd.DataFrame | None = None
+) -> dict[str, pd.Categorical]:
+    """What coverage is asked by: std, predicted activity, GC, own columns, of another table too."""
     found = {"std_decile": _deciles(table["std"]), "activity_decile": _deciles(table["mean"])}
     if "gc" in table and "gc_decile" not in own:
         found["gc_decile"] = _deciles(table["gc"])
-    return found | {harmless(name): _own_covariate(table[name]) for name in own}
+    given = table if beside is None else beside
+    return found | {harmless(name): _own_covariate(given[name]) for name in own}
 
 
 def prepare(
@@ -271,14 +250,18 @@ def prepare(
     ``by`` are columns that coverage is asked by. A ``ValueError`` says that a group or fold is
     missing, labels are too many, or nothing is left to judge.
     """
-    given, table, said = table, table.copy(deep=False), list(notes)
-    parts, calibration = _deal(table, said)
-    _add_gc(table, said)
-    _add_groups(table, said)
-    group = given["group"] if "group" in given else table["group"]
+    table, said = table.copy(deep=False), list(notes)
+    for name, rule in {"target": WITHIN, "mean": WITHIN, "std": WITHIN_ABOVE_0}.items():
+        numbers(table[name], name, rule)
+    parts, calibration = deal(table, said)
     judged = np.concatenate([part.rows for part in parts])
+    said += _ask_variances(table, judged)
+    _add_gc(table, said)
+    names = table.get("group")
+    _add_groups(table, said)
+    group = table["group"] if names is None or "pair" in table else names
     plan = _add_folds(table, group, judged, calibration, said)
-    if not len(calibration):
+    if not len(calibration) and not parts[0].keys["shift"]:
         others = "a random half of the groups in distribution and are judged on the rest."
         said.append(
             "Rows with split calibration would serve the repairs; without them the repairs learn "

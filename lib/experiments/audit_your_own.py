@@ -14,35 +14,27 @@ import pandas as pd
 from pydantic import BeforeValidator, Field
 
 from lib.data import predictions
+from lib.data.cells import as_rename, labels, no_missing, remedy, require_columns
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import FOLDS
 from lib.data.predictions import of_elements
+from lib.data.reading import placed
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
 from lib.experiments.assays import FittedArm, fit_arms
-from lib.experiments.audit_table import Audited, AuditedPart, covariates, prepare
+from lib.experiments.audit_parts import AuditedPart
+from lib.experiments.audit_table import Audited, covariates, prepare
 from lib.experiments.ranking import all_tables
 from lib.experiments.scoring import side_by_side
 from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Tables
 from lib.study.units import Store
 
+UNSEEN = (  # of a network of one's own
+    "An edit of {} trains it anew. Whether it reads files, such as weights, could not be known: "
+    "after a change of one, set SHIFT_STORE to a new folder."
+)
+OF_NETWORKS = ("gc_tilts", "folds", "standin_size")
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
-
-
-def as_rename(given: object) -> object:
-    """Column names, theirs to ours, also from text ``"theirs=ours,theirs=ours"``.
-
-    Examples
-    --------
-    >>> as_rename("y=target, y_hat=mean")
-    {'y': 'target', 'y_hat': 'mean'}
-    """
-    if not isinstance(given, str):
-        return given
-    pairs = [part.split("=") for part in given.split(",")] if given else []
-    if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
-    return {theirs.strip(): ours.strip() for theirs, ours in pairs} or None
 
 
 Rename = Annotated[dict[str, str] | None, BeforeValidator(as_rename)]
@@ -60,7 +52,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"epochs": 1, "standin_size": 600, "draws": 100, "folds": 3},
         "quick": {"epochs": 5, "folds": 3},
-        "full": {"seeds": (0, 1, 2)},
+        "full": {},
     }
 
     predictions: str | None = None
@@ -80,25 +72,52 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
             raise ParameterError(f"give one of {', '.join(given)}, not {len(given)}")
         if self.predictions and self.model:
             raise ParameterError("model is trained on table or dataset; predictions need none")
+        usual = type(self).create(profile=self.profile)
+        idle = {"rename": not (self.predictions or self.table)}
+        idle |= {name: not self.table for name in mpra_gc_ood.OF_TABLE}
+        idle |= {
+            name: bool(self.predictions) or not (given or self.model)
+            for name in (*mpra_gc_ood.FITTING, *OF_NETWORKS)
+        }
+        for name, unused in idle.items():
+            if unused and getattr(self, name) != getattr(usual, name):
+                what = given[0] if given else "the networks of notebook 02"
+                raise ParameterError(f"{name} would do nothing with {what}; leave it out")
         if self.predictions:
             return "predictions"
         return "network" if given or self.model else "chapter"
+
+    def _columns(self) -> dict[str, str]:
+        """The columns of an assay of one's own, by parameter, under ``rename``."""
+        found: dict[str, str] = {}
+        for theirs, ours in (self.rename or {}).items():
+            name = f"{ours}_column"
+            if name not in mpra_gc_ood.OF_TABLE:
+                raise ParameterError(
+                    f"of a table, {remedy('rename', f'{theirs}={ours}')} leads nowhere; sequence, "
+                    "activity, noise, group or weight would do"
+                )
+            if name in found or getattr(self, name) not in (None, ours):
+                other = found.get(name, getattr(self, name))
+                raise ParameterError(f"columns {other!r} and {theirs!r} would both be {ours!r}")
+            found[name] = theirs
+        return found
 
     @property
     def networks(self) -> mpra_gc_ood.Config:
         """The fits of notebook 02 that are audited, or others set up in the same way."""
         placed = {name: getattr(self, name) for name in self.placement - {"run_folder"}}
+        placed["precision"] = self.precision
         if self.source == "chapter":
             return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
         more = {"dataset", "model", "gc_tilts", "folds", "standin_size", "draws"}
         more |= mpra_gc_ood.TrainingConfig.model_fields.keys()
         given = {name: getattr(self, name) for name in more}
-        if self.table is not None:
-            given |= {f"{ours}_column": theirs for theirs, ours in (self.rename or {}).items()}
+        given |= self._columns() if self.table is not None else {}
         return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
 
 
-def _of_network(fitted: FittedArm, model: str) -> Audited:
+def _of_network(fitted: FittedArm, model: str, by: Sequence[str]) -> Audited:
     """The folds of the group arm, and its tilts."""
     arm, data = fitted.arm, fitted.arm.data
     # Of each fold what its own network forecasts; a tilt repeats rows.
@@ -110,6 +129,7 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
     mean, std, aleatoric, epistemic = np.stack(fitted.forecast)[:, fold, every]
     table = of_elements(data.take(every), mean, std).assign(fold=fold)
     table["gc_decile"] = mpra_gc_ood.gc_deciles(data)[every]  # of all that is judged
+    beside = data.metadata.iloc[every].reset_index(drop=True).assign(gc_decile=table["gc_decile"])
     if len(fitted.members) > 1:
         table = table.assign(std_aleatoric=aleatoric, std_epistemic=epistemic)
     places = np.split(np.arange(len(table)), bounds[:-1])
@@ -119,7 +139,11 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
         table,
         tuple(map(AuditedPart, places[len(held) :], (part.keys for part in arm.parts))),
         np.concatenate(places[: len(held)]),
-        covariates(table, ("gc_decile",)),
+        covariates(table, ("gc_decile", *by), beside),
+        (
+            *(f"{what}: {n:,} rows." for what, n in data.repairs.items() if "shared" in what),
+            *([UNSEEN.format(model)] if ":" in model else []),
+        ),
         model=model,
         uncertainty=fitted.uncertainty,
         climatology=(float(known.mean()), float(known.std())),
@@ -128,13 +152,17 @@ def _of_network(fitted: FittedArm, model: str) -> Audited:
 
 
 def network_forecasts(
-    config: mpra_gc_ood.Config, store: Store
+    config: mpra_gc_ood.Config, store: Store, by: Sequence[str] = ()
 ) -> tuple[list[SequenceDataset], list[Audited]]:
     """Networks of notebook 02, whose stored fits they share, or others trained in the same way."""
-    data, design = mpra_gc_ood.load_data(config), config.design
+    design, data = config.design, mpra_gc_ood.load_data(config)
+    for assay in data:
+        require_columns(assay.metadata, by, f"what is known of {assay.name}")
+        for name in by:
+            no_missing(labels(assay.metadata[name]), "every row needs one to be asked by")
     arms = [arm.headline for arm in design.build(data) if arm.main]
     fitted = fit_arms(arms, design.settings, store, config.where)
-    return data, [_of_network(arm, config.model) for arm in fitted]
+    return data, [_of_network(arm, config.model, by) for arm in fitted]
 
 
 def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> Tables:
@@ -172,10 +200,11 @@ def run(config: Config, store: Store) -> Tables:
     if config.source == "predictions":
         path = Path(str(config.predictions))
         table, notes = predictions.read(path, rename=config.rename, more=config.by)
-        forecasts = [prepare(table, path.name.split(".")[0], config.by, notes)]
+        with placed(path, config.rename):
+            forecasts = [prepare(table, path.name.split(".")[0], config.by, notes)]
         marks = {forecasts[0].data: f"{len(table)} rows"}
     else:
-        data, forecasts = network_forecasts(config.networks, store)
+        data, forecasts = network_forecasts(config.networks, store, config.by)
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     filled = {name: table for name, table in found.tables.items() if len(table)}

@@ -1,29 +1,41 @@
 """Forecasters that stand beside an arm's own networks, on the same splits.
 
 In: arms, and the networks' forecasts. Out: by name forecasts ``(2, splits, n)`` as of
-:mod:`lib.experiments.assays`: kernels on motif scores and on k-mers, the non-negative stack of
-forecasters and the leading one of them, both found in each split's ``choice`` part, and baselines.
+:mod:`lib.experiments.assays`: kernels on motif scores and on k-mers, networks that see motif scores
+too, networks of two tissues, the non-negative stack of forecasters and the leading one of them,
+both found in each split's ``choice`` part, and baselines.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from lib.arrays import FloatArray
+from lib import assays as mpra
+from lib.arrays import FloatArray, group_codes
 from lib.assays.tables import TISSUES, reference_predictions
 from lib.data.dataset import SequenceDataset
+from lib.data.leakage import leak_groups, linked
 from lib.data.splits import Split
 from lib.experiments.arms import AssayArm
-from lib.experiments.assays import run_arms
+from lib.experiments.assays import fit_arms, fitting, forecasting, run_arms
+from lib.experiments.scoring import NETWORKS
 from lib.models.baselines import constant_sigma
+from lib.motifs.priors import Features, check_prior
 from lib.motifs.pwm import RELEASE
 from lib.repair.stack import leading, stack
-from lib.study.units import Placement, Result, Store, Unit, run_units
+from lib.study.units import Placement, Result, Store, Unit, run_fits, run_units
 from lib.training import simple as units
+from lib.training.config import FitConfig
 
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
+MOTIF_NETWORK, JOINT = "motif_network", "joint"
+MEMBERS: Final = (*KERNELS, MOTIF_NETWORK, JOINT)  # of the stack, beside the networks
+MOTIF_PRIOR: Final = "motif_jaspar"  # what the rows of the former say it is told
+COMPONENTS: Final = 32  # of motif scores, so that the path beside the embedding stays narrow
+PARTNER: Final = {"plant_leaf": "plant_proto", "plant_proto": "plant_leaf"}  # of one library
 BASELINES: Final = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
 MOTIFS: Final = {"kingdom": "vertebrates", "release": RELEASE}
 Named = dict[str, FloatArray]
@@ -66,6 +78,81 @@ def kernels(
         return Unit(units.kernel_unit, {"kernel": name}, {"data": arm.data, "split": split, **more})
 
     return _by_name(arms, names, unit, store, where, "kernels")
+
+
+def components(arm: AssayArm, store: Store, where: Placement) -> list[Features]:
+    """What the network of each split is told of motifs: components ``(n, p)`` of all scores."""
+    given, (scores,) = {"count": COMPONENTS}, motif_scans([arm.data], store, where).values()
+    own = [{"split": split, "scores": scores} for split in arm.splits]
+    asked = [Unit(units.components_unit, given, each) for each in own]
+    made = run_units(asked, store, where, "components")
+    return [check_prior(one.arrays["features"], MOTIF_PRIOR) for one in made]
+
+
+Settings = Callable[[AssayArm], Sequence[FitConfig]]
+
+
+def motif_networks(
+    arms: Sequence[AssayArm], settings: Settings, store: Store, where: Placement
+) -> dict[AssayArm, FloatArray]:
+    """The first network of each arm's settings, told :func:`components` beside the sequence."""
+    told = [
+        fitting(settings(arm)[0], replace(arm.data, features=known), split)
+        for arm in arms
+        for split, known in zip(arm.splits, components(arm, store, where), strict=True)
+    ]
+    left = iter(run_fits(told, store, where, "fits with motif scores"))
+    asked = [(arm, lambda _: forecasting(next(left))) for arm in arms]
+    return dict(zip(arms, run_arms(asked, store, where, "forecasts"), strict=True))
+
+
+def with_partner(arm: AssayArm, other: SequenceDataset) -> AssayArm:
+    """An arm that trains on another assay too, whose elements follow its own.
+
+    A side feature says which assay an element is of. Nothing trains that is a relative, in either
+    assay or across, of an element that a split holds back; all other parts stay.
+    """
+    both, n = (arm.data, other), len(arm.data)
+    codes = np.vstack([data.codes for data in both])
+    first, second = (group_codes(data.group) for data in both)
+    within = np.append(first.codes, first.n_groups + second.codes)
+    across = within.max() + 1 + leak_groups(codes)
+    group = linked(within, across, int(across.max()) + 1)[within]
+    name, activity = f"{arm.data.name} {other.name}", [data.activity for data in both]
+    side = (np.arange(len(codes)) >= n)[:, None].astype(np.float32)
+    more: dict[str, Any] = {"features": side, "oriented": arm.data.oriented}
+    data = SequenceDataset(name, codes, np.concatenate(activity), group, **more)
+    splits = []
+    for split in arm.splits:
+        back = np.concatenate([rows for part, rows in split.parts.items() if part != "train"])
+        train = np.append(split["train"], np.arange(n, len(codes)))
+        train = train[~np.isin(group[train], group[back])]
+        splits.append(replace(split, parts={**split.parts, "train": train}))
+    return replace(arm, data=data, splits=tuple(splits), parts=())
+
+
+def members(
+    arms: Sequence[AssayArm], names: Sequence[str], settings: Settings, *where: Any
+) -> dict[AssayArm, Named]:
+    """Those of :data:`MEMBERS` that an arm has: the same for all that are compared with it.
+
+    Networks told of motifs stand on the group arm and the GC tails, the joint network of two
+    tissues on the group arm; of a network of one's own there is neither.
+    """
+    found = kernels(arms, [name for name in KERNELS if name in names], *where)
+    arms = [arm for arm in arms if settings(arm)[0].model in NETWORKS]
+    if MOTIF_NETWORK in names:
+        tails = {"gc_high", "gc_low"}
+        told = [arm for arm in arms if arm.main or tails & {part.shift for part in arm.parts}]
+        for arm, forecast in motif_networks(told, settings, *where).items():
+            found[arm][MOTIF_NETWORK] = forecast
+    for arm in arms if JOINT in names else ():
+        partner = PARTNER.get(arm.data.name, "") if arm.main else ""
+        if partner and mpra.available(partner):
+            both = with_partner(arm, mpra.load(partner))
+            (fitted,) = fit_arms([both], lambda one: settings(one)[:1], *where)
+            found[arm][JOINT] = fitted.members[0][..., : len(arm.data)]
+    return found
 
 
 def combined(arm: AssayArm, members: Mapping[str, FloatArray]) -> Named:

@@ -98,7 +98,8 @@ def fit_mixed(arm: Arm, visible: str, config: Any) -> Unit:
     noisy, _ = worlds.training_data(replace(arm, law=NOISY), config.parts)
     rng = np.random.default_rng([arm.world_seed, worlds.TRAIN_SEED])
     data, _ = mixed(clean, noisy, visible, rng)
-    settings = tuned(arm.model, epochs=config.epochs, device=config.device, seed=arm.world_seed)
+    own = {name: getattr(config, name) for name in ("epochs", "device", "precision")}
+    settings = tuned(arm.model, seed=arm.world_seed, **own)
     return fitting(settings, data, split)
 
 

@@ -73,7 +73,7 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"n_test": 16, "n_agreement": 300, "folds": 3, "assay_epochs": 5, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
-        "full": {"seeds": (0, 1, 2)},
+        "full": {},
     }
 
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
@@ -88,7 +88,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     @property
     def design(self) -> Design:
         """The folds and networks of an assay: those of notebook 02."""
-        given = self.model_dump(include={"folds", "split_seed", "seeds", "device"})
+        given = self.model_dump(include={"folds", "split_seed", "seeds", "device", "precision"})
         given |= {"epochs": self.assay_epochs, "arm": ["group"]}
         return mpra_gc_ood.Config.create(profile="full", **given).design
 
@@ -311,7 +311,7 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
     judged = judge_worlds(config, store)
-    data = assays.load_assays(config.dataset, config.standin_size)
+    data = assays.load_assays(config.dataset, config.standin_size, assays.GC_DATA)
     known, agreed = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
     if len(agreed):

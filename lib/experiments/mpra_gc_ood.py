@@ -2,7 +2,8 @@
 
 In: :class:`Config`. Out: :class:`~lib.study.config.Tables`. The arms are those of
 :mod:`lib.experiments.arms`, each fitted on the folds of grouped cross-validation; beside the
-networks stand kernels, their stack and baselines. No aggregate is of fewer than ten elements.
+networks stand kernels, networks told of motifs or of another tissue, their stack and baselines. No
+aggregate is of fewer than ten elements.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +22,11 @@ from lib.data.leakage import leak_report, strand_pairs
 from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
-from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm
+from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm, element_means
 from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
+from lib.models import model_path
 from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
 from lib.study.units import Store, Unit
 from lib.training.config import FitConfig, tuned
@@ -38,9 +40,11 @@ METRICS = (
 )
 HISTOGRAM_BINS = 25
 OWN = ("ensemble", "single")  # what the network is best used as
+# Settings of fits that hold for networks of all kinds.
+SHARED = ("epochs", "batch_size", "beta", "max_shift", "device", "precision")
 ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
-KernelNames = Annotated[
-    AnyNames, AfterValidator(partial(known_names, "kernels", known=forecasters.KERNELS))
+MemberNames = Annotated[
+    AnyNames, AfterValidator(partial(known_names, "beside", known=forecasters.MEMBERS))
 ]
 
 
@@ -54,10 +58,17 @@ class TrainingConfig(BaseModel):
     group_column: str | None = None
     weight_column: str | None = None
     oriented: bool = False
+    trim_prefix: str = ""
+    trim_suffix: str = ""
+    keep_shared_ends: bool = False
     seeds: Seeds = (0, 1)
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     batch_size: int = Field(default=FitConfig().batch_size, ge=2, le=65_536)
     learning_rate: float = Field(default=FitConfig().learning_rate, gt=0, le=1)
+
+
+FITTING = ("seeds", "epochs", "batch_size", "learning_rate")
+OF_TABLE = tuple(name for name in TrainingConfig.model_fields if name not in ("table", *FITTING))
 
 
 class Config(GCShiftConfig, TrainingConfig):
@@ -75,10 +86,7 @@ class Config(GCShiftConfig, TrainingConfig):
             **{"folds": 3, "other_models": ("bilstm",), "dropout_samples": 2},
         },
         "quick": {"arm": ("group", "tilt"), "folds": 3, "epochs": 5},
-        "full": {
-            **{"seeds": (0, 1, 2), "other_models": ("bilstm", "transformer")},
-            **{"dropout_samples": 30},
-        },
+        "full": {"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
     }
 
     arm: ArmNames = ("all",)
@@ -86,7 +94,7 @@ class Config(GCShiftConfig, TrainingConfig):
     max_shift: int = Field(default=10, ge=0, le=100)
     other_models: AnyNames = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
-    kernels: KernelNames = forecasters.KERNELS
+    beside: MemberNames = forecasters.MEMBERS
 
     @classmethod
     def like(cls, other: BaseModel, **own: Any) -> Self:
@@ -97,7 +105,9 @@ class Config(GCShiftConfig, TrainingConfig):
     @property
     def design(self) -> Design:
         """Which splits are made, and which networks are fitted on each."""
-        shared = {"model", "epochs", "batch_size", "learning_rate", "beta", "max_shift", "device"}
+        for model in (self.model, *self.other_models):
+            model_path(model)  # an unknown one is said before data are read
+        shared = {"model", "learning_rate", *SHARED}
         fit = FitConfig(**self.model_dump(include=shared))
         own = self.folds, self.split_seed, self.gc_quantile, self.gc_tilts
         return Design(self.arm, fit, self.seeds, *own)
@@ -105,12 +115,15 @@ class Config(GCShiftConfig, TrainingConfig):
 
 def load_data(config: Config) -> list[SequenceDataset]:
     """The assays, or the table of one's own, that a config names; an error where it names both."""
+    given = config.model_dump(include={*OF_TABLE})
     if config.table is None:
+        for name, value in given.items():
+            if value != TrainingConfig.model_fields[name].default:
+                raise ParameterError(f"{name} is of a table of one's own; give table, or leave it")
         return assays.load_assays(config.dataset, config.standin_size, GC_DATA)
     if config.dataset != "default":
         raise ParameterError("give either dataset or table, not both")
-    fields = [name for name in Config.model_fields if name.endswith("_column")]
-    return [load_table(config.table, **config.model_dump(include={*fields, "oriented"}))]
+    return [load_table(config.table, **given)]
 
 
 class Named(NamedTuple):
@@ -130,7 +143,7 @@ def beside(
     """
     found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
     main = [one for one in fitted if one.arm.main]
-    kept = {"epochs", "batch_size", "beta", "max_shift", "device", "seed", "reverse_complement"}
+    kept = {*SHARED, "seed", "reverse_complement"}
 
     def others(arm: AssayArm) -> list[FitConfig]:
         shared = config.design.settings(arm)[0].model_dump(include=kept)
@@ -153,14 +166,18 @@ def beside(
             found[one.arm].append(Named(keys, forecast, 1))
     both = [one for one in fitted if one.arm.kind != "strand"]
     folded = [one for one in both if one.arm.plan.folds]
-    kernels = forecasters.kernels([one.arm for one in folded], config.kernels, store, config.where)
+    told = {"model": config.model, "prior": forecasters.MOTIF_PRIOR}
+    given = config.beside, config.design.settings, store, config.where
+    stacked = forecasters.members([one.arm for one in folded], *given)
     for one in folded:
-        members = {config.model: np.stack(one.forecast[:2]), **kernels[one.arm]}
-        every = kernels[one.arm] | forecasters.combined(one.arm, members)
+        members = {config.model: np.stack(one.forecast[:2]), **stacked[one.arm]}
+        every = stacked[one.arm] | forecasters.combined(one.arm, members)
         for name, forecast in every.items():
+            keys = told if name == forecasters.MOTIF_NETWORK else {"model": name}
+            networks = int(name in (forecasters.MOTIF_NETWORK, forecasters.JOINT))
             scaled = assays.scaled(one.arm, forecast)[0]
             for uncertainty, each in (("single", forecast), ("std_scaling", scaled)):
-                found[one.arm].append(Named({"model": name, "uncertainty": uncertainty}, each))
+                found[one.arm].append(Named(keys | {"uncertainty": uncertainty}, each, networks))
     simple = forecasters.baselines([one.arm for one in both], store, config.where)
     for arm, every in simple.items():
         for name, forecast in every.items():
@@ -188,10 +205,31 @@ def scored_items(fitted: FittedArm, others: Sequence[Named], config: Config) -> 
     """Every forecast of an arm on each of its parts; the arm's own one by GC decile too."""
     deciles = {"gc_decile": gc_deciles(fitted.arm.data)}
     for keys, forecast, members in _forecasts(fitted, others, config):
-        own = (keys["model"], keys["uncertainty"]) == (config.model, fitted.uncertainty)
+        own = _used(keys, fitted, config) and keys["model"] == config.model
         for part in fitted.arm.parts:
             by = deciles if own and part.sampled else {}
-            yield assays.scored(fitted.arm, part, forecast, by, members, prior="none", **keys)
+            yield assays.scored(fitted.arm, part, forecast, by, members, **{"prior": "none"} | keys)
+
+
+def _used(keys: Mapping[str, Any], fitted: FittedArm, config: Config) -> bool:
+    """Whether keys are of the network as it is best used, a kernel, the stack or what leads."""
+    others = dict.fromkeys((*forecasters.KERNELS, "stack", "leading"), "single")
+    used = {config.model: fitted.uncertainty} | others
+    return used.get(keys["model"]) == keys["uncertainty"] and "prior" not in keys
+
+
+def mean_items(fitted: FittedArm, others: Sequence[Named], config: Config) -> Iterator[Scored]:
+    """Forecasts of the mean of an element's two orientations: of both, the std scaled to it."""
+    made = element_means(fitted.arm) if fitted.arm.main else None
+    if made is None:
+        return
+    (arm, pairs), kind = made, {"prior": "none", "uncertainty": "std_scaling"}
+    for keys, forecast, members in _forecasts(fitted, others, config):
+        if _used(keys, fitted, config):
+            mean, std = forecast[:, : len(arm.splits), pairs]  # (splits, 2, m) each
+            both = np.stack([mean.mean(axis=1), np.sqrt((std**2).mean(axis=1))])
+            repaired = assays.scaled(arm, both)[0]
+            yield assays.scored(arm, arm.parts[0], repaired, None, members, **{**keys, **kind})
 
 
 def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
@@ -205,7 +243,7 @@ def reliability(data: SequenceDataset) -> dict[str, float]:
     """Correlation of the two orientations of an element, if there are ten such elements.
 
     A lower bound on the share of variance that a strand-blind model could explain; its root bounds
-    a model's r.
+    a model's r. That of the mean of both follows (Spearman and Brown 1910).
     """
     forward, reverse = strand_pairs(data.codes)
     if len(forward) < MIN_BIN:
@@ -213,7 +251,8 @@ def reliability(data: SequenceDataset) -> dict[str, float]:
     # Symmetric in the two orientations, since which is called forward carries no meaning.
     pairs = data.activity[np.array([[*forward, *reverse], [*reverse, *forward]])]
     r = float(np.corrcoef(pairs)[0, 1])
-    return {"reliability": r, "best_pearson_r": max(r, 0) ** 0.5}
+    best, means = max(r, 0) ** 0.5, 2 * r / (1 + r)
+    return {"reliability": r, "best_pearson_r": best, "reliability_of_means": means}
 
 
 def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
@@ -235,6 +274,9 @@ def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
         }
         facts |= {f"gc_{q:02d}": float(np.quantile(assay.gc, q / 100)) for q in (5, 25, 50, 75, 95)}
         facts |= {f"repaired_{name}": count for name, count in assay.repairs.items()}
+        own = [split for one in arms if one.data is assay for split in one.splits]
+        chosen = [len(np.unique(assay.group[s["choice"]])) for s in own if "choice" in s.parts]
+        facts |= {"fewest_groups_to_choose_by": min(chosen)} if chosen else {}
         facts |= reliability(assay)
         rows += [(assay.name, measure, value) for measure, value in facts.items()]
     return pd.DataFrame(rows, columns=["data", "measure", "value"])
@@ -255,14 +297,14 @@ def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
 
 def _held_against(key: tuple[Any, ...], config: Config) -> list[tuple[str, list[tuple[Any, ...]]]]:
     """What a forecast on a part is held against, by name; of the keys the first that is there."""
-    data, model, uncertainty, seed, split, shift, condition = key
-    forecast, test, known = key[:3], ("test", "", ""), (None, config.seeds[0])
+    data, model, prior, uncertainty, seed, split, shift, condition = key
+    forecast, test, known = key[:4], ("test", "", ""), (None, config.seeds[0])
     if seed is not None:
         return []
-    if key[4:] == test:
-        if model == config.model or uncertainty == "std_scaling":
+    if key[5:] == test:
+        if (model, prior) == (config.model, "none") or uncertainty == "std_scaling":
             return []
-        return [(config.model, [(data, config.model, u, None, *test) for u in OWN])]
+        return [(config.model, [(data, config.model, "none", u, None, *test) for u in OWN])]
     if split in ("test", "inside", "matched") and condition != ONE_STRAND:
         return []
     if shift in ("", "gc_tilt"):
@@ -278,13 +320,13 @@ def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) 
     against test. A network that stands alone is held against that of the first seed. Errors and
     widths as ratios, coverage, correlation and NLL as differences.
     """
-    names = ("data", "model", "uncertainty", "seed", "split", "shift", "condition")
+    names = ("data", "model", "prior", "uncertainty", "seed", "split", "shift", "condition")
     parts = {tuple(each.keys[name] for name in names): each for each in measured}
     tables = []
     for key, one in parts.items():
         *_, split, shift, condition = key
         label = "leak" if split == "random_leaky" else f"{shift} {condition}".strip()
-        keys = dict(zip(names[:3], key, strict=False)) | {"shift": label}
+        keys = dict(zip(names[:4], key, strict=False)) | {"shift": label}
         for against, asked in _held_against(key, config):
             found = [parts[other] for other in asked if other in parts]
             if found:
@@ -294,11 +336,12 @@ def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) 
 
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
-    data, design = load_data(config), config.design
+    design, data = config.design, load_data(config)
     arms = design.build(data)
     fitted = assays.fit_arms(arms, design.settings, store, config.where)
     others = beside(config, fitted, store)
-    items = [item for one in fitted for item in scored_items(one, others[one.arm], config)]
+    each = [(one, others[one.arm], config) for one in fitted]
+    items = [item for one in each for item in (*scored_items(*one), *mean_items(*one))]
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
     leaks = [

@@ -30,8 +30,7 @@ from lib.sequences import Codes
 from lib.simulator import World
 from lib.simulator.activity import responses
 from lib.simulator.programs import MOTIFS
-from lib.study.units import Fit, Placement, Store, Unit, run_units
-from lib.training import simple
+from lib.study.units import Fit, Placement, Store, Unit
 from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fitted import predict
 
@@ -55,11 +54,10 @@ COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
 }
 MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
 PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, "permuted")
-# Of assays, whose motifs are not known: the first few components of all scores of JASPAR CORE, so
-# that the path beside the embedding stays narrow. The first four are crossed with every assay.
-CROSSED: Final = ("none", "gc", "permuted", "motif_jaspar")
+# Of assays, whose motifs are not known: what notebook 02 tells of all motifs of JASPAR CORE. The
+# first four are crossed with every assay.
+CROSSED: Final = ("none", "gc", "permuted", forecasters.MOTIF_PRIOR)
 ASSAY_PRIORS: Final = (*CROSSED, "gc_windowed", "kmer")
-COMPONENTS: Final = 32
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
 
 ASSAY_MODEL: Final = "cnn"
@@ -143,8 +141,8 @@ def arm_features(arm: Arm, at: Condition | None, sizes: Sizes) -> Features | Non
 def fit_prior(arm: Arm, config: Any, **more: Any) -> Unit:
     """The unit that fits an arm of a world; ``more`` are settings of its fit.
 
-    ``config`` has ``parts``, ``epochs``, ``device``, and how side features enter: ``entry``,
-    ``side_dropout`` and ``side_rate``.
+    ``config`` has ``parts``, ``epochs``, ``device``, ``precision``, and how side features enter:
+    ``entry``, ``side_dropout`` and ``side_rate``.
     """
     data, split = worlds.training_data(arm, config.parts)
     data = replace(data, features=arm_features(arm, None, config.parts))
@@ -158,7 +156,8 @@ def arm_settings(arm: Arm, config: Any) -> FitConfig:
     way, at the learning rate ``side_rate`` where one is given.
     """
     epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
-    own: dict[str, Any] = {"epochs": epochs, "device": config.device, "seed": arm.world_seed}
+    own: dict[str, Any] = {name: getattr(config, name) for name in ("device", "precision")}
+    own |= {"epochs": epochs, "seed": arm.world_seed}
     if arm.prior != "none":
         own["model_options"] = {"entry": config.entry, "side_dropout": config.side_dropout}
         if config.side_rate is not None:
@@ -198,12 +197,8 @@ class Told(NamedTuple):
         data, splits = self.arm.data, self.arm.splits
         if self.prior == "none" or self.entry == "residual":
             return [None] * len(splits)
-        if self.prior == "motif_jaspar":
-            scores = forecasters.motif_scans([data], store, where)[data.fingerprint]
-            given = [{"split": split, "scores": scores} for split in splits]
-            asked = [Unit(simple.components_unit, {"count": COMPONENTS}, own) for own in given]
-            made = run_units(asked, store, where, "components")
-            return [features.check_prior(one.arrays["features"], self.prior) for one in made]
+        if self.prior == forecasters.MOTIF_PRIOR:
+            return [*forecasters.components(self.arm, store, where)]
         if self.prior != "permuted":
             return [prior_features(self.prior, data.codes)] * len(splits)
         gc = prior_features("gc", data.codes)
@@ -211,11 +206,9 @@ class Told(NamedTuple):
         parts = (list(split.parts.values()) for split in splits)
         return [features.permuted_rows(gc, *own) for own in zip(parts, rngs, strict=True)]
 
-    def fitting(self, epochs: int, device: str, store: Store, where: Placement) -> list[Unit]:
+    def fitting(self, config: FitConfig, store: Store, where: Placement) -> list[Unit]:
         """The units that fit it, one per split."""
-        data, own = self.arm.data, {"reverse_complement": self.arm.both_strands, "device": device}
-        options: dict[str, Any] = {"model": ASSAY_MODEL, "model_options": {"channels": 16}}
-        config, units = FitConfig(**options, **own, epochs=epochs), []
+        data, units = self.arm.data, list[Unit]()
         given = self.arm.splits, self.offset, self.features(store, where)
         for split, offset, known in zip(*given, strict=True):
             told = replace(data, activity=data.activity - offset, features=known)

@@ -267,7 +267,7 @@ def pooled(points: pd.DataFrame) -> pd.DataFrame:
     table = pd.concat([each for each in tables if len(each)], ignore_index=True)
     logs = table["metric"].isin(LOGS)
     table.loc[logs, list(ENDS)] = np.exp(table.loc[logs, list(ENDS)])
-    return table[[*POINT, *ENDS, "severity", "n", "units", "groups"]]
+    return table.reindex(columns=[*POINT, *ENDS, "severity", "n", "units", "groups"])
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:

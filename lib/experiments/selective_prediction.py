@@ -17,7 +17,7 @@ from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, worlds
 from lib.experiments.arms import AssayArm
 from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, fit_arms
-from lib.experiments.forecasters import KERNELS, combined, kernels
+from lib.experiments.forecasters import MEMBERS, combined, members
 from lib.experiments.ranking import Rule, all_tables, make_rules, of_folds, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import NOISY, QUICK, SMOKE, Arm, Condition, Judge
@@ -48,7 +48,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
             **QUICK,
             **{"severities": (0.5, 1.0), "noise_worlds": 1, "folds": 3, "assay_epochs": 5},
         },
-        "full": {"seeds": (0, 1, 2)},
+        "full": {},
     }
 
     world_seeds: Seeds = tuple(range(100, 120))
@@ -148,7 +148,7 @@ def run(config: Config, store: Store) -> Tables:
     simulated = worlds.judge_arms(*asked, risk_target=config.risk_target)
     arms = design.build(data)
     fitted = fit_arms(arms, design.settings, store, config.where)
-    others = kernels(arms, KERNELS, store, config.where)
+    others = members(arms, MEMBERS, design.settings, store, config.where)
     jobs = (job for one in fitted for job in _rank_jobs(config, one, others[one.arm]))
     rows, tables = all_tables([simulated, *side_by_side(rank, jobs, config.workers)])
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

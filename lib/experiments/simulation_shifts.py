@@ -33,7 +33,6 @@ from lib.study.units import Fit, Store, Unit, run_fits
 MAIN_MODEL: Final = "cnn"
 # Arms of the gc shift beside the natural one.
 GC_OPTIONS: Final = ("", "low", "neutral")
-BLIND: Final = Condition("gc", 0.0, "term_off")  # a world where GC content itself does nothing
 MILD: Final = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
 KEYS: Final = (
     *("data", "split", "shift", "family", "severity", "condition"),
@@ -41,7 +40,7 @@ KEYS: Final = (
 )
 FEW: Final = {
     **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
-    **{"matched": (), "matched_worlds": 1, "mild_worlds": 1, "mixed_worlds": 1},
+    **{"mild_worlds": 1, "mixed_worlds": 1},
     **{"rewirings": (0.27, 0.64), "gc_tilts": (0.5, 2.0), "noise_shares": (0.5, 0.8)},
 }
 # Of the full training sample, the least share that a network of the table of fits has.
@@ -71,11 +70,8 @@ class Config(worlds.WorldConfig):
     gc_tilts: Numbers = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     noise_shares: Numbers = (0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
     world_seeds: Seeds = tuple(range(100, 120))  # of the CNN
-    other_worlds: int = Field(default=10, ge=1)  # of these, how many for each other architecture
-    # Shifts whose law at severity 1 a CNN is trained on, and the worlds of those CNNs and of that
-    # of the world blind to GC.
-    matched: worlds.AnyShiftNames = ("gc", "motif_density")
-    matched_worlds: int = Field(default=3, ge=0)
+    # Of these, how many for each other architecture, and for smaller samples of the CNN.
+    other_worlds: int = Field(default=10, ge=1)
     mild_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained on the mild GC shift
     noise_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained at the highest noise
     # In which CNNs are trained on a minority of noise-dominated elements, of the largest of sizes.
@@ -84,20 +80,17 @@ class Config(worlds.WorldConfig):
 
 
 def everywhere(config: Config) -> list[Condition]:
-    """In distribution, every shift at every severity, and rewiring at its fixed distance."""
-    return worlds.conditions(config.shifts, config.severities, GC_OPTIONS, (REWIRING, MILD))
+    """In distribution, every shift at every severity, and rewiring at its fixed distance.
+
+    The other arms of the GC shift at the highest severity alone.
+    """
+    every = worlds.conditions(config.shifts, config.severities, GC_OPTIONS, (REWIRING, MILD))
+    return [at for at in every if not at.option or at.severity == max(config.severities)]
 
 
-def blind(config: Config) -> list[Condition]:
-    """The world of :data:`BLIND` and its GC shifts."""
-    doses = (0.0, *config.severities) if "gc" in config.shifts else ()
-    return [replace(BLIND, severity=dose) for dose in doses]
-
-
-def _still(conditions: list[Condition], model: str) -> list[Condition]:
-    """What a small sample's network is judged under: conditions on the ID sequences, of the CNN."""
-    asked = [at for at in conditions if at.sequences == Condition()]
-    return asked if model == MAIN_MODEL else [Condition()]
+def _still(conditions: list[Condition]) -> list[Condition]:
+    """Conditions on the sequences in distribution: one forecast answers for all of them."""
+    return [at for at in conditions if at.sequences == Condition()]
 
 
 def dosed(config: Config) -> list[Condition]:
@@ -109,19 +102,18 @@ def dosed(config: Config) -> list[Condition]:
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network to train, with the conditions it is judged under."""
     seeds, size, every = config.world_seeds, config.n_train, everywhere(config)
-    natural = [condition for condition in every if not condition.option]
-    arms = []
+    far = 0.0, max(config.severities)
+    few = [at for at in every if not at.option and (at.shift == "gc" or at.severity in far)]
+    some, arms = seeds[: config.other_worlds], []
     for model in config.models:
-        main = model == MAIN_MODEL
-        own = seeds if main else seeds[: config.other_worlds]
-        arms += [(Arm(w, model, size), every if main else natural) for w in own]
-        arms += [(Arm(w, model, n), _still(every, model)) for n in config.sizes for w in own]
-    laws = {Condition(name, 1.0): config.matched_worlds for name in config.matched}
-    laws |= {MILD: config.mild_worlds, NOISY: config.noise_worlds, BLIND: config.matched_worlds}
-    for law, count in laws.items():
+        if model == MAIN_MODEL:
+            arms += [(Arm(w, model, size), every) for w in seeds]
+            arms += [(Arm(w, model, n), _still(every)) for n in config.sizes for w in some]
+        else:
+            arms += [(Arm(w, model, size), few) for w in some]
+    for law, count in {MILD: config.mild_worlds, NOISY: config.noise_worlds}.items():
         if law.shift in config.shifts and MAIN_MODEL in config.models:
-            conditions = blind(config) if law == BLIND else [law]
-            arms += [(Arm(w, MAIN_MODEL, size, law), conditions) for w in seeds[:count]]
+            arms += [(Arm(w, MAIN_MODEL, size, law), [law]) for w in seeds[:count]]
     # Arms of one world side by side share its training sample.
     return sorted(arms, key=lambda job: job[0].world_seed)
 
@@ -142,19 +134,23 @@ def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
         ask(arm, conditions, *asked, model=fit)
         if arm.law == Condition():
             # Smaller samples' networks tell only whether a test in distribution would have told.
-            judged = [at for at in doses if at.dose in dosing.JUDGED.get(at.shift, (0.0,))]
-            own = doses if arm.size == config.n_train else _still(judged, arm.model)
-            ask(arm, own, measures.dose_metrics, measures.calibrated_metrics, model=fit)
-    every, unseeing = everywhere(config), blind(config)
+            told = [at for at in doses if at.dose in dosing.JUDGED.get(at.shift, (0.0,))]
+            own = _still(doses if arm.size == config.n_train else told)
+            ask(
+                arm,
+                doses if usual else own,
+                measures.dose_metrics,
+                measures.calibrated_metrics,
+                model=fit,
+            )
+    every = everywhere(config)
     for world in config.world_seeds:
         arm = Arm(world, "", config.n_train)
         for size in (*config.sizes, config.n_train):
             ask(replace(arm, size=size), [Condition()], measures.baseline_metrics)
-        ask(arm, [*every[1:], *unseeing[1:]], measures.severity)
+        ask(arm, every[1:], measures.severity)
         ask(arm, every, measures.frozen_metrics)
         ask(arm, doses, measures.dose_metrics)
-        if world in config.world_seeds[: config.matched_worlds]:
-            ask(replace(arm, law=BLIND), unseeing, measures.frozen_metrics)
     return worlds.run_judging(jobs, store, config.where)
 
 
@@ -177,8 +173,7 @@ def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     parts = dict(iter(networks.groupby(["split", *_at("")])))
     for (split, *at), part in parts.items():
         keys = _at(*at)
-        blind = BLIND.option if keys["condition"] == BLIND.option else ""
-        home = parts["test", keys["model"], "", 0.0, blind]
+        home = parts["test", *_at(keys["model"]).values()]
         if split == "shifted":
             yield from against(part, home, dosing.shift_effects(keys["model"]), **keys)
             if keys["model"] != FROZEN:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
-from lib.experiments import priors, worlds
+from lib.experiments import mpra_gc_ood, priors, worlds
 from lib.experiments.arms import build_arms
-from lib.experiments.assays import DEFAULT_DATA, STANDIN, AssayConfig, load_assays
+from lib.experiments.assays import GC_DATA, STANDIN, AssayConfig, load_assays
 from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR, effects
 from lib.experiments.priors import ASSAY_PRIORS, CROSSED, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
@@ -24,18 +24,19 @@ from lib.statistics.effects import over_replicates
 from lib.study.config import Names, Numbers, Seeds, Tables, known_names
 from lib.study.units import Store, run_fits
 
-TAIL_DATA: Final = ("wtc11", "plant_leaf", STANDIN)  # the arms that hold something out
+TAIL_DATA: Final = (*GC_DATA, STANDIN)  # the arms that hold something out
 # The five shifts of C7 at the severity at which it is judged.
 PRIMARY: Final = (
     *(Condition(name, 0.5) for name in ("gc", "motif_density", "pwm_perturbation", "cell_type")),
     REWIRING,
 )
-COMPARED: Final = ("none", PRIOR, "permuted")  # where there are no others
-CORE: Final = ("none", PRIOR, *PLACEBOS)  # in every world, and in learning curves
+TOLD: Final = ("none", PRIOR)  # of learning curves
+COMPARED: Final = (*TOLD, "permuted")  # where noise dominates training
+CORE: Final = (*TOLD, *PLACEBOS)
 # Besides priors late: of the group arm of assays with tails.
 CONTROLS: Final = (("gc", "residual"), ("gc", "residualised"), ("permuted", "residualised"))
 LITTLE: Final[Mapping[str, Any]] = {
-    **{"models": (MAIN_MODEL,), "severities": (0.5,), "other_worlds": 1},
+    **{"severities": (0.5,), "shaped_worlds": 1},
 }
 
 PriorNames = Annotated[Names, AfterValidator(partial(known_names, "prior", known=PRIORS))]
@@ -54,6 +55,7 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"main_train": 400, "sizes": (100, 200)},
             **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
             **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1, "folds": 3},
+            **{"controls": True, "assay_priors": ("all",)},
             "priors": ("none", "motif_decoy", "permuted", "gc"),
             "shifts": ("gc", "effect_rewiring"),
         },
@@ -63,31 +65,33 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"main_train": 1200, "sizes": (300, 600)},
             **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
             **{"standin_size": 1500, "assay_epochs": 2, "folds": 3},
-            "priors": CORE,
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
-            "assay_priors": CROSSED,
         },
         "full": {},
     }
 
-    priors: PriorNames = ("none", "motif_true", *CORE[1:])
+    priors: PriorNames = CORE
     shifts: worlds.ShiftNames = ("all",)
     severities: worlds.Dials = (0.5, 1.0)
-    models: worlds.ModelNames = (MAIN_MODEL, "bilstm", "transformer")
-    world_seeds: Seeds = tuple(range(100, 120))  # of CORE with the main network
-    other_worlds: int = Field(default=10, ge=1)  # of these, how many for everything else
-    # Of the largest sample, whose networks without a prior are those of notebook 01.
-    main_train: int = Field(default=8_000, ge=100, le=1_000_000)  # the first of them, of most
-    sizes: tuple[int, ...] = (500, 2_000)  # fewer, for the learning curve
+    world_seeds: Seeds = tuple(range(100, 110))
+    shaped_worlds: int = Field(default=0, ge=0)  # of these, how many have a DNA-shape term too
+    # Of the sample of notebook 01, whose networks without a prior serve here too.
+    main_train: int = Field(default=8_000, ge=100, le=1_000_000)  # the first of them
+    sizes: tuple[int, ...] = (250, 500, 2_000)  # fewer, for the learning curve
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
-    assay_priors: AssayPriors = ("all",)
-    # On arms that hold a GC tail or a species out.
-    held_out_priors: AssayPriors = ("none", "gc", "permuted")
+    assay_priors: AssayPriors = CROSSED
+    held_out_priors: AssayPriors = CROSSED[:3]  # on arms that hold a GC tail out
+    controls: bool = False  # whether GC is taken out of the target, too
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
+
+    @property
+    def assays(self) -> mpra_gc_ood.Config:
+        """The settings of notebook 02: networks told nothing, or of motifs, are its first ones."""
+        return mpra_gc_ood.Config.like(self, epochs=self.assay_epochs)
 
     @model_validator(mode="after")
     def _within_the_sample(self) -> Self:
@@ -110,29 +114,19 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     fixed = (*PRIMARY, NOISY)
     every = worlds.conditions(config.shifts, config.severities, ("", "low"), fixed)
     few, size = few_conditions(config), config.main_train
-    others = [n for n in dict.fromkeys(config.sizes) if n not in (size, config.n_train)]
-    seeds, some = config.world_seeds, config.world_seeds[: config.other_worlds]
-    compared, core = ([p for p in names if p in config.priors] for names in (COMPARED, CORE))
+    others = [n for n in dict.fromkeys(config.sizes) if n != size]
+    told, compared = ([p for p in names if p in config.priors] for names in (TOLD, COMPARED))
     jobs: list[tuple[Arm, list[Condition]]] = []
-    for model in [name for name in config.models if name != MAIN_MODEL]:
-        jobs += [(Arm(w, model, size, prior=prior), few) for prior in compared for w in some]
-    if (model := MAIN_MODEL) in config.models:
-        for prior in config.priors:
-            own = seeds if prior in CORE else some
-            jobs += [(Arm(w, model, size, prior=prior), every) for w in own]
-        for prior in core:
-            own = some if prior in PLACEBOS else seeds
-            jobs += [(Arm(w, model, n, prior=prior), few) for n in others for w in own]
-        for prior in compared:
-            own = some if prior in PLACEBOS else seeds
-            jobs += [(Arm(w, model, size, NOISY, prior), [NOISY]) for w in own]
-            if config.n_train > size:
-                own = seeds if prior == "none" else some
-                jobs += [(Arm(w, model, config.n_train, prior=prior), few) for w in own]
-        shaped = [prior for prior in compared if prior not in PLACEBOS]
-        jobs += [(Arm(w, model, size, Condition(), p, True), few) for p in shaped for w in some]
-    # World by world, so that a worker that holds a world's samples judges all of its networks.
-    return sorted(jobs, key=lambda job: job[0].world_seed)
+    for w in config.world_seeds:
+        jobs += [(Arm(w, MAIN_MODEL, size, prior=prior), every) for prior in config.priors]
+        jobs += [(Arm(w, MAIN_MODEL, n, prior=prior), few) for prior in told for n in others]
+        if config.n_train > size:  # notebook 01's; on the no-prior line it is the far end
+            jobs.append((Arm(w, MAIN_MODEL, config.n_train), few))
+        jobs += [(Arm(w, MAIN_MODEL, size, NOISY, prior), [NOISY]) for prior in compared]
+        if w in config.world_seeds[: config.shaped_worlds]:
+            jobs += [(Arm(w, MAIN_MODEL, size, Condition(), p, True), few) for p in told]
+    # World by world: a worker that holds a world's samples judges all of its networks.
+    return jobs
 
 
 def judge_worlds(config: Config, store: Store) -> pd.DataFrame:
@@ -148,10 +142,10 @@ def assay_plan(config: Config) -> Iterator[Told]:
 
     Large families train and are not left out: that shift is another experiment's.
     """
-    default = DEFAULT_DATA[:1] if config.profile == "quick" else DEFAULT_DATA
+    default = GC_DATA[:1] if config.profile == "quick" else GC_DATA
     for data in load_assays(config.dataset, config.standin_size, default):
         tails = data.name in TAIL_DATA
-        kinds = ("group", "tilt", *(("tail", "species") if tails else ()))
+        kinds = ("group", "tilt", *(("tail",) if tails else ()))
         given = config.folds, config.gc_quantile, config.gc_tilts, config.split_seed
         every = [prior for prior in config.assay_priors if tails or prior in CROSSED]
         for arm in build_arms(data, kinds, *given):
@@ -160,7 +154,7 @@ def assay_plan(config: Config) -> Iterator[Told]:
             own = every if arm.main else config.held_out_priors
             arm = arm.headline
             yield from (Told(arm, prior) for prior in own)
-            if tails and arm.main and {"gc", "permuted"} <= set(own):
+            if config.controls and tails and arm.main:
                 yield from (Told(arm, *control) for control in CONTROLS)
 
 
@@ -168,8 +162,8 @@ def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
     values = judge_worlds(config, store)
     told = list(assay_plan(config))
-    given = config.assay_epochs, config.device, store, config.where
-    units = [unit for one in told for unit in one.fitting(*given)]
+    settings, given = config.assays.design.settings, (store, config.where)
+    units = [unit for one in told for unit in one.fitting(settings(one.arm)[0], *given)]
     fits = run_fits(units, store, config.where, "assay fits")
     assay_rows, assay_effects = priors.score_told(told, fits, store, config.where, config.draws)
     numbers = ["severity", "oracle", "n"]

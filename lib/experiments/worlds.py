@@ -23,7 +23,7 @@ from lib.experiments.assays import fitting
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
-from lib.study.config import AnyNames, ExperimentConfig, Names, Numbers, known_names
+from lib.study.config import ExperimentConfig, Names, Numbers, known_names
 from lib.study.units import Fit, Placement, Result, Store, Unit, run_fits, run_units
 from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fit import Forecast, network_of
@@ -122,8 +122,7 @@ class Arm:
 
     def keys(self, condition: Condition) -> dict[str, Any]:
         """Columns that name its rows; ``split`` is ``matched`` under the law it was trained on."""
-        own = condition == self.law
-        home = condition == Condition() or (own and condition.severity == 0)
+        home, own = condition == Condition(), condition == self.law
         return {
             "data": "simulation_misspecified" if self.misspecified else "simulation",
             "split": "test" if home else "matched" if own else "shifted",
@@ -160,7 +159,6 @@ def _on_dial(severities: tuple[float, ...]) -> tuple[float, ...]:
 _shifts = AfterValidator(partial(known_names, "shift", known=tuple(SHIFTS)))
 _models = AfterValidator(partial(known_names, "model", known=tuple(MODELS)))
 ShiftNames = Annotated[Names, _shifts]
-AnyShiftNames = Annotated[AnyNames, _shifts]
 ModelNames = Annotated[Names, _models]
 Dials = Annotated[Numbers, AfterValidator(_on_dial)]
 
@@ -169,9 +167,9 @@ class WorldConfig(ExperimentConfig):
     """Elements per part of a world."""
 
     n_train: int = Field(default=30_000, ge=100, le=10_000_000)
-    n_validation: int = Field(default=3_000, ge=50, le=1_000_000)
+    n_validation: int = Field(default=1_000, ge=50, le=1_000_000)
     n_calibration: int = Field(default=3_000, ge=50, le=1_000_000)
-    n_test: int = Field(default=10_000, ge=200, le=1_000_000)
+    n_test: int = Field(default=5_000, ge=200, le=1_000_000)
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
 
     @property
@@ -225,9 +223,10 @@ def test_data(
 
 
 def fit_arm(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm; ``config`` has ``parts``, ``epochs`` and ``device``."""
+    """The unit that fits an arm: ``config`` has ``parts, epochs, device, precision``."""
     epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
-    settings = tuned(arm.model, epochs=epochs, device=config.device, seed=arm.world_seed)
+    placed = {"device": config.device, "precision": config.precision}
+    settings = tuned(arm.model, epochs=epochs, seed=arm.world_seed, **placed)
     return fitting(settings, *training_data(arm, config.parts))
 
 

@@ -11,16 +11,40 @@ import base64
 import html
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+<<<<<<< HEAD
 from itertools import cycle
 from typing import Any
+=======
+from importlib import import_module
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+>>>>>>> wt/ev
 
-import altair as alt
 import pandas as pd
 import vl_convert
 
 from lib.study.results import without_formulas
+
+
+def _deferred(name: str) -> ModuleType:
+    """A module that is imported when something is first asked of it, unless it is already."""
+    spec = find_spec(name)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return import_module(name)
+    spec.loader = LazyLoader(spec.loader)
+    sys.modules[name] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = _deferred("altair")  # it takes seconds, which a wrong parameter should not wait for
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, GREY = PALETTE
@@ -167,6 +191,7 @@ def _number(channel: Any, column: str, title: str) -> Any:
     return channel(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
 
 
+<<<<<<< HEAD
 def _colour(column: str, table: pd.DataFrame) -> alt.Color:
     names = table[column].dropna().unique().tolist()
     taken = {COLOURS.get(name) for name in names}
@@ -174,6 +199,10 @@ def _colour(column: str, table: pd.DataFrame) -> alt.Color:
     colours = [COLOURS.get(name) or next(free) for name in names]
     scale = alt.Scale(domain=names, range=colours)
     return alt.Color(f"{column}:N", title=None, sort=None, scale=scale)
+=======
+def _colour(column: str) -> "alt.Color":
+    return alt.Color(f"{column}:N", title=None, sort=None)
+>>>>>>> wt/ev
 
 
 def _dashed(table: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:

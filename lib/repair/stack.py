@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 from lib.arrays import FloatArray, IndexArray
 from lib.metrics.columns import metric
 
-FEWEST_GROUPS = 50  # among the rows; with fewer, weights are equal
+FEWEST_GROUPS = 100  # among the rows; fewer weigh nothing, they choose
 _PARTS = 5  # of the rows, each judged by weights from the others
 _STIFF = 1e3  # how hard weights are held to a sum of one
 
@@ -42,9 +42,9 @@ def weights(mean: FloatArray, target: FloatArray) -> FloatArray:
 def stack(
     mean: FloatArray, std: FloatArray, target: FloatArray, rows: IndexArray, group: IndexArray
 ) -> Combined:
-    """The forecasters ``(m, n)`` stacked by the ``rows``; equal weights below 50 groups."""
+    """The forecasters ``(m, n)`` stacked by the ``rows``; below 100 groups the best one alone."""
     if len(np.unique(group[rows])) < FEWEST_GROUPS:
-        return combined(mean, std, np.full(len(mean), 1 / len(mean)))
+        return leading(mean, std, target, rows, group)
     return combined(mean, std, weights(mean[:, rows], target[rows]))
 
 

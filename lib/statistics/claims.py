@@ -181,12 +181,14 @@ def detectable(
 
     That is with probability 0.8, had another run an interval of this width; for an equivalence: a
     dash, and the narrowest range about no effect that would have passed. The interval counts as
-    normal on the scale, natural or logarithmic, on which it is more nearly symmetric. With
-    half-width h an effect must lie h (1 + z_0.8 / z_q) beyond a limit, where q = (1 + level) / 2.
+    normal on the scale, natural or, of limits above 0, logarithmic, on which it is more nearly
+    symmetric. With half-width h an effect must lie h (1 + z_0.8 / z_q) beyond a limit, where
+    q = (1 + level) / 2.
     """
     if not np.isfinite([lower, upper]).all():
         return "–", "–"
-    scale, _ = symmetric_scale(effect, lower, upper, ("plain", "log"))
+    scales = ("plain", "log")[: 1 + (min(part.null, *part.limits) > 0)]
+    scale, _ = symmetric_scale(effect, lower, upper, scales)
     low, high = scale.to(np.array([lower, upper]))
     equivalence = part.direction == "within"
     z = norm.ppf([(1 + POWER) / 2 if equivalence else POWER, (1 + level) / 2])

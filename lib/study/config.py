@@ -23,14 +23,24 @@ class ParameterError(ValueError):
     """A parameter is unknown, of the wrong type or out of range."""
 
 
-def _from_json_text(value: Any) -> Any:
-    """``papermill -p`` passes lists as text."""
+def _as_list(value: Any) -> Any:
+    """``papermill -p`` passes a list as text, and one value as itself: a list of one."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except json.JSONDecodeError:
-            return [part.strip() for part in value.split(",")]
-    return value
+            value = [part.strip() for part in value.split(",")]
+    return [value] if isinstance(value, bool | int | float | str) else value
+
+
+def _as_names(value: Any) -> Any:
+    """The same of names, which may look like numbers: 007 stays 007."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        value = [part.strip() for part in value.split(",")] if value.strip() else []
+    found = _as_list(value)
+    if isinstance(found, list | tuple):
+        return [str(each) if isinstance(each, bool | int | float) else each for each in found]
+    return found
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -51,14 +61,14 @@ def _below_runs(value: str) -> str:
     return value
 
 
-FromText = BeforeValidator(_from_json_text)
+FromText = BeforeValidator(_as_list)
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
     FromText,
     AfterValidator(_distinct),
     Field(min_length=1),
 ]
-AnyNames = Annotated[tuple[str, ...], FromText]  # or none
+AnyNames = Annotated[tuple[str, ...], BeforeValidator(_as_names)]  # or none
 Names = Annotated[AnyNames, Field(min_length=1)]
 Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 
@@ -66,8 +76,9 @@ Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 class ExperimentConfig(BaseModel):
     """What every experiment takes; None in a notebook means the profile's value.
 
-    ``draws`` are the bootstrap draws behind every interval. ``workers`` fits run side by side (on
-    all cores by default); ``executor`` and ``scheduler`` say where, see
+    ``draws`` are the bootstrap draws behind every interval; ``precision`` is that of
+    :class:`lib.training.config.FitConfig`, in the full profile float32. ``workers`` fits run side
+    by side (on all cores by default); ``executor`` and ``scheduler`` say where, see
     :func:`lib.study.units.run_units`. Tables go to ``run_folder``, by default
     ``runs/custom/<config hash>``: a relative path starts at the top of the checkout and stays below
     its ``runs/``, an absolute one may lead anywhere. With ``tables_from``, a folder of results, its
@@ -88,6 +99,7 @@ class ExperimentConfig(BaseModel):
     profile: Profile = "quick"
     draws: int = Field(default=1000, ge=100, le=100_000)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     workers: int | None = Field(default=None, ge=1, le=1024)
     executor: Literal["local", "dask"] = "local"
     scheduler: str | None = None
@@ -106,8 +118,14 @@ class ExperimentConfig(BaseModel):
         profile = given.get("profile", "quick")
         if not isinstance(profile, str) or profile not in cls.presets:
             raise ParameterError(f"profile is {profile!r}; use one of {sorted(cls.presets)}")
+        if given.get("executor") == "dask" and "scheduler" not in given:
+            raise ParameterError(
+                "parameter scheduler is missing: executor='dask' needs one, 'tcp://host:port'"
+            )
+        # What is published must not depend on which processor is at hand.
+        usual = {"precision": "float32"} if profile == "full" else {}
         try:
-            return cls(**{**cls.presets[profile], **given})
+            return cls(**{**usual, **cls.presets[profile], **given})
         except ValidationError as error:
             wrong = [
                 f"parameter {'.'.join(map(str, item['loc'])) or 'set'} is {item['input']!r}: "

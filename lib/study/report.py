@@ -1,8 +1,9 @@
 """Runs the notebooks, builds the book and audits tables: what ``make`` calls for each of these.
 
-In: ``notebooks/*.ipynb`` (without outputs) and ``book/`` of the working directory. Out: ``runs/<profile>/`` with the executed notebooks, their tables and, for the
-quick profile, the site. ``publish`` runs the full profile there and then, alone of all commands,
-writes ``book/experiments/`` and ``results/``, and judges the claims anew. An audit writes
+In: ``notebooks/*.ipynb`` (without outputs) and ``book/`` of the working directory. Out:
+``runs/<profile>/`` with the executed notebooks, their tables and, for the quick profile, the site.
+``publish`` runs the full profile there and then, alone of all commands, writes
+``book/experiments/`` and ``results/``, and judges the claims anew. An audit writes
 ``runs/audit/<name>/``, also as one HTML file that runs no script and loads nothing; an error leaves
 the page and the tables of an earlier audit as they were.
 """
@@ -20,13 +21,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import pandas as pd
 import yaml
-from bs4 import BeautifulSoup
 
-from lib.study import results
-from lib.study.units import cores
+from lib.data.files import regular
+
+# A wrong name should not wait for what runs and draws: the functions that need them import
+# nbformat, pandas, BeautifulSoup and the modules of results.
 
 PAGE_LIMIT = 1_500_000  # bytes of a published notebook
 # A notebook fits on many cores, but starts, judges and draws on one: a second fills the others.
@@ -34,6 +34,15 @@ AT_ONCE = 2
 
 AUDIT = "08_audit_your_own"
 WAYS = ("predictions", "table", "dataset", "model")
+PROFILES = ("smoke", "quick", "full")
+# Names of modules that take seconds to import; a wrong one is said before that.
+ASSAYS = (
+    *("wtc11", "plant_leaf", "plant_proto", "retina_libraries", "retina_genotypes"),
+    *("lentimpra_HepG2", "lentimpra_K562", "lentimpra_WTC11", "standin", "default"),
+)
+NETWORKS = ("cnn", "bilstm", "transformer", "reference_cnn")
+NEEDED = {"predictions": ("id", "target", "mean", "std"), "table": ("sequence", "activity")}
+SMALL = 50_000_000  # bytes; a larger table is read once, where it is audited
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #fff; --text: #1a1a1a; --link: #0a58ca; }
@@ -125,6 +134,8 @@ def clean_executed(path: Path) -> str:
     Clock times and warnings are the machine's; the page shows the effective configuration instead
     of the injected parameters.
     """
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     said = []
@@ -151,6 +162,8 @@ def run_notebooks(
 
     Where a cell fails, those that run end first and the others do not start.
     """
+    from lib.study.units import cores
+
     # Threads of several kernels that wait for each other spin, and take a third of the machine.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     at_once = min(AT_ONCE, len(names))
@@ -207,6 +220,8 @@ def publish(root: Path, only: Sequence[str]) -> None:
     An executed notebook that is too large to publish or ran on the stand-in assay is an error; so
     is a claim that finds no row in the published tables, which are in place then.
     """
+    from lib.study import results
+
     out = root / "runs" / "full"
     for name in listed_notebooks(root, only):
         seconds = run_notebook(root, name, "full", out)
@@ -224,6 +239,8 @@ def pages(root: Path, only: Sequence[str]) -> None:
 
     The manifest's hashes of files follow; what it says of the runs stays.
     """
+    from lib.study import results
+
     out = root / "runs" / "pages"
     names = listed_notebooks(root, only)
     run_notebooks(root, names, "full", out, {"tables_from": "results", "run_folder": None})
@@ -243,6 +260,8 @@ def publish_page(root: Path, page: Path) -> None:
 
 def refuse_standin(table: Path) -> None:
     """A ValueError if a table holds results of the stand-in assay: they are never published."""
+    import pandas as pd
+
     if "standin" in set(pd.read_csv(table, usecols=["data"])["data"]):
         raise ValueError(
             f"{table.name} holds results of the stand-in assay; set MPRA_DATA_DIR, or connect to "
@@ -251,13 +270,25 @@ def refuse_standin(table: Path) -> None:
 
 
 def publish_tables(source: Path, target: Path, experiment: str) -> None:
-    """Replace one experiment's tables and manifest entry; the others stay as they are."""
+    """Replace one experiment's tables and manifest entry; the others stay as they are.
+
+    Where every unit is what it was, the entry says what it said of their computation: some may
+    have been lost and computed again.
+    """
+    from lib.study import results
+    from lib.study.units import Store, provenance
+
     target.mkdir(exist_ok=True)
+    entry = results.read_manifest(source)[experiment]
+    before, now = (folder / experiment / "units.csv" for folder in (target, source))
+    if before.is_file() and now.is_file() and before.read_bytes() == now.read_bytes():
+        known = results.read_manifest(target)[experiment]
+        entry |= {name: known[name] for name in provenance(Store(target))}
     shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
     if (source / experiment).is_dir():
         shutil.rmtree(target / experiment, ignore_errors=True)
         shutil.copytree(source / experiment, target / experiment)
-    results.write_entry(target, experiment, results.read_manifest(source)[experiment])
+    results.write_entry(target, experiment, entry)
 
 
 def slug(name: str) -> str:
@@ -267,6 +298,8 @@ def slug(name: str) -> str:
 
 def standalone(body: str, title: str) -> str:
     """A page of its own from the HTML of a notebook's cells: drawings in place of live charts."""
+    from bs4 import BeautifulSoup
+
     soup = BeautifulSoup(body, "html.parser")
     for element in soup.select("script, .chart-live"):
         element.decompose()
@@ -290,15 +323,57 @@ def convert(notebook: Path, title: str) -> str:
     return standalone(exporter.from_filename(str(notebook))[0], title)
 
 
+def check(given: Mapping[str, str], profile: str) -> None:
+    """A ValueError of what is wrong at first sight: an audit takes many seconds to start."""
+    if not set(given) & set(WAYS):
+        from lib.data.cells import remedy
+
+        raise ValueError(f"name a table: {remedy('predictions', 'mine.csv')}")
+    if profile not in PROFILES:
+        raise ValueError(f"profile is {profile!r}; use one of {', '.join(PROFILES)}")
+    model = given.get("model", "cnn")
+    if model not in NETWORKS and ":" not in model:
+        raise ValueError(
+            f"model {model!r} is not known; use one of {', '.join(NETWORKS)}, or your own as "
+            "'package.module:Class'"
+        )
+    for name in filter(None, given.get("dataset", "").split(",")):
+        if name.strip() not in ASSAYS:
+            raise ValueError(f"data set {name.strip()!r} is not known; known: {', '.join(ASSAYS)}")
+    for way in ("predictions", "table"):
+        if way in given:
+            path = regular(given[way], "give the path of a table")
+            if path.stat().st_size <= SMALL:
+                _check_columns(way, path, given)
+
+
+def _check_columns(way: str, path: Path, given: Mapping[str, str]) -> None:
+    from lib.data.cells import as_rename, remedy
+    from lib.data.reading import read_table
+
+    by = [name.strip() for name in given.get("by", "").split(",") if name.strip()]
+    read_table(
+        path,
+        [*NEEDED[way], *by],
+        rename=as_rename(given.get("rename")),  # type: ignore[arg-type]
+        how=lambda name: remedy("rename", f"yours={name}"),
+    )
+
+
 def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
     """Run notebook 08 of the repository ``root`` and write its page; returns the page's path.
 
-    ``parameters`` are the notebook's, one of :data:`WAYS` at least. A ValueError holds the reason
-    where a file is missing or the notebook stops.
+    ``parameters`` are the notebook's, one of :data:`WAYS` at least, paths as seen from the working
+    directory. A ValueError holds the reason where the notebook stops.
     """
-    for way in ("predictions", "table"):
-        if way in parameters and not Path(parameters[way]).is_file():
-            raise ValueError(f"there is no file {parameters[way]}; give the path of a table")
+    from lib.study import results
+
+    for way in {"predictions", "table"} & parameters.keys():
+        if not Path(parameters[way]).is_absolute():  # the notebook runs at the top of the checkout
+            parameters = parameters | {way: os.path.relpath(parameters[way], root)}
+    if ":" in str(parameters.get("model")):  # a network beside the table
+        known = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (known, str(Path.cwd()))))
     name = next(str(parameters[way]) for way in WAYS if way in parameters)
     out = root / "runs" / "audit" / slug(name)
     try:

@@ -29,15 +29,8 @@ from pandas.api.types import is_numeric_dtype
 from lib.statistics import claims
 from lib.statistics.ledger import read_claims
 from lib.study.config import ExperimentConfig, ParameterError, repository_root
-from lib.study.units import (
-    DIGITS,
-    Store,
-    file_hash,
-    machine,
-    module_hashes,
-    provenance,
-    versions,
-)
+from lib.study.stamps import machine, versions
+from lib.study.units import DIGITS, Store, file_hash, module_hashes, provenance
 
 KEYS = (
     *("experiment", "profile", "data", "split", "shift", "family", "severity", "condition"),
@@ -92,8 +85,15 @@ def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
     entry = computed.entry | provenance(store)
     entry |= {"config": config.parameters, "config_hash": config.hash}
     entry |= {"sources": module_hashes(experiment.__name__)}
-    write(config.folder, config.experiment, computed.rows, computed.tables, entry)
+    tables = computed.tables | ({"units": units_used(store)} if store.used else {})
+    write(config.folder, config.experiment, computed.rows, tables, entry)
     return read_found(config.folder, experiment, config)
+
+
+def units_used(store: Store) -> pd.DataFrame:
+    """What every unit that a run asked for is known by; nothing of it differs between runs."""
+    table = pd.DataFrame.from_dict(store.used, orient="index").rename_axis("key").sort_index()
+    return table[["function", "source", "content", "score", "kind"]].reset_index()
 
 
 def read_found(folder: Path, experiment: ModuleType, config: ExperimentConfig) -> Found:
@@ -128,7 +128,7 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_atomic(path: Path, content: str) -> None:
-    """Write text under a temporary name, then rename it."""
+    """Write text under a temporary name, then rename it; an OSError names the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
     try:
@@ -136,6 +136,8 @@ def write_atomic(path: Path, content: str) -> None:
             file.write(content)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:  # a full disk says neither which nor for what
+        raise OSError(error.errno, error.strerror or str(error), str(path.parent)) from None
     finally:
         Path(temporary).unlink(missing_ok=True)
 

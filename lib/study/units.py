@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import json
 import os
-import platform
+import re
 import tempfile
 import time
 import warnings
@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import metadata
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +33,11 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from lib.data.dataset import Result as Result
+from lib.study.stamps import machine, versions
 
 PACKAGE = "lib"
-LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "numba", "pyjaspar")
-VECTORS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "asimd")  # the widest first
-DIGITS = 12  # of a file's hash where it stands in a manifest
+DIGITS = 12  # of a hash where it stands in a manifest
+_SEEDS = re.compile(r'"(world_)?seed": \d+')  # in JSON
 
 
 class DamagedUnit(UserWarning):
@@ -58,15 +58,46 @@ class Unit:
     modules: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """Module and name of the function."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @property
+    def source(self) -> str:
+        """First digits of the hash of the function's source, for a stamp."""
+        return source_hash(self.function.__module__)[:DIGITS]
+
+    @property
     def key(self) -> str:
         """SHA-256 over function, source, config and data, as hex."""
         parts = {
-            "function": f"{self.function.__module__}:{self.function.__qualname__}",
+            "function": self.name,
             "source": [source_hash(m) for m in (self.function.__module__, *self.modules)],
             "config": self.config,
             "data": {name: value.fingerprint for name, value in sorted(self.data.items())},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def described(self, result: Result) -> dict[str, Any]:
+        """What its result is known by when it is computed again.
+
+        ``content`` is the fingerprint; ``score`` the lowest validation loss of a fit, of others the
+        root mean square of their floats. Units of one ``kind`` differ in seed, world or fold.
+        """
+        told = []
+        for name, value in sorted(self.data.items()):
+            trained = len(getattr(value, "parts", {}).get("train", ()))
+            # Folds differ a little in size.
+            told.append((name, getattr(value, "name", ""), trained.bit_length()))
+        kind = _SEEDS.sub("", json.dumps([self.name, self.config, told], sort_keys=True))
+        floats = [each.ravel() for each in result.arrays.values() if each.dtype.kind == "f"]
+        values = np.concatenate([*floats, np.empty(0)])
+        values = values[np.isfinite(values)]
+        size = float(np.linalg.norm(values) / max(len(values), 1) ** 0.5)
+        losses = [epoch["nll"] for epoch in result.meta.get("history", ()) if "nll" in epoch]
+        own = {"function": self.name, "source": self.source}
+        own["kind"] = hashlib.sha256(kind.encode()).hexdigest()[:DIGITS]
+        return own | {"content": result.fingerprint, "score": min(losses, default=size)}
 
 
 def source_files(module: str) -> dict[str, Path]:
@@ -83,8 +114,9 @@ def source_files(module: str) -> dict[str, Path]:
             continue
         found[name] = path
         # A package's own imports are relative to itself, a module's to its package.
-        importer = f"{name}.__init__" if path.name == "__init__.py" else name
-        waiting.append(name.rpartition(".")[0])
+        above = name.rpartition(".")[0]
+        importer = name if path.name == "__init__.py" else above
+        waiting.append(above)
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
@@ -105,8 +137,9 @@ def _source_file(module: str, package: str) -> Path | None:
         return None
     if spec is None or own is None or not spec.has_location or not str(spec.origin).endswith(".py"):
         return None
-    path, home = Path(str(spec.origin)), Path(str(own.origin)).parent
-    home = home.parent if own.submodule_search_locations else home
+    # A folder needs no __init__.py to be a package; its own place is then the only one told.
+    places = list(own.submodule_search_locations or [str(own.origin)])
+    path, home = Path(str(spec.origin)), Path(places[0]).parent
     return path if path.is_relative_to(home) else None
 
 
@@ -144,19 +177,24 @@ class Store:
     """A folder of finished units, safe to share between runs and processes.
 
     ``label`` is who asks: units computed now bear it in their stamp. ``used`` collects the stamps
-    of all units that were asked for, by key.
+    of all units that were asked for, with what they are known by, by key. A ``plan`` answers in
+    place of the store, and nothing is computed (:mod:`lib.study.verify`).
     """
 
     root: Path
     label: str = ""
     used: dict[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    plan: "Callable[[Sequence[Unit]], list[Result]] | None" = field(default=None, compare=False)
 
     def path(self, key: str) -> Path:
         """Where the unit ``key`` lies or would lie."""
         return self.root / key[:2] / f"{key}.safetensors"
 
-    def get(self, key: str) -> Result | None:
-        """The stored result, or None when there is none or it is damaged (then with a warning)."""
+    def get(self, key: str, source: str = "") -> Result | None:
+        """The stored result, or None when there is none or it is damaged (then with a warning).
+
+        So is one whose stamp names another ``source``, where one is given.
+        """
         path = self.path(key)
         if not path.exists():
             return None
@@ -169,6 +207,8 @@ class Store:
                 raise ValueError("it is another unit's file")
             if header["checksum"] != found.fingerprint:
                 raise ValueError("its checksum does not match")
+            if source and found.stamp["source"] != source:
+                raise ValueError("its stamp is of another source")
             return found
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             said = f"stored unit {path.name} is damaged ({error}); it is computed again"
@@ -197,25 +237,6 @@ class Store:
         finally:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
-
-
-def machine() -> str:
-    """The class of machine: system, processor, cores and widest vector instructions; no name."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text("utf-8").splitlines() if told.is_file() else []
-    said = dict(
-        reversed([[part.strip() for part in line.split(":", 1)] for line in lines if ":" in line])
-    )
-    flags = said.get("flags", "").split()
-    vectors = next((name for name in VECTORS if name in flags), "")
-    words = platform.system(), platform.machine(), said.get("model name", platform.processor())
-    return ", ".join(filter(None, (*words, f"{os.cpu_count()} cores", vectors)))
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of what a result depends on besides this package."""
-    found = {name: metadata.version(name) for name in LIBRARIES}
-    return {"python": platform.python_version()} | found
 
 
 def missing_units(units: Sequence[Unit], store: Store) -> int:
@@ -254,16 +275,20 @@ def run_units(
     """
     if where.executor == "dask" and where.scheduler is None:
         raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
+    if store.plan is not None:
+        return store.plan(units)
     keys = [unit.key for unit in units]
-    found = {key: store.get(key) for key in dict.fromkeys(keys)}
+    asked = dict(zip(keys, units, strict=True))
+    found = {key: store.get(key, unit.source) for key, unit in asked.items()}
     results = {key: result for key, result in found.items() if result is not None}
-    missing = {key: unit for key, unit in zip(keys, units, strict=True) if key not in results}
+    missing = {key: unit for key, unit in asked.items() if key not in results}
     finish = _finish_on_dask if where.executor == "dask" else _finish_locally
     with tqdm(total=len(found), initial=len(results), desc=label, disable=None) as bar:
         for key, result in finish(missing, store, where):
             results[key] = result
             bar.update()
-    store.used.update({key: result.stamp for key, result in results.items()})
+    for key, unit in asked.items():
+        store.used[key] = {**results[key].stamp, **unit.described(results[key])}
     return [results[key] for key in keys]
 
 
@@ -285,21 +310,25 @@ def provenance(store: Store) -> dict[str, Any]:
     """What the stamps say of all units that were asked of a store, for a manifest.
 
     ``fits_computed`` bear the store's label, ``fits_shared`` another's; ``seconds`` are those of
-    the units that bear it. A run that is resumed or repeated says the same.
+    the units that bear it, ``unit_seconds`` the means by kind of all. A run that is resumed or
+    repeated says the same.
     """
     stamps = list(store.used.values())
     own = [stamp for stamp in stamps if stamp["label"] == store.label]
     fits = [stamp for stamp in stamps if stamp["dtype"]]
     computed = sum(stamp["label"] == store.label for stamp in fits)
+    by_kind: dict[str, list[float]] = {}
+    for stamp in stamps:
+        by_kind.setdefault(stamp["kind"], []).append(stamp["seconds"])
     return {
         "fits": len(fits),
         "fits_computed": computed,
         "fits_shared": len(fits) - computed,
         "seconds": round(sum(stamp["seconds"] for stamp in own), 1),
-        **{
-            plural: sorted({stamp[name] for stamp in stamps if stamp[name]})
-            for name, plural in (("dtype", "dtypes"), ("machine", "machines"), ("source", "units"))
-        },
+        "unit_seconds": {kind: round(fmean(each), 1) for kind, each in sorted(by_kind.items())},
+        "dtype": ", ".join(sorted({stamp["dtype"] for stamp in fits})),
+        "fit_source": ", ".join(sorted({stamp["source"] for stamp in fits})),
+        "processors": sorted({stamp["machine"] for stamp in stamps}),
     }
 
 
@@ -313,7 +342,7 @@ def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
     result = unit.function(unit.config, **unit.data)
     stamp = {
         "label": store.label,
-        "source": source_hash(unit.function.__module__)[:DIGITS],
+        "source": unit.source,
         "machine": machine(),
         "dtype": unit.config.get("precision", ""),
         "seconds": round(time.perf_counter() - start, 3),

@@ -32,12 +32,19 @@ def test_relatives_chain_and_copies_are_one_parent():
     assert len(set(leak_groups(np.repeat(random_codes(1), 30, axis=0)))) == 1
 
 
-def test_a_word_in_more_than_twenty_parents_links_nothing():
+def test_words_of_more_than_twenty_parents_and_unknown_letters_link_nothing():
     codes = random_codes(21)
     codes[:, 10:30] = codes[0, 10:30]
     codes[:, [9, 30]] = 4  # or the word would grow by chance in some of the rows
     assert len(set(leak_groups(codes))) == 21
     assert len(set(leak_groups(codes[:20]))) == 1
+    codes = np.full((3, 30), 4, np.uint8)
+    codes[1:] = random_codes(2, length=30)
+    assert len(set(leak_groups(codes))) == 3
+    codes = random_codes(2)
+    codes[1] = codes[0]
+    codes[1, ::10] = 4
+    assert len(set(leak_groups(codes))) == 2
 
 
 def mutants(parents, each, length, rate, seed=0):
@@ -107,16 +114,6 @@ def test_known_parents_are_joined_and_long_words_group_like_short_ones():
     codes[30:, :40] = codes[:10, 20:]
     assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()
     assert len(set(leak_groups(codes, k=31))) == 30
-
-
-def test_unknown_letters_link_nothing():
-    codes = np.full((3, 30), 4, np.uint8)
-    codes[1:] = random_codes(2, length=30)
-    assert len(set(leak_groups(codes))) == 3
-    codes = random_codes(2)
-    codes[1] = codes[0]
-    codes[1, ::10] = 4
-    assert len(set(leak_groups(codes))) == 2
 
 
 test_impossible_groupings_are_refused = refused(

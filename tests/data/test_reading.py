@@ -2,13 +2,16 @@
 
 import gzip
 import io
+import re
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib.data.reading import numbers, read_table
+from lib.data.cells import labels, numbers, remedy
+from lib.data.reading import placed, read_table
 
 PLAIN = "sequence,activity\nACGT,1\nCCGT,2\n"
 
@@ -61,9 +64,12 @@ def test_text_in_many_shapes(write_text, content):
         (b"sequence,activity\n", "no rows"),
         (b"sequence\nACGT\n", "one column only when split at each of tab, comma, semicolon, bar"),
         (b"sequence activity\nACGT 1\n", "one column only"),
-        (b"sequence,activity\nACGT,1\nACGT\n", "row 1 has 1 cells, the header has 2: 'ACGT'"),
-        (b"sequence,activity\n\nACGT,1,5\n", r"row 0 has 3 cells, .*separator \(comma\)"),
-        (b'sequence,activity\n"ACGT,1\n', "row 0 has 1 cells"),
+        (
+            b"sequence,activity\nACGT,1\nACGT\n",
+            "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'",
+        ),
+        (b"sequence,activity\n\nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
+        (b'sequence,activity\n"ACGT,1\n', "row 0 .line 2. has 1 cells"),
         (b'sequence,activity\nAC,1\nACGT,"1\nCC,2\n', "row 1 holds a quotation mark that is not"),
         (b"sequence,activity\nAC\xffGT,1\n", "byte 0xff in line 2"),
         (PLAIN.encode("utf-16"), "UTF-16"),
@@ -75,6 +81,7 @@ def test_text_in_many_shapes(write_text, content):
             b"Sequence,activty,x\nA,1,2\n",
             r"'sequence' \(did you mean 'Sequence'\?\), 'activity' \(",
         ),
+        (b"sequence,activity,note,note\nA,1,2,2\n", "names the column 'note' twice"),
         (b"a,b\nACGT,1\n", "no column 'sequence', 'activity'. Its columns: 'a', 'b'"),
     ],
 )
@@ -89,6 +96,89 @@ def test_parquet_by_content_not_by_name_and_a_missing_file_is_named(write_text, 
     assert read_table(write_text(content, "table.csv"))["activity"].tolist() == [1.5]
     with pytest.raises(ValueError, match=r"no file .*nothing\.csv"):
         read_table(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize("before", ["", "sep=;\n", "# by model 3\r\n", "\n# one\n\n## two\n"])
+def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
+    path = write_text(before + "id;y\na;1\n\nb;x\n")
+    frame = read_table(path, ["y"])
+    assert frame.to_dict("list") == {"id": ["a", "b"], "y": ["1", "x"]}
+    with (
+        pytest.raises(ValueError, match=f"line {before.count(chr(10)) + 4}\\) is 'x', not"),
+        placed(path),
+    ):
+        numbers(frame["y"], "y")
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator", "values"),
+    [
+        (["0,5", "-1,25", "3"], ";", [0.5, -1.25, 3.0]),
+        (["1,234", "5,678"], ";", [1.234, 5.678]),  # so Excel writes decimals where it writes ;
+        (["1,234", "0,5"], "\t", [1.234, 0.5]),
+        (["1,234", "5,678"], "\t", None),  # these may be thousands
+        (["1,5", "2.5"], ";", None),
+        (["1,234,567"], ";", None),
+    ],
+)
+def test_decimal_commas_are_read_where_they_can_mean_nothing_else(
+    write_text, cells, separator, values
+):
+    path = write_text("\n".join(f"{cell}{separator}{n}" for n, cell in enumerate(["x", *cells])))
+    frame = read_table(path, ["x"], floats=["x"])
+    if values is None:
+        with pytest.raises(ValueError, match=rf"line 2\) is '{cells[0]}', not a"), placed(path):
+            numbers(frame["x"], "x")
+    else:
+        assert numbers(frame["x"], "x").tolist() == values and len(frame) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("rename", "message"),
+    [
+        ({"a": "y", "b": "y"}, "the columns 'a' and 'b' would both be 'y'"),
+        ({"a": "b"}, "the columns 'a' and 'b' would both be 'b'"),
+        ({"c": "y"}, "no column 'c'"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_two_columns_never_become_one(tmp_path, rename, message, ending):
+    frame, path = pd.DataFrame({"a": [1], "b": [2]}), tmp_path / f"t.{ending}"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    with pytest.raises(ValueError, match=message):
+        read_table(path, rename=rename)
+    assert list(read_table(path, rename={"a": "b", "b": "a"}).columns) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [True, 1 + 2j, pd.Timestamp("2020-01-01"), np.datetime64("2020-01-01"), np.timedelta64(5, "s")],
+)
+@pytest.mark.parametrize("kind", [object, None])
+def test_dates_booleans_and_complex_numbers_are_no_measurements(cell, kind):
+    with pytest.raises(ValueError, match=r"row 0 is .*, not a finite number"):
+        numbers(pd.Series([cell, cell], dtype=kind), "x")
+
+
+def test_labels_are_text_and_missing_words_missing():
+    assert labels(pd.Series([7, 8])).tolist() == ["7", "8"]
+    assert labels(pd.Series([7.0, None, 0.5])).tolist() == ["7", "", "0.5"]
+    gone = ["", " ", "NA", "NaN", "nan", "null", "none", "None", "N/A", "<NA>", None, pd.NA]
+    assert set(labels(pd.Series(gone, dtype=object))) == {""}
+    assert labels(pd.Series(["Na", "007 ", "nano"])).tolist() == ["Na", "007", "nano"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "said"),
+    [
+        ("make", "RENAME=yours=activity"),
+        ("python", "--rename=yours=activity"),
+        ("", "activity_column='yours'"),
+    ],
+)
+def test_a_remedy_is_said_in_the_words_of_the_command(monkeypatch, caller, said):
+    monkeypatch.setenv("SHIFT_CALLER", caller)
+    assert remedy("activity_column", "yours") == said
 
 
 @pytest.mark.parametrize("cut", [4, 40, -20, -5])
@@ -128,10 +218,13 @@ def test_what_is_no_finite_number_is_refused(cell, kind):
         ("finite number above 0", 0),
         ("finite number of at least 0", -0.5),
         ("number between 0 and 1", 1.5),
-        ("whole number from 0 on", 1.5),
-        ("whole number from 0 on", -1),
+        ("whole number from 0 to 2^53", 1.5),
+        ("whole number from 0 to 2^53", -1),
+        ("whole number from 0 to 2^53", 1e30),
     ],
 )
 def test_a_number_against_the_rule_is_refused(rule, cell):
-    with pytest.raises(ValueError, match=f"mine: column 'x' row 1 is {float(cell)}, not a {rule}"):
+    with pytest.raises(
+        ValueError, match=re.escape(f"mine: column 'x' row 1 is {float(cell)}, not a {rule}")
+    ):
         numbers(pd.Series([1.0, cell]), "x", rule, "mine")

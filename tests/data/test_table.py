@@ -47,8 +47,6 @@ def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, ran
     assert dataset.group.tolist() == [0, 1]
     assert dataset.metadata.to_dict("list") == {"id": ["x1", "x2"], "origin": ["a", "b"]}
     assert (dataset.oriented, dataset.repairs) == (True, {})
-    dataset = load_table(write_text("sequence,activity,note,note\nACGT,1,a,b\n"))
-    assert dataset.metadata.values.tolist() == [["a", "b"]]
 
 
 def test_sequences_are_mended_and_counted():
@@ -102,9 +100,9 @@ def test_noise_and_weight_are_positive(column, value):
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        (["ACGT", "ACXT"], "sequence 1 holds 'X' at position 2"),
-        (["ACGT", "AC T"], "sequence 1 holds ' ' at position 2"),
-        (["ACGT", "AC-T"], "sequence 1 holds '-' at position 2"),
+        (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
+        (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),
+        (["ACGT", "AC-T"], "row 1 holds '-' at position 2"),
         (["ACGT", "ACßT"], "row 1"),
         (["ACGT", ""], "row 1 is '', not a sequence"),
         (["ACGT", "  "], "row 1 is '  ', not a sequence"),
@@ -120,27 +118,41 @@ def test_sequences_refused(sequences, message):
     refused(frame_of(sequences), message)
 
 
-def test_short_sequences_are_fine_with_groups():
+def test_short_sequences_are_fine_with_groups_and_missing_columns_are_named():
     frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
     assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
+    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
+    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
+    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
+    refused(frame_of([]), "no rows")
 
 
-@pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
+@pytest.mark.parametrize("value", ["", "  ", None, float("nan"), "NA", "null"])
 def test_every_row_needs_a_group(value):
     frame = frame_of(["ACGT", "CCCC"], origin=["a", value])
     refused(frame, "row 1 .*every row needs a group", group_column="origin")
 
 
+def test_ends_that_nearly_all_share_are_cut_off_and_counted(random_dna):
+    cores = random_dna(200, 60, 4)
+    sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
+    found = dataset_from_frame(frame_of(sequences), name="toy")
+    ends = {"shared start AGGACCGGATCA trimmed": 200, "shared end CATTGCGTGA trimmed": 200}
+    assert decode(found.codes) == cores and found.repairs == ends
+    sequences[7] = "T" + sequences[7][1:]  # 199 of 200
+    found = dataset_from_frame(frame_of(sequences), name="toy")
+    assert decode(found.codes) == cores
+    assert found.repairs["shared start: another of 12 nt cut off"] == 1
+
+
 def test_adapters_left_on_are_refused_with_the_remedy(random_dna):
     cores = random_dna(40, 60, 4)
     sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
-    refused(
-        frame_of(sequences), "trim_prefix='AGGACCGGATCA', trim_suffix='CATTGCGTGA', or keep_shared"
-    )
-    trimmed = dataset_from_frame(
-        frame_of(sequences), name="toy", trim_prefix="AGGACCGGATCA", trim_suffix="CATTGCGTGA"
-    )
-    assert decode(trimmed.codes) == cores
+    sequences[0] = "T" * 12 + cores[0] + "A" * 10  # 97.5 %
+    refused(frame_of(sequences), "trim_prefix='AGGACCGGATCA' and trim_suffix='CATTGCGTGA', or keep")
+    trim = {"trim_prefix": "AGGACCGGATCA", "trim_suffix": "CATTGCGTGA"}
+    trimmed = dataset_from_frame(frame_of(sequences[1:]), name="toy", **trim)
+    assert decode(trimmed.codes) == cores[1:]
     kept = dataset_from_frame(frame_of(sequences), name="toy", keep_shared_ends=True)
     assert kept.codes.shape == (40, 82)
 
@@ -184,8 +196,12 @@ def test_a_row_without_the_adapter_is_named(ends, message):
     refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
 
 
-def test_missing_columns_and_rows():
-    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
-    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
-    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
-    refused(frame_of([]), "no rows")
+def test_a_library_of_mutants_is_grouped_by_parent(tmp_path):
+    """Each position of two parents changed once: their words stand in over 20 rows."""
+    rng = np.random.default_rng(0)
+    parents = ["".join(rng.choice(list("ACGT"), 80)) for _ in range(2)]
+    changed = str.maketrans("ACGT", "CGTA")
+    rows = [p[:i] + p[i].translate(changed) + p[i + 1 :] for p in parents for i in range(80)]
+    pd.DataFrame({"sequence": rows, "activity": rng.normal(size=160)}).to_csv(tmp_path / "a.csv")
+    group = load_table(tmp_path / "a.csv").group
+    assert len(set(group)) == 2 and len(set(group[:80])) == len(set(group[80:])) == 1

@@ -7,7 +7,7 @@ import pytest
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import HELD, TRAINED
 from lib.data.leakage import leak_groups, strand_pairs
-from lib.experiments.arms import ALL, ARMS, build_arms
+from lib.experiments.arms import ALL, ARMS, MEANS, build_arms, element_means
 from lib.sequences import reverse_complement
 
 
@@ -75,6 +75,24 @@ def test_both_orientations_of_an_element_share_a_fold():
     for arm in arms_of(data, ("group", "tail"), tilts=()):
         forward, reverse = strand_pairs(codes)
         assert len(forward) == 200 and (arm.tested[forward] == arm.tested[reverse]).all()
+
+
+def test_element_means_are_of_both_orientations_in_the_parts_of_both():
+    codes = np.random.default_rng(1).integers(0, 4, (240, 60)).astype(np.uint8)
+    single = np.random.default_rng(2).integers(0, 4, (20, 60)).astype(np.uint8)
+    codes = np.vstack([codes, reverse_complement(codes), single])
+    y = np.concatenate([np.arange(240.0), np.arange(240.0) + 3, np.full(20, 99.0)])
+    (arm,) = arms_of(SequenceDataset("pairs", codes, y, leak_groups(codes)), ("group",), tilts=())
+    means, pairs = element_means(arm)
+    order = np.argsort(pairs[0])
+    assert pairs[:, order].tolist() == [[*range(240)], [*range(240, 480)]]
+    assert means.data.activity[order].tolist() == [i + 1.5 for i in range(240)]
+    for own, whole in zip(means.splits, arm.splits, strict=True):
+        for part, rows in whole.parts.items():
+            assert set(pairs[:, own[part]].ravel()) == {row for row in rows if row < 480}
+    assert means.parts[0].keys["condition"] == MEANS and len(means.parts[0].rows) == 240
+    assert (means.plan.codes == arm.plan.codes[pairs[1]]).all()
+    assert element_means(arms_of(assay(), ("group",))[0]) is None  # each element once
 
 
 def test_stitched_forecasts_are_those_of_the_split_that_tests_a_row():

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,9 +32,14 @@ def test_parts_are_dealt_by_split_and_shift():
 test_bad_labels_give_one_error = refused(
     ({"split": ["train"] * 40}, "no rows are left to judge"),
     ({"shift": [f"s{i}" for i in range(40)]}, "shift has 40 labels; at most 30"),
-    ({"group": ["a"] * 39 + [""]}, "group is missing in row 39"),
-    ({"fold": [0, 1, 2] * 13 + [None]}, "fold is missing in row 39"),
+    ({"group": ["a"] * 39 + ["NA"]}, "'group' row 39 is ''; every row needs a group"),
+    ({"fold": [0, 1, 2] * 13 + [None]}, "'fold' row 39 is ''; every row needs one"),
     ({"kind": [f"k{i}" for i in range(40)]}, "kind has 40 labels"),
+    ({"split": [True, False] * 20}, "split holds only True and False, which does not say"),
+    ({"split": ["0"] * 40}, "split holds only 0, which"),
+    ({"shift": [0, 1, 2, 3] * 10}, "shift holds 0 beside other labels"),
+    ({"std": [1e-300] * 40}, "'std' row 0 is 1e-300, not a number from 1e-30 to 1e.30; change"),
+    ({"mean": [1e200] * 40}, r"'mean' row 0 is 1e\+200, not a number from -1e"),
     act=lambda given: prepare(table(**given), "mine", ("kind",) if "kind" in given else ()),
 )
 
@@ -48,6 +55,77 @@ def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
     found = prepare(table(**columns), "mine")
     assert any(f"The column fold is not used: {said}" in note for note in found.notes)
     assert found.plan is None and len(found.by_fold(np.arange(40))) == 1
+
+
+def test_split_labels_go_by_their_role_whatever_their_case():
+    for label in ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "chr7", None):
+        found = prepare(table(split=[label] * 20 + ["Train_set"] * 10 + ["CALIB"] * 10), "mine")
+        assert [(p.name, len(p.rows)) for p in found.parts] == [("in distribution", 20)]
+        assert found.calibration.tolist() == list(range(30, 40))
+        noted = any("are judged as test" in note for note in found.notes)
+        assert noted == (label in ("fold0", "chr7"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["id", "ood"], ["in distribution", "ood"]),
+        (["In distribution", "heat"], ["in distribution", "heat"]),
+        (["no_shift", "none"], ["in distribution"]),
+        ([False, True], ["in distribution", "shifted"]),
+        ([0, 1], ["in distribution", "shifted"]),
+        (["NO", "yes"], ["in distribution", "shifted"]),
+        (["cold", "heat"], ["cold", "heat"]),
+        (["a" * 70, "a" * 70 + "b"], ["a" * 59 + "…", "a" * 59 + "… 2"]),
+    ],
+)
+def test_a_shift_may_be_a_flag_or_say_none(labels, names):
+    found = prepare(table(shift=labels * 20), "mine")
+    assert [part.name for part in found.parts] == names
+    home = "in distribution" in names
+    assert found.has_home == home and (found.reference is not None) == home
+    assert home != any("No judged row is in distribution" in note for note in found.notes)
+
+
+def test_a_split_may_say_that_its_rows_are_shifted():
+    found = prepare(table(split=["test"] * 20 + ["OOD"] * 20), "mine")
+    assert {part.name: len(part.rows) for part in found.parts} == {
+        "in distribution": 20,
+        "shifted": 20,
+    }
+
+
+def test_calibration_rows_of_a_shift_are_no_part_of_their_own():
+    both = {"split": ["calibration", "test"] * 20, "shift": [""] * 20 + ["b"] * 20}
+    found = prepare(table(**both), "mine")
+    assert [(part.name, len(part.rows)) for part in found.parts] == [
+        ("in distribution", 10),
+        ("b", 10),
+    ]
+    assert any("10 rows of calibration under a shift are left out" in note for note in found.notes)
+
+
+def test_rows_of_one_pair_are_one_group():
+    pair = [f"p{i // 2}" for i in range(36)] + [""] * 4
+    alone = prepare(table(pair=pair), "mine").table["group"].to_numpy()
+    assert len(np.unique(alone)) == 18 + 4 and (alone[0:36:2] == alone[1:36:2]).all()
+    group = [f"g{i // 4}" for i in range(40)]  # of two pairs each, the last of four rows alone
+    group[3] = "apart"  # but its pair joins it again
+    assert prepare(table(pair=pair, group=group), "mine").table["group"].nunique() == 10
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"std": 3.0, "std_aleatoric": 1.0, "std_epistemic": 2.0}, "add up to std as variances do"),
+        ({"std": 5.0, "std_aleatoric": 3.0, "std_epistemic": 4.0}, None),
+        ({"target": 0.0, "mean": [0.1, -0.1] * 20, "std": 0.01}, "is 100, .* would be 1.00"),
+        ({"target": 0.0, "mean": [0.1, -0.1] * 20, "std": 0.1}, None),
+    ],
+)
+def test_variances_in_the_place_of_standard_deviations_are_asked_about(columns, said):
+    notes = [n for n in prepare(table(**columns), "mine").notes if "square roots" in n]
+    assert bool(notes) == bool(said) and (not said or re.search(said, notes[0]))
 
 
 def test_gc_and_groups_come_from_sequences():

@@ -12,6 +12,7 @@ from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store, provenance
+from tests.refusals import refused
 
 NET = """
 import torch
@@ -83,6 +84,7 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
     )
     found = run(config, own := Store(store.root))
     assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
+    assert "mynet:Net" in " ".join(found.tables["notes"]["note"])  # what could not be known of it
     assert provenance(own)["fits"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
@@ -137,6 +139,11 @@ def test_pairs_are_decomposed():
     assert set(found["reference"]) == {"cold"} and set(found["condition"]) == {"warm"}
     assert found.loc["slope", "value"] == pytest.approx(2)
     assert found.loc["share_rewiring", "value"] == pytest.approx(0, abs=1e-9)
+    unknown = audited(both.drop(columns="noise_std").reset_index(drop=True)).tables
+    known = {"total", "share_offset", "change_rmse"}
+    known |= {"predicted_change_rmse", "predicted_change_pearson_r"}
+    assert set(unknown["decomposition"]["quantity"]) == known
+    assert unknown["notes"]["note"].str.contains("noise lowers the slope and passes for").any()
     # The forecast does not change: its error in the change is the change itself.
     assert found.loc["predicted_change_rmse", "value"] == found.loc["change_rmse", "value"]
 
@@ -198,10 +205,48 @@ def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
     assert as_rename(None) is None is as_rename("")
     with pytest.raises(ValueError, match="rename is 'y'"):
         as_rename("y")
+    with pytest.raises(ValueError, match="'y' two names"):
+        as_rename("y=target,y=mean")
     asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
     assert (asked.sequence_column, asked.activity_column) == ("dna", "y")
-    with pytest.raises(ParameterError, match="unknown parameter 'activty_column'; did you mean"):
-        _ = Config.create(table="a.csv", rename="y=activty").networks
+    for rename, said in (
+        ("y=target", "rename='y=target' leads nowhere; sequence, activity, noise, group or weight"),
+        ("a=activity,b=activity", "columns 'a' and 'b' would both be 'activity'"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            _ = Config.create(table="a.csv", rename=rename).networks
+    trimmed = Config.create(table="a.csv", trim_prefix="ACGT", keep_shared_ends=True).networks
+    assert (trimmed.trim_prefix, trimmed.keep_shared_ends) == ("ACGT", True)
+
+
+test_what_would_not_be_used_is_refused = refused(
+    ({"predictions": "a.csv", "group_column": "parent"}, "group_column would do nothing with"),
+    ({"predictions": "a.csv", "seeds": 3}, "seeds would do nothing with predictions"),
+    ({"predictions": "a.csv", "trim_prefix": "ACGT"}, "trim_prefix would do nothing"),
+    ({"dataset": "standin", "rename": "a=activity"}, "rename would do nothing with dataset"),
+    ({"dataset": "standin", "oriented": True}, "oriented would do nothing with dataset"),
+    ({"epochs": 3}, "epochs would do nothing with the networks of notebook 02"),
+    act=lambda given: Config.create(**given).source,
+    error=ParameterError,
+)
+
+
+def test_an_assay_of_one_s_own_is_asked_by_its_columns(store, tmp_path, random_dna):
+    """Its shared ends are cut off, and coverage is asked by what its table says beside."""
+    rng = np.random.default_rng(0)
+    cores = random_dna(240, 40, 1)
+    frame = pd.DataFrame({"sequence": ["GGTACCAGTCTAGC" + core for core in cores]})
+    frame = frame.assign(y=rng.normal(size=240), species=[f"{i % 2:03d}" for i in range(240)])
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    given = {"table": str(tmp_path / "mine.csv"), "rename": "y=activity", "seeds": 0}
+    found = run(Config.create(profile="smoke", workers=1, by="species", **given), store)
+    asked = found.rows[(found.rows["by"] == "species") & (found.rows["metric"] == "picp_90")]
+    assert set(asked["bin"]) == {"000", "001"}
+    assert set(asked.loc[asked["shift"] == "", "n"]) == {120}
+    (note,) = [n for n in found.tables["notes"]["note"] if "trimmed" in n]
+    assert note == "shared start GGTACCAGTCTAGC trimmed: 240 rows."
+    with pytest.raises(ValueError, match="mine has no column 'site'"):
+        run(Config.create(profile="smoke", workers=1, by="site", **given), store)
 
 
 NONE = float("nan")

@@ -5,11 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments.arms import build_arms
-from lib.experiments.forecasters import BASELINES, baselines, combined, kernels
+from lib.experiments.forecasters import (
+    BASELINES,
+    MOTIF_PRIOR,
+    baselines,
+    combined,
+    kernels,
+    with_partner,
+)
+from lib.experiments.forecasters import members as members_of
+from lib.experiments.priors import Told
 from lib.repair.stack import weights
 from lib.study.units import Placement, Store
+from lib.training.config import FitConfig
 from lib.training.simple import baseline_unit, kernel_unit
 
 
@@ -24,7 +35,7 @@ def arm_of(n):
 
 @pytest.fixture(scope="module")
 def arm():
-    return arm_of(1600)
+    return arm_of(3200)
 
 
 def members(arm):
@@ -64,6 +75,59 @@ def test_targets_outside_the_choice_part_change_nothing(arm):
         for name, forecast in combined(arm, members(arm)).items():
             again = combined(other, members(arm))[name]
             assert np.array_equal(forecast[:, place], again[:, place], equal_nan=True)
+
+
+def promoters(arm, own):
+    """Another assay: the first ``own`` elements of the arm's, then one that two of them overlap."""
+    codes = np.random.default_rng(3).integers(0, 4, (200, 30)).astype(np.uint8)
+    codes[:own] = arm.data.codes[:own]
+    codes[own, :24], codes[own + 1, 6:] = arm.data.codes[own, 6:], arm.data.codes[own, :24]
+    return SequenceDataset("other", codes, np.arange(200.0), np.arange(200) // 2)
+
+
+def test_nothing_trains_the_joint_network_that_is_a_relative_of_what_is_held_back():
+    arm = arm_of(300)
+    other = promoters(arm, 99)
+    both = with_partner(arm, other)
+    n, data = 300, both.data
+    assert data.features.ravel().tolist() == [0] * n + [1] * 200
+    # The last of the shared elements is the brother of the first that is cut out of element 99,
+    # as the second is of the next one.
+    same = [{i, n + i} for i in range(98)] + [{98, n + 98, n + 99, 99, n + 100, n + 101}]
+    for rows in same:
+        assert len(set(data.group[list(rows)])) == 1
+    for split, whole in zip(both.splits, arm.splits, strict=True):
+        back = set(range(n)) - set(whole["train"])
+        assert all(np.array_equal(split[p], whole[p]) for p in whole.parts if p != "train")
+        train = set(split["train"])
+        assert not any(rows & back and rows & train for rows in same)
+        expected = {
+            n + i for i in range(98) if i // 2 * 2 not in back and i // 2 * 2 + 1 not in back
+        }
+        assert {row for row in train if n <= row < n + 98} == expected
+        assert {row for row in train if row >= n + 102} == set(range(n + 102, n + 200))
+
+
+def test_networks_told_of_motifs_and_of_a_tissue_stand_where_they_are_asked_for(
+    tmp_path, monkeypatch
+):
+    arm, where = arm_of(150), (Store(tmp_path), Placement(workers=1))
+    arm = replace(arm, data=replace(arm.data, name="plant_leaf"))
+    fit = FitConfig(epochs=1, model_options={"channels": 4, "kernels": [3], "pools": [2]})
+    monkeypatch.setattr(mpra, "available", lambda name: name == "plant_proto")
+    monkeypatch.setattr(mpra, "load", lambda name: promoters(arm, 40))
+    names = "motif_network", "joint"
+    inside = replace(arm, kind="species")
+    found = members_of([arm, inside], names, lambda _: [fit], *where)
+    assert list(found[arm]) == [*names] and not found[inside]
+    for forecast in found[arm].values():
+        assert forecast.shape == (2, 3, 150)
+        for place, split in enumerate(arm.splits):
+            assert np.isfinite(forecast[:, place, split["test"]]).all()
+    own = fit.model_copy(update={"model": "made.up:Network"})
+    assert not members_of([arm], names, lambda _: [own], *where)[arm]
+    for unit in Told(arm, MOTIF_PRIOR).fitting(fit, *where):  # those of notebook 03
+        assert where[0].get(unit.key) is not None
 
 
 def test_every_split_has_its_own_kernel_and_baselines(tmp_path):

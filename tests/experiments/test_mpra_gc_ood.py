@@ -6,6 +6,7 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import mpra_gc_ood
 from lib.experiments.arms import build_arms
+from lib.experiments.forecasters import MEMBERS
 from lib.experiments.mpra_gc_ood import Config, load_data
 from lib.page.grammar import one, pick
 from lib.sequences import decode, reverse_complement
@@ -18,6 +19,11 @@ EXPERIMENT = mpra_gc_ood
 def test_every_forecast_stands_on_every_part(found):
     rows = found.rows
     combined = pick(rows, seed=None, metric="rmse", by="")
+    means, told = combined["condition"] == "element means", combined["prior"] == "motif_jaspar"
+    assert set(combined[means]["model"]) == {"cnn", *MEMBERS[:2], "stack", "leading"}
+    assert set(combined[means]["uncertainty"]) == {"std_scaling"}
+    assert set(combined[told]["shift"]) == {"", "gc_tilt", "gc_high", "gc_low", "placebo"}
+    combined = combined[~means & ~told]
     sides = combined.groupby(["shift", "split"])["model"].agg(set)
     simple = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
     expected = simple | {"motif_kernel", "kmer_kernel", "stack", "leading"}
@@ -55,7 +61,8 @@ def rows_at_home(found):
 
 def test_contrasts_set_a_shift_against_what_it_left(found):
     table = found.tables["contrasts"]
-    against = pick(table, model="cnn", metric="rmse", uncertainty=["ensemble", "single"])
+    network = pick(table, model="cnn", prior="none", metric="rmse")
+    against = pick(network, uncertainty=["ensemble", "single"])
     pairs = set(zip(against["shift"].str.split(" ").str[0], against["against"], strict=True))
     tails = {(tail, side) for tail in ("gc_high", "gc_low") for side in ("inside", "matched")}
     assert pairs == tails | {("placebo", "inside")} | {
@@ -69,8 +76,10 @@ def test_contrasts_set_a_shift_against_what_it_left(found):
     assert (table["lower"] <= table["lower_90"]).all() and table["upper"].notna().all()
     home = table[table["shift"] == ""]
     assert set(home["against"]) == {"cnn"}
-    assert set(home["model"]) == set(rows_at_home(found)["model"]) - {"cnn"}
-    value = pick(rows_at_home(found), uncertainty=["single", "ensemble"])
+    value = rows_at_home(found)
+    assert set(home["model"]) == set(value["model"])
+    assert set(pick(home, model="cnn")["prior"]) == {"motif_jaspar"}
+    value = pick(value, prior="none", uncertainty=["single", "ensemble"])
     value = value.set_index(["model", "uncertainty"])["value"]
     ridge = one(home, model="kmer_ridge", metric="rmse")["value"]
     assert ridge == pytest.approx(value["kmer_ridge", "single"] / value["cnn", "ensemble"])
@@ -108,6 +117,8 @@ def test_reliability_recovers_a_known_share_of_signal():
     found = mpra_gc_ood.reliability(assay(codes, np.tile(signal, 2) + noise))
     assert found["reliability"] == pytest.approx(0.744, abs=4 * (1 - 0.744**2) / n**0.5)
     assert found["best_pearson_r"] == pytest.approx(found["reliability"] ** 0.5)
+    # Variance of a mean of two: .744 + .256 / 2; its signal's share is .744 / .872 = .853.
+    assert found["reliability_of_means"] == pytest.approx(0.853, abs=0.02)
     assert mpra_gc_ood.reliability(assay(random_codes(50), np.zeros(50))) == {}  # one orientation
 
 

@@ -131,13 +131,10 @@ def test_every_fold_has_its_own_threshold():
     assert np.exp(value(judged, "risk_over_target", **fixed)["value"]) == pytest.approx(9 / 10)
 
 
-def test_rules_keep_their_share_of_the_calibration_part():
+def test_rules_keep_their_share_and_scores_are_what_the_table_has():
     held = pd.DataFrame({"target": 2.0, "mean": 0.0, "std": np.arange(1.0, 11)})
     half, most = make_rules(held, 0.85)
     assert (half.threshold, most.threshold) == (5, 8) and half.target == pytest.approx(0.85 * 4)
-
-
-def test_scores_are_what_the_table_has():
     forecast = pd.DataFrame({"mean": [1.0, 1, 1], "std": [2.0, 2, 2], "gc": [0.5, 0.6, 0.7]})
     home = pd.DataFrame({"target": [0.0, 2.0], "gc": [0.4, 0.6]})
     scores = scores_of(forecast, home)

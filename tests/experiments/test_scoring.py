@@ -95,13 +95,20 @@ def seeds():
     )
 
 
-def test_refits_are_the_variance_between_seeds_relative_for_what_is_positive():
+def test_refits_are_the_variance_between_seeds_of_which_their_mean_has_as_many():
     measured = seeds()
     between = refits(measured)
     for metric, how in (("rmse", np.log), ("picp_90", np.array)):
         values = [one(each.rows, metric)["value"] for each in measured]
         assert between["d", metric] == pytest.approx(np.var(how(values), ddof=1))
     assert refits(measured[:1]).empty and refits([score(forecast(0), 50)]).empty
+    measured = seeds()
+    between = pd.Series({("d", "picp_90"): 0.0009})
+    row = one(rows_of(measured, between), "picp_90", seed=None)
+    alone = [one(each.rows, "picp_90") for each in measured]
+    assert row["value"] == pytest.approx(np.mean([each["value"] for each in alone]))
+    variance = np.mean([each["variance"] for each in alone])
+    assert row["variance"] == pytest.approx(variance + 0.0003)
 
 
 def test_what_refitting_adds_goes_with_the_number_of_networks():
@@ -126,13 +133,3 @@ def test_what_refitting_adds_goes_with_the_number_of_networks():
     factor = student_t.ppf(0.975, FOLDS - 1)
     grown = ((row["upper"] - row["value"]) / factor) ** 2
     assert grown == pytest.approx(((bare["upper"] - bare["value"]) / factor) ** 2 + 0.0003)
-
-
-def test_the_mean_over_seeds_has_no_seed_and_their_number_of_refits():
-    measured = seeds()
-    between = pd.Series({("d", "picp_90"): 0.0009})
-    row = one(rows_of(measured, between), "picp_90", seed=None)
-    alone = [one(each.rows, "picp_90") for each in measured]
-    assert row["value"] == pytest.approx(np.mean([each["value"] for each in alone]))
-    variance = np.mean([each["variance"] for each in alone])
-    assert row["variance"] == pytest.approx(variance + 0.0003)

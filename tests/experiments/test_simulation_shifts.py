@@ -25,13 +25,16 @@ def test_the_full_profile_keeps_its_promises():
     assert min(arm.world_seed for arm in arms) == 100
     for law in (NOISY, simulation_shifts.MILD):
         assert sum(arm.law == law for arm in arms) >= 10
-    assert config.n_train >= 30_000 and config.n_test >= 10_000
+    assert config.n_train >= 30_000 and config.n_test >= 5_000
     assert len(config.severities) >= 4 and config.epochs >= 20
     # C5 speaks of at least 30 networks trained in distribution and judged under rewiring.
     rewired = [arm for arm, conditions in planned if any(c.distance for c in conditions)]
     assert sum(arm.law == Condition() for arm in rewired) >= 30
     curves = {(arm.model, arm.size) for arm in arms if arm.law == Condition()}
-    assert curves == {(m, n) for m in config.models for n in (*config.sizes, config.n_train)}
+    of_cnn = {("cnn", n) for n in config.sizes}
+    assert curves == {(m, config.n_train) for m in config.models} | of_cnn
+    # Smaller samples say what fewer labels would have done, in ten worlds too.
+    assert all(sum(arm.size == n for arm in arms) == 10 for n in config.sizes)
     assert len(arms) == len(set(arms))
 
 
@@ -43,7 +46,7 @@ def test_every_condition_stands_once_beside_its_oracle(found):
     keys = ["split", "shift", "severity", "condition"]
     assert not full.duplicated(keys).any()
     assert set(full["split"]) == {"test", "shifted", "matched"}
-    assert {"", "low", "neutral", "term_off"} <= set(full["condition"])
+    assert {"", "low", "neutral"} <= set(full["condition"])
     # 600 elements: a network may beat the truth by chance only where it is as good.
     assert (means["oracle"] < means["value"] * 1.05).all()
     home = cnn[(cnn["split"] == "test") & (cnn["condition"] == "")]
@@ -76,7 +79,7 @@ def test_doses_and_crossings_hold_what_claims_ask_for(found):
     assert set(sizes["n_train"]) == {150, 300}
 
 
-def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
+def test_the_split_of_miscalibration_adds_up_and_effects_are_those_of_the_worlds(found):
     rows = pick(found.rows, model="cnn", n_train=300, split="shifted")
     for _, part in rows.groupby(["shift", "severity", "condition"]):
         value = part.set_index("metric")["value"]
@@ -84,9 +87,6 @@ def test_the_split_of_miscalibration_adds_up_for_the_oracle(found):
         assert value["zms"] == pytest.approx(1 + parts, rel=0.15)
         oracle = part.set_index("metric")["oracle"]
         assert oracle["zms_aleatoric"] == 0 and oracle["zms"] == pytest.approx(1, abs=0.15)
-
-
-def test_effects_are_those_of_the_worlds(found):
     fits, effects = found.tables["fits"], found.tables["effects"].set_index("effect")
     worlds = fits[(fits["n_train"] == 300) & (fits["model"] == "cnn")]
     rewired = effects[(effects["condition"] == "d=0.5") & (effects["model"] == "cnn")]

@@ -65,8 +65,6 @@ def test_conditions_have_names_and_are_asked_for_once():
         (HOME, RICH, "shifted"),
         (RICH, RICH, "matched"),
         (RICH, HOME, "test"),
-        # A world of its own, such as one without a GC term, is where its networks are at home.
-        (Condition("gc", 0.0, "term_off"), Condition("gc", 0.0, "term_off"), "test"),
     ],
 )
 def test_rows_say_where_a_network_is_judged(law, condition, split):

@@ -4,14 +4,19 @@ In: an empty folder and a generator. Out: a :class:`Row` of the page's table. ``
 tests.faults.record`` runs them all and writes ``results/trust/faults.csv``.
 """
 
+import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -25,6 +30,7 @@ from lib.assays.sources import HashMismatch, all_pins, fetch
 from .runs import ROOT, Run, kill
 
 NOTEBOOK = "02_mpra_gc_ood"
+NOBODY = 65534
 
 
 class Row(NamedTuple):
@@ -71,6 +77,63 @@ def kills(calm: Run, folder: Path, rng: np.random.Generator, times: int, whole: 
     return Row("kill -9 at random moments", happened, "units under way", held)
 
 
+def killed_at(calm: Run, folder: Path, rng: np.random.Generator, place: str, times: int) -> Row:
+    """``kill -9`` at steps of training, or at writes before the file has its name."""
+    run = Run(folder / place, folder / f"{place}_store", calm.parameters)
+    died = torn = 0
+    for turn in range(times):
+        # At the first to fourth step of a fit; at the second file, so that each run adds one.
+        one = replace(run, dies=(place, 1 + turn % 4 if place == "step" else 2))
+        died += one.finish()[0] == -signal.SIGKILL
+        torn += not run.tables.items() <= calm.tables.items() or not run.sound
+    code, _, _ = run.finish()
+    held = code == 0 and run.tables == calm.tables and run.sound and not torn and died == times
+    what, lost = {"step": ("training", "the fit under way"), "replace": ("a write", "that file")}[
+        place
+    ]
+    happened = f"killed {died} times, no file torn; then it ended with the undisturbed tables"
+    return Row(f"kill -9 during {what}", happened, lost, held)
+
+
+SURROUNDINGS: dict[str, dict[str, str | None]] = {
+    "HOME unset": {"HOME": None},
+    "LANG=C": dict.fromkeys(("LANG", "LC_ALL"), "C") | {"PYTHONUTF8": "0"},
+    "no git": {"PATH": str(Path(sys.executable).parent)},
+    "path with späces": {},
+}
+
+
+def surrounded(calm: Run, folder: Path, rng: np.random.Generator, fault: str, **given: Any) -> Row:
+    """A run in other surroundings, which should not matter."""
+    place = folder / fault
+    around = SURROUNDINGS.get(fault, {})
+    run = Run(place / "out", place / "store", calm.parameters, around=around, **given)
+    code, _, error = run.finish()
+    held = code == 0 and run.tables == calm.tables and run.sound
+    return Row(fault, "ended with the same tables" if held else error, "nothing", held)
+
+
+def another_user(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """Run by ``nobody``, who owns nothing but the folder of its tables; needs root."""
+    own = folder / "another user"
+    own.mkdir()
+    os.chown(own, NOBODY, NOBODY)
+    for above in (folder, *folder.parents):
+        if Path(tempfile.gettempdir()) in above.parents:
+            above.chmod(0o755)
+    return surrounded(calm, folder, rng, "another user", user=NOBODY)
+
+
+def read_only_checkout(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
+    """The package on a disk that cannot be written."""
+    with small_disk(folder / "checkout", 65536) as disk:
+        shutil.copytree(ROOT / "lib", disk / "lib")
+        for name in ("_toc.yml", "claims.yaml"):
+            shutil.copyfile(ROOT / name, disk / name)
+        _remount(disk, "ro")
+        return surrounded(calm, folder, rng, "read-only checkout", root=disk)
+
+
 def _spoil(content: bytes, how: str, rng: np.random.Generator) -> bytes:
     if how == "truncated":
         return content[: int(rng.integers(len(content)))]
@@ -106,8 +169,17 @@ def spoilt_data(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
                 fetch(pin.dataset, pin.path)
             except HashMismatch as error:
                 refused += str(path) in str(error)
-    happened = f"{refused} of {len(pins)} files refused, by name and with both hashes"
-    return Row("data files altered", happened, "nothing", refused == len(pins) > 0)
+    path, content = folder / "data" / pins[0].dataset / pins[0].path, b"id\n1\n"
+    path.write_bytes(content)
+    pin = pins[0]._replace(sha256=hashlib.sha256(content).hexdigest())
+    own = patch.dict(os.environ, {"MPRA_DATA_DIR": str(folder / "data")})
+    with own, patch("lib.assays.sources.all_pins", lambda: (pin,)):
+        held = fetch(pin.dataset, pin.path)
+    path.write_bytes(b"id\n2\n")
+    kept = held.read_bytes() == content
+    happened = f"{refused} of {len(pins)} files refused, by name and with both hashes; of one that "
+    happened += "changed after its hash was seen, what was hashed is read"
+    return Row("data files altered", happened, "nothing", kept and refused == len(pins) > 0)
 
 
 def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
@@ -221,19 +293,27 @@ def clock_backwards(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
 
 
 def dask(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
-    """A worker killed, a scheduler killed or absent: the tests that start a cluster."""
+    """A worker killed or of another source, a scheduler killed or absent: tests with a cluster."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_dask.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     happened = (
-        "the other worker took over and all units ended; without its scheduler the run stopped "
-        "with an error that names it, and within 15 s where there was none "
+        "the other worker took over and all units ended; one of another source was refused; "
+        "without its scheduler the run stopped with an error that names it, and within 15 s where "
+        "there was none "
         f"({done.stdout.strip().splitlines()[-1]})"
     )
     lost = "the unit of the worker; units not finished"
-    return Row("Dask worker killed, scheduler lost or absent", happened, lost, done.returncode == 0)
+    return Row(
+        "Dask worker killed or of another source, scheduler lost",
+        happened,
+        lost,
+        done.returncode == 0,
+    )
 
 
 FAULTS: tuple[Callable[[Run, Path, np.random.Generator], Row], ...] = (
     *(spoilt_store, spoilt_data, spoilt_notebooks, full_disk, read_only_store),
-    *(two_at_once, clock_backwards, dask),
+    *(partial(killed_at, place=place, times=10) for place in ("step", "replace")),
+    *(partial(surrounded, fault=fault) for fault in SURROUNDINGS),
+    *(another_user, read_only_checkout, two_at_once, clock_backwards, dask),
 )

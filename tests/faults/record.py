@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.study.results import machine, to_csv, write_atomic
+from lib.study.results import to_csv, write_atomic
+from lib.study.stamps import machine
 
 from .faults import FAULTS, Row, kills, undisturbed
 

@@ -25,10 +25,24 @@ SMALL: dict[str, Any] = {
     "dropout_samples": 0,
     "workers": 1,
 }
-# The clock of the process can be made to run backwards, an hour each time that it is asked.
+# The clock of the process can be made to run backwards, an hour each time that it is asked; and it
+# can be made to kill itself at the n-th step of training, or when a file is written but not named.
 CHILD = """
-import json, sys, time
-if json.loads(sys.argv[2]):
+import json, os, signal, sys, time
+backwards, dies = json.loads(sys.argv[2])
+if dies:
+    import torch
+    place, left = dies
+    holder = os if place == "replace" else torch.optim.AdamW
+    whole = getattr(holder, place)
+    def dying(*given, **named):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(*given, **named)
+    setattr(holder, place, dying)
+if backwards:
     asked = [time.time()]
     def earlier():
         asked[0] -= 3600.0
@@ -55,22 +69,37 @@ class Run:
         Over :data:`SMALL`, or, with ``profile`` other than smoke, alone.
     backwards : bool
         Whether the clock runs backwards.
+    dies : (str, int), optional
+        ``step`` or ``replace``, and at which of them it kills itself.
+    root : Path
+        The checkout.
+    around : dict
+        Variables of its environment; None takes one away.
+    user : int, optional
+        Who runs it.
     """
 
     folder: Path
     store: Path
     parameters: dict[str, Any] = field(default_factory=dict)
     backwards: bool = False
+    dies: tuple[str, int] | None = None
+    root: Path = ROOT
+    around: dict[str, str | None] = field(default_factory=dict)
+    user: int | None = None
 
     def start(self) -> subprocess.Popen[str]:
         """Start it in a process group of its own and wait until its imports are done."""
         base = SMALL if self.parameters.get("profile", "smoke") == "smoke" else {}
         given = base | self.parameters | {"run_folder": str(self.folder)}
-        arguments = json.dumps(given), json.dumps(self.backwards)
+        arguments = json.dumps(given), json.dumps([self.backwards, self.dies])
+        own = {"SHIFT_STORE": str(self.store), "PYTHONPATH": str(self.root)}
+        around = os.environ | own | self.around
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", CHILD, *arguments],
-            cwd=ROOT,
-            env=os.environ | {"SHIFT_STORE": str(self.store), "PYTHONPATH": str(ROOT)},
+            cwd=self.root,
+            env={name: value for name, value in around.items() if value is not None},
+            user=self.user,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -24,7 +24,9 @@ def rng() -> np.random.Generator:
 
 
 # The one on Dask consists of tests of its own.
-@pytest.mark.parametrize("fault", faults.FAULTS[:-1], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault", faults.FAULTS[:-1], ids=lambda f: getattr(f, "__name__", "") or str(f.keywords)
+)
 def test_fault_does_what_the_page_says(fault, calm: Run, tmp_path: Path, rng) -> None:
     try:
         row = fault(calm, tmp_path, rng)

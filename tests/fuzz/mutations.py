@@ -9,12 +9,14 @@ import numpy as np
 
 NASTY = (
     *("", " ", "NA", "nan", "inf", "-inf", "1e999", "-0", "0", "1_000", "1,5", "0x10", "١", "½"),
+    *("null", "none", "N/A", "id", "yes", "1,234", "2020-01-01", "1+2j", "1e200", "1e-300"),
     *("null", "None", "True", "=1+1", "=cmd|' /C calc'!A0", "@SUM(1)", "<script>alert(1)</script>"),
     *("'", '"', '""', "\\", "\x00", "\ufeff", "\u202e", "é", "\U0001f9ec", "../../etc/passwd"),
     *("N" * 24, "ACGU", "acgt", "ACGT" * 30, "-", "1e-320", "99999999999999999999", "; DROP TABLE"),
 )
 WORDS = (
     *(b"\n", b"\r\n", b"\r", b"\t", b",", b";", b"|", b'"', b"\x00", b"\xff", b"\xef\xbb\xbf"),
+    *(b"sep=;\n", b"# note\n", b",,", b"0,5"),
     *(b"\xff\xfe", b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"\x1a", b"\x0b", b"\x85", b"e308"),
     *(b"MOTIF", b"MEME version", b"letter-probability", b"w= -1", b"w= 99999999999", b"w= x"),
     *(b"ALPHABET= ACGU", b"nan nan nan nan", b"0.25 0.25 0.25", b"inf 0 0 0"),

@@ -66,7 +66,12 @@ def _files(frame: pd.DataFrame) -> dict[str, bytes]:
     frame.to_parquet(buffer, index=False)
     comma, tab = frame.to_csv(index=False).encode(), frame.to_csv(sep="\t", index=False).encode()
     semicolon = frame.to_csv(sep=";", index=False).encode().replace(b"\n", b"\r\n")
+    typed, commas = io.BytesIO(), frame.to_csv(sep=";", decimal=",", index=False).encode()
+    frame.astype(dict.fromkeys(frame.columns[[0, 1, -1]], "category")).to_parquet(typed)
     return {
+        "c.csv": b"sep=;\n" + commas,
+        "d.csv": b"# by a model\n" + comma,
+        "b.parquet": typed.getvalue(),
         "a.csv": comma,
         "a.tsv": tab,
         "b.csv": semicolon,
@@ -176,7 +181,16 @@ def _is_config(config: Any) -> None:
 def predictions_case(folder: Path, rng: np.random.Generator) -> Case:
     """A table of forecasts."""
     path = _spoilt(FORECASTS, folder, rng)
-    rename = _pick(rng, None, None, None, {"gc": "GC"}, {"absent": "std"}, {"gc": "std"})
+    rename = _pick(
+        rng,
+        None,
+        None,
+        None,
+        {"gc": "GC"},
+        {"absent": "std"},
+        {"gc": "std"},
+        {"split": "gc", "gc": "split"},
+    )
     errors, names = (ValueError,), (str(path),)
     return Case(lambda: predictions.read(path, rename=rename)[0], errors, names, _are_forecasts)
 

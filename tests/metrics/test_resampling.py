@@ -24,7 +24,7 @@ def sizes(n, seed=0):
     return np.minimum(RNG(seed).zipf(2.5, n), 8)
 
 
-def test_weights_are_the_sample_then_it_without_each_fold_then_draws_of_whole_groups():
+def test_weights_are_the_sample_it_without_each_fold_then_draws_of_whole_groups():
     group, fold = np.array(list("aabbcc")), np.array([0, 0, 1, 1, 2, 2])
     plan = resampling(group, RNG(0), fold)
     weights = plan.weights(5, RNG(0))[plan.codes]
@@ -33,9 +33,6 @@ def test_weights_are_the_sample_then_it_without_each_fold_then_draws_of_whole_gr
     ]  # fmt: skip
     assert (weights[::2] == weights[1::2]).all() and (weights[::2, 4:].sum(axis=0) == 3).all()
     assert plan.take([4, 0]).codes.tolist() == [plan.codes[4], plan.codes[0]]
-
-
-def test_many_groups_are_merged_inside_their_folds():
     fold = np.arange(900) % 10
     plan = resampling(np.arange(900), RNG(0), fold, most=100)
     assert plan.n_sets == 100 and plan.folds == 10

@@ -87,12 +87,19 @@ def test_truth_scores_best():
             assert metric(score, other, target, width) > right
 
 
-def test_ends_belong_to_the_interval():
+def test_ends_belong_to_the_interval_and_one_element_is_scored():
     half = stats.norm.ppf(0.95)
     assert metric("picp", [0, 0], [half * (1 - 1e-12), half * (1 + 1e-12)], [1, 1]) == 0.5
     lower, upper = interval([1.0], [2.0], 0.9)
     assert (lower[0], upper[0]) == pytest.approx((1 - 2 * half, 1 + 2 * half))
     assert metric("mpiw", [0], [0], [2.0]) == pytest.approx(4 * half)
+    assert np.isnan(pit_ks([], [], [])) and np.isnan(zms_robust([], [], []))
+    # the target at the mean: every interval holds it, so observed is 1 at each level
+    found = all_metrics([0], [1], [0])
+    rmsce = (((np.arange(100) / 99) ** 2).mean()) ** 0.5
+    expected = {"pit_ks": 0.5, "zms_robust": 0, "ence": 1, "uce": 1, "mace": 0.5, "rmsce": rmsce}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(found["zve"]) and found["miscal_area"] == pytest.approx(0.5, abs=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.5, 0.5892), (2.0, 0.9990)])
@@ -144,13 +151,3 @@ def test_too_few_elements_are_nan_and_bad_input_is_named(name):
     for level in (0, 1, -0.1, 90, np.nan):
         with pytest.raises(ValueError, match=r"level is .*inside \(0, 1\)"):
             metric(name, [1], [1], [1], level)
-
-
-def test_none_and_one_element():
-    assert np.isnan(pit_ks([], [], [])) and np.isnan(zms_robust([], [], []))
-    # the target at the mean: every interval holds it, so observed is 1 at each level
-    found = all_metrics([0], [1], [0])
-    rmsce = (((np.arange(100) / 99) ** 2).mean()) ** 0.5
-    expected = {"pit_ks": 0.5, "zms_robust": 0, "ence": 1, "uce": 1, "mace": 0.5, "rmsce": rmsce}
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
-    assert np.isnan(found["zve"]) and found["miscal_area"] == pytest.approx(0.5, abs=1e-12)

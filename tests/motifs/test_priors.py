@@ -71,7 +71,7 @@ def test_permuted_rows_stay_in_their_part():
     assert features[0, 0] == 0  # the caller's array is left alone
 
 
-def test_bad_motif_sets_are_named():
+def test_bad_motif_sets_are_named_and_a_constant_column_is_let_through():
     sp1, nfe2 = jaspar(["SP1", "NFE2"])
     with pytest.raises(ValueError, match=r"NFE2 is 10 nt wide, the sequences have 9 nt"):
         motif_features(random_codes(3, 9, seed=0), [sp1, nfe2])
@@ -80,6 +80,7 @@ def test_bad_motif_sets_are_named():
         check_motifs([sp1, nfe2, flipped], 100)
     with pytest.raises(ValueError, match="motif set is empty"):
         check_motifs([], 100)
+    assert check_prior(np.array([[0.0, 1.0], [0.0, 2.0]]), "x").dtype == np.float32
 
 
 test_bad_features_are_named = refused(
@@ -89,7 +90,3 @@ test_bad_features_are_named = refused(
     ([[], []], r"shape \(2, 0\)"),
     act=lambda values: check_prior(np.array(values), "x"),
 )
-
-
-def test_one_constant_column_among_others_is_let_through():
-    assert check_prior(np.array([[0.0, 1.0], [0.0, 2.0]]), "x").dtype == np.float32

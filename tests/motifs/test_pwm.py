@@ -12,12 +12,14 @@ def column(*p: float) -> np.ndarray:
     return np.array(p, float)[:, None]
 
 
-def test_information_content_and_log_odds_by_hand():
+def test_information_content_and_log_odds_by_hand_of_what_cannot_be_written_into():
     # A or C alike: 2 + 2 * .5 log2 .5 = 1 bit; (1/8, 1/8, 1/4, 1/2): 2 - 1.75 = .25 bits
     pwm = make_pwm("m", np.hstack([column(0.5, 0.5, 0, 0), column(0.125, 0.125, 0.25, 0.5)]))
     assert information_content(pwm) == pytest.approx([1.0, 0.25])
     assert log_odds(make_pwm("flat", np.full((4, 3), 0.25))) == pytest.approx(np.zeros((4, 3)))
     assert np.isfinite(log_odds(make_pwm("A", column(1, 0, 0, 0)))).all()
+    with pytest.raises(ValueError, match="read-only"):
+        jaspar(["FOXA1"])[0].probabilities[0, 0] = 1
 
 
 test_bad_matrices_are_refused = refused(
@@ -27,11 +29,6 @@ test_bad_matrices_are_refused = refused(
     (np.hstack([column(1, 0, 0, 0), column(0.5, 0.2, 0, 0)]), "position 1 sums to 0.7"),
     act=lambda matrix: make_pwm("bad", matrix),
 )
-
-
-def test_a_motif_cannot_be_written_into():
-    with pytest.raises(ValueError, match="read-only"):
-        jaspar(["FOXA1"])[0].probabilities[0, 0] = 1
 
 
 class TestJaspar:

@@ -1,10 +1,13 @@
 """Notebooks: the text that people edit and the file that papermill runs are in step."""
 
+import ast
+from importlib import import_module
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
+from papermill.inspection import inspect_notebook
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = sorted({path.stem for path in NOTEBOOKS.glob("*") if path.suffix in {".md", ".ipynb"}})
@@ -35,12 +38,32 @@ def test_runnable_notebook_is_clean_with_one_parameters_cell_and_no_logic(name):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     (tagged,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    for line in tagged.source.splitlines():
-        given = line.split("#")[0].strip()
-        assert not given or given.split("=")[0].strip().isidentifier(), (
-            f"not `name = value`: {line}"
-        )
+    lines = ast.parse(tagged.source).body
+    assert all(isinstance(line, ast.AnnAssign) and line.value for line in lines), (
+        "name: type = value"
+    )
     for cell in code:
         if cell is not tagged:
             assert len(cell.source.splitlines()) <= 30, f"long cell:\n{cell.source}"
             assert "def " not in cell.source and "class " not in cell.source
+
+
+JSON_TYPES = {"integer": "int", "number": "float", "string": "str", "boolean": "bool"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papermill_lists_every_parameter_with_type_and_meaning(name):
+    """As ``papermill --help-notebook`` does; types are those that the config checks."""
+    found = inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
+    config = import_module(f"lib.experiments.{name.partition('_')[2]}").Config
+    known = config.model_json_schema()["properties"]
+    assert set(found) == set(known)
+    for parameter, said in found.items():
+        assert len(said["help"]) > 5, f"{parameter} has no meaning"
+        options = [known[parameter], *known[parameter].get("anyOf", [])]
+        kind = next(option["type"] for option in options if option.get("type", "null") != "null")
+        given = said["inferred_type_name"]
+        if kind == "array":
+            assert given.startswith("list[")
+        elif kind != "object":  # of names, given as text
+            assert given == JSON_TYPES[kind]

@@ -39,15 +39,12 @@ def test_rows_are_picked_by_what_their_cells_hold(keys, values):
     assert sorted(pd.concat(both)["value"]) == [1, 2, 3, 4]
 
 
-def test_rows_are_chosen_and_ordered():
+def test_rows_are_chosen_ordered_and_named_for_readers():
     assert page.one(ROWS, shift="gc")["value"] == 2 and page.one(ROWS, shift="noise") is None
     best = page.prefer(ROWS, ["data", "shift"], uncertainty=["ensemble", "single"])
     assert best["value"].tolist() == [3, 1, 4]
     assert page.ordered(ROWS, shift=["gc", ""], value=[])["value"].tolist() == [2, 3, 1, 4]
     assert page.ordered(ROWS, data=["a"])["value"].tolist() == [4, 1, 2, 3]
-
-
-def test_names_are_those_of_readers_and_strangers_keep_theirs():
     named = page.name(ROWS, shift=names.SHIFTS, twice=lambda rows: 2 * rows["value"])
     assert named["shift"].tolist()[1] == "GC" and named["twice"].tolist() == [2, 4, 6, 8]
     own = pd.DataFrame({"model": ["cnn", "my.package:Net"]})

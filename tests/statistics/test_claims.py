@@ -400,6 +400,8 @@ def test_published_verdicts_follow_from_the_published_tables_and_have_their_plac
         # half-width ln 2 on the log scale: times 2 ** 1.429 = 2.693
         ({}, (2, 1, 4, 0.95), ("> 2.69", "> 3.37")),
         ({"direction": "less", "margin": 0.5}, (1, 0.5, 2, 0.95), ("< 0.371", "< 0.186")),
+        # no effect is 0, which no logarithm reaches: half-width 1.5 on the natural scale
+        ({"null": 0}, (2, 1, 4, 0.95), ("> 2.14", "> 3.39")),
         # half-width .02 of a 90 % interval: .9 ± 1.779 · .02
         (INSIDE, (0.9, 0.88, 0.92, 0.9), ("–", "0.864 to 0.936")),
     ],

@@ -128,7 +128,7 @@ def test_holm_by_hand(p, falls):
 
 def test_parts_at_their_margins_are_rarely_called_short():
     """24 parts of ten worlds, each exactly at its margin; uncorrected 1 - .975^24 = .455."""
-    rng, alone, corrected, repeats = np.random.default_rng(4), 0, 0, 600
+    rng, alone, corrected, repeats = np.random.default_rng(4), 0, 0, 300
     half = student_t.ppf(0.975, 9) / 10**0.5
     for _ in range(repeats):
         draws = rng.normal(size=(24, 10))

@@ -7,15 +7,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib import assays
 from lib.audit import main
+from lib.models import MODELS
 from lib.page.charts import Table, lines
 from lib.study import report as command
+from lib.study.config import Profile
 from lib.study.report import NotebookError, convert, slug, standalone
 
 HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
@@ -37,7 +41,7 @@ def test_names_of_folders_stay_inside_and_a_table_must_be_named(capsys):
     assert slug("...") == "audit"
     assert main([]) == 1
     assert main(["--predictions=", "--table="]) == 1  # as make passes what was not given
-    line = "error: name a table: make audit PREDICTIONS=mine.csv\n"
+    line = "error: name a table: predictions='mine.csv'\n"
     assert capsys.readouterr().err == 2 * line
 
 
@@ -47,6 +51,55 @@ def test_a_missing_file_is_named_at_once(way, tmp_path, monkeypatch, capsys):
     assert main([f"--{way}=none.csv"]) == 1
     assert capsys.readouterr().err == "error: there is no file none.csv; give the path of a table\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_known_names_are_those_of_the_package():
+    assert set(command.NETWORKS) == set(MODELS)
+    assert set(command.ASSAYS) == {*assays.names(), "standin", "default"}
+    assert get_args(Profile) == command.PROFILES
+
+
+HEAVY = [
+    "torch",
+    "captum",
+    "numba",
+    "pyjaspar",
+    "scipy",
+    "sklearn",
+    "nbformat",
+    "altair",
+    "papermill",
+]
+REFUSED = {
+    "lib.audit --predictions={bad}": "no column 'target'",
+    "lib.audit --predictions={bad} --rename=targ=target": "no column 'targ'",
+    "lib.audit --predictions={bad} --rename=targe": "rename is 'targe'",
+    "lib.audit --table={bad} --rename=id=sequence": "no column 'activity'",
+    "lib.audit --predictions=none.csv": "there is no file none.csv",
+    "lib.audit --dataset=wtc12": "data set 'wtc12' is not known",
+    "lib.audit --dataset=wtc11 --profile=smok": "profile is 'smok'; use one of smoke",
+    "lib.audit --dataset=wtc11 --model=resnet": "model 'resnet' is not known",
+    "lib.report quick 09_none": "no notebook 09_none",
+    "lib.published wtc11 none.fa": "there is no file none.fa",
+    "lib.published wtc12 none.fa": "invalid choice: 'wtc12'",
+}
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_what_is_wrong_is_said_within_two_seconds(typed, tmp_path, root):
+    """Of the processor: nothing is imported that only a run needs."""
+    (tmp_path / "bad.csv").write_text("id,targe,mean,std\na,1,1,1\n", "utf-8")
+    module, *words = typed.format(bad=tmp_path / "bad.csv").split()
+    code = f"""
+import atexit, sys, time
+from importlib import import_module
+atexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules], time.process_time()))
+sys.exit(import_module({module!r}).main({words}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode in (1, 2) and REFUSED[typed] in done.stderr
+    modules, seconds = done.stdout.rsplit(" ", 1)
+    assert modules == "[]" and float(seconds) < 2
 
 
 def test_tables_that_only_an_earlier_audit_wrote_go_and_an_error_keeps_all(tmp_path, monkeypatch):
@@ -138,6 +191,25 @@ def said(done):
     assert done.returncode != 0 and done.stdout == ""
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     return line
+
+
+def test_words_of_a_shell_reach_the_commands_as_words(root, tmp_path):
+    """A stand-in for the interpreter says what it is given."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "<%s>" "$@"\n', "utf-8")
+    python.chmod(0o755)
+    (tmp_path / ".ready").touch()
+    for given, seen in {
+        ("report", "ONLY=01_a $(touch x) * `id`; id", "PROFILE=smoke;id"): (
+            "<-m><lib.report><smoke;id><01_a><$(touch><x)><*><`id`;><id>"
+        ),
+        ("pages", "ONLY="): "<-m><lib.report><pages>",
+        ("audit", "TABLE=a b", "TRIM_PREFIX=AC"): "<--trim-prefix=AC><--trim-suffix=>",
+    }.items():
+        words = ["make", "-s", f"VENV={tmp_path}", "-o", str(tmp_path / ".ready"), *given]
+        said = subprocess.run(words, cwd=root, capture_output=True, text=True).stdout
+        assert seen in said
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field
 
-from lib.study.config import ExperimentConfig, Numbers, ParameterError, Seeds
+from lib.study.config import AnyNames, ExperimentConfig, Numbers, ParameterError, Seeds
 from tests.refusals import refused
 
 
@@ -19,9 +19,10 @@ class Made(ExperimentConfig):
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     seeds: Seeds = (0,)
     tilts: Numbers = (0.5,)
+    by: AnyNames = ()
 
 
-def test_a_profile_fills_what_is_not_given_and_hashes_are_of_what_results_depend_on():
+def test_profiles_namespaces_and_hashes():
     assert Made.create().epochs == 5
     assert Made.create(profile="full").seeds == (0, 1, 2)
     assert Made.create(profile="full", epochs=3, seeds=None).epochs == 3
@@ -29,6 +30,10 @@ def test_a_profile_fills_what_is_not_given_and_hashes_are_of_what_results_depend
     assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
     assert Made.create(gc_quantile=0.7).hash != base.hash
     assert base.folder.parts[-3:] == ("runs", "custom", base.hash)
+    namespace = {"In": [""], "Out": {}, "_i": "x", "Made": Made, "epochs": 2, "seeds": None}
+    assert Made.from_notebook(namespace).epochs == 2
+    with pytest.raises(ParameterError, match="unknown parameter 'epoch'; did you mean 'epochs'"):
+        Made.from_notebook(namespace | {"epoch": 3})
 
 
 @pytest.mark.parametrize("seeds", ["[0, 1]", "0,1", [0, 1], (0, 1)])
@@ -36,9 +41,18 @@ def test_lists_may_come_as_text(seeds):
     assert Made.create(seeds=seeds).seeds == (0, 1)
 
 
+def test_one_value_is_a_list_of_one():
+    assert Made.create(seeds=3).seeds == Made.create(seeds="3").seeds == (3,)
+    assert Made.create(tilts=0.5).tilts == Made.create(tilts="0.5").tilts == (0.5,)
+    assert [Made.create(by=by).by for by in ("007", "true", 2024, '["a,b"]', "a, b", "")] == [
+        *[("007",), ("true",), ("2024",), ("a,b",), ("a", "b"), ()],
+    ]
+
+
 test_bad_parameters_are_named = refused(
     ({"gc_quantil": 0.9}, "unknown parameter 'gc_quantil'; did you mean 'gc_quantile'"),
     ({"profile": "fast"}, "profile is 'fast'"),
+    ({"executor": "dask"}, "parameter scheduler is missing"),
     ({"epochs": 0}, "parameter epochs is 0"),
     ({"epochs": "many"}, "parameter epochs is 'many'"),
     ({"gc_quantile": 1.0}, "parameter gc_quantile is 1.0"),
@@ -52,13 +66,6 @@ test_bad_parameters_are_named = refused(
     act=lambda parameters: Made.create(**parameters),
     error=ParameterError,
 )
-
-
-def test_notebook_namespace_gives_its_plain_values_only():
-    namespace = {"In": [""], "Out": {}, "_i": "x", "Made": Made, "epochs": 2, "seeds": None}
-    assert Made.from_notebook(namespace).epochs == 2
-    with pytest.raises(ParameterError, match="unknown parameter 'epoch'; did you mean 'epochs'"):
-        Made.from_notebook(namespace | {"epoch": 3})
 
 
 @pytest.mark.parametrize(

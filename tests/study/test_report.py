@@ -128,7 +128,7 @@ def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(small, m
     write_notebook(small / "notebooks" / "03_bad.ipynb", "profile, run_folder = 1, 2", failing)
     waiting = [f"{number:02d}_waits" for number in range(6)]
     for name in waiting:
-        cells = "profile, run_folder = 1, 2", "import time; time.sleep(4)"
+        cells = "profile, run_folder = 1, 2", "import time; time.sleep(2)"
         write_notebook(small / "notebooks" / f"{name}.ipynb", *cells)
     out, message = small / "runs" / "quick", "03_bad failed: ValueError: seen; twice"
     with pytest.raises(report.NotebookError, match=message) as failed:

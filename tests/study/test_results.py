@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ def test_columns_stand_in_the_contract_s_order_and_equal_keys_are_refused():
     assert len(results.tidy(rows(metric=["rmse", "rmse"], split_seed=[0, 1]))) == 2
 
 
-def test_write_and_read_back_negative_numbers_too(tmp_path):
+def test_write_and_read_back_and_experiments_that_end_together_enter_the_manifest(tmp_path):
     shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
     results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
@@ -37,13 +38,10 @@ def test_write_and_read_back_negative_numbers_too(tmp_path):
     table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})
     assert results.to_csv(table) == "x,mixed\n-1,-1\n2,'=1\n"
     assert table["mixed"].tolist() == [-1, "=1"]
-
-
-def test_experiments_that_end_together_all_enter_the_manifest(tmp_path):
     names = [f"e{number}" for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: results.write(tmp_path, name, rows(), {}, {}), names))
-    assert set(json.loads((tmp_path / "manifest.json").read_text())) == set(names)
+    assert set(json.loads((tmp_path / "manifest.json").read_text())) == {"e", "other", *names}
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -174,3 +172,13 @@ def test_published_files_are_those_of_their_runs(root):
     altered = results.altered_files(root)
     assert altered, "no run recorded its files; make publish does"
     assert {name: files for name, files in altered.items() if files} == {}
+
+
+def test_a_full_disk_is_named_with_its_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
+        results.write_atomic(tmp_path / "table.csv", "a\n")
+    assert list(tmp_path.iterdir()) == []

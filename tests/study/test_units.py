@@ -1,5 +1,6 @@
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,9 +8,10 @@ import pytest
 
 from lib.data.folds import fold_split, group_folds
 from lib.study import units
+from lib.study.stamps import machine
 
 FITS = {"arrays", "sequences", "data", "simulator", "assays", "motifs", "models", "training"}
-READERS = {f"lib.data.{name}" for name in ("table", "reading", "fasta", "predictions")}
+READERS = {f"lib.data.{name}" for name in ("table", "cells", "reading", "fasta", "predictions")}
 
 
 def double(config, data=None):
@@ -73,6 +75,15 @@ def test_a_copy_of_another_unit_is_not_taken_for_this_one(tmp_path):
     assert len(result.arrays["values"]) == 3 and log.read_text() == "xxx"
 
 
+def test_a_unit_that_another_source_computed_is_said_and_computed_again(tmp_path):
+    made, store, log = make(tmp_path, sizes=(2,))
+    result = units.run_units(made, store, units.Placement(workers=1))[0]
+    store.put(made[0].key, replace(result, stamp=result.stamp | {"source": "an earlier"}))
+    with pytest.warns(units.DamagedUnit, match="of another source"):
+        again = units.run_units(made, store, units.Placement(workers=1))[0]
+    assert again.stamp["source"] == made[0].source and log.read_text() == "xx"
+
+
 def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     made, store, _ = make(tmp_path, sizes=(1, 2))
     first = units.Store(store.root, "one")
@@ -84,14 +95,14 @@ def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     stamps = [store.get(unit.key).stamp for unit in made]
     assert [stamp["label"] for stamp in stamps] == ["one", "two"]
     assert units.provenance(other)["seconds"] == round(stamps[1]["seconds"], 1)
-    assert stamps[0]["machine"] == units.machine() and stamps[0]["versions"]["python"]
+    assert stamps[0]["machine"] == machine() and stamps[0]["versions"]["python"]
     store = units.Store(tmp_path, "two")
-    known = {"seconds": 1.0, "machine": "m", "source": "s"}
+    known = {"seconds": 1.0, "machine": "m", "source": "s", "kind": "k"}
     for key, (label, dtype) in enumerate([("one", "float32"), ("two", "float32"), ("two", "")]):
         store.used[str(key)] = known | {"label": label, "dtype": dtype}
     found = units.provenance(store)
     assert [found[name] for name in ("fits", "fits_computed", "fits_shared")] == [2, 1, 1]
-    assert found["seconds"] == 2.0 and found["dtypes"] == ["float32"]
+    assert found["seconds"] == 2.0 and found["dtype"] == "float32"
 
 
 def test_a_worker_with_another_source_and_dask_without_a_scheduler_are_refused(tmp_path):
@@ -179,6 +190,13 @@ def test_a_strangers_module_counts_with_what_it_imports_from_its_folder(tmp_path
     (tmp_path / "helper_of_mine.py").write_text("SIGN = -1.0\n")
     units.source_hash.cache_clear()
     assert units.source_hash("net_of_mine") != before
+    # A folder without __init__.py, and imports relative to it.
+    (tmp_path / "nets_of_mine").mkdir()
+    (tmp_path / "nets_of_mine" / "net.py").write_text("from . import low\nfrom .high import x\n")
+    (tmp_path / "nets_of_mine" / "low.py").write_text("")
+    (tmp_path / "nets_of_mine" / "high.py").write_text("import helper_of_mine\n\nx = 1\n")
+    names = {"nets_of_mine.net", "nets_of_mine.low", "nets_of_mine.high", "helper_of_mine"}
+    assert set(units.source_files("nets_of_mine.net")) == names
     assert {"lib", "lib.training"} <= set(units.source_files("lib.training.fit"))
 
 

@@ -46,16 +46,13 @@ def test_the_faster_layout_is_measured_once_and_kept(fresh, monkeypatch, plain, 
     assert config.pick_layout(CPU, torch.float32) is config.LAYOUTS[layout]
 
 
-def test_a_broken_record_is_measured_again_and_a_home_not_to_be_written_does(fresh, monkeypatch):
+def test_a_broken_record_is_measured_again_and_precision_not_native_is_told(fresh, monkeypatch):
     config._layout()
     (kept,) = fresh.glob("*.txt")
     kept.write_text("", "utf-8")
     assert config._layout.__wrapped__() in config.LAYOUTS
     monkeypatch.setattr(config, "user_cache_dir", lambda _: kept / "below a file")
     assert config._layout.__wrapped__() == "channels_last"
-
-
-def test_precision_that_is_not_native_is_told(monkeypatch):
     able = {"avx512_bf16": False}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert config.pick_dtype("auto", CPU) is torch.float32

@@ -23,16 +23,13 @@ def split_of(given):
     return fold_split(group_folds(given.group, 0, 4), given.group, 0, 0)
 
 
-def test_motifs_longer_than_the_elements_are_left_out():
+def test_motifs_longer_than_the_elements_are_left_out_and_n_is_scored_by_the_rest():
     motifs = core_motifs(**MOTIFS)
     given = data(6, length=9)
     scores = motif_unit(MOTIFS, given).arrays["scores"]
     assert scores.shape == (6, 2 * sum(pwm.width <= 9 for pwm in motifs))
     with pytest.raises(ValueError, match="motif set is empty"):
         motif_unit(MOTIFS, data(6, length=4))
-
-
-def test_elements_rich_in_n_are_scored_by_what_is_left():
     given = data(6, length=30)
     codes = given.codes.copy()
     codes[0, 2:], codes[1, ::2] = 4, 4

@@ -155,7 +155,7 @@ def _network(
 
 
 def _retina_networks(
-    assays: Assays, arms: Sequence[str], folds: int, seed: int
+    assays: Assays, arms: Sequence[str], targets: Sequence[str], folds: int, seed: int
 ) -> Iterator[Network]:
     data, table, own = assays.retina, assays.retina.metadata, assays.own
     library, design = table["library"].to_numpy(str), table["design"].to_numpy(str)
@@ -175,6 +175,8 @@ def _retina_networks(
         yield _network(make, "retina", "", asked, own)
     if "batch" in arms:
         for left, away in by_library.items():
+            if targets and left not in targets:
+                continue
             inside = ask(data, "inside", "batch", left, test[~away])
             shifted = ask(data, "shifted", "batch", left, test[away])
             yield _network(make, "batch", left, (inside, shifted), own & (library != left))
@@ -285,11 +287,12 @@ def networks(
 ) -> list[Network]:
     """The wanted networks on the retina libraries, the genotypes and the plant promoters.
 
-    ``targets`` are networks of the arm ``genotype``, such as ``rho WT``; empty for all of them.
+    ``targets`` are networks of the arms ``genotype``, such as ``rho WT``, and ``batch``, the
+    library that is left out; empty for all of them.
     """
     found: list[Network] = []
     if {"retina", "batch", "design"} & set(arms):
-        found += _retina_networks(assays, arms, folds, seed)
+        found += _retina_networks(assays, arms, targets, folds, seed)
     if "genotype" in arms:
         found += _genotype_networks(assays, targets, folds, seed)
     if "plant" in arms:

@@ -41,7 +41,7 @@ def test_a_tissue_is_held_against_the_network_of_the_other_one() -> None:
     assert found.loc[("reference", "rmse"), "value"] == pytest.approx(0.5)
 
 
-def test_a_loss_of_coverage_is_a_fall_with_its_ends_turned() -> None:
+def test_a_loss_of_coverage_is_a_fall_and_severity_that_of_the_part_or_the_sealed_one() -> None:
     row = {"shift": "batch", "condition": "3", "model": "cnn", "uncertainty": "single"}
     row |= {"against": "reference", "value": -0.2, "lower": -0.3, "upper": -0.05}
     found = observed(pd.DataFrame([row | {"metric": "picp_90"}, row | {"metric": "zms"}]))
@@ -50,6 +50,13 @@ def test_a_loss_of_coverage_is_a_fall_with_its_ends_turned() -> None:
         ["coverage_drop", 0.2, 0.05, 0.3],
         ["zms_ratio", -0.2, -0.3, -0.05],
     ]
+    sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
+    rows = pd.DataFrame(
+        {"shift": ["batch", "gc_tilt", "batch", ""], "condition": ["3", "x", "3", ""]}
+    )
+    rows["split"] = ["shifted", "shifted", "inside", "test"]
+    found = with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
+    assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]
 
 
 def sealed_of(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
@@ -119,13 +126,3 @@ def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
     for column in ("n", "inside", "crps", "crps_no_change", "crps_climatology"):
         pair = own[f"{column}_x"].tolist(), own[f"{column}_y"].tolist()
         assert pair[0] == pytest.approx(pair[1], rel=2e-3)
-
-
-def test_severity_is_that_of_the_part_or_the_sealed_one() -> None:
-    sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
-    rows = pd.DataFrame(
-        {"shift": ["batch", "gc_tilt", "batch", ""], "condition": ["3", "x", "3", ""]}
-    )
-    rows["split"] = ["shifted", "shifted", "inside", "test"]
-    found = with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
-    assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]
