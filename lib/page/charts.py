@@ -14,15 +14,11 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-<<<<<<< HEAD
-from itertools import cycle
-from typing import Any
-=======
 from importlib import import_module
 from importlib.util import LazyLoader, find_spec, module_from_spec
+from itertools import cycle
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
->>>>>>> wt/ev
 
 import pandas as pd
 import vl_convert
@@ -191,18 +187,13 @@ def _number(channel: Any, column: str, title: str) -> Any:
     return channel(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
 
 
-<<<<<<< HEAD
-def _colour(column: str, table: pd.DataFrame) -> alt.Color:
+def _colour(column: str, table: pd.DataFrame) -> "alt.Color":
     names = table[column].dropna().unique().tolist()
     taken = {COLOURS.get(name) for name in names}
     free = cycle([colour for colour in PALETTE if colour not in taken])
     colours = [COLOURS.get(name) or next(free) for name in names]
     scale = alt.Scale(domain=names, range=colours)
     return alt.Color(f"{column}:N", title=None, sort=None, scale=scale)
-=======
-def _colour(column: str) -> "alt.Color":
-    return alt.Color(f"{column}:N", title=None, sort=None)
->>>>>>> wt/ev
 
 
 def _dashed(table: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:

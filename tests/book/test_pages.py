@@ -98,7 +98,6 @@ def test_ids_are_unique_where_readers_link_and_pages_read_well_aloud(pages, root
         assert max(steps, default=0) <= 1, f"{name} skips a heading level: {page.headings}"
 
 
-<<<<<<< HEAD
 def test_references_are_checked_and_links_lead_out_by_https(pages):
     links = pages["references"].links
     assert "not checked" not in pages["references"].prose.lower()
@@ -115,10 +114,7 @@ def test_pages_say_what_they_are(root, pages, site):
             assert pages[name].text.count(tag) == 1, f"{name}: {tag}"
 
 
-def test_sizes(site):
-=======
 def test_sizes_and_no_path_of_the_building_machine(site, root, pages):
->>>>>>> wt/ev
     sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
     large = [path for path, size in sizes.items() if path.suffix == ".html" and size > LARGEST_PAGE]
     assert large == []
