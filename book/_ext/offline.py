@@ -3,9 +3,12 @@
 In: the installed packages vl-convert-python (Vega) and jupyter-server-mathjax (MathJax 2). Out:
 their files under ``_static`` of the built site, loaded only by pages that hold charts or formulas;
 script and style entries that point at another host are dropped from every page, as are the theme's
-source maps, which only its developers' tools read (3 MB).
+source maps, which only its developers' tools read (3 MB). ``charts.js`` fits each chart to its
+column, and figures get numbers, which are links to them.
 """
 
+import itertools
+import re
 import shutil
 from pathlib import Path
 
@@ -44,24 +47,15 @@ MATHJAX_OPTIONS = {
     "messageStyle": "none",
 }
 
-# The element around a chart is the image and carries its label; the marks inside have none.
-HIDE_MARKS = """
-const embed = window.vegaEmbed;
-window.vegaEmbed = function (place, spec, options) {
-  return embed(place, spec, options).then(function (view) {
-    for (const picture of document.querySelectorAll(place + " svg")) {
-      picture.setAttribute("aria-hidden", "true");
-    }
-    return view;
-  });
-};
-"""
+FIGURE = re.compile(r'<figure class="(?:chart|drawing)" id="([^"]+)">.*?<figcaption>', re.DOTALL)
+FIT = Path(__file__).with_name("charts.js")
 
 
 def write_assets(folder: Path) -> None:
     """Copy MathJax and write the Vega bundle into ``folder``, unless an earlier build did."""
     stamp = folder / "versions.txt"
-    versions = f"vl-convert-python {vl_convert.__version__}, MathJax 2.7.9\n{HIDE_MARKS}"
+    fit = FIT.read_text("utf-8")
+    versions = f"vl-convert-python {vl_convert.__version__}, MathJax 2.7.9\n{fit}"
     if stamp.is_file() and stamp.read_text("utf-8") == versions:
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,7 +68,7 @@ def write_assets(folder: Path) -> None:
         else:
             shutil.copyfile(source / name, target)
     # Inside a function, or its top-level names collide with those of Sphinx's own scripts.
-    bundle = f"(function () {{\n{vl_convert.javascript_bundle()}\n{HIDE_MARKS}}})();\n"
+    bundle = f"(function () {{\n{vl_convert.javascript_bundle()}\n{fit}}})();\n"
     (folder / "vega.js").write_text(bundle, "utf-8")
     stamp.write_text(versions, "utf-8")
 
@@ -109,9 +103,18 @@ def make_accessible(body: str) -> str:
     return body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def number_figures(body: str) -> str:
+    """Count a page's figures from 1, each number a link to its figure."""
+    count = itertools.count(1)
+    return FIGURE.sub(
+        lambda found: f'{found[0]}<a class="number" href="#{found[1]}">Figure {next(count)}.</a> ',
+        body,
+    )
+
+
 def trim_page(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
     """Add Vega where the page draws charts, and drop what would be fetched from another host."""
-    context["body"] = make_accessible(context.get("body", ""))
+    context["body"] = number_figures(make_accessible(context.get("body", "")))
     if "vegaEmbed" in context["body"]:
         app.add_js_file("vega.js", loading_method="defer")
     for key in ("script_files", "css_files"):

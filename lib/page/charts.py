@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import LazyLoader, find_spec, module_from_spec
+from itertools import cycle
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,24 @@ else:
     alt = _deferred("altair")  # it takes seconds, which a wrong parameter should not wait for
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-BLUE, VERMILION, GREEN, _, ORANGE, _, GREY = PALETTE
+BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, GREY = PALETTE
+# A thing has one colour on all pages; what is not listed takes the next that is free.
+COLOURS = {
+    **dict.fromkeys(("network", "CNN", "one network", "inside", "predicted std"), BLUE),
+    **dict.fromkeys(("shifted", "measured", "trained below"), VERMILION),
+    **dict.fromkeys(("transformer", "matched", "order by the errors"), GREEN),
+    **dict.fromkeys(("frozen oracle", "order by the true std"), PINK),
+    **dict.fromkeys(("BiLSTM", "leading forecaster", "trained above"), ORANGE),
+    **dict.fromkeys(("simulated", "ensemble"), SKY),
+    **dict.fromkeys(("baseline", "none", "placebo", "random order", "in distribution"), GREY),
+}
 MOST_ROWS = 5000
 MOST_OPEN = 20  # rows of a table that stand unfolded
 
 Spec = dict[str, Any]  # of Vega-Lite, or a part of one
 
-_SIZE: Spec = {"width": 200, "height": 180}
+# Of a static picture; on screen a script makes panels as wide as there is room for.
+_SIZE: Spec = {"width": 300, "height": 200}
 _DASHED: Any = {"strokeDash": [5, 4], "color": GREY}
 _TEXT = "currentColor"
 _WORDS = {"labelColor": _TEXT, "titleColor": _TEXT}
@@ -175,8 +187,13 @@ def _number(channel: Any, column: str, title: str) -> Any:
     return channel(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
 
 
-def _colour(column: str) -> "alt.Color":
-    return alt.Color(f"{column}:N", title=None, sort=None)
+def _colour(column: str, table: pd.DataFrame) -> "alt.Color":
+    names = table[column].dropna().unique().tolist()
+    taken = {COLOURS.get(name) for name in names}
+    free = cycle([colour for colour in PALETTE if colour not in taken])
+    colours = [COLOURS.get(name) or next(free) for name in names]
+    scale = alt.Scale(domain=names, range=colours)
+    return alt.Color(f"{column}:N", title=None, sort=None, scale=scale)
 
 
 def _dashed(table: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:
@@ -224,7 +241,7 @@ def lines(
     ``columns``.
     """
     table = _table(rows, show)
-    base = alt.Chart(table).encode(x=_number(alt.X, x, x_title), color=_colour(colour))
+    base = alt.Chart(table).encode(x=_number(alt.X, x, x_title), color=_colour(colour, table))
     height = _number(alt.Y, y, y_title)
     layers: list[Any] = [base.mark_line(strokeWidth=2).encode(y=height)] if joined else []
     layers.append(base.mark_point(filled=True, size=45).encode(y=height, tooltip=[*table]))
@@ -270,7 +287,7 @@ def dots(
     base = alt.Chart(table).encode(
         y=alt.Y(f"{y}:N", title=None, sort=sort),
         yOffset=alt.YOffset(f"{colour}:N", sort=None),
-        color=_colour(colour),
+        color=_colour(colour, table),
     )
     place = {"x": _number(alt.X, x, x_title), "tooltip": [*table]}
     layers = [
@@ -280,7 +297,7 @@ def dots(
     ]
     # A height by steps: with a fixed one, Vega-Lite loses the offsets inside facets.
     step = alt.Step(12, **{"for": "offset"})
-    size = {"width": 200 if panels.get("facet") else 300, "height": step}
+    size = {"width": 230 if panels.get("facet") else 500, "height": step}
     return _figure(anchor, table, layers, size, caption, **panels)
 
 
@@ -318,10 +335,11 @@ def heat_map(
             y=alt.Y(f"{y}:N", title=None, sort=None),
             tooltip=[*table],
         )
-        text = base.mark_text(fontSize=11, color="#222222")
+        deep = f"datum.value > {middle + 0.6 * (domain[1] - middle)}"  # blue, too dark for black
+        ink = alt.condition(deep, alt.value("#FFFFFF"), alt.value("#222222"))
         layers = (
             base.mark_rect().encode(color=fill),
-            text.encode(text=alt.Text("value:Q", format=".2f")),
+            base.mark_text(fontSize=11).encode(text=alt.Text("value:Q", format=".2f"), color=ink),
         )
         size = {"width": alt.Step(width), "height": alt.Step(22), "title": str(name)}
         panels.append(alt.layer(*layers).properties(**size))

@@ -36,6 +36,9 @@ MOTIFS: Final = (*HOME, *OTHER, *STEM, *SHARED, *REPRESSORS)
 
 PAIRS = 4
 MOTIF_SHARE, PAIR_SHARE, GC_SHARE = 0.72, 0.15, 0.05
+CONCENTRATIONS = (8.0, 4.0, 0.3)  # own factors; shared ones and repressors; other cell types'
+PAIR_CONCENTRATION, SYNERGY, GC_UPWARDS = 3.0, 0.75, 0.8
+GAPS = (2, 10)  # nucleotides
 SHAPE_SHARE = 0.25  # of a misspecified world
 LARGEST_SHARE = 0.33  # of the drive; that of f, which is bounded, differs a little
 REFERENCE_SIZE = 16384
@@ -91,7 +94,7 @@ def draw_world(world_seed: int, *, misspecified: bool = False) -> World:
     order_of_pairs = rng.permutation(len(motifs))[: 2 * PAIRS].reshape(PAIRS, 2)
     pairs = tuple((int(a), int(b)) for a, b in order_of_pairs)
     sequence = SequenceLaw(ANCHORS["length"], motifs, pairs)
-    gaps = rng.integers(2, 11, PAIRS).astype(np.float64)
+    gaps = rng.integers(*GAPS, PAIRS, endpoint=True).astype(np.float64)
     same = rng.integers(0, 2, PAIRS).astype(np.float64)
     steps = _draw_steps(rng) if misspecified else None
     size = len(motifs) + PAIRS + 1 + misspecified
@@ -113,7 +116,10 @@ def _draw_balanced(
 ) -> FloatArray:
     """Draw a program until no motif explains more than ``LARGEST_SHARE`` of its drive."""
     common = SHARED + REPRESSORS
-    concentration = [8.0 if m in own else 4.0 if m in common else 0.3 for m in MOTIFS]
+    of_own, of_common, of_others = CONCENTRATIONS
+    concentration = [
+        of_own if m in own else of_common if m in common else of_others for m in MOTIFS
+    ]
     sign = np.where(np.isin(MOTIFS, REPRESSORS), -1.0, 1.0)
     while True:
         effects = sign * np.sqrt(MOTIF_SHARE * rng.dirichlet(concentration))
@@ -126,9 +132,9 @@ def _draw_balanced(
 
 def _draw_general(rng: np.random.Generator, misspecified: bool) -> FloatArray:
     """Coefficients of the pairs, GC and shape: the same in every cell type."""
-    synergy = np.where(rng.random(PAIRS) < 0.75, 1.0, -1.0)
-    pairs = synergy * np.sqrt(PAIR_SHARE * rng.dirichlet(np.full(PAIRS, 3.0)))
-    gc = np.sqrt(GC_SHARE) * (1.0 if rng.random() < 0.8 else -1.0)
+    synergy = np.where(rng.random(PAIRS) < SYNERGY, 1.0, -1.0)
+    pairs = synergy * np.sqrt(PAIR_SHARE * rng.dirichlet(np.full(PAIRS, PAIR_CONCENTRATION)))
+    gc = np.sqrt(GC_SHARE) * (1.0 if rng.random() < GC_UPWARDS else -1.0)
     shape = np.sqrt(SHAPE_SHARE / (1 - SHAPE_SHARE))
     return np.concatenate([pairs, [gc], [shape] if misspecified else []])
 

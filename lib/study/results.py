@@ -17,6 +17,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -192,6 +193,7 @@ def write(
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
     stamped = dict(entry) | {"versions": versions(), "machine": machine()}
+    stamped |= {"date": date.today().isoformat()}
     # Other experiments may end at the same time, and no entry may be lost.
     with FileLock(folder / ".manifest.lock"):
         write_entry(folder, experiment, stamped)

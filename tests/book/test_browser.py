@@ -120,6 +120,35 @@ def test_print_shows_the_static_picture(browser, site):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+FITS = """
+const wide = e => e.getBoundingClientRect();
+const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1
+  && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+return [...document.querySelectorAll('figure.chart')].flatMap(figure => {
+  const svg = wide(figure.querySelector('.chart-live svg'));
+  const column = wide(figure.closest('section'));
+  const clash = [...figure.querySelectorAll('.role-axis-label')].flatMap(axis => {
+    const shown = [...axis.querySelectorAll('text')].filter(t => t.getAttribute('opacity') !== '0');
+    return shown.filter((t, i) => i && meet(wide(shown[i - 1]), wide(t)));
+  });
+  const cut = [...figure.querySelectorAll('svg text')].filter(t => t.textContent.includes('…'));
+  const small = svg.width < 0.9 * column.width || svg.right > column.right + 1;
+  return small || clash.length || cut.length ? [figure.id] : [];
+});"""
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("name", ["index", "start", "experiments/02_mpra_gc_ood"])
+def test_figures_fill_their_column_and_their_words_stand_apart(browser, site, name, width):
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        open_page(browser, site, name)
+        assert browser.execute_script(FITS) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 @pytest.mark.parametrize("name", listed(ROOT))
 def test_narrow_screen_does_not_scroll_sideways(browser, site, name):
     screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}

@@ -3,11 +3,15 @@
 import importlib.util
 import io
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
+
+from lib.simulator.assay import ANCHORS
 
 EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
 TABLE = (
@@ -268,3 +272,33 @@ def test_outputs_take_the_focus_and_references_are_a_list():
 )
 def test_bars_in_docstrings_are_bars(line, kept):
     assert load("docstrings").keep_bars(line) == kept
+
+
+def test_every_number_of_the_simulator_stands_on_the_page_of_methods(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    defaults = load("defaults")
+    shown = {row.at for table in defaults.ROWS.values() for row in table}
+    # Technical, the same under another name, or only compared with.
+    apart = {"MATCHING_STEPS", "TOLERANCE", "FAINT", "SEVERITIES", "LOCATION", "SD"}
+    apart |= {"trinucleotide_odds", "site_effect", "barcodes", "barcode_size"}
+    for name in ("activity", "assay", "background", "programs", "shifts"):
+        module = importlib.import_module(f"lib.simulator.{name}")
+        source = Path(module.__file__).read_text("utf-8")
+        found = re.findall(r"^([A-Z_]{2,}(?:, [A-Z_]+)*)[^=\n]* = ", source, re.M)
+        numbers = {key for line in found for key in line.split(", ")
+                   if np.asarray(getattr(module, key)).dtype.kind in "if"}  # fmt: skip
+        assert {f"{name}:{key}" for key in numbers - apart} <= shown
+    assert {f"assay:ANCHORS.{key}" for key in set(ANCHORS) - apart} <= shown
+    assert defaults.show(defaults.value("programs:GAPS")) == "2, 10"
+    assert defaults.show(defaults.value("background:SequenceLaw.units_mean")) == "1.8"
+
+
+def test_a_drawing_stands_over_its_code_and_a_failing_one_warns(tmp_path, monkeypatch):
+    text = "```{drawn}\nx = 2\n```\n\nIt is {drawn}`f'{x:.1f}'`.\n\n```{drawn}\n1 / 0\n```"
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    out, warnings = render(tmp_path, "text", extensions="drawn")
+    page = (out / "index.txt").read_text("utf-8")
+    assert "x = 2" in page and "It is 2.0." in page and "Not drawn." in page
+    assert "a drawing failed: ZeroDivisionError" in warnings

@@ -98,6 +98,22 @@ def test_ids_are_unique_where_readers_link_and_pages_read_well_aloud(pages, root
         assert max(steps, default=0) <= 1, f"{name} skips a heading level: {page.headings}"
 
 
+def test_references_are_checked_and_links_lead_out_by_https(pages):
+    links = pages["references"].links
+    assert "not checked" not in pages["references"].prose.lower()
+    assert sum(link.startswith(("https://doi.org/", "https://arxiv.org/")) for link in links) >= 15
+    for name, page in pages.items():
+        out = [link for link in page.links if urlsplit(link).netloc]
+        assert [link for link in out if not re.match(r"https://[\w.-]+/", link)] == [], name
+
+
+def test_pages_say_what_they_are(root, pages, site):
+    assert (site / "_static" / "favicon.svg").is_file()
+    for name in listed(root):
+        for tag in ('rel="icon"', 'name="description"', 'property="og:title"'):
+            assert pages[name].text.count(tag) == 1, f"{name}: {tag}"
+
+
 def test_sizes_and_no_path_of_the_building_machine(site, root, pages):
     sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
     large = [path for path, size in sizes.items() if path.suffix == ".html" and size > LARGEST_PAGE]

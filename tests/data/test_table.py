@@ -194,3 +194,14 @@ def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_re
 def test_a_row_without_the_adapter_is_named(ends, message):
     frame = frame_of(["GGACATT", "GGTTATT", "GATTATT"])
     refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
+
+
+def test_a_library_of_mutants_is_grouped_by_parent(tmp_path):
+    """Each position of two parents changed once: their words stand in over 20 rows."""
+    rng = np.random.default_rng(0)
+    parents = ["".join(rng.choice(list("ACGT"), 80)) for _ in range(2)]
+    changed = str.maketrans("ACGT", "CGTA")
+    rows = [p[:i] + p[i].translate(changed) + p[i + 1 :] for p in parents for i in range(80)]
+    pd.DataFrame({"sequence": rows, "activity": rng.normal(size=160)}).to_csv(tmp_path / "a.csv")
+    group = load_table(tmp_path / "a.csv").group
+    assert len(set(group)) == 2 and len(set(group[:80])) == len(set(group[80:])) == 1
