@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from lib.study.report import audit, check
@@ -11,7 +10,7 @@ from lib.study.report import audit, check
 ROOT = Path(__file__).resolve().parents[1]  # of the checkout, whatever folder this is called from
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Audit what was given, or say in one line what is wrong and return 1."""
     parser = argparse.ArgumentParser(prog="python -m lib.audit")
     parser.add_argument("--predictions", help="a table with the columns id, target, mean, std")

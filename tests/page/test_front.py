@@ -12,7 +12,9 @@ BASE = {"model": "cnn", "uncertainty": "single", "metric": "picp_90", "value": 0
 
 
 def row(data, split, shift=None, **more):
-    return BASE | {"data": data, "split": split, "shift": shift, "severity": 0} | more
+    return (
+        BASE | {"data": data, "prior": "none", "split": split, "shift": shift, "severity": 0} | more
+    )
 
 
 def write(folder, **tables):
