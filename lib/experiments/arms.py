@@ -118,6 +118,22 @@ def element_means(arm: AssayArm) -> tuple[AssayArm, IndexArray] | None:
     return replace(found, parts=(AssayPart("test", "", MEANS, rows),)), pairs
 
 
+def reliability(data: SequenceDataset) -> dict[str, float]:
+    """Correlation of the two orientations of an element, if there are ten such elements.
+
+    A lower bound on the share of variance that a strand-blind model could explain; its root bounds
+    a model's r. That of the mean of both follows (Spearman and Brown 1910).
+    """
+    forward, reverse = strand_pairs(data.codes)
+    if len(forward) < MIN_BIN:
+        return {}
+    # Symmetric in the two orientations, since which is called forward carries no meaning.
+    pairs = data.activity[np.array([[*forward, *reverse], [*reverse, *forward]])]
+    r = float(np.corrcoef(pairs)[0, 1])
+    best, means = max(r, 0) ** 0.5, 2 * r / (1 + r)
+    return {"reliability": r, "best_pearson_r": best, "reliability_of_means": means}
+
+
 class Maker(NamedTuple):
     """What arms of one assay are made from."""
 

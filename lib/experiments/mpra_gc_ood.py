@@ -18,11 +18,11 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
-from lib.data.leakage import leak_report, strand_pairs
+from lib.data.leakage import leak_report
 from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
-from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm, element_means
+from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm, element_means, reliability
 from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
@@ -237,22 +237,6 @@ def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
     edges = np.unique(np.quantile(data.gc, np.linspace(0, 1, 11)))
     index = np.clip(np.searchsorted(edges, data.gc, side="right") - 1, 0, len(edges) - 2)
     return np.array([f"{low:.3f}-{high:.3f}" for low, high in pairwise(edges)])[index]
-
-
-def reliability(data: SequenceDataset) -> dict[str, float]:
-    """Correlation of the two orientations of an element, if there are ten such elements.
-
-    A lower bound on the share of variance that a strand-blind model could explain; its root bounds
-    a model's r. That of the mean of both follows (Spearman and Brown 1910).
-    """
-    forward, reverse = strand_pairs(data.codes)
-    if len(forward) < MIN_BIN:
-        return {}
-    # Symmetric in the two orientations, since which is called forward carries no meaning.
-    pairs = data.activity[np.array([[*forward, *reverse], [*reverse, *forward]])]
-    r = float(np.corrcoef(pairs)[0, 1])
-    best, means = max(r, 0) ** 0.5, 2 * r / (1 + r)
-    return {"reliability": r, "best_pearson_r": best, "reliability_of_means": means}
 
 
 def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:

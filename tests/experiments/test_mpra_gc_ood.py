@@ -4,7 +4,7 @@ import pytest
 
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
-from lib.experiments import mpra_gc_ood
+from lib.experiments import arms, mpra_gc_ood
 from lib.experiments.arms import build_arms
 from lib.experiments.forecasters import MEMBERS
 from lib.experiments.mpra_gc_ood import Config, load_data
@@ -114,12 +114,12 @@ def test_reliability_recovers_a_known_share_of_signal():
     codes[n:] = reverse_complement(codes[:n])
     signal = rng.normal(size=n) * 0.744**0.5
     noise = rng.normal(size=2 * n) * 0.256**0.5
-    found = mpra_gc_ood.reliability(assay(codes, np.tile(signal, 2) + noise))
+    found = arms.reliability(assay(codes, np.tile(signal, 2) + noise))
     assert found["reliability"] == pytest.approx(0.744, abs=4 * (1 - 0.744**2) / n**0.5)
     assert found["best_pearson_r"] == pytest.approx(found["reliability"] ** 0.5)
     # Variance of a mean of two: .744 + .256 / 2; its signal's share is .744 / .872 = .853.
     assert found["reliability_of_means"] == pytest.approx(0.853, abs=0.02)
-    assert mpra_gc_ood.reliability(assay(random_codes(50), np.zeros(50))) == {}  # one orientation
+    assert arms.reliability(assay(random_codes(50), np.zeros(50))) == {}  # one orientation
 
 
 def test_no_aggregate_of_fewer_than_ten_elements():
