@@ -127,9 +127,10 @@ def _of_network(fitted: FittedArm, model: str, by: Sequence[str]) -> Audited:
     fold = np.concatenate([*own, *(arm.tested[part.rows] for part in arm.parts)])
     bounds, every = np.cumsum([len(each) for each in rows]), np.concatenate(rows)
     mean, std, aleatoric, epistemic = np.stack(fitted.forecast)[:, fold, every]
-    table = of_elements(data.take(every), mean, std).assign(fold=fold)
+    judged = data.take(every)
+    table = of_elements(judged, mean, std).assign(fold=fold)
     table["gc_decile"] = mpra_gc_ood.gc_deciles(data)[every]  # of all that is judged
-    beside = data.metadata.iloc[every].reset_index(drop=True).assign(gc_decile=table["gc_decile"])
+    beside = judged.metadata.assign(gc_decile=table["gc_decile"])  # its own names stay apart
     if len(fitted.members) > 1:
         table = table.assign(std_aleatoric=aleatoric, std_epistemic=epistemic)
     places = np.split(np.arange(len(table)), bounds[:-1])
