@@ -1,5 +1,7 @@
 """The protocol of simulated worlds: samples, names of rows, and the one unit that judges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,7 +88,8 @@ def test_measures_come_back_as_long_tables_that_name_their_rows(tmp_path):
     units = [judging(Arm(w, "cnn", 300), [HOME, RICH], SIZES, [gc_of], asked=7) for w in (0, 1)]
     assert units[0].key != judging(Arm(0, "cnn", 300), [HOME], SIZES, [gc_of], asked=7).key
     for unit in units:
-        Store(tmp_path).put(unit.key, judge_unit(unit.config))
+        judged = replace(judge_unit(unit.config), stamp={"source": unit.source})
+        Store(tmp_path).put(unit.key, judged)
     table = run_judging(units, Store(tmp_path), HERE)["gc"]
     assert table["replicate"].tolist() == [0, 0, 1, 1] and table["calls"].tolist() == [1, 2, 1, 2]
     assert table["split"].tolist() == ["test", "shifted"] * 2

@@ -63,7 +63,7 @@ def test_a_dial_is_found_for_a_distance_in_every_world_or_refused(worlds, world)
     dial = severity_for(world, "effect_rewiring", 0.64, part="rewiring")
     found = concept_distance(world, Shift("effect_rewiring", dial))
     assert found.rewiring == pytest.approx(0.64, abs=0.01) and found.total > 0.75
-    with pytest.raises(ValueError, match=r"grammar reaches 0\.\d+ in world 1, not 5"):
+    with pytest.raises(ValueError, match=rf"grammar reaches 0\.\d+ in world {world.seed}, not 5"):
         severity_for(world, "grammar", 5.0)
 
 
