@@ -80,7 +80,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     world_seeds: Seeds = tuple(range(100, 110))
     other_worlds: int = Field(default=5, ge=1)
     shifts: worlds.ShiftNames = ("all",)
-    n_test: int = Field(default=128, ge=EXAMPLES, le=100_000)
+    n_test: int = Field(default=64, ge=EXAMPLES, le=100_000)
     n_agreement: int = Field(default=2_000, ge=20, le=100_000)
     seeds: Seeds = (0, 1)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
