@@ -35,7 +35,7 @@
 
   function fitted(spec, room) {
     const made = structuredClone(spec);
-    const axis = { labelLimit: Math.max(110, Math.round(0.5 * room)), labelOverlap: true };
+    const axis = { labelLimit: Math.max(110, Math.round(0.56 * room)), labelOverlap: true };
     made.config = made.config || {};
     made.config.axisY = Object.assign({}, axis, made.config.axisY);
     made.config.axisX = Object.assign({ labelOverlap: true, labelSeparation: 6 }, made.config.axisX);
