@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lib import assays as mpra
-from lib.arrays import FloatArray, IndexArray
+from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import FOLDS
 from lib.data.predictions import of_elements
@@ -41,10 +41,12 @@ DEFAULT_DATA: Final = (*GC_DATA, "retina_libraries")
 class AssayConfig(ExperimentConfig):
     """Assays by name, comma-separated, or ``standin``; see :func:`load_assays`.
 
-    ``folds`` of grouped cross-validation, dealt by ``split_seed``.
+    ``folds`` of grouped cross-validation, dealt by ``split_seed``; of each assay at most about
+    ``elements``, in whole families.
     """
 
     dataset: str = "default"
+    elements: int | None = Field(default=None, ge=300)
     folds: int = Field(default=FOLDS, ge=3, le=20)
     split_seed: int = Field(default=0, ge=0)
     standin_size: int = Field(default=6000, ge=200, le=1_000_000)
@@ -58,10 +60,26 @@ class GCShiftConfig(AssayConfig):
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
 
 
+SUBSET: Final = {"folds": 3, "elements": 1500}  # of the quick profile
+
+
+def some_groups(group: IndexArray, most: int) -> BoolArray:
+    """Elements of whole leak groups at random, at most about ``most`` in all, (n,).
+
+    Of groups that are no more than a hundredth of that: none dominates a part.
+    """
+    labels, sizes = np.unique(group, return_counts=True)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(sizes * 100 <= most))
+    return np.isin(group, labels[order[np.cumsum(sizes[order]) <= most]])
+
+
 def load_assays(
-    dataset: str, standin_size: int, default: Sequence[str] = DEFAULT_DATA
+    dataset: str,
+    standin_size: int,
+    default: Sequence[str] = DEFAULT_DATA,
+    elements: int | None = None,
 ) -> list[SequenceDataset]:
-    """Assays by name, comma-separated; ``standin`` is a simulated one.
+    """Assays by name, comma-separated; ``standin`` is a simulated one, others may be cut short.
 
     ``default`` takes the given names, or the stand-in where their files cannot be had; a name that
     is asked for and cannot be had is an error.
@@ -71,8 +89,16 @@ def load_assays(
         names = default if all(map(mpra.available, default)) else (STANDIN,)
     for name in {*names} - {STANDIN, *mpra.names()}:  # said before the others are read
         mpra.load(name)
-    return [
+    found = [
         standin(n=standin_size, seed=0) if name == STANDIN else mpra.load(name) for name in names
+    ]
+    if elements is None:
+        return found
+    return [
+        data
+        if data.name == STANDIN
+        else data.take(np.flatnonzero(some_groups(data.group, elements)))
+        for data in found
     ]
 
 

@@ -70,7 +70,8 @@ class Config(AssayConfig, worlds.WorldConfig):
         },
         "quick": {
             **(QUICK | FEW),
-            **{"n_test": 16, "n_agreement": 300, "folds": 3, "assay_epochs": 5, "draws": 200},
+            **assays.SUBSET,
+            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
         "full": {},
@@ -311,7 +312,7 @@ def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFr
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
     judged = judge_worlds(config, store)
-    data = assays.load_assays(config.dataset, config.standin_size, assays.GC_DATA)
+    data = assays.load_assays(config.dataset, config.standin_size, assays.GC_DATA, config.elements)
     known, agreed = judge_assays(config, store, data)
     rows = [tidy_worlds(judged, config)]
     if len(agreed):

@@ -85,7 +85,7 @@ class Config(GCShiftConfig, TrainingConfig):
             **{"dataset": STANDIN, "standin_size": 600, "epochs": 1, "draws": 100},
             **{"folds": 3, "other_models": ("bilstm",), "dropout_samples": 2},
         },
-        "quick": {"arm": ("group", "tilt"), "folds": 3, "epochs": 5},
+        "quick": assays.SUBSET | {"arm": ("group", "tilt"), "epochs": 5},
         "full": {"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
     }
 
@@ -120,7 +120,7 @@ def load_data(config: Config) -> list[SequenceDataset]:
         for name, value in given.items():
             if value != TrainingConfig.model_fields[name].default:
                 raise ParameterError(f"{name} is of a table of one's own; give table, or leave it")
-        return assays.load_assays(config.dataset, config.standin_size, GC_DATA)
+        return assays.load_assays(config.dataset, config.standin_size, GC_DATA, config.elements)
     if config.dataset != "default":
         raise ParameterError("give either dataset or table, not both")
     return [load_table(config.table, **given)]

@@ -16,7 +16,7 @@ from lib.arrays import FloatArray
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, worlds
 from lib.experiments.arms import AssayArm
-from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, fit_arms
+from lib.experiments.assays import STANDIN, SUBSET, FittedArm, GCShiftConfig, fit_arms
 from lib.experiments.forecasters import MEMBERS, combined, members
 from lib.experiments.ranking import Rule, all_tables, make_rules, of_folds, rank, scores_of
 from lib.experiments.scoring import side_by_side
@@ -46,7 +46,8 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         },
         "quick": {
             **QUICK,
-            **{"severities": (0.5, 1.0), "noise_worlds": 1, "folds": 3, "assay_epochs": 5},
+            **SUBSET,
+            **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 5},
         },
         "full": {},
     }

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lib.experiments import mpra_gc_ood, priors, worlds
 from lib.experiments.arms import build_arms
-from lib.experiments.assays import GC_DATA, STANDIN, AssayConfig, load_assays
+from lib.experiments.assays import GC_DATA, STANDIN, SUBSET, AssayConfig, load_assays
 from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR, effects
 from lib.experiments.priors import ASSAY_PRIORS, CROSSED, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
@@ -64,7 +64,8 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"n_train": 1200, "n_validation": 200, "n_calibration": 200, "n_test": 600},
             **{"main_train": 1200, "sizes": (300, 600)},
             **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
-            **{"standin_size": 1500, "assay_epochs": 2, "folds": 3},
+            **SUBSET,
+            **{"standin_size": 1500, "assay_epochs": 2},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
         },
         "full": {},
@@ -143,7 +144,7 @@ def assay_plan(config: Config) -> Iterator[Told]:
     Large families train and are not left out: that shift is another experiment's.
     """
     default = GC_DATA[:1] if config.profile == "quick" else GC_DATA
-    for data in load_assays(config.dataset, config.standin_size, default):
+    for data in load_assays(config.dataset, config.standin_size, default, config.elements):
         tails = data.name in TAIL_DATA
         kinds = ("group", "tilt", *(("tail",) if tails else ()))
         given = config.folds, config.gc_quantile, config.gc_tilts, config.split_seed

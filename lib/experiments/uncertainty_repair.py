@@ -19,7 +19,14 @@ from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, repairs, worlds
 from lib.experiments.arms import AssayArm, AssayPart
-from lib.experiments.assays import STANDIN, FittedArm, GCShiftConfig, calibration_rows, fit_arms
+from lib.experiments.assays import (
+    STANDIN,
+    SUBSET,
+    FittedArm,
+    GCShiftConfig,
+    calibration_rows,
+    fit_arms,
+)
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
@@ -59,7 +66,8 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         },
         "quick": {
             **QUICK,
-            **{"severities": (0.5, 1.0), "folds": 3, "gc_bins": 5, "label_draws": 5},
+            **SUBSET,
+            **{"severities": (0.5, 1.0), "gc_bins": 5, "label_draws": 5},
             **{"detection_size": 200, "permutations": 200, "draws": 200},
         },
         "full": {},
