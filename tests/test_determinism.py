@@ -17,7 +17,7 @@ cluster = on_dask.cluster  # a scheduler and two workers
 
 GC, SIMULATION = "mpra_gc_ood", "simulation_shifts"
 EXPERIMENTS: dict[str, dict[str, Any]] = {
-    GC: SMALL | {"standin_size": 300, "other_models": ["bilstm"]},
+    GC: SMALL | {"standin_size": 300},
     SIMULATION: {
         "profile": "smoke",
         "shifts": ["gc"],

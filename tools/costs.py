@@ -22,7 +22,7 @@ from lib.experiments.forecasters import PARTNER, with_partner
 from lib.experiments.worlds import Arm
 from lib.study.config import repository_root
 from lib.study.results import to_csv, write_atomic
-from lib.training.config import FitConfig, tuned
+from lib.training.config import FitConfig
 
 PROCESSOR: Final = "AMD EPYC (Milan) at 2.4 GHz, AVX2, float32, both of 2 cores busy"
 MODULES: Final[tuple[Any, ...]] = (
@@ -100,10 +100,7 @@ def of_assays(full: dict[str, Any]) -> Iterator[Planned]:
             yield from of_arm(number, arm.headline if some else arm, settings)
     for arm in second.design.build(data):
         first = second.design.settings(arm)[0]
-        own = {"reverse_complement": arm.both_strands, "precision": second.precision}
-        for model in second.other_models if arm.main else ():
-            yield from of_arm("02", arm, tuned(model, **own))
-        if arm.main or arm.kind == "tail":
+        if arm.main:
             yield from of_arm("02", arm, first, "motif_jaspar")
         if arm.main and (partner := PARTNER.get(arm.data.name)):
             yield from of_arm("02", with_partner(arm, assays.load(partner)), first)

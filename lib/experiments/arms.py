@@ -25,10 +25,9 @@ from lib.data.splits import Split, gc_tilt, group_mean, random_leaky_split
 from lib.metrics.evaluate import MIN_BIN
 from lib.metrics.resampling import Resampling, resampling
 
-ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky", "strand")
+ARMS: Final = ("group", "tilt", "tail", "placebo", "species", "leaky")
 SPECIES_COLUMN: Final = "sp"
 ALL: Final = "with large families"
-ONE_STRAND: Final = "one strand"
 MEANS: Final = "element means"
 
 
@@ -72,7 +71,7 @@ class AssayArm:
     @property
     def both_strands(self) -> bool:
         """Whether its networks train on and average over both strands."""
-        return not self.data.oriented and self.kind != "strand"
+        return not self.data.oriented
 
     @property
     def headline(self) -> "AssayArm":
@@ -268,9 +267,6 @@ def build_arms(
         parts = (AssayPart("random_leaky", "", "", leaky["test"]),)
         plan = resampling(data.group, np.random.default_rng(0))
         arms.append(AssayArm(data, (leaky,), plan, "leaky", parts))
-    if "strand" in wanted and not data.oriented:
-        parts = (AssayPart("test", "", ONE_STRAND, make.folds.tested),)
-        arms.append(replace(make.arm("strand"), parts=parts))
     return [
         replace(arm, parts=tuple(part for part in arm.parts if len(part.rows) >= MIN_BIN))
         for arm in arms

@@ -122,6 +122,12 @@ def run(config: Config, store: Store) -> Tables:
     fitted = [replace(one, fits=()) for own in done for one in own]
     beside = [one.arm for one in fitted if isinstance(one.arm, Network) and has_baselines(one.arm)]
     simple = forecasters.baselines(beside, store, config.where)
+    whole = [one for one in fitted if one.arm.main]
+    arms = [one.arm for one in whole]
+    known = forecasters.kernels(arms, forecasters.KERNELS, store, config.where)
+    for one in whole:
+        own = {MODEL: np.stack(one.forecast[:2]), **known[one.arm]}
+        simple[one.arm] |= known[one.arm] | forecasters.combined(one.arm, own)
     budget = Budget(config.labels, config.repeats, TOLERANCE)
     jobs = [(one, simple.get(one.arm, {}), budget, config.draws) for one in fitted]
     judged = side_by_side(judge, jobs, config.workers)

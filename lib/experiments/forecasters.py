@@ -136,18 +136,16 @@ def members(
 ) -> dict[AssayArm, Named]:
     """Those of :data:`MEMBERS` that an arm has: the same for all that are compared with it.
 
-    Networks told of motifs stand on the group arm and the GC tails, the joint network of two
-    tissues on the group arm; of a network of one's own there is neither.
+    Networks told of motifs, and the joint network of two tissues, stand on the group arm; of a
+    network of one's own there is neither.
     """
     found = kernels(arms, [name for name in KERNELS if name in names], *where)
-    arms = [arm for arm in arms if settings(arm)[0].model in NETWORKS]
+    arms = [arm for arm in arms if arm.main and settings(arm)[0].model in NETWORKS]
     if MOTIF_NETWORK in names:
-        tails = {"gc_high", "gc_low"}
-        told = [arm for arm in arms if arm.main or tails & {part.shift for part in arm.parts}]
-        for arm, forecast in motif_networks(told, settings, *where).items():
+        for arm, forecast in motif_networks(arms, settings, *where).items():
             found[arm][MOTIF_NETWORK] = forecast
     for arm in arms if JOINT in names else ():
-        partner = PARTNER.get(arm.data.name, "") if arm.main else ""
+        partner = PARTNER.get(arm.data.name, "")
         if partner and mpra.available(partner):
             both = with_partner(arm, mpra.load(partner))
             (fitted,) = fit_arms([both], lambda one: settings(one)[:1], *where)

@@ -22,14 +22,14 @@ from lib.data.leakage import leak_report
 from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
-from lib.experiments.arms import ARMS, ONE_STRAND, AssayArm, element_means, reliability
+from lib.experiments.arms import ARMS, AssayArm, element_means, reliability
 from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
 from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
 from lib.study.units import Store, Unit
-from lib.training.config import FitConfig, tuned
+from lib.training.config import FitConfig
 
 # What is published of each forecast.
 METRICS = (
@@ -76,23 +76,22 @@ class Config(GCShiftConfig, TrainingConfig):
 
     ``dataset`` names assays (:func:`lib.assays.names`) or the stand-in, ``default`` takes WTC11 and
     plant leaf; or ``table`` is a file of one's own. ``seeds`` are the fits of each fold of the
-    group arm, the first of them stands in every other arm; other models are fitted once.
+    group arm, the first of them stands in every other arm.
     """
 
     experiment: ClassVar[str] = "mpra_gc_ood"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             **{"dataset": STANDIN, "standin_size": 600, "epochs": 1, "draws": 100},
-            **{"folds": 3, "other_models": ("bilstm",), "dropout_samples": 2},
+            **{"folds": 3, "dropout_samples": 2},
         },
         "quick": assays.SUBSET | {"arm": ("group", "tilt"), "epochs": 5},
-        "full": {"other_models": ("bilstm", "transformer"), "dropout_samples": 30},
+        "full": {"dropout_samples": 30},
     }
 
     arm: ArmNames = ("all",)
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
-    other_models: AnyNames = ()
     dropout_samples: int = Field(default=0, ge=0, le=1000)
     beside: MemberNames = forecasters.MEMBERS
 
@@ -105,8 +104,7 @@ class Config(GCShiftConfig, TrainingConfig):
     @property
     def design(self) -> Design:
         """Which splits are made, and which networks are fitted on each."""
-        for model in (self.model, *self.other_models):
-            model_path(model)  # an unknown one is said before data are read
+        model_path(self.model)  # an unknown one is said before data are read
         shared = {"model", "learning_rate", *SHARED}
         fit = FitConfig(**self.model_dump(include=shared))
         own = self.folds, self.split_seed, self.gc_quantile, self.gc_tilts
@@ -137,23 +135,9 @@ class Named(NamedTuple):
 def beside(
     config: Config, fitted: Sequence[FittedArm], store: Store
 ) -> dict[AssayArm, list[Named]]:
-    """Forecasts that stand beside each arm's own networks.
-
-    None beside networks that see one strand: what they are held against is the same network.
-    """
+    """Forecasts that stand beside each arm's own networks."""
     found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
     main = [one for one in fitted if one.arm.main]
-    kept = {*SHARED, "seed", "reverse_complement"}
-
-    def others(arm: AssayArm) -> list[FitConfig]:
-        shared = config.design.settings(arm)[0].model_dump(include=kept)
-        return [tuned(model, **shared) for model in config.other_models]
-
-    made = assays.fit_arms([one.arm for one in main], others, store, config.where, "others")
-    for other in made:
-        for settings, forecast in zip(others(other.arm), other.members, strict=True):
-            keys = {"model": settings.model, "uncertainty": "single"}
-            found[other.arm].append(Named(keys, forecast, 1))
     if samples := config.dropout_samples:
 
         def passes(one: FittedArm, split: Split) -> Unit:
@@ -164,8 +148,8 @@ def beside(
         keys = {"model": config.model, "uncertainty": "mc_dropout"}
         for one, forecast in zip(main, dropped, strict=True):
             found[one.arm].append(Named(keys, forecast, 1))
-    both = [one for one in fitted if one.arm.kind != "strand"]
-    folded = [one for one in both if one.arm.plan.folds]
+    parts = {one.arm: {part.shift for part in one.arm.parts} for one in fitted}
+    folded = [one for one in fitted if one.arm.plan.folds and "species" not in parts[one.arm]]
     told = {"model": config.model, "prior": forecasters.MOTIF_PRIOR}
     given = config.beside, config.design.settings, store, config.where
     stacked = forecasters.members([one.arm for one in folded], *given)
@@ -178,7 +162,7 @@ def beside(
             scaled = assays.scaled(one.arm, forecast)[0]
             for uncertainty, each in (("single", forecast), ("std_scaling", scaled)):
                 found[one.arm].append(Named(keys | {"uncertainty": uncertainty}, each, networks))
-    simple = forecasters.baselines([one.arm for one in both], store, config.where)
+    simple = forecasters.baselines([one.arm for one in fitted], store, config.where)
     for arm, every in simple.items():
         for name, forecast in every.items():
             own = "constant_sigma" if name == "authors_cnn" else "single"
@@ -289,7 +273,7 @@ def _held_against(key: tuple[Any, ...], config: Config) -> list[tuple[str, list[
         if (model, prior) == (config.model, "none") or uncertainty == "std_scaling":
             return []
         return [(config.model, [(data, config.model, "none", u, None, *test) for u in OWN])]
-    if split in ("test", "inside", "matched") and condition != ONE_STRAND:
+    if split in ("test", "inside", "matched"):
         return []
     if shift in ("", "gc_tilt"):
         return [("test", [(*forecast, each, *test) for each in known])]
@@ -300,9 +284,9 @@ def _held_against(key: tuple[Any, ...], config: Config) -> list[tuple[str, list[
 def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) -> pd.DataFrame:
     """What each shift changes, and in distribution every forecaster against the network.
 
-    Of shifts: shifted against inside and matched; tilts, a leak and networks that see one strand
-    against test. A network that stands alone is held against that of the first seed. Errors and
-    widths as ratios, coverage, correlation and NLL as differences.
+    Of shifts: shifted against inside and matched; tilts and a leak against test. A network that
+    stands alone is held against that of the first seed. Errors and widths as ratios, coverage,
+    correlation and NLL as differences.
     """
     names = ("data", "model", "prior", "uncertainty", "seed", "split", "shift", "condition")
     parts = {tuple(each.keys[name] for name in names): each for each in measured}
@@ -333,7 +317,6 @@ def run(config: Config, store: Store) -> Tables:
             data=arm.data.name, arm=arm.kind, shift=arm.parts[0].shift
         )
         for arm in arms
-        if arm.kind != "strand"
     ]
     tables = {
         "assays": assay_table(arms),

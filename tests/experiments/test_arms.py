@@ -154,8 +154,6 @@ def test_a_rare_kind_is_tested_by_the_folds_that_hold_it():
 
 def test_arms_an_assay_does_not_allow_are_left_out_and_a_wrong_quantile_is_refused():
     assert arms_of(assay(), ("species",)) == []
-    assert arms_of(assay(oriented=True), ("strand",)) == []
-    assert len(arms_of(assay(), ("strand",))) == 1
     with pytest.raises(ValueError, match=r"gc_quantile is 1.0"):
         arms_of(assay(), ("tail",), quantile=1.0)
 

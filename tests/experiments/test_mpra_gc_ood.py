@@ -22,17 +22,16 @@ def test_every_forecast_stands_on_every_part(found):
     means, told = combined["condition"] == "element means", combined["prior"] == "motif_jaspar"
     assert set(combined[means]["model"]) == {"cnn", *MEMBERS[:2], "stack", "leading"}
     assert set(combined[means]["uncertainty"]) == {"std_scaling"}
-    assert set(combined[told]["shift"]) == {"", "gc_tilt", "gc_high", "gc_low", "placebo"}
+    assert set(combined[told]["shift"]) == {"", "gc_tilt"}
     combined = combined[~means & ~told]
     sides = combined.groupby(["shift", "split"])["model"].agg(set)
     simple = {"cnn", "mean", "gc_ridge", "kmer_ridge", "memoriser"}
     expected = simple | {"motif_kernel", "kmer_kernel", "stack", "leading"}
-    assert sides["", "test"] == sides["gc_tilt", "shifted"] == expected | {"bilstm"}
+    assert sides["", "test"] == sides["gc_tilt", "shifted"] == expected
     for shift in ("gc_high", "gc_low"):
         for split in ("inside", "shifted", "matched"):
             assert sides[shift, split] == expected
     assert sides["", "random_leaky"] == simple
-    assert set(combined[combined["condition"] == "one strand"]["model"]) == {"cnn"}
     names = ["split", "shift", "condition", "model", "uncertainty"]
     assert not combined.duplicated(names).any()
     group = pick(combined, split="test", model="cnn", condition="")
@@ -66,7 +65,7 @@ def test_contrasts_set_a_shift_against_what_it_left(found):
     pairs = set(zip(against["shift"].str.split(" ").str[0], against["against"], strict=True))
     tails = {(tail, side) for tail in ("gc_high", "gc_low") for side in ("inside", "matched")}
     assert pairs == tails | {("placebo", "inside")} | {
-        (name, "test") for name in ("gc_tilt", "leak", "one")
+        (name, "test") for name in ("gc_tilt", "leak")
     }
     leading = {"metric": "rmse", "model": "leading", "uncertainty": "single"}
     value = pick(found.rows, by="", **leading).set_index(["shift", "split"])["value"]

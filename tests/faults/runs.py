@@ -21,7 +21,6 @@ SMALL: dict[str, Any] = {
     "standin_size": 400,
     "arm": ["group", "tail"],
     "seeds": [0],
-    "other_models": [],
     "dropout_samples": 0,
     "workers": 1,
 }

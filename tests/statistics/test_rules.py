@@ -138,7 +138,7 @@ def published(tmp_path_factory):
             patch.setattr(module, "load_assays", lambda *_: [data])
         for module, own in (
             (selective_prediction, WORLDS | {"severities": (0.5, 1.0)}),
-            (mpra_gc_ood, {"other_models": (), "dropout_samples": 0, "arm": ARMS}),
+            (mpra_gc_ood, {"dropout_samples": 0, "arm": ARMS}),
             (structural_priors, WORLDS | {"shifts": SHIFTS}),
             (simulation_shifts, WORLDS | {"shifts": SHIFTS, "sizes": (8_000,)}),
         ):

@@ -21,6 +21,7 @@ from lib.assays.genotypes import GENOTYPES, PROMOTERS, GenotypeAssay
 from lib.assays.tables import TISSUES, load_plant
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import linked
+from lib.experiments.assays import some_groups
 from lib.simulator import Shift, World, draw_world, simulate
 
 DEPTHS = (4, 16, 64)  # a thinned library keeps one in so many reads
@@ -146,20 +147,15 @@ def subsample(assays: Assays, most: int) -> Assays:
 
     Promoters that both tissues measured all stay: they are what the tissues are compared on.
     """
-    rng = np.random.default_rng(0)
-
-    def some(group: IndexArray) -> BoolArray:
-        labels, sizes = np.unique(group, return_counts=True)
-        order = rng.permutation(len(labels))
-        return np.isin(group, labels[order[np.cumsum(sizes[order]) <= most]])
-
-    chosen = some(assays.genotypes[HOME[0]].group)
+    chosen = some_groups(assays.genotypes[HOME[0]].group, most)
     return replace(
         assays,
-        retina=assays.retina.take(np.flatnonzero(some(assays.retina.group))),
+        retina=assays.retina.take(np.flatnonzero(some_groups(assays.retina.group, most))),
         quantified=assays.quantified[chosen[assays.quantified]],
         plant={
-            name: data.take(np.flatnonzero(some(data.group) | (partners(data, other) >= 0)))
+            name: data.take(
+                np.flatnonzero(some_groups(data.group, most) | (partners(data, other) >= 0))
+            )
             for name, data, _, other in assays.tissues()
         },
     )

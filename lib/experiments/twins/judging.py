@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.experiments.assays import FittedArm, scaled
+from lib.experiments.forecasters import BASELINES
 from lib.experiments.repairs import Budget, averages, labelled
 from lib.experiments.scoring import Measured, Scored, score
 from lib.experiments.twins.assays import HOME
@@ -62,6 +63,8 @@ def _forecasts(
     yield {"uncertainty": "constant_sigma"}, scaled(fitted.arm, together)[1], members
     for name, forecast in simple.items():
         yield {"model": name, "uncertainty": "single"}, forecast, 0
+        if name not in BASELINES:
+            yield {"model": name, "uncertainty": "std_scaling"}, scaled(fitted.arm, forecast)[0], 0
 
 
 def _noise(network: Network, asked: Asked, forecast: FloatArray, draws: int) -> pd.DataFrame:
@@ -112,7 +115,7 @@ def _mitigation(
 def judge(
     fitted: FittedArm, simple: Mapping[str, FloatArray], budget: Budget, draws: int
 ) -> Judged:
-    """One network on all its parts; ``simple`` are baselines on its splits, by name."""
+    """One network on all its parts; ``simple`` are other forecasters on its splits, by name."""
     network, fewer = fitted.arm, min(draws, MOST_DRAWS)
     assert isinstance(network, Network)
     together = np.stack(fitted.forecast[:2])
