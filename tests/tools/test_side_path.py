@@ -12,9 +12,9 @@ from tools.side_path import RATES, WORLDS, chosen, record, trials
 
 def test_decoys_and_placebos_get_equal_trials_in_worlds_of_no_claim():
     made = [trial for world in WORLDS for trial in trials(world)]
-    # 5 worlds, 2 sizes, 2 rates; with features also 3 ways in and 2 dropouts
-    told = dict.fromkeys(("motif_decoy", "permuted", "motif_unrelated"), 5 * 2 * 2 * 3 * 2)
-    assert Counter(trial.arm.prior for trial in made) == {"none": 5 * 2 * 2} | told
+    # 2 worlds; without features 2 rates, with them 3 ways in and 2 dropouts
+    told = dict.fromkeys(("motif_decoy", "permuted"), 2 * 3 * 2)
+    assert Counter(trial.arm.prior for trial in made) == {"none": 2 * 2} | told
     assert len({tuple(trial.keys.values()) for trial in made}) == len(made)
     assert all(50 <= trial.arm.world_seed < 100 for trial in made)
 
@@ -34,13 +34,13 @@ SMALL = Sizes(train=128, validation=64, calibration=64, test=200)
 
 
 def test_a_fit_has_the_settings_of_its_row_which_says_what_was_kept(tmp_path):
-    for trial in [one for one in trials(50, parts=SMALL, epochs=1) if one.arm.size == 2000]:
+    for trial in trials(50, parts=SMALL, epochs=1):
         config, keys = trial.unit.config, trial.keys
         assert config["learning_rate"] == keys["learning_rate"]
         way = {"entry": keys["entry"], "side_dropout": keys["side_dropout"]}
         assert config["model_options"] == (way if keys["entry"] else {})
-    made = [one for one in trials(50, parts=SMALL, epochs=1) if one.arm.size == 2000][:2]
+    made = [*trials(50, parts=SMALL, epochs=1)][1:3]
     table = record(made, Store(tmp_path), Placement(1))
     assert table["prior"].tolist() == ["none", "motif_decoy"]
-    assert (table["learning_rate"] == RATES[0]).all() and (table["epochs"] == 1).all()
+    assert table["learning_rate"].tolist() == [*RATES[::-1]] and (table["epochs"] == 1).all()
     assert table["nll"].notna().all() and table["entry"].tolist() == ["", "late"]
