@@ -16,13 +16,13 @@ from front import output
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from verdicts import READINGS, of_reading
 
 from lib.page import names
 from lib.page.charts import Figure
 from lib.page.grammar import dots, one, ordered, pick, prefer
 from lib.study.config import repository_root
 from results import read_table
-from verdicts import READINGS, of_reading
 
 LOGGER = logging.getLogger(__name__)
 PUBLISHED = "Published answer; the present run is too small for one of its own."
@@ -86,10 +86,14 @@ def told(folder: Path) -> Said:
     less = 100 * (1 - row["value"])
     much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
     if row["upper"] < 1:
-        head = "Telling a network about motifs helps " + ("little." if less < 5 else "in simulation.")
+        head = "Telling a network about motifs helps " + (
+            "little." if less < 5 else "in simulation."
+        )
     else:
-        head = "Telling a network about motifs " + ("hurts." if row["lower"] > 1 else "does not help.")
-    clear = "" if row["upper"] < 1 or row["lower"] > 1 else ", which chance could have done"
+        head = "Telling a network about motifs " + (
+            "hurts." if row["lower"] > 1 else "does not help."
+        )
+    clear = "" if row["upper"] < 1 or row["lower"] > 1 else ", no more than chance would do"
     return head, (
         "In simulation, with motifs and decoys for features, its error on new sequences of the "
         f"same kind is {much} than without{clear}."
@@ -116,7 +120,10 @@ def selected(folder: Path) -> Said:
         )
     beaten = "less" if best["lower"] > 1 else "as little"
     linked = ", but so does a simple rule." if half["upper"] < 1 else "."
-    rule = {"mean": "the predicted activity", "mean_distance": "how far a prediction is from average"}
+    rule = {
+        "mean": "the predicted activity",
+        "mean_distance": "how far a prediction is from average",
+    }
     by = rule.get(best["score"], "GC content")
     return head + linked, (
         f"On human elements the surer half has {share} of the squared error of all; choosing by "

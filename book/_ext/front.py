@@ -1,9 +1,9 @@
 """Sphinx extension: the table of published runs, and the frame of a drawn output.
 
 In: ``results/`` beside the book's folder. Out: the directive ``runs``, the table of published runs:
-their time, and whether the code is still the one they ran with. A build with ``results_required`` off (the quick report, whose tables
-may hold less) says "not in this run" where a strict one warns. A strict build also warns of every
-published file that was altered after its run.
+their time, and whether the code is still the one they ran with. A build with ``results_required``
+off (the quick report, whose tables may hold less) says "not in this run" where a strict one warns.
+A strict build also warns of every published file that was altered after its run.
 """
 
 from pathlib import Path
