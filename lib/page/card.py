@@ -18,7 +18,7 @@ from lib.page.grammar import interval, one, pick
 COLOURS = {"yes": GREEN, "in part": ORANGE, "no": VERMILION, "not known": GREY}
 ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage may be off
 RULES = (
-    f"Accurate: yes from {ACCURATE:.0%} of the variance explained, no where none surely is. "
+    f"Accurate: yes from {100 * ACCURATE:.0f} % of the variance explained, no where none surely is. "
     f"Calibrated: yes within {NEAR:.2f} of the promised coverage, no beyond {FAR:.2f}. Sure where "
     "it is right: yes where the half with the smaller std has less error than all, and less than "
     "the best rule leaves that knows nothing of uncertainty; in part where only the former holds."
@@ -59,7 +59,7 @@ def _calibrated(rows: pd.DataFrame) -> Light:
     remedy = ""
     if z is not None and z["value"] > 0:
         root = math.sqrt(z["value"])
-        if abs(root - 1) < 0.05:
+        if abs(root - 1) < 0.05 or z["lower"] <= 1 <= z["upper"]:
             said += "; the predicted std is of the size of the errors"
         else:
             times, size = max(root, 1 / root), "small" if root > 1 else "large"
@@ -86,8 +86,8 @@ def _sure(rows: pd.DataFrame, ranking: pd.DataFrame) -> Light:
     by = names.SCORES[best["score"]]
     if best["upper"] < 1:
         return Light("yes", short, f"{said}; rejecting by {by} leaves more.")
-    much = "less" if best["lower"] > 1 else "no more"
-    remedy = f"Ranking: {by} does as well as std, and asks for no uncertainty."
+    much, does = ("less", "better") if best["lower"] > 1 else ("no more", "as well")
+    remedy = f"Ranking: {by} does {does}, as far as one can tell, and asks for no uncertainty."
     return Light("in part", short, f"{said}; rejecting by {by} leaves {much}.", remedy)
 
 
