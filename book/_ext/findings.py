@@ -144,10 +144,11 @@ def picture(folder: Path) -> Figure:
     twins = pick(twins, axis="signal", condition=[*base.index]).set_index("condition")
     ends = {"value": "forecast", "lower": "upper", "upper": "lower"}
     twin = pd.DataFrame({end: base - twins[column] for end, column in ends.items()}).dropna()
-    twin = twin.clip(0, 1).reset_index().assign(forecast="simulated twin")
-    rows = pd.concat([real, twin]).replace({"condition": names.GENOTYPES})
+    twin = twin.reset_index().assign(forecast="simulated twin")
+    rows = pd.concat([real, twin], ignore_index=True).replace({"condition": names.GENOTYPES})
     if rows.empty:
         raise LookupError("the published tables hold no coverage under another genotype")
+    rows[["lower", "upper"]] = rows[["lower", "upper"]].clip(0, 1)
     rows = ordered(rows, condition=names.GENOTYPES.values())
     return dots(
         "headline",

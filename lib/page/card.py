@@ -18,10 +18,11 @@ from lib.page.grammar import interval, one, pick
 COLOURS = {"yes": GREEN, "in part": ORANGE, "no": VERMILION, "not known": GREY}
 ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage may be off
 RULES = (
-    f"Accurate: yes from {100 * ACCURATE:.0f} % of the variance explained, no where none surely is. "
-    f"Calibrated: yes within {NEAR:.2f} of the promised coverage, no beyond {FAR:.2f}. Sure where "
-    "it is right: yes where the half with the smaller std has less error than all, and less than "
-    "the best rule leaves that knows nothing of uncertainty; in part where only the former holds."
+    f"Accurate: yes from {100 * ACCURATE:.0f} % of the variance explained, no where none surely "
+    f"is. Calibrated: yes within {NEAR:.2f} of the promised coverage, no beyond {FAR:.2f}. Sure "
+    "where it is right: yes where the half with the smaller std has less error than all, and less "
+    "than the best rule leaves that knows nothing of uncertainty; in part where only the former "
+    "holds."
 )
 
 
