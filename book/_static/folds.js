@@ -20,7 +20,7 @@
 
   function addSwitch() {
     const cells = [...document.querySelectorAll(".cell > details.hide")];
-    const title = document.querySelector("article h1");
+    const title = document.querySelector("article h1") || document.querySelector("h1");
     if (!cells.length || !title) return;
     const button = document.createElement("button");
     button.type = "button";

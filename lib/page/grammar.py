@@ -240,7 +240,8 @@ def said(profile: str, *sentences: str) -> Markdown:
 def say(sentence: str, **rows: pd.Series | str | None) -> str:
     """A sentence with values and intervals in its braces, ``{r}`` or ``{r:3}`` for three digits.
 
-    ``{r:%}`` is a share in per cent. Empty where one of the rows is missing.
+    In per cent ``{r:%}`` is a share, which ends at 0 and 100, and ``{r:+%}`` a change. Empty where
+    one of the rows is missing.
     """
     known = all(row is not None for row in rows.values())
     return sentence.format(**{key: _Said(row) for key, row in rows.items()}) if known else ""
@@ -253,9 +254,10 @@ class _Said:
     def __format__(self, digits: str) -> str:
         if isinstance(self.row, str):
             return self.row
-        if digits == "%":
-            share = interval(100 * self.row[["value", "lower", "upper"]].astype(float), 0)
-            return share.replace(" ", " % ", 1) if " " in share else f"{share} %"
+        if digits.endswith("%"):
+            percent = 100 * self.row[["value", "lower", "upper"]].astype(float)
+            text = interval(percent.clip(0, 100) if digits == "%" else percent, 0)
+            return text.replace(" ", " % ", 1) if " " in text else f"{text} %"
         return interval(self.row, int(digits) if digits else None)
 
     def __getattr__(self, name: str) -> Any:  # {hidden.n:.0f}
