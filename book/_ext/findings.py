@@ -18,15 +18,22 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from verdicts import READINGS, of_reading
 
-from lib.page import names
 from lib.page.charts import Figure
 from lib.page.grammar import dots, one, ordered, pick, prefer
 from lib.study.config import repository_root
 from results import read_table
 
 LOGGER = logging.getLogger(__name__)
-PUBLISHED = "Published answer; the present run is too small for one of its own."
+PUBLISHED = "Published answer, not of this run, which is too small for one of its own."
 SHIFTS = "assay_and_program_shifts"
+GENOTYPES = {
+    "WT": "wild type",
+    "Rhet": "CRX R90W, one copy",
+    "Ehet": "CRX E168d2, one copy",
+    "Rhom": "CRX R90W, both copies",
+    "CrxKO": "no CRX",
+    "Ehom": "CRX E168d2, both copies",
+}
 Said = tuple[str, str]  # a finding in a few words, and the sentence with its number
 
 
@@ -51,7 +58,7 @@ def only(rows: pd.DataFrame, what: str, **keys: object) -> pd.Series:
 def rewired(folder: Path) -> Said:
     """What becomes of intervals in the retina where they hold least."""
     ladder = pick(table(folder, f"{SHIFTS}/ladder"), metric="picp_90", shift="genotype")
-    ladder = pick(ladder, condition=list(names.GENOTYPES))
+    ladder = pick(ladder, condition=list(GENOTYPES))
     raw = pick(ladder, rung="raw").sort_values("value")
     lowest = only(raw, "coverage under another genotype")
     rungs = pick(ladder, condition=lowest["condition"]).set_index("rung")["value"]
@@ -134,7 +141,7 @@ def selected(folder: Path) -> Said:
 def picture(folder: Path) -> Figure:
     """Coverage as the same sequences meet mutant retinas, beside the simulated twin."""
     ladder = pick(table(folder, f"{SHIFTS}/ladder"), metric="picp_90", shift="genotype")
-    ladder = pick(ladder, condition=list(names.GENOTYPES))
+    ladder = pick(ladder, condition=list(GENOTYPES))
     series = {"raw": "measured", "matched_moments": "offset and scale taken out"}
     home = pick(ladder, rung="reference").head(1).assign(condition="WT", rung="raw")
     real = pd.concat([home, pick(ladder, rung=series)])
@@ -145,11 +152,11 @@ def picture(folder: Path) -> Figure:
     ends = {"value": "forecast", "lower": "upper", "upper": "lower"}
     twin = pd.DataFrame({end: base - twins[column] for end, column in ends.items()}).dropna()
     twin = twin.reset_index().assign(forecast="simulated twin")
-    rows = pd.concat([real, twin], ignore_index=True).replace({"condition": names.GENOTYPES})
+    rows = pd.concat([real, twin], ignore_index=True).replace({"condition": GENOTYPES})
     if rows.empty:
         raise LookupError("the published tables hold no coverage under another genotype")
     rows[["lower", "upper"]] = rows[["lower", "upper"]].clip(0, 1)
-    rows = ordered(rows, condition=names.GENOTYPES.values())
+    rows = ordered(rows, condition=GENOTYPES.values())
     return dots(
         "headline",
         rows.rename(columns={"value": "coverage", "condition": "retina"}),
@@ -158,7 +165,7 @@ def picture(folder: Path) -> Figure:
         "coverage",
         colour="forecast",
         x_title="share of measurements inside 90 % intervals",
-        order=[*names.GENOTYPES.values()],
+        order=[*GENOTYPES.values()],
         reference=0.9,
         caption="Networks trained on wild-type retina forecast the same sequences in retinas whose "
         "transcription factor CRX is mutated. The dashed line is what their intervals promise. "

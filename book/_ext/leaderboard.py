@@ -13,9 +13,10 @@ from docutils import nodes
 from findings import AnswerDirective, table
 from front import output
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 from lib.page import card, names
-from lib.page.grammar import drop, interval, one, pick
+from lib.page.grammar import interval, one, pick
 
 # Of a forecaster with several kinds of std that which it is best used with.
 KINDS = ("ensemble", "single", "constant_sigma")
@@ -56,9 +57,9 @@ def board(rows: pd.DataFrame, ranking: pd.DataFrame) -> str:
         known = pick(ranking, **asked) if keys["prior"] == "none" else ranking[:0]
         lights = card.lights(own, known)
         cells = [html.escape(word), _cell(own, "crps_gaussian"), _cell(own, "pearson_r")]
-        cells += [card.lamp(light, light.short) for light in lights.values()]
+        cells += [light.lamp(light.short) for light in lights.values()]
         lines.append("".join(f"<td>{cell}</td>" for cell in cells))
-        cards.append(card.Card(word, lights)._repr_html_())
+        cards.append(card.card(word, lights).data)
     if not lines:
         raise LookupError("no forecaster of this assay is in the published tables")
     heads = "".join(f"<th>{head}</th>" for head in (*HEADS, *lights))
@@ -79,14 +80,14 @@ class LeaderboardDirective(AnswerDirective):
         """Everyone's card on one assay."""
         data = self.arguments[0]
         ranking = table(folder, "selective_prediction/effects")
-        ranking = drop(pick(ranking, data=data, shift="none", target="measured"), model="leading")
+        ranking = pick(ranking, data=data, shift="none", target="measured")
         return [output(board(pick(table(folder, "mpra_gc_ood"), data=data), ranking))]
 
 
-class RulesDirective(AnswerDirective):
+class RulesDirective(SphinxDirective):
     """The directive ``rules``."""
 
-    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+    def run(self) -> list[nodes.Node]:
         """In words."""
         return [nodes.paragraph(text=card.RULES)]
 

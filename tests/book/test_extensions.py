@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
@@ -436,3 +437,24 @@ def test_a_supplement_is_folded_whole_with_its_parts_named(tmp_path, monkeypatch
     assert anchors == ["two-parts", "deeper", "the-other"]
     links = [link["href"] for link in page.select(".headerlink")]
     assert all(f"#{anchor}" in links for anchor in [*anchors, "after"])
+
+
+def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    keys = ("model", "prior", "uncertainty", "seed", "metric", "value")
+    made = [("cnn", "none", "ensemble", None, 0.5), ("cnn", "none", "single", None, 0.9),
+            ("cnn", "none", "single", 1, 0.1), ("cnn", "motif_jaspar", "single", None, 0.4),
+            ("motif_kernel", "none", "single", None, 0.3), ("motif_kernel", "none",
+             "std_scaling", None, 0.2)]  # fmt: skip
+    rows = pd.DataFrame([(*row[:4], "crps_gaussian", row[4]) for row in made], columns=keys)
+    empty = {"split": "test", "shift": "", "condition": "", "by": "", "lower": np.nan}
+    ranking = pd.DataFrame(columns=["model", "uncertainty", "effect", "score", "value"])
+    page = BeautifulSoup(
+        load("leaderboard").board(rows.assign(**empty, upper=np.nan), ranking), "html.parser"
+    )
+    lines = [[cell.get_text() for cell in line.find_all("td")] for line in page.select("tr")[1:]]
+    assert [(line[0], line[1]) for line in lines] == [
+        *(("motif kernel", "0.300"), ("network with motif scores", "0.400")),
+        ("CNN, ensemble", "0.500"),
+    ]
+    assert page.details.summary.get_text() == "The 3 cards"
