@@ -89,22 +89,20 @@ def told(folder: Path) -> Said:
     rows = prefer(rows, ["data"], model=["cnn", "reference_cnn"])
     if "entry" in rows:
         rows = pick(rows, entry=["", "late"])
-    row = only(rows.sort_values("n_train", ascending=False), "gain by features made from motifs")
+    sizes = rows.sort_values("n_train", ascending=False)
+    row = only(sizes, "gain by features made from motifs")
+    few = sizes.iloc[-1]["upper"] < 1
+    helps, hurts = row["upper"] < 1, row["lower"] > 1
     less = 100 * (1 - row["value"])
-    much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
-    if row["upper"] < 1:
-        head = "Telling a network about motifs helps " + (
-            "little." if less < 5 else "in simulation."
-        )
+    head = "Telling a network about motifs "
+    if helps:
+        head += "helps little." if less < 5 else "helps in simulation."
     else:
-        head = "Telling a network about motifs " + (
-            "hurts." if row["lower"] > 1 else "does not help."
-        )
-    clear = "" if row["upper"] < 1 or row["lower"] > 1 else ", no more than chance would do"
-    return head, (
-        "In simulation, with motifs and decoys for features, its error on new sequences of the "
-        f"same kind is {much} than without{clear}."
-    )
+        head += "helps only where data are few." if few else "hurts." if hurts else "does not help."
+    much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
+    much += " than without" + ("" if helps or hurts else ", no more than chance would do")
+    much += "; trained on the smallest sample, it is lower." if few and not helps else "."
+    return head, f"In simulation, with motifs and decoys for features, its error is {much}"
 
 
 def selected(folder: Path) -> Said:
