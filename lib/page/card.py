@@ -70,6 +70,10 @@ def _calibrated(rows: pd.DataFrame) -> Light:
         size = f"{max(root, 1 / root):.2f} times too {'small' if root > 1 else 'large'}"
     said = f"90 % intervals hold {interval(held)} of the targets; the predicted std is {size}."
     remedy = f"Intervals: multiply std by {root:.2f}, or take split conformal intervals."
+    if root == 0:
+        remedy = (
+            "Intervals: there are no errors at all; ask whether the model had seen the targets."
+        )
     return Light(answer, f"coverage {interval(held)}", said, "" if answer == "yes" else remedy)
 
 

@@ -6,9 +6,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
+from lib.data import predictions
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, audit
+from lib.page.card import lights
 from lib.study import results
 from tests.shown import described, render
 
@@ -139,3 +142,28 @@ def test_a_poor_table_switches_sections_off(tmp_path):
     assert "No repair could be learned" in text and "No threshold could be fixed" in text
     tables = [item["data"] for item in described(shown).values() if "data" in item]
     assert tables and not any(re.search(r"\bnan\b", table) for table in tables)
+
+
+def test_the_page_opens_with_a_card_for_each_forecaster(shown):
+    """Half the std where errors are as large: 90 % intervals hold .59, and 2 mends them."""
+    cards = [BeautifulSoup(text, "html.parser").get_text(" ") for text in shown]
+    cards = [text for text in cards if "Sure where it is right?" in text and "Accurate?" in text]
+    assert [text.split(",")[0].strip() for text in cards[: len(KINDS)]] == ["mine.csv"] * len(KINDS)
+    assert "600 rows" in cards[0]
+    narrow = cards[KINDS.index("overconfident")]
+    factor = re.search(r"multiply std by (\d\.\d\d)", narrow)
+    assert float(factor[1]) == pytest.approx(2, rel=0.1)
+    assert "multiply" not in cards[KINDS.index("calibrated")]
+    assert "no errors at all" in cards[KINDS.index("flawless")]
+
+
+def test_the_sample_table_has_the_mistake_that_its_card_finds(root):
+    """Its std is six tenths of what would be right."""
+    table, notes = predictions.read(root / "book" / "sample_forecasts.csv")
+    found = audit([prepare(table, "sample")], draws=100)
+    home = found.rows[(found.rows["by"] == "") & (found.rows["shift"] == "")]
+    made = lights(home, found.tables["effects"].query("target == 'measured' and shift == 'none'"))
+    assert (len(table), notes) == (800, [])
+    assert made["Calibrated?"].answer == "no"
+    factor = re.search(r"multiply std by (\d\.\d\d)", made["Calibrated?"].remedy)
+    assert float(factor[1]) == pytest.approx(1 / 0.6, rel=0.1)

@@ -62,6 +62,8 @@ def test_the_remedy_is_the_root_of_the_mean_squared_z():
     assert "multiply std by 1.72" in narrow.remedy
     wide = lights(rows(coverage=0.99, zms=0.25), BEATEN)["Calibrated?"]
     assert "std is 2.00 times too large" in wide.sentence and "by 0.50" in wide.remedy
+    flawless = lights(rows(coverage=1.0, zms=0.0), BEATEN)["Calibrated?"]
+    assert "no errors at all" in flawless.remedy and "by 0.00" not in flawless.remedy
     assert "of the size of the errors" in lights(rows(zms=1.05), BEATEN)["Calibrated?"].sentence
 
 
