@@ -168,8 +168,8 @@ def picture(folder: Path) -> Figure:
         caption="Networks trained on wild-type retina forecast the same sequences in retinas whose "
         "transcription factor CRX is mutated. The dashed line is what their intervals promise. "
         "Points far to its left are intervals that no longer hold. For the second point forecasts "
-        "and intervals were rescaled to the mean and spread of that retina: what comes back was a "
-        "change of scale, what stays away is rewiring. The simulated twin is what the simulator "
+        "and intervals were rescaled to the mean and spread of that retina: what comes back is owed "
+        "to scale, what stays away to rewiring or noise. The simulated twin is what the simulator "
         "said beforehand of a shift of that size. Bars are 95 % intervals.",
     )
 
