@@ -8,7 +8,6 @@ from lib.experiments import audit_measures, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, as_rename, audit, derive, run
 from lib.metrics.evaluate import evaluate
-from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store, provenance
@@ -70,24 +69,30 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["n_x"] == both["n_y"]).all()
 
 
-def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
-    (standin,) = mpra_gc_ood.load_data(
-        mpra_gc_ood.Config.create(dataset="standin", standin_size=300)
-    )
-    frame = pd.DataFrame({"dna": decode(standin.codes), "y": standin.activity, "g": standin.group})
-    frame.to_csv(tmp_path / "assay.csv", index=False)
+def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch, random_dna):
+    """Its shared ends are cut off, and coverage is asked by what its table says beside."""
+    cores = random_dna(240, 40, 1)
+    frame = pd.DataFrame({"sequence": ["GGTACCAGTCTAGC" + core for core in cores]})
+    y, species = np.random.default_rng(0).normal(size=240), [f"{i % 2:03d}" for i in range(240)]
+    frame.assign(y=y, species=species).to_csv(tmp_path / "mine.csv", index=False)
     (tmp_path / "mynet.py").write_text(NET, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    named = {"sequence_column": "dna", "activity_column": "y", "group_column": "g"}
-    config = Config.create(
-        profile="smoke", table=str(tmp_path / "assay.csv"), model="mynet:Net", workers=1, **named
-    )
+    given = {"profile": "smoke", "workers": 1, "table": str(tmp_path / "mine.csv")}
+    given |= {"rename": "y=activity", "model": "mynet:Net"}
+    config = Config.create(by="species", **given)
     found = run(config, own := Store(store.root))
-    assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
-    assert "mynet:Net" in " ".join(found.tables["notes"]["note"])  # what could not be known of it
+    assert set(found.rows["data"]) == {"mine"} and set(found.rows["model"]) == {"mynet:Net"}
     assert provenance(own)["fits"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
+    asked = found.rows[(found.rows["by"] == "species") & (found.rows["metric"] == "picp_90")]
+    assert set(asked["bin"]) == {"000", "001"}
+    assert set(asked.loc[asked["shift"] == "", "n"]) == {120}
+    notes = found.tables["notes"]["note"].tolist()
+    assert any("mynet:Net" in note for note in notes)  # what could not be known of it
+    assert "shared start GGTACCAGTCTAGC trimmed: 240 rows." in notes
+    with pytest.raises(ValueError, match="mine has no column 'site'"):
+        run(Config.create(by="site", **given), store)
 
 
 def test_repairs_learn_from_other_groups():
@@ -229,24 +234,6 @@ test_what_would_not_be_used_is_refused = refused(
     act=lambda given: Config.create(**given).source,
     error=ParameterError,
 )
-
-
-def test_an_assay_of_one_s_own_is_asked_by_its_columns(store, tmp_path, random_dna):
-    """Its shared ends are cut off, and coverage is asked by what its table says beside."""
-    rng = np.random.default_rng(0)
-    cores = random_dna(240, 40, 1)
-    frame = pd.DataFrame({"sequence": ["GGTACCAGTCTAGC" + core for core in cores]})
-    frame = frame.assign(y=rng.normal(size=240), species=[f"{i % 2:03d}" for i in range(240)])
-    frame.to_csv(tmp_path / "mine.csv", index=False)
-    given = {"table": str(tmp_path / "mine.csv"), "rename": "y=activity", "seeds": 0}
-    found = run(Config.create(profile="smoke", workers=1, by="species", **given), store)
-    asked = found.rows[(found.rows["by"] == "species") & (found.rows["metric"] == "picp_90")]
-    assert set(asked["bin"]) == {"000", "001"}
-    assert set(asked.loc[asked["shift"] == "", "n"]) == {120}
-    (note,) = [n for n in found.tables["notes"]["note"] if "trimmed" in n]
-    assert note == "shared start GGTACCAGTCTAGC trimmed: 240 rows."
-    with pytest.raises(ValueError, match="mine has no column 'site'"):
-        run(Config.create(profile="smoke", workers=1, by="site", **given), store)
 
 
 NONE = float("nan")

@@ -41,15 +41,6 @@ def test_left_out_groups_are_those_of_a_process_that_never_saw_them():
         assert found.mean[out] == pytest.approx(expected, abs=1e-5)
 
 
-def test_unseen_rows_do_not_depend_on_their_labels():
-    codes, features, target, group = noisy(90)
-    train = np.arange(60)
-    one = kernel_forecast(features, codes, target, train, group)
-    blind = np.where(np.arange(90) < 60, target, np.nan)
-    other = kernel_forecast(features, codes, blind, train, group)
-    assert np.array_equal(one.mean, other.mean) and np.array_equal(one.std, other.std)
-
-
 def test_the_std_follows_noise_that_depends_on_gc_and_covers():
     codes, features, target, group = noisy(1500, seed=3)
     train, test = np.arange(900), np.arange(900, 1500)

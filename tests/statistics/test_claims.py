@@ -11,6 +11,9 @@ from lib.statistics.claims import detectable, judge
 from lib.statistics.effects import decide
 from lib.statistics.ledger import Claim, ClaimPart, read_claims
 from lib.study.results import verdict_files
+from tests.refusals import refused
+
+from .test_ledger import LEDGER
 
 EFFECTS = (
     "effect,data,shift,severity,condition,model,value,lower,upper,lower_90,upper_90,n,df,p\n"
@@ -318,18 +321,13 @@ def test_without_its_row_a_part_was_not_run(results, keys, kind):
         assert len(judged.claims) == ("secondary" in kind)
 
 
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"effect": "ratio", "shift": "gc"}, "has 2 rows that match; exactly one must"),
-        ({"effect": "broken"}, "has no lower in this row"),
-    ],
+SAID = "^claim C1 first, part 'ratio': sim/effects.csv has "
+test_a_part_must_pick_one_finished_row = refused(
+    ({"effect": "ratio", "shift": "gc"}, SAID + "2 rows that match; exactly one must"),
+    ({"effect": "broken"}, SAID + "no lower in this row"),
+    act=lambda results, keys: judge(results, [claim(part(where=keys))]),
+    fixture="results",
 )
-def test_a_part_must_pick_one_finished_row(results, keys, message):
-    with pytest.raises(ValueError) as error:
-        judge(results, [claim(part(where=keys))])
-    assert str(error.value).startswith("claim C1 first, part 'ratio': sim/effects.csv ")
-    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -345,20 +343,6 @@ def test_only_full_runs_are_judged(results, manifest, table, message):
     (results / "mpra.csv").write_text(TIDY.replace("full,", "smoke,", 1), "utf-8")
     with pytest.raises(ValueError, match=message):
         judge(results, [claim(part(), table=table)])
-
-
-LEDGER = """claims:
-  - id: C1
-    reading: first
-    statement: It holds
-    table: sim/effects
-    parts:
-      - name: ratio
-        where: {effect: ratio, shift: none, model: cnn}
-        direction: greater
-        margin: 1.25
-        "null": 1
-"""
 
 
 def test_command_writes_all_files_or_none(results, monkeypatch, capsys):

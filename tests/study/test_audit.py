@@ -60,15 +60,7 @@ def test_known_names_are_those_of_the_package():
 
 
 HEAVY = [
-    "torch",
-    "captum",
-    "numba",
-    "pyjaspar",
-    "scipy",
-    "sklearn",
-    "nbformat",
-    "altair",
-    "papermill",
+    *("torch", "captum", "numba", "pyjaspar", "scipy", "sklearn", "nbformat", "altair", "papermill")
 ]
 REFUSED = {
     "lib.audit --predictions={bad}": "no column 'target'",
