@@ -7,10 +7,7 @@ from lib.models import kernels
 from lib.models.kernels import kernel_forecast, kmer_profiles, motif_scores
 from lib.motifs.pwm import jaspar
 from lib.sequences import encode, reverse_complement
-
-
-def random_codes(n, length=60, seed=0):
-    return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+from tests.motifs.naive import random_codes
 
 
 def noisy(n, seed=0):
