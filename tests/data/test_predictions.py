@@ -33,10 +33,7 @@ def test_columns_are_renamed_and_ordered_and_absent_ones_named(tmp_path) -> None
 
 test_bad_tables_are_refused_with_row_and_value = refused(
     ("id,Target,means,std\na,1,1,1\n", r"no column 'target' \(did you mean 'Target'\?\), 'mea"),
-    (
-        "id,target,mean,std\na,1,1,0\n",
-        "'std' row 0 .line 2. is '0', not a finite number above 0",
-    ),
+    ("id,target,mean,std\na,1,1,0\n", "'std' row 0 .line 2. is '0', not a finite number above 0"),
     ("id,target,mean,std\na,1,1,1\nb,1,1,-2\n", "'std' row 1 .line 3. is '-2'"),
     ("id,target,mean,std\na,1,1,1\nb,nan,1,2\n", "'target' row 1 .line 3. is 'nan', not"),
     ("id,target,mean,std\na,1,,1\n", "'mean' row 0 .line 2. is ''"),
@@ -46,10 +43,7 @@ test_bad_tables_are_refused_with_row_and_value = refused(
         "id,target,mean,std,gc\na,1,1,1,41\n",
         "'gc' row 0 .line 2. is '41', not a number between 0 and 1",
     ),
-    (
-        "id,target,mean,std,std_epistemic\na,1,1,1,-1\n",
-        "'std_epistemic' row 0 .line 2. is '-1'",
-    ),
+    ("id,target,mean,std,std_epistemic\na,1,1,1,-1\n", "'std_epistemic' row 0 .line 2. is '-1'"),
     act=lambda write_text, text: read(write_text(text)),
     fixture="write_text",
 )

@@ -63,10 +63,7 @@ test_refused = refused(
     (b"sequence,activity\n", "no rows"),
     (b"sequence\nACGT\n", "one column only when split at each of tab, comma, semicolon, bar"),
     (b"sequence activity\nACGT 1\n", "one column only"),
-    (
-        b"sequence,activity\nACGT,1\nACGT\n",
-        "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'",
-    ),
+    (b"sequence,activity\nACGT,1\nACGT\n", "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'"),
     (b"sequence,activity\n\nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
     (b'sequence,activity\n"ACGT,1\n', "row 0 .line 2. has 1 cells"),
     (b'sequence,activity\nAC,1\nACGT,"1\nCC,2\n', "row 1 holds a quotation mark that is not"),
@@ -76,10 +73,7 @@ test_refused = refused(
     (b"\x1f\x8bnot gzip at all", "truncated or damaged gzip"),
     (b"PK\x03\x04 a spreadsheet", "spreadsheet"),
     (b"sequence,sequence,activity\nA,C,1\n", "names the column 'sequence' twice"),
-    (
-        b"Sequence,activty,x\nA,1,2\n",
-        r"'sequence' \(did you mean 'Sequence'\?\), 'activity' \(",
-    ),
+    (b"Sequence,activty,x\nA,1,2\n", r"'sequence' \(did you mean 'Sequence'\?\), 'activity' \("),
     (b"sequence,activity,note,note\nA,1,2,2\n", "names the column 'note' twice"),
     (b"a,b\nACGT,1\n", "no column 'sequence', 'activity'. Its columns: 'a', 'b'"),
     act=lambda write_text, content: read_table(write_text(content), ["sequence", "activity"]),

@@ -55,12 +55,7 @@ def test_conditions_have_names_and_are_asked_for_once():
 
 @pytest.mark.parametrize(
     ("law", "condition", "split"),
-    [
-        (HOME, HOME, "test"),
-        (HOME, RICH, "shifted"),
-        (RICH, RICH, "matched"),
-        (RICH, HOME, "test"),
-    ],
+    [(HOME, HOME, "test"), (HOME, RICH, "shifted"), (RICH, RICH, "matched"), (RICH, HOME, "test")],
 )
 def test_rows_say_where_a_network_is_judged(law, condition, split):
     keys = Arm(0, "cnn", 300, law).keys(condition)

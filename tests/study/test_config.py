@@ -45,7 +45,7 @@ def test_one_value_is_a_list_of_one():
     assert Made.create(seeds=3).seeds == Made.create(seeds="3").seeds == (3,)
     assert Made.create(tilts=0.5).tilts == Made.create(tilts="0.5").tilts == (0.5,)
     assert [Made.create(by=by).by for by in ("007", "true", 2024, '["a,b"]', "a, b", "")] == [
-        *[("007",), ("true",), ("2024",), ("a,b",), ("a", "b"), ()],
+        *[("007",), ("true",), ("2024",), ("a,b",), ("a", "b"), ()]
     ]
 
 

@@ -68,9 +68,7 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(networks):
                 assert not set(network.data.group[own]) & set(network.data.group[seen])
 
 
-def test_another_offset_by_hand_and_a_library_without_training_rows(
-    assays: Assays,
-) -> None:
+def test_another_offset_by_hand_and_a_library_without_training_rows(assays: Assays) -> None:
     """Mean 3 over BASAL 1 with ε = 1 is log2(4 / 2); with 4 ε it is log2(7 / 5)."""
     assay = assays.genotypes["rho"]
     own = replace(assay, activity=np.ones((3, 6)), basal=np.ones(6), epsilon=1.0)
