@@ -201,17 +201,12 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
     assert len(pair) == len(kept) >= 10 and np.allclose(pair["value_x"], pair["value_y"])
 
 
-def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
-    with pytest.raises(ParameterError, match="give one of predictions, table"):
-        _ = Config.create(predictions="a.csv", table="b.csv").source
-    with pytest.raises(ParameterError, match="predictions need none"):
-        _ = Config.create(predictions="a.csv", model="cnn").source
+def test_columns_are_renamed_by_a_mapping_or_text():
     assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
     assert as_rename(None) is None is as_rename("")
-    with pytest.raises(ValueError, match="rename is 'y'"):
-        as_rename("y")
-    with pytest.raises(ValueError, match="'y' two names"):
-        as_rename("y=target,y=mean")
+    for rename, said in (("y", "rename is 'y'"), ("y=target,y=mean", "'y' two names")):
+        with pytest.raises(ValueError, match=said):
+            as_rename(rename)
     asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
     assert (asked.sequence_column, asked.activity_column) == ("dna", "y")
     for rename, said in (
@@ -225,6 +220,8 @@ def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
 
 
 test_what_would_not_be_used_is_refused = refused(
+    ({"predictions": "a.csv", "table": "b.csv"}, "give one of predictions, table"),
+    ({"predictions": "a.csv", "model": "cnn"}, "predictions need none"),
     ({"predictions": "a.csv", "group_column": "parent"}, "group_column would do nothing with"),
     ({"predictions": "a.csv", "seeds": 3}, "seeds would do nothing with predictions"),
     ({"predictions": "a.csv", "trim_prefix": "ACGT"}, "trim_prefix would do nothing"),

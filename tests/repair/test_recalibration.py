@@ -79,9 +79,7 @@ test_bad_input = refused(
     (lambda: recalibration.isotonic_std([0], [1], [0]), "all 0"),
     (lambda: recalibration.std_scaling([1], [0], [1]), r"std is 0.0"),
     (lambda: recalibration.split_cp(([0], [1, 2]), [0], 0.9), "target has 2 rows"),
-    (lambda: recalibration.norm_cp(([0], [0], [1]), [0], [1], 0.9), r"std is 0.0 in row 0"),
     (lambda: recalibration.norm_cp(([0], [1], [1]), [0], [0], 0.5), r"std is 0.0 in row 0"),
-    (lambda: recalibration.conformal_quantile([1.0, np.nan], 0.5), "scores is nan in row 1"),
     (lambda: recalibration.conformal_quantile([1.0], 1.0), r"level is 1.0"),
 )
 

@@ -96,8 +96,5 @@ def test_each_shift_is_compared_with_its_own_kind(shift, condition, expected):
     parsed = RealCondition.parse(condition)
     assert parsed.reference(shift) == expected
     assert str(parsed) == condition
-
-
-def test_a_choice_alone_is_a_condition_too() -> None:
-    assert RealCondition.parse("ε / 4") == RealCondition("", "ε / 4")
+    assert RealCondition.parse("ε / 4") == RealCondition("", "ε / 4")  # a choice alone
     assert RealCondition.parse("leaf, own") == RealCondition("leaf, own")
