@@ -35,8 +35,7 @@ LABELS = {
 }
 
 
-@pytest.fixture
-def small_library(tmp_path, random_dna, monkeypatch):
+def written(tmp_path, random_dna):
     """One library in the upstream layout: config, counts, FASTA files, test sets."""
     one, two, three, four = random_dna(4, 164, 0)
     shared = one[:40] + two[40:]  # a 20-mer links origins 1 and 2
@@ -64,11 +63,11 @@ def small_library(tmp_path, random_dna, monkeypatch):
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
+
+
+def test_thresholds_elements_controls_and_groups(tmp_path, random_dna, monkeypatch):
+    written(tmp_path, random_dna)
     monkeypatch.setattr(retina, "fetch", lambda dataset, path: tmp_path / path)
-    return tmp_path
-
-
-def test_thresholds_elements_controls_and_groups(small_library):
     assert retina.default_thresholds() == Thresholds(20, 0.7, "BASAL", 0.0)
     data = retina.load(["1"])
     table = data.metadata.set_index("label")

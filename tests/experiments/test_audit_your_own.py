@@ -50,14 +50,8 @@ def value(rows, metric, shift="", by=""):
     return kept.iloc[0]
 
 
-@pytest.fixture(scope="module")
-def chapter(smoke):
-    """Notebook 02 on the stand-in, and the audit of its networks."""
-    return smoke(mpra_gc_ood), smoke(audit_your_own)
-
-
-def test_our_own_networks_give_the_values_of_their_chapter(chapter):
-    theirs, ours = chapter
+def test_our_own_networks_give_the_values_of_their_chapter(smoke):
+    theirs, ours = smoke(mpra_gc_ood), smoke(audit_your_own)  # on the stand-in
     keys = ["shift", "condition", "metric", "by", "bin"]
     rows = theirs.rows[theirs.rows["seed"].isna()]
     rows = rows[(rows["uncertainty"] == "ensemble") & rows["split"].isin(["test", "shifted"])]

@@ -21,7 +21,6 @@ def _judged(model, n_train, world, shift, dose, measured, **values):
     return pd.DataFrame(rows).assign(**named, measured=measured)
 
 
-@pytest.fixture
 def judged():
     """At d the network's RMSE ratio is 1 + d, ZMS 1 + 2 d, coverage .9 - .4 d, in every world.
 
@@ -41,7 +40,6 @@ def judged():
     return pd.concat(parts, ignore_index=True)
 
 
-@pytest.fixture
 def calibrated():
     """Networks with 10 labels err .9, with 100 .6; coverage .9, ZMS 1."""
     parts = [
@@ -52,9 +50,9 @@ def calibrated():
     return pd.concat(parts, ignore_index=True)
 
 
-@pytest.fixture
-def found(judged, calibrated):
-    doses, crossed = dosing.tables(judged, calibrated, 100)
+@pytest.fixture(scope="module")
+def found():
+    doses, crossed = dosing.tables(judged(), calibrated(), 100)
     return doses[doses["model"] == "cnn"], crossed
 
 

@@ -12,7 +12,6 @@ from lib.sequences import encode, gc_content, reverse_complement
 TRAIN, VALIDATION, TEST = np.split(np.arange(1200), [900, 1000])
 
 
-@pytest.fixture(scope="module")
 def planted():
     """Rows of 60 nt, half of which hold ACGGTA on either strand: 1, and noise of s.d. 0.1."""
     rng = np.random.default_rng(0)
@@ -59,8 +58,8 @@ def test_gc_ridge_finds_a_cubic_of_gc_or_predicts_the_mean():
         gc_ridge(encode(["ACGT", "NNNN", "ACGT"]), [1.0, 3.0, 2.0], train, validation)
 
 
-def test_kmer_ridge_learns_a_planted_word_and_no_baseline_reads_other_targets(planted):
-    codes, target = planted
+def test_kmer_ridge_learns_a_planted_word_and_no_baseline_reads_other_targets():
+    codes, target = planted()
     prediction = kmer_ridge(codes, target, TRAIN, VALIDATION, False)
     assert correlation(prediction, target, TEST) > 0.8
     error = target[VALIDATION] - prediction.mean[VALIDATION]

@@ -12,11 +12,6 @@ from lib.training.fit import fit
 from tools.export_ensembles import METRICS, Source, compare, contents, ensemble
 
 
-@pytest.fixture(scope="module")
-def rows(root):
-    return pd.read_csv(root / "results" / "published_ensembles.csv", keep_default_na=False)
-
-
 def test_the_files_are_those_that_were_measured(root):
     manifest = pd.read_json(root / "results" / "manifest.json", typ="series")
     recorded = manifest["mpra_gc_ood"]["data"]
@@ -27,7 +22,8 @@ def test_the_files_are_those_that_were_measured(root):
         assert published.load(name).about["data_fingerprint"] == recorded[name]
 
 
-def test_the_numbers_are_those_of_notebook_02(rows):
+def test_the_numbers_are_those_of_notebook_02(root):
+    rows = pd.read_csv(root / "results" / "published_ensembles.csv", keep_default_na=False)
     own = rows[rows["metric"].isin(METRICS)].set_index(["condition", "data", "metric"])
     values = own[["value", "lower", "upper", "n"]].astype(float)
     assert len(values.loc["file"]) == 2 * len(METRICS)
