@@ -158,17 +158,11 @@ def test_labels_are_text_and_missing_words_missing():
     assert labels(pd.Series(["Na", "007 ", "nano"])).tolist() == ["Na", "007", "nano"]
 
 
-@pytest.mark.parametrize(
-    ("caller", "said"),
-    [
-        ("make", "RENAME=yours=activity"),
-        ("python", "--rename=yours=activity"),
-        ("", "activity_column='yours'"),
-    ],
-)
-def test_a_remedy_is_said_in_the_words_of_the_command(monkeypatch, caller, said):
-    monkeypatch.setenv("SHIFT_CALLER", caller)
-    assert remedy("activity_column", "yours") == said
+def test_a_remedy_is_said_in_the_words_of_the_command(monkeypatch):
+    said = {"make": "RENAME=yours=activity", "python": "--rename=yours=activity"}
+    for caller, words in (said | {"": "activity_column='yours'"}).items():
+        monkeypatch.setenv("SHIFT_CALLER", caller)
+        assert remedy("activity_column", "yours") == words
 
 
 @pytest.mark.parametrize("cut", [4, 40, -20, -5])
@@ -189,7 +183,6 @@ def test_parquet_text_that_is_not_utf8_is_refused(write_text):
 def test_numbers_in_text_are_read_exactly():
     cells = ["0.1", "-1e-300", " 7 ", "5e-324", "0.30000000000000004"]
     assert numbers(pd.Series(cells), "x").tolist() == [float(cell) for cell in cells]
-    assert numbers(pd.Series(cells[:2]), "x").tolist() == [0.1, -1e-300]
 
 
 @pytest.mark.parametrize("kind", [object, "str"])
