@@ -170,9 +170,8 @@ def test_narrow_screen_does_not_scroll_sideways(browser, site, name):
 def test_search_finds_coverage(browser, site):
     browser.get((site / "search.html").as_uri() + "?q=coverage")
     wait(lambda: count(browser, "#search-results li") >= 2, "search finds nothing")
-    found = browser.execute_script(
-        "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
-    )
+    links = "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
+    found = browser.execute_script(links)
     assert any("glossary" in link for link in found)
 
 
@@ -217,9 +216,8 @@ def test_axe_sees_what_is_wrong(browser, tmp_path):
 def audit_page(tmp_path_factory):
     """The published audit as ``make audit`` gives one's own: one file."""
     path = tmp_path_factory.mktemp("audit") / "audit.html"
-    path.write_text(
-        convert(ROOT / "book/experiments/08_audit_your_own.ipynb", "An <audit>"), "utf-8"
-    )
+    page = convert(ROOT / "book/experiments/08_audit_your_own.ipynb", "An <audit>")
+    path.write_text(page, "utf-8")
     return path
 
 

@@ -87,9 +87,8 @@ class TestRealism:
             f = simulate(world, 10_000, 1).truth.activity
             planted = planted_responses(world, 10_000, 1)
             motifs = len(world.program.motifs)
-            pairs = responses(simulate(world, 10_000, 1).codes, world.program)[
-                :, motifs : motifs + 4
-            ]
+            raw = responses(simulate(world, 10_000, 1).codes, world.program)
+            pairs = raw[:, motifs : motifs + 4]
             assert 0.5 < explained(np.hstack([planted, pairs]), f) < 0.8
 
     def test_one_site_moves_activity_as_in_the_real_assay(self, world):

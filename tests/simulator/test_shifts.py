@@ -130,9 +130,8 @@ class TestConcept:
         for codes, rel in ((world.reference[:2048], 0.01), (world.reference, 0.12)):
             there, here = (occupancy(codes, p.scanner) for p in (program, world.program))
             assert there.mean(axis=0) == pytest.approx(here.mean(axis=0), rel=rel)
-        assert program.motifs[0].probabilities != pytest.approx(
-            world.program.motifs[0].probabilities
-        )
+        own = world.program.motifs[0].probabilities
+        assert program.motifs[0].probabilities != pytest.approx(own)
 
 
 class TestGc:
@@ -148,9 +147,8 @@ class TestGc:
     def test_density_ratio_carries_one_law_to_the_other(self, world):
         shift = Shift("gc", 0.25)
         plain, data = simulate(world, 20_000, 4), simulate(world, 20_000, 5, shift=shift)
-        weights = gc_weights(
-            plain.metadata["gc_law"].to_numpy(), apply(shift, world, Assay()).sequence
-        )
+        shifted = apply(shift, world, Assay()).sequence
+        weights = gc_weights(plain.metadata["gc_law"].to_numpy(), shifted)
         assert weights.mean() == pytest.approx(1, abs=0.02)
         for values, shifted in ((plain.gc, data.gc), (plain.activity, data.activity)):
             assert np.average(values, weights=weights) == pytest.approx(

@@ -77,13 +77,7 @@ def test_verdicts(lower, upper, margin, direction, null, expected):
         # an interval that ends at the margin is at 2.5 %, on each scale
         ((0.10, 0.05, 0.15), 9, 0.15, "greater", 0.025),
         ((1.0, 0.5, 2.0), 4, 0.5, "less", 0.025),
-        (
-            (0.9, expit(logit(0.9) - 0.5), expit(logit(0.9) + 0.5)),
-            9,
-            expit(logit(0.9) - 0.5),
-            "less",
-            0.025,
-        ),
+        (expit(logit(0.9) + np.array([0, -0.5, 0.5])), 9, expit(logit(0.9) - 0.5), "less", 0.025),
         # half-width .05 is 2.262157 standard errors; .025 is half of it
         ((0.10, 0.05, 0.15), 9, 0.125, "greater", student_t.sf(2.262157 / 2, 9)),
         ((0.10, 0.05, 0.15), 9, 0.05, "greater", 0.975),

@@ -141,9 +141,8 @@ def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(small, m
 def test_publishing_judges_the_claims_anew(small, monkeypatch):
     def run(root, name, profile, out):
         write_notebook(out / "notebooks" / f"{name}.ipynb", "1")
-        table = pd.DataFrame(
-            [rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)]
-        )
+        own = rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)
+        table = pd.DataFrame([own])
         entry = {"config": {"profile": profile}}
         results.write(out / "results", name.split("_", 1)[1], table, {}, entry)
         return 1.0

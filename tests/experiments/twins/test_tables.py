@@ -51,10 +51,8 @@ def test_a_loss_of_coverage_is_a_fall_and_severity_that_of_the_part_or_the_seale
         ["zms_ratio", -0.2, -0.3, -0.05],
     ]
     sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
-    rows = pd.DataFrame(
-        {"shift": ["batch", "gc_tilt", "batch", ""], "condition": ["3", "x", "3", ""]}
-    )
-    rows["split"] = ["shifted", "shifted", "inside", "test"]
+    rows = pd.DataFrame({"shift": ["batch", "gc_tilt", "batch", ""]})
+    rows["condition"], rows["split"] = [*"3x3", ""], ["shifted", "shifted", "inside", "test"]
     found = with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
     assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]
 
