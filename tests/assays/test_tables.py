@@ -93,23 +93,16 @@ def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
     from_files(leaf=path)
     dataset = mpra.load("plant_leaf")
     assert (dataset.name, dataset.oriented) == ("plant_leaf", True)
-    assert dataset.metadata.to_dict("list") == {
-        "set": ["test", "test"],
-        "sp": ["At", "Zm"],
-        "gene": ["AT1", "Zm1"],
-    }
+    assert list(dataset.metadata) == ["set", "sp", "gene"]
+    assert dataset.metadata.values.tolist() == [["test", "At", "AT1"], ["test", "Zm", "Zm1"]]
 
 
 def test_predictions_align_by_species_and_enrichment_and_must_be_as_many():
     species = pd.Series(["At", "Zm", "At", "Zm", "Zm"])
     activity = np.array([1.0, 1.0, 0.5, 3.0, 3.0])
-    table = pd.DataFrame(
-        {
-            "sample.name": ["Zm", "Zm", "Zm", "At", "At"],
-            "enrichment": [3.0, 1.0 + 1e-13, 3.0, 0.5, 1.0],
-            "prediction": [31.0, 11.0, 32.0, 5.0, 10.0],
-        }
-    )
+    table = pd.DataFrame({"sample.name": ["Zm", "Zm", "Zm", "At", "At"]})
+    table["enrichment"] = [3.0, 1.0 + 1e-13, 3.0, 0.5, 1.0]
+    table["prediction"] = [31.0, 11.0, 32.0, 5.0, 10.0]
     mean = tables.align_predictions(species, activity, table)
     assert mean.tolist() == [10.0, 11.0, 5.0, 31.0, 32.0]
     table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})

@@ -127,12 +127,8 @@ def test_pairs_are_decomposed():
     n = 100
     rng = np.random.default_rng(0)
     a = rng.normal(size=n)
-    both = pd.concat(
-        [
-            table(n, pair=np.arange(n).astype(str), condition="cold", target=a, mean=a),
-            table(n, pair=np.arange(n).astype(str), condition="warm", target=2 * a + 1, mean=a),
-        ]
-    )
+    own, pair = {"cold": a, "warm": 2 * a + 1}, np.arange(n).astype(str)
+    both = pd.concat(table(n, pair=pair, condition=k, target=y, mean=a) for k, y in own.items())
     both["id"], both["noise_std"] = np.arange(2 * n).astype(str), 0.0
     found = audited(both.reset_index(drop=True)).tables["decomposition"].set_index("quantity")
     assert set(found["reference"]) == {"cold"} and set(found["condition"]) == {"warm"}
@@ -172,9 +168,8 @@ def test_poor_tables_give_a_result(frame, tmp_path):
     part = frame[frame["split"] == "test"] if "split" in frame else frame
     rmse = float(np.sqrt(((part["target"] - part["mean"]) ** 2).mean()))
     rows = found.rows[(found.rows["shift"] == "") & (found.rows["split"] == "test")]
-    assert rows.loc[(rows["metric"] == "rmse") & (rows["by"] == ""), "value"].item() == (
-        pytest.approx(rmse)
-    )
+    overall = rows.loc[(rows["metric"] == "rmse") & (rows["by"] == ""), "value"]
+    assert overall.item() == pytest.approx(rmse)
     if set(part.get("group", [])) == {"one"}:  # one group resampled is itself
         assert rows.loc[rows["metric"] == "rmse", "lower"].isna().all()
     results.write(tmp_path / "out", config.experiment, found.rows, found.tables, found.entry)

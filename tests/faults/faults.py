@@ -302,13 +302,9 @@ def dask(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
         "there was none "
         f"({done.stdout.strip().splitlines()[-1]})"
     )
+    fault = "Dask worker killed or of another source, scheduler lost"
     lost = "the unit of the worker; units not finished"
-    return Row(
-        "Dask worker killed or of another source, scheduler lost",
-        happened,
-        lost,
-        done.returncode == 0,
-    )
+    return Row(fault, happened, lost, done.returncode == 0)
 
 
 FAULTS: tuple[Callable[[Run, Path, np.random.Generator], Row], ...] = (

@@ -135,11 +135,8 @@ def test_perfect_forecaster_stays_inside_at_the_stated_rate(n):
     for _ in range(repeats):
         target = std * rng.normal(size=n)
         values = all_metrics(np.zeros(n), std, target)
-        both = {
-            "gaussian": gaussian_band(std, rng),
-            "shape": residual_band(np.zeros(n), std, target, rng),
-        }
-        for kind, band in both.items():
+        both = gaussian_band(std, rng), residual_band(np.zeros(n), std, target, rng)
+        for kind, band in zip(inside, both, strict=True):
             seen = outside(values, band)
             for metric in band["metric"]:
                 inside[kind][metric] = inside[kind].get(metric, 0) + (metric not in seen)

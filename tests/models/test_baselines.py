@@ -93,10 +93,8 @@ def test_real_wtc11_order_of_the_baselines(data_dir):
     folds, by_gc = group_folds(data.group, 0), np.full(len(data), np.nan)
     for number in range(folds.n_folds - 1, -1, -1):  # the first one last
         split = fold_split(folds, data.group, number, 0)
-        parts, test = (
-            (data.codes, data.activity, split["train"], split["validation"]),
-            split["test"],
-        )
+        parts = data.codes, data.activity, split["train"], split["validation"]
+        test = split["test"]
         by_gc[test] = gc_ridge(*parts).mean[test]
     # About 920 test rows: one standard error of r is 0.03, splits differ by as much again.
     made = kmer_ridge(*parts, False), memoriser(*parts, False)

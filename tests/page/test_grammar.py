@@ -88,10 +88,8 @@ def test_columns_hold_intervals_or_numbers_of_metrics():
 
 def test_an_answer_leaves_out_what_it_cannot_say():
     row = ROWS.iloc[0]
-    lines = [
-        page.say("It is {r}, n {r.data}, {word}.", r=row, word="so"),
-        page.say("And {r}.", r=None),
-    ]
+    lines = [page.say("It is {r}, n {r.data}, {word}.", r=row, word="so")]
+    lines.append(page.say("And {r}.", r=None))
     text = page.said("smoke", *lines).data
     assert "not for conclusions" in text and "It is 1.00 (0.50 to 1.50), n b, so." in text
     assert page.say("{r:1}", r=row) == "1.0 (0.5 to 1.5)"

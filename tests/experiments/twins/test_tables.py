@@ -35,9 +35,8 @@ def test_a_tissue_is_held_against_the_network_of_the_other_one() -> None:
     measured += [part("plant_leaf", "inside", "leaf to proto", 4.0, None)]
     measured += [part("plant_proto", "matched", "leaf to proto", 1.0, None)]
     found = effects(measured, pd.Series(dtype=float)).set_index(["against", "metric"])
-    assert found.loc[("matched", "rmse"), ["value", "lower", "upper"]].tolist() == pytest.approx(
-        [2.0, 2.0, 2.0]
-    )
+    ends = found.loc[("matched", "rmse"), ["value", "lower", "upper"]]
+    assert ends.tolist() == pytest.approx([2.0, 2.0, 2.0])
     assert found.loc[("reference", "rmse"), "value"] == pytest.approx(0.5)
 
 
@@ -46,10 +45,8 @@ def test_a_loss_of_coverage_is_a_fall_and_severity_that_of_the_part_or_the_seale
     row |= {"against": "reference", "value": -0.2, "lower": -0.3, "upper": -0.05}
     found = observed(pd.DataFrame([row | {"metric": "picp_90"}, row | {"metric": "zms"}]))
     columns = ["metric", "observed", "observed_lower", "observed_upper"]
-    assert found[columns].to_numpy().tolist() == [
-        ["coverage_drop", 0.2, 0.05, 0.3],
-        ["zms_ratio", -0.2, -0.3, -0.05],
-    ]
+    drop, ratio = found[columns].to_numpy().tolist()
+    assert drop == ["coverage_drop", 0.2, 0.05, 0.3] and ratio == ["zms_ratio", -0.2, -0.3, -0.05]
     sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
     rows = pd.DataFrame({"shift": ["batch", "gc_tilt", "batch", ""]})
     rows["condition"], rows["split"] = [*"3x3", ""], ["shifted", "shifted", "inside", "test"]
@@ -116,9 +113,8 @@ def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
     both = scored.merge(twins, on=keys, suffixes=("", "_published"))
     assert len(both) == len(sealed)
     for column in ("forecast", "observed", "observed_lower", "observed_upper"):
-        assert both[column].tolist() == pytest.approx(
-            both[f"{column}_published"].tolist(), abs=2e-5
-        )
+        told = both[f"{column}_published"].tolist()
+        assert both[column].tolist() == pytest.approx(told, abs=2e-5)
     keys = ["metric", "axis", "left_out"]
     own = sealed_summary(scored, np.random.default_rng(0)).merge(order, on=keys)
     for column in ("n", "inside", "crps", "crps_no_change", "crps_climatology"):
