@@ -71,9 +71,8 @@ def test_thresholds_elements_controls_and_groups(tmp_path, random_dna, monkeypat
     assert retina.default_thresholds() == Thresholds(20, 0.7, "BASAL", 0.0)
     data = retina.load(["1"])
     table = data.metadata.set_index("label")
-    assert data.metadata["label"].tolist() == [
-        LABELS[name] for name in ("wild", "mutant", "moved", "far")
-    ]
+    kept = [LABELS[name] for name in ("wild", "mutant", "moved", "far")]
+    assert data.metadata["label"].tolist() == kept
     assert data.codes.shape == (4, 164)
     # All barcodes have the same counts, BASAL among them.
     assert data.activity == pytest.approx(np.zeros(4))

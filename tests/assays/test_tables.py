@@ -156,9 +156,8 @@ def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeyp
 def test_real_wtc11_is_as_described(data_dir):
     dataset = mpra.load("wtc11")
     assert dataset.codes.shape == (9237, 200)
-    pairs = dataset.metadata.assign(y=dataset.activity).pivot(
-        index="element", columns="strand", values="y"
-    )
+    table = dataset.metadata.assign(y=dataset.activity)
+    pairs = table.pivot(index="element", columns="strand", values="y")
     assert len(pairs) == 4625 and len(pairs.dropna()) == 4612
     assert pairs.dropna().corr().iloc[0, 1] == pytest.approx(0.744, abs=0.002)
     assert np.quantile(dataset.gc, [0.05, 0.5, 0.95]) == pytest.approx([0.475, 0.58, 0.725])

@@ -74,9 +74,7 @@ def test_mutants_of_twenty_parents_are_twenty_groups(each, length, rate):
 @pytest.mark.parametrize("step", [1, 5])
 def test_tiles_of_a_region_are_one_group(step):
     regions = random_codes(3, 1200)
-    codes = np.concatenate(
-        [each[i : i + 200][None] for each in regions for i in range(0, 1000, step)]
-    )
+    codes = np.stack([each[i : i + 200] for each in regions for i in range(0, 1000, step)])
     assert same(leak_groups(codes, families=True), np.repeat(np.arange(3), 1000 // step))
 
 

@@ -52,9 +52,8 @@ def test_the_gain_ends_between_the_sizes_where_it_falls_to_three_percent():
     # A world without the largest size says nothing of either.
     frames.append(errors_by_hand({"none": 1.0, "motif_decoy": 0.1}, (7,), n_train=100))
     found = by_effect(prior_effects.size_effects(pd.concat(frames)))
-    assert found["value"].to_dict() == pytest.approx(
-        {"rmse_f_ratio_per_tenfold": 10**0.1, "gain_ends_at": 1_000}
-    )
+    expected = {"rmse_f_ratio_per_tenfold": 10**0.1, "gain_ends_at": 1_000}
+    assert found["value"].to_dict() == pytest.approx(expected)
     assert (found["n"] == 3).all() and (found["against"] == "none").all()
     frames = [errors_by_hand({"none": 2.0, "motif_decoy": 1.0}, n_train=n) for n in (10, 100, 1000)]
     found = by_effect(prior_effects.size_effects(pd.concat(frames))).loc["gain_ends_at"]
@@ -104,9 +103,8 @@ def test_noisy_labels_are_matched_by_as_many_clean_ones_as_leave_the_same_error(
     ]
     worlds = [noisy({"none": 2**0.5, "motif_decoy": 0.5**0.5}, n_train=10_000)]  # gain 1 - 1/4
     found = by_effect(prior_effects.matched_effects(pd.concat([*clean, *worlds]), 10_000))
-    assert found["value"].to_dict() == pytest.approx(
-        {"clean_n": 1_000, "gain_at_clean_n": 0.75, "gain_at_noise_beyond_clean": 0.0}
-    )
+    expected = {"clean_n": 1_000, "gain_at_clean_n": 0.75, "gain_at_noise_beyond_clean": 0.0}
+    assert found["value"].to_dict() == pytest.approx(expected)
     # Where no clean sample is as bad a world says nothing of the gain there.
     worlds = [noisy({"none": [3.0, 2**0.5, 2**0.5], "motif_decoy": 1.0}, n_train=10_000)]
     found = by_effect(prior_effects.matched_effects(pd.concat([*clean, *worlds]), 10_000))

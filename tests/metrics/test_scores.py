@@ -69,9 +69,8 @@ def test_crps_is_the_integral_of_its_definition_and_its_skill():
 
     pieces = [(-8, target), (target, 8)]
     by_definition = sum(integrate.quad(integrand, *piece)[0] for piece in pieces)
-    assert metric("crps_gaussian", [mean], [target], [std]) == pytest.approx(
-        by_definition, abs=1e-8
-    )
+    found = metric("crps_gaussian", [mean], [target], [std])
+    assert found == pytest.approx(by_definition, abs=1e-8)
     law = {"climatology": (0, 1)}
     sharp = all_metrics([1, -1], [1e-9, 1e-9], [1, -1], **law)["crps_skill"]
     assert sharp == pytest.approx(1, abs=1e-8)

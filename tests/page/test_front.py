@@ -9,12 +9,11 @@ from lib.page.names import headline
 from lib.study.results import tidy
 
 BASE = {"model": "cnn", "uncertainty": "single", "metric": "picp_90", "value": 0.5, "n": 100}
+BASE |= {"prior": "none", "severity": 0}
 
 
 def row(data, split, shift=None, **more):
-    return (
-        BASE | {"data": data, "prior": "none", "split": split, "shift": shift, "severity": 0} | more
-    )
+    return BASE | {"data": data, "split": split, "shift": shift} | more
 
 
 def write(folder, **tables):

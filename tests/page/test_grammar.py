@@ -53,18 +53,15 @@ def test_rows_are_chosen_ordered_and_named_for_readers():
 
 def test_a_wide_table_has_a_line_per_index_and_named_columns():
     labels = {"zms": "ZMS", "rmse": "RMSE", "nll": "NLL"}
-    table = page.wide(
-        page.pick(ROWS, shift=""), {"data": "assay"}, "metric", "c", names=labels
-    ).data
+    home = page.pick(ROWS, shift="")
+    table = page.wide(home, {"data": "assay"}, "metric", "c", names=labels).data
     assert table.to_dict("list") == {
         "assay": ["a", "b"],
         "ZMS": ["4.00", np.nan],
         "RMSE": [np.nan, "1.00 (0.50 to 1.50)"],
     }
-    unsorted = page.wide(
-        ROWS, ["data"], "metric", "c", cell="value", sort=False, data={"a": "A"}
-    ).data
-    assert unsorted["data"].tolist() == ["b", "A"]
+    named = {"cell": "value", "sort": False, "data": {"a": "A"}}
+    assert page.wide(ROWS, ["data"], "metric", "c", **named).data["data"].tolist() == ["b", "A"]
     assert page.wide(ROWS.iloc[:0], ["data"], "metric", "c")._repr_html_() == ""
 
 

@@ -98,9 +98,8 @@ class TestRealism:
         broken = codes.copy()
         rng = np.random.default_rng(0)
         for site in sites.itertuples():
-            broken[site.element, site.start : site.end] = rng.permutation(
-                codes[site.element, site.start : site.end]
-            )
+            at = site.element, slice(site.start, site.end)
+            broken[at] = rng.permutation(codes[at])
         moved = np.abs(reread(codes, world.program) - reread(broken, world.program))
         median = np.median(moved[sites["element"]]) / ANCHORS["activity_sd"]
         assert ANCHORS["site_effect"] / 3 < median < ANCHORS["site_effect"] * 3

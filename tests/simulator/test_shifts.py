@@ -151,9 +151,8 @@ class TestGc:
         weights = gc_weights(plain.metadata["gc_law"].to_numpy(), shifted)
         assert weights.mean() == pytest.approx(1, abs=0.02)
         for values, shifted in ((plain.gc, data.gc), (plain.activity, data.activity)):
-            assert np.average(values, weights=weights) == pytest.approx(
-                shifted.mean(), abs=5 * shifted.std() / np.sqrt(10_000)
-            )
+            error = 5 * shifted.std() / np.sqrt(10_000)
+            assert np.average(values, weights=weights) == pytest.approx(shifted.mean(), abs=error)
 
     def test_neutral_arm_leaves_occupancies(self, world):
         motifs = len(world.program.motifs)
@@ -191,11 +190,8 @@ class TestTechnical:
         assert set(data.metadata["batch"]) == {1, 2, 3, 4}
 
     def test_noise_reaches_its_share_from_any_assay_and_depth_falls(self, world):
-        for reliability, severity, share in (
-            (0.744, 1.0, 0.8),
-            (0.744, 0.5, 0.528),
-            (0.1, 1.0, 0.9),
-        ):
+        shares = (0.744, 1.0, 0.8), (0.744, 0.5, 0.528), (0.1, 1.0, 0.9)
+        for reliability, severity, share in shares:
             assay = Assay(reliability=reliability)
             law = apply(Shift("noise", severity), world, assay)
             assert 1 - law.assay.reliability == pytest.approx(share)

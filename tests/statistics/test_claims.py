@@ -249,9 +249,7 @@ def test_by_construction_where_the_frozen_oracle_says_the_same(short):
         stated(of("a", margin=1.12, **frozen), id="C5"),
     ]
     judged = judge(short, entries).claims
-    assert judged["verdict"].tolist() == [
-        *("contradicted", "undecided", "supported", "supported", "supported")
-    ]
+    assert judged["verdict"].tolist() == ["contradicted", "undecided", *["supported"] * 3]
     assert judged["by_construction"].tolist() == ["true", "false", "true", "false", "false"]
 
 

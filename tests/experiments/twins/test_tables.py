@@ -78,9 +78,8 @@ def test_score_by_hand() -> None:
     one_off = 2 * norm.cdf(1) - 1 + 2 * norm.pdf(1) - np.pi**-0.5
     assert scored.loc[0, "crps_climatology"] == pytest.approx(0.1 * one_off)
     # five and twenty s.d. off, the score is the distance less s.d. / sqrt pi
-    assert scored["crps_no_change"].tolist() == pytest.approx(
-        [0.1 - 0.02 / np.pi**0.5, 0.4 - 0.02 / np.pi**0.5], rel=1e-6
-    )
+    expected = [0.1 - 0.02 / np.pi**0.5, 0.4 - 0.02 / np.pi**0.5]
+    assert scored["crps_no_change"].tolist() == pytest.approx(expected, rel=1e-6)
 
 
 def test_summary_orders_shifts_not_conditions() -> None:
