@@ -38,13 +38,11 @@ def net(size, prior):
 def test_decoys_are_no_matrices_of_the_generator_and_features_are_checked():
     world, motifs = draw_world(0), priors.decoy_set()
     assert len(motifs) == 4 * len(MOTIFS) and priors.RELEASE != GENERATOR_RELEASE
-    assert [pwm.name for pwm in motifs[::4]] == [
-        pwm.name for pwm in jaspar(priors.RELATED, priors.RELEASE)
-    ]
+    related = jaspar(priors.RELATED, priors.RELEASE)
+    assert [pwm.name for pwm in motifs[::4]] == [pwm.name for pwm in related]
     check_motifs([*motifs, *world.program.motifs], 200)  # no matrix twice, true ones included
     assert len(priors.unrelated_set()) == len(motifs)
     check_motifs([*priors.unrelated_set(), *motifs], 200)
-    world = draw_world(0)
     codes = world.reference[:50]
     assert priors.prior_features("kmer", codes).shape == (50, 136)
     assert priors.prior_features("motif_true", codes, world).shape == (50, len(MOTIFS))
@@ -71,9 +69,8 @@ def test_placebos_have_the_width_and_values_of_the_prior_and_enter_alike():
 
 def test_small_samples_are_trained_for_more_epochs():
     def epochs(size, asked):
-        return priors.arm_settings(
-            net(size, "none"), Config.create(profile="full", epochs=asked)
-        ).epochs
+        config = Config.create(profile="full", epochs=asked)
+        return priors.arm_settings(net(size, "none"), config).epochs
 
     # 1,000 steps of 64: 31 an epoch; 7 an epoch would need 143.
     assert [epochs(n, 15) for n in (8000, 2000, 500)] == [15, 33, 100]
@@ -90,16 +87,10 @@ def test_the_full_profile_keeps_its_promises():
     def worlds(prior, size, law=HOME):
         return sum((a.prior, a.size, a.law) == (prior, size, law) for a in arms)
 
-    table = {
-        prior: [worlds(prior, n) for n in (250, 500, 2_000, 8_000, 30_000)]
-        for prior in ("none", "motif_decoy", "permuted", "motif_unrelated")
-    }
-    assert table == {
-        "none": [10, 10, 10, 10, 10],
-        "motif_decoy": [10, 10, 10, 10, 0],
-        "permuted": [0, 0, 0, 10, 0],
-        "motif_unrelated": [0, 0, 0, 10, 0],
-    }
+    table = {"none": [10, 10, 10, 10, 10], "motif_decoy": [10, 10, 10, 10, 0]}
+    table |= {placebo: [0, 0, 0, 10, 0] for placebo in ("permuted", "motif_unrelated")}
+    for prior, counts in table.items():
+        assert [worlds(prior, n) for n in (250, 500, 2_000, 8_000, 30_000)] == counts
     noisy = [worlds(prior, 8_000, NOISY) for prior in ("none", "motif_decoy", "permuted")]
     assert noisy == [10, 10, 10] and len(arms) == 140  # C8
     assert all(set(PRIMARY) <= set(at) for arm, at in planned if arm.law == HOME)
@@ -177,12 +168,10 @@ def test_rows_are_tidy_and_the_placebo_stands_beside_every_prior(smoke):
     assert {"simulation", "simulation_misspecified", "standin"} == set(table["data"])
     effects = found.tables["effects"]
     ratios = effects[effects["effect"] == "rmse_f_ratio"]
-    assert {("motif_decoy", "permuted"), ("motif_decoy", "none"), ("permuted", "none")} <= set(
-        zip(ratios["prior"], ratios["against"], strict=True)
-    )
-    assert {"rmse_f_ratio_per_tenfold", "gain_ends_at", "rmse_f_over_line", "clean_n"} <= set(
-        effects["effect"]
-    )
+    pairs = {("motif_decoy", "permuted"), ("motif_decoy", "none"), ("permuted", "none")}
+    assert pairs <= set(zip(ratios["prior"], ratios["against"], strict=True))
+    wanted = {"rmse_f_ratio_per_tenfold", "gain_ends_at", "rmse_f_over_line", "clean_n"}
+    assert wanted <= set(effects["effect"])
     told = found.tables["assay_effects"]
     crossed = told[told["prior"] == "motif_jaspar"]
     assert set(crossed["against"]) == {"permuted", "none"}

@@ -9,12 +9,11 @@ from lib.page.names import headline
 from lib.study.results import tidy
 
 BASE = {"model": "cnn", "uncertainty": "single", "metric": "picp_90", "value": 0.5, "n": 100}
+BASE |= {"prior": "none", "severity": 0}
 
 
 def row(data, split, shift=None, **more):
-    return (
-        BASE | {"data": data, "prior": "none", "split": split, "shift": shift, "severity": 0} | more
-    )
+    return BASE | {"data": data, "split": split, "shift": shift} | more
 
 
 def write(folder, **tables):
@@ -22,8 +21,7 @@ def write(folder, **tables):
         tidy(pd.DataFrame(rows)).to_csv(folder / f"{name}.csv", index=False)
 
 
-@pytest.fixture
-def results(tmp_path):
+def test_rows_of_the_figure_and_a_shift_without_a_line(tmp_path):
     write(
         tmp_path,
         simulation_shifts=[
@@ -46,11 +44,7 @@ def results(tmp_path):
             row("wtc11", "shifted", "assay", condition="a to b", value=0.65),
         ],
     )
-    return tmp_path
-
-
-def test_rows_of_the_figure_and_a_shift_without_a_line(results):
-    figure = headline(results)
+    figure = headline(tmp_path)
     assert '"datum": 0.9' in json.dumps(figure.spec)  # what the intervals promise
     assert figure.data[["shift", "source", "condition", "coverage"]].to_numpy().tolist() == [
         ["no shift", "simulated", "strength 0", 0.9],
@@ -60,9 +54,9 @@ def test_rows_of_the_figure_and_a_shift_without_a_line(results):
         ["cell type", "measured", "a to b", 0.65],
         ["noise; noisy libraries", "simulated", "strength 0.5", 0.7],
     ]
-    write(results, mpra_gc_ood=[row("wtc11", "shifted", "moonlight")])
+    write(tmp_path, mpra_gc_ood=[row("wtc11", "shifted", "moonlight")])
     with pytest.raises(ValueError, match="measured shift 'moonlight' has no line"):
-        headline(results)
+        headline(tmp_path)
 
 
 def test_published_tables_have_a_line_for_every_shift(root):

@@ -130,9 +130,8 @@ class TestConcept:
         for codes, rel in ((world.reference[:2048], 0.01), (world.reference, 0.12)):
             there, here = (occupancy(codes, p.scanner) for p in (program, world.program))
             assert there.mean(axis=0) == pytest.approx(here.mean(axis=0), rel=rel)
-        assert program.motifs[0].probabilities != pytest.approx(
-            world.program.motifs[0].probabilities
-        )
+        own = world.program.motifs[0].probabilities
+        assert program.motifs[0].probabilities != pytest.approx(own)
 
 
 class TestGc:
@@ -148,14 +147,12 @@ class TestGc:
     def test_density_ratio_carries_one_law_to_the_other(self, world):
         shift = Shift("gc", 0.25)
         plain, data = simulate(world, 20_000, 4), simulate(world, 20_000, 5, shift=shift)
-        weights = gc_weights(
-            plain.metadata["gc_law"].to_numpy(), apply(shift, world, Assay()).sequence
-        )
+        shifted = apply(shift, world, Assay()).sequence
+        weights = gc_weights(plain.metadata["gc_law"].to_numpy(), shifted)
         assert weights.mean() == pytest.approx(1, abs=0.02)
         for values, shifted in ((plain.gc, data.gc), (plain.activity, data.activity)):
-            assert np.average(values, weights=weights) == pytest.approx(
-                shifted.mean(), abs=5 * shifted.std() / np.sqrt(10_000)
-            )
+            error = 5 * shifted.std() / np.sqrt(10_000)
+            assert np.average(values, weights=weights) == pytest.approx(shifted.mean(), abs=error)
 
     def test_neutral_arm_leaves_occupancies(self, world):
         motifs = len(world.program.motifs)
@@ -193,11 +190,8 @@ class TestTechnical:
         assert set(data.metadata["batch"]) == {1, 2, 3, 4}
 
     def test_noise_reaches_its_share_from_any_assay_and_depth_falls(self, world):
-        for reliability, severity, share in (
-            (0.744, 1.0, 0.8),
-            (0.744, 0.5, 0.528),
-            (0.1, 1.0, 0.9),
-        ):
+        shares = (0.744, 1.0, 0.8), (0.744, 0.5, 0.528), (0.1, 1.0, 0.9)
+        for reliability, severity, share in shares:
             assay = Assay(reliability=reliability)
             law = apply(Shift("noise", severity), world, assay)
             assert 1 - law.assay.reliability == pytest.approx(share)

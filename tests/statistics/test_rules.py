@@ -106,14 +106,8 @@ def published(tmp_path_factory):
     data = standin(400)
     object.__setattr__(data, "name", ASSAY)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (
-            worlds,
-            simulation_shifts,
-            mixed_noise,
-            assays,
-            forecasters,
-            structural_priors,
-        ):
+        fitted = worlds, simulation_shifts, mixed_noise, assays, forecasters, structural_priors
+        for module in fitted:
             patch.setattr(module, "run_fits", lambda units, *_: list(units))
         for module in (worlds, simulation_shifts):
             patch.setattr(module, "judging", judging)
