@@ -1,7 +1,7 @@
 """Third-party files by pin: found, or downloaded, and verified before anyone reads them.
 
 In: a data set and an upstream path listed in ``sources.tsv`` (repository, commit, size, hashes).
-Out: a local file whose bytes have the pinned hash, held as they were hashed. Looked for in
+Out: a local file whose bytes have the pinned hash. Looked for in
 ``MPRA_DATA_DIR`` (layout ``<data set>/<upstream path>``), then in the user's cache
 (``MPRA_CACHE_DIR`` moves it), then downloaded.
 
@@ -13,20 +13,17 @@ layout ``<repository>/<commit>/<path>``; the hashes are checked all the same.
 import csv
 import hashlib
 import os
+from contextlib import suppress
 from functools import lru_cache
 from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from platformdirs import user_cache_dir
-
-from lib.data.files import HeldFile
 
 UPSTREAM = "https://raw.githubusercontent.com"
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -90,8 +87,8 @@ def find_pin(dataset: str, path: str) -> Pin:
     return known[path]
 
 
-def _verified(path: Path, pin: Pin, shown: str) -> HeldFile:
-    """A file that agrees with its pin; ``shown`` is what the error calls it."""
+def _verify(path: Path, pin: Pin, shown: object) -> None:
+    """Refuse a file that does not agree with its pin; ``shown`` is what the error calls it."""
     content = path.read_bytes()
     if pin.sha256:
         expected, kind, digest = pin.sha256, "sha256", hashlib.sha256(content)
@@ -109,7 +106,6 @@ def _verified(path: Path, pin: Pin, shown: str) -> HeldFile:
         raise HashMismatch(
             f"{shown} has {said}: the file is truncated or altered; remove it and fetch it again"
         )
-    return HeldFile.of(path, content)
 
 
 def _folder(variable: str) -> Path | None:
@@ -121,16 +117,12 @@ def data_folder() -> Path | None:
     """The folder of ``MPRA_DATA_DIR``, if it is set; one without any data set is a ValueError."""
     own = _folder("MPRA_DATA_DIR")
     known = sorted({pin.dataset for pin in all_pins()})
-
-    def holds(folder: Path) -> bool:
-        return any((folder / name).is_dir() for name in known)
-
-    if own is None or holds(own):
+    if own is None or any((own / name).is_dir() for name in known):
         return own
-    what = "holds none of the folders " + ", ".join(known) if own.is_dir() else "is no folder"
-    near = [path for path in (*own.glob("*"), own.parent) if own.is_dir() and holds(path)]
-    hint = f"; did you mean {near[0]}?" if near else "; name the folder above them, or unset it"
-    raise ValueError(f"MPRA_DATA_DIR is {own}, which {what}{hint}")
+    raise ValueError(
+        f"MPRA_DATA_DIR is {own}, which holds none of the folders {', '.join(known)}; name the "
+        "folder above them, or unset it"
+    )
 
 
 def _unavailable(pin: Pin, why: object) -> DataUnavailable:
@@ -145,36 +137,19 @@ def _unavailable(pin: Pin, why: object) -> DataUnavailable:
 
 @lru_cache(maxsize=8)
 def _connect(url: str) -> None:
-    """Reach a server once, in bounded time; a name with many dead addresses would wait for each."""
-    answer: Queue[str] = Queue()
-
-    def ask() -> None:
-        try:
-            urlopen(Request(url, method="HEAD"), timeout=CONNECT_TIMEOUT).close()
-            answer.put("")
-        except HTTPError as error:  # any HTTP answer is a connection
-            error.close()
-            answer.put("")
-        except (OSError, HTTPException, ValueError) as error:
-            answer.put(str(error) or "no answer")
-
-    Thread(target=ask, daemon=True).start()
-    try:
-        failure = answer.get(timeout=CONNECT_TIMEOUT)
-    except Empty:
-        failure = "no answer"
-    if failure:
-        raise ConnectionError(f"no connection to {url} within {CONNECT_TIMEOUT:g} s: {failure}")
+    """Reach a server once: pooch would wait much longer for an answer."""
+    with suppress(HTTPError):  # any HTTP answer is a connection
+        urlopen(Request(url, method="HEAD"), timeout=CONNECT_TIMEOUT).close()
 
 
-def _download(pin: Pin, target: Path) -> HeldFile:
+def _download(pin: Pin, target: Path) -> None:
     if os.environ.get("MPRA_OFFLINE", "") not in ("", "0"):
         raise _unavailable(pin, "MPRA_OFFLINE is set, or an earlier download found no connection")
     try:
         _connect(os.environ.get("MPRA_MIRROR", UPSTREAM).rstrip("/") + "/")
-    except ConnectionError as error:
+    except (OSError, HTTPException, ValueError) as error:
         os.environ["MPRA_OFFLINE"] = "1"
-        raise _unavailable(pin, error) from None
+        raise _unavailable(pin, f"no connection ({error})") from None
     # Imported here: in a notebook the import warns of a progress bar that is never shown.
     import pooch
 
@@ -184,17 +159,16 @@ def _download(pin: Pin, target: Path) -> HeldFile:
     def verified(url: str, part: str, asked: Any) -> None:
         """Into a part that pooch removes or, when it is whole, renames."""
         load(url, part, asked)
-        _verified(Path(part), pin, f"the download of {url}")
+        _verify(Path(part), pin, f"the download of {url}")
 
     try:
         pooch.retrieve(pin.url, None, target.name, target.parent, downloader=verified)
     except OSError as error:  # of the folder, or of the connection
         raise _unavailable(pin, error) from None
-    return _verified(target, pin, str(target))
 
 
-def fetch(dataset: str, path: str) -> HeldFile:
-    """Return a verified local copy of a pinned file; who reads it gets the bytes that were hashed.
+def fetch(dataset: str, path: str) -> Path:
+    """Return a verified local copy of a pinned file.
 
     Raises
     ------
@@ -209,7 +183,9 @@ def fetch(dataset: str, path: str) -> HeldFile:
     own = data_folder()
     cache = _folder("MPRA_CACHE_DIR") or Path(user_cache_dir("regulatory-shift-companion"))
     cached = cache / dataset / pin.commit[:12] / path
-    for candidate in [*([] if own is None else [own / dataset / path]), cached]:
-        if candidate.is_file():
-            return _verified(candidate, pin, str(candidate))
-    return _download(pin, cached)
+    known = cached if own is None or not (own / dataset / path).is_file() else own / dataset / path
+    if known.is_file():
+        _verify(known, pin, known)
+    else:
+        _download(pin, known)
+    return known

@@ -48,11 +48,6 @@ def _elements(frame: pd.DataFrame, name: str) -> SequenceDataset:
         trim_prefix="" if bare else PREFIX,
         trim_suffix="" if bare else SUFFIX,
     )
-    if data.codes.shape[1] != ELEMENT_LENGTH:
-        raise ValueError(
-            f"{name}: elements have {data.codes.shape[1]} nt without adapters, "
-            f"expected {ELEMENT_LENGTH}"
-        )
     first = (canonical(data.codes) == data.codes).all(axis=1)
     data.metadata.insert(0, "element", sequence_ids(data.codes))
     data.metadata.insert(1, "strand", np.where(first, "+", "-"))
@@ -93,12 +88,6 @@ def load_lentimpra(cell: str) -> SequenceDataset:
     return _elements(frame, f"lentimpra_{cell}")
 
 
-def _tissue_file(tissue: str, what: str = "") -> str:
-    if tissue not in TISSUES:
-        raise ValueError(f"tissue is {tissue!r}; known are {', '.join(TISSUES)}")
-    return f"CNN/CNN_test_{tissue}{what}.tsv"
-
-
 def load_plant(tissue: str) -> SequenceDataset:
     """Promoters of 170 nt in one of :data:`TISSUES`, oriented, with their log2 enrichment.
 
@@ -106,7 +95,7 @@ def load_plant(tissue: str) -> SequenceDataset:
     """
     columns = ["set", "sp", "gene", "sequence", "enrichment"]
     return dataset_from_frame(
-        read_table(fetch("plant", _tissue_file(tissue)), columns)[columns],
+        read_table(fetch("plant", f"CNN/CNN_test_{tissue}.tsv"), columns)[columns],
         name=f"plant_{tissue}",
         activity_column="enrichment",
         oriented=True,
@@ -134,15 +123,10 @@ def align_predictions(species: pd.Series, activity: FloatArray, table: pd.DataFr
     theirs = theirs.sort_values(["sample.name", "enrichment"])
     ours = pd.DataFrame({"species": species.to_numpy(), "activity": activity})
     ours = ours.sort_values(["species", "activity"])
-    if theirs["sample.name"].tolist() != ours["species"].tolist():
-        raise ValueError("the predictions' column 'sample.name' does not match the species here")
-    gap = np.abs(theirs["enrichment"].to_numpy() - ours["activity"].to_numpy())
-    if (gap > TIE).any():
-        row = int(ours.index[int(np.argmax(gap))])
-        raise ValueError(
-            f"row {row} ({species.iloc[row]}, enrichment {activity[row]}) has no counterpart "
-            "in the predictions"
-        )
+    if theirs["sample.name"].tolist() != ours["species"].tolist() or (
+        np.abs(theirs["enrichment"].to_numpy() - ours["activity"].to_numpy()).max() > TIE
+    ):
+        raise ValueError("the predictions are of other species or enrichments than the data set")
     mean = np.empty(len(ours))
     mean[ours.index] = theirs["prediction"]
     return mean
@@ -153,7 +137,7 @@ def reference_predictions(tissue: str) -> FloatArray:
 
     Their network was trained on ten times more promoters of the same species.
     """
-    frame = read_table(fetch("plant", _tissue_file(tissue)), ["sp", "enrichment"])
+    frame = read_table(fetch("plant", f"CNN/CNN_test_{tissue}.tsv"), ["sp", "enrichment"])
     columns = ["sample.name", "enrichment", "prediction"]
-    table = read_table(fetch("plant", _tissue_file(tissue, "_pred")), columns)
+    table = read_table(fetch("plant", f"CNN/CNN_test_{tissue}_pred.tsv"), columns)
     return align_predictions(frame["sp"], numbers(frame["enrichment"], "enrichment"), table)

@@ -9,36 +9,10 @@ import os
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 GZIP = b"\x1f\x8b"
 LIMIT = "SHIFT_UNPACKED_GB"  # the variable that moves the bound, in GB
 UNPACKED_GB = 4.0
-
-
-class HeldFile(type(Path())):  # type: ignore[misc]
-    """A path whose ``content`` was read once, and checked: who reads it sees that, not the disk."""
-
-    content: bytes
-
-    @classmethod
-    def of(cls, path: Path, content: bytes) -> "HeldFile":
-        """The path with its bytes."""
-        held = cls(path)
-        held.content = content
-        return held
-
-    def read_bytes(self) -> bytes:
-        """What was read."""
-        return self.content
-
-    def open(self, *_: Any, **__: Any) -> BytesIO:
-        """What was read, as a binary file."""
-        return BytesIO(self.content)
-
-    def read_text(self, encoding: str | None = "utf-8", errors: str | None = None) -> str:
-        """What was read, as text."""
-        return self.content.decode(encoding or "utf-8", errors or "strict")
 
 
 def regular(path: Path | str, wanted: str) -> Path:
@@ -50,7 +24,7 @@ def regular(path: Path | str, wanted: str) -> Path:
     Traceback (most recent call last):
     ValueError: lib is a folder, not a file; give the path of a table
     """
-    path = path if isinstance(path, Path) else Path(path)
+    path = Path(path)
     if path.is_file():
         return path
     if path.is_dir():
@@ -62,10 +36,7 @@ def regular(path: Path | str, wanted: str) -> Path:
 
 def limit() -> int:
     """Bytes that a packed file may unpack to: ``SHIFT_UNPACKED_GB``, 4 by default."""
-    try:
-        return int(float(os.environ.get(LIMIT) or UNPACKED_GB) * 1e9)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{LIMIT} is {os.environ[LIMIT]!r}; a number of GB would do") from None
+    return int(float(os.environ.get(LIMIT) or UNPACKED_GB) * 1e9)
 
 
 def refuse_size(size: int, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One model on one part, as a tidy table: every metric with its interval and its oracle value.
+"""One model on one part, as a tidy table: every metric with its interval.
 
 In: a predictions table (``target, mean, std``, optional ``group``). Out: rows ``metric, by, bin,
 value, lower, upper, n, oracle, variance``; ``by`` and ``bin`` are empty for the whole part.
@@ -230,28 +230,11 @@ def over_folds(rows: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return table
 
 
-def _read(predictions: pd.DataFrame, rng: np.random.Generator) -> tuple[Triple, Resampling]:
-    missing = [name for name in ("target", "mean", "std") if name not in predictions]
-    if missing:
-        raise ValueError(
-            f"predictions lacks {missing}; it has {list(predictions)}; a table with target, "
-            "mean and std would do"
-        )
-    forecast = as_forecast(predictions["mean"], predictions["std"], predictions["target"])
-    n = len(predictions)
-    if n == 0:
-        raise ValueError("predictions has no rows; at least one would do")
-    group = predictions["group"].to_numpy() if "group" in predictions else np.arange(n)
-    fold = predictions["fold"].to_numpy() if "fold" in predictions else None
-    return forecast, resampling(group, rng, fold)
-
-
 def evaluate(
     predictions: pd.DataFrame,
     *,
     rng: np.random.Generator,
     climatology: Climatology | None = None,
-    oracle: pd.DataFrame | None = None,
     draws: int = 1000,
     by: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
@@ -261,10 +244,8 @@ def evaluate(
     type; without it every row is its own group. A column ``fold`` says that forecasts are those of
     cross-validation, and which fold tested a row: intervals are then those over folds.
     ``climatology`` is mean and std of the *training* targets; without it there is no
-    ``crps_skill``. ``oracle``, mean and std of the measurement given the element, one row per
-    prediction, fills the column ``oracle`` with the same metric of that forecast. ``by`` maps names
-    of covariates to labels ``(n,)``, such as ``{"gc_decile": quantile_bins(gc)}``; bins of fewer
-    than 10 elements are dropped.
+    ``crps_skill``. ``by`` maps names of covariates to labels ``(n,)``, such as ``{"gc_decile":
+    quantile_bins(gc)}``; bins of fewer than 10 elements are dropped.
 
     Of the bootstrap: more than 2,000 groups are first merged at random into 2,000 sets.
     ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked by
@@ -273,8 +254,8 @@ def evaluate(
     (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under
     resampling and have no interval: judge them against a null band (``lib.metrics.audit``).
 
-    A table of ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. A
-    missing column, no rows, bad values or labels that do not fit are a ``ValueError``.
+    A table of ``COLUMNS``, ``oracle`` empty. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90,
+    mpiw_90``. Bad values and labels that do not fit are a ``ValueError``.
 
     Examples
     --------
@@ -283,15 +264,8 @@ def evaluate(
     >>> float(scores.loc["mae", "value"]) == 2 / 3, int(scores.loc["mae", "n"])
     (True, 3)
     """
-    forecast, plan = _read(predictions, rng)
-    weights = plan.weights(as_count("draws", draws), rng)
-    rows, values = measure(forecast, plan, weights, climatology, by)
-    rows = with_ends(rows, values, plan).assign(oracle=np.nan)
-    if oracle is not None:
-        try:
-            truth = as_forecast(oracle["mean"], oracle["std"], forecast[2])
-        except (KeyError, ValueError) as error:
-            text = f"oracle: {error}; one row with mean and std per prediction"
-            raise ValueError(text) from error
-        rows["oracle"] = measure(truth, plan, weights[:, :1], climatology, by)[1][:, 0]
-    return rows[COLUMNS]
+    forecast = as_forecast(predictions["mean"], predictions["std"], predictions["target"])
+    rows = np.arange(len(predictions))
+    plan = resampling(predictions.get("group", rows), rng, predictions.get("fold"))
+    found, values = measure(forecast, plan, plan.weights(draws, rng), climatology, by)
+    return with_ends(found, values, plan).assign(oracle=np.nan)[COLUMNS]

@@ -153,7 +153,7 @@ def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
         raise ValueError(f"n is {n}; a stand-in assay has at least 10 elements")
     world = draw_world(seed)
     parents = round(PARENT_SHARE * n)
-    elements = simulate(world, parents, seed, workers=1).codes
+    elements = simulate(world, parents, seed).codes
     rng = np.random.default_rng([seed, 1])
     parent = rng.integers(0, parents, n - parents)
     kind = rng.choice(len(RELATIVES), n - parents, p=RELATIVE_SHARES)

@@ -46,8 +46,8 @@ class Shift:
         A key of ``SHIFTS``.
     severity : float
     option : str
-        gc: ``natural`` (default), ``neutral`` or ``term_off``, and ``low`` for the natural arm
-        downwards. Others: empty.
+        gc: ``natural`` (default), ``neutral``, and ``low`` for the natural arm downwards. Others:
+        empty.
 
     Raises
     ------
@@ -93,23 +93,11 @@ class ShiftKind(NamedTuple):
 
 def apply(shift: Shift | Sequence[Shift], world: World, assay: Assay) -> Law:
     """The law of ``world`` measured by ``assay`` after the shifts, in order."""
-    shifts = (shift,) if isinstance(shift, Shift) else tuple(shift)
-    for one in shifts:
-        world = base_world(world, one)
     law = Law(world.sequence, world.program, assay)
-    for one in shifts:
+    for one in (shift,) if isinstance(shift, Shift) else shift:
         if one.severity > 0:
             law = SHIFTS[one.name].transform(law, world, one)
     return law
-
-
-def base_world(world: World, shift: Shift) -> World:
-    """The world in which severity 0 of a shift is in distribution.
-
-    It is the world itself, except in the arm ``term_off``, where activity is blind to GC content at
-    every severity: train in this world when judging that arm.
-    """
-    return world.without_gc_term() if shift.option == "term_off" else world
 
 
 def dial_table() -> pd.DataFrame:
@@ -269,7 +257,7 @@ SHIFTS: Final[dict[str, ShiftKind]] = {
     "gc": ShiftKind(
         "covariate", "mean GC moved, in-distribution s.d.", (0.0, 2.0),
         "f as a function of sequence; planted sites; support of the GC law; the assay",
-        _gc, ("natural", "neutral", "term_off", "low"),
+        _gc, ("natural", "neutral", "low"),
     ),
     "motif_density": ShiftKind(
         "covariate", "mean number of planted units, fold", (1.0, 2.5),

@@ -239,11 +239,6 @@ class Store:
                 Path(temporary).unlink(missing_ok=True)
 
 
-def missing_units(units: Sequence[Unit], store: Store) -> int:
-    """How many of the units are not in the store yet."""
-    return sum(not store.path(key).exists() for key in {unit.key for unit in units})
-
-
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -94,9 +94,7 @@ def test_data_folder_comes_first_and_is_checked_each_time(upstream, own_file, sh
     place = own_file(pin, BODY)
     assert fetch("toy", pin.path) == place
     assert upstream.asked == []
-    held = fetch("toy", pin.path)
-    place.write_bytes(BODY + b"more")  # changed under its name, after the hash was seen
-    assert held.read_bytes() == BODY
+    place.write_bytes(BODY + b"more")
     with pytest.raises(HashMismatch):
         fetch("toy", pin.path)
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from lib.data.fasta import read_records
-from lib.data.files import HeldFile
 from lib.data.reading import read_table
 
 
@@ -35,14 +34,3 @@ def test_unpacked_size_is_bounded_and_the_bound_can_be_moved(tmp_path, monkeypat
         monkeypatch.setenv("SHIFT_UNPACKED_GB", "0.05")
         if read is read_table:
             assert len(read(tmp_path / name)) == 500_000
-    monkeypatch.setenv("SHIFT_UNPACKED_GB", "much")
-    with pytest.raises(ValueError, match="SHIFT_UNPACKED_GB is 'much'"):
-        read_records(tmp_path / "a.fa.gz")
-
-
-def test_a_held_file_is_read_as_it_was(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(b"a,b\n1,2\n")
-    held = HeldFile.of(path, path.read_bytes())
-    path.write_bytes(b"a,b\n3,4\n")
-    assert read_table(held)["a"].tolist() == ["1"] and held.read_text() == "a,b\n1,2\n"
