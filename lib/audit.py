@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     profile = given.pop("profile", "quick")
     try:
-        check(given, profile)
+        check(given)
         page = Path(os.path.relpath(audit(ROOT, given, profile)))
     except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

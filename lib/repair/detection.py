@@ -180,13 +180,11 @@ def mean_distance(pooled: Pooled, rng: np.random.Generator) -> Judged:
 def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:
     """|query - mean of the reference| in its standard deviations, ``(m,)``.
 
-    The GC distance, and with predicted means the trivial score "far from average".
+    The GC distance, and with predicted means the trivial score "far from average". The reference
+    must vary.
     """
     reference = as_vector("reference", reference)
-    spread = float(reference.std()) if len(reference) else 0.0
-    if spread == 0:
-        raise ValueError("reference is constant or empty; values with a spread would do")
-    return np.abs(as_vector("query", query) - reference.mean()) / spread
+    return np.abs(as_vector("query", query) - reference.mean()) / reference.std()
 
 
 def density_ratio(reference: ArrayLike, new: ArrayLike, *at: ArrayLike) -> list[FloatArray]:

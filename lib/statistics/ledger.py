@@ -7,7 +7,7 @@ of the first round. :mod:`lib.statistics.claims` judges them.
 
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator

@@ -278,14 +278,14 @@ def control_noise_factor(
     root; where they are, it is an upper bound. Either way a decomposition with errors scaled by the
     root is a lower bound on rewiring. The factor k is the smaller root of
     (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2; given with its 95 % interval. Without
-    anchors, or where none has a standard error above 0, a ``ValueError``.
+    an anchor whose standard error is above 0 a ``ValueError``.
     """
-    if not assay.anchors.any():
-        raise ValueError("assay has no anchors; at least 10 controls would do")
     plan, weights = _resampled(assay, rng, draws)
     own = _moments(assay, assay.anchors, plan, weights)
     if not own.noise_a[0] + own.noise_b[0] > 0:
-        raise ValueError("std_a and std_b of all anchors are 0; there is no noise to scale")
+        raise ValueError(
+            "std_a and std_b are 0 at all anchors, or there are none: no noise to scale"
+        )
     left = own.var_a * own.var_b - own.cov**2
     middle = own.var_b * own.noise_a + own.var_a * own.noise_b
     root = np.sqrt(middle**2 - 4 * own.noise_a * own.noise_b * left)

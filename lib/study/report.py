@@ -34,13 +34,6 @@ AT_ONCE = 2
 
 AUDIT = "08_audit_your_own"
 WAYS = ("predictions", "table", "dataset", "model")
-PROFILES = ("smoke", "quick", "full")
-# Names of modules that take seconds to import; a wrong one is said before that.
-ASSAYS = (
-    *("wtc11", "plant_leaf", "plant_proto", "retina_libraries", "retina_genotypes"),
-    *("lentimpra_HepG2", "lentimpra_K562", "lentimpra_WTC11", "standin", "default"),
-)
-NETWORKS = ("cnn", "bilstm", "transformer", "reference_cnn")
 NEEDED = {"predictions": ("id", "target", "mean", "std"), "table": ("sequence", "activity")}
 SMALL = 50_000_000  # bytes; a larger table is read once, where it is audited
 
@@ -323,41 +316,24 @@ def convert(notebook: Path, title: str) -> str:
     return standalone(exporter.from_filename(str(notebook))[0], title)
 
 
-def check(given: Mapping[str, str], profile: str) -> None:
+def check(given: Mapping[str, str]) -> None:
     """A ValueError of what is wrong at first sight: an audit takes many seconds to start."""
-    if not set(given) & set(WAYS):
-        from lib.data.cells import remedy
+    from lib.data.cells import as_rename, remedy
+    from lib.data.reading import read_table
 
+    if not set(given) & set(WAYS):
         raise ValueError(f"name a table: {remedy('predictions', 'mine.csv')}")
-    if profile not in PROFILES:
-        raise ValueError(f"profile is {profile!r}; use one of {', '.join(PROFILES)}")
-    model = given.get("model", "cnn")
-    if model not in NETWORKS and ":" not in model:
-        raise ValueError(
-            f"model {model!r} is not known; use one of {', '.join(NETWORKS)}, or your own as "
-            "'package.module:Class'"
-        )
-    for name in filter(None, given.get("dataset", "").split(",")):
-        if name.strip() not in ASSAYS:
-            raise ValueError(f"data set {name.strip()!r} is not known; known: {', '.join(ASSAYS)}")
     for way in ("predictions", "table"):
         if way in given:
             path = regular(given[way], "give the path of a table")
             if path.stat().st_size <= SMALL:
-                _check_columns(way, path, given)
-
-
-def _check_columns(way: str, path: Path, given: Mapping[str, str]) -> None:
-    from lib.data.cells import as_rename, remedy
-    from lib.data.reading import read_table
-
-    by = [name.strip() for name in given.get("by", "").split(",") if name.strip()]
-    read_table(
-        path,
-        [*NEEDED[way], *by],
-        rename=as_rename(given.get("rename")),  # type: ignore[arg-type]
-        how=lambda name: remedy("rename", f"yours={name}"),
-    )
+                by = [name.strip() for name in given.get("by", "").split(",") if name.strip()]
+                read_table(
+                    path,
+                    [*NEEDED[way], *by],
+                    rename=as_rename(given.get("rename")),  # type: ignore[arg-type]
+                    how=lambda name: remedy("rename", f"yours={name}"),
+                )
 
 
 def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:

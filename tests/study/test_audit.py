@@ -7,19 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib import assays
 from lib.audit import main
-from lib.models import MODELS
 from lib.page.charts import Table, lines
 from lib.study import report as command
-from lib.study.config import Profile
 from lib.study.report import NotebookError, convert, slug, standalone
 
 HOSTILE = '=1+1 pytest a\'b "c" $(touch x) $HOME `id` <b>.csv'
@@ -53,12 +49,6 @@ def test_a_missing_file_is_named_at_once(way, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_known_names_are_those_of_the_package():
-    assert set(command.NETWORKS) == set(MODELS)
-    assert set(command.ASSAYS) == {*assays.names(), "standin", "default"}
-    assert get_args(Profile) == command.PROFILES
-
-
 HEAVY = [
     "torch",
     "captum",
@@ -76,9 +66,6 @@ REFUSED = {
     "lib.audit --predictions={bad} --rename=targe": "rename is 'targe'",
     "lib.audit --table={bad} --rename=id=sequence": "no column 'activity'",
     "lib.audit --predictions=none.csv": "there is no file none.csv",
-    "lib.audit --dataset=wtc12": "data set 'wtc12' is not known",
-    "lib.audit --dataset=wtc11 --profile=smok": "profile is 'smok'; use one of smoke",
-    "lib.audit --dataset=wtc11 --model=resnet": "model 'resnet' is not known",
     "lib.report quick 09_none": "no notebook 09_none",
     "lib.published wtc11 none.fa": "there is no file none.fa",
     "lib.published wtc12 none.fa": "invalid choice: 'wtc12'",
