@@ -73,17 +73,11 @@ def load_lentimpra(cell: str) -> SequenceDataset:
     Raises
     ------
     ValueError
-        If the columns are neither named nor placed as upstream reads them, a row lacks an adapter
-        or is not 200 nt long, and as :mod:`lib.data.table` says.
+        If there are more columns than upstream reads, a row lacks an adapter, and as
+        :mod:`lib.data.table` says.
     """
-    path = fetch("lentimpra", f"datasets/original/{cell}_averaged.tsv")
-    frame = read_table(path)
+    frame = read_table(fetch("lentimpra", f"datasets/original/{cell}_averaged.tsv"))
     if not {"seq", "mean_value"} <= set(frame.columns):
-        if len(frame.columns) not in (4, 5):
-            raise ValueError(
-                f"{path} has neither the columns 'seq' and 'mean_value' nor four or five columns; "
-                f"its columns: {', '.join(map(repr, frame.columns))}"
-            )
         frame.columns = pd.Index(_BY_POSITION[: len(frame.columns)])
     return _elements(frame, f"lentimpra_{cell}")
 

@@ -109,11 +109,6 @@ def _carriers(
     return words, owner, np.where(new_word, 0, kind[np.cumsum(new_word) - 1])
 
 
-def _turned(rows: Codes, at: IndexArray, width: int) -> tuple[Codes, IndexArray]:
-    """The other strands, and where the word at ``at`` starts there."""
-    return reverse_complement(rows), rows.shape[1] - width - at
-
-
 def _agreement(left: Codes, right: Codes, shift: IndexArray, k: int) -> BoolArray:
     """Whether rows agree around a common word, (m,), the right ones moved by ``shift``."""
     place = np.arange(left.shape[1]) - shift[:, None]
@@ -131,10 +126,9 @@ def _alike(left: Codes, right: Codes, words: Words, k: int) -> BoolArray:
     for rows in (left, right):
         found, valid = kmer_codes(rows, k)
         ends.append(((found == words[:, None]) & valid).argmax(axis=1))
-    turned, place = _turned(right, ends[1], k)
-    return _agreement(left, right, ends[0] - ends[1], k) | _agreement(
-        left, turned, ends[0] - place, k
-    )
+    turned, place = reverse_complement(right), right.shape[1] - k - ends[1]
+    alike = _agreement(left, right, ends[0] - ends[1], k)
+    return alike | _agreement(left, turned, ends[0] - place, k)
 
 
 def _join_families(

@@ -39,7 +39,6 @@ ORDERED_DRAWS = 200  # draws of metrics that need the order of elements, not onl
 FEWER_DRAWS = 100  # the same above MANY_ROWS
 MANY_ROWS = 5000
 _RANKED = ("spearman_r", "unc_error_spearman")
-_CHUNK = 1 << 15  # rows whose columns stay in the second-level cache
 
 
 def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
@@ -53,28 +52,19 @@ def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
     return np.searchsorted(edges, values, side="left").astype(np.int64)
 
 
-def _mean_values(
-    forecast: Triple, z: FloatArray, climatology: Climatology | None
-) -> dict[str, float]:
-    """The metrics of means, from sums of chunks."""
+def _mean_values(forecast: Triple, climatology: Climatology | None) -> dict[str, float]:
+    """The metrics of means."""
     metrics = mean_metrics(skill=climatology is not None)
     metrics = {name: metric for name, metric in metrics.items() if name not in _RANKED}
-    keys, n = needed(metrics.values()), len(z)
-    named = zip(("mean", "std", "target", "z"), (*forecast, z), strict=True)
-    centres = {name: columns.centre_of(values) for name, values in named}
-    sums = np.zeros(len(keys))
-    for start in range(0, n, _CHUNK):
-        mean, std, target = (values[start : start + _CHUNK] for values in forecast)
-        chunk = Columns((mean, std, target), climatology, centres)
-        sums += [chunk[key].sum() for key in keys]
-    means = dict(zip(keys, sums / n, strict=True))
+    given, n = Columns(forecast, climatology), len(forecast[0])
+    means = {key: given[key].mean() for key in needed(metrics.values())}
     return {name: float(value) for name, value in columns.values_of(metrics, means, n).items()}
 
 
-def _order_values(forecast: Triple, z: FloatArray) -> dict[str, float]:
+def _order_values(forecast: Triple) -> dict[str, float]:
     """The metrics that need an order of elements; whatever is sorted is sorted once."""
     mean, std, target = forecast
-    order, size = stable_order(std), np.abs(target - mean)
+    z, order, size = (target - mean) / std, stable_order(std), np.abs(target - mean)
     curve = calibration.curve_distances(calibration.observed_shares(z))
     found = {name: float(value) for name, value in curve.items()}
     found |= calibration.binned_metrics(z, std, order)
@@ -95,8 +85,8 @@ def all_metrics(
 ) -> dict[str, float]:
     """Every metric of a forecast, by name.
 
-    ``mean``, ``std``, ``target`` are ``(n,)``, n >= 1, of any length: sums go through chunks that
-    fit the cache. ``climatology`` is mean and std of the training targets, for ``crps_skill``.
+    ``mean``, ``std``, ``target`` are ``(n,)``, n >= 1. ``climatology`` is mean and std of the
+    training targets, for ``crps_skill``.
     ``picp_*``, ``mpiw_*``, ``coverage_gap_*`` and ``interval_score_*`` are at 50, 80, 90 and 95 %;
     selective metrics take squared error ranked by std. No elements or bad values are a
     ``ValueError``.
@@ -110,8 +100,7 @@ def all_metrics(
     mean, std, target = forecast = as_forecast(mean, std, target)
     if not len(mean):
         raise ValueError("mean has no elements; at least one would do")
-    z = (target - mean) / std
-    return _mean_values(forecast, z, climatology) | _order_values(forecast, z)
+    return _mean_values(forecast, climatology) | _order_values(forecast)
 
 
 class _Bins(NamedTuple):
@@ -166,7 +155,7 @@ def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Va
         medians = np.array([np.median(values) for values in repeated])
         drawn["zms_robust"] = medians / calibration.CHI2_MEDIAN
     found = {}
-    for name, value in _order_values(forecast, z).items():
+    for name, value in _order_values(forecast).items():
         found[name] = np.full(weights.shape[1], np.nan)
         found[name][0] = value
         found[name][1 : 1 + few.shape[1]] = drawn.get(name, np.nan)

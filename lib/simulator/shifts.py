@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.motifs.binding import occupancy
-from lib.motifs.pwm import PWM, log_odds, make_pwm
+from lib.motifs.pwm import log_odds, make_pwm
 from lib.simulator.activity import Program, matched_potentials
 from lib.simulator.assay import ANCHORS, SD, Assay, Batch
 from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
@@ -196,24 +196,16 @@ def _cell_type(law: Law, world: World, shift: Shift) -> Law:
     return _change(law, "program", coefficients=mixed)
 
 
-def perturbed(pwm: PWM, severity: float, world_seed: int, place: int) -> PWM:
-    """How the factor at a place of a world's program reads sequences: noise on its log odds.
-
-    The noise does not depend on the severity, so growing severities lie on one line.
-    """
-    noise = np.random.default_rng([world_seed, 104, place]).standard_normal((4, pwm.width))
-    odds = np.exp(log_odds(pwm) + severity * PWM_NOISE * noise)
-    return make_pwm(pwm.name, odds / odds.sum(axis=0))
-
-
 def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
-    own, sample = law.program, world.reference[:MATCHING_SIZE]
-    motifs = tuple(
-        perturbed(pwm, shift.severity, world.seed, place) for place, pwm in enumerate(own.motifs)
-    )
+    """Noise on the log odds, the same at each severity: growing ones lie on one line."""
+    own, sample, motifs = law.program, world.reference[:MATCHING_SIZE], []
+    for place, pwm in enumerate(own.motifs):
+        noise = np.random.default_rng([world.seed, 104, place]).standard_normal((4, pwm.width))
+        odds = np.exp(log_odds(pwm) + shift.quantity * noise)
+        motifs.append(make_pwm(pwm.name, odds / odds.sum(axis=0)))
     target = occupancy(sample, own.scanner).mean(axis=0)
-    abundance = matched_potentials(motifs, own.potentials, sample, target)
-    return _change(law, "program", motifs=motifs, potentials=abundance)
+    abundance = matched_potentials(tuple(motifs), own.potentials, sample, target)
+    return _change(law, "program", motifs=tuple(motifs), potentials=abundance)
 
 
 def _grammar(law: Law, world: World, shift: Shift) -> Law:

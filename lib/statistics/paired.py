@@ -283,9 +283,7 @@ def control_noise_factor(
     plan, weights = _resampled(assay, rng, draws)
     own = _moments(assay, assay.anchors, plan, weights)
     if not own.noise_a[0] + own.noise_b[0] > 0:
-        raise ValueError(
-            "std_a and std_b are 0 at all anchors, or there are none: no noise to scale"
-        )
+        raise ValueError("std_a and std_b are 0 at all anchors, or there are none")
     left = own.var_a * own.var_b - own.cov**2
     middle = own.var_b * own.noise_a + own.var_a * own.noise_b
     root = np.sqrt(middle**2 - 4 * own.noise_a * own.noise_b * left)

@@ -76,9 +76,6 @@ def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_file
     assert decode(dataset.codes) == [a, b]
     assert dataset.activity.tolist() == [0.5, 1.5]
     assert dataset.metadata["fold_num"].tolist() == ["3", "4"]
-    path = write_text(f"sequence\tlog2FC\n{random_dna(1, 200, 5)[0]}\t1\n")
-    with pytest.raises(ValueError, match="neither the columns 'seq' and 'mean_value'"):
-        lentimpra(from_files, path)
 
 
 def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):

@@ -197,7 +197,7 @@ def test_bins_are_even_and_ties_stay_together():
 
 
 @pytest.mark.parametrize(("n", "digits"), [(1, 15), (2, 15), (47, 15), (47, 1), (70_000, 2)])
-def test_chunks_add_up_to_the_single_metrics(n, digits):
+def test_all_metrics_are_the_single_ones(n, digits):
     mean, std, target = make(n)[[*FORECAST]].round(digits).to_numpy().T
     values = all_metrics(mean, std, target)
     expected = {m: metric(m, mean, target, std) for m in METRICS if m != "crps_skill"}
