@@ -190,8 +190,7 @@ def leak_groups(
 
     ``k`` is the length of the shared word, 4 to 31. ``parents`` (n,) are known units of descent
     (element, origin), whose rows are always relatives; by default a parent is a distinct sequence,
-    up to reverse complement. Labels (n,) are numbered from 0. Raises ``ValueError`` for a ``k`` out
-    of range or ``parents`` of another length.
+    up to reverse complement. Labels (n,) are numbered from 0.
 
     Examples
     --------
@@ -200,12 +199,8 @@ def leak_groups(
     >>> bool(groups[0] == groups[2]), bool(groups[0] == groups[1])
     (True, False)
     """
-    if k < 4:
-        raise ValueError(f"k is {k}; leak groups need words of at least 4 nt")
     n = len(codes)
     parent = sequence_ids(codes) if parents is None else _compact(parents)
-    if len(parent) != n:
-        raise ValueError(f"parents has {len(parent)} rows, codes has {n}")
     words, owner, kind = _carriers(codes, k, parent)
     left = np.flatnonzero(kind == LINKS)
     group = linked(owner[left - 1], owner[left], n)

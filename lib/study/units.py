@@ -265,11 +265,9 @@ def run_units(
     """Results of all units in order; finished ones are read, the others computed and stored.
 
     ``store`` lies on a disk that all workers see; ``label`` is that of a terminal's progress bar.
-    ``dask`` without a scheduler is a ValueError; a scheduler that is not reached within 15 seconds
-    or lost later, and a store that cannot be written, are an OSError.
+    A scheduler that is not reached within 15 seconds or lost later, and a store that cannot be
+    written, are an OSError.
     """
-    if where.executor == "dask" and where.scheduler is None:
-        raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
     if store.plan is not None:
         return store.plan(units)
     keys = [unit.key for unit in units]
