@@ -4,7 +4,8 @@ In: :class:`Columns`, a checked forecast. Out: for each metric of :func:`mean_me
 it needs and what it makes of their means. The value of all elements, of a group and of a resampled
 table (sums per group times weights, see ``resampling``) follow from it. To add a metric, add it to
 ``METRICS``, its columns to ``_COLUMNS`` and, if it is bounded, its scale to ``SCALE_OF``; those
-that need an order of elements are in ``calibration`` and ``selective``. A metric is NaN where it divides by a spread that is 0, or by n - 1 for n = 1.
+that need an order of elements are in ``calibration`` and ``selective``. A metric is NaN where it
+divides by a spread that is 0, or by n - 1 for n = 1.
 
 Accuracy of the mean, in the unit of the target unless said:
 

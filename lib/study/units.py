@@ -320,8 +320,6 @@ def provenance(store: Store) -> dict[str, Any]:
         "seconds": round(sum(stamp["seconds"] for stamp in own), 1),
         "unit_seconds": {kind: round(fmean(each), 1) for kind, each in sorted(by_kind.items())},
         "dtype": ", ".join(sorted({stamp["dtype"] for stamp in fits})),
-        "fit_source": ", ".join(sorted({stamp["source"] for stamp in fits})),
-        "processors": sorted({stamp["machine"] for stamp in stamps}),
     }
 
 
