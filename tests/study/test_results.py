@@ -56,11 +56,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_reading_what_was_never_run_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run its notebook first"):
-        results.read(tmp_path, "e")
-
-
 FORMULAS = ("=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1")
 FORMULAS += ("-1, =A1(2)",)
 NAMES = ("-0.5", "+1.5 SD", "-0.31 to -0.2", "-1e-05", "-inf", "-5 %", "-1 SD, k=10", "a=b", "<b>")
