@@ -110,7 +110,7 @@ def source_files(module: str) -> dict[str, Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or (path := _source_file(name, package)) is None:
+        if name in found or (path := source_file(name, package)) is None:
             continue
         found[name] = path
         # A package's own imports are relative to itself, a module's to its package.
@@ -126,7 +126,7 @@ def source_files(module: str) -> dict[str, Path]:
     return found
 
 
-def _source_file(module: str, package: str) -> Path | None:
+def source_file(module: str, package: str) -> Path | None:
     """Where a module lies, if it is of the package or, for a stranger's, beside it."""
     if not module or (package == PACKAGE and module.split(".")[0] != PACKAGE):
         return None
@@ -237,11 +237,6 @@ class Store:
         finally:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
-
-
-def missing_units(units: Sequence[Unit], store: Store) -> int:
-    """How many of the units are not in the store yet."""
-    return sum(not store.path(key).exists() for key in {unit.key for unit in units})
 
 
 def cores() -> int:

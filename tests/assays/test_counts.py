@@ -75,14 +75,6 @@ def test_files_are_joined_by_barcode(write_text):
     assert counts.rna.tolist() == [[2, 3], [1, 0], [0, 4]]
 
 
-@pytest.mark.parametrize("count", ["-1", "1.5", "many", ""])
-def test_counts_are_whole_numbers(write_text, count):
-    good = written(write_text, "good", "AA\tx\t5\n")
-    bad = written(write_text, "bad", f"AA\tx\t{count}\n")
-    with pytest.raises(ValueError, match=f"bad: column 'count' row 0 is {count!r}, not a whole"):
-        read_counts(good, [good, bad])
-
-
 def test_thinning_adds_the_variance_of_the_delta_method():
     # Keeping a share f of n reads adds (1 - f) / (f n) to the variance of their logarithm.
     n, m, f = 4000, 9000, 0.3

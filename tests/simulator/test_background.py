@@ -7,7 +7,6 @@ from lib.motifs.pwm import jaspar
 from lib.sequences import gc_content
 from lib.simulator import background
 from lib.simulator.assay import ANCHORS
-from tests.refusals import refused
 
 MOTIFS = jaspar(["FOXA1", "SP1", "REST"])
 WIDTHS = np.array([pwm.width for pwm in MOTIFS])
@@ -98,14 +97,3 @@ class TestPlanting:
         drawn = sample(background.SequenceLaw(30, MOTIFS, units_mean=5.0))
         used = np.bincount(drawn.sites[:, 0], WIDTHS[drawn.sites[:, 1]], 4000)
         assert 20 <= used.max() <= 30
-
-
-test_bad_laws_are_refused = refused(
-    ({"units_mean": -1.0}, "units_mean is -1"),
-    ({"units_mean": np.nan}, "units_mean is nan"),
-    ({"pair_share": 1.5}, "pair_share is 1.5"),
-    ({"length": 19}, "20 nt, do not fit sequences of 19 nt"),
-    ({"length": 30, "pairs": ((0, 1),)}, "37 nt, do not fit sequences of 30 nt"),
-    ({"motifs": ()}, "0 motifs"),
-    act=lambda change: background.SequenceLaw(**({"length": 200, "motifs": MOTIFS} | change)),
-)

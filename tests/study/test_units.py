@@ -36,9 +36,7 @@ def ran(made, store):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
     made, store, log = make(tmp_path, sizes=(1, 2, 3, 2))
-    assert units.missing_units(made, store) == 3
     first = units.run_units(made, store, units.Placement(workers=workers))
-    assert units.missing_units(made, store) == 0
     again = units.run_units(made[::-1], store, units.Placement(workers=workers))
     assert [len(result.arrays["values"]) for result in first] == [1, 2, 3, 2]
     assert [result.meta["n"] for result in again] == [2, 3, 2, 1]
@@ -106,13 +104,11 @@ def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     assert found["seconds"] == 2.0 and found["dtype"] == "float32"
 
 
-def test_a_worker_with_another_source_and_dask_without_a_scheduler_are_refused(tmp_path):
+def test_a_worker_with_another_source_is_refused(tmp_path):
     made, store, _ = make(tmp_path)
     with pytest.raises(RuntimeError, match="this worker's lib is not the client's"):
         units._compute("0" * 64, made[0], store)
     assert not list(store.root.rglob("*.safetensors"))
-    with pytest.raises(ValueError, match="needs scheduler"):
-        units.run_units([], units.Store(tmp_path), units.Placement(executor="dask"))
 
 
 def test_a_write_that_fails_leaves_nothing_and_names_the_store(tmp_path, monkeypatch):
