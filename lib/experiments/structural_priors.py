@@ -6,21 +6,20 @@ a CNN is given GC content or motif scores. Worlds and folds pair every prior wit
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import pandas as pd
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from lib.experiments import mpra_gc_ood, priors, worlds
-from lib.experiments.arms import build_arms
 from lib.experiments.assays import GC_DATA, STANDIN, SUBSET, AssayConfig, load_assays
 from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR, effects
 from lib.experiments.priors import ASSAY_PRIORS, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
 from lib.statistics.effects import over_replicates
-from lib.study.config import Names, Numbers, Seeds, Tables, known_names
+from lib.study.config import Names, Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
 
 TAIL_DATA: Final = (*GC_DATA, STANDIN)  # the arms that hold something out
@@ -32,11 +31,8 @@ PRIMARY: Final = (
 TOLD: Final = ("none", PRIOR)  # of learning curves
 COMPARED: Final = (*TOLD, "permuted")  # where noise dominates training
 CORE: Final = (*TOLD, *PLACEBOS)
+HELD_OUT: Final = ASSAY_PRIORS[:3]  # told on arms that hold a GC tail out
 LITTLE: Final = {"severities": (0.5,), "shaped_worlds": 1}
-
-PriorNames = Annotated[Names, AfterValidator(partial(known_names, "prior", known=PRIORS))]
-_assay_priors = AfterValidator(partial(known_names, "prior", known=ASSAY_PRIORS))
-AssayPriors = Annotated[Names, _assay_priors]
 
 
 class Config(AssayConfig, worlds.WorldConfig):
@@ -65,7 +61,7 @@ class Config(AssayConfig, worlds.WorldConfig):
         "full": {},
     }
 
-    priors: PriorNames = CORE
+    priors: Annotated[Names, worlds.known("prior", PRIORS)] = CORE
     shifts: worlds.ShiftNames = ("all",)
     severities: worlds.Dials = (0.5, 1.0)
     world_seeds: Seeds = tuple(range(100, 110))
@@ -76,8 +72,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
-    assay_priors: AssayPriors = ASSAY_PRIORS
-    held_out_priors: AssayPriors = ASSAY_PRIORS[:3]  # on arms that hold a GC tail out
+    assay_priors: Annotated[Names, worlds.known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
@@ -139,12 +134,11 @@ def assay_plan(config: Config) -> Iterator[Told]:
     default = GC_DATA[:1] if config.profile == "quick" else GC_DATA
     for data in load_assays(config.dataset, config.standin_size, default, config.elements):
         kinds = ("group", "tilt", *(("tail",) if data.name in TAIL_DATA else ()))
-        given = config.folds, config.gc_quantile, config.gc_tilts, config.split_seed
-        for arm in build_arms(data, kinds, *given):
+        for arm in replace(config.assays.design, arms=kinds).build([data]):
             if arm.kind != "placebo":  # random groups held out serve other experiments
-                own = config.assay_priors if arm.main else config.held_out_priors
                 headline = arm.headline
-                yield from (Told(headline, prior) for prior in own)
+                told = (prior for prior in config.assay_priors if arm.main or prior in HELD_OUT)
+                yield from (Told(headline, prior) for prior in told)
 
 
 def run(config: Config, store: Store) -> Tables:
