@@ -223,7 +223,8 @@ def score_told(
     asked = [(one.arm, lambda _: assays.forecasting(next(left))) for one in told]
     found = assays.run_arms(asked, store, where, "forecasts")
     for one, forecast in zip(told, found, strict=True):
-        keys = {"model": ASSAY_MODEL, "uncertainty": "single", "prior": one.prior, "entry": ENTRY}
+        keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
+        keys |= {"prior": one.prior, "entry": ENTRY}
         items += [assays.scored(one.arm, part, forecast, **keys) for part in one.arm.parts]
     measured = scoring.score_all(items, draws, where.workers)
     between = scoring.refits(measured)
