@@ -107,7 +107,8 @@ def judge_mixed(arms: list[Arm], config: Any, store: Store) -> pd.DataFrame:
     """Effects of all arms in every visibility, over worlds; empty without an arm."""
     if not arms:
         return pd.DataFrame(columns=["effect", "visible", "part", "model"])
-    given, rows = ([(arm, [Condition()]) for arm in arms], mixed_metrics, config, store), []
+    given = [(arm, [Condition()]) for arm in arms], mixed_metrics, config, store
+    rows: list[dict[str, Any]] = []
     for visible in VISIBLE:
         fit = partial(fit_mixed, visible)
         judged = worlds.judge_arms(*given, fit, visible=visible)["mixed"]

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lib.experiments import assays, forecasters, scoring, worlds
 from lib.experiments.arms import AssayArm
@@ -94,7 +95,7 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
     through :func:`lib.motifs.priors.motif_features`.
     """
     if prior == "gc":
-        found = features.gc_windows(codes, windows=1)
+        found: NDArray[np.floating] = features.gc_windows(codes, windows=1)
     elif prior == "motif_true" and world is not None:
         found = responses(codes, world.program)[:, : len(world.program.motifs)]
     else:
