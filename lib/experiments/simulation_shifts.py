@@ -135,14 +135,8 @@ def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
         if arm.law == Condition():
             # Smaller samples' networks tell only whether a test in distribution would have told.
             told = [at for at in doses if at.dose in dosing.JUDGED.get(at.shift, (0.0,))]
-            own = _still(doses if arm.size == config.n_train else told)
-            ask(
-                arm,
-                doses if usual else own,
-                measures.dose_metrics,
-                measures.calibrated_metrics,
-                model=fit,
-            )
+            own = doses if usual else _still(doses if arm.size == config.n_train else told)
+            ask(arm, own, measures.dose_metrics, measures.calibrated_metrics, model=fit)
     every = everywhere(config)
     for world in config.world_seeds:
         arm = Arm(world, "", config.n_train)

@@ -80,19 +80,6 @@ def leaving(doses: ArrayLike, values: ArrayLike, low: float, high: float) -> flo
     return min(crossing(doses, values, high), crossing(doses, np.negative(values), -low))
 
 
-def unevenness(doses: ArrayLike, values: ArrayLike) -> float:
-    """How far a curve is from monotone: its largest distance from the isotonic fit, up or down.
-
-    Examples
-    --------
-    >>> unevenness([0, 1, 2], [0.0, 2.0, 1.0])
-    0.5
-    """
-    _, response = _curve(doses, values)
-    fits = isotonic_regression(response).x, isotonic_regression(response, increasing=False).x
-    return float(min(np.abs(response - fit).max() for fit in fits))
-
-
 def over_replicates(crossings: Sequence[float] | FloatArray, level: float = 0.95) -> Crossing:
     """A crossing dose over independent replicates, ``(n,)`` doses of :func:`crossing`.
 

@@ -143,10 +143,8 @@ def test_a_rare_kind_is_tested_by_the_folds_that_hold_it():
             assert held.plan.take(part.rows).df == len(set(folds)) - 1
 
 
-def test_arms_an_assay_does_not_allow_are_left_out_and_a_wrong_quantile_is_refused():
+def test_arms_an_assay_does_not_allow_are_left_out():
     assert arms_of(assay(), ("species",)) == []
-    with pytest.raises(ValueError, match=r"gc_quantile is 1.0"):
-        arms_of(assay(), ("tail",), quantile=1.0)
 
 
 @pytest.mark.parametrize("groups", [100, 8, 6, 5])

@@ -5,7 +5,7 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import arms, mpra_gc_ood
 from lib.experiments.arms import build_arms
-from lib.experiments.forecasters import MEMBERS
+from lib.experiments.forecasters import KERNELS
 from lib.experiments.mpra_gc_ood import Config, load_data
 from lib.page.grammar import one, pick
 from lib.sequences import reverse_complement
@@ -20,7 +20,7 @@ def test_every_forecast_stands_on_every_part(found):
     rows = found.rows
     combined = pick(rows, seed=None, metric="rmse", by="")
     means, told = combined["condition"] == "element means", combined["prior"] == "motif_jaspar"
-    assert set(combined[means]["model"]) == {"cnn", *MEMBERS[:2], "stack", "leading"}
+    assert set(combined[means]["model"]) == {"cnn", *KERNELS, "stack", "leading"}
     assert set(combined[means]["uncertainty"]) == {"std_scaling"}
     assert set(combined[told]["shift"]) == {"", "gc_tilt"}
     combined = combined[~means & ~told]

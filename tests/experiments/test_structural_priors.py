@@ -23,7 +23,6 @@ from lib.simulator import draw_world, standin
 from lib.simulator.programs import MOTIFS
 from lib.study import results
 from lib.study.units import Placement, Result, Store
-from lib.training.config import FitConfig
 from lib.training.simple import components_unit
 
 HOME = Condition()
@@ -44,10 +43,7 @@ def test_decoys_are_no_matrices_of_the_generator_and_features_are_checked():
     assert len(priors.unrelated_set()) == len(motifs)
     check_motifs([*priors.unrelated_set(), *motifs], 200)
     codes = world.reference[:50]
-    assert priors.prior_features("kmer", codes).shape == (50, 136)
     assert priors.prior_features("motif_true", codes, world).shape == (50, len(MOTIFS))
-    with pytest.raises(ValueError, match="prior motif_decoy says nothing of an assay's"):
-        priors.prior_features("motif_decoy", codes)
     with pytest.raises(ValueError, match="prior gc is constant"):
         priors.prior_features("gc", np.repeat(codes[:1], 5, axis=0))
 
@@ -103,9 +99,7 @@ def test_each_arm_of_an_assay_has_every_prior_and_its_placebo():
     told = list(assay_plan(Config.create(profile="smoke", assay_priors=["none", "gc", "permuted"])))
     for shift in ("gc_tilt", "gc_high", "gc_low"):
         own = [one for one in told if one.arm.parts[-1].shift == shift]
-        assert {one.prior for one in own if one.entry == "late"} == {"none", "gc", "permuted"}
-        controls = {"residual", "residualised"} if shift == "gc_tilt" else set()
-        assert {one.entry for one in own} == {"late"} | controls
+        assert {one.prior for one in own} == {"none", "gc", "permuted"}
     assert len({one.arm for one in told}) == 3 == len(told[0].arm.splits)
     assert all(part.sampled for one in told for part in one.arm.parts)
 
@@ -128,22 +122,17 @@ def test_the_first_networks_of_an_assay_are_one_fit_in_all_notebooks(tmp_path):
     assert [unit.key for unit in told] == keys[0]
 
 
-def test_permuted_gc_keeps_its_law_in_every_part_and_its_target(tmp_path):
+def test_permuted_gc_keeps_its_law_in_every_part(tmp_path):
     assay = standin(n=600, seed=0)
     (arm,) = build_arms(assay, ("group",), 3, 0.8, (), 0)
     where = Store(tmp_path), Placement(1)
     permuted = priors.Told(arm, "permuted").features(*where)
-    assert not priors.Told(arm, "gc").offset.any() and len(permuted) == 3
+    assert len(permuted) == 3
     for split, found in zip(arm.splits, permuted, strict=True):
         for rows in split.parts.values():
             assert np.sort(found[rows, 0]) == pytest.approx(np.sort(assay.gc[rows]), rel=1e-6)
         train = split["train"]
         assert abs(np.corrcoef(found[train, 0], assay.gc[train])[0, 1]) < 0.2
-    own = priors.Told(arm, "permuted").fitting(FitConfig(), *where)
-    own = [unit.data["data"] for unit in own]
-    assert all(np.array_equal(data.activity, assay.activity) for data in own)
-    residual = priors.Told(arm, "gc", "residual")
-    assert residual.features(*where) == [None] * 3 and residual.offset.std(axis=1).all()
 
 
 def test_motif_scores_are_reduced_by_what_the_training_part_shows():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.assays.retina import LIBRARIES
-from lib.experiments import arms, forecasters, priors
+from lib.experiments import arms, priors
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.twins import networks
 from lib.simulator import SHIFTS
@@ -22,12 +22,12 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
         **{"world_seeds": (50, 51, 52), "sizes": (100, 150)},
     },
     "02_mpra_gc_ood": {
-        **{"arm": arms.ARMS, "beside": forecasters.MEMBERS, "gc_tilts": TILTS, "seeds": (0, 1)},
+        **{"arm": arms.ARMS, "gc_tilts": TILTS, "seeds": (0, 1)},
     },
     "03_structural_priors": {
         **{"priors": priors.PRIORS, "shifts": tuple(SHIFTS), "severities": DIALS},
         **{"world_seeds": (50, 51), "sizes": (100, 150), "gc_tilts": TILTS},
-        **{"assay_priors": priors.ASSAY_PRIORS, "held_out_priors": priors.ASSAY_PRIORS},
+        "assay_priors": priors.ASSAY_PRIORS,
     },
     "04_selective_prediction": {
         **{"world_seeds": (50, 51), "severities": DIALS, "seeds": (0, 1), "gc_tilts": TILTS},
@@ -46,7 +46,7 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "08_audit_your_own": {"gc_tilts": TILTS, "seeds": (0, 1)},
 }
-EMPTY = ("gc_tilts", "beside")  # these may hold nothing
+EMPTY = ("gc_tilts",)  # these may hold nothing
 PAGES = [(page, draw) for page in CHOICES for draw in range(2)]
 
 
@@ -76,4 +76,4 @@ def test_a_page_stands_on_any_part_of_its_lists(page, draw, store, tmp_path):
 
 
 def test_lists_of_choices_are_those_that_are_known():
-    assert set(GCConfig(arm=("all",), beside=("all",)).arm) == set(CHOICES["02_mpra_gc_ood"]["arm"])
+    assert set(GCConfig(arm=("all",)).arm) == set(CHOICES["02_mpra_gc_ood"]["arm"])
