@@ -69,6 +69,17 @@ def sequences() -> dict[str, str]:
     return every
 
 
+def origin(label: str) -> str:
+    """Genomic origin of an element: the label up to its first ``_``.
+
+    Examples
+    --------
+    >>> origin("chr1-4357766-4357930_CPPP_MUT-allCrxSites")
+    'chr1-4357766-4357930'
+    """
+    return label.split("_", 1)[0]
+
+
 def design(label: str) -> str:
     """How an element was made, from its label.
 
@@ -131,7 +142,7 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
         repairs[f"{what} dropped"] = int(dropped.sum())
         frame = frame[~dropped]
     frame = frame.reset_index(drop=True)
-    frame["origin"] = frame["label"].map(lambda label: label.split("_", 1)[0])
+    frame["origin"] = frame["label"].map(origin)
     codes = encode(frame["sequence"].tolist())
     return SequenceDataset(
         name="retina_libraries",
