@@ -7,7 +7,6 @@ import pytest
 import lib.assays as mpra
 from lib.assays import tables
 from lib.sequences import decode
-from tests.refusals import refused
 
 ALL_PATHS = (*tables.WTC11_PATHS, "CNN/CNN_test_leaf.tsv", "datasets/original/K562_averaged.tsv")
 PREFIX, SUFFIX = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
@@ -57,11 +56,8 @@ def test_rows_without_adapter_or_of_another_length_are_named(write_text, random_
     good = write_text(lentimpra_text([a], [1]), "valid.tsv")
     bad = write_text(f"seq\tmean_value\nT{(PREFIX + b + SUFFIX)[1:]}\t1\n", "test.tsv")
     from_files(valid=good, test=bad)
-    with pytest.raises(ValueError, match="row 1 starts with 'TGGACCGGATCAACT'"):
+    with pytest.raises(ValueError, match=r"row 1 is 'TGGACCGGATCAACT.*without its adapters"):
         mpra.load("wtc11")
-    path = write_text(lentimpra_text(random_dna(2, 180, 2), [1, 2]))
-    with pytest.raises(ValueError, match="180 nt without adapters, expected 200"):
-        lentimpra(from_files, path)
 
 
 def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_files):
@@ -80,9 +76,6 @@ def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_file
     assert decode(dataset.codes) == [a, b]
     assert dataset.activity.tolist() == [0.5, 1.5]
     assert dataset.metadata["fold_num"].tolist() == ["3", "4"]
-    path = write_text(f"sequence\tlog2FC\n{random_dna(1, 200, 5)[0]}\t1\n")
-    with pytest.raises(ValueError, match="neither the columns 'seq' and 'mean_value'"):
-        lentimpra(from_files, path)
 
 
 def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
@@ -93,44 +86,53 @@ def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
     from_files(leaf=path)
     dataset = mpra.load("plant_leaf")
     assert (dataset.name, dataset.oriented) == ("plant_leaf", True)
-    assert list(dataset.metadata) == ["set", "sp", "gene"]
-    assert dataset.metadata.values.tolist() == [["test", "At", "AT1"], ["test", "Zm", "Zm1"]]
+    assert dataset.metadata.to_dict("list") == {
+        "set": ["test", "test"],
+        "sp": ["At", "Zm"],
+        "gene": ["AT1", "Zm1"],
+    }
 
 
 def test_predictions_align_by_species_and_enrichment_and_must_be_as_many():
     species = pd.Series(["At", "Zm", "At", "Zm", "Zm"])
     activity = np.array([1.0, 1.0, 0.5, 3.0, 3.0])
-    table = pd.DataFrame({"sample.name": ["Zm", "Zm", "Zm", "At", "At"]})
-    table["enrichment"] = [3.0, 1.0 + 1e-13, 3.0, 0.5, 1.0]
-    table["prediction"] = [31.0, 11.0, 32.0, 5.0, 10.0]
+    table = pd.DataFrame(
+        {
+            "sample.name": ["Zm", "Zm", "Zm", "At", "At"],
+            "enrichment": [3.0, 1.0 + 1e-13, 3.0, 0.5, 1.0],
+            "prediction": [31.0, 11.0, 32.0, 5.0, 10.0],
+        }
+    )
     mean = tables.align_predictions(species, activity, table)
     assert mean.tolist() == [10.0, 11.0, 5.0, 31.0, 32.0]
     table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
-    with pytest.raises(ValueError, match="does not match"):
+    with pytest.raises(ValueError, match="of other species or enrichments"):
         tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
-def aligned(column, value):
-    told = {"sample.name": ["Zm", "At"], "enrichment": [1.0, 0.5], "prediction": [1.0, 2.0]}
-    told[column] = [told[column][0], value]
-    species = pd.Series(["At", "Zm"])
-    return tables.align_predictions(species, np.array([0.5, 1.0]), pd.DataFrame(told))
-
-
-test_predictions_of_other_rows_are_refused = refused(
-    ("enrichment", 0.7, "no counterpart"),
-    ("sample.name", "Sb", "does not match the species"),
-    ("sample.name", "Zm", "does not match the species"),
-    ("prediction", np.nan, "row 1 is nan"),
-    act=aligned,
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("enrichment", 0.7, "of other species or enrichments"),
+        ("sample.name", "Sb", "of other species"),
+        ("sample.name", "Zm", "of other species"),
+        ("prediction", np.nan, "row 1 is nan"),
+    ],
 )
+def test_predictions_of_other_rows_are_refused(column, value, message):
+    table = pd.DataFrame(
+        {"sample.name": ["Zm", "At"], "enrichment": [1.0, 0.5], "prediction": [1.0, 2.0]}
+    )
+    table.loc[1, column] = value
+    with pytest.raises(ValueError, match=message):
+        tables.align_predictions(pd.Series(["At", "Zm"]), np.array([0.5, 1.0]), table)
 
 
 def test_unknown_names_list_the_known():
     for call in (mpra.load, mpra.available):
         with pytest.raises(ValueError, match="'moss' is not known; known are wtc11, plant_leaf"):
             call("moss")
-    with pytest.raises(ValueError, match="known are leaf, proto"):
+    with pytest.raises(ValueError, match=r"pinned there: .*test_leaf"):
         tables.load_plant("root")
     with pytest.raises(ValueError, match=r"pinned there: .*HepG2_averaged"):
         tables.load_lentimpra("HeLa")
@@ -146,7 +148,7 @@ def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeyp
     # Who names a folder asks for measured data: nothing else takes their place.
     (tmp_path / "data" / "plant").mkdir(parents=True)
     said = {"data": r"MPRA_DATA_DIR=.*data does not hold it, and MPRA_OFFLINE"}
-    said |= {".": "holds none of the folders lentimpra, .*did you mean .*data", "x": "is no folder"}
+    said |= dict.fromkeys([".", "x"], "holds none of the folders lentimpra, ")
     for folder, message in said.items():
         monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / folder))
         with pytest.raises((ValueError, OSError), match=message):
@@ -156,8 +158,9 @@ def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeyp
 def test_real_wtc11_is_as_described(data_dir):
     dataset = mpra.load("wtc11")
     assert dataset.codes.shape == (9237, 200)
-    table = dataset.metadata.assign(y=dataset.activity)
-    pairs = table.pivot(index="element", columns="strand", values="y")
+    pairs = dataset.metadata.assign(y=dataset.activity).pivot(
+        index="element", columns="strand", values="y"
+    )
     assert len(pairs) == 4625 and len(pairs.dropna()) == 4612
     assert pairs.dropna().corr().iloc[0, 1] == pytest.approx(0.744, abs=0.002)
     assert np.quantile(dataset.gc, [0.05, 0.5, 0.95]) == pytest.approx([0.475, 0.58, 0.725])

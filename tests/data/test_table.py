@@ -6,19 +6,22 @@ import pytest
 
 from lib.data.table import dataset_from_frame, load_table
 from lib.sequences import decode
-from tests.refusals import refused
-
-TWICE = {"duplicate sequences kept": 1, "sequences with different activities": 1}
 
 
 def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
     """A frame with these sequences and activities 0, 1, 2 and so on."""
-    made = {"sequence": pd.Series(sequences, dtype=object), "activity": range(len(sequences))}
-    return pd.DataFrame(made | columns)
+    return pd.DataFrame(
+        {
+            "sequence": pd.Series(sequences, dtype=object),
+            "activity": np.arange(len(sequences), dtype=float),
+        }
+        | columns
+    )
 
 
-def made(frame, **options):
-    return dataset_from_frame(frame, name="toy", **options)
+def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataset_from_frame(frame, name="toy", **options)
 
 
 def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, random_dna):
@@ -27,9 +30,15 @@ def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, ran
         f"id,dna,log2,sd,w,origin\nx1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n",
         "my.v2.csv",
     )
-    named = {"sequence": "dna", "activity": "log2", "noise": "sd", "weight": "w", "group": "origin"}
-    named = {f"{role}_column": name for role, name in named.items()}
-    dataset = load_table(path, **named, oriented=True)
+    dataset = load_table(
+        path,
+        sequence_column="dna",
+        activity_column="log2",
+        noise_column="sd",
+        weight_column="w",
+        group_column="origin",
+        oriented=True,
+    )
     assert dataset.name == "my"
     assert decode(dataset.codes) == [first, second]
     assert dataset.activity.tolist() == [-1.5, 0.2]
@@ -41,77 +50,97 @@ def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, ran
 
 
 def test_sequences_are_mended_and_counted():
-    dataset = made(frame_of(["acgta", " ACGUA ", "ACGTN", "uuuuc"]))
+    dataset = dataset_from_frame(frame_of(["acgta", " ACGUA ", "ACGTN", "uuuuc"]), name="toy")
     assert decode(dataset.codes) == ["ACGTA", "ACGTA", "ACGTN", "TTTTC"]
-    mended = {"lower case raised": 2, "U read as T": 2, "surrounding spaces removed": 1}
-    assert dataset.repairs == mended | TWICE
+    assert dataset.repairs == {
+        "lower case raised": 2,
+        "U read as T": 2,
+        "surrounding spaces removed": 1,
+        "duplicate sequences kept": 1,
+        "sequences with different activities": 1,
+    }
 
 
 def test_duplicates_stay_in_one_group(random_dna, reverse_complement):
     one, two = random_dna(2, 40, 2)
-    dataset = made(frame_of([one, two, one, reverse_complement(one)]))
+    dataset = dataset_from_frame(frame_of([one, two, one, reverse_complement(one)]), name="toy")
     assert dataset.group[0] == dataset.group[2] == dataset.group[3] != dataset.group[1]
-    assert dataset.repairs == TWICE
+    assert dataset.repairs == {
+        "duplicate sequences kept": 1,
+        "sequences with different activities": 1,
+    }
     frame = pd.DataFrame({"sequence": ["ACGTA", "ACGTA"], "activity": [1.0, 1.0]})
-    assert made(frame).repairs == {"duplicate sequences kept": 1}
+    assert dataset_from_frame(frame, name="toy").repairs == {"duplicate sequences kept": 1}
 
 
 def test_given_groups_that_share_a_sequence_are_joined(reverse_complement):
     # a and b share ACGTAAC (one reversed), c stands alone: three labels, two groups.
     sequences = ["ACGTAAC", "GGGTTTA", reverse_complement("ACGTAAC"), "CCCCTAT"]
     frame = frame_of(sequences, origin=["a", "a", "b", "c"])
-    dataset = made(frame, group_column="origin")
+    dataset = dataset_from_frame(frame, name="toy", group_column="origin")
     assert dataset.group.tolist() == [0, 0, 0, 1]
     assert dataset.repairs == {"groups joined by a shared sequence": 1}
     assert dataset.metadata["origin"].tolist() == ["a", "a", "b", "c"]
 
 
-test_columns_refused = refused(
-    *(
-        ({"extra": [1.0, value]}, {column: "extra"}, f"'extra' row 1 is {value}, not a finite nu")
-        for column in ("noise_column", "weight_column")
-        for value in (0.0, -1.0)
-    ),
-    *(
-        ({"origin": ["a", value]}, {"group_column": "origin"}, "row 1 .*every row needs a group")
-        for value in ("", "  ", None, float("nan"), "NA", "null")
-    ),
-    ({}, {"noise_column": "sd"}, "no column 'sd'"),
-    ({}, {"sequence_column": "sequnce"}, "did you mean 'sequence'"),
-    ({"activity": "high"}, {}, "'activity' row 0 is 'high', not a finite"),
-    act=lambda columns, options: made(frame_of(["ACGT", "CCCC"], **columns), **options),
+def test_shared_twenty_mers_link_by_default(random_dna):
+    a, b, c = random_dna(3, 60, 3)
+    relative = b[:40] + a[:20]
+    dataset = dataset_from_frame(frame_of([a, relative, c, b]), name="toy")
+    assert dataset.group[0] == dataset.group[1] == dataset.group[3] != dataset.group[2]
+
+
+@pytest.mark.parametrize("column", ["noise_column", "weight_column"])
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_noise_and_weight_are_positive(column, value):
+    frame = frame_of(["ACGT", "CCGT"], extra=[1.0, value])
+    refused(frame, f"'extra' row 1 is {value}, not a finite number above 0", **{column: "extra"})
+
+
+@pytest.mark.parametrize(
+    ("sequences", "message"),
+    [
+        (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
+        (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),
+        (["ACGT", "AC-T"], "row 1 holds '-' at position 2"),
+        (["ACGT", "ACßT"], "row 1"),
+        (["ACGT", ""], "row 1 is '', not a sequence"),
+        (["ACGT", "  "], "row 1 is '  ', not a sequence"),
+        (["ACGT", None], "row 1 is None, not a sequence"),
+        (["ACGT", 7.0], "row 1 is 7.0, not a sequence"),
+        (["ACGT", "ACGTA", "CCCC"], "row 1 has 5 nt, most rows have 4"),
+        (["ACGTA", "ACGT", "CCCC"], "row 0 has 5 nt, most rows have 4"),
+        (["ACGT", "NNNN"], "row 1 holds nothing but N"),
+        (["ACG", "TCC"], "3 nt are too few to find relatives; pass group_column"),
+    ],
 )
-
-test_sequences_refused = refused(
-    ([], "no rows"),
-    (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
-    (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),
-    (["ACGT", "AC-T"], "row 1 holds '-' at position 2"),
-    (["ACGT", "ACßT"], "row 1"),
-    (["ACGT", ""], "row 1 is '', not a sequence"),
-    (["ACGT", "  "], "row 1 is '  ', not a sequence"),
-    (["ACGT", None], "row 1 is None, not a sequence"),
-    (["ACGT", 7.0], "row 1 is 7.0, not a sequence"),
-    (["ACGT", "ACGTA", "CCCC"], "row 1 has 5 nt, most rows have 4"),
-    (["ACGTA", "ACGT", "CCCC"], "row 0 has 5 nt, most rows have 4"),
-    (["ACGT", "NNNN"], "row 1 holds nothing but N"),
-    (["ACG", "TCC"], "3 nt are too few to find relatives; pass group_column"),
-    act=lambda sequences: made(frame_of(sequences)),
-)
+def test_sequences_refused(sequences, message):
+    refused(frame_of(sequences), message)
 
 
-def test_short_sequences_are_fine_with_groups():
-    assert len(made(frame_of(["ACG", "TCC"], origin=["a", "b"]), group_column="origin")) == 2
+def test_short_sequences_are_fine_with_groups_and_missing_columns_are_named():
+    frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
+    assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
+    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
+    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
+    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
+    refused(frame_of([]), "no rows")
+
+
+@pytest.mark.parametrize("value", ["", "  ", None, float("nan"), "NA", "null"])
+def test_every_row_needs_a_group(value):
+    frame = frame_of(["ACGT", "CCCC"], origin=["a", value])
+    refused(frame, "row 1 .*every row needs a group", group_column="origin")
 
 
 def test_ends_that_nearly_all_share_are_cut_off_and_counted(random_dna):
     cores = random_dna(200, 60, 4)
     sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
-    found = made(frame_of(sequences))
+    found = dataset_from_frame(frame_of(sequences), name="toy")
     ends = {"shared start AGGACCGGATCA trimmed": 200, "shared end CATTGCGTGA trimmed": 200}
     assert decode(found.codes) == cores and found.repairs == ends
     sequences[7] = "T" + sequences[7][1:]  # 199 of 200
-    found = made(frame_of(sequences))
+    found = dataset_from_frame(frame_of(sequences), name="toy")
     assert decode(found.codes) == cores
     assert found.repairs["shared start: another of 12 nt cut off"] == 1
 
@@ -120,12 +149,11 @@ def test_adapters_left_on_are_refused_with_the_remedy(random_dna):
     cores = random_dna(40, 60, 4)
     sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
     sequences[0] = "T" * 12 + cores[0] + "A" * 10  # 97.5 %
-    with pytest.raises(ValueError, match="x='AGGACCGGATCA' and trim_suffix='CATTGCGTGA', or keep"):
-        made(frame_of(sequences))
+    refused(frame_of(sequences), "trim_prefix='AGGACCGGATCA' and trim_suffix='CATTGCGTGA', or keep")
     trim = {"trim_prefix": "AGGACCGGATCA", "trim_suffix": "CATTGCGTGA"}
-    trimmed = made(frame_of(sequences[1:]), **trim)
+    trimmed = dataset_from_frame(frame_of(sequences[1:]), name="toy", **trim)
     assert decode(trimmed.codes) == cores[1:]
-    kept = made(frame_of(sequences), keep_shared_ends=True)
+    kept = dataset_from_frame(frame_of(sequences), name="toy", keep_shared_ends=True)
     assert kept.codes.shape == (40, 82)
 
 
@@ -134,36 +162,38 @@ OTHERS = ["CATGCATGCATG", "TTGATTGATTGA", "GGCAGGCAGGCA", "TCCTTCCTTCCT"]
 CORES = ["".join(row) for row in np.random.default_rng(5).choice(list("ACGT"), (40, 50))]
 
 
-def led(starts: list[str]) -> pd.DataFrame:
-    return frame_of([start + core for start, core in zip(starts, CORES, strict=False)])
-
-
-test_ten_letters_shared_by_over_nine_tenths_make_an_adapter = refused(
-    (led([ADAPTER] * 37 + OTHERS[:3]), "trim_prefix"), act=made
-)
+def led(starts: list[str]) -> list[str]:
+    return [start + core for start, core in zip(starts, CORES, strict=False)]
 
 
 @pytest.mark.parametrize(
-    "frame",
+    ("sequences", "is_refused"),
     [
-        led([ADAPTER] * 36 + OTHERS),  # 90 %
-        led([ADAPTER[:9] + "ACGT"[row % 4] for row in range(40)]),  # nine letters
-        pd.concat([led([ADAPTER] * 9)] * 10, ignore_index=True),  # few distinct sequences
-        led(["N" * 12] * 40),  # padding
+        (led([ADAPTER] * 37 + OTHERS[:3]), True),  # of 40 over 90 %
+        (led([ADAPTER] * 36 + OTHERS), False),  # 90 %
+        (led([ADAPTER[:9] + "ACGT"[row % 4] for row in range(40)]), False),  # nine letters
+        (led([ADAPTER] * 9) * 10, False),  # few distinct sequences
+        (led(["N" * 12] * 40), False),  # padding
     ],
 )
-def test_less_makes_none(frame):
-    assert len(made(frame)) == len(frame)
+def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_refused):
+    if is_refused:
+        refused(frame_of(sequences), "trim_prefix")
+    else:
+        assert len(dataset_from_frame(frame_of(sequences), name="toy")) == len(sequences)
 
 
-test_a_row_without_the_adapter_is_named = refused(
-    ("GG", "TT", "row 2 starts with 'GA', not with the adapter 'GG'"),
-    ("", "AA", "row 0 ends with 'TT', not with the adapter 'AA'"),
-    ("GGAC", "ATT", "row 0 has 7 nt, no more than its adapters"),
-    act=lambda start, end: made(
-        frame_of(["GGACATT", "GGTTATT", "GATTATT"]), trim_prefix=start, trim_suffix=end
-    ),
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        (("GG", "TT"), "row 2 is 'GATTATT', without its adapters 'GG' and 'TT'"),
+        (("", "AA"), "row 0 is 'GGACATT', without its adapters '' and 'AA'"),
+        (("GGAC", "ATT"), "row 0 has 7 nt, no more than its adapters"),
+    ],
 )
+def test_a_row_without_the_adapter_is_named(ends, message):
+    frame = frame_of(["GGACATT", "GGTTATT", "GATTATT"])
+    refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
 
 
 def test_a_library_of_mutants_is_grouped_by_parent(tmp_path):
