@@ -148,7 +148,7 @@ def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeyp
     # Who names a folder asks for measured data: nothing else takes their place.
     (tmp_path / "data" / "plant").mkdir(parents=True)
     said = {"data": r"MPRA_DATA_DIR=.*data does not hold it, and MPRA_OFFLINE"}
-    said |= dict.fromkeys([".", "x"], "holds none of the folders lentimpra, ")
+    said |= {".": "holds none of the folders lentimpra, .*did you mean .*data", "x": "is no folder"}
     for folder, message in said.items():
         monkeypatch.setenv("MPRA_DATA_DIR", str(tmp_path / folder))
         with pytest.raises((ValueError, OSError), match=message):
