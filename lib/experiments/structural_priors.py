@@ -32,7 +32,6 @@ TOLD: Final = ("none", PRIOR)  # of learning curves
 COMPARED: Final = (*TOLD, "permuted")  # where noise dominates training
 CORE: Final = (*TOLD, *PLACEBOS)
 HELD_OUT: Final = ASSAY_PRIORS[:3]  # told on arms that hold a GC tail out
-LITTLE: Final = {"severities": (0.5,), "shaped_worlds": 1}
 
 
 class Config(AssayConfig, worlds.WorldConfig):
@@ -41,7 +40,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     experiment: ClassVar[str] = "structural_priors"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            **LITTLE,
+            **{"severities": (0.5,), "shaped_worlds": 1},
             **{"n_train": 400, "n_validation": 100, "n_calibration": 100, "n_test": 300},
             **{"main_train": 400, "sizes": (100, 200)},
             **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
@@ -50,12 +49,10 @@ class Config(AssayConfig, worlds.WorldConfig):
             "shifts": ("gc", "effect_rewiring"),
         },
         "quick": {
-            **LITTLE,
-            **{"n_train": 1200, "n_validation": 200, "n_calibration": 200, "n_test": 600},
-            **{"main_train": 1200, "sizes": (300, 600)},
-            **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
+            **worlds.QUICK,
+            **{"severities": (0.5,), "main_train": 2000, "sizes": (500,)},
             **SUBSET,
-            **{"standin_size": 1500, "assay_epochs": 2},
+            **{"standin_size": 1500, "assay_epochs": 5},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
         },
         "full": {},

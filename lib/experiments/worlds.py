@@ -186,8 +186,8 @@ SMOKE: Final = {
     **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
 }
 QUICK: Final = {
-    **{"n_train": 4000, "n_validation": 500, "n_calibration": 500, "n_test": 2000},
-    **{"world_seeds": (0, 1, 2), "epochs": 5},
+    **{"n_train": 2000, "n_validation": 500, "n_calibration": 500, "n_test": 1000},
+    **{"world_seeds": (0, 1, 2), "epochs": 6, "draws": 200},
 }
 
 
