@@ -82,7 +82,7 @@ class Config(GCShiftConfig, TrainingConfig):
             **{"dataset": STANDIN, "standin_size": 600, "epochs": 1, "draws": 100},
             **{"folds": 3, "dropout_samples": 2},
         },
-        "quick": assays.SUBSET | {"arm": ("group", "tilt"), "epochs": 5},
+        "quick": assays.SUBSET | {"arm": ("group", "tilt"), "epochs": 6},
         "full": {"dropout_samples": 30},
     }
 

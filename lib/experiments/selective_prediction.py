@@ -46,7 +46,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         "quick": {
             **QUICK,
             **SUBSET,
-            **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 5},
+            **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 6},
         },
         "full": {},
     }

@@ -52,7 +52,7 @@ class Config(AssayConfig, worlds.WorldConfig):
             **worlds.QUICK,
             **{"severities": (0.5,), "main_train": 2000, "sizes": (500,)},
             **SUBSET,
-            **{"standin_size": 1500, "assay_epochs": 5},
+            **{"standin_size": 1500, "assay_epochs": 6},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
         },
         "full": {},

@@ -213,7 +213,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def read(folder: Path, experiment: str) -> pd.DataFrame:
     """The tidy results of an experiment; empty cells of columns of text are ``""``."""
-    return read_csv(folder / f"{experiment}.csv")
+    path = folder / f"{experiment}.csv"
+    if not path.exists():
+        raise FileNotFoundError(f"no results of {experiment!r} in {folder}; run its notebook first")
+    return read_csv(path)
 
 
 def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:

@@ -140,7 +140,9 @@ def source_file(module: str, package: str) -> Path | None:
     # A folder needs no __init__.py to be a package; its own place is then the only one told.
     places = list(own.submodule_search_locations or [str(own.origin)])
     path, home = Path(str(spec.origin)), Path(places[0]).parent
-    return path if path.is_relative_to(home) else None
+    # An environment may lie in that folder too: what is installed there counts by its version.
+    beside = path.is_relative_to(home) and "site-packages" not in path.relative_to(home).parts
+    return path if beside else None
 
 
 def file_hash(path: Path) -> str:
