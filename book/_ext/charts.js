@@ -33,6 +33,12 @@
     return new Set((datasets[named] || []).map((row) => row[column])).size || 1;
   }
 
+  function entries(spec) { // of a legend, as wide as its longest word asks for
+    const layers = panels(spec).flatMap((panel) => panel.layer || [panel]);
+    const domain = (layer) => ((layer.encoding || {}).color || {}).scale?.domain || [];
+    return Math.max(165, ...layers.flatMap(domain).map((word) => 6.5 * String(word).length + 30));
+  }
+
   function fitted(spec, room) {
     const made = structuredClone(spec);
     const axis = { labelLimit: Math.max(110, Math.round(0.56 * room)), labelOverlap: true };
@@ -40,7 +46,9 @@
     made.config.axisY = Object.assign({}, axis, made.config.axisY);
     made.config.axisX = Object.assign({ labelOverlap: true, labelSeparation: 6 }, made.config.axisX);
     const legend = made.config.legend || {};
-    made.config.legend = Object.assign({}, legend, { columns: Math.max(1, Math.floor(room / 165)) });
+    made.config.legend = Object.assign({}, legend, {
+      columns: Math.max(1, Math.floor(room / entries(spec))),
+    });
     if (room < NARROW && (made.facet || made.concat)) made.columns = 1;
     return made;
   }

@@ -196,9 +196,10 @@ def _colour(column: str, table: pd.DataFrame) -> "alt.Color":
     return alt.Color(f"{column}:N", title=None, sort=None, scale=scale)
 
 
-def _dashed(table: pd.DataFrame, reference: float | None, axis: str) -> list[Any]:
+def _dashed(table: pd.DataFrame, reference: float | str | None, axis: str) -> list[Any]:
     rule = alt.Chart(table).mark_rule(**_DASHED)
-    return [] if reference is None else [rule.encode(**{axis: alt.datum(reference)})]
+    place = f"{reference}:Q" if isinstance(reference, str) else alt.datum(reference)
+    return [] if reference is None else [rule.encode(**{axis: place})]
 
 
 def _figure(
@@ -271,13 +272,14 @@ def dots(
     x_title: str,
     caption: str,
     order: str | Iterable[str] | None = None,
-    reference: float | None = None,
+    reference: float | str | None = None,
     **panels: Any,
 ) -> Figure:
     """Values with bars from ``lower`` to ``upper``, one line of dots per ``y``.
 
     ``order`` names lines from top to bottom, or a column: its categories, or as its values appear.
-    ``facet`` and ``columns`` as for :func:`lines`.
+    ``reference`` is one place, or a column of places. ``facet`` and ``columns`` as for
+    :func:`lines`.
     """
     table = _table(rows, show)
     sort: Any = table[order] if isinstance(order, str) else order

@@ -125,7 +125,8 @@ def interval(row: pd.Series, digits: int | None = None) -> str:
     Two decimals where nothing else is asked for, none from 100 on.
     """
     shown = (2 if abs(row["value"]) < 100 else 0) if digits is None else digits
-    value, low, high = (f"{row[name]:.{shown}f}" for name in ("value", "lower", "upper"))
+    numbers = (round(float(row[name]), shown) + 0.0 for name in ("value", "lower", "upper"))
+    value, low, high = (f"{number:.{shown}f}" for number in numbers)  # never -0.00
     ends = np.array([row["lower"], row["upper"]], float)
     known = np.isfinite(ends).any() and not np.isnan(ends).any()
     return f"{value} ({low} to {high})" if known else value
@@ -134,6 +135,13 @@ def interval(row: pd.Series, digits: int | None = None) -> str:
 def texts(rows: pd.DataFrame, digits: int | None = None) -> list[str]:
     """Each row's value with its interval; empty where there is no value."""
     return [interval(row, digits) if pd.notna(row["value"]) else "" for _, row in rows.iterrows()]
+
+
+def worded(row: pd.Series | None, words: Sequence[str], middle: float = 1.0) -> str | None:
+    """Of three words the one for an interval below a middle value, around it or above it."""
+    if row is None:
+        return None
+    return words[0 if row["upper"] < middle else 2 if row["lower"] > middle else 1]
 
 
 def spans(rows: pd.DataFrame, lower: str, upper: str) -> list[str]:
@@ -232,7 +240,8 @@ def said(profile: str, *sentences: str) -> Markdown:
 def say(sentence: str, **rows: pd.Series | str | None) -> str:
     """A sentence with values and intervals in its braces, ``{r}`` or ``{r:3}`` for three digits.
 
-    Empty where one of the rows is missing.
+    In per cent ``{r:%}`` is a share, which ends at 0 and 100, and ``{r:+%}`` a change. Empty where
+    one of the rows is missing.
     """
     known = all(row is not None for row in rows.values())
     return sentence.format(**{key: _Said(row) for key, row in rows.items()}) if known else ""
@@ -243,8 +252,13 @@ class _Said:
         self.row = row  # of a table, or text
 
     def __format__(self, digits: str) -> str:
-        text = isinstance(self.row, str)
-        return self.row if text else interval(self.row, int(digits) if digits else None)
+        if isinstance(self.row, str):
+            return self.row
+        if digits.endswith("%"):
+            percent = 100 * self.row[["value", "lower", "upper"]].astype(float)
+            text = interval(percent.clip(0, 100) if digits == "%" else percent, 0)
+            return text.replace(" ", " % ", 1) if " " in text else f"{text} %"
+        return interval(self.row, int(digits) if digits else None)
 
     def __getattr__(self, name: str) -> Any:  # {hidden.n:.0f}
         return self.row[name]

@@ -11,10 +11,12 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.keys import Keys
 
 from lib.study.report import convert
 
 from .conftest import listed
+from .test_extensions import EXTENSIONS, SUPPLEMENT, render
 
 pytestmark = pytest.mark.browser
 
@@ -251,3 +253,70 @@ def test_front_page_is_there_within_a_second(browser, site):
         open_page(browser, site, "index")
         painted.append(browser.execute_script(script))
     assert min(painted) <= 1000
+
+
+CELL = """<div class="cell"><details class="hide above-input"><summary>Show</summary>
+
+    folded = 1
+
+</details></div>
+"""
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """The address of a page with a supplement and a cell of code."""
+    folder = tmp_path_factory.mktemp("folded")
+    (folder / "book").mkdir()
+    text = f"# Page\n\n[A link](#the-other)\n\n{CELL}\n{SUPPLEMENT}"
+    (folder / "book" / "index.md").write_text(text, "utf-8")
+    looks = {"html_static_path": [str(EXTENSIONS.parent / "_static")]}
+    looks |= {"html_css_files": ["book.css"], "html_js_files": ["folds.js"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXTENSIONS))
+        out, _ = render(folder, "html", extensions="supplement", myst_heading_anchors=4, **looks)
+    return (out / "index.html").as_uri()
+
+
+def visible(browser, anchor):
+    seen = "return document.querySelector(`${arguments[0]} > :is(h2, h3, p)`).checkVisibility()"
+    return browser.execute_script(seen, anchor)
+
+
+def test_a_supplement_opens_by_keys_by_links_and_for_print(browser, folded):
+    browser.get(folded)
+    assert visible(browser, "#supplement") and not visible(browser, "#the-other")
+    browser.execute_script("document.querySelector('details.supplement > summary').focus()")
+    for shown in (True, False):
+        browser.switch_to.active_element.send_keys(Keys.ENTER)
+        assert visible(browser, "#the-other") == shown
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert visible(browser, "#the-other")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    for address in ("#the-other", "#deeper", "#supplement"):
+        browser.get("about:blank")
+        browser.get(folded + address)
+        wait(lambda: visible(browser, "#the-other"), f"{address} opens nothing")
+    browser.get("about:blank")
+    browser.get(folded)
+    link = "document.querySelector('a[href=\"#the-other\"]').click()"
+    browser.execute_script(link)
+    wait(lambda: visible(browser, "#the-other"), "a link opens nothing")
+    # Once it was closed again, the same link opens it, though the address does not change.
+    browser.execute_script("document.querySelector('details.supplement').open = false")
+    browser.execute_script(link)
+    wait(lambda: visible(browser, "#the-other"), "a link opens nothing the second time")
+
+
+def test_one_switch_shows_the_code(browser, folded):
+    browser.get("about:blank")
+    browser.get(folded)
+    switch = browser.find_element("css selector", "button.code-switch")
+    code = browser.find_element("css selector", ".cell details.hide")
+    for said, shown in (
+        ("Show the code", False),
+        ("Hide the code", True),
+        ("Show the code", False),
+    ):
+        assert (switch.text, code.is_displayed()) == (said, shown)
+        switch.send_keys(Keys.ENTER)

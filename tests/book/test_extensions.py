@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -287,3 +288,42 @@ def test_a_drawing_stands_over_its_code_and_a_failing_one_warns(tmp_path, monkey
     page = (out / "index.txt").read_text("utf-8")
     assert "x = 2" in page and "It is 2.0." in page and "Not drawn." in page
     assert "a drawing failed: ZeroDivisionError" in warnings
+
+
+SUPPLEMENT = """## Supplement
+
+### Two & parts
+
+Text under a part.
+
+#### Deeper
+
+### The other
+
+More text.
+
+## After
+
+Not folded.
+"""
+
+
+def test_a_supplement_is_folded_whole_with_its_parts_named(tmp_path, monkeypatch):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.md").write_text(f"# Page\n\nBefore.\n\n{SUPPLEMENT}", "utf-8")
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    out, warnings = render(tmp_path, "html", extensions="supplement")
+    page = BeautifulSoup((out / "index.html").read_text("utf-8"), "html.parser")
+    assert warnings == ""
+    (fold,) = page.select("details")
+    assert "open" not in fold.attrs and fold.parent["id"] == "supplement"
+    assert fold.find_previous_sibling("h2").get_text().startswith("Supplement")
+    assert fold.summary.get_text() == "Two & parts · The other"
+    inside = fold.get_text()
+    assert "Text under a part." in inside and "More text." in inside
+    assert "Before." not in inside and "Not folded." not in inside
+    # Headings keep their links, and stand where they stood in the page's own contents.
+    anchors = [section["id"] for section in fold.select("section")]
+    assert anchors == ["two-parts", "deeper", "the-other"]
+    links = [link["href"] for link in page.select(".headerlink")]
+    assert all(f"#{anchor}" in links for anchor in [*anchors, "after"])

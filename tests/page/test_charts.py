@@ -20,6 +20,7 @@ def figures(rows=ROWS):
         lines("a-name", rows, ALL, "x", y_title="y", marks={"here": 1.5}, **SAID),
         dots("a-name", rows, ALL, "data", reference=1.0, **SAID),
         dots("a-name", rows, ALL, "kind", facet="data", order="kind", **SAID),
+        dots("a-name", rows, ALL, "data", reference="lower", **SAID),
         lines("a-name", rows, ALL, "x", y_title="y", joined=False, **SAID),
         heat_map(
             *("a-name", rows, ALL, "x", "kind"),
@@ -29,7 +30,7 @@ def figures(rows=ROWS):
     ]
 
 
-@pytest.mark.parametrize("index", range(6))  # the legend of a heat map is numbered in a session
+@pytest.mark.parametrize("index", range(7))  # the legend of a heat map is numbered in a session
 def test_html_is_the_same_on_every_run_and_complete(index):
     page = figures()[index]._repr_html_()
     assert page == figures()[index]._repr_html_()

@@ -96,3 +96,17 @@ def test_an_answer_leaves_out_what_it_cannot_say():
 
 def test_lists_are_english():
     assert [page.listed(items) for items in ([], ["a"], [*"abc"])] == ["", "a", "a, b and c"]
+
+
+def test_shares_in_per_cent_end_at_0_and_100_and_changes_do_not():
+    row = pd.Series({"value": 0.816, "lower": 0.7, "upper": 1.04})
+    assert page.say("{r:%}, {r:+%}", r=row) == "82 % (70 to 100), 82 % (70 to 104)"
+    row = pd.Series({"value": -0.001, "lower": np.nan, "upper": np.nan})
+    assert page.say("{r:%} or {r}", r=row) == "0 % or 0.00"
+
+
+@pytest.mark.parametrize(("ends", "word"), [((0.5, 0.9), "a"), ((0.9, 1.1), "b"), ((1.1, 2), "c")])
+def test_a_word_is_chosen_by_where_an_interval_lies(ends, word):
+    row = pd.Series(dict(zip(("lower", "upper"), ends, strict=True)))
+    assert page.worded(row, "abc") == word
+    assert page.worded(row, "abc", 3) == "a" and page.worded(None, "abc") is None
