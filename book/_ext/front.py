@@ -1,10 +1,9 @@
-"""Sphinx extension: figures and tables of the book's own pages, made from the published tables.
+"""Sphinx extension: the table of published runs, and the frame of a drawn output.
 
-In: ``results/`` beside the book's folder. Out: the directives ``headline``, the figure of coverage
-under every shift, and ``runs``, the table of published runs: their time, and whether the code is
-still the one they ran with. A build with ``results_required`` off (the quick report, whose tables
-may hold less) says "not in this run" where a strict one warns. A strict build also warns of every
-published file that was altered after its run.
+In: ``results/`` beside the book's folder. Out: the directive ``runs``, the table of published runs:
+their time, and whether the code is still the one they ran with. A build with ``results_required``
+off (the quick report, whose tables may hold less) says "not in this run" where a strict one warns.
+A strict build also warns of every published file that was altered after its run.
 """
 
 from pathlib import Path
@@ -14,7 +13,6 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib.page.names import headline
 from lib.study.results import Published, altered_files, published_runs, read_manifest
 from results import make_table, page_link, show_duration, text
 
@@ -44,16 +42,6 @@ def output(body: str) -> nodes.raw:
     """HTML in the frame of a notebook's output, which scrolls by itself where it is wide."""
     frame = f'<div class="cell_output"><div class="output text_html">{body}</div></div>'
     return nodes.raw("", frame, format="html")
-
-
-class HeadlineDirective(TablesDirective):
-    """The directive ``headline``."""
-
-    def content_nodes(self, folder: Path) -> list[nodes.Node]:
-        """Coverage under every shift."""
-        for name in ("simulation_shifts", "mpra_gc_ood", "assay_and_program_shifts"):
-            self.env.note_dependency(str(folder / f"{name}.csv"))
-        return [output(headline(folder)._repr_html_())]
 
 
 class RunsDirective(TablesDirective):
@@ -97,7 +85,6 @@ def warn_of_altered_files(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the directives; the roles' extension brings the switch ``results_required``."""
     app.setup_extension("verdicts")
-    app.add_directive("headline", HeadlineDirective)
     app.add_directive("runs", RunsDirective)
     app.connect("builder-inited", warn_of_altered_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,9 +9,9 @@ word, of the leading reading unless one is named; the role ``effect`` becomes th
 contrast that decides, with its interval. Variants of a reading stand one after the other. Without a
 verdict they become "not judged yet" (or "not run") and a dash.
 
-The directive ``verdicts`` becomes the table of all claims, a row per variant, and under it the
-counts and how many false calls to expect; with its option ``short``, what fits a front page. With a
-claim as its argument (``{verdicts} C3``) it becomes that claim's readings with their contrasts,
+The directive ``verdicts`` becomes the table of all claims, a row per variant, each with a drawing
+of its interval against the margin, and under it the counts and how many false calls to expect. With
+a claim as its argument (``{verdicts} C3``) it becomes that claim's readings with their contrasts,
 folded where they are many or not of the leading reading. The page ``claims`` needs a heading for
 each claim, whose anchor is the claim's name in small letters.
 
@@ -19,6 +19,7 @@ The directive ``rounds`` becomes the first round's verdicts beside today's, and 
 changed of the first rule.
 """
 
+import html
 import re
 from abc import abstractmethod
 from collections import Counter
@@ -26,10 +27,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from docutils import nodes
-from docutils.parsers.rst import directives
+from meanings import is_smaller, meaning
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from lib.page.charts import GREEN, GREY
 from results import LOGGER, Row, TableRole, folded, make_table, page_link, read_table, text
 
 MOST_OPEN = 9  # contrasts of a claim that stand unfolded
@@ -37,6 +39,7 @@ READINGS = {"stated": "as stated", "strict": "strict", "first": "first rule"}
 FAVOURS = {"for": "for the abstract", "against": "against the abstract", "neutral": "neutral"}
 FALSE_CALL = 0.025  # how often a verdict is wrong, at most
 NONE = "\N{EN DASH}"
+STARTS = " at which "  # in the names of parts that say at which dose something starts
 
 
 def claim_order(row: Row) -> tuple[str, int, int]:
@@ -91,18 +94,66 @@ def show_quantity(row: Row) -> str:
     return "" if row["part"].startswith(row["quantity"]) else f"{row['quantity']}: "
 
 
+def limits(margin: str) -> list[float]:
+    """The lower and the upper limit of what supports a claim; infinite where there is none.
+
+    Examples
+    --------
+    >>> limits("> 0.8"), limits("0.85 to 0.95")
+    ([0.8, inf], [0.85, 0.95])
+    """
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+", margin.replace("\u2212", "-"))]
+    if len(numbers) > 1:
+        return numbers
+    return [numbers[0], float("inf")] if margin.startswith(">") else [float("-inf"), numbers[0]]
+
+
+def drawing(row: Row) -> nodes.raw:
+    """The interval against the margin: on the shaded ground a claim is supported."""
+    bounds = limits(row["margin"])
+    ends = [float(row[column]) for column in ("lower", "upper")]
+    known = [end for end in [*bounds, *ends, float(row["effect"])] if abs(end) != float("inf")]
+    low, high = min(known), max(known)
+    room = 0.12 * (high - low or 1)
+
+    def place(value: float) -> float:
+        return (
+            150 * (min(max(value, low - room), high + room) - low + room) / (high - low + 2 * room)
+        )
+
+    left, right = map(place, bounds)
+    a, b = map(place, ends)
+    rules = "".join(
+        f'<path d="M{place(x):.1f} 1V23" stroke="{GREY}" stroke-dasharray="3 2"/>'
+        for x in bounds
+        if abs(x) != float("inf")
+    )
+    said = html.escape(f"interval {show_effect(row)} against the margin {row['margin']}")
+    return nodes.raw(
+        "",
+        f'<svg class="margin" role="img" aria-label="{said}" viewBox="0 0 150 24" width="150">'
+        f'<rect x="{left:.1f}" width="{right - left:.1f}" height="24" fill="{GREEN}" '
+        f'fill-opacity=".15"/>{rules}<path d="M{a:.1f} 12H{b:.1f}" stroke="currentColor" '
+        f'stroke-width="2"/><circle cx="{place(float(row["effect"])):.1f}" cy="12" r="4" '
+        'fill="currentColor"/></svg>',
+        format="html",
+    )
+
+
 def verdict_word(row: Row) -> nodes.Element:
     """The word, which the style sheet colours; of a claim that waits, why."""
     if "reason" in row:
         said = row["reason"].split(":")[0].split(",")[0]
         return nodes.emphasis(text=said if said in ("not run", "withheld") else "not judged yet")
     verdict = row["verdict"]
-    return nodes.strong("", verdict, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
+    shown = "smaller than claimed" if is_smaller(row) else verdict
+    return nodes.strong("", shown, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
 
 
 def show_verdict(row: Row, *more: str) -> list[nodes.Node]:
     """The verdict, and how it came about where that needs saying."""
     built = "by construction" if row.get("by_construction") == "true" else ""
+    more = tuple(note.removeprefix("smaller than claimed").removeprefix("; ") for note in more)
     said = "; ".join(filter(None, (built, *more)))
     return [verdict_word(row), *text(f" ({said})" if said else "")]
 
@@ -212,7 +263,6 @@ class VerdictsDirective(ClaimsDirective):
     """The directive ``verdicts``."""
 
     optional_arguments = 1
-    option_spec: ClassVar = {"short": directives.flag}
 
     def said(self, judged: list[Row], parts: list[Row], waiting: list[Row]) -> list[nodes.Node]:
         """The table of all claims, or one claim with its contrasts."""
@@ -220,9 +270,7 @@ class VerdictsDirective(ClaimsDirective):
         judged = [row | {"how": notes.get((*which(row), row["part"]), "")} for row in judged]
         rows = sorted([*judged, *waiting], key=claim_order)
         if not self.arguments:
-            if "short" in self.options:
-                return [self.overview(rows, short=True)]
-            return [self.overview(rows), *self.counts(judged)]
+            return [self.overview(rows, parts), *self.counts(judged)]
         own = [row for row in rows if row["id"] == self.arguments[0]]
         if not own:
             raise LookupError(f"0 rows of results/claims.csv are of {self.arguments[0]}")
@@ -233,38 +281,38 @@ class VerdictsDirective(ClaimsDirective):
             found += self.reading(row, its, row in leads, own)
         return found
 
-    def overview(self, rows: list[Row], short: bool = False) -> nodes.table:
+    def overview(self, rows: list[Row], parts: list[Row]) -> nodes.table:
         """All claims, in their order, led by what the abstract says."""
         lines = []
         for claim in dict.fromkeys(row["id"] for row in rows):
             own = [row for row in rows if row["id"] == claim]
-            lines += [self.line(row, own, short) for row in leading(own)]
-        header = ["claim", "statement", "verdict", "strict", "effect, interval, n", "margin"]
-        if short:
-            return make_table(header, lines, "short")
-        header[3] = "strict / first rule"
-        return make_table([*header, "parts passed", "at half / at twice"], lines, "all")
+            starts = [part for part in parts if part["id"] == claim and STARTS in part["part"]]
+            lines += [self.line(row, own, starts) for row in leading(own)]
+        header = ["claim", "verdict", "in plain words", "interval against the margin", "passed"]
+        return make_table(header, lines, "all")
 
-    def line(self, row: Row, own: list[Row], short: bool) -> list[list[nodes.Node]]:
+    def line(self, row: Row, own: list[Row], starts: list[Row]) -> list[list[nodes.Node]]:
         """One claim of the overview; a claim's own note is left to its section."""
-        depends = "rule-dependent" if rule_dependent(own) and not short else ""
-        rest = [other for other in own if other["reading"] != row["reading"]]
-        strict, first = (of_reading(rest, reading) for reading in ("strict", "first"))
-        cells = [[self.anchor(row["id"])], text(row["statement"])]
-        how = "" if short else row.get("how", "")
-        cells.append(show_verdict(row, row["variant"], how, depends))
-        cells.append(in_turn(strict))
-        if not short:
-            cells[3] += [*text(" / "), *in_turn(first)]
+        depends = "rule-dependent" if rule_dependent(own) else ""
+        cells = [[self.anchor(row["id"]), *text(f" {row['statement']}")]]
+        name = f"{READINGS[row['reading']]}: "
+        cells.append([*text(name), *show_verdict(row, row["variant"], row.get("how", ""), depends)])
+        cells[1] += text(f": {row['reason']}") if "reason" in row else []
+        for reading in READINGS:
+            others = of_reading(own, reading) if reading != row["reading"] else []
+            cells[1] += [*text(f"; {READINGS[reading]}: "), *in_turn(others)] if others else []
         if "reason" in row:
-            cells[2] += text("" if short else f": {row['reason']}")
-            return cells + [text(NONE) for _ in range(2 if short else 4)]
-        effect = f"{show_effect(row)}, {show_count(row)}"
-        cells += [text(effect if short else show_quantity(row) + effect), text(row["margin"])]
-        if short:
-            return cells
-        cells[1] += [nodes.Text(". "), *self.link(row["evidence"])]
-        return [*cells, text(f"{row['parts_passed']} of {row['parts']}"), text(show_others(row))]
+            return cells + [text(NONE) for _ in range(3)]
+        at = [
+            f" {part['part'].capitalize()}: {show_effect(part)}."
+            for part in starts
+            if part["reading"] == row["reading"] and part["effect"]
+        ]
+        cells.append([*text(meaning(row) + "".join(at) + " "), *self.link(row["evidence"])])
+        values = f" {show_quantity(row)}{show_effect(row)}, {show_count(row)}; margin "
+        values += f"{row['margin']}; at half / at twice the margin: {show_others(row)}"
+        cells.append([drawing(row), *text(values)])
+        return [*cells, text(f"{row['parts_passed']} of {row['parts']}")]
 
     def counts(self, judged: list[Row]) -> list[nodes.Node]:
         """How many verdicts are what, those by construction apart, and the false ones to expect."""
@@ -310,7 +358,7 @@ class VerdictsDirective(ClaimsDirective):
     def contrasts(self, parts: list[Row]) -> nodes.table:
         """A claim's contrasts, those that carry no weight marked."""
         header = ["contrast", "effect, interval, n", "margin", "verdict", "at half / at twice"]
-        header.append("told from none / supported")
+        header.append("smallest detectable / supported")
         lines = []
         for row in parts:
             name = row["part"] + (", secondary" if row["secondary"] == "True" else "")

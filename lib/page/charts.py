@@ -51,7 +51,7 @@ COLOURS = {
     **dict.fromkeys(("transformer", "matched", "order by the errors"), GREEN),
     **dict.fromkeys(("frozen oracle", "order by the true std"), PINK),
     **dict.fromkeys(("BiLSTM", "leading forecaster", "trained above"), ORANGE),
-    **dict.fromkeys(("simulated", "ensemble"), SKY),
+    **dict.fromkeys(("simulated", "simulated twin", "ensemble"), SKY),
     **dict.fromkeys(("baseline", "none", "placebo", "random order", "in distribution"), GREY),
 }
 MOST_ROWS = 5000

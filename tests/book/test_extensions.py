@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
@@ -80,7 +81,7 @@ def render(folder, kind, **settings):
     return folder / "out", warnings.getvalue()
 
 
-def build(folder, text, monkeypatch, strict=True, more=None):
+def build(folder, text, monkeypatch, strict=True, more=None, extension="front"):
     """Build one page beside another, with ``more`` tables; returns its text and the warnings."""
     monkeypatch.syspath_prepend(str(EXTENSIONS))
     source = folder / "book"
@@ -89,12 +90,12 @@ def build(folder, text, monkeypatch, strict=True, more=None):
     for name in ("other", "experiments/02_two"):
         orphan = "---\norphan: true\n---\n# Evidence in full\n"
         (source / f"{name}.md").write_text(orphan, "utf-8")
-    (folder / "results" / "claims").mkdir(parents=True)
+    (folder / "results" / "claims").mkdir(parents=True, exist_ok=True)
     manifest = {"two": {"seconds": 90}, "unlisted": {"seconds": 1}}
     tables = {"two.csv": TABLE, "manifest.json": json.dumps(manifest)} | (more or {})
     for name, content in tables.items():
         (folder / "results" / name).write_text(content, "utf-8")
-    out, warnings = render(folder, "text", extensions="front", results_required=strict)
+    out, warnings = render(folder, "text", extensions=extension, results_required=strict)
     return (out / "index.txt").read_text("utf-8"), warnings
 
 
@@ -136,30 +137,47 @@ def joined(page):
 
 
 def test_verdicts_of_all_claims_in_order(tmp_path, monkeypatch):
-    text = "```{verdicts}\n```\n\n```{verdicts}\n:short:\n```"
-    page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
-    _, first, second, tenth, tilt, tail, _, short, *_ = cells(page)
+    page, warnings = build(tmp_path, "```{verdicts}\n```", monkeypatch, more=VERDICTS)
+    _, first, second, tenth, tilt, tail, *_ = cells(page)
     assert first == [
-        *("C1", "It is accurate. Evidence in full", "**supported** (rule-dependent)"),
-        "**contradicted** (by construction) / **undecided**",
-        *("ratio of errors: 1.500 (1.400 to 1.600), n = 5", "> 1.25", "1 of 1"),
-        "supported / supported",
+        "C1 It is accurate",
+        "as stated: **supported** (rule-dependent); strict: **smaller than claimed** (by "
+        "construction); first rule: **undecided**",
+        "All three kinds of network come close to what is possible, and beat a ridge on six-letter "
+        "words. Evidence in full",
+        "ratio of errors: 1.500 (1.400 to 1.600), n = 5; margin > 1.25; at half / at twice the "
+        "margin: supported / supported",
+        "1 of 1",
     ]
-    assert second[2:5] == ["*not judged yet*: no contrast set yet", "– / –", "–"]
-    assert tenth[1:5] == [
-        *("It rejects well. results/e.csv", "**contradicted** (smaller than claimed)", "– / –"),
-        "0.900 (0.880 to 0.921), n = 10",
-    ]
-    assert tenth[6:] == ["0 of 1", "supported / undecided"]
-    assert (tilt[2], tail[2]) == ("**supported** (tilt)", "*not run* (tail): not run: no time")
+    assert second[1:] == ["first rule: *not judged yet*: no contrast set yet", *"–––"]
+    assert tenth[1] == "first rule: **smaller than claimed**"
+    assert tenth[2].endswith("hardly less squared error than all. results/e.csv")
+    assert tenth[4] == "0 of 1"
+    assert "**supported** (tilt)" in tilt[1]
+    assert "*not run* (tail): not run: no time" in tail[1]
     assert "As stated: 2 supported. Strict: 1 by construction, counted apart." in joined(page)
     # 3 times .025
     assert "Of the 3 verdicts as stated and strict, at most 0.1 false calls" in joined(page)
     assert "results/" not in warnings
-    assert short == [
-        *("C1", "It is accurate", "**supported**", "**contradicted** (by construction)"),
-        *("1.500 (1.400 to 1.600), n = 5", "> 1.25"),
-    ]
+
+
+@pytest.mark.parametrize(
+    ("margin", "effect", "ground"),
+    [("> 1.25", (1.5, 1.4, 1.6), "right"), ("< 0.85", (0.9, 0.88, 0.92), "left"),
+     ("0.85 to 0.95", (0.9, 0.88, 0.92), "middle")],
+)  # fmt: skip
+def test_an_interval_is_drawn_against_its_margin(monkeypatch, margin, effect, ground):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    row = dict(zip(("effect", "lower", "upper"), map(str, effect), strict=True)) | {
+        "margin": margin
+    }
+    picture = BeautifulSoup(load("verdicts").drawing(row).astext(), "html.parser").svg
+    assert picture["role"] == "img" and f"against the margin {margin}" in picture["aria-label"]
+    x, width = (float(picture.rect[key]) for key in ("x", "width"))
+    shaded = {"right": x > 1 and x + width >= 149, "left": x <= 1 and x + width < 149}
+    assert shaded.get(ground, x > 1 and x + width < 149)
+    dot = float(picture.circle["cx"])
+    assert (x <= dot <= x + width) == (ground != "left")  # 0.9 is not below 0.85
 
 
 def test_words_and_effects_in_a_sentence(tmp_path, monkeypatch):
@@ -167,8 +185,8 @@ def test_words_and_effects_in_a_sentence(tmp_path, monkeypatch):
     text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in names)
     page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
     assert (
-        "**contradicted** 0.900 (0.880 to 0.921), **supported** 1.500 (1.400 to 1.600), "
-        "**contradicted** 1.100 (1.000 to 1.200), **supported** (tilt), *not run* (tail) "
+        "**smaller than claimed** 0.900 (0.880 to 0.921), **supported** 1.500 (1.400 to 1.600), "
+        "**smaller than claimed** 1.100 (1.000 to 1.200), **supported** (tilt), *not run* (tail) "
         "0.800 (0.700 to 0.820), –, **supported** 0.800 (0.700 to 0.820), *not judged yet* –, "
         "*not in this run*"
     ) in joined(page)
@@ -184,7 +202,7 @@ def test_readings_of_one_claim_with_their_contrasts(tmp_path, monkeypatch):
         "decided by: ratio (cnn): ratio of errors: 1.500 (1.400 to 1.600), n = 5, margin > 1.25. "
         "Evidence: Evidence in full."
     ) in said
-    assert "**Strict.** “It is more accurate.” **contradicted** (by construction; smaller" in said
+    assert "**Strict.** “It is more accurate.” **smaller than claimed** (by construction)" in said
     assert "**First rule.** “It stays so.” *not judged yet*: no contrast set yet." in said
     assert said.index("As stated") < said.index("Strict") < said.index("First rule")
     _, ratio, twin, gone, *_ = cells(page)
@@ -202,7 +220,7 @@ def test_the_first_round_beside_today_s_readings(tmp_path, monkeypatch):
     _, line = cells(page)
     assert line == [
         *("C1 rule-dependent", "**supported** 1.400 (1.300 to 1.500)", "**undecided**"),
-        *("**supported**", "**contradicted** (by construction)"),
+        *("**supported**", "**smaller than claimed** (by construction)"),
         "as stated: The margin (for the abstract): it was arbitrary.",
     ]
 
@@ -210,12 +228,94 @@ def test_the_first_round_beside_today_s_readings(tmp_path, monkeypatch):
 def test_runs_say_how_long_with_which_source_and_what_was_altered(tmp_path, monkeypatch):
     manifest = {"two": {"seconds": 90, "files": {"results/two.csv": "not this"}}}
     more = {"manifest.json": json.dumps(manifest)}
-    text = "```{runs}\n```\n\n```{headline}\n```"
-    page, warnings = build(tmp_path, text, monkeypatch, more=more)
+    page, warnings = build(tmp_path, "```{runs}\n```", monkeypatch, more=more)
     _, run = cells(page)
     assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
     assert "results/two.csv was altered after its run; make publish writes it anew" in warnings
-    assert "Not in this run." in page and "no results of 'simulation_shifts'" in warnings
+
+
+LADDER = (
+    "shift,condition,rung,metric,value,lower,upper,n\n"
+    "genotype,Ehom,reference,picp_90,0.91,0.9,0.92,100\n"
+    "genotype,Ehom,raw,picp_90,{raw},0.5,0.95,100\n"
+    "genotype,Ehom,matched_moments,picp_90,0.88,0.8,1.02,100\n"
+)
+TWINS = (
+    "shift,condition,metric,axis,forecast,lower,upper\n"
+    "genotype,Ehom,coverage_drop,signal,0.3,-0.2,0.4\n"
+)
+PRIORS = (
+    "effect,data,model,n_train,split,shift,prior,against,value,lower,upper\n"
+    "rmse_f_ratio,simulation,cnn,250,test,,motif_decoy,none,0.5,0.4,0.6\n"
+    "rmse_f_ratio,simulation,cnn,8000,test,,motif_decoy,none,{ratio}\n"
+)
+RANKING = (
+    "effect,data,model,shift,target,score,value,lower,upper\n"
+    "risk_ratio_50,wtc11,cnn,none,measured,std,0.6,0.5,0.7\n"
+    "risk_over_trivial,wtc11,cnn,none,measured,mean,{over}\n"
+)
+
+
+def answer(raw="0.55", ratio="0.9,0.85,0.95", over="1,0.9,1.1"):
+    return {
+        "assay_and_program_shifts/ladder.csv": LADDER.format(raw=raw),
+        "assay_and_program_shifts/twins.csv": TWINS,
+        "structural_priors/effects.csv": PRIORS.format(ratio=ratio),
+        "selective_prediction/effects.csv": RANKING.format(over=over),
+    }
+
+
+def front(folder, monkeypatch, text, **values):
+    for name in ("assay_and_program_shifts", "structural_priors", "selective_prediction"):
+        (folder / "results" / name).mkdir(parents=True)
+    more = answer(**values) | VERDICTS
+    page, warnings = build(folder, text, monkeypatch, more=more, extension="findings")
+    return joined(page), warnings
+
+
+def test_findings_choose_their_words_by_the_values(tmp_path, monkeypatch):
+    text = "```{findings}\n```"
+    said, _ = front(tmp_path / "one", monkeypatch, text)
+    assert (
+        "reads the same sequences, 55 % do. Rescaling to the new mean and spread brings most"
+        in said
+    )
+    assert "helps in simulation.**" in said and "10.0 % lower than without." in said
+    assert "has 60 % of the squared error of all; choosing by the predicted activity alone" in said
+    assert "alone leaves as little" in said
+    values = {"raw": "0.9", "ratio": "1.02,0.99,1.05", "over": "0.8,0.7,0.9"}
+    said, _ = front(tmp_path / "two", monkeypatch, text, **values)
+    assert "hardly cost coverage" in said and "90 % do." in said
+    assert "helps only where data are few.**" in said
+    assert "2.0 % higher than without, no more than chance would do; trained on the small" in said
+    assert "less than any rule leaves that knows nothing of uncertainty" in said
+
+
+def test_the_picture_and_the_strip(tmp_path, monkeypatch):
+    said, _ = front(tmp_path, monkeypatch, "```{strip}\n```")
+    # C1 and a variant of C11; its other variant waits.
+    assert "As stated: **2 supported, 0 contradicted, 0 undecided, 1 not judged yet" in said
+    assert "strict: **0 supported, 1 contradicted, 0 undecided, 1 of these by construction" in said
+    figure = load("findings").picture(tmp_path / "results")
+    assert figure.data["forecast"].tolist() == [
+        *("measured", "measured", "offset and scale taken out", "simulated twin")
+    ]
+    assert figure.data["coverage"].tolist() == [0.91, 0.55, 0.88, 0.61]
+    assert figure.data[["lower", "upper"]].to_numpy().max() <= 1
+    assert '"datum": 0.9' in json.dumps(figure.spec)
+
+
+def test_an_answer_without_its_tables_warns_and_a_quick_report_shows_the_published_one(
+    tmp_path, monkeypatch
+):
+    given = {"extension": "findings"}
+    page, warnings = build(tmp_path / "one", "```{findings}\n```", monkeypatch, **given)
+    assert "No published answer yet." in page and "ladder.csv does not exist" in warnings
+    page, warnings = build(
+        tmp_path / "two", "```{findings}\n```", monkeypatch, strict=False, **given
+    )
+    assert "Published answer" in page and "squared error of all" in page
+    assert "results/" not in warnings
 
 
 def test_missing_verdicts_warn_in_a_published_build_alone(tmp_path, monkeypatch):
@@ -327,3 +427,24 @@ def test_a_supplement_is_folded_whole_with_its_parts_named(tmp_path, monkeypatch
     assert anchors == ["two-parts", "deeper", "the-other"]
     links = [link["href"] for link in page.select(".headerlink")]
     assert all(f"#{anchor}" in links for anchor in [*anchors, "after"])
+
+
+def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    keys = ("model", "prior", "uncertainty", "seed", "metric", "value")
+    made = [("cnn", "none", "ensemble", None, 0.5), ("cnn", "none", "single", None, 0.9),
+            ("cnn", "none", "single", 1, 0.1), ("cnn", "motif_jaspar", "single", None, 0.4),
+            ("motif_kernel", "none", "single", None, 0.3), ("motif_kernel", "none",
+             "std_scaling", None, 0.2)]  # fmt: skip
+    rows = pd.DataFrame([(*row[:4], "crps_gaussian", row[4]) for row in made], columns=keys)
+    empty = {"split": "test", "shift": "", "condition": "", "by": "", "lower": np.nan}
+    ranking = pd.DataFrame(columns=["model", "uncertainty", "effect", "score", "value"])
+    page = BeautifulSoup(
+        load("leaderboard").board(rows.assign(**empty, upper=np.nan), ranking), "html.parser"
+    )
+    lines = [[cell.get_text() for cell in line.find_all("td")] for line in page.select("tr")[1:]]
+    assert [(line[0], line[1]) for line in lines] == [
+        *(("motif kernel", "0.300"), ("network with motif scores", "0.400")),
+        ("CNN, ensemble", "0.500"),
+    ]
+    assert page.details.summary.get_text() == "The 3 cards"

@@ -54,6 +54,22 @@ def test_page_says_what_it_must(pages, name):
         assert text in pages[name].prose
 
 
+def test_the_front_page_is_read_in_thirty_seconds(site):
+    """Up to the picture, the title and the contents beside it apart."""
+    soup = BeautifulSoup((site / "index.html").read_text("utf-8"), "html.parser")
+    before = soup.article.find("figure").find_all_previous(["p", "h1"])
+    said = " ".join(part.get_text() for part in before if part.find_parent("article"))
+    assert 60 <= len(said.split()) <= 180
+    assert 3 <= len(re.findall(r"\d[\d.,]*", said)) <= 8
+    findings = soup.article.select("ol.findings > li")
+    assert [len(re.findall(r"\d[\d.]* %", one.get_text())) for one in findings] == [1, 1, 1]
+    assert ("Published answer" in said) == ("quick" in site.parts)
+    links = [link["href"] for link in soup.article.select("a.sd-btn")]
+    assert [link.split("/")[-1] for link in links] == [
+        *("start.html", "08_audit_your_own.html", "reproduce.html")
+    ]
+
+
 def test_nothing_is_loaded_from_elsewhere_and_styles_name_no_other_host(pages, site):
     for name, page in pages.items():
         foreign = [url for url in page.loaded if re.match(r"(?:https?:)?//", url)]

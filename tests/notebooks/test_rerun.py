@@ -14,7 +14,8 @@ from papermill.inspection import inspect_notebook
 from lib.study.results import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+AUDIT = "08_audit_your_own"  # its command is make audit: the page stands alone, without boxes
+NAMES = sorted({path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} - {AUDIT})
 BOX = re.compile(r"^:::\{admonition\} Run it with other parameters\n(.*?)^:::$", re.M | re.S)
 PREFIX = ".venv/bin/"  # as README.md has it
 

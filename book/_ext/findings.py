@@ -1,0 +1,259 @@
+"""Sphinx extension: the front page's answer, made from the published tables.
+
+In: ``results/``, or where a build has ``results_required`` off (the quick report) the published
+tables of the checkout, which are then said to be published. Out: the directive ``findings``, three
+sentences with one number each, which choose their words by the values; ``picture``, what intervals
+hold as the same sequences meet mutant retinas; ``strip``, one line of verdicts.
+"""
+
+from abc import abstractmethod
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+from docutils import nodes
+from front import output
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from verdicts import READINGS, of_reading
+
+from lib.page.charts import Figure
+from lib.page.grammar import dots, one, ordered, pick, prefer
+from lib.study.config import repository_root
+from results import read_table
+
+LOGGER = logging.getLogger(__name__)
+PUBLISHED = "Published answer, not of this run, which is too small for one of its own."
+SHIFTS = "assay_and_program_shifts"
+GENOTYPES = {
+    "WT": "wild type",
+    "Rhet": "CRX R90W, one copy",
+    "Ehet": "CRX E168d2, one copy",
+    "Rhom": "CRX R90W, both copies",
+    "CrxKO": "no CRX",
+    "Ehom": "CRX E168d2, both copies",
+}
+Said = tuple[str, str]  # a finding in a few words, and the sentence with its number
+
+
+def table(folder: Path, name: str) -> pd.DataFrame:
+    """A table of results; empty cells of text columns are ``""``."""
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        raise LookupError(f"results/{name}.csv does not exist; make publish writes it")
+    rows = pd.read_csv(path, low_memory=False)
+    texts = rows.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in rows.dtypes]]
+    return rows.fillna(dict.fromkeys(texts, ""))
+
+
+def only(rows: pd.DataFrame, what: str, **keys: object) -> pd.Series:
+    """The first such row, or a LookupError that says what is missing."""
+    row = one(rows, **keys)
+    if row is None:
+        raise LookupError(f"the published tables hold no {what}")
+    return row
+
+
+def rewired(folder: Path) -> Said:
+    """What becomes of intervals in the retina where they hold least."""
+    ladder = pick(table(folder, f"{SHIFTS}/ladder"), metric="picp_90", shift="genotype")
+    ladder = pick(ladder, condition=list(GENOTYPES))
+    raw = pick(ladder, rung="raw").sort_values("value")
+    lowest = only(raw, "coverage under another genotype")
+    rungs = pick(ladder, condition=lowest["condition"]).set_index("rung")["value"]
+    lost = rungs["reference"] - rungs["raw"]
+    back = (rungs["matched_moments"] - rungs["raw"]) / lost if lost > 0 else 0
+    part = "most" if back > 0.6 else "about half" if back > 0.4 else "little"
+    share = f"{100 * lowest['value']:.0f} %"
+    if lost < 0.05:
+        return (
+            "Other cells hardly cost coverage.",
+            f"Nine in ten measurements should lie inside a network's intervals; where a mutant "
+            f"retina reads the same sequences, {share} do.",
+        )
+    return (
+        "The same letters in another cell break the intervals, and no network can notice.",
+        "Nine in ten measurements should lie inside them; where a mutant retina reads the same "
+        f"sequences, {share} do. Rescaling to the new mean and spread brings {part} of it back.",
+    )
+
+
+def told(folder: Path) -> Said:
+    """What features made from motifs do to a network's error in simulation."""
+    rows = pick(
+        table(folder, "structural_priors/effects"),
+        **{"effect": "rmse_f_ratio", "data": "simulation", "split": "test", "shift": ""},
+        **{"prior": "motif_decoy", "against": "none"},
+    )
+    rows = prefer(rows, ["data"], model=["cnn", "reference_cnn"])
+    if "entry" in rows:
+        rows = pick(rows, entry=["", "late"])
+    sizes = rows.sort_values("n_train", ascending=False)
+    row = only(sizes, "gain by features made from motifs")
+    few = sizes.iloc[-1]["upper"] < 1
+    helps, hurts = row["upper"] < 1, row["lower"] > 1
+    less = 100 * (1 - row["value"])
+    head = "Telling a network about motifs "
+    if helps:
+        head += "helps little." if less < 5 else "helps in simulation."
+    else:
+        head += "helps only where data are few." if few else "hurts." if hurts else "does not help."
+    much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
+    much += " than without" + ("" if helps or hurts else ", no more than chance would do")
+    much += "; trained on the smallest sample, it is lower." if few and not helps else "."
+    return head, f"In simulation, with motifs and decoys for features, its error is {much}"
+
+
+def selected(folder: Path) -> Said:
+    """What is left of the squared error where the less certain half is set aside."""
+    rows = pick(
+        table(folder, "selective_prediction/effects"),
+        **{"data": "wtc11", "shift": "none", "target": "measured", "model": "cnn"},
+    )
+    half = only(rows, "risk of a kept half", effect="risk_ratio_50", score="std")
+    trivial = pick(rows, effect="risk_over_trivial").sort_values("value", ascending=False)
+    best = only(trivial.dropna(subset="value"), "risk beside trivial scores")
+    share = f"{100 * half['value']:.0f} %"
+    head = "Throwing out what a network is unsure of " + (
+        "lowers the risk" if half["upper"] < 1 else "does not surely lower the risk"
+    )
+    if best["upper"] < 1:
+        return head + ".", (
+            f"On human elements the surer half has {share} of the squared error of all, less than "
+            "any rule leaves that knows nothing of uncertainty."
+        )
+    beaten = "less" if best["lower"] > 1 else "as little"
+    linked = ", but so does a simple rule." if half["upper"] < 1 else "."
+    rule = {
+        "mean": "the predicted activity",
+        "mean_distance": "how far a prediction is from average",
+    }
+    by = rule.get(best["score"], "GC content")
+    return head + linked, (
+        f"On human elements the surer half has {share} of the squared error of all; choosing by "
+        f"{by} alone leaves {beaten}."
+    )
+
+
+def picture(folder: Path) -> Figure:
+    """Coverage as the same sequences meet mutant retinas, beside the simulated twin."""
+    ladder = pick(table(folder, f"{SHIFTS}/ladder"), metric="picp_90", shift="genotype")
+    ladder = pick(ladder, condition=list(GENOTYPES))
+    series = {"raw": "measured", "matched_moments": "offset and scale taken out"}
+    home = pick(ladder, rung="reference").head(1).assign(condition="WT", rung="raw")
+    real = pd.concat([home, pick(ladder, rung=series)])
+    real = real.assign(forecast=real["rung"].map(series))
+    base = pick(ladder, rung="reference").set_index("condition")["value"]
+    twins = pick(table(folder, f"{SHIFTS}/twins"), metric="coverage_drop", shift="genotype")
+    twins = pick(twins, axis="signal", condition=[*base.index]).set_index("condition")
+    ends = {"value": "forecast", "lower": "upper", "upper": "lower"}
+    twin = pd.DataFrame({end: base - twins[column] for end, column in ends.items()}).dropna()
+    twin = twin.reset_index().assign(forecast="simulated twin")
+    rows = pd.concat([real, twin], ignore_index=True).replace({"condition": GENOTYPES})
+    if rows.empty:
+        raise LookupError("the published tables hold no coverage under another genotype")
+    rows[["lower", "upper"]] = rows[["lower", "upper"]].clip(0, 1)
+    rows = ordered(rows, condition=GENOTYPES.values())
+    return dots(
+        "headline",
+        rows.rename(columns={"value": "coverage", "condition": "retina"}),
+        "retina forecast coverage lower upper n",
+        "retina",
+        "coverage",
+        colour="forecast",
+        x_title="share of measurements inside 90 % intervals",
+        order=[*GENOTYPES.values()],
+        reference=0.9,
+        caption="Networks trained on wild-type retina forecast the same sequences in retinas whose "
+        "transcription factor CRX is mutated. The dashed line is what their intervals promise. "
+        "Points far to its left are intervals that no longer hold. For the second point forecasts "
+        "and intervals were rescaled to the mean and spread of that retina: what comes back was a "
+        "change of scale, what stays away is rewiring. The simulated twin is what the simulator "
+        "said beforehand of a shift of that size. Bars are 95 % intervals.",
+    )
+
+
+class AnswerDirective(SphinxDirective):
+    """What the directives share: the tables are published ones, or the page says what is amiss."""
+
+    @abstractmethod
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """What the directive becomes, from the tables of ``folder``."""
+
+    def run(self) -> list[nodes.Node]:
+        """The content; greyed and marked in a build whose own tables are not published ones."""
+        own = self.config.results_required
+        root = Path(self.env.srcdir).parent if own else repository_root()
+        try:
+            found = self.content_nodes(root / "results")
+        except (LookupError, OSError, ValueError) as error:
+            if own:
+                LOGGER.warning(str(error), location=self.get_location())
+            return [nodes.paragraph("", "", nodes.emphasis(text="No published answer yet."))]
+        if own:
+            return found
+        note = nodes.paragraph("", "", nodes.emphasis(text=PUBLISHED))
+        return [nodes.container("", note, *found, classes=["published"])]
+
+
+class FindingsDirective(AnswerDirective):
+    """The directive ``findings``."""
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """Three sentences."""
+        found = nodes.enumerated_list(classes=["findings"])
+        for head, sentence in (rewired(folder), told(folder), selected(folder)):
+            said = nodes.paragraph("", "", nodes.strong(text=head), nodes.Text(f" {sentence}"))
+            found += nodes.list_item("", said)
+        return [found]
+
+
+class PictureDirective(AnswerDirective):
+    """The directive ``picture``."""
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """The figure."""
+        return [output(picture(folder)._repr_html_())]
+
+
+def count(rows: list[dict[str, str]], waiting: int) -> str:
+    """How many verdicts are what."""
+    counts = Counter(row["verdict"] for row in rows)
+    built = sum(row["by_construction"] == "true" for row in rows)
+    words = [f"{counts.get(word, 0)} {word}" for word in ("supported", "contradicted", "undecided")]
+    held = sum(r["by_construction"] == "true" and r["verdict"] == "supported" for r in rows)
+    if held:
+        words[0] += f" ({held} by construction)"
+    elif built:
+        words.append(f"{built} of these by construction")
+    words += [f"{waiting} not judged yet"] if waiting else []
+    return ", ".join(words)
+
+
+class StripDirective(AnswerDirective):
+    """The directive ``strip``."""
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """As stated, and strict."""
+        judged, waiting = (
+            read_table(path := folder / name, path.stat().st_mtime)
+            for name in ("claims.csv", "claims/not_judged.csv")
+        )
+        said: list[nodes.Node] = []
+        for reading in ("stated", "strict"):
+            own, late = (of_reading(rows, reading) for rows in (judged, waiting))
+            name = READINGS[reading]
+            said += [nodes.strong(text=f"{name.capitalize() if not said else name}: ")]
+            said += [nodes.Text(count(own, len(late)) + ("; " if reading == "stated" else ". "))]
+        said.append(nodes.reference("", "All claims", refuri="claims.html", internal=True))
+        return [nodes.paragraph("", "", *said, classes=["strip"])]
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the directives."""
+    app.setup_extension("verdicts")
+    app.add_directive("findings", FindingsDirective)
+    app.add_directive("picture", PictureDirective)
+    app.add_directive("strip", StripDirective)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,100 @@
+"""Sphinx extension: the leaderboard of an assay, made of the cards of the book's forecasters.
+
+In: rows of notebook 02's group arm and of notebook 04's ranking, in ``results/``. Out: the
+directive ``leaderboard``, with an assay's name as its argument: a line per forecaster, best CRPS
+first, and the cards, folded; and ``rules``, from when on a light is what.
+"""
+
+import html
+from pathlib import Path
+
+import pandas as pd
+from docutils import nodes
+from findings import AnswerDirective, table
+from front import output
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from lib.page import card, names
+from lib.page.grammar import interval, one, pick
+
+# Of a forecaster with several kinds of std that which it is best used with.
+KINDS = ("ensemble", "single", "constant_sigma")
+HEADS = ("forecaster", "CRPS", "r")
+
+
+def forecasters(rows: pd.DataFrame) -> list[tuple[str, dict[str, str], pd.DataFrame]]:
+    """Name, keys and rows of every forecaster in distribution, the best CRPS first."""
+    rows = pick(rows, split="test", shift="", condition="", by="", seed=pd.isna)
+    found = []
+    for (model, prior), own in rows.groupby(["model", "prior"], sort=False):
+        kind = next((kind for kind in KINDS if (own["uncertainty"] == kind).any()), None)
+        if kind is not None:
+            told = names.MODELS["motif_network"] if prior == "motif_jaspar" else None
+            word = told or names.MODELS.get(model, model)
+            word += ", ensemble" if kind == "ensemble" else ""
+            word += ", one std for all" if kind == "constant_sigma" else ""
+            keys = {"model": model, "prior": prior, "uncertainty": kind}
+            found.append((word, keys, pick(own, uncertainty=kind)))
+    return sorted(found, key=lambda one_of: _value(one_of[2], "crps_gaussian"))
+
+
+def _value(rows: pd.DataFrame, metric: str) -> float:
+    row = one(rows, metric=metric)
+    return float("inf") if row is None else float(row["value"])
+
+
+def _cell(rows: pd.DataFrame, metric: str) -> str:
+    row = one(rows, metric=metric)
+    return "" if row is None or pd.isna(row["value"]) else interval(row, 3)
+
+
+def board(rows: pd.DataFrame, ranking: pd.DataFrame) -> str:
+    """The table of an assay's forecasters, and their cards, as HTML."""
+    lines, cards = [], []
+    for word, keys, own in forecasters(rows):
+        asked = {"model": keys["model"], "uncertainty": keys["uncertainty"]}
+        known = pick(ranking, **asked) if keys["prior"] == "none" else ranking[:0]
+        lights = card.lights(own, known)
+        cells = [html.escape(word), _cell(own, "crps_gaussian"), _cell(own, "pearson_r")]
+        cells += [light.lamp(light.short) for light in lights.values()]
+        lines.append("".join(f"<td>{cell}</td>" for cell in cells))
+        cards.append(card.card(word, lights).data)
+    if not lines:
+        raise LookupError("no forecaster of this assay is in the published tables")
+    heads = "".join(f"<th>{head}</th>" for head in (*HEADS, *lights))
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f'<table class="leaderboard"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+        f'<details class="folded"><summary>The {len(cards)} cards</summary>{"".join(cards)}'
+        "</details>"
+    )
+
+
+class LeaderboardDirective(AnswerDirective):
+    """The directive ``leaderboard``."""
+
+    required_arguments = 1
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """Everyone's card on one assay."""
+        data = self.arguments[0]
+        ranking = table(folder, "selective_prediction/effects")
+        ranking = pick(ranking, data=data, shift="none", target="measured")
+        return [output(board(pick(table(folder, "mpra_gc_ood"), data=data), ranking))]
+
+
+class RulesDirective(SphinxDirective):
+    """The directive ``rules``."""
+
+    def run(self) -> list[nodes.Node]:
+        """In words."""
+        return [nodes.paragraph(text=card.RULES)]
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the directives."""
+    app.setup_extension("findings")
+    app.add_directive("leaderboard", LeaderboardDirective)
+    app.add_directive("rules", RulesDirective)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

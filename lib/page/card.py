@@ -1,0 +1,114 @@
+"""The card of a forecaster: accurate? calibrated? sure where it is right? And what to do next.
+
+In: rows of one forecaster on one part (see :mod:`lib.study.results`), and of its ranking. Out:
+:class:`Light`, three of them, as a card or as cells of a leaderboard.
+"""
+
+import html
+import math
+from typing import NamedTuple
+
+import pandas as pd
+from IPython.display import HTML
+
+from lib.page import names
+from lib.page.charts import GREEN, GREY, ORANGE, VERMILION
+from lib.page.grammar import interval, one, pick
+
+COLOURS = {"yes": GREEN, "in part": ORANGE, "no": VERMILION, "not known": GREY}
+ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage may be off
+RULES = (
+    f"Accurate: yes from {100 * ACCURATE:.0f} % of the variance explained, no where none surely "
+    f"is. Calibrated: yes within {NEAR:.2f} of the promised coverage, no where it is surely off "
+    f"and by more than {FAR:.2f}. Sure where it is right: yes where the half with the smaller std "
+    "has less error than all, and less than any rule leaves that knows nothing of uncertainty; in "
+    "part where only the former holds."
+)
+
+
+class Light(NamedTuple):
+    """An answer of :data:`COLOURS`, in few words, in a sentence, and what to do about it."""
+
+    answer: str
+    short: str
+    sentence: str
+    remedy: str = ""
+
+    def lamp(self, said: str) -> str:
+        """A coloured spot, the answer in words, and more."""
+        look = f"border-radius:50%;background:{COLOURS[self.answer]}"
+        spot = f'<span style="display:inline-block;width:.7em;height:.7em;{look}"></span>'
+        return f"{spot} <strong>{self.answer}</strong> {html.escape(said)}"
+
+
+def _ends(row: pd.Series) -> tuple[float, float]:
+    """Of an interval; a large table has values alone."""
+    known = pd.notna(row["lower"]) and pd.notna(row["upper"])
+    return (row["lower"], row["upper"]) if known else (row["value"], row["value"])
+
+
+def _accurate(rows: pd.DataFrame) -> Light:
+    r2, r = (one(rows, metric=name, value=math.isfinite) for name in ("r2_cod", "pearson_r"))
+    if r2 is None:
+        return Light("not known", "", "There is nothing to explain: targets do not vary.")
+    answer = "yes" if r2["value"] >= ACCURATE else "in part" if _ends(r2)[0] > 0 else "no"
+    said = f"The forecast explains {interval(r2)} of the variance (R²)"
+    said += "" if r is None else f"; it correlates with the targets at r = {interval(r)}"
+    remedy = "Accuracy: ask what noise allows, then compare with motif kernels on the same folds."
+    return Light(answer, f"R² {interval(r2)}", f"{said}.", "" if answer == "yes" else remedy)
+
+
+def _calibrated(rows: pd.DataFrame) -> Light:
+    held, z = (one(rows, metric=name, value=math.isfinite) for name in ("picp_90", "zms"))
+    if held is None or z is None:
+        return Light("not known", "", "No interval was given.")
+    (low, high), off = _ends(held), round(abs(held["value"] - 0.9), 9)
+    answer = "yes" if off <= NEAR else "in part" if off <= FAR or low <= 0.9 <= high else "no"
+    root, (least, most) = math.sqrt(z["value"]), _ends(z)
+    size = "of the size of the errors"
+    if root > 0 and not (least <= 1 <= most or abs(root - 1) < 0.05):
+        size = f"{max(root, 1 / root):.2f} times too {'small' if root > 1 else 'large'}"
+    said = f"90 % intervals hold {interval(held)} of the targets; the predicted std is {size}."
+    remedy = f"Intervals: multiply std by {root:.2f}, or take split conformal intervals."
+    return Light(answer, f"coverage {interval(held)}", said, "" if answer == "yes" else remedy)
+
+
+def _sure(rows: pd.DataFrame, ranking: pd.DataFrame) -> Light:
+    half = one(ranking, effect="risk_ratio_50", score="std", value=math.isfinite)
+    simple = pick(ranking, effect="risk_over_trivial", value=math.isfinite)
+    if half is None or simple.empty:
+        return Light("not known", "", "Nobody ranked these forecasts by their std.")
+    short = f"kept half {interval(half)}"
+    said = f"The half with the smaller std has {interval(half)} times the squared error of all"
+    if _ends(half)[1] >= 1:
+        rank = one(rows, metric="unc_error_spearman")
+        why = "" if rank is None else f": its rank correlation with the error is {interval(rank)}"
+        return Light("no", short, f"{said}.", f"Ranking: do not rank by std{why}.")
+    best = simple.sort_values("value").iloc[-1]
+    by, (least, most) = names.SCORES[best["score"]], _ends(best)
+    if most < 1:
+        return Light("yes", short, f"{said}; rejecting by {by} leaves more.")
+    much, does = ("less", "better") if least > 1 else ("no more", "as well")
+    remedy = f"Ranking: {by} does {does}, as far as one can tell, and asks for no uncertainty."
+    return Light("in part", short, f"{said}; rejecting by {by} leaves {much}.", remedy)
+
+
+def lights(rows: pd.DataFrame, ranking: pd.DataFrame) -> dict[str, Light]:
+    """The three lights of a forecaster, by question."""
+    found = _accurate(rows), _calibrated(rows), _sure(rows, ranking)
+    return dict(zip(("Accurate?", "Calibrated?", "Sure where it is right?"), found, strict=True))
+
+
+def card(title: str, found: dict[str, Light]) -> HTML:
+    """The lights under a title, and what to do next."""
+    terms = "".join(
+        f'<dt style="font-weight:600">{question}</dt><dd>{light.lamp(light.sentence)}</dd>'
+        for question, light in found.items()
+    )
+    steps = "".join(
+        f"<li>{html.escape(each.remedy)}</li>" for each in found.values() if each.remedy
+    )
+    after = f"<p><strong>What to do next</strong></p><ul>{steps}</ul>" if steps else ""
+    look = "border:1px solid #7f7f7f88;border-radius:.5rem;padding:.75rem 1rem;margin:1rem 0"
+    head = f"<p><strong>{html.escape(title)}</strong></p>"
+    return HTML(f'<div class="lights" style="{look}">{head}<dl>{terms}</dl>{after}</div>')
