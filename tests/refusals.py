@@ -10,12 +10,17 @@ def refused(
     *cases: tuple[Any, ...],
     act: Callable[..., object] = lambda call: call(),
     error: type[Exception] = ValueError,
-) -> Callable[[tuple[Any, ...]], None]:
-    """A test per case: ``act`` on all but its last member is refused in the words of that one."""
+    fixture: str = "",
+) -> Callable[[tuple[Any, ...], pytest.FixtureRequest], None]:
+    """A test per case: ``act`` on all but its last member is refused in the words of that one.
+
+    What a ``fixture`` gives comes before the members of the case.
+    """
 
     @pytest.mark.parametrize("case", cases, ids=lambda case: str(case[-1]))
-    def test(case: tuple[Any, ...]) -> None:
+    def test(case: tuple[Any, ...], request: pytest.FixtureRequest) -> None:
         *given, words = case
+        given = [request.getfixturevalue(fixture), *given] if fixture else given
         with pytest.raises(error, match=words):
             act(*given)
 

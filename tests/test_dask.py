@@ -14,7 +14,7 @@ import pytest
 
 from lib.data.folds import fold_split, group_folds
 from lib.simulator import standin
-from lib.study.units import Placement, Store, Unit, missing_units, run_units
+from lib.study.units import Placement, Store, Unit, run_units
 from lib.training.simple import baseline_unit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +49,11 @@ def cluster(tmp_path, request):
     for process in started:
         process.kill()
         process.wait()
+
+
+def missing_units(units, store):
+    """How many of the units are not in the store yet."""
+    return sum(not store.path(key).exists() for key in {unit.key for unit in units})
 
 
 def units(seeds):

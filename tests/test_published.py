@@ -15,30 +15,26 @@ from lib.training.fitted import combine, predict
 
 LENGTH = 30
 ABOUT = {"unit": "log2", "input": "30 nt", "split_seed": 0, "data_fingerprint": "f", "licence": "l"}
+CODES = np.random.default_rng(0).integers(0, 4, (40, LENGTH)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
-def codes():
-    return np.random.default_rng(0).integers(0, 4, (40, LENGTH)).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def small(codes):
+def small():
     """Two fits of one epoch on noise."""
-    activity = np.random.default_rng(1).normal(3, 2, len(codes))
+    activity = np.random.default_rng(1).normal(3, 2, len(CODES))
     own = {"epochs": 1, "batch_size": 8, "model_options": {"channels": 4}}
-    members = [fit(codes, activity, config=FitConfig(**own, seed=seed)) for seed in (0, 1)]
+    members = [fit(CODES, activity, config=FitConfig(**own, seed=seed)) for seed in (0, 1)]
     return published.Ensemble("small", members, ABOUT)
 
 
-def test_members_are_mixed_and_a_file_changes_nothing(small, codes, tmp_path):
+def test_members_are_mixed_and_a_file_changes_nothing(small, tmp_path):
     published.write(small, tmp_path / "small.safetensors")
     again = published.read(tmp_path / "small.safetensors")
     means, stds = (
-        np.stack(values) for values in zip(*(predict(m, codes) for m in small.members), strict=True)
+        np.stack(values) for values in zip(*(predict(m, CODES) for m in small.members), strict=True)
     )
     for given in (small, again):
-        found = given.predict(codes)
+        found = given.predict(CODES)
         for left, right in zip(found, combine(means, stds), strict=True):
             assert np.array_equal(left, right)
     assert (again.name, dict(again.about), again.length) == ("small", ABOUT, LENGTH)
@@ -46,14 +42,14 @@ def test_members_are_mixed_and_a_file_changes_nothing(small, codes, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-def test_a_fasta_gives_the_forecasts_of_its_sequences(small, codes, tmp_path):
+def test_a_fasta_gives_the_forecasts_of_its_sequences(small, tmp_path):
     path = tmp_path / "a.fa"
-    records = [f">e{i} x\n{text.lower()}" for i, text in enumerate(decode(codes))]
+    records = [f">e{i} x\n{text.lower()}" for i, text in enumerate(decode(CODES))]
     path.write_text("\n".join(records), "utf-8")
     table = small.predict_fasta(path)
     assert list(table) == ["id", "mean", "std", "std_aleatoric", "std_epistemic"]
-    assert table["id"].tolist() == [f"e{i}" for i in range(len(codes))]
-    assert np.array_equal(table["mean"], small.predict(codes).mean)
+    assert table["id"].tolist() == [f"e{i}" for i in range(len(CODES))]
+    assert np.array_equal(table["mean"], small.predict(CODES).mean)
     path.write_text(">a\nACGT\n", "utf-8")
     with pytest.raises(ValueError, match=r"record 'a' has 4 nt, 30 are needed.*takes 30 nt"):
         small.predict_fasta(path)

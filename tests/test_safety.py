@@ -36,14 +36,11 @@ def test_no_module_unpickles_or_evaluates(root: Path, folder: str) -> None:
     assert {name: what for name, what in found.items() if what and name not in OWN} == {}
 
 
-@pytest.mark.parametrize(
-    ("source", "count"),
-    [
-        *(("import pickle", 1), ("from marshal import loads", 1), ("eval(text)", 1)),
-        *(("torch.load(path)", 1), ("np.load(path, allow_pickle=True)", 1), ("np.load(path)", 0)),
-        *(("yaml.load(text)", 1), ("yaml.load(text, yaml.Loader)", 1)),
-        *(("yaml.safe_load(text)", 0), ("model.eval()", 0)),
-    ],
-)
-def test_dangers_are_noticed_and_harmless_calls_pass(source: str, count: int) -> None:
-    assert len(dangers(source)) == count
+def test_dangers_are_noticed_and_harmless_calls_pass() -> None:
+    for source in (
+        *("import pickle", "from marshal import loads", "eval(text)", "torch.load(path)"),
+        *("np.load(path, allow_pickle=True)", "yaml.load(text)", "yaml.load(text, yaml.Loader)"),
+    ):
+        assert len(dangers(source)) == 1, source
+    for source in ("np.load(path)", "yaml.safe_load(text)", "model.eval()"):
+        assert dangers(source) == []

@@ -94,17 +94,6 @@ def ensemble(made: Source) -> Ensemble:
     return Ensemble(data.name, made.members, about)
 
 
-def in_float32(given: Ensemble) -> Ensemble:
-    """The ensemble as a machine without bfloat16 computes it."""
-    return replace(
-        given,
-        members=[
-            replace(member, config=member.config.model_copy(update={"precision": "float32"}))
-            for member in given.members
-        ],
-    )
-
-
 def measured(made: Source, mean: FloatArray, std: FloatArray, draws: int) -> pd.DataFrame:
     """Scores of a forecast of the test part, and how far it is from that of notebook 02.
 
@@ -133,8 +122,10 @@ def compare(given: Ensemble, made: Source, draws: int) -> pd.DataFrame:
     """
     codes = made.arm.data.codes[made.arm.splits[0]["test"]]
     forecasts = {"notebook 02": (made.mean, made.std)}
-    for condition, asked in (("file", given), ("file in float32", in_float32(given))):
-        found = asked.predict(codes)
+    single = {"precision": "float32"}  # as a machine without bfloat16 computes
+    own = [replace(m, config=m.config.model_copy(update=single)) for m in given.members]
+    for condition, members in (("file", given.members), ("file in float32", own)):
+        found = replace(given, members=members).predict(codes)
         forecasts[condition] = found.mean, found.std
     keys: dict[str, Any] = {"data": made.arm.data.name, "split": "test", "severity": 0.0}
     keys |= {"model": "cnn", "prior": "none", "uncertainty": "ensemble"}

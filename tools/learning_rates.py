@@ -17,7 +17,7 @@ from lib.experiments.assays import fitting
 from lib.experiments.worlds import Arm, Sizes, training_data
 from lib.study.config import repository_root
 from lib.study.results import default_store, to_csv, write_atomic
-from lib.study.units import HERE, Store, Unit, run_fits
+from lib.study.units import HERE, Fit, Store, Unit, run_fits
 from lib.training.config import tuned
 
 MODELS = ("cnn", "bilstm", "transformer")
@@ -52,6 +52,13 @@ def trials() -> list[Trial]:
     ]
 
 
+def validated(fit: Fit) -> dict[str, float]:
+    """How long a fit took, and its validation scores at the epoch that was kept."""
+    history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]
+    kept = history[best - 1]  # epochs count from 1
+    return {"epochs": len(history), "best_epoch": best} | {k: kept[k] for k in ("nll", "pearson_r")}
+
+
 def record(store: Store) -> pd.DataFrame:
     """A row per trial: validation NLL and correlation at the epoch that early stopping kept.
 
@@ -63,16 +70,12 @@ def record(store: Store) -> pd.DataFrame:
     """
     made = trials()
     fits = run_fits([trial.unit for trial in made], store, HERE)
-    rows = []
-    for trial, fit in zip(made, fits, strict=True):
-        history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]
-        kept = history[best - 1]  # epochs count from 1
-        rows.append(
-            {"data": trial.data, "model": trial.model, "learning_rate": trial.rate}
-            | {"in_use": trial.rate == tuned(trial.model).learning_rate}
-            | {"epochs": len(history), "best_epoch": best}
-            | {name: kept[name] for name in ("nll", "pearson_r")}
-        )
+    rows = [
+        {"data": trial.data, "model": trial.model, "learning_rate": trial.rate}
+        | {"in_use": trial.rate == tuned(trial.model).learning_rate}
+        | validated(fit)
+        for trial, fit in zip(made, fits, strict=True)
+    ]
     return pd.DataFrame(rows)
 
 

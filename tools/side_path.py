@@ -22,6 +22,7 @@ from lib.study.config import repository_root
 from lib.study.results import default_store, to_csv, write_atomic
 from lib.study.units import HERE, Placement, Store, Unit, run_fits
 from lib.training.config import FitConfig
+from tools.learning_rates import validated
 
 WORLDS: Final = (50, 51)
 RATES: Final = (8e-3, 4e-3)  # the first of them with features
@@ -54,13 +55,12 @@ class Trial:
     @property
     def keys(self) -> dict[str, Any]:
         """Columns that name its row; the way in is empty without features."""
-        told = self.arm.prior != "none"
         return {
             "world": self.arm.world_seed,
             "n_train": self.arm.size,
             "prior": self.arm.prior,
-            "entry": self.entry if told else "",
-            "side_dropout": self.side_dropout if told else 0.0,
+            "entry": self.entry,
+            "side_dropout": self.side_dropout,
             "learning_rate": self.rate,
         }
 
@@ -84,13 +84,7 @@ def record(made: Sequence[Trial], store: Store, where: Placement = HERE) -> pd.D
         pearson_r``; NLL in the standardised unit of the training targets.
     """
     fits = run_fits([trial.unit for trial in made], store, where, "trials")
-    rows = []
-    for trial, fit in zip(made, fits, strict=True):
-        history, best = fit.model.meta["history"], fit.model.meta["best_epoch"]
-        kept = history[best - 1]  # epochs count from 1
-        counts = {"epochs": len(history), "best_epoch": best}
-        rows.append(trial.keys | counts | {name: kept[name] for name in ("nll", "pearson_r")})
-    return pd.DataFrame(rows)
+    return pd.DataFrame([t.keys | validated(fit) for t, fit in zip(made, fits, strict=True)])
 
 
 def chosen(table: pd.DataFrame) -> pd.Series:

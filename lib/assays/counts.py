@@ -9,7 +9,7 @@ by the sample's total, divide RNA by DNA, average the barcodes of an element in 
 divide by the reference's mean in that replicate, average the replicates.
 
 A barcode absent from a sample counts as 0 there. No usable reference is refused; the files
-themselves are pinned, so that of bad ones only counts that are no whole numbers are looked for.
+themselves are pinned, so that nothing is wrong with them.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,7 +22,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.arrays import BoolArray, FloatArray, IntArray
-from lib.data.cells import numbers
 from lib.data.reading import read_table
 
 COLUMNS = ("barcode", "label", "count")
@@ -80,10 +79,9 @@ def read_counts(dna: Path, rna: Sequence[Path]) -> BarcodeCounts:
     label = pd.concat([sample.set_index("barcode")["label"] for sample in samples])
     label = label[~label.index.duplicated()]
     counts = np.zeros((len(label), len(samples)), np.int64)
-    for column, (sample, path) in enumerate(zip(samples, (dna, *rna), strict=True)):
+    for column, sample in enumerate(samples):
         rows = label.index.get_indexer(pd.Index(sample["barcode"]))
-        whole = numbers(sample["count"], "count", "whole number from 0 to 2^53", str(path))
-        counts[rows, column] = whole.astype(np.int64)
+        counts[rows, column] = sample["count"].astype(np.int64)
     return BarcodeCounts(label.to_numpy(object), counts[:, 0], counts[:, 1:])
 
 

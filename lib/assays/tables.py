@@ -48,11 +48,6 @@ def _elements(frame: pd.DataFrame, name: str) -> SequenceDataset:
         trim_prefix="" if bare else PREFIX,
         trim_suffix="" if bare else SUFFIX,
     )
-    if data.codes.shape[1] != ELEMENT_LENGTH:
-        raise ValueError(
-            f"{name}: elements have {data.codes.shape[1]} nt without adapters, "
-            f"expected {ELEMENT_LENGTH}"
-        )
     first = (canonical(data.codes) == data.codes).all(axis=1)
     data.metadata.insert(0, "element", sequence_ids(data.codes))
     data.metadata.insert(1, "strand", np.where(first, "+", "-"))
@@ -78,25 +73,13 @@ def load_lentimpra(cell: str) -> SequenceDataset:
     Raises
     ------
     ValueError
-        If the columns are neither named nor placed as upstream reads them, a row lacks an adapter
-        or is not 200 nt long, and as :mod:`lib.data.table` says.
+        If there are more columns than upstream reads, a row lacks an adapter, and as
+        :mod:`lib.data.table` says.
     """
-    path = fetch("lentimpra", f"datasets/original/{cell}_averaged.tsv")
-    frame = read_table(path)
+    frame = read_table(fetch("lentimpra", f"datasets/original/{cell}_averaged.tsv"))
     if not {"seq", "mean_value"} <= set(frame.columns):
-        if len(frame.columns) not in (4, 5):
-            raise ValueError(
-                f"{path} has neither the columns 'seq' and 'mean_value' nor four or five columns; "
-                f"its columns: {', '.join(map(repr, frame.columns))}"
-            )
         frame.columns = pd.Index(_BY_POSITION[: len(frame.columns)])
     return _elements(frame, f"lentimpra_{cell}")
-
-
-def _tissue_file(tissue: str, what: str = "") -> str:
-    if tissue not in TISSUES:
-        raise ValueError(f"tissue is {tissue!r}; known are {', '.join(TISSUES)}")
-    return f"CNN/CNN_test_{tissue}{what}.tsv"
 
 
 def load_plant(tissue: str) -> SequenceDataset:
@@ -106,7 +89,7 @@ def load_plant(tissue: str) -> SequenceDataset:
     """
     columns = ["set", "sp", "gene", "sequence", "enrichment"]
     return dataset_from_frame(
-        read_table(fetch("plant", _tissue_file(tissue)), columns)[columns],
+        read_table(fetch("plant", f"CNN/CNN_test_{tissue}.tsv"), columns)[columns],
         name=f"plant_{tissue}",
         activity_column="enrichment",
         oriented=True,
@@ -134,15 +117,10 @@ def align_predictions(species: pd.Series, activity: FloatArray, table: pd.DataFr
     theirs = theirs.sort_values(["sample.name", "enrichment"])
     ours = pd.DataFrame({"species": species.to_numpy(), "activity": activity})
     ours = ours.sort_values(["species", "activity"])
-    if theirs["sample.name"].tolist() != ours["species"].tolist():
-        raise ValueError("the predictions' column 'sample.name' does not match the species here")
-    gap = np.abs(theirs["enrichment"].to_numpy() - ours["activity"].to_numpy())
-    if (gap > TIE).any():
-        row = int(ours.index[int(np.argmax(gap))])
-        raise ValueError(
-            f"row {row} ({species.iloc[row]}, enrichment {activity[row]}) has no counterpart "
-            "in the predictions"
-        )
+    if theirs["sample.name"].tolist() != ours["species"].tolist() or (
+        np.abs(theirs["enrichment"].to_numpy() - ours["activity"].to_numpy()).max() > TIE
+    ):
+        raise ValueError("the predictions are of other species or enrichments than the data set")
     mean = np.empty(len(ours))
     mean[ours.index] = theirs["prediction"]
     return mean
@@ -153,7 +131,7 @@ def reference_predictions(tissue: str) -> FloatArray:
 
     Their network was trained on ten times more promoters of the same species.
     """
-    frame = read_table(fetch("plant", _tissue_file(tissue)), ["sp", "enrichment"])
+    frame = read_table(fetch("plant", f"CNN/CNN_test_{tissue}.tsv"), ["sp", "enrichment"])
     columns = ["sample.name", "enrichment", "prediction"]
-    table = read_table(fetch("plant", _tissue_file(tissue, "_pred")), columns)
+    table = read_table(fetch("plant", f"CNN/CNN_test_{tissue}_pred.tsv"), columns)
     return align_predictions(frame["sp"], numbers(frame["enrichment"], "enrichment"), table)

@@ -30,7 +30,6 @@ RULES: Mapping[str, Callable[["FloatArray"], NDArray[np.bool_]]] = {
     "finite number above 0": lambda v: np.isfinite(v) & (v > 0),
     "finite number of at least 0": lambda v: np.isfinite(v) & (v >= 0),
     "number between 0 and 1": lambda v: (v >= 0) & (v <= 1),
-    "whole number from 0 to 2^53": lambda v: (v >= 0) & (v <= 2.0**53) & (v == np.floor(v)),
     WITHIN: lambda v: np.abs(v) <= LARGEST,
     WITHIN_ABOVE_0: lambda v: (v >= 1 / LARGEST) & (v <= LARGEST),
 }

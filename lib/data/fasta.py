@@ -27,10 +27,8 @@ def read_records(path: Path | str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a FASTA file: {error}") from None
     before, *records = re.split(r"^>", "\n".join(lines), flags=re.MULTILINE)
-    if before.strip():
+    if before.strip() or not records:
         raise ValueError(f"{path} does not start with a record: line 1 must be '>id'")
-    if not records:
-        raise ValueError(f"{path} holds no record; a FASTA file has lines '>id' and sequences")
     found: dict[str, str] = {}
     for number, record in enumerate(records, start=1):
         title, _, body = record.partition("\n")

@@ -109,11 +109,6 @@ def _carriers(
     return words, owner, np.where(new_word, 0, kind[np.cumsum(new_word) - 1])
 
 
-def _turned(rows: Codes, at: IndexArray, width: int) -> tuple[Codes, IndexArray]:
-    """The other strands, and where the word at ``at`` starts there."""
-    return reverse_complement(rows), rows.shape[1] - width - at
-
-
 def _agreement(left: Codes, right: Codes, shift: IndexArray, k: int) -> BoolArray:
     """Whether rows agree around a common word, (m,), the right ones moved by ``shift``."""
     place = np.arange(left.shape[1]) - shift[:, None]
@@ -131,10 +126,9 @@ def _alike(left: Codes, right: Codes, words: Words, k: int) -> BoolArray:
     for rows in (left, right):
         found, valid = kmer_codes(rows, k)
         ends.append(((found == words[:, None]) & valid).argmax(axis=1))
-    turned, place = _turned(right, ends[1], k)
-    return _agreement(left, right, ends[0] - ends[1], k) | _agreement(
-        left, turned, ends[0] - place, k
-    )
+    turned, place = reverse_complement(right), right.shape[1] - k - ends[1]
+    alike = _agreement(left, right, ends[0] - ends[1], k)
+    return alike | _agreement(left, turned, ends[0] - place, k)
 
 
 def _join_families(
@@ -196,8 +190,7 @@ def leak_groups(
 
     ``k`` is the length of the shared word, 4 to 31. ``parents`` (n,) are known units of descent
     (element, origin), whose rows are always relatives; by default a parent is a distinct sequence,
-    up to reverse complement. Labels (n,) are numbered from 0. Raises ``ValueError`` for a ``k`` out
-    of range or ``parents`` of another length.
+    up to reverse complement. Labels (n,) are numbered from 0.
 
     Examples
     --------
@@ -206,12 +199,8 @@ def leak_groups(
     >>> bool(groups[0] == groups[2]), bool(groups[0] == groups[1])
     (True, False)
     """
-    if k < 4:
-        raise ValueError(f"k is {k}; leak groups need words of at least 4 nt")
     n = len(codes)
     parent = sequence_ids(codes) if parents is None else _compact(parents)
-    if len(parent) != n:
-        raise ValueError(f"parents has {len(parent)} rows, codes has {n}")
     words, owner, kind = _carriers(codes, k, parent)
     left = np.flatnonzero(kind == LINKS)
     group = linked(owner[left - 1], owner[left], n)

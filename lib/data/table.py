@@ -78,16 +78,11 @@ def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]
 def _trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> list[str]:
     """Cut a known adapter off both ends of every sequence; one without it is refused."""
     for row, sequence in enumerate(sequences):
+        if not (sequence.startswith(prefix) and sequence.endswith(suffix)):
+            said = f"is {{cell}}, without its adapters {prefix!r} and {suffix!r}"
+            raise CellError(column, row, said, sequence)
         if len(sequence) <= len(prefix) + len(suffix):
             raise CellError(column, row, f"has {len(sequence)} nt, no more than its adapters")
-        for end, seen, adapter in (
-            ("starts", sequence[: len(prefix)], prefix),
-            ("ends", sequence[len(sequence) - len(suffix) :], suffix),
-        ):
-            if seen != adapter:
-                raise CellError(
-                    column, row, f"{end} with {seen!r}, not with the adapter {adapter!r}"
-                )
     return _cut(sequences, prefix, suffix)
 
 

@@ -196,8 +196,6 @@ def _with_matched(placebo: AssayArm, arm: AssayArm) -> AssayArm:
 
 def _tail_arms(make: Maker, quantile: float, tails: Sequence[str]) -> Iterator[AssayArm]:
     """Both tails held out, and random groups held out in their place, which are matched."""
-    if not 0 < quantile < 1:
-        raise ValueError(f"gc_quantile is {quantile}; it must lie strictly between 0 and 1")
     chosen = make.some_groups(1 - quantile)
     placebo = _held_out(make.arm("placebo", chosen), chosen, "placebo", "random groups")
     by_group = group_mean(make.data.gc, make.data.group)

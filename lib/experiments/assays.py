@@ -35,7 +35,6 @@ from lib.training.fitted import EnsemblePrediction, combine
 
 STANDIN: Final = "standin"
 GC_DATA: Final = ("wtc11", "plant_leaf")
-DEFAULT_DATA: Final = (*GC_DATA, "retina_libraries")
 
 
 class AssayConfig(ExperimentConfig):
@@ -76,8 +75,8 @@ def some_groups(group: IndexArray, most: int) -> BoolArray:
 def load_assays(
     dataset: str,
     standin_size: int,
-    default: Sequence[str] = DEFAULT_DATA,
-    elements: int | None = None,
+    default: Sequence[str],
+    elements: int | None,
 ) -> list[SequenceDataset]:
     """Assays by name, comma-separated; ``standin`` is a simulated one, others may be cut short.
 
@@ -89,17 +88,13 @@ def load_assays(
         names = default if all(map(mpra.available, default)) else (STANDIN,)
     for name in {*names} - {STANDIN, *mpra.names()}:  # said before the others are read
         mpra.load(name)
-    found = [
-        standin(n=standin_size, seed=0) if name == STANDIN else mpra.load(name) for name in names
-    ]
-    if elements is None:
-        return found
-    return [
-        data
-        if data.name == STANDIN
-        else data.take(np.flatnonzero(some_groups(data.group, elements)))
-        for data in found
-    ]
+    found = []
+    for name in names:
+        data = standin(n=standin_size, seed=0) if name == STANDIN else mpra.load(name)
+        if elements is not None and name != STANDIN:
+            data = data.take(np.flatnonzero(some_groups(data.group, elements)))
+        found.append(data)
+    return found
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from lib.statistics.paired import decompose, paired_assay
 BOOTSTRAP_ROWS = 200_000
 RANKED_ROWS = 20_000
 REPAIRED_ROWS = 50_000  # of each side
-RISK_TARGET = 0.85  # share of the full risk that a certified threshold should not pass
 GC_BINS = 5
 WITHOUT_NOISE = r"total|share_offset|change"  # of a decomposition, without a known noise
 Noted = tuple[pd.DataFrame, list[str]]  # a table, and notes on what it lacks
@@ -118,7 +117,7 @@ def ranked(one: Audited, draws: int) -> Iterator[dict[str, pd.DataFrame]]:
     """
     held = [one.take(rows, *FORECAST) for rows in one.by_fold(one.calibration)]
     known = [len(own) >= 2 * MIN_BIN and _has_errors(own) for own in held]
-    rules = [make_rules(own, RISK_TARGET) for own in held] if all(known) else []
+    rules = [make_rules(own) for own in held] if all(known) else []
     home = one.home
     for index, part in enumerate(one.parts):
         rows = thinned(part.rows, RANKED_ROWS, np.random.default_rng([0, 2, index]))

@@ -51,7 +51,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     experiment: ClassVar[str] = "audit_your_own"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"epochs": 1, "standin_size": 600, "draws": 100, "folds": 3},
-        "quick": {"epochs": 5, "folds": 3},
+        "quick": {"epochs": 6, "folds": 3},
         "full": {},
     }
 

@@ -6,11 +6,12 @@ of doses at which margins are crossed. Doses are measured: rewiring after offset
 out, as of real genotypes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
@@ -46,6 +47,7 @@ KIND: Final = ["model", "n_train"]
 AT: Final = [*KIND, "shift", "dose"]
 # Beside the usual levels that of one of six parts, for intervals that are not Student's t.
 ALL_LEVELS: Final = dict(LEVELS) | {"_sixth": 1 - 0.05 / 6}
+ABOVE: Final = "r2_above_occupancy_linear"
 
 
 class Margins(NamedTuple):
@@ -115,33 +117,29 @@ def crossing_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """
     full = table[table["n_train"] == table["n_train"].max()]
     for (model, n_train, shift), part in full.groupby([*KIND, "shift"], sort=False):
-        rule, found, uneven = RULES[shift], {}, {}
-        for world, own in part.groupby("replicate"):
-            at = own["measured"].to_numpy()
-            if len(at) < 2:
-                continue
-            responses = {name: own[name].to_numpy() for name in rule.ranges}
-            found[world] = {
-                name: doses.leaving(at, responses[name], *ends)
+        rule = RULES[shift]
+        found = {
+            world: {
+                name: doses.leaving(own["measured"], own[name], *ends)
                 for name, ends in rule.ranges.items()
             }
-            uneven[world] = {name: doses.unevenness(at, y) for name, y in responses.items()}
+            for world, own in part.groupby("replicate")
+            if len(own) > 1
+        }
         each = pd.DataFrame(found).T
-        if each.empty:
-            continue
-        spread = pd.DataFrame(uneven).T.max()
-        keys = {"shift": shift, "model": model, "n_train": n_train}
-        whole = each.agg(rule.whole, axis=1)
-        yield crossing_row(rule.name, whole, **keys)
-        for name in each:
-            row = crossing_row(f"{rule.name}_{name}", each[name], **keys)
-            yield row | {"uneven": spread[str(name)]}
+        if len(each):
+            keys = {"shift": shift, "model": model, "n_train": n_train}
+            yield crossing_row(rule.name, each.agg(rule.whole, axis=1), **keys)
+            for name in each:
+                yield crossing_row(f"{rule.name}_{name}", each[name], **keys)
 
 
-def crossing_row(name: str, found: pd.Series, **keys: Any) -> dict[str, Any]:
+def crossing_row(
+    name: str, found: pd.Series, levels: Mapping[str, float] = ALL_LEVELS, **keys: Any
+) -> dict[str, Any]:
     """One row of the table of crossings: a dose per world in, see :class:`doses.Crossing`."""
     row: dict[str, Any] = {"effect": name, **keys}
-    for ending, level in ALL_LEVELS.items():
+    for ending, level in levels.items():
         at = doses.over_replicates(found.to_numpy(), level)
         row |= {f"lower{ending}": at.lower, f"upper{ending}": at.upper}
     df = at.n - 1 if at.how == "t" else np.nan
@@ -167,11 +165,10 @@ def fewer_rows(table: pd.DataFrame, calibrated: pd.DataFrame) -> Iterator[dict[s
     """The excess over a network with fewer labels that errs as much, calibrated in distribution.
 
     Between training sizes its values are interpolated in the RMSE; worlds where no size errs as
-    much are counted in ``unmatched``.
+    much say nothing.
     """
     keys = [*KIND, "replicate"]
     rivals = calibrated.pivot(index=keys, columns="metric", values="value").reset_index()
-    rivals["labels"] = np.log(rivals["n_train"])
     full = table[(table["n_train"] == table["n_train"].max()) & (table["model"] != FROZEN)]
     for at, part in full[full["dose"] > 0].groupby(AT, sort=False):
         own = part.set_index("replicate")
@@ -181,16 +178,14 @@ def fewer_rows(table: pd.DataFrame, calibrated: pd.DataFrame) -> Iterator[dict[s
             sizes = sizes.sort_values("rmse")
             found[world] = {
                 name: np.interp(rmse, sizes["rmse"], sizes[name], left=np.nan, right=np.nan)
-                for name in ("picp_90", "zms", "labels")
+                for name in ("picp_90", "zms")
             }
         rival = pd.DataFrame(found).T
         made = {
             "coverage_drop_over_fewer": (rival["picp_90"] - own["picp_90"], False),
             "zms_over_fewer": (np.log(own["zms"]) - np.log(rival["zms"]), True),
-            "labels_matched": (rival["labels"], True),
         }
-        named = dict(zip(AT, at, strict=True))
-        named |= {"measured": own["measured"].mean(), "unmatched": int(rival["zms"].isna().sum())}
+        named = dict(zip(AT, at, strict=True)) | {"measured": own["measured"].mean()}
         for name, (values, log) in made.items():
             # Where no world has a match, a row says so.
             none = {"effect": name, **named, "value": np.nan, "n": 0}
@@ -243,14 +238,13 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
         drawn = pd.DataFrame(
             [_told(part.iloc[rng.integers(0, len(part), len(part))]) for _ in range(draws)]
         )
-        row: dict[str, Any] = {"effect": "both_share", **named, "value": both.mean()}
-        rows = [row, *({"effect": n, **named, "value": v} for n, v in _told(part).items())]
-        for row in rows:
+        for name, value in {"both_share": both.mean(), **_told(part)}.items():
+            row: dict[str, Any] = {"effect": name, **named, "value": value}
             for ending, level in ALL_LEVELS.items():
-                if row["effect"] == "both_share":
+                if name == "both_share":
                     low, high = exact.proportion_ci(level, "exact")
                 else:
-                    low, high = percentiles(drawn[row["effect"]].dropna().to_numpy(), level)
+                    low, high = percentiles(drawn[name].dropna().to_numpy(), level)
                 row |= {f"lower{ending}": float(low), f"upper{ending}": float(high)}
             yield row | {"n": len(part)}
 
@@ -270,29 +264,30 @@ def accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
 def size_rows(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """C1 at every training size, and from which size on a network is above the linear model."""
     home = values[(values["split"] == "test") & (values["condition"] == "")]
-    curve = {n: accuracy(part) for n, part in home.groupby("n_train")}
-    rows = [
-        effect(name, found, model=model, n_train=n)
-        for n, all_found in curve.items()
-        for (model, name), found in all_found.items()
-    ]
-    above = {
-        (n, world, model): value
-        for n, all_found in curve.items()
-        for (model, name), found in all_found.items()
-        if name == "r2_above_occupancy_linear"
-        for world, value in found.dropna().items()
+    found = {
+        (n, *named): values
+        for n, part in home.groupby("n_train")
+        for named, values in accuracy(part).items()
     }
-    table = pd.Series(above).rename_axis(["n", "world", "model"]).rename("r2").reset_index()
+    rows = [effect(name, own, model=m, n_train=n) for (n, m, name), own in found.items()]
     crossed = []
-    for model, part in table.groupby("model"):
-        own = [curve for _, curve in part.groupby("world") if len(curve) > 1]
-        # Along the logarithm; 0 where the smallest size is above.
-        logs = np.array([doses.crossing(np.log(each["n"]), each["r2"], 0.0) for each in own])
-        sizes = pd.Series(np.where(logs > 0, np.exp(logs), 0.0))
-        if len(sizes):
-            crossed.append(crossing_row("size_above_occupancy_linear", sizes, model=model))
+    for model in sorted({model for _, model, _ in found}):
+        above = {n: own for (n, m, name), own in found.items() if (m, name) == (model, ABOVE)}
+        worlds = (own.dropna() for _, own in pd.DataFrame(above).iterrows())
+        sizes = [size_at(own.index, own, 0.0) for own in worlds if len(own) > 1]
+        if sizes:
+            name = "size_above_occupancy_linear"
+            crossed.append(crossing_row(name, pd.Series(sizes), model=model))
     return rows, crossed
+
+
+def size_at(sizes: ArrayLike, values: ArrayLike, level: float) -> float:
+    """The size at which ``values`` that rise with it reach a level, linear in its logarithm.
+
+    0 where the smallest is above, infinite where none is.
+    """
+    at = doses.crossing(np.log(sizes), values, level)
+    return float(np.exp(at)) if at > 0 else 0.0
 
 
 def tables(

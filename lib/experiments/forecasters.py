@@ -32,7 +32,6 @@ from lib.training.config import FitConfig
 
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
 MOTIF_NETWORK, JOINT = "motif_network", "joint"
-MEMBERS: Final = (*KERNELS, MOTIF_NETWORK, JOINT)  # of the stack, beside the networks
 MOTIF_PRIOR: Final = "motif_jaspar"  # what the rows of the former say it is told
 COMPONENTS: Final = 32  # of motif scores, so that the path beside the embedding stays narrow
 PARTNER: Final = {"plant_leaf": "plant_proto", "plant_proto": "plant_leaf"}  # of one library
@@ -131,20 +130,17 @@ def with_partner(arm: AssayArm, other: SequenceDataset) -> AssayArm:
     return replace(arm, data=data, splits=tuple(splits), parts=())
 
 
-def members(
-    arms: Sequence[AssayArm], names: Sequence[str], settings: Settings, *where: Any
-) -> dict[AssayArm, Named]:
-    """Those of :data:`MEMBERS` that an arm has: the same for all that are compared with it.
+def members(arms: Sequence[AssayArm], settings: Settings, *where: Any) -> dict[AssayArm, Named]:
+    """Members of the stack beside an arm's networks: the same for all that are compared with it.
 
     Networks told of motifs, and the joint network of two tissues, stand on the group arm; of a
     network of one's own there is neither.
     """
-    found = kernels(arms, [name for name in KERNELS if name in names], *where)
+    found = kernels(arms, KERNELS, *where)
     arms = [arm for arm in arms if arm.main and settings(arm)[0].model in NETWORKS]
-    if MOTIF_NETWORK in names:
-        for arm, forecast in motif_networks(arms, settings, *where).items():
-            found[arm][MOTIF_NETWORK] = forecast
-    for arm in arms if JOINT in names else ():
+    for arm, forecast in motif_networks(arms, settings, *where).items():
+        found[arm][MOTIF_NETWORK] = forecast
+    for arm in arms:
         partner = PARTNER.get(arm.data.name, "")
         if partner and mpra.available(partner):
             both = with_partner(arm, mpra.load(partner))
@@ -156,9 +152,7 @@ def members(
 def combined(arm: AssayArm, members: Mapping[str, FloatArray]) -> Named:
     """``stack`` and ``leading`` of forecasters, found split by split in its choice part."""
     means, stds = np.stack(list(members.values()), axis=1)  # (m, splits, n)
-    found = {
-        name: np.full(means.shape[1:], np.nan)[None].repeat(2, 0) for name in ("stack", "leading")
-    }
+    found = {name: np.full((2, *means.shape[1:]), np.nan) for name in ("stack", "leading")}
     for place, split in enumerate(arm.splits):
         given = means[:, place], stds[:, place], arm.data.activity, split["choice"], arm.data.group
         for name, combine in (("stack", stack), ("leading", leading)):

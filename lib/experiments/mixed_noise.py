@@ -9,6 +9,7 @@ the class. Depth within a class nobody knows.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +26,7 @@ from lib.simulator.assay import ANCHORS, Assay, error_variance
 from lib.simulator.sample import known_truth
 from lib.simulator.shifts import NOISE_LIMIT
 from lib.statistics.effects import Effect, against
-from lib.study.units import Store, Unit, run_fits
+from lib.study.units import Store, Unit
 from lib.training.config import tuned
 from lib.training.fit import Forecast
 from lib.training.fitted import predict
@@ -34,7 +35,6 @@ SHARE: Final = 0.15
 RICH: Final = 0.6725  # GC content that such a share of elements exceeds in worlds 50 to 53
 VISIBLE: Final = ("nothing", "sequence", "feature")  # by what the class can be told
 OVER_BEST: Final = (
-    Effect("rmse_over_best", "rmse", "ratio"),
     Effect("crps_over_best", "crps_gaussian", "ratio"),
     Effect("zms_over_best", "zms", "ratio"),
     Effect("coverage_drop_over_best", "picp_90", "drop"),
@@ -42,7 +42,7 @@ OVER_BEST: Final = (
     Effect("zms", "zms"),
     Effect("picp_90", "picp_90"),
 )
-KEPT: Final = ("rmse", "rmse_f", "crps_gaussian", "zms", "picp_90")
+KEPT: Final = ("rmse_f", "crps_gaussian", "zms", "picp_90")
 
 
 def mixed(
@@ -92,7 +92,7 @@ def mixed_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFra
     return {"mixed": pd.concat(tables)}
 
 
-def fit_mixed(arm: Arm, visible: str, config: Any) -> Unit:
+def fit_mixed(visible: str, arm: Arm, config: Any) -> Unit:
     """The unit that fits an arm on a mixed training sample."""
     clean, split = worlds.training_data(arm, config.parts)
     noisy, _ = worlds.training_data(replace(arm, law=NOISY), config.parts)
@@ -105,24 +105,16 @@ def fit_mixed(arm: Arm, visible: str, config: Any) -> Unit:
 
 def judge_mixed(arms: list[Arm], config: Any, store: Store) -> pd.DataFrame:
     """Effects of all arms in every visibility, over worlds; empty without an arm."""
-    asked = [(arm, visible) for visible in VISIBLE for arm in arms]
-    if not asked:
+    if not arms:
         return pd.DataFrame(columns=["effect", "visible", "part", "model"])
-    fits = run_fits([fit_mixed(*each, config) for each in asked], store, config.where)
-    jobs = [
-        worlds.judging(
-            arm, [Condition()], config.parts, [mixed_metrics], {"model": fit}, visible=visible
-        )
-        for (arm, visible), fit in zip(asked, fits, strict=True)
-    ]
-    judged = worlds.run_judging(jobs, store, config.where)["mixed"]
-    parts = dict(iter(judged.groupby(["visible", "part", "model"], sort=False)))
-    rows = [
-        row
-        for (visible, part, model), own in parts.items()
-        if model != "best"
-        for row in against(
-            own, parts[visible, part, "best"], OVER_BEST, visible=visible, part=part, model=model
-        )
-    ]
+    given = [(arm, [Condition()]) for arm in arms], mixed_metrics, config, store
+    rows: list[dict[str, Any]] = []
+    for visible in VISIBLE:
+        fit = partial(fit_mixed, visible)
+        judged = worlds.judge_arms(*given, fit, visible=visible)["mixed"]
+        parts = dict(iter(judged.groupby(["part", "model"], sort=False)))
+        for (part, model), own in parts.items():
+            if model != "best":
+                keys = {"visible": visible, "part": part, "model": model}
+                rows += against(own, parts[part, "best"], OVER_BEST, **keys)
     return pd.DataFrame(rows).assign(data="simulation", n_train=arms[0].size)

@@ -71,7 +71,7 @@ class Config(AssayConfig, worlds.WorldConfig):
         "quick": {
             **(QUICK | FEW),
             **assays.SUBSET,
-            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 5, "draws": 200},
+            **{"n_test": 16, "n_agreement": 300, "assay_epochs": 6, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
         "full": {},
@@ -237,11 +237,6 @@ def assay_unit(
     return Result({**found.arrays, "scores": scores}, found.meta)
 
 
-def conditions(config: Config) -> list[Condition]:
-    """In distribution and every shift at its highest severity, GC both ways."""
-    return worlds.conditions(config.shifts, (1.0,), ("", "low"))
-
-
 def world_arms(config: Config) -> list[Arm]:
     """The networks of the simulated worlds: those of notebook 01."""
     return [
@@ -253,7 +248,8 @@ def world_arms(config: Config) -> list[Arm]:
 
 def judge_worlds(config: Config, store: Store) -> Found:
     """Tables of every simulated network."""
-    arms, at = world_arms(config), conditions(config)
+    # In distribution and every shift at its highest severity, GC both ways.
+    arms, at = world_arms(config), worlds.conditions(config.shifts, (1.0,), ("", "low"))
     fits = run_fits([worlds.fit_arm(arm, config) for arm in arms], store, config.where)
     both, sizes = list(zip(arms, fits, strict=True)), config.parts
     jobs = [worlds.judging(arm, at, sizes, (areas,), {"model": fit}) for arm, fit in both]

@@ -27,7 +27,7 @@ from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftC
 from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
-from lib.study.config import AnyNames, Names, ParameterError, Seeds, Tables, known_names
+from lib.study.config import Names, ParameterError, Seeds, Tables, known_names
 from lib.study.units import Store, Unit
 from lib.training.config import FitConfig
 
@@ -43,9 +43,6 @@ OWN = ("ensemble", "single")  # what the network is best used as
 # Settings of fits that hold for networks of all kinds.
 SHARED = ("epochs", "batch_size", "beta", "max_shift", "device", "precision")
 ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
-MemberNames = Annotated[
-    AnyNames, AfterValidator(partial(known_names, "beside", known=forecasters.MEMBERS))
-]
 
 
 class TrainingConfig(BaseModel):
@@ -85,7 +82,7 @@ class Config(GCShiftConfig, TrainingConfig):
             **{"dataset": STANDIN, "standin_size": 600, "epochs": 1, "draws": 100},
             **{"folds": 3, "dropout_samples": 2},
         },
-        "quick": assays.SUBSET | {"arm": ("group", "tilt"), "epochs": 5},
+        "quick": assays.SUBSET | {"arm": ("group", "tilt"), "epochs": 6},
         "full": {"dropout_samples": 30},
     }
 
@@ -93,7 +90,6 @@ class Config(GCShiftConfig, TrainingConfig):
     beta: float = Field(default=FitConfig().beta, ge=0, le=1)
     max_shift: int = Field(default=10, ge=0, le=100)
     dropout_samples: int = Field(default=0, ge=0, le=1000)
-    beside: MemberNames = forecasters.MEMBERS
 
     @classmethod
     def like(cls, other: BaseModel, **own: Any) -> Self:
@@ -151,7 +147,7 @@ def beside(
     parts = {one.arm: {part.shift for part in one.arm.parts} for one in fitted}
     folded = [one for one in fitted if one.arm.plan.folds and "species" not in parts[one.arm]]
     told = {"model": config.model, "prior": forecasters.MOTIF_PRIOR}
-    given = config.beside, config.design.settings, store, config.where
+    given = config.design.settings, store, config.where
     stacked = forecasters.members([one.arm for one in folded], *given)
     for one in folded:
         members = {config.model: np.stack(one.forecast[:2]), **stacked[one.arm]}
@@ -224,7 +220,7 @@ def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
 
 
 def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
-    """One row per data set and measure: size, groups, folds, repairs, activity, GC, reliability."""
+    """One row per data set and measure: size, folds, repairs, activity, GC, reliability."""
     rows = []
     by_folds = sorted(arms, key=lambda arm: arm.plan.folds)  # of a leaky one there are none
     for arm in {arm.data.name: arm for arm in by_folds}.values():
@@ -232,8 +228,6 @@ def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
         facts: dict[str, float] = {
             "elements": len(assay),
             "length": assay.codes.shape[1],
-            "leak_groups": len(np.unique(assay.group)),
-            "largest_group": int(np.unique(assay.group, return_counts=True)[1].max()),
             "folds": arm.plan.folds,
             "large_families": len(np.unique(assay.group[untested])),
             "share_in_large_families": float(untested.mean()),
@@ -242,9 +236,6 @@ def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
         }
         facts |= {f"gc_{q:02d}": float(np.quantile(assay.gc, q / 100)) for q in (5, 25, 50, 75, 95)}
         facts |= {f"repaired_{name}": count for name, count in assay.repairs.items()}
-        own = [split for one in arms if one.data is assay for split in one.splits]
-        chosen = [len(np.unique(assay.group[s["choice"]])) for s in own if "choice" in s.parts]
-        facts |= {"fewest_groups_to_choose_by": min(chosen)} if chosen else {}
         facts |= reliability(assay)
         rows += [(assay.name, measure, value) for measure, value in facts.items()]
     return pd.DataFrame(rows, columns=["data", "measure", "value"])

@@ -5,14 +5,14 @@ effects (:mod:`lib.statistics.effects`). Errors are RMSE against the noise-free 
 are ratios of errors, or shares of a squared error taken away.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from lib.experiments.dose_response import crossing_row, size_at
 from lib.experiments.worlds import NOISY
-from lib.statistics.doses import crossing, over_replicates
 from lib.statistics.effects import CHANGES, LEVELS, Effect, against, effect
 
 MAIN_MODEL: Final = "cnn"
@@ -44,25 +44,6 @@ def _logs(errors: pd.DataFrame, columns: str, *more: str) -> pd.DataFrame:
     return errors.pivot(index=index, columns=columns, values="value").apply(np.log)
 
 
-def _reached(name: str, sizes: Mapping[Any, float], **keys: Any) -> dict[str, Any]:
-    """A row of sizes by world, 0 where less than the smallest would do, infinite where none does.
-
-    ``early`` and ``never`` count such worlds; with any, the value is the median.
-    """
-    row: dict[str, Any] = {"effect": name, **keys}
-    for ending, level in LEVELS.items():
-        at = over_replicates([*sizes.values()], level)
-        row |= {f"lower{ending}": at.lower, f"upper{ending}": at.upper}
-    counts = {"n": at.n, "early": at.early, "never": at.never}
-    return row | {"value": at.value, "df": at.n - 1, "p": np.nan} | counts
-
-
-def _size_at(sizes: Any, values: Any, level: float) -> float:
-    """The size at which ``values`` that rise with it reach a level, linear in its logarithm."""
-    at = crossing(np.log(sizes), values, level)
-    return float(np.exp(at)) if at > 0 else 0.0
-
-
 def size_effects(errors: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """How the ratio of errors in distribution depends on the number n of training elements.
 
@@ -81,10 +62,10 @@ def size_effects(errors: pd.DataFrame) -> Iterator[dict[str, Any]]:
         sizes = ratios.columns.to_numpy(float)
         slopes = pd.Series(np.polyfit(np.log10(sizes), ratios.T, 1)[0].round(12), ratios.index)
         level = float(np.log(WORTH))
-        ends = {world: _size_at(sizes, own, level) for world, own in ratios.iterrows()}
+        ends = pd.Series([size_at(sizes, own, level) for _, own in ratios.iterrows()])
         keys = {"prior": PRIOR, "against": reference, "split": "test"}
         yield effect("rmse_f_ratio_per_tenfold", slopes, log=True, **keys)
-        yield _reached("gain_ends_at", ends, **keys)
+        yield crossing_row("gain_ends_at", ends, LEVELS, **keys)
 
 
 def line_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, Any]]:
@@ -161,7 +142,7 @@ def matched_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, An
     for world, curve in clean[["none", PRIOR]].dropna().groupby("replicate"):
         if world in level.index and len(curve) > 1:
             sizes = curve.index.get_level_values("n_train").to_numpy(float)
-            at = matched[world] = _size_at(sizes, -curve["none"], -float(level[world]))
+            at = matched[world] = size_at(sizes, -curve["none"], -float(level[world]))
             ratio = np.interp(np.log(max(at, 1)), np.log(sizes), curve[PRIOR] - curve["none"])
             there[world] = 1 - np.exp(2 * ratio) if 0 < at < np.inf else np.nan
     if not matched:
@@ -170,7 +151,7 @@ def matched_effects(errors: pd.DataFrame, n_train: int) -> Iterator[dict[str, An
     gain = 1 - np.exp(2 * (noisy[PRIOR] - noisy["none"]))
     keys: dict[str, Any] = {"against": "none", "prior": PRIOR}
     keys |= {"shift": NOISY.shift, "condition": "trained"}
-    yield _reached("clean_n", matched, **keys)
+    yield crossing_row("clean_n", pd.Series(matched), LEVELS, **keys)
     yield effect("gain_at_clean_n", clean_gain, **keys)
     yield effect("gain_at_noise_beyond_clean", gain - clean_gain, **keys)
 
@@ -193,4 +174,8 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
         *(main | row for row in size_effects(errors) if row),
         *(main | {"n_train": n_train} | row for row in of_one_size if row),
     ]
-    return pd.DataFrame(rows).rename(columns={"n": "worlds"}).drop(columns="df")
+    return (
+        pd.DataFrame(rows)
+        .rename(columns={"n": "worlds"})
+        .drop(columns=["df", "how"], errors="ignore")
+    )

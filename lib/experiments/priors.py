@@ -9,20 +9,19 @@ scorer than the generator's. On assays forecasts are those of the fold that test
 
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
 from lib.experiments import assays, forecasters, scoring, worlds
 from lib.experiments.arms import AssayArm
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes
-from lib.models.baselines import gc_ridge
 from lib.motifs import priors as features
 from lib.motifs.priors import Features
 from lib.motifs.pwm import PWM, jaspar
@@ -46,21 +45,14 @@ DECOYS_PER_MOTIF: Final = 3
 UNRELATED_KINGDOMS: Final = ("plants", "fungi")
 _DRAW = 2018  # seed of which factors are decoys and which unrelated: the same in every world
 
-# What a sequence says of itself, with or without a simulated world.
-COMPOSITION: Final[Mapping[str, Callable[[Codes], Features]]] = {
-    "gc": partial(features.gc_windows, windows=1),
-    "gc_windowed": features.gc_windows,
-    "kmer": features.kmer_features,
-}
 MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
-PRIORS: Final = ("none", *MOTIF_PRIORS, *COMPOSITION, "permuted")
-# Of assays, whose motifs are not known: what notebook 02 tells of all motifs of JASPAR CORE. The
-# first four are crossed with every assay.
-CROSSED: Final = ("none", "gc", "permuted", forecasters.MOTIF_PRIOR)
-ASSAY_PRIORS: Final = (*CROSSED, "gc_windowed", "kmer")
+PRIORS: Final = ("none", *MOTIF_PRIORS, "gc", "permuted")
+# Of assays, whose motifs are not known: what notebook 02 tells of all motifs of JASPAR CORE.
+ASSAY_PRIORS: Final = ("none", "gc", "permuted", forecasters.MOTIF_PRIOR)
 PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
 
 ASSAY_MODEL: Final = "cnn"
+ENTRY: Final = "late"  # of features, beside the embedding
 AGAINST: Final = ("permuted", "none")
 PUBLISHED: Final = ("rmse", "rmse_f", "r2_f", "crps_gaussian", "zms", "picp_90", "mpiw_90")
 ERRORS: Final = ("rmse", "crps_gaussian")  # of which contrasts on assays are made
@@ -97,21 +89,19 @@ def unrelated_set() -> tuple[PWM, ...]:
 
 
 def prior_features(prior: str, codes: Codes, world: World | None = None) -> Features:
-    """Features of a prior that is no placebo; those made of motifs need a world.
+    """Features of a prior that is no placebo; the true motifs are those of a world.
 
     ``motif_true`` are the generator's own responses, an upper bound; every other motif prior goes
     through :func:`lib.motifs.priors.motif_features`.
     """
-    if prior in COMPOSITION:
-        return features.check_prior(COMPOSITION[prior](codes), prior)
-    if world is None or prior not in MOTIF_PRIORS:
-        known = ", ".join(COMPOSITION)
-        raise ValueError(f"prior {prior} says nothing of an assay's sequences; {known} do")
-    if prior == "motif_true":
-        own = responses(codes, world.program)[:, : len(world.program.motifs)]
-        return features.check_prior(own, prior)
-    motifs = decoy_set() if prior == "motif_decoy" else unrelated_set()
-    return features.check_prior(features.motif_features(codes, motifs), prior)
+    if prior == "gc":
+        found: NDArray[np.floating] = features.gc_windows(codes, windows=1)
+    elif prior == "motif_true" and world is not None:
+        found = responses(codes, world.program)[:, : len(world.program.motifs)]
+    else:
+        motifs = decoy_set() if prior == "motif_decoy" else unrelated_set()
+        found = features.motif_features(codes, motifs)
+    return features.check_prior(found, prior)
 
 
 @lru_cache(maxsize=48)
@@ -180,58 +170,50 @@ class Told(NamedTuple):
 
     arm: AssayArm
     prior: str
-    # Or ``residual``, a network of what a ridge on GC leaves, or ``residualised``, both.
-    entry: str = "late"  # beside the embedding
-
-    @property
-    def offset(self) -> FloatArray:
-        """What is taken out of the target and added to forecasts, (splits, n), by GC's ridge."""
-        data, splits = self.arm.data, self.arm.splits
-        if self.entry == "late":
-            return np.zeros((len(splits), len(data)))
-        given = data.codes, data.activity
-        return np.stack([gc_ridge(*given, s["train"], s["validation"]).mean for s in splits])
 
     def features(self, store: Store, where: Placement) -> list[Features | None]:
         """What the network of each split sees beside its sequences."""
-        data, splits = self.arm.data, self.arm.splits
-        if self.prior == "none" or self.entry == "residual":
+        codes, splits = self.arm.data.codes, self.arm.splits
+        if self.prior == "none":
             return [None] * len(splits)
         if self.prior == forecasters.MOTIF_PRIOR:
             return [*forecasters.components(self.arm, store, where)]
-        if self.prior != "permuted":
-            return [prior_features(self.prior, data.codes)] * len(splits)
-        gc = prior_features("gc", data.codes)
+        gc = prior_features("gc", codes)
+        if self.prior == "gc":
+            return [gc] * len(splits)
         rngs = (np.random.default_rng([s.seed, 501, k]) for k, s in enumerate(splits))
         parts = (list(split.parts.values()) for split in splits)
         return [features.permuted_rows(gc, *own) for own in zip(parts, rngs, strict=True)]
 
     def fitting(self, config: FitConfig, store: Store, where: Placement) -> list[Unit]:
         """The units that fit it, one per split."""
-        data, units = self.arm.data, list[Unit]()
-        given = self.arm.splits, self.offset, self.features(store, where)
-        for split, offset, known in zip(*given, strict=True):
-            told = replace(data, activity=data.activity - offset, features=known)
-            units.append(assays.fitting(config, told, split))
-        return units
+        return [
+            assays.fitting(config, replace(self.arm.data, features=known), split)
+            for split, known in zip(self.arm.splits, self.features(store, where), strict=True)
+        ]
 
 
-def _pairs(
-    measured: Sequence[scoring.Measured],
-) -> Iterator[tuple[scoring.Measured, scoring.Measured, dict[str, Any]]]:
-    """Each prior's forecast with that of the placebo and of none, on the same part."""
-    by_part: dict[Any, dict[Any, scoring.Measured]] = {}
+def _contrasts(measured: Sequence[scoring.Measured], between: pd.Series) -> pd.DataFrame:
+    """Each prior's forecast against those of the placebo and of none, on the same part."""
+    parts: dict[Any, dict[Any, scoring.Measured]] = {}
     for each in measured:
         part = tuple(each.keys[name] for name in PART)
-        by_part.setdefault(part, {})[each.keys["prior"], each.keys["entry"]] = each
-    for part, found in by_part.items():
-        for (prior, entry), each in found.items():
-            for against in AGAINST:
-                # A network of what GC leaves, without features, is compared with the plain one.
-                other = found.get((against, "late" if entry == "residual" else entry))
-                if other is not None and prior != against:
-                    keys = dict(zip(PART, part, strict=True))
-                    yield each, other, keys | {"prior": prior, "entry": entry, "against": against}
+        parts.setdefault(part, {})[each.keys["prior"]] = each
+    tables = [
+        scoring.contrast(
+            each,
+            found[against],
+            between,
+            **dict(zip(PART, part, strict=True)),
+            **{"prior": prior, "entry": ENTRY, "against": against},
+        )
+        for part, found in parts.items()
+        for prior, each in found.items()
+        for against in AGAINST
+        if prior != against and against in found
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table[table["metric"].isin(ERRORS)].drop(columns="scale").reset_index(drop=True)
 
 
 def score_told(
@@ -241,17 +223,11 @@ def score_told(
     left, items = iter(fits), []
     asked = [(one.arm, lambda _: assays.forecasting(next(left))) for one in told]
     found = assays.run_arms(asked, store, where, "forecasts")
-    for one, (mean, std) in zip(told, found, strict=True):
+    for one, forecast in zip(told, found, strict=True):
         keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
-        keys |= {"prior": one.prior, "entry": one.entry}
-        moved = np.stack([mean + one.offset, std])
-        items += [assays.scored(one.arm, part, moved, **keys) for part in one.arm.parts]
+        keys |= {"prior": one.prior, "entry": ENTRY}
+        items += [assays.scored(one.arm, part, forecast, **keys) for part in one.arm.parts]
     measured = scoring.score_all(items, draws, where.workers)
     between = scoring.refits(measured)
     rows = scoring.rows_of(measured, between)
-    tables = [
-        scoring.contrast(one, other, between, **keys) for one, other, keys in _pairs(measured)
-    ]
-    contrasts = pd.concat(tables, ignore_index=True)
-    kept = contrasts[contrasts["metric"].isin(ERRORS)].drop(columns="scale")
-    return rows[rows["metric"].isin(PUBLISHED)], kept.reset_index(drop=True)
+    return rows[rows["metric"].isin(PUBLISHED)], _contrasts(measured, between)

@@ -28,6 +28,7 @@ TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of unce
 HALF = 0.5  # coverage at which elements are ranked
 HALF_RULE = "coverage_50"  # the rule that is compared with trivial scores
 FIXED = {HALF_RULE: 0.5, "coverage_80": 0.8}  # coverages that thresholds are fixed at
+RISK_TARGET = 0.85  # share of the full risk that what is kept should not pass
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))  # of curves
 MOST_DRAWS = 200  # as evaluate draws for metrics that need the order of elements
 AREAS = ("aurc", "e_aurc", "augrc", "prr")
@@ -73,9 +74,9 @@ def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def make_rules(held: pd.DataFrame, risk_target: float) -> list[Rule]:
+def make_rules(held: pd.DataFrame) -> list[Rule]:
     """Thresholds that keep shares of a calibration part and promise a share of its full risk."""
-    target = risk_target * float(((held["target"] - held["mean"]) ** 2).mean())
+    target = RISK_TARGET * float(((held["target"] - held["mean"]) ** 2).mean())
     std = held["std"].to_numpy()
     return [Rule(name, selective.threshold_at(std, share), target) for name, share in FIXED.items()]
 

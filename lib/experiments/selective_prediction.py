@@ -17,7 +17,7 @@ from lib.data.predictions import of_elements
 from lib.experiments import mpra_gc_ood, worlds
 from lib.experiments.arms import AssayArm
 from lib.experiments.assays import STANDIN, SUBSET, FittedArm, GCShiftConfig, fit_arms
-from lib.experiments.forecasters import MEMBERS, combined, members
+from lib.experiments.forecasters import combined, members
 from lib.experiments.ranking import Rule, all_tables, make_rules, of_folds, rank, scores_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import NOISY, QUICK, SMOKE, Arm, Condition, Judge
@@ -33,8 +33,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     """Parameters of notebook 04.
 
     In ``noise_worlds`` of the worlds a network is trained where noise dominates; ``severities`` are
-    those of GC and of noise at test; what is kept should not pass the share ``risk_target`` of the
-    full risk in distribution. Those of real assays are as in notebook 02.
+    those of GC and of noise at test. Those of real assays are as in notebook 02.
     """
 
     experiment: ClassVar[str] = "selective_prediction"
@@ -47,7 +46,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         "quick": {
             **QUICK,
             **SUBSET,
-            **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 5},
+            **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 6},
         },
         "full": {},
     }
@@ -57,7 +56,6 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     severities: worlds.Dials = (0.25, 0.5, 0.75, 1.0)
     seeds: Seeds = (0, 1)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
-    risk_target: float = Field(default=0.85, gt=0, lt=1)
 
     @property
     def assays(self) -> mpra_gc_ood.Config:
@@ -91,8 +89,7 @@ def world_keys(arm: Arm, condition: Condition) -> dict[str, Any]:
 def rank_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     """The measure of a world: elements are not resampled, the world is the unit."""
     train, held, test = judge.part("train"), judge.part("calibration"), judge.test(condition)
-    rules = make_rules(of_elements(held, *judge.forecast(held)), judge.settings["risk_target"])
-
+    rules = make_rules(of_elements(held, *judge.forecast(held)))
     forecast = of_elements(test, *judge.forecast(test), truth=True)
     scores = scores_of(forecast, pd.DataFrame({"target": train.activity, "gc": train.gc}))
     return rank(forecast, scores, rules, world_keys(judge.arm, condition))
@@ -106,7 +103,7 @@ def _cell(data: str, keys: Mapping[str, Any]) -> str:
 
 
 def _by_fold(
-    arm: AssayArm, forecast: FloatArray, risk_target: float
+    arm: AssayArm, forecast: FloatArray
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[list[Rule]]]:
     """What each fold forecasts of the rows it tests, their scores, and the rules of all folds."""
     tables, scores, rules = [], [], []
@@ -115,7 +112,7 @@ def _by_fold(
         known = of_elements(arm.data, *forecast[:2, place]).assign(**dict(parts))
         tables.append(known[arm.tested == place])
         scores.append(scores_of(tables[-1], known.iloc[split["train"]]))
-        rules.append(make_rules(known.iloc[split["calibration"]], risk_target))
+        rules.append(make_rules(known.iloc[split["calibration"]]))
     return pd.concat(tables), pd.concat(scores), rules
 
 
@@ -127,7 +124,7 @@ def _rank_jobs(
     network = own if len(fitted.members) > 1 else own[:2]
     given = {config.model: network, **others, **combined(arm, {config.model: own[:2], **others})}
     for model in (config.model, *BESIDE):
-        table, scores, rules = _by_fold(arm, given[model], config.risk_target)
+        table, scores, rules = _by_fold(arm, given[model])
         kind = fitted.uncertainty if model == config.model else "single"
         keys = {"data": arm.data.name, "model": model, "uncertainty": kind}
         for part in arm.parts:
@@ -145,11 +142,10 @@ def run(config: Config, store: Store) -> Tables:
     Tables: ``effects``, ``audit``, ``curves``; the rows' column ``bin`` is the score.
     """
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
-    asked = world_arms(config), rank_world, config, store
-    simulated = worlds.judge_arms(*asked, risk_target=config.risk_target)
+    simulated = worlds.judge_arms(world_arms(config), rank_world, config, store)
     arms = design.build(data)
     fitted = fit_arms(arms, design.settings, store, config.where)
-    others = members(arms, MEMBERS, design.settings, store, config.where)
+    others = members(arms, design.settings, store, config.where)
     jobs = (job for one in fitted for job in _rank_jobs(config, one, others[one.arm]))
     rows, tables = all_tables([simulated, *side_by_side(rank, jobs, config.workers)])
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

@@ -57,7 +57,7 @@ class Config(worlds.WorldConfig):
     experiment: ClassVar[str] = "simulation_shifts"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
-        "quick": QUICK | FEW | {"severities": (0.5, 1.0), "sizes": (1000,)},
+        "quick": QUICK | FEW | {"severities": (0.5, 1.0), "sizes": (500,)},
         "full": {},
     }
 
@@ -135,14 +135,8 @@ def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
         if arm.law == Condition():
             # Smaller samples' networks tell only whether a test in distribution would have told.
             told = [at for at in doses if at.dose in dosing.JUDGED.get(at.shift, (0.0,))]
-            own = _still(doses if arm.size == config.n_train else told)
-            ask(
-                arm,
-                doses if usual else own,
-                measures.dose_metrics,
-                measures.calibrated_metrics,
-                model=fit,
-            )
+            own = doses if usual else _still(doses if arm.size == config.n_train else told)
+            ask(arm, own, measures.dose_metrics, measures.calibrated_metrics, model=fit)
     every = everywhere(config)
     for world in config.world_seeds:
         arm = Arm(world, "", config.n_train)

@@ -6,22 +6,20 @@ a CNN is given GC content or motif scores. Worlds and folds pair every prior wit
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from lib.experiments import mpra_gc_ood, priors, worlds
-from lib.experiments.arms import build_arms
 from lib.experiments.assays import GC_DATA, STANDIN, SUBSET, AssayConfig, load_assays
 from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR, effects
-from lib.experiments.priors import ASSAY_PRIORS, CROSSED, PRIORS, PUBLISHED, Told
+from lib.experiments.priors import ASSAY_PRIORS, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
 from lib.statistics.effects import over_replicates
-from lib.study.config import Names, Numbers, Seeds, Tables, known_names
+from lib.study.config import Names, Numbers, Seeds, Tables
 from lib.study.units import Store, run_fits
 
 TAIL_DATA: Final = (*GC_DATA, STANDIN)  # the arms that hold something out
@@ -33,15 +31,7 @@ PRIMARY: Final = (
 TOLD: Final = ("none", PRIOR)  # of learning curves
 COMPARED: Final = (*TOLD, "permuted")  # where noise dominates training
 CORE: Final = (*TOLD, *PLACEBOS)
-# Besides priors late: of the group arm of assays with tails.
-CONTROLS: Final = (("gc", "residual"), ("gc", "residualised"), ("permuted", "residualised"))
-LITTLE: Final[Mapping[str, Any]] = {
-    **{"severities": (0.5,), "shaped_worlds": 1},
-}
-
-PriorNames = Annotated[Names, AfterValidator(partial(known_names, "prior", known=PRIORS))]
-_assay_priors = AfterValidator(partial(known_names, "prior", known=ASSAY_PRIORS))
-AssayPriors = Annotated[Names, _assay_priors]
+HELD_OUT: Final = ASSAY_PRIORS[:3]  # told on arms that hold a GC tail out
 
 
 class Config(AssayConfig, worlds.WorldConfig):
@@ -50,28 +40,25 @@ class Config(AssayConfig, worlds.WorldConfig):
     experiment: ClassVar[str] = "structural_priors"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            **LITTLE,
+            **{"severities": (0.5,), "shaped_worlds": 1},
             **{"n_train": 400, "n_validation": 100, "n_calibration": 100, "n_test": 300},
             **{"main_train": 400, "sizes": (100, 200)},
             **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
             **{"dataset": STANDIN, "standin_size": 600, "assay_epochs": 1, "folds": 3},
-            **{"controls": True, "assay_priors": ("all",)},
             "priors": ("none", "motif_decoy", "permuted", "gc"),
             "shifts": ("gc", "effect_rewiring"),
         },
         "quick": {
-            **LITTLE,
-            **{"n_train": 1200, "n_validation": 200, "n_calibration": 200, "n_test": 600},
-            **{"main_train": 1200, "sizes": (300, 600)},
-            **{"world_seeds": (0, 1, 2), "epochs": 3, "draws": 200},
+            **worlds.QUICK,
+            **{"severities": (0.5,), "main_train": 2000, "sizes": (500,)},
             **SUBSET,
-            **{"standin_size": 1500, "assay_epochs": 2},
+            **{"standin_size": 1500, "assay_epochs": 6},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
         },
         "full": {},
     }
 
-    priors: PriorNames = CORE
+    priors: Annotated[Names, worlds.known("prior", PRIORS)] = CORE
     shifts: worlds.ShiftNames = ("all",)
     severities: worlds.Dials = (0.5, 1.0)
     world_seeds: Seeds = tuple(range(100, 110))
@@ -82,9 +69,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
-    assay_priors: AssayPriors = CROSSED
-    held_out_priors: AssayPriors = CROSSED[:3]  # on arms that hold a GC tail out
-    controls: bool = False  # whether GC is taken out of the target, too
+    assay_priors: Annotated[Names, worlds.known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)
@@ -145,22 +130,16 @@ def assay_plan(config: Config) -> Iterator[Told]:
     """
     default = GC_DATA[:1] if config.profile == "quick" else GC_DATA
     for data in load_assays(config.dataset, config.standin_size, default, config.elements):
-        tails = data.name in TAIL_DATA
-        kinds = ("group", "tilt", *(("tail",) if tails else ()))
-        given = config.folds, config.gc_quantile, config.gc_tilts, config.split_seed
-        every = [prior for prior in config.assay_priors if tails or prior in CROSSED]
-        for arm in build_arms(data, kinds, *given):
-            if arm.kind == "placebo":  # random groups held out serve other experiments
-                continue
-            own = every if arm.main else config.held_out_priors
-            arm = arm.headline
-            yield from (Told(arm, prior) for prior in own)
-            if config.controls and tails and arm.main:
-                yield from (Told(arm, *control) for control in CONTROLS)
+        kinds = ("group", "tilt", *(("tail",) if data.name in TAIL_DATA else ()))
+        for arm in replace(config.assays.design, arms=kinds).build([data]):
+            if arm.kind != "placebo":  # random groups held out serve other experiments
+                headline = arm.headline
+                told = (prior for prior in config.assay_priors if arm.main or prior in HELD_OUT)
+                yield from (Told(headline, prior) for prior in told)
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, forecast, score; the rows' column ``entry`` says how a prior enters."""
+    """Fit, forecast, score."""
     values = judge_worlds(config, store)
     told = list(assay_plan(config))
     settings, given = config.assays.design.settings, (store, config.where)
@@ -171,10 +150,7 @@ def run(config: Config, store: Store) -> Tables:
     keys = [name for name in values.columns if name not in (*numbers, "value", "replicate")]
     means = over_replicates(values[values["metric"].isin(PUBLISHED)], keys, averaged=numbers)
     means = means.round({"severity": 4}).astype({"n": int})
-    rows = pd.concat([means, assay_rows], ignore_index=True).assign(seed=None)
-    # In worlds there is one way in; on assays one beside the embedding, others named like a bin.
-    usual = rows["entry"].isna() | (rows["entry"] == "late")
-    rows["by"], rows["bin"] = np.where(usual, "", "entry"), rows["entry"].where(~usual, "")
+    rows = pd.concat([means, assay_rows], ignore_index=True).assign(seed=None, by="", bin="")
     cells = [at.cell for at in few_conditions(config)[1:]]
     tables = {"effects": effects(values, config.main_train, cells), "assay_effects": assay_effects}
     names = {one.arm.data.name: one.arm.data.fingerprint for one in told}

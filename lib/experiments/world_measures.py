@@ -47,8 +47,8 @@ def metric_table(
     truth, found = known_truth(test), {}
     for name, (mean, std) in {"oracle": (truth.mean, truth.std), **forecasts}.items():
         values = all_metrics(mean, std, test.activity, climatology=judge.climatology)
-        parts = zms_decomposition(mean, std, np.zeros(len(std)), truth.mean, truth.std)
-        values |= {f"zms_{part}": getattr(parts, part) for part in ("aleatoric", "bias", "missing")}
+        parts = zms_decomposition(mean, std, truth.mean, truth.std)
+        values |= {f"zms_{part}": value for part, value in parts._asdict().items()}
         truths = mean, truth.activity
         values |= {"rmse_f": metric("rmse", *truths), "r2_f": metric("r2_cod", *truths)}
         found[name] = values

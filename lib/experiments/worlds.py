@@ -7,7 +7,7 @@ its condition. One test seed serves all conditions of a world, so that concept a
 leave the sequences as they are and differences are paired element by element.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
@@ -156,10 +156,13 @@ def _on_dial(severities: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(set(severities)))
 
 
-_shifts = AfterValidator(partial(known_names, "shift", known=tuple(SHIFTS)))
-_models = AfterValidator(partial(known_names, "model", known=tuple(MODELS)))
-ShiftNames = Annotated[Names, _shifts]
-ModelNames = Annotated[Names, _models]
+def known(kind: str, names: Iterable[str]) -> AfterValidator:
+    """Whether a parameter holds such names, or ``all``."""
+    return AfterValidator(partial(known_names, kind, known=tuple(names)))
+
+
+ShiftNames = Annotated[Names, known("shift", SHIFTS)]
+ModelNames = Annotated[Names, known("model", MODELS)]
 Dials = Annotated[Numbers, AfterValidator(_on_dial)]
 
 
@@ -183,8 +186,8 @@ SMOKE: Final = {
     **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
 }
 QUICK: Final = {
-    **{"n_train": 4000, "n_validation": 500, "n_calibration": 500, "n_test": 2000},
-    **{"world_seeds": (0, 1, 2), "epochs": 5},
+    **{"n_train": 2000, "n_validation": 500, "n_calibration": 500, "n_test": 1000},
+    **{"world_seeds": (0, 1, 2), "epochs": 6, "draws": 200},
 }
 
 

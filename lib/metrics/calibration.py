@@ -40,7 +40,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from lib import arrays
-from lib.arrays import FloatArray, IntArray, as_forecast, as_nonnegative, as_std, as_vector
+from lib.arrays import FloatArray, IntArray, as_forecast, as_nonnegative
 from lib.metrics.columns import Values
 
 CHI2_MEDIAN = 0.45493642311957305  # median of a chi-squared variable with one degree of freedom
@@ -152,60 +152,41 @@ def zms_robust(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> float:
 
 
 class ZmsDecomposition(NamedTuple):
-    """``excess`` = ``aleatoric`` + ``epistemic``; ``epistemic`` = ``bias`` + ``missing``.
+    """Shares of the predicted variance: 0 is right, above 0 is too little predicted variance."""
 
-    All are shares of the predicted variance: 0 is right, above 0 is too little predicted variance.
-    """
-
-    excess: float
     aleatoric: float
-    epistemic: float
     bias: float
     missing: float
 
 
 def zms_decomposition(
-    mean: ArrayLike,
-    std_aleatoric: ArrayLike,
-    std_epistemic: ArrayLike,
-    true_activity: ArrayLike,
-    true_std: ArrayLike,
+    mean: ArrayLike, std: ArrayLike, true_activity: ArrayLike, true_std: ArrayLike
 ) -> ZmsDecomposition:
-    """Where miscalibration comes from in a simulation: E[z^2] - 1 by cause.
+    """Where the miscalibration of a single model comes from in a simulation: E[z^2] - 1 by cause.
 
-    With s^2 = a^2 + e^2 (aleatoric, epistemic), true activity f and true noise sigma, exactly in
-    expectation over fresh noise::
+    With true activity f and true noise sigma, exactly in expectation over fresh noise::
 
-        E[z^2] - 1 = E[(sigma^2 - a^2) / s^2] + E[((f - mean)^2 - e^2) / s^2]
-                     wrong aleatoric            epistemic deficit
+        E[z^2] - 1 = E[sigma^2 / std^2 - 1] + E[(f - mean)^2 / std^2]
+                     wrong aleatoric          epistemic deficit
 
-    The second term is split by the affine fit g of f on the mean, every element weighted by 1 / s^2
-    as in the sum, so that no cross term is left: (g - mean)^2 is bias, the rest missing epistemic.
-    All are ``(n,)``, in the unit of the target; a single model has ``std_epistemic`` 0. NaN for
-    n = 0; for n < 3 the line fits through every point: all is bias. Negative parts, or both parts 0
-    in a row, are a ``ValueError``.
+    The second term is split by the affine fit g of f on the mean, every element weighted by
+    1 / std^2 as in the sum, so that no cross term is left: (g - mean)^2 is bias, the rest missing.
+    All are ``(n,)``, n at least 1, in the unit of the target. For n < 3 the line fits through every
+    point: all is bias. A std that is not above 0 and a negative ``true_std`` are a ``ValueError``.
 
     Examples
     --------
-    >>> split = zms_decomposition([0, 1], [1, 1], [0, 0], [1, 2], [2**0.5, 2**0.5])
+    >>> split = zms_decomposition([0, 1], [1, 1], [1, 2], [2**0.5, 2**0.5])
     >>> [round(part, 12) for part in split]  # sigma^2 = 2 for 1, and a constant bias of 1
-    [2.0, 1.0, 1.0, 1.0, 0.0]
+    [1.0, 1.0, 0.0]
     """
-    mean = as_vector("mean", mean)
-    n = len(mean)
-    f = as_vector("true_activity", true_activity, n)
-    aleatoric = as_nonnegative("std_aleatoric", std_aleatoric, n)
-    epistemic = as_nonnegative("std_epistemic", std_epistemic, n)
-    sigma = as_nonnegative("true_std", true_std, n)
-    together = as_std("std_aleatoric and std_epistemic together", np.hypot(aleatoric, epistemic))
-    if n == 0:
-        return ZmsDecomposition(*(5 * [float("nan")]))
-    variance = together**2
+    mean, std, f = as_forecast(mean, std, true_activity)
+    variance = std**2
     weight = 1 / variance / np.sum(1 / variance)
     from_centre, rise = mean - weight @ mean, f - weight @ f
     slope = weight @ (from_centre * rise) / (weight @ from_centre**2) if np.ptp(mean) > 0 else 0.0
     line = weight @ f + slope * from_centre
-    wrong = float(np.mean((sigma**2 - aleatoric**2) / variance))
+    noise = as_nonnegative("true_std", true_std, len(mean)) ** 2
     bias = float(np.mean((line - mean) ** 2 / variance))
-    deficit = float(np.mean(((f - mean) ** 2 - epistemic**2) / variance))
-    return ZmsDecomposition(wrong + deficit, wrong, deficit, bias, deficit - bias)
+    deficit = float(np.mean((f - mean) ** 2 / variance))
+    return ZmsDecomposition(float(np.mean((noise - variance) / variance)), bias, deficit - bias)

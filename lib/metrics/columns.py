@@ -1,11 +1,11 @@
 """What a metric is: columns of values per element, and a function of their means.
 
 In: :class:`Columns`, a checked forecast. Out: for each metric of :func:`mean_metrics` the columns
-it needs and what it makes of their means. The value of all elements, of a group, of a stream (sums
-add up over chunks) and of a resampled table (sums per group times weights, see ``resampling``)
-follow from it. To add a metric, add it to ``METRICS``, its columns to ``_COLUMNS`` and, if it is
-bounded, its scale to ``SCALE_OF``; those that need an order of elements are in ``calibration`` and
-``selective``. A metric is NaN where it divides by a spread that is 0, or by n - 1 for n = 1.
+it needs and what it makes of their means. The value of all elements, of a group and of a resampled
+table (sums per group times weights, see ``resampling``) follow from it. To add a metric, add it to
+``METRICS``, its columns to ``_COLUMNS`` and, if it is bounded, its scale to ``SCALE_OF``; those
+that need an order of elements are in ``calibration`` and ``selective``. A metric is NaN where it
+divides by a spread that is 0, or by n - 1 for n = 1.
 
 Accuracy of the mean, in the unit of the target unless said:
 
@@ -84,28 +84,12 @@ def _crps(z: FloatArray, std: FloatArray) -> FloatArray:
     return std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
 
 
-def centre_of(values: FloatArray) -> float:
-    """The mean; for a constant its value, so that deviations are exactly 0."""
-    if not len(values):
-        return 0.0
-    return float(values[0]) if np.ptp(values) == 0 else float(values.mean())
-
-
 class Columns:
-    """A forecast ``(n,)`` and its columns by name, each computed when asked for.
+    """A forecast ``(n,)`` and its columns by name, each computed when asked for."""
 
-    ``centres`` of mean, std, target and z are those of the whole part when this is a chunk of it.
-    """
-
-    def __init__(
-        self,
-        forecast: Triple,
-        climatology: Climatology | None = None,
-        centres: Mapping[str, float] | None = None,
-    ) -> None:
+    def __init__(self, forecast: Triple, climatology: Climatology | None = None) -> None:
         self.mean, self.std, self.target = forecast
         self.law = (np.nan, np.nan) if climatology is None else climatology
-        self._centres = centres
 
     @cached_property
     def error(self) -> FloatArray:
@@ -118,9 +102,9 @@ class Columns:
         return -self.error / self.std
 
     def centred(self, name: str) -> FloatArray:
-        """A vector about its mean."""
+        """A vector about its mean; deviations of a constant are exactly 0."""
         values: FloatArray = getattr(self, name)
-        return values - (centre_of(values) if self._centres is None else self._centres[name])
+        return values - (values[:1] if (values == values[:1]).all() else values.mean())
 
     def __getitem__(self, key: Key) -> FloatArray:
         return _COLUMNS[key](self) if isinstance(key, str) else _AT_LEVEL[key[0]](self, key[1])

@@ -1,4 +1,4 @@
-"""One model on one part, as a tidy table: every metric with its interval and its oracle value.
+"""One model on one part, as a tidy table: every metric with its interval.
 
 In: a predictions table (``target, mean, std``, optional ``group``). Out: rows ``metric, by, bin,
 value, lower, upper, n, oracle, variance``; ``by`` and ``bin`` are empty for the whole part.
@@ -39,7 +39,6 @@ ORDERED_DRAWS = 200  # draws of metrics that need the order of elements, not onl
 FEWER_DRAWS = 100  # the same above MANY_ROWS
 MANY_ROWS = 5000
 _RANKED = ("spearman_r", "unc_error_spearman")
-_CHUNK = 1 << 15  # rows whose columns stay in the second-level cache
 
 
 def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
@@ -53,28 +52,19 @@ def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
     return np.searchsorted(edges, values, side="left").astype(np.int64)
 
 
-def _mean_values(
-    forecast: Triple, z: FloatArray, climatology: Climatology | None
-) -> dict[str, float]:
-    """The metrics of means, from sums of chunks."""
+def _mean_values(forecast: Triple, climatology: Climatology | None) -> dict[str, float]:
+    """The metrics of means."""
     metrics = mean_metrics(skill=climatology is not None)
     metrics = {name: metric for name, metric in metrics.items() if name not in _RANKED}
-    keys, n = needed(metrics.values()), len(z)
-    named = zip(("mean", "std", "target", "z"), (*forecast, z), strict=True)
-    centres = {name: columns.centre_of(values) for name, values in named}
-    sums = np.zeros(len(keys))
-    for start in range(0, n, _CHUNK):
-        mean, std, target = (values[start : start + _CHUNK] for values in forecast)
-        chunk = Columns((mean, std, target), climatology, centres)
-        sums += [chunk[key].sum() for key in keys]
-    means = dict(zip(keys, sums / n, strict=True))
+    given, n = Columns(forecast, climatology), len(forecast[0])
+    means = {key: given[key].mean() for key in needed(metrics.values())}
     return {name: float(value) for name, value in columns.values_of(metrics, means, n).items()}
 
 
-def _order_values(forecast: Triple, z: FloatArray) -> dict[str, float]:
+def _order_values(forecast: Triple) -> dict[str, float]:
     """The metrics that need an order of elements; whatever is sorted is sorted once."""
     mean, std, target = forecast
-    order, size = stable_order(std), np.abs(target - mean)
+    z, order, size = (target - mean) / std, stable_order(std), np.abs(target - mean)
     curve = calibration.curve_distances(calibration.observed_shares(z))
     found = {name: float(value) for name, value in curve.items()}
     found |= calibration.binned_metrics(z, std, order)
@@ -95,8 +85,8 @@ def all_metrics(
 ) -> dict[str, float]:
     """Every metric of a forecast, by name.
 
-    ``mean``, ``std``, ``target`` are ``(n,)``, n >= 1, of any length: sums go through chunks that
-    fit the cache. ``climatology`` is mean and std of the training targets, for ``crps_skill``.
+    ``mean``, ``std``, ``target`` are ``(n,)``, n >= 1. ``climatology`` is mean and std of the
+    training targets, for ``crps_skill``.
     ``picp_*``, ``mpiw_*``, ``coverage_gap_*`` and ``interval_score_*`` are at 50, 80, 90 and 95 %;
     selective metrics take squared error ranked by std. No elements or bad values are a
     ``ValueError``.
@@ -110,8 +100,7 @@ def all_metrics(
     mean, std, target = forecast = as_forecast(mean, std, target)
     if not len(mean):
         raise ValueError("mean has no elements; at least one would do")
-    z = (target - mean) / std
-    return _mean_values(forecast, z, climatology) | _order_values(forecast, z)
+    return _mean_values(forecast, climatology) | _order_values(forecast)
 
 
 class _Bins(NamedTuple):
@@ -166,7 +155,7 @@ def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Va
         medians = np.array([np.median(values) for values in repeated])
         drawn["zms_robust"] = medians / calibration.CHI2_MEDIAN
     found = {}
-    for name, value in _order_values(forecast, z).items():
+    for name, value in _order_values(forecast).items():
         found[name] = np.full(weights.shape[1], np.nan)
         found[name][0] = value
         found[name][1 : 1 + few.shape[1]] = drawn.get(name, np.nan)
@@ -230,28 +219,11 @@ def over_folds(rows: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return table
 
 
-def _read(predictions: pd.DataFrame, rng: np.random.Generator) -> tuple[Triple, Resampling]:
-    missing = [name for name in ("target", "mean", "std") if name not in predictions]
-    if missing:
-        raise ValueError(
-            f"predictions lacks {missing}; it has {list(predictions)}; a table with target, "
-            "mean and std would do"
-        )
-    forecast = as_forecast(predictions["mean"], predictions["std"], predictions["target"])
-    n = len(predictions)
-    if n == 0:
-        raise ValueError("predictions has no rows; at least one would do")
-    group = predictions["group"].to_numpy() if "group" in predictions else np.arange(n)
-    fold = predictions["fold"].to_numpy() if "fold" in predictions else None
-    return forecast, resampling(group, rng, fold)
-
-
 def evaluate(
     predictions: pd.DataFrame,
     *,
     rng: np.random.Generator,
     climatology: Climatology | None = None,
-    oracle: pd.DataFrame | None = None,
     draws: int = 1000,
     by: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
@@ -261,10 +233,8 @@ def evaluate(
     type; without it every row is its own group. A column ``fold`` says that forecasts are those of
     cross-validation, and which fold tested a row: intervals are then those over folds.
     ``climatology`` is mean and std of the *training* targets; without it there is no
-    ``crps_skill``. ``oracle``, mean and std of the measurement given the element, one row per
-    prediction, fills the column ``oracle`` with the same metric of that forecast. ``by`` maps names
-    of covariates to labels ``(n,)``, such as ``{"gc_decile": quantile_bins(gc)}``; bins of fewer
-    than 10 elements are dropped.
+    ``crps_skill``. ``by`` maps names of covariates to labels ``(n,)``, such as ``{"gc_decile":
+    quantile_bins(gc)}``; bins of fewer than 10 elements are dropped.
 
     Of the bootstrap: more than 2,000 groups are first merged at random into 2,000 sets.
     ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked by
@@ -273,8 +243,8 @@ def evaluate(
     (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under
     resampling and have no interval: judge them against a null band (``lib.metrics.audit``).
 
-    A table of ``COLUMNS``. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90, mpiw_90``. A
-    missing column, no rows, bad values or labels that do not fit are a ``ValueError``.
+    A table of ``COLUMNS``, ``oracle`` empty. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90,
+    mpiw_90``. Bad values and labels that do not fit are a ``ValueError``.
 
     Examples
     --------
@@ -283,15 +253,8 @@ def evaluate(
     >>> float(scores.loc["mae", "value"]) == 2 / 3, int(scores.loc["mae", "n"])
     (True, 3)
     """
-    forecast, plan = _read(predictions, rng)
-    weights = plan.weights(as_count("draws", draws), rng)
-    rows, values = measure(forecast, plan, weights, climatology, by)
-    rows = with_ends(rows, values, plan).assign(oracle=np.nan)
-    if oracle is not None:
-        try:
-            truth = as_forecast(oracle["mean"], oracle["std"], forecast[2])
-        except (KeyError, ValueError) as error:
-            text = f"oracle: {error}; one row with mean and std per prediction"
-            raise ValueError(text) from error
-        rows["oracle"] = measure(truth, plan, weights[:, :1], climatology, by)[1][:, 0]
-    return rows[COLUMNS]
+    forecast = as_forecast(predictions["mean"], predictions["std"], predictions["target"])
+    rows = np.arange(len(predictions))
+    plan = resampling(predictions.get("group", rows), rng, predictions.get("fold"))
+    found, values = measure(forecast, plan, plan.weights(draws, rng), climatology, by)
+    return with_ends(found, values, plan).assign(oracle=np.nan)[COLUMNS]

@@ -13,7 +13,7 @@ alone are ten numbers. Student's t has one degree of freedom less than there are
 or effective groups where a part has fewer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,7 +26,6 @@ from scipy.stats import t as student_t
 from lib.arrays import FloatArray, GroupCodes, IntArray, as_count, as_labels, as_level, group_codes
 
 MOST_GROUPS = 2000  # sets into which more groups are merged
-_BLOCK_CELLS = 4_000_000  # groups x draws held at once: 32 MB
 
 
 class Scale(NamedTuple):
@@ -44,20 +43,6 @@ SCALES: Final = {
     "fisher": Scale(np.arctanh, lambda v: 1 / (1 - v**2), np.tanh),
     "logit": Scale(logit, lambda v: 1 / (v * (1 - v)), expit),
 }
-
-
-def weight_blocks(n_groups: int, draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-    """Multinomial weights of a bootstrap, in blocks ``(n_groups, b)``.
-
-    Each column counts how often every group was drawn with replacement, so it sums to ``n_groups``.
-    """
-    size = max(1, min(draws, _BLOCK_CELLS // max(n_groups, 1)))
-    for start in range(0, draws, size):
-        width = min(size, draws - start)
-        picks = rng.integers(0, n_groups, size=(n_groups, width))
-        cells = (picks * width + np.arange(width)).ravel()
-        counts = np.bincount(cells, minlength=n_groups * width)
-        yield counts.reshape(n_groups, width).astype(np.float64)
 
 
 class Resampling(NamedTuple):
@@ -90,12 +75,17 @@ class Resampling(NamedTuple):
         return self._replace(codes=self.codes[np.asarray(rows)])
 
     def weights(self, draws: int, rng: np.random.Generator) -> FloatArray:
-        """``(sets, 1 + folds + draws)``: the sample, it without each fold, then the bootstrap."""
+        """``(sets, 1 + folds + draws)``: the sample, it without each fold, then the bootstrap.
+
+        A column of the bootstrap counts how often each set was drawn with replacement.
+        """
         left = np.empty((self.n_sets, 0))
         if self.fold is not None:
             left = (self.fold[:, None] != np.arange(self.folds)).astype(np.float64)
-        drawn = weight_blocks(self.n_sets, draws, rng)
-        return np.hstack([np.ones((self.n_sets, 1)), left, *drawn])
+        picks = rng.integers(0, self.n_sets, size=(self.n_sets, draws))
+        cells = (picks * draws + np.arange(draws)).ravel()
+        drawn = np.bincount(cells, minlength=picks.size).reshape(picks.shape)
+        return np.hstack([np.ones((self.n_sets, 1)), left, drawn])
 
 
 def resampling(

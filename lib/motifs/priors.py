@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from lib.motifs.binding import BLOCK, affinities, score_threshold, table_rows
 from lib.motifs.binding import scanner as make_scanner
 from lib.motifs.pwm import PWM, log_odds
-from lib.sequences import Codes, gc_content, kmer_codes, validate_codes
+from lib.sequences import Codes, gc_content, validate_codes
 
 Features = NDArray[np.float32]
 
 SCORES = ("maximum", "occupancy", "count")
-KMER = 4
 SITE_P_VALUE = 1e-4  # at which a window of uniform letters counts as a site
 _ALIKE = 1e-6  # matrices that differ by less everywhere are one motif
 FAINT = 1e-4  # affinity below which a / (1 + a) is a
@@ -135,20 +134,6 @@ def gc_windows(codes: Codes, windows: int = 8) -> Features:
     parts = [gc_content(part) for part in np.array_split(codes, windows, axis=1)]
     filled = [np.where(np.isnan(part), whole, part) for part in parts]
     return np.stack(filled, axis=1).astype(np.float32)
-
-
-def kmer_features(codes: Codes) -> Features:
-    """log(1 + count) of every 4-mer, ``(n, 136)``, a word and its reverse complement as one.
-
-    Columns follow the packed order of canonical words; windows with an N are not counted.
-    """
-    letters = np.array(np.unravel_index(np.arange(4**KMER), (4,) * KMER)).T.astype(np.uint8)
-    words = np.unique(kmer_codes(letters, KMER)[0])
-    packed, valid = kmer_codes(codes, KMER)
-    column = np.searchsorted(words, packed)
-    cell = np.arange(len(codes))[:, None] * len(words) + column
-    counts = np.bincount(cell[valid], minlength=len(codes) * len(words))
-    return np.log1p(counts.reshape(len(codes), len(words))).astype(np.float32)
 
 
 def check_prior(features: NDArray[np.floating], name: str) -> Features:

@@ -59,9 +59,6 @@ class Pooled(NamedTuple):
 def _pool(reference: ArrayLike, new: ArrayLike, groups: Sides | None) -> Pooled:
     left = as_features("reference", reference)
     right = as_features("new", new, left.shape[1])
-    for name, part in (("reference", left), ("new", right)):
-        if len(part) < 2:
-            raise ValueError(f"{name} has {len(part)} rows; at least 2 would do")
     features = np.concatenate([left, right])
     spread = features.std(axis=0)
     features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
@@ -69,8 +66,6 @@ def _pool(reference: ArrayLike, new: ArrayLike, groups: Sides | None) -> Pooled:
     if groups is None:
         return Pooled(features, is_new, np.arange(len(features)))
     sides = [np.asarray(labels) for labels in groups]
-    if [len(side) for side in sides] != [len(left), len(right)]:
-        raise ValueError("groups must hold one label per row of reference and of new")
     shared = np.intersect1d(sides[0], sides[1])
     if len(shared):
         raise ValueError(f"group {shared[0]!r} is in both parts; disjoint groups would do")
@@ -98,8 +93,7 @@ def shift_test(
     exchangeable rows. Relatives are not: with ``groups``, a pair of labels ``(n,)`` and ``(m,)`` of
     which none is in both, whole groups change sides.
 
-    Shapes that differ, values not finite, fewer than 2 rows and a group in both parts are a
-    ValueError.
+    Shapes that differ, values not finite and a group in both parts are a ValueError.
     """
     judged, statistic = detector(_pool(reference, new, groups), rng)
     _, codes = np.unique(judged.groups, return_inverse=True)
@@ -186,13 +180,11 @@ def mean_distance(pooled: Pooled, rng: np.random.Generator) -> Judged:
 def centre_distance(reference: ArrayLike, query: ArrayLike) -> FloatArray:
     """|query - mean of the reference| in its standard deviations, ``(m,)``.
 
-    The GC distance, and with predicted means the trivial score "far from average".
+    The GC distance, and with predicted means the trivial score "far from average". The reference
+    must vary.
     """
     reference = as_vector("reference", reference)
-    spread = float(reference.std()) if len(reference) else 0.0
-    if spread == 0:
-        raise ValueError("reference is constant or empty; values with a spread would do")
-    return np.abs(as_vector("query", query) - reference.mean()) / spread
+    return np.abs(as_vector("query", query) - reference.mean()) / reference.std()
 
 
 def density_ratio(reference: ArrayLike, new: ArrayLike, *at: ArrayLike) -> list[FloatArray]:

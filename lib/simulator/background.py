@@ -61,20 +61,6 @@ class SequenceLaw:
     gc_tilt: float = 0.0
     gc_neutral: bool = False
 
-    def __post_init__(self) -> None:
-        if not self.units_mean >= 0:
-            raise ValueError(f"units_mean is {self.units_mean}; it must be at least 0")
-        if not 0 <= self.pair_share <= 1:
-            raise ValueError(f"pair_share is {self.pair_share}; it must lie in [0, 1]")
-        widest = max((pwm.width for pwm in self.motifs), default=0)
-        for a, b in self.pairs:
-            widest = max(widest, self.motifs[a].width + self.motifs[b].width + WIDEST_GAP)
-        if not self.motifs or widest > self.length:
-            raise ValueError(
-                f"{len(self.motifs)} motifs, the widest site or pair {widest} nt, do not fit "
-                f"sequences of {self.length} nt"
-            )
-
     @cached_property
     def scanner(self) -> Scanner:
         """Look-up tables of the planted motifs, for the GC-neutral arm."""

@@ -69,14 +69,6 @@ class World:
     reference: Codes
     features: FloatArray
 
-    def without_gc_term(self) -> "World":
-        """The same world with activity blind to GC content, calibrated anew."""
-        gc = self.program.feature_names.index("gc")
-        off = np.arange(self.features.shape[1]) == gc
-        own, other = (np.where(off, 0.0, c) for c in (self.program.coefficients, self.other))
-        program = recalibrated(replace(self.program, coefficients=own), self.features)
-        return replace(self, program=program, other=other)
-
 
 def draw_world(world_seed: int, *, misspecified: bool = False) -> World:
     """Draw a world; ``misspecified`` adds a DNA-shape term.

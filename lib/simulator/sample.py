@@ -45,6 +45,7 @@ def simulate(
     ----------
     world : World
     n : int
+        At least 0.
     seed : int
         Of the sample: one world gives as many samples as there are seeds.
     shift : Shift or sequence of Shift
@@ -61,11 +62,6 @@ def simulate(
         ``metadata``: n_sites, depth, batch, gc, gc_law (the background's GC the element was drawn
         at). ``truth``: f, and the mean and s.d. of the measurement.
 
-    Raises
-    ------
-    ValueError
-        If ``n`` is negative.
-
     Examples
     --------
     >>> from lib.simulator import draw_world
@@ -73,8 +69,6 @@ def simulate(
     >>> data.codes.shape, data.truth.activity.shape
     ((100, 200), (100,))
     """
-    if n < 0 or workers < 1:
-        raise ValueError(f"n is {n} and workers {workers}; n must be at least 0, workers 1")
     law = apply(shift, world, Assay() if assay is None else assay)
     codes = np.empty((n, law.sequence.length), np.uint8)
 
@@ -153,7 +147,7 @@ def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
         raise ValueError(f"n is {n}; a stand-in assay has at least 10 elements")
     world = draw_world(seed)
     parents = round(PARENT_SHARE * n)
-    elements = simulate(world, parents, seed, workers=1).codes
+    elements = simulate(world, parents, seed).codes
     rng = np.random.default_rng([seed, 1])
     parent = rng.integers(0, parents, n - parents)
     kind = rng.choice(len(RELATIVES), n - parents, p=RELATIVE_SHARES)

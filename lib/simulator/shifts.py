@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.motifs.binding import occupancy
-from lib.motifs.pwm import PWM, log_odds, make_pwm
+from lib.motifs.pwm import log_odds, make_pwm
 from lib.simulator.activity import Program, matched_potentials
 from lib.simulator.assay import ANCHORS, SD, Assay, Batch
 from lib.simulator.background import GC_GRID, SequenceLaw, gc_probabilities, gc_tilt_for
@@ -46,8 +46,8 @@ class Shift:
         A key of ``SHIFTS``.
     severity : float
     option : str
-        gc: ``natural`` (default), ``neutral`` or ``term_off``, and ``low`` for the natural arm
-        downwards. Others: empty.
+        gc: ``natural`` (default), ``neutral``, and ``low`` for the natural arm downwards. Others:
+        empty.
 
     Raises
     ------
@@ -93,23 +93,11 @@ class ShiftKind(NamedTuple):
 
 def apply(shift: Shift | Sequence[Shift], world: World, assay: Assay) -> Law:
     """The law of ``world`` measured by ``assay`` after the shifts, in order."""
-    shifts = (shift,) if isinstance(shift, Shift) else tuple(shift)
-    for one in shifts:
-        world = base_world(world, one)
     law = Law(world.sequence, world.program, assay)
-    for one in shifts:
+    for one in (shift,) if isinstance(shift, Shift) else shift:
         if one.severity > 0:
             law = SHIFTS[one.name].transform(law, world, one)
     return law
-
-
-def base_world(world: World, shift: Shift) -> World:
-    """The world in which severity 0 of a shift is in distribution.
-
-    It is the world itself, except in the arm ``term_off``, where activity is blind to GC content at
-    every severity: train in this world when judging that arm.
-    """
-    return world.without_gc_term() if shift.option == "term_off" else world
 
 
 def dial_table() -> pd.DataFrame:
@@ -208,24 +196,16 @@ def _cell_type(law: Law, world: World, shift: Shift) -> Law:
     return _change(law, "program", coefficients=mixed)
 
 
-def perturbed(pwm: PWM, severity: float, world_seed: int, place: int) -> PWM:
-    """How the factor at a place of a world's program reads sequences: noise on its log odds.
-
-    The noise does not depend on the severity, so growing severities lie on one line.
-    """
-    noise = np.random.default_rng([world_seed, 104, place]).standard_normal((4, pwm.width))
-    odds = np.exp(log_odds(pwm) + severity * PWM_NOISE * noise)
-    return make_pwm(pwm.name, odds / odds.sum(axis=0))
-
-
 def _pwm_perturbation(law: Law, world: World, shift: Shift) -> Law:
-    own, sample = law.program, world.reference[:MATCHING_SIZE]
-    motifs = tuple(
-        perturbed(pwm, shift.severity, world.seed, place) for place, pwm in enumerate(own.motifs)
-    )
+    """Noise on the log odds, the same at each severity: growing ones lie on one line."""
+    own, sample, motifs = law.program, world.reference[:MATCHING_SIZE], []
+    for place, pwm in enumerate(own.motifs):
+        noise = np.random.default_rng([world.seed, 104, place]).standard_normal((4, pwm.width))
+        odds = np.exp(log_odds(pwm) + shift.quantity * noise)
+        motifs.append(make_pwm(pwm.name, odds / odds.sum(axis=0)))
     target = occupancy(sample, own.scanner).mean(axis=0)
-    abundance = matched_potentials(motifs, own.potentials, sample, target)
-    return _change(law, "program", motifs=motifs, potentials=abundance)
+    abundance = matched_potentials(tuple(motifs), own.potentials, sample, target)
+    return _change(law, "program", motifs=tuple(motifs), potentials=abundance)
 
 
 def _grammar(law: Law, world: World, shift: Shift) -> Law:
@@ -269,7 +249,7 @@ SHIFTS: Final[dict[str, ShiftKind]] = {
     "gc": ShiftKind(
         "covariate", "mean GC moved, in-distribution s.d.", (0.0, 2.0),
         "f as a function of sequence; planted sites; support of the GC law; the assay",
-        _gc, ("natural", "neutral", "term_off", "low"),
+        _gc, ("natural", "neutral", "low"),
     ),
     "motif_density": ShiftKind(
         "covariate", "mean number of planted units, fold", (1.0, 2.5),

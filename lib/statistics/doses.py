@@ -37,8 +37,6 @@ class Crossing(NamedTuple):
 def _curve(doses: ArrayLike, values: ArrayLike) -> tuple[FloatArray, FloatArray]:
     doses = as_vector("doses", doses)
     values = as_vector("values", values, len(doses))
-    if len(doses) < 2 or len(np.unique(doses)) < len(doses) or doses.min() < 0:
-        raise ValueError(f"doses are {doses.tolist()}; at least two, distinct, none below 0")
     order = np.argsort(doses)
     return doses[order], values[order]
 
@@ -46,7 +44,7 @@ def _curve(doses: ArrayLike, values: ArrayLike) -> tuple[FloatArray, FloatArray]
 def crossing(doses: ArrayLike, values: ArrayLike, margin: float) -> float:
     """The smallest dose at which a response that grows with the dose reaches ``margin``.
 
-    A ``ValueError``: doses below 0, equal ones or fewer than two.
+    Doses are at least two, distinct and none below 0.
 
     Examples
     --------
@@ -82,30 +80,15 @@ def leaving(doses: ArrayLike, values: ArrayLike, low: float, high: float) -> flo
     return min(crossing(doses, values, high), crossing(doses, np.negative(values), -low))
 
 
-def unevenness(doses: ArrayLike, values: ArrayLike) -> float:
-    """How far a curve is from monotone: its largest distance from the isotonic fit, up or down.
-
-    Examples
-    --------
-    >>> unevenness([0, 1, 2], [0.0, 2.0, 1.0])
-    0.5
-    """
-    _, response = _curve(doses, values)
-    fits = isotonic_regression(response).x, isotonic_regression(response, increasing=False).x
-    return float(min(np.abs(response - fit).max() for fit in fits))
-
-
 def over_replicates(crossings: Sequence[float] | FloatArray, level: float = 0.95) -> Crossing:
     """A crossing dose over independent replicates, ``(n,)`` doses of :func:`crossing`.
 
     With a censored replicate the interval runs between the k-th smallest and the k-th largest, k
     the largest at which a share ``level`` of samples hold the median; it is infinite for n < 6 at
     .95. Such an interval holds at any distribution of doses. With one replicate it is the whole
-    line. A ``ValueError``: no crossing, a NaN or one below 0.
+    line.
     """
     found = np.sort(np.asarray(crossings, dtype=np.float64))
-    if not len(found) or not (found >= 0).all():
-        raise ValueError(f"crossings are {found.tolist()}; at least one, none NaN or below 0")
     n, never, early = len(found), int(np.isinf(found).sum()), int((found == 0).sum())
     if never + early == 0:
         contrast = paired_contrast(np.log(found), as_level(level), np.random.default_rng(0))

@@ -7,36 +7,20 @@ of the first round. :mod:`lib.statistics.claims` judges them.
 
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lib.statistics.effects import Direction, decide
 
 MOST_PARTS: Final = 6  # that count, of a reading stated or strict
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) or value is None or _is_number(value):
-        return value
-    raise ValueError("a word, a number or none would do")
-
-
-def _margin(value: Any) -> Any:
-    ends = value if isinstance(value, list | tuple) else [value]
-    if len(ends) not in (1, 2) or not all(map(_is_number, ends)):
-        raise ValueError("a number, or [low, high], would do")
-    return tuple(ends) if isinstance(value, list | tuple) else value
-
-
+# Strict: YAML reads "no" as a truth value, which is no number.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Reading = Literal["stated", "strict", "first"]
-Cell = Annotated[str | float | None, BeforeValidator(_cell)]
-Margin = float | tuple[float, float]
+Cell = str | Number | None
 
 
 class ClaimPart(BaseModel):
@@ -56,8 +40,8 @@ class ClaimPart(BaseModel):
     where: dict[str, Cell] = {}
     each: dict[str, Annotated[list[Cell], Field(min_length=1)]] = {}
     direction: Direction
-    margin: Annotated[Margin, BeforeValidator(_margin)]
-    null: float = Field(default=0.0, allow_inf_nan=False)
+    margin: Number | tuple[Number, Number]
+    null: Number = 0.0
     secondary: bool = False
     table: str | None = None
     quantity: str | None = None
@@ -167,27 +151,13 @@ def read_claims(path: Path) -> list[Claim]:
         try:
             claim = Claim.model_validate(entry)
         except ValidationError as error:
-            raise ValueError(f"{path.name}, {_explain(error, entry, number)}") from None
+            first = error.errors(include_url=False)[0]
+            named = entry.get("id", "") if isinstance(entry, dict) else ""
+            field = ".".join(map(str, first["loc"]))
+            raise ValueError(
+                f"{path.name}, claim number {number} {named}: {field} {first['msg']}"
+            ) from None
         if claim.name in claims:
             raise ValueError(f"{path.name} holds claim {claim.name} twice; once would do")
         claims[claim.name] = claim
     return list(claims.values())
-
-
-def _explain(error: ValidationError, entry: Any, number: int) -> str:
-    """The first thing wrong with a claim, in one line."""
-    first = error.errors(include_url=False)[0]
-    where = list(first["loc"])
-    known = isinstance(entry, dict) and "id" in entry
-    keys = (str(entry[key]) for key in ("id", "reading", "variant") if known and key in entry)
-    message = [f"claim {' '.join(keys)}" if known else f"claim number {number}"]
-    if len(where) > 1 and where[0] == "parts":
-        part = entry["parts"][where[1]]
-        named = isinstance(part, dict) and "name" in part
-        message.append(f"part {part['name']!r}" if named else f"part number {int(where[1]) + 1}")
-        where = where[2:]
-    if None in where or "None" in where:
-        return f'{", ".join(message)}: YAML reads the key null as nothing; write "null" in quotes'
-    if where:
-        message.append(f"field {'.'.join(map(str, where))} (it holds {first['input']!r})")
-    return f"{', '.join(message)}: {first['msg'].removeprefix('Value error, ')}"

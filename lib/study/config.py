@@ -25,22 +25,11 @@ class ParameterError(ValueError):
 
 def _as_list(value: Any) -> Any:
     """``papermill -p`` passes a list as text, and one value as itself: a list of one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return json.loads(value)
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            value = [part.strip() for part in value.split(",")]
-    return [value] if isinstance(value, bool | int | float | str) else value
-
-
-def _as_names(value: Any) -> Any:
-    """The same of names, which may look like numbers: 007 stays 007."""
-    if isinstance(value, str) and not value.lstrip().startswith("["):
-        value = [part.strip() for part in value.split(",")] if value.strip() else []
-    found = _as_list(value)
-    if isinstance(found, list | tuple):
-        return [str(each) if isinstance(each, bool | int | float) else each for each in found]
-    return found
+        return [part.strip() for part in value.split(",")] if value.strip() else []
+    return [value] if isinstance(value, bool | int | float) else value
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -68,7 +57,8 @@ Seeds = Annotated[
     AfterValidator(_distinct),
     Field(min_length=1),
 ]
-AnyNames = Annotated[tuple[str, ...], BeforeValidator(_as_names)]  # or none
+Name = Annotated[str, Field(coerce_numbers_to_str=True)]  # 007 stays 007
+AnyNames = Annotated[tuple[Name, ...], FromText]  # or none
 Names = Annotated[AnyNames, Field(min_length=1)]
 Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 
@@ -115,9 +105,7 @@ class ExperimentConfig(BaseModel):
             said = [f"unknown parameter {a!r}; did you mean {b!r}?" for a, (b,) in near.items()]
             raise ParameterError(f"{' '.join(said)} Known: {', '.join(known)}")
         given = {name: value for name, value in parameters.items() if value is not None}
-        profile = given.get("profile", "quick")
-        if not isinstance(profile, str) or profile not in cls.presets:
-            raise ParameterError(f"profile is {profile!r}; use one of {sorted(cls.presets)}")
+        profile = str(given.get("profile", "quick"))
         if given.get("executor") == "dask" and "scheduler" not in given:
             raise ParameterError(
                 "parameter scheduler is missing: executor='dask' needs one, 'tcp://host:port'"
@@ -125,7 +113,7 @@ class ExperimentConfig(BaseModel):
         # What is published must not depend on which processor is at hand.
         usual = {"precision": "float32"} if profile == "full" else {}
         try:
-            return cls(**{**usual, **cls.presets[profile], **given})
+            return cls(**{**usual, **cls.presets.get(profile, {}), **given})
         except ValidationError as error:
             wrong = [
                 f"parameter {'.'.join(map(str, item['loc'])) or 'set'} is {item['input']!r}: "

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -30,7 +30,7 @@ from lib.statistics import claims
 from lib.statistics.ledger import read_claims
 from lib.study.config import ExperimentConfig, ParameterError, repository_root
 from lib.study.stamps import machine, versions
-from lib.study.units import DIGITS, Store, file_hash, module_hashes, provenance
+from lib.study.units import DIGITS, Store, file_hash, module_hashes, provenance, source_file
 
 KEYS = (
     *("experiment", "profile", "data", "split", "shift", "family", "severity", "condition"),
@@ -47,7 +47,6 @@ TEXTS = frozenset(
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?[\w.% ,=]*"
 _QUANTITY = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?", re.ASCII)
 
-SOURCE = Path(__file__).parents[2]  # the folder that holds the package
 NEWER = "not recorded"  # a parameter that the tables' own run did not know
 
 
@@ -213,18 +212,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read(folder: Path, experiment: str) -> pd.DataFrame:
-    """The tidy results of an experiment; empty cells of columns of text are ``""``.
-
-    An error says that it was not run into this folder, or which columns are missing.
-    """
+    """The tidy results of an experiment; empty cells of columns of text are ``""``."""
     path = folder / f"{experiment}.csv"
     if not path.exists():
         raise FileNotFoundError(f"no results of {experiment!r} in {folder}; run its notebook first")
-    table = read_csv(path)
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise ValueError(f"{path} lacks the columns {missing}")
-    return table
+    return read_csv(path)
 
 
 def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
@@ -268,21 +260,6 @@ class Published(NamedTuple):
     altered: tuple[str, ...]  # files, relative to the repository, that are not those of the run
 
 
-def present_hashes(modules: Iterable[str], source: Path = SOURCE) -> dict[str, str]:
-    """Hashes of these modules below ``source``; those that are gone are left out.
-
-    A module that an experiment imports only now is not asked for: the line that imports it stands
-    in a module that is.
-    """
-    found = {}
-    for name in modules:
-        path = source.joinpath(*name.split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if path.is_file():
-            found[name] = file_hash(path)[:DIGITS]
-    return found
-
-
 def changed(recorded: Mapping[str, str], present: Mapping[str, str]) -> tuple[str, ...]:
     """Names whose hashes differ, or that only one of the two holds."""
     names = sorted(set(recorded) | set(present))
@@ -314,13 +291,17 @@ def altered_files(root: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-def published_runs(root: Path, source: Path = SOURCE) -> list[Published]:
-    """The state of every published run below ``root``, by name; ``source`` holds ``lib/``."""
+def published_runs(root: Path) -> list[Published]:
+    """The state of every published run below ``root``, by name."""
     altered = altered_files(root)
     states = []
     for experiment, entry in sorted(read_manifest(root / "results").items()):
         recorded = entry.get("sources", {})
-        modules = changed(recorded, present_hashes(recorded, source))
+        # A module that is imported only now is not asked for: the line that imports it stands in
+        # a module that is.
+        found = {name: source_file(name, name.partition(".")[0]) for name in recorded}
+        present = {name: file_hash(path)[:DIGITS] for name, path in found.items() if path}
+        modules = changed(recorded, present)
         current = bool(recorded) and not modules
         states.append(Published(experiment, current, modules, altered.get(experiment, ())))
     return states

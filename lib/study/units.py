@@ -110,7 +110,7 @@ def source_files(module: str) -> dict[str, Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or (path := _source_file(name, package)) is None:
+        if name in found or (path := source_file(name, package)) is None:
             continue
         found[name] = path
         # A package's own imports are relative to itself, a module's to its package.
@@ -126,7 +126,7 @@ def source_files(module: str) -> dict[str, Path]:
     return found
 
 
-def _source_file(module: str, package: str) -> Path | None:
+def source_file(module: str, package: str) -> Path | None:
     """Where a module lies, if it is of the package or, for a stranger's, beside it."""
     if not module or (package == PACKAGE and module.split(".")[0] != PACKAGE):
         return None
@@ -140,7 +140,9 @@ def _source_file(module: str, package: str) -> Path | None:
     # A folder needs no __init__.py to be a package; its own place is then the only one told.
     places = list(own.submodule_search_locations or [str(own.origin)])
     path, home = Path(str(spec.origin)), Path(places[0]).parent
-    return path if path.is_relative_to(home) else None
+    # An environment may lie in that folder too: what is installed there counts by its version.
+    beside = path.is_relative_to(home) and "site-packages" not in path.relative_to(home).parts
+    return path if beside else None
 
 
 def file_hash(path: Path) -> str:
@@ -237,11 +239,6 @@ class Store:
         finally:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
-
-
-def missing_units(units: Sequence[Unit], store: Store) -> int:
-    """How many of the units are not in the store yet."""
-    return sum(not store.path(key).exists() for key in {unit.key for unit in units})
 
 
 def cores() -> int:

@@ -24,16 +24,12 @@ def test_activity_and_the_spread_of_replicates_by_hand():
     # mean 3; e2 has (10/400)/0.1 = 1/4. Sample totals cancel.
     frame, reference, dropped = activities(library(), Thresholds())
     rows = frame.set_index("label")
-    assert rows.loc[["BASAL", "e1", "e2"], "activity"].tolist() == pytest.approx(
-        [0, np.log2(3), -2]
-    )
+    found = rows.loc[["BASAL", "e1", "e2"], "activity"]
+    assert found.tolist() == pytest.approx([0, np.log2(3), -2])
     assert rows["noise_std"].tolist() == pytest.approx([0, 0, 0])
     assert reference == "basal"
-    assert dropped == {
-        "barcodes with little DNA": 1,
-        "barcodes with unsteady RNA": 0,
-        "elements without a kept barcode": 1,
-    }
+    assert dropped.pop("barcodes with unsteady RNA") == 0
+    assert dropped == {"barcodes with little DNA": 1, "elements without a kept barcode": 1}
     # e2's second replicate is (20/400)/0.1 = 1/2: mean 3/8, s.d. sqrt(2)/8, cv sqrt(2)/3.
     row = activities(library((9, 19)), Thresholds()).frame.set_index("label").loc["e2"]
     assert row["activity"] == pytest.approx(np.log2(3 / 8))
@@ -77,14 +73,6 @@ def test_files_are_joined_by_barcode(write_text):
     assert counts.label.tolist() == ["x", "y", "y"]
     assert counts.dna.tolist() == [5, 7, 0]
     assert counts.rna.tolist() == [[2, 3], [1, 0], [0, 4]]
-
-
-@pytest.mark.parametrize("count", ["-1", "1.5", "many", ""])
-def test_counts_are_whole_numbers(write_text, count):
-    good = written(write_text, "good", "AA\tx\t5\n")
-    bad = written(write_text, "bad", f"AA\tx\t{count}\n")
-    with pytest.raises(ValueError, match=f"bad: column 'count' row 0 is {count!r}, not a whole"):
-        read_counts(good, [good, bad])
 
 
 def test_thinning_adds_the_variance_of_the_delta_method():

@@ -56,11 +56,8 @@ def test_rows_without_adapter_or_of_another_length_are_named(write_text, random_
     good = write_text(lentimpra_text([a], [1]), "valid.tsv")
     bad = write_text(f"seq\tmean_value\nT{(PREFIX + b + SUFFIX)[1:]}\t1\n", "test.tsv")
     from_files(valid=good, test=bad)
-    with pytest.raises(ValueError, match="row 1 starts with 'TGGACCGGATCAACT'"):
+    with pytest.raises(ValueError, match=r"row 1 is 'TGGACCGGATCAACT.*without its adapters"):
         mpra.load("wtc11")
-    path = write_text(lentimpra_text(random_dna(2, 180, 2), [1, 2]))
-    with pytest.raises(ValueError, match="180 nt without adapters, expected 200"):
-        lentimpra(from_files, path)
 
 
 def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_files):
@@ -79,9 +76,6 @@ def test_lentimpra_columns_by_name_or_position(write_text, random_dna, from_file
     assert decode(dataset.codes) == [a, b]
     assert dataset.activity.tolist() == [0.5, 1.5]
     assert dataset.metadata["fold_num"].tolist() == ["3", "4"]
-    path = write_text(f"sequence\tlog2FC\n{random_dna(1, 200, 5)[0]}\t1\n")
-    with pytest.raises(ValueError, match="neither the columns 'seq' and 'mean_value'"):
-        lentimpra(from_files, path)
 
 
 def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
@@ -112,16 +106,16 @@ def test_predictions_align_by_species_and_enrichment_and_must_be_as_many():
     mean = tables.align_predictions(species, activity, table)
     assert mean.tolist() == [10.0, 11.0, 5.0, 31.0, 32.0]
     table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
-    with pytest.raises(ValueError, match="does not match"):
+    with pytest.raises(ValueError, match="of other species or enrichments"):
         tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("enrichment", 0.7, "no counterpart"),
-        ("sample.name", "Sb", "does not match the species"),
-        ("sample.name", "Zm", "does not match the species"),
+        ("enrichment", 0.7, "of other species or enrichments"),
+        ("sample.name", "Sb", "of other species"),
+        ("sample.name", "Zm", "of other species"),
         ("prediction", np.nan, "row 1 is nan"),
     ],
 )
@@ -138,7 +132,7 @@ def test_unknown_names_list_the_known():
     for call in (mpra.load, mpra.available):
         with pytest.raises(ValueError, match="'moss' is not known; known are wtc11, plant_leaf"):
             call("moss")
-    with pytest.raises(ValueError, match="known are leaf, proto"):
+    with pytest.raises(ValueError, match=r"pinned there: .*test_leaf"):
         tables.load_plant("root")
     with pytest.raises(ValueError, match=r"pinned there: .*HepG2_averaged"):
         tables.load_lentimpra("HeLa")

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -89,13 +90,16 @@ def requested(browser):
     return [said["params"]["request"]["url"] for said in sent]
 
 
+def errors(browser):
+    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
 @pytest.mark.parametrize("name", listed(ROOT))
 def test_page_loads_alone_and_without_errors(browser, site, name):
     browser.get_log("browser")
     browser.get_log("performance")
     open_page(browser, site, name)
-    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert errors == []
+    assert errors(browser) == []
     outside = [url for url in requested(browser) if url.startswith(("http", "ws", "ftp"))]
     assert outside == []
 
@@ -120,6 +124,17 @@ def test_print_shows_the_static_picture(browser, site):
     assert not browser.execute_script(shown, live)
     assert browser.execute_script(shown, still)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@contextmanager
+def screen(browser, width):
+    """A window of this width, a phone's or a desk's."""
+    told = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", told)
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 FITS = """
@@ -148,35 +163,25 @@ return [...document.querySelectorAll('figure.chart')].flatMap(figure => {
     ],
 )
 def test_figures_fill_their_column_and_their_words_stand_apart(browser, site, name, width):
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    try:
+    with screen(browser, width):
         open_page(browser, site, name)
         opened = "for (const fold of document.querySelectorAll('details')) fold.open = true"
         browser.execute_script(opened)  # a chart is fitted again once it is seen
         wait(lambda: browser.execute_script(FITS) == [], f"{name}: {browser.execute_script(FITS)}")
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("name", listed(ROOT))
 def test_narrow_screen_does_not_scroll_sideways(browser, site, name):
-    screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    try:
+    with screen(browser, 400):
         open_page(browser, site, name)
-        width = browser.execute_script("return document.documentElement.scrollWidth")
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert width <= 400
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
 
 
 def test_search_finds_coverage(browser, site):
     browser.get((site / "search.html").as_uri() + "?q=coverage")
     wait(lambda: count(browser, "#search-results li") >= 2, "search finds nothing")
-    found = browser.execute_script(
-        "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
-    )
+    links = "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
+    found = browser.execute_script(links)
     assert any("glossary" in link for link in found)
 
 
@@ -221,9 +226,8 @@ def test_axe_sees_what_is_wrong(browser, tmp_path):
 def audit_page(tmp_path_factory):
     """The published audit as ``make audit`` gives one's own: one file."""
     path = tmp_path_factory.mktemp("audit") / "audit.html"
-    path.write_text(
-        convert(ROOT / "book/experiments/08_audit_your_own.ipynb", "An <audit>"), "utf-8"
-    )
+    page = convert(ROOT / "book/experiments/08_audit_your_own.ipynb", "An <audit>")
+    path.write_text(page, "utf-8")
     return path
 
 
@@ -235,19 +239,16 @@ def test_a_standalone_audit_reads_alone(browser, audit_page, mode):
     browser.get_log("performance")
     try:
         for width in (1280, 400):
-            screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-            browser.get(audit_page.as_uri())
-            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-            assert count(browser, "figure.chart") == count(browser, "figure.chart > img") >= 5
-            assert count(browser, "script, .chart-live") == 0
-            errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-            assert errors == []
-            assert violations(browser) == []
+            with screen(browser, width):
+                browser.get(audit_page.as_uri())
+                wide = browser.execute_script("return document.documentElement.scrollWidth")
+                assert wide <= width
+                assert count(browser, "figure.chart") == count(browser, "figure.chart > img") >= 5
+                assert count(browser, "script, .chart-live") == 0
+                assert errors(browser) == [] and violations(browser) == []
         assert not [url for url in requested(browser) if not url.startswith(("file:", "data:"))]
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_front_page_is_there_within_a_second(browser, site):

@@ -108,14 +108,13 @@ def test_one_row_is_shown_with_its_interval(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize(
-    ("query", "count"), [("two metric=rmse", 3), ("two data=other", 0), ("absent data=wtc11", 0)]
-)
-def test_no_row_or_several_warn_where_none_may_lack(tmp_path, monkeypatch, query, count, strict):
-    page, warnings = build(tmp_path, f"{{result}}`{query}`", monkeypatch, strict)
-    said = f"{count} rows of results/{query.split()[0]}.csv match"
-    assert (said in warnings) == strict
-    assert "not in this run" in page
+def test_no_row_or_several_warn_where_none_may_lack(tmp_path, monkeypatch, strict):
+    counts = {"two metric=rmse": 3, "two data=other": 0, "absent data=wtc11": 0}
+    text = ", ".join(f"{{result}}`{query}`" for query in counts)
+    page, warnings = build(tmp_path, text, monkeypatch, strict)
+    for query, count in counts.items():
+        assert (f"{count} rows of results/{query.split()[0]}.csv match" in warnings) == strict
+    assert page.count("not in this run") == 3
 
 
 def cells(page):
@@ -226,16 +225,12 @@ def test_the_first_round_beside_today_s_readings(tmp_path, monkeypatch):
     ]
 
 
-def test_runs_say_how_long_and_with_which_source(tmp_path, monkeypatch):
-    page, _ = build(tmp_path, "```{runs}\n```", monkeypatch)
-    _, run = cells(page)
-    assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
-
-
-def test_an_altered_table_warns(tmp_path, monkeypatch):
+def test_runs_say_how_long_with_which_source_and_what_was_altered(tmp_path, monkeypatch):
     manifest = {"two": {"seconds": 90, "files": {"results/two.csv": "not this"}}}
     more = {"manifest.json": json.dumps(manifest)}
-    _, warnings = build(tmp_path, "Text", monkeypatch, more=more)
+    page, warnings = build(tmp_path, "```{runs}\n```", monkeypatch, more=more)
+    _, run = cells(page)
+    assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
     assert "results/two.csv was altered after its run; make publish writes it anew" in warnings
 
 
@@ -359,16 +354,10 @@ def test_outputs_take_the_focus_and_references_are_a_list():
     assert load("offline").make_accessible(body) == mended
 
 
-@pytest.mark.parametrize(
-    ("line", "kept"),
-    [
-        ("mean |error| of ``|x|``", r"mean \|error\| of ``|x|``"),
-        (">>> a | b", ">>> a | b"),
-        ("no bar", "no bar"),
-    ],
-)
-def test_bars_in_docstrings_are_bars(line, kept):
-    assert load("docstrings").keep_bars(line) == kept
+def test_bars_in_docstrings_are_bars():
+    keep = load("docstrings").keep_bars
+    assert keep("mean |error| of ``|x|``") == r"mean \|error\| of ``|x|``"
+    assert keep(">>> a | b") == ">>> a | b" and keep("no bar") == "no bar"
 
 
 def test_every_number_of_the_simulator_stands_on_the_page_of_methods(monkeypatch):

@@ -54,9 +54,8 @@ def test_shortfalls_beside_others_are_said_in_per_cent(trust, top):
     assert lines.loc["training on a million", "times as fast"] == "0.88"
     assert lines.loc["training on a million", "outcome"] == "missed by 2%"
     assert lines.loc["training on a million", "against"] == "training"
-    assert lines.loc["scan", ["times as fast", "asked", "outcome"]].tolist() == [
-        *("0.5", "", "not asked")
-    ]
+    told = lines.loc["scan", ["times as fast", "asked", "outcome"]]
+    assert told.tolist() == ["0.5", "", "not asked"]
     assert "audit <b>" not in lines.index
     assert caption.endswith("Machine: Abacus, 2 cores.")
 
@@ -65,9 +64,8 @@ def test_limits_hold_from_their_own_side(trust, top):
     lines = trust.limits(top)[0].set_index(["what", "of"])
     assert lines.loc[("training", "rate"), "outcome"] == "reached"
     # 1,000 MiB are 1.05 GB
-    assert lines.loc[("training", "memory"), ["reached", "asked", "outcome"]].tolist() == [
-        *("1.05 GB", "at most 2 GB", "reached")
-    ]
+    memory = lines.loc[("training", "memory"), ["reached", "asked", "outcome"]]
+    assert memory.tolist() == ["1.05 GB", "at most 2 GB", "reached"]
     assert lines.loc[("audit <b>", "time"), "outcome"] == "missed by 25%"
     assert "not measured yet" not in lines.index.get_level_values("what")
 
@@ -85,9 +83,8 @@ def test_a_ratio_that_was_asked_for_and_not_measured_is_said(trust, top):
     for rows, ours in (([alone, *ROWS[1:]], "15,000 seq/s"), (ROWS[1:], "")):
         (top / "benchmarks" / "results.json").write_text(json.dumps(rows), "utf-8")
         line = trust.peers(top)[0].set_index("what").loc["training"]
-        assert line[["ours", "theirs", "times as fast", "asked", "outcome"]].tolist() == [
-            *(ours, "", "", "3.5", "not compared")
-        ]
+        told = line[["ours", "theirs", "times as fast", "asked", "outcome"]]
+        assert told.tolist() == [ours, "", "", "3.5", "not compared"]
 
 
 def test_growth_names_the_largest_size_and_judges_both_slopes(trust, top):

@@ -23,8 +23,8 @@ def test_a_byte_order_mark_and_gzip_make_no_difference(write_text, wrap):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no record"),
-        ("\n\n", "holds no record"),
+        ("", "line 1 must be '>id'"),
+        ("\n\n", "line 1 must be '>id'"),
         ("id,sequence\n>a\nACGT\n", "line 1 must be '>id'"),
         (">\nACGT\n", "record 1 has no id"),
         (">a\nACGT\n>a b\nACGT\n", "record 2 has the id 'a' again"),

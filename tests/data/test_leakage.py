@@ -5,7 +5,6 @@ from lib.data.folds import fold_split, group_folds
 from lib.data.leakage import dust_score, leak_groups, leak_report, strand_pairs
 from lib.data.splits import PARTS, Split, random_leaky_split
 from lib.sequences import encode, kmer_codes, reverse_complement
-from tests.refusals import refused
 
 
 def random_codes(n, length=60, seed=0):
@@ -114,12 +113,6 @@ def test_known_parents_are_joined_and_long_words_group_like_short_ones():
     codes[30:, :40] = codes[:10, 20:]
     assert (leak_groups(codes, k=20) == leak_groups(codes, k=31)).all()
     assert len(set(leak_groups(codes, k=31))) == 30
-
-
-test_impossible_groupings_are_refused = refused(
-    (lambda: leak_groups(random_codes(3), k=3), "k is 3"),
-    (lambda: leak_groups(random_codes(3), parents=[1, 2]), "parents has 2 rows"),
-)
 
 
 def test_strand_pairs_are_found_once_each():

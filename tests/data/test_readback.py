@@ -15,29 +15,10 @@ from lib.data import predictions
 
 OURS = ("id", "target", "mean", "std", "group", "shift")
 THEIRS = (
-    "y",
-    "ŷ",
-    "Predicted mean (log2)",
-    "a,b",
-    "a;b",
-    "σ|x",
-    "007",
-    "=x",
-    'say "x"',
-    "µ\u00a0g",
+    *("y", "ŷ", "Predicted mean (log2)", "a,b", "a;b", "σ|x", "007", "=x", 'say "x"', "µ\u00a0g"),
 )
 LABELS = (
-    "007",
-    "7",
-    "é",
-    "=1+1",
-    "a,b",
-    "a;b",
-    "x|y",
-    "1e5",
-    "True",
-    "2020-01-01",
-    "Na",
+    *("007", "7", "é", "=1+1", "a,b", "a;b", "x|y", "1e5", "True", "2020-01-01", "Na"),
     "\U0001f9ec",
 )
 GONE = ("", "NA", "NaN", "null", "None")

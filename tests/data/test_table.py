@@ -186,8 +186,8 @@ def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_re
 @pytest.mark.parametrize(
     ("ends", "message"),
     [
-        (("GG", "TT"), "row 2 starts with 'GA', not with the adapter 'GG'"),
-        (("", "AA"), "row 0 ends with 'TT', not with the adapter 'AA'"),
+        (("GG", "TT"), "row 2 is 'GATTATT', without its adapters 'GG' and 'TT'"),
+        (("", "AA"), "row 0 is 'GGACATT', without its adapters '' and 'AA'"),
         (("GGAC", "ATT"), "row 0 has 7 nt, no more than its adapters"),
     ],
 )

@@ -16,9 +16,7 @@ REAL_SHIFTS = {
 }
 
 
-def test_the_run_names_what_it_was_asked_for_and_forecasts_no_stand_in(
-    found: Tables,
-) -> None:
+def test_the_run_names_what_it_was_asked_for_and_forecasts_no_stand_in(found: Tables) -> None:
     rows = results.tidy(found.rows)
     assert set(rows["data"]) == {"standin"}
     assert set(rows["shift"]) - {""} <= REAL_SHIFTS

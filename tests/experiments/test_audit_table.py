@@ -16,14 +16,17 @@ def table(n=40, **columns):
     return predictions.validate(pd.DataFrame(base | columns))
 
 
+def sizes(found):
+    return {part.name: len(part.rows) for part in found.parts}
+
+
 def test_parts_are_dealt_by_split_and_shift():
     split = ["train"] * 5 + ["calibration"] * 10 + ["test"] * 15 + [""] * 10
     shift = [None] * 5 + [""] * 25 + ["heat"] * 10  # a missing label is in distribution
     found = prepare(table(split=split, shift=shift), "mine")
-    assert [(p.keys["split"], p.keys["shift"], p.name, len(p.rows)) for p in found.parts] == [
-        ("test", "", "in distribution", 15),
-        ("shifted", "heat", "heat", 10),
-    ]
+    assert sizes(found) == {"in distribution": 15, "heat": 10}
+    named = [(part.keys["split"], part.keys["shift"]) for part in found.parts]
+    assert named == [("test", ""), ("shifted", "heat")]
     assert found.calibration.tolist() == list(range(5, 15))
     for said in ("5 rows of split train are left out", "Without a column group every row counts"):
         assert any(said in note for note in found.notes)
@@ -60,7 +63,7 @@ def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
 def test_split_labels_go_by_their_role_whatever_their_case():
     for label in ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "chr7", None):
         found = prepare(table(split=[label] * 20 + ["Train_set"] * 10 + ["CALIB"] * 10), "mine")
-        assert [(p.name, len(p.rows)) for p in found.parts] == [("in distribution", 20)]
+        assert sizes(found) == {"in distribution": 20}
         assert found.calibration.tolist() == list(range(30, 40))
         noted = any("are judged as test" in note for note in found.notes)
         assert noted == (label in ("fold0", "chr7"))
@@ -87,21 +90,12 @@ def test_a_shift_may_be_a_flag_or_say_none(labels, names):
     assert home != any("No judged row is in distribution" in note for note in found.notes)
 
 
-def test_a_split_may_say_that_its_rows_are_shifted():
+def test_a_split_may_say_shifted_and_calibration_under_a_shift_is_no_part():
     found = prepare(table(split=["test"] * 20 + ["OOD"] * 20), "mine")
-    assert {part.name: len(part.rows) for part in found.parts} == {
-        "in distribution": 20,
-        "shifted": 20,
-    }
-
-
-def test_calibration_rows_of_a_shift_are_no_part_of_their_own():
+    assert sizes(found) == {"in distribution": 20, "shifted": 20}
     both = {"split": ["calibration", "test"] * 20, "shift": [""] * 20 + ["b"] * 20}
     found = prepare(table(**both), "mine")
-    assert [(part.name, len(part.rows)) for part in found.parts] == [
-        ("in distribution", 10),
-        ("b", 10),
-    ]
+    assert sizes(found) == {"in distribution": 10, "b": 10}
     assert any("10 rows of calibration under a shift are left out" in note for note in found.notes)
 
 
@@ -141,11 +135,8 @@ def test_gc_and_groups_come_from_sequences():
 
 def test_covariates_of_one_s_own():
     kind = ["=x", "y"] * 20
-    found = prepare(
-        table(kind=kind, size=np.arange(40.0), shift=["a\nb"] * 10 + ["a b"] * 30),
-        "mine",
-        ("kind", "size"),
-    )
-    assert [len(part.rows) for part in found.parts] == [40]  # labels that look alike are one part
+    given = table(kind=kind, size=np.arange(40.0), shift=["a\nb"] * 10 + ["a b"] * 30)
+    found = prepare(given, "mine", ("kind", "size"))
+    assert [*sizes(found).values()] == [40]  # labels that look alike are one part
     assert list(found.by["kind"].categories) == ["'=x", "y"]
     assert np.bincount(found.by["size"].codes).tolist() == [4] * 10  # 40 numbers: deciles

@@ -8,7 +8,6 @@ from lib.experiments import audit_measures, audit_your_own, mpra_gc_ood
 from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, as_rename, audit, derive, run
 from lib.metrics.evaluate import evaluate
-from lib.sequences import decode
 from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.units import Store, provenance
@@ -51,14 +50,8 @@ def value(rows, metric, shift="", by=""):
     return kept.iloc[0]
 
 
-@pytest.fixture(scope="module")
-def chapter(smoke):
-    """Notebook 02 on the stand-in, and the audit of its networks."""
-    return smoke(mpra_gc_ood), smoke(audit_your_own)
-
-
-def test_our_own_networks_give_the_values_of_their_chapter(chapter):
-    theirs, ours = chapter
+def test_our_own_networks_give_the_values_of_their_chapter(smoke):
+    theirs, ours = smoke(mpra_gc_ood), smoke(audit_your_own)  # on the stand-in
     keys = ["shift", "condition", "metric", "by", "bin"]
     rows = theirs.rows[theirs.rows["seed"].isna()]
     rows = rows[(rows["uncertainty"] == "ensemble") & rows["split"].isin(["test", "shifted"])]
@@ -70,24 +63,30 @@ def test_our_own_networks_give_the_values_of_their_chapter(chapter):
     assert (both["n_x"] == both["n_y"]).all()
 
 
-def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch):
-    (standin,) = mpra_gc_ood.load_data(
-        mpra_gc_ood.Config.create(dataset="standin", standin_size=300)
-    )
-    frame = pd.DataFrame({"dna": decode(standin.codes), "y": standin.activity, "g": standin.group})
-    frame.to_csv(tmp_path / "assay.csv", index=False)
+def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch, random_dna):
+    """Its shared ends are cut off, and coverage is asked by what its table says beside."""
+    cores = random_dna(240, 40, 1)
+    frame = pd.DataFrame({"sequence": ["GGTACCAGTCTAGC" + core for core in cores]})
+    y, species = np.random.default_rng(0).normal(size=240), [f"{i % 2:03d}" for i in range(240)]
+    frame.assign(y=y, species=species).to_csv(tmp_path / "mine.csv", index=False)
     (tmp_path / "mynet.py").write_text(NET, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    named = {"sequence_column": "dna", "activity_column": "y", "group_column": "g"}
-    config = Config.create(
-        profile="smoke", table=str(tmp_path / "assay.csv"), model="mynet:Net", workers=1, **named
-    )
+    given = {"profile": "smoke", "workers": 1, "table": str(tmp_path / "mine.csv")}
+    given |= {"rename": "y=activity", "model": "mynet:Net"}
+    config = Config.create(by="species", **given)
     found = run(config, own := Store(store.root))
-    assert set(found.rows["data"]) == {"assay"} and set(found.rows["model"]) == {"mynet:Net"}
-    assert "mynet:Net" in " ".join(found.tables["notes"]["note"])  # what could not be known of it
+    assert set(found.rows["data"]) == {"mine"} and set(found.rows["model"]) == {"mynet:Net"}
     assert provenance(own)["fits"] == 2 * config.folds
     assert set(found.rows["shift"]) == {"", "gc_tilt"}
     assert "+0.5 SD" in set(found.rows["condition"])
+    asked = found.rows[(found.rows["by"] == "species") & (found.rows["metric"] == "picp_90")]
+    assert set(asked["bin"]) == {"000", "001"}
+    assert set(asked.loc[asked["shift"] == "", "n"]) == {120}
+    notes = found.tables["notes"]["note"].tolist()
+    assert any("mynet:Net" in note for note in notes)  # what could not be known of it
+    assert "shared start GGTACCAGTCTAGC trimmed: 240 rows." in notes
+    with pytest.raises(ValueError, match="mine has no column 'site'"):
+        run(Config.create(by="site", **given), store)
 
 
 def test_repairs_learn_from_other_groups():
@@ -128,12 +127,8 @@ def test_pairs_are_decomposed():
     n = 100
     rng = np.random.default_rng(0)
     a = rng.normal(size=n)
-    both = pd.concat(
-        [
-            table(n, pair=np.arange(n).astype(str), condition="cold", target=a, mean=a),
-            table(n, pair=np.arange(n).astype(str), condition="warm", target=2 * a + 1, mean=a),
-        ]
-    )
+    own, pair = {"cold": a, "warm": 2 * a + 1}, np.arange(n).astype(str)
+    both = pd.concat(table(n, pair=pair, condition=k, target=y, mean=a) for k, y in own.items())
     both["id"], both["noise_std"] = np.arange(2 * n).astype(str), 0.0
     found = audited(both.reset_index(drop=True)).tables["decomposition"].set_index("quantity")
     assert set(found["reference"]) == {"cold"} and set(found["condition"]) == {"warm"}
@@ -173,9 +168,8 @@ def test_poor_tables_give_a_result(frame, tmp_path):
     part = frame[frame["split"] == "test"] if "split" in frame else frame
     rmse = float(np.sqrt(((part["target"] - part["mean"]) ** 2).mean()))
     rows = found.rows[(found.rows["shift"] == "") & (found.rows["split"] == "test")]
-    assert rows.loc[(rows["metric"] == "rmse") & (rows["by"] == ""), "value"].item() == (
-        pytest.approx(rmse)
-    )
+    overall = rows.loc[(rows["metric"] == "rmse") & (rows["by"] == ""), "value"]
+    assert overall.item() == pytest.approx(rmse)
     if set(part.get("group", [])) == {"one"}:  # one group resampled is itself
         assert rows.loc[rows["metric"] == "rmse", "lower"].isna().all()
     results.write(tmp_path / "out", config.experiment, found.rows, found.tables, found.entry)
@@ -196,17 +190,12 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
     assert len(pair) == len(kept) >= 10 and np.allclose(pair["value_x"], pair["value_y"])
 
 
-def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
-    with pytest.raises(ParameterError, match="give one of predictions, table"):
-        _ = Config.create(predictions="a.csv", table="b.csv").source
-    with pytest.raises(ParameterError, match="predictions need none"):
-        _ = Config.create(predictions="a.csv", model="cnn").source
+def test_columns_are_renamed_by_a_mapping_or_text():
     assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
     assert as_rename(None) is None is as_rename("")
-    with pytest.raises(ValueError, match="rename is 'y'"):
-        as_rename("y")
-    with pytest.raises(ValueError, match="'y' two names"):
-        as_rename("y=target,y=mean")
+    for rename, said in (("y", "rename is 'y'"), ("y=target,y=mean", "'y' two names")):
+        with pytest.raises(ValueError, match=said):
+            as_rename(rename)
     asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
     assert (asked.sequence_column, asked.activity_column) == ("dna", "y")
     for rename, said in (
@@ -220,6 +209,8 @@ def test_one_way_in_and_columns_are_renamed_by_a_mapping_or_text():
 
 
 test_what_would_not_be_used_is_refused = refused(
+    ({"predictions": "a.csv", "table": "b.csv"}, "give one of predictions, table"),
+    ({"predictions": "a.csv", "model": "cnn"}, "predictions need none"),
     ({"predictions": "a.csv", "group_column": "parent"}, "group_column would do nothing with"),
     ({"predictions": "a.csv", "seeds": 3}, "seeds would do nothing with predictions"),
     ({"predictions": "a.csv", "trim_prefix": "ACGT"}, "trim_prefix would do nothing"),
@@ -229,24 +220,6 @@ test_what_would_not_be_used_is_refused = refused(
     act=lambda given: Config.create(**given).source,
     error=ParameterError,
 )
-
-
-def test_an_assay_of_one_s_own_is_asked_by_its_columns(store, tmp_path, random_dna):
-    """Its shared ends are cut off, and coverage is asked by what its table says beside."""
-    rng = np.random.default_rng(0)
-    cores = random_dna(240, 40, 1)
-    frame = pd.DataFrame({"sequence": ["GGTACCAGTCTAGC" + core for core in cores]})
-    frame = frame.assign(y=rng.normal(size=240), species=[f"{i % 2:03d}" for i in range(240)])
-    frame.to_csv(tmp_path / "mine.csv", index=False)
-    given = {"table": str(tmp_path / "mine.csv"), "rename": "y=activity", "seeds": 0}
-    found = run(Config.create(profile="smoke", workers=1, by="species", **given), store)
-    asked = found.rows[(found.rows["by"] == "species") & (found.rows["metric"] == "picp_90")]
-    assert set(asked["bin"]) == {"000", "001"}
-    assert set(asked.loc[asked["shift"] == "", "n"]) == {120}
-    (note,) = [n for n in found.tables["notes"]["note"] if "trimmed" in n]
-    assert note == "shared start GGTACCAGTCTAGC trimmed: 240 rows."
-    with pytest.raises(ValueError, match="mine has no column 'site'"):
-        run(Config.create(profile="smoke", workers=1, by="site", **given), store)
 
 
 NONE = float("nan")

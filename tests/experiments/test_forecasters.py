@@ -7,6 +7,7 @@ import pytest
 
 from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
+from lib.experiments import forecasters
 from lib.experiments.arms import build_arms
 from lib.experiments.forecasters import (
     BASELINES,
@@ -108,24 +109,23 @@ def test_nothing_trains_the_joint_network_that_is_a_relative_of_what_is_held_bac
         assert {row for row in train if row >= n + 102} == set(range(n + 102, n + 200))
 
 
-def test_networks_told_of_motifs_and_of_a_tissue_stand_where_they_are_asked_for(
-    tmp_path, monkeypatch
-):
+def test_networks_told_of_motifs_and_of_a_tissue_stand_on_the_group_arm(tmp_path, monkeypatch):
     arm, where = arm_of(150), (Store(tmp_path), Placement(workers=1))
     arm = replace(arm, data=replace(arm.data, name="plant_leaf"))
     fit = FitConfig(epochs=1, model_options={"channels": 4, "kernels": [3], "pools": [2]})
     monkeypatch.setattr(mpra, "available", lambda name: name == "plant_proto")
     monkeypatch.setattr(mpra, "load", lambda name: promoters(arm, 40))
     names = "motif_network", "joint"
+    monkeypatch.setattr(forecasters, "kernels", lambda arms, *_: {arm: {} for arm in arms})
     inside = replace(arm, kind="species")
-    found = members_of([arm, inside], names, lambda _: [fit], *where)
+    found = members_of([arm, inside], lambda _: [fit], *where)
     assert list(found[arm]) == [*names] and not found[inside]
     for forecast in found[arm].values():
         assert forecast.shape == (2, 3, 150)
         for place, split in enumerate(arm.splits):
             assert np.isfinite(forecast[:, place, split["test"]]).all()
     own = fit.model_copy(update={"model": "made.up:Network"})
-    assert not members_of([arm], names, lambda _: [own], *where)[arm]
+    assert not members_of([arm], lambda _: [own], *where)[arm]
     for unit in Told(arm, MOTIF_PRIOR).fitting(fit, *where):  # those of notebook 03
         assert where[0].get(unit.key) is not None
 

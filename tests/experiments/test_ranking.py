@@ -133,7 +133,7 @@ def test_every_fold_has_its_own_threshold():
 
 def test_rules_keep_their_share_and_scores_are_what_the_table_has():
     held = pd.DataFrame({"target": 2.0, "mean": 0.0, "std": np.arange(1.0, 11)})
-    half, most = make_rules(held, 0.85)
+    half, most = make_rules(held)
     assert (half.threshold, most.threshold) == (5, 8) and half.target == pytest.approx(0.85 * 4)
     forecast = pd.DataFrame({"mean": [1.0, 1, 1], "std": [2.0, 2, 2], "gc": [0.5, 0.6, 0.7]})
     home = pd.DataFrame({"target": [0.0, 2.0], "gc": [0.4, 0.6]})

@@ -57,9 +57,8 @@ def test_every_repair_is_nominal_in_distribution():
     every = part(target, std=std, gc=rng.random(len(std)))
     held, asked = every.iloc[:4000], every.iloc[4000:]
     known = (np.ones(4000), np.ones(20_000))
-    covered = {
-        repair[:2]: share_held(repair, asked) for repair in calibrated(held, asked, 5, known)
-    }
+    repaired = calibrated(held, asked, 5, known)
+    covered = {repair[:2]: share_held(repair, asked) for repair in repaired}
     assert covered.pop(("single", "")) == pytest.approx(2 * ndtr(HALF / 2) - 1, abs=0.01)
     # 4,000 calibration elements place the quantile within sqrt(.09 / 4000) = .005 of coverage.
     assert all(abs(value - 0.9) < 0.02 for value in covered.values())
@@ -135,9 +134,8 @@ def test_each_fold_repairs_what_it_tests():
     found = judged(by_fold(learned), asked)
     for name, covered in (("single", 0.5), ("std_scaling", 1.0)):
         assert found[Key(name, "", "picp_90")].mean() == covered
-    table = averages(
-        found, resampling(np.arange(40), np.random.default_rng(0), np.arange(40) % 4), 100
-    )
+    plan = resampling(np.arange(40), np.random.default_rng(0), np.arange(40) % 4)
+    table = averages(found, plan, 100)
     rows = table[table["metric"] == "mpiw_90"].set_index("uncertainty")["value"]
     assert rows["std_scaling"] == pytest.approx(2 * HALF * (1 + 3) / 2)
     ends = table.loc[table["metric"] == "picp_90", ["lower", "upper"]].stack()

@@ -70,18 +70,15 @@ def world_values(coverages, **keys):
     return values.assign(**(base | keys))
 
 
-@pytest.mark.parametrize(
-    ("coverages", "verdict"),
-    [
+def test_undercoverage_is_judged_on_the_whole_interval():
+    for coverages, verdict in (
         ([0.74, 0.75, 0.76], "supported"),
         ([0.84, 0.85, 0.86], "contradicted"),
         ([0.70, 0.80, 0.90], "undecided"),
-    ],
-)
-def test_undercoverage_is_judged_on_the_whole_interval(coverages, verdict):
-    table = concept(world_values(coverages))
-    assert table["verdict"].tolist() == [verdict]
-    assert table["drop"].iloc[0] == pytest.approx(0.9 - np.mean(coverages))
+    ):
+        table = concept(world_values(coverages))
+        assert table["verdict"].tolist() == [verdict]
+        assert table["drop"].iloc[0] == pytest.approx(0.9 - np.mean(coverages))
 
 
 def test_weighted_coverage_is_judged_in_standard_errors():

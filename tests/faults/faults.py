@@ -88,9 +88,8 @@ def killed_at(calm: Run, folder: Path, rng: np.random.Generator, place: str, tim
         torn += not run.tables.items() <= calm.tables.items() or not run.sound
     code, _, _ = run.finish()
     held = code == 0 and run.tables == calm.tables and run.sound and not torn and died == times
-    what, lost = {"step": ("training", "the fit under way"), "replace": ("a write", "that file")}[
-        place
-    ]
+    told = {"step": ("training", "the fit under way"), "replace": ("a write", "that file")}
+    what, lost = told[place]
     happened = f"killed {died} times, no file torn; then it ended with the undisturbed tables"
     return Row(f"kill -9 during {what}", happened, lost, held)
 
@@ -302,13 +301,9 @@ def dask(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
         "there was none "
         f"({done.stdout.strip().splitlines()[-1]})"
     )
+    fault = "Dask worker killed or of another source, scheduler lost"
     lost = "the unit of the worker; units not finished"
-    return Row(
-        "Dask worker killed or of another source, scheduler lost",
-        happened,
-        lost,
-        done.returncode == 0,
-    )
+    return Row(fault, happened, lost, done.returncode == 0)
 
 
 FAULTS: tuple[Callable[[Run, Path, np.random.Generator], Row], ...] = (

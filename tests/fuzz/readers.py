@@ -181,16 +181,8 @@ def _is_config(config: Any) -> None:
 def predictions_case(folder: Path, rng: np.random.Generator) -> Case:
     """A table of forecasts."""
     path = _spoilt(FORECASTS, folder, rng)
-    rename = _pick(
-        rng,
-        None,
-        None,
-        None,
-        {"gc": "GC"},
-        {"absent": "std"},
-        {"gc": "std"},
-        {"split": "gc", "gc": "split"},
-    )
+    wrong = {"gc": "GC"}, {"absent": "std"}, {"gc": "std"}, {"split": "gc", "gc": "split"}
+    rename = _pick(rng, *[None] * 3, *wrong)
     errors, names = (ValueError,), (str(path),)
     return Case(lambda: predictions.read(path, rename=rename)[0], errors, names, _are_forecasts)
 

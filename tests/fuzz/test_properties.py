@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.data import predictions
 from lib.data.table import load_table
 from lib.motifs.pwm import read_meme
 from lib.sequences import decode
@@ -18,32 +17,6 @@ from .readers import EXPERIMENTS
 
 # Text as a table can hold it: no control characters, nothing that UTF-8 cannot say.
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1)
-FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
-POSITIVE = st.floats(min_value=1e-300, max_value=1e300)
-
-
-@settings(max_examples=60)
-@given(
-    ids=st.lists(CELLS.filter(lambda s: s == s.strip()), min_size=1, max_size=6, unique=True),
-    numbers=st.data(),
-    ending=st.sampled_from((".csv", ".tsv", ".csv.gz", ".parquet")),
-)
-def test_forecasts_are_read_back_whatever_their_names(ids, numbers, ending) -> None:
-    n = len(ids)
-    target, mean = (numbers.draw(st.lists(FINITE, min_size=n, max_size=n)) for _ in range(2))
-    std = numbers.draw(st.lists(POSITIVE, min_size=n, max_size=n))
-    columns = {"id": ids, "target": target, "mean": mean, "std": std, "group": ids}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"table{ending}"
-        table = pd.DataFrame(columns)
-        if ending == ".parquet":
-            table.to_parquet(path, index=False)
-        else:
-            table.to_csv(path, index=False, sep="\t" if ending == ".tsv" else ",")
-        read, _ = predictions.read(path)
-    assert read["id"].tolist() == ids and read["group"].tolist() == ids
-    for column, values in (("target", target), ("mean", mean), ("std", std)):
-        np.testing.assert_allclose(read[column], values, rtol=1e-15, atol=0)
 
 
 @settings(max_examples=60)

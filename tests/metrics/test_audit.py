@@ -29,8 +29,6 @@ def test_tables_are_whole_and_repeat_themselves_and_bad_input_is_named():
     pd.testing.assert_frame_equal(result["bands"], again["bands"])
     with pytest.raises(ValueError, match="no elements"):
         audit([], [], [], np.random.default_rng(0))
-    with pytest.raises(ValueError, match=r"std is 0.0 in row 0"):
-        audit([0], [0], [0], np.random.default_rng(0))
 
 
 def test_pit_histogram_and_coverage_by_hand():
@@ -137,11 +135,8 @@ def test_perfect_forecaster_stays_inside_at_the_stated_rate(n):
     for _ in range(repeats):
         target = std * rng.normal(size=n)
         values = all_metrics(np.zeros(n), std, target)
-        both = {
-            "gaussian": gaussian_band(std, rng),
-            "shape": residual_band(np.zeros(n), std, target, rng),
-        }
-        for kind, band in both.items():
+        both = gaussian_band(std, rng), residual_band(np.zeros(n), std, target, rng)
+        for kind, band in zip(inside, both, strict=True):
             seen = outside(values, band)
             for metric in band["metric"]:
                 inside[kind][metric] = inside[kind].get(metric, 0) + (metric not in seen)

@@ -33,10 +33,7 @@ def test_uncertainty_toolbox_scores_and_calibration():
     for _, mean, std, target in cases(0):
         theirs = uct.get_all_scoring_rule_metrics(mean, std, target, 99, True, verbose=False)
         del theirs["check"]
-        ours = {
-            "nll": metric("nll_gaussian", mean, target, std),
-            "crps": metric("crps_gaussian", mean, target, std),
-        }
+        ours = {k: metric(f"{k}_gaussian", mean, target, std) for k in ("nll", "crps")}
         widths = np.mean([metric("interval_score", mean, target, std, p) for p in levels])
         assert ours | {"interval": widths} == pytest.approx(theirs, abs=1e-8, rel=1e-10)
         assert metric("sharpness", mean, target, std) == pytest.approx(uct.sharpness(std), abs=1e-8)

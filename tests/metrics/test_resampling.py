@@ -12,7 +12,6 @@ from lib.metrics.resampling import (
     resampling,
     spread,
     totals,
-    weight_blocks,
 )
 from tests.refusals import refused
 
@@ -69,17 +68,14 @@ def test_one_group_alone_has_no_interval(scale):
     assert np.isnan(ends([0.5, 1.0], [0.1, 0.1], 0, scale)).sum() >= 3
 
 
-def test_weights_are_multinomial_and_blocks_cover_all_draws(monkeypatch):
-    weights = np.hstack(list(weight_blocks(50, 4000, RNG(0))))
+def test_weights_are_multinomial():
+    weights = resampling(np.arange(50), RNG(0)).weights(4000, RNG(0))[:, 1:]
     assert weights.shape == (50, 4000)
     assert (weights.sum(axis=0) == 50).all()
     # multinomial: mean 1, variance 1 - 1/50, covariance -1/50
     assert weights.mean(axis=1) == pytest.approx(np.ones(50), abs=0.08)
     assert weights.var() == pytest.approx(0.98, abs=0.02)
     assert np.cov(weights[0], weights[1])[0, 1] == pytest.approx(-0.02, abs=0.05)
-    monkeypatch.setattr("lib.metrics.resampling._BLOCK_CELLS", 70)
-    blocks = list(weight_blocks(10, 25, RNG(0)))
-    assert [block.shape for block in blocks] == [(10, 7), (10, 7), (10, 7), (10, 4)]
 
 
 def test_totals_equal_repeating_the_rows_and_percentiles_leave_nan_out():

@@ -6,7 +6,7 @@ from scipy import integrate, stats
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from lib.metrics.calibration import pit_ks, zms_robust
-from lib.metrics.columns import METRICS, interval, metric, spearman_r
+from lib.metrics.columns import METRICS, interval, metric, spearman_column, spearman_r
 from lib.metrics.evaluate import all_metrics
 
 MEAN, STD, TARGET = [1.0, 2.0, 3.0], [0.1, 0.5, 1.0], [1.5, 3.0, 2.0]
@@ -56,7 +56,9 @@ def test_agrees_with_scipy_and_sklearn():
         }
         found = {name: metric(name, mean, target) for name in expected}
         assert found == pytest.approx(expected, abs=1e-8)
-        assert spearman_r(mean, target) == pytest.approx(expected["spearman_r"], abs=1e-12)
+        for rho in (spearman_r(mean, target), spearman_column(mean, target).mean()):
+            assert rho == pytest.approx(expected["spearman_r"], abs=1e-12)
+    assert np.isnan(spearman_column(np.arange(2.0), np.zeros(2))).all()
 
 
 def test_crps_is_the_integral_of_its_definition_and_its_skill():
@@ -67,9 +69,8 @@ def test_crps_is_the_integral_of_its_definition_and_its_skill():
 
     pieces = [(-8, target), (target, 8)]
     by_definition = sum(integrate.quad(integrand, *piece)[0] for piece in pieces)
-    assert metric("crps_gaussian", [mean], [target], [std]) == pytest.approx(
-        by_definition, abs=1e-8
-    )
+    found = metric("crps_gaussian", [mean], [target], [std])
+    assert found == pytest.approx(by_definition, abs=1e-8)
     law = {"climatology": (0, 1)}
     sharp = all_metrics([1, -1], [1e-9, 1e-9], [1, -1], **law)["crps_skill"]
     assert sharp == pytest.approx(1, abs=1e-8)

@@ -12,7 +12,6 @@ from lib.sequences import encode, gc_content, reverse_complement
 TRAIN, VALIDATION, TEST = np.split(np.arange(1200), [900, 1000])
 
 
-@pytest.fixture(scope="module")
 def planted():
     """Rows of 60 nt, half of which hold ACGGTA on either strand: 1, and noise of s.d. 0.1."""
     rng = np.random.default_rng(0)
@@ -59,8 +58,8 @@ def test_gc_ridge_finds_a_cubic_of_gc_or_predicts_the_mean():
         gc_ridge(encode(["ACGT", "NNNN", "ACGT"]), [1.0, 3.0, 2.0], train, validation)
 
 
-def test_kmer_ridge_learns_a_planted_word_and_no_baseline_reads_other_targets(planted):
-    codes, target = planted
+def test_kmer_ridge_learns_a_planted_word_and_no_baseline_reads_other_targets():
+    codes, target = planted()
     prediction = kmer_ridge(codes, target, TRAIN, VALIDATION, False)
     assert correlation(prediction, target, TEST) > 0.8
     error = target[VALIDATION] - prediction.mean[VALIDATION]
@@ -94,10 +93,8 @@ def test_real_wtc11_order_of_the_baselines(data_dir):
     folds, by_gc = group_folds(data.group, 0), np.full(len(data), np.nan)
     for number in range(folds.n_folds - 1, -1, -1):  # the first one last
         split = fold_split(folds, data.group, number, 0)
-        parts, test = (
-            (data.codes, data.activity, split["train"], split["validation"]),
-            split["test"],
-        )
+        parts = data.codes, data.activity, split["train"], split["validation"]
+        test = split["test"]
         by_gc[test] = gc_ridge(*parts).mean[test]
     # About 920 test rows: one standard error of r is 0.03, splits differ by as much again.
     made = kmer_ridge(*parts, False), memoriser(*parts, False)

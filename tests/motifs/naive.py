@@ -6,7 +6,7 @@ from lib.motifs.pwm import PWM, log_odds
 from lib.sequences import Codes, reverse_complement
 
 
-def random_codes(n: int, length: int, seed: int, unknown: bool = False) -> Codes:
+def random_codes(n: int, length: int = 60, seed: int = 0, unknown: bool = False) -> Codes:
     return np.random.default_rng(seed).integers(0, 4 + unknown, (n, length)).astype(np.uint8)
 
 

@@ -8,7 +8,6 @@ from lib.motifs.priors import (
     check_motifs,
     check_prior,
     gc_windows,
-    kmer_features,
     motif_features,
     permuted_rows,
 )
@@ -43,17 +42,10 @@ def test_strands_count_alike():
     other = reverse_complement(codes)
     pwms = jaspar(["SP1", "REST"])
     assert motif_features(codes, pwms) == pytest.approx(motif_features(other, pwms), abs=1e-3)
-    assert np.array_equal(kmer_features(codes), kmer_features(other))
     assert np.array_equal(gc_windows(codes, 4), gc_windows(other, 4)[:, ::-1])
 
 
-def test_kmers_are_counted_once_each_and_windows_of_gc_by_hand():
-    found = kmer_features(random_codes(20, 50, seed=2))
-    assert found.shape == (20, 136)  # (4**4 + 16) / 2: 16 words are their own complement
-    assert np.expm1(found).sum(axis=1) == pytest.approx(np.full(20, 47), rel=1e-5)
-    # AAAA stands first in packed order and holds TTTT; three windows of each six-letter run.
-    assert np.expm1(kmer_features(encode(["AAAAAA", "TTTTTT"]))[:, 0]) == pytest.approx([3, 3])
-    assert kmer_features(encode(["NNNNNN"])).sum() == 0
+def test_windows_of_gc_by_hand():
     assert gc_windows(encode(["GGAT", "NNGA"]), 2).tolist() == [[1.0, 0.0], [0.5, 0.5]]
     codes = random_codes(10, 64, seed=3)
     assert gc_windows(codes, 8).mean(axis=1) == pytest.approx(gc_content(codes), rel=1e-5)

@@ -31,78 +31,53 @@ test_bad_matrices_are_refused = refused(
 )
 
 
-class TestJaspar:
-    def test_by_id_by_name_and_by_name_in_another_case(self):
-        by_id, by_name, lower = jaspar(["MA0148.5", "FOXA1", "foxa1"])
-        assert by_id.name == by_name.name == lower.name == "FOXA1"
-        assert (by_id.probabilities == by_name.probabilities).all()
-
-    def test_the_human_matrix_wins_over_another_species(self):
-        assert jaspar(["sp1"])[0].probabilities == pytest.approx(
-            jaspar(["MA0079.5"])[0].probabilities
-        )
-
-    def test_releases_differ(self):
-        assert jaspar(["CTCF"], "JASPAR2014")[0].width == 19
-        assert jaspar(["MA0139.2"])[0].width == 15
-
-    @pytest.mark.parametrize(
-        ("motifs", "release", "message"),
-        [
-            (["FOXA1", "NOSUCH"], "JASPAR2024", "'NOSUCH' is not in JASPAR2024"),
-            (["MA9999.1"], "JASPAR2024", r"'MA9999\.1' is not in"),
-            (["HNF4A"], "JASPAR2024", r"MA1494\.2.*MA0114\.5|MA0114\.5.*MA1494\.2"),
-            (["FOXA1"], "JASPAR1999", "JASPAR2022"),
-        ],
-    )
-    def test_what_is_unknown_or_ambiguous_is_named(self, motifs, release, message):
-        with pytest.raises(ValueError, match=message):
-            jaspar(motifs, release)
+def test_matrices_by_id_by_name_in_any_case_the_human_one_first_and_by_release():
+    by_id, by_name, lower = jaspar(["MA0148.5", "FOXA1", "foxa1"])
+    assert by_id.name == by_name.name == lower.name == "FOXA1"
+    assert (by_id.probabilities == by_name.probabilities).all()
+    assert (jaspar(["sp1"])[0].probabilities == jaspar(["MA0079.5"])[0].probabilities).all()
+    assert jaspar(["CTCF"], "JASPAR2014")[0].width == 19
+    assert jaspar(["MA0139.2"])[0].width == 15
 
 
-class TestMeme:
-    def write(self, tmp_path, text):
-        path = tmp_path / "motifs.meme"
-        path.write_text(text)
-        return path
+test_what_is_unknown_or_ambiguous_is_named = refused(
+    (["FOXA1", "NOSUCH"], "JASPAR2024", "'NOSUCH' is not in JASPAR2024"),
+    (["MA9999.1"], "JASPAR2024", r"'MA9999\.1' is not in"),
+    (["HNF4A"], "JASPAR2024", r"MA1494\.2.*MA0114\.5|MA0114\.5.*MA1494\.2"),
+    (["FOXA1"], "JASPAR1999", "JASPAR2022"),
+    act=jaspar,
+)
 
-    def test_reads_motifs_in_order(self, tmp_path):
-        second = MOTIF.replace("MOTIF one", "MOTIF two alternative")
-        one, two = read_meme(self.write(tmp_path, HEADER + MOTIF + "\n" + second))
-        assert (one.name, two.name) == ("one", "two")
-        expected = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.25, 0.75]])
-        assert np.allclose(one.probabilities.T, expected, atol=1e-12)
 
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("", "line 1: a MEME file starts"),
-            ("MOTIF one\n", "line 1: a MEME file starts"),
-            (HEADER, "line 6: the file holds no motif"),
-            (HEADER.replace("ACGT", "ACDEF"), "line 3: alphabet 'ACDEF'"),
-            (HEADER + MOTIF + MOTIF, "line 11: motif one occurs twice"),
-            (HEADER + "MOTIF\n", "line 7: MOTIF has no name"),
-            (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 0.4 0 0"), "line 9: .*sum to 0.9"),
-            (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 0.5 0"), "line 9: 3 numbers"),
-            (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 half 0 0"), "line 9: .*half"),
-            (HEADER + MOTIF.replace("0.5 0.5 0 0", "nan 0.5 0.5 0"), "line 9: .*sum to nan"),
-            (HEADER + MOTIF.replace("0.5 0.5 0 0", "1.5 -0.5 0 0"), "line 10: .*in \\[0, 1\\]"),
-            (HEADER + MOTIF.replace("w= 2", "w= 3"), "line 10: motif one ends after 2 of 3"),
-            (HEADER + MOTIF.replace("w= 2", "w= 0"), "line 8: w= 0"),
-            (HEADER + MOTIF.replace("w= 2", "k= 2"), "line 8: .*states no w="),
-            (HEADER + MOTIF.replace("MOTIF one\n", ""), "line 7: .*must follow its MOTIF"),
-            (HEADER + MOTIF.replace("w= 2", "w= 3") + "MOTIF two\n", "line 11: motif one ends"),
-        ],
-    )
-    def test_the_line_of_a_fault_is_named(self, tmp_path, text, message):
-        with pytest.raises(ValueError, match=message):
-            read_meme(self.write(tmp_path, text))
+def test_motifs_of_a_file_are_read_in_order(write_text):
+    second = MOTIF.replace("MOTIF one", "MOTIF two alternative")
+    one, two = read_meme(write_text(HEADER + MOTIF + "\n" + second))
+    assert (one.name, two.name) == ("one", "two")
+    expected = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.25, 0.75]])
+    assert np.allclose(one.probabilities.T, expected, atol=1e-12)
 
-    def test_text_that_is_not_utf8_names_the_file(self, tmp_path):
-        path = tmp_path / "motifs.meme"
-        path.write_bytes((HEADER + MOTIF).replace("one", "\u00e9").encode("latin-1"))
-        with pytest.raises(ValueError, match=r"motifs\.meme is not UTF-8 text"):
-            read_meme(path)
+
+test_the_line_of_a_fault_is_named = refused(
+    ("", "line 1: a MEME file starts"),
+    ("MOTIF one\n", "line 1: a MEME file starts"),
+    (HEADER, "line 6: the file holds no motif"),
+    (HEADER.replace("ACGT", "ACDEF"), "line 3: alphabet 'ACDEF'"),
+    (HEADER + MOTIF + MOTIF, "line 11: motif one occurs twice"),
+    (HEADER + "MOTIF\n", "line 7: MOTIF has no name"),
+    (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 0.4 0 0"), "line 9: .*sum to 0.9"),
+    (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 0.5 0"), "line 9: 3 numbers"),
+    (HEADER + MOTIF.replace("0.5 0.5 0 0", "0.5 half 0 0"), "line 9: .*half"),
+    (HEADER + MOTIF.replace("0.5 0.5 0 0", "nan 0.5 0.5 0"), "line 9: .*sum to nan"),
+    (HEADER + MOTIF.replace("0.5 0.5 0 0", "1.5 -0.5 0 0"), "line 10: .*in \\[0, 1\\]"),
+    (HEADER + MOTIF.replace("w= 2", "w= 3"), "line 10: motif one ends after 2 of 3"),
+    (HEADER + MOTIF.replace("w= 2", "w= 0"), "line 8: w= 0"),
+    (HEADER + MOTIF.replace("w= 2", "k= 2"), "line 8: .*states no w="),
+    (HEADER + MOTIF.replace("MOTIF one\n", ""), "line 7: .*must follow its MOTIF"),
+    (HEADER + MOTIF.replace("w= 2", "w= 3") + "MOTIF two\n", "line 11: motif one ends"),
+    ((HEADER + MOTIF).replace("one", "\u00e9").encode("latin-1"), r"m\.meme is not UTF-8 text"),
+    act=lambda write_text, text: read_meme(write_text(text, "m.meme")),
+    fixture="write_text",
+)
 
 
 def test_core_motifs_are_those_of_the_release_by_id():

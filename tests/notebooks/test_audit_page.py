@@ -1,6 +1,5 @@
 """The page of an audit: it says what the tables say, and a stranger's names are text."""
 
-import io
 import re
 
 import numpy as np
@@ -13,7 +12,7 @@ from lib.experiments.audit_table import prepare
 from lib.experiments.audit_your_own import Config, audit
 from lib.page.card import lights
 from lib.study import results
-from tests.shown import described, render
+from tests.shown import drawn, render, tables
 
 N = 1200
 Z90 = 1.6448536269514722
@@ -60,13 +59,6 @@ def said(shown):
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-@pytest.fixture(scope="module")
-def drawn(shown):
-    """The data of each figure, by its anchor."""
-    items = described(shown).items()
-    return {k: pd.read_csv(io.StringIO(item["data"])) for k, item in items if "spec" in item}
-
-
 def in_distribution(kind):
     part = forecasts(kind).query("split == 'test'")
     return part, ((part["target"] - part["mean"]) / part["std"]).to_numpy()
@@ -111,23 +103,24 @@ def test_what_cannot_be_computed_is_said_in_words_and_a_strangers_names_are_text
     assert not any("not for conclusions" in text for text in shown)  # a table of one's own
 
 
-def test_tables_and_figures_show_the_forecasts(shown, drawn):
+def test_tables_and_figures_show_the_forecasts(shown):
+    figures = drawn(shown)
     part, z = in_distribution("calibrated")
     held = (np.abs(z) <= Z90).mean()
     r = np.corrcoef(part["mean"], part["target"])[0, 1]
-    accuracy = next(item["data"] for item in described(shown).values() if "Pearson r" in str(item))
+    accuracy = next(table for table in tables(shown) if "Pearson r" in table)
     assert f"calibrated\nin distribution\n600\n{r:.2f} (" in accuracy
     assert f"{np.sqrt(((part['target'] - part['mean']) ** 2).mean()):.2f} (" in accuracy
     home = "data == 'calibrated' and part == 'in distribution'"
-    pit = drawn["pit"].query(home)
+    pit = figures["pit"].query(home)
     assert (pit["density"] * 2 * pit["PIT"].min()).sum() == pytest.approx(1, abs=1e-3)
-    given = drawn["repair"].query(f"{home} and repair == 'as given'")
-    for table in (drawn["parts"].query(home), given):
+    given = figures["repair"].query(f"{home} and repair == 'as given'")
+    for table in (figures["parts"].query(home), given):
         assert table["value"].item() == pytest.approx(held, abs=1e-4)
-    covered = drawn["conditional-coverage"]
+    covered = figures["conditional-coverage"]
     covered = covered.query("panel == 'calibrated, by predicted std' and part == 'in distribution'")
     assert (covered["coverage"] * covered["n"]).sum() / 600 == pytest.approx(held, abs=1e-3)
-    risk = drawn["risk-coverage"]
+    risk = figures["risk-coverage"]
     assert risk.loc[risk["coverage"] == 1, "risk"].round(3).eq(1).all()
     # Of each data set a panel, as far as there is room.
     assert set(risk["panel"]) == {f"{kind}, in distribution" for kind in KINDS[:4]}
@@ -140,8 +133,8 @@ def test_a_poor_table_switches_sections_off(tmp_path):
     text = "\n".join(shown)
     assert "**2024**, GC tilt \\+1 SD, 12 rows" in text and "not for conclusions" in text
     assert "No repair could be learned" in text and "No threshold could be fixed" in text
-    tables = [item["data"] for item in described(shown).values() if "data" in item]
-    assert tables and not any(re.search(r"\bnan\b", table) for table in tables)
+    data = [*tables(shown), *(figure.to_csv() for figure in drawn(shown).values())]
+    assert data and not any(re.search(r"\bnan\b", table) for table in data)
 
 
 def test_the_page_opens_with_a_card_for_each_forecaster(shown):

@@ -39,9 +39,7 @@ def test_runnable_notebook_is_clean_with_one_parameters_cell_and_no_logic(name):
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     (tagged,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     lines = ast.parse(tagged.source).body
-    assert all(isinstance(line, ast.AnnAssign) and line.value for line in lines), (
-        "name: type = value"
-    )
+    assert all(isinstance(line, ast.AnnAssign) and line.value for line in lines)  # name: type = x
     for cell in code:
         if cell is not tagged:
             assert len(cell.source.splitlines()) <= 30, f"long cell:\n{cell.source}"

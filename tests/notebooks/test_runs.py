@@ -50,7 +50,7 @@ def test_smoke_run_of_the_stand_in(notebook, tmp_path):
     folder, out = tmp_path / "tables", tmp_path / "out.ipynb"
     command = [sys.executable, "-m", "papermill", str(notebook), str(out), "-k", "python3"]
     command += ["-p", "profile", "smoke", "-p", "gc_quantile", "0.7"]
-    command += ["-y", "{seeds: [3, 4], arm: [group, tail], workers: 1}"]
+    command += ["-y", "{seeds: [3, 4], arm: [group, tail], workers: 1, standin_size: 300}"]
     command += ["-p", "run_folder", str(folder), "--no-progress-bar"]
     done = subprocess.run(command, cwd=notebook.parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -53,32 +53,26 @@ def test_rows_are_chosen_ordered_and_named_for_readers():
 
 def test_a_wide_table_has_a_line_per_index_and_named_columns():
     labels = {"zms": "ZMS", "rmse": "RMSE", "nll": "NLL"}
-    table = page.wide(
-        page.pick(ROWS, shift=""), {"data": "assay"}, "metric", "c", names=labels
-    ).data
+    home = page.pick(ROWS, shift="")
+    table = page.wide(home, {"data": "assay"}, "metric", "c", names=labels).data
     assert table.to_dict("list") == {
         "assay": ["a", "b"],
         "ZMS": ["4.00", np.nan],
         "RMSE": [np.nan, "1.00 (0.50 to 1.50)"],
     }
-    unsorted = page.wide(
-        ROWS, ["data"], "metric", "c", cell="value", sort=False, data={"a": "A"}
-    ).data
-    assert unsorted["data"].tolist() == ["b", "A"]
+    named = {"cell": "value", "sort": False, "data": {"a": "A"}}
+    assert page.wide(ROWS, ["data"], "metric", "c", **named).data["data"].tolist() == ["b", "A"]
     assert page.wide(ROWS.iloc[:0], ["data"], "metric", "c")._repr_html_() == ""
 
 
-@pytest.mark.parametrize(
-    ("lower", "upper", "text"),
-    [
+def test_an_interval_may_have_one_infinite_end():
+    for lower, upper, text in (
         (0.4, 0.6, "0.50 (0.40 to 0.60)"),
         (0.4, np.inf, "0.50 (0.40 to inf)"),  # a dose that some worlds never reach
         (-np.inf, np.inf, "0.50"),
         (np.nan, np.nan, "0.50"),
-    ],
-)
-def test_an_interval_may_have_one_infinite_end(lower, upper, text):
-    assert page.interval(pd.Series({"value": 0.5, "lower": lower, "upper": upper})) == text
+    ):
+        assert page.interval(pd.Series({"value": 0.5, "lower": lower, "upper": upper})) == text
 
 
 def test_columns_hold_intervals_or_numbers_of_metrics():
@@ -91,10 +85,8 @@ def test_columns_hold_intervals_or_numbers_of_metrics():
 
 def test_an_answer_leaves_out_what_it_cannot_say():
     row = ROWS.iloc[0]
-    lines = [
-        page.say("It is {r}, n {r.data}, {word}.", r=row, word="so"),
-        page.say("And {r}.", r=None),
-    ]
+    lines = [page.say("It is {r}, n {r.data}, {word}.", r=row, word="so")]
+    lines.append(page.say("And {r}.", r=None))
     text = page.said("smoke", *lines).data
     assert "not for conclusions" in text and "It is 1.00 (0.50 to 1.50), n b, so." in text
     assert page.say("{r:1}", r=row) == "1.0 (0.5 to 1.5)"
@@ -102,11 +94,8 @@ def test_an_answer_leaves_out_what_it_cannot_say():
     assert page.say("{data}", data="{r} {0}") == "{r} {0}"
 
 
-@pytest.mark.parametrize(
-    ("items", "text"), [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b and c")]
-)
-def test_lists_are_english(items, text):
-    assert page.listed(items) == text
+def test_lists_are_english():
+    assert [page.listed(items) for items in ([], ["a"], [*"abc"])] == ["", "a", "a, b and c"]
 
 
 def test_shares_in_per_cent_end_at_0_and_100_and_changes_do_not():

@@ -79,9 +79,7 @@ test_bad_input = refused(
     (lambda: recalibration.isotonic_std([0], [1], [0]), "all 0"),
     (lambda: recalibration.std_scaling([1], [0], [1]), r"std is 0.0"),
     (lambda: recalibration.split_cp(([0], [1, 2]), [0], 0.9), "target has 2 rows"),
-    (lambda: recalibration.norm_cp(([0], [0], [1]), [0], [1], 0.9), r"std is 0.0 in row 0"),
     (lambda: recalibration.norm_cp(([0], [1], [1]), [0], [0], 0.5), r"std is 0.0 in row 0"),
-    (lambda: recalibration.conformal_quantile([1.0, np.nan], 0.5), "scores is nan in row 1"),
     (lambda: recalibration.conformal_quantile([1.0], 1.0), r"level is 1.0"),
 )
 
@@ -191,24 +189,6 @@ def test_marginal_coverage_is_nominal(method):
         error = (level * (1 - level) * (1 / (n + 2) + 1 / m) / repeats) ** 0.5
         excess = 1 / (n // 3) if method == "mondrian" else 1 / (n + 1)
         assert level - 4 * error <= seen <= level + excess + 4 * error, (method, level)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings(f"ignore::{InfiniteIntervalWarning.__module__}.InfiniteIntervalWarning")
-def test_weighted_conformal_covers_under_a_known_tilt():
-    # x ~ N(0, 1) tilted by exp(x): N(1, 1); residual spread grows with x, so plain conformal fails
-    rng = np.random.default_rng(1)
-    plain, weighted, repeats = [], [], 400
-    for _ in range(repeats):
-        x, new = rng.normal(size=600), rng.normal(1, 1, 200)
-        y, target = np.exp(x / 2) * rng.normal(size=600), np.exp(new / 2) * rng.normal(size=200)
-        known, asked = (0 * x, np.ones(600), y), (0 * new, np.ones(200))
-        plain.append(held(recalibration.norm_cp(known, *asked, 0.9), target).mean())
-        interval = recalibration.weighted_cp(known, np.exp(x), *asked, np.exp(new), 0.9)
-        weighted.append(held(interval, target).mean())
-    error = np.std(weighted) / repeats**0.5
-    assert 0.9 - 3 * error <= np.mean(weighted) <= 0.9 + 0.02
-    assert np.mean(plain) < 0.85
 
 
 @pytest.mark.slow

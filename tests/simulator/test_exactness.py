@@ -60,12 +60,8 @@ def test_severity_zero_cannot_be_told_from_in_distribution(world):
 
 def _thymine_steps(one, other):
     """Number of TT and AA steps per element: a feature of the letters' order."""
-    return tuple(
-        ((d.codes[:, 1:] == d.codes[:, :-1]) & ((d.codes[:, 1:] == 0) | (d.codes[:, 1:] == 3))).sum(
-            axis=1
-        )
-        for d in (one, other)
-    )
+    pairs = ((data.codes[:, 1:], data.codes[:, :-1]) for data in (one, other))
+    return tuple(((a == b) & np.isin(a, (0, 3))).sum(axis=1) for a, b in pairs)
 
 
 def test_a_shift_at_small_severity_is_told_apart_at_large_n(world):

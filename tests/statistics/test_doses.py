@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.statistics.doses import crossing, leaving, over_replicates, unevenness
-from tests.refusals import refused
+from lib.statistics.doses import crossing, leaving, over_replicates
 
 NEVER = float("inf")
 
@@ -28,25 +27,12 @@ def test_crossing_by_hand(values, margin, dose):
     assert crossing([3, 1, 0, 2], [values[i] for i in (3, 1, 0, 2)], margin) == pytest.approx(dose)
 
 
-def test_leaving_is_at_the_end_that_is_reached_first_and_unevenness_by_hand():
+def test_leaving_is_at_the_end_that_is_reached_first():
     doses = [0, 0.5, 1.0]
     assert leaving(doses, [1.0, 1.1, 1.5], 0.8, 1.25) == pytest.approx(0.5 + 0.5 * 0.15 / 0.4)
     assert leaving(doses, [1.0, 0.9, 0.7], 0.8, 1.25) == pytest.approx(0.75)
     assert leaving(doses, [1.0, 0.9, 1.1], 0.8, 1.25) == NEVER
     assert leaving(doses, [0.7, 0.9, 1.1], 0.8, 1.25) == 0
-    assert unevenness([0, 1, 2], [3.0, 2.0, 1.0]) == 0
-    assert unevenness([0, 1, 2, 3], [0.0, 0.4, 0.2, 1.0]) == pytest.approx(0.1)
-
-
-test_bad_doses_and_crossings_are_named = refused(
-    (lambda: crossing([0.0], [0.0], 1.0), r"doses are .*distinct"),
-    (lambda: crossing([0.0, 0.0], [0.0, 1.0], 1.0), r"doses are .*distinct"),
-    (lambda: crossing([-1.0, 1.0], [0.0, 1.0], 1.0), r"doses are .*distinct"),
-    *(
-        (lambda given=given: over_replicates(given), "crossings are")
-        for given in ([], [np.nan], [-0.1])
-    ),
-)
 
 
 def test_where_all_cross_it_is_t_on_the_logarithm_else_order_statistics():

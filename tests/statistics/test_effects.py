@@ -77,13 +77,7 @@ def test_verdicts(lower, upper, margin, direction, null, expected):
         # an interval that ends at the margin is at 2.5 %, on each scale
         ((0.10, 0.05, 0.15), 9, 0.15, "greater", 0.025),
         ((1.0, 0.5, 2.0), 4, 0.5, "less", 0.025),
-        (
-            (0.9, expit(logit(0.9) - 0.5), expit(logit(0.9) + 0.5)),
-            9,
-            expit(logit(0.9) - 0.5),
-            "less",
-            0.025,
-        ),
+        (expit(logit(0.9) + np.array([0, -0.5, 0.5])), 9, expit(logit(0.9) - 0.5), "less", 0.025),
         # half-width .05 is 2.262157 standard errors; .025 is half of it
         ((0.10, 0.05, 0.15), 9, 0.125, "greater", student_t.sf(2.262157 / 2, 9)),
         ((0.10, 0.05, 0.15), 9, 0.05, "greater", 0.975),
@@ -171,9 +165,8 @@ def rows(values, metric="rmse", **keys):
 
 
 def test_intervals_are_student_s_and_a_single_replicate_has_none():
-    found = effects.over_replicates(
-        rows(VALUES, n=7).assign(n=[6, 8, 7, 7]), ["metric"], averaged=["n"]
-    )
+    counted = rows(VALUES, n=[6, 8, 7, 7])
+    found = effects.over_replicates(counted, ["metric"], averaged=["n"])
     expected = ttest_1samp(VALUES, 0).confidence_interval(0.95)
     assert found[["lower", "upper"]].iloc[0].tolist() == pytest.approx(list(expected))
     assert found[["worlds", "n"]].iloc[0].tolist() == [4, 7]
@@ -197,9 +190,8 @@ def test_changes_are_paired_by_replicate(how):
     left, right = rows([4.0, 2.0, 9.0]), rows([1.0, 2.0], shift="none").iloc[::-1]
     right["value"] = [2.0, 1.0]
     wanted = {"ratio": np.log([4, 1]), "rise": [3, 0], "drop": [-3, 0], "closed": [-15, 0]}[how]
-    assert effects.CHANGES[how](pd.Series([4.0, 2.0]), pd.Series([1.0, 2.0])).tolist() == list(
-        wanted
-    )
+    found = effects.CHANGES[how](pd.Series([4.0, 2.0]), pd.Series([1.0, 2.0]))
+    assert found.tolist() == list(wanted)
     (row,) = effects.against(left, right, [effects.Effect("found", "rmse", how)])
     mean = np.mean(wanted)
     assert row["value"] == pytest.approx(np.exp(mean) if how == "ratio" else mean)

@@ -58,7 +58,7 @@ def ranked(arm, condition):
     """A few elements whose errors are as large as their std says, ranked."""
     table = pd.DataFrame(RNG.uniform(0.5, 1, (40, 4)), columns=["mean", "std", "gc", "noise_free"])
     table = table.assign(target=table["mean"] + table["std"] ** 4, true_std=table["std"])
-    rules = ranking.make_rules(table, 0.85)
+    rules = ranking.make_rules(table)
     own = selective_prediction.world_keys(arm, condition)
     return ranking.rank(table, ranking.scores_of(table, table), rules, own)
 
@@ -106,14 +106,8 @@ def published(tmp_path_factory):
     data = standin(400)
     object.__setattr__(data, "name", ASSAY)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (
-            worlds,
-            simulation_shifts,
-            mixed_noise,
-            assays,
-            forecasters,
-            structural_priors,
-        ):
+        fitted = worlds, simulation_shifts, assays, forecasters, structural_priors
+        for module in fitted:
             patch.setattr(module, "run_fits", lambda units, *_: list(units))
         for module in (worlds, simulation_shifts):
             patch.setattr(module, "judging", judging)

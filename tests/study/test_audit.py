@@ -45,14 +45,6 @@ def test_names_of_folders_stay_inside_and_a_table_must_be_named(capsys):
     assert capsys.readouterr().err == 2 * line
 
 
-@pytest.mark.parametrize("way", ["predictions", "table"])
-def test_a_missing_file_is_named_at_once(way, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main([f"--{way}=none.csv"]) == 1
-    assert capsys.readouterr().err == "error: there is no file none.csv; give the path of a table\n"
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_known_names_are_those_of_the_package():
     assert set(command.NETWORKS) == set(MODELS)
     assert set(command.ASSAYS) == {*assays.names(), "standin", "default"}
@@ -60,22 +52,15 @@ def test_known_names_are_those_of_the_package():
 
 
 HEAVY = [
-    "torch",
-    "captum",
-    "numba",
-    "pyjaspar",
-    "scipy",
-    "sklearn",
-    "nbformat",
-    "altair",
-    "papermill",
+    *("torch", "captum", "numba", "pyjaspar", "scipy", "sklearn", "nbformat", "altair", "papermill")
 ]
 REFUSED = {
     "lib.audit --predictions={bad}": "no column 'target'",
     "lib.audit --predictions={bad} --rename=targ=target": "no column 'targ'",
     "lib.audit --predictions={bad} --rename=targe": "rename is 'targe'",
     "lib.audit --table={bad} --rename=id=sequence": "no column 'activity'",
-    "lib.audit --predictions=none.csv": "there is no file none.csv",
+    "lib.audit --predictions=none.csv": "error: there is no file none.csv; give the path of a",
+    "lib.audit --table=none.csv": "error: there is no file none.csv; give the path of a table",
     "lib.audit --dataset=wtc12": "data set 'wtc12' is not known",
     "lib.audit --dataset=wtc11 --profile=smok": "profile is 'smok'; use one of smoke",
     "lib.audit --dataset=wtc11 --model=resnet": "model 'resnet' is not known",

@@ -36,17 +36,12 @@ def test_profiles_namespaces_and_hashes():
         Made.from_notebook(namespace | {"epoch": 3})
 
 
-@pytest.mark.parametrize("seeds", ["[0, 1]", "0,1", [0, 1], (0, 1)])
-def test_lists_may_come_as_text(seeds):
-    assert Made.create(seeds=seeds).seeds == (0, 1)
-
-
-def test_one_value_is_a_list_of_one():
+def test_lists_may_come_as_text_and_one_value_is_a_list_of_one():
+    assert {Made.create(seeds=seeds).seeds for seeds in ("[0, 1]", "0,1", [0, 1])} == {(0, 1)}
     assert Made.create(seeds=3).seeds == Made.create(seeds="3").seeds == (3,)
     assert Made.create(tilts=0.5).tilts == Made.create(tilts="0.5").tilts == (0.5,)
-    assert [Made.create(by=by).by for by in ("007", "true", 2024, '["a,b"]', "a, b", "")] == [
-        *[("007",), ("true",), ("2024",), ("a,b",), ("a", "b"), ()],
-    ]
+    made = [Made.create(by=by).by for by in ("007", "true", 2024, '["a,b"]', "a, b", "")]
+    assert made == [("007",), ("true",), ("2024",), ("a,b",), ("a", "b"), ()]
 
 
 test_bad_parameters_are_named = refused(
@@ -54,14 +49,11 @@ test_bad_parameters_are_named = refused(
     ({"profile": "fast"}, "profile is 'fast'"),
     ({"executor": "dask"}, "parameter scheduler is missing"),
     ({"epochs": 0}, "parameter epochs is 0"),
-    ({"epochs": "many"}, "parameter epochs is 'many'"),
-    ({"gc_quantile": 1.0}, "parameter gc_quantile is 1.0"),
     ({"gc_quantile": float("nan")}, "parameter gc_quantile is nan"),
     ({"seeds": "[]"}, "parameter seeds"),
     ({"seeds": [-1]}, "parameter seeds.0 is -1"),
     ({"seeds": [1, 1]}, "distinct"),
     ({"tilts": ["x"]}, "parameter tilts.0 is 'x'"),
-    ({"device": "tpu"}, "parameter device is 'tpu'"),
     ({"executor": "slurm"}, "parameter executor is 'slurm'"),
     act=lambda parameters: Made.create(**parameters),
     error=ParameterError,

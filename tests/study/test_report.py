@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from lib.report import main
 from lib.study import report, results
 
 EXPERIMENTS = [{"file": "experiments/02_two"}, {"file": "experiments/01_one"}]
@@ -142,9 +141,8 @@ def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(small, m
 def test_publishing_judges_the_claims_anew(small, monkeypatch):
     def run(root, name, profile, out):
         write_notebook(out / "notebooks" / f"{name}.ipynb", "1")
-        table = pd.DataFrame(
-            [rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)]
-        )
+        own = rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)
+        table = pd.DataFrame([own])
         entry = {"config": {"profile": profile}}
         results.write(out / "results", name.split("_", 1)[1], table, {}, entry)
         return 1.0
@@ -162,12 +160,6 @@ def test_publishing_judges_the_claims_anew(small, monkeypatch):
     assert set(manifest["one"]["files"]) == {"results/one.csv", "book/experiments/01_one.ipynb"}
     row = published.read_text("utf-8").splitlines()[1]
     assert row.startswith("C1,first,a,supported,r,2,1.5,2.5,9,")
-
-
-def test_command_line_explains_a_wrong_name(small, monkeypatch, capsys):
-    monkeypatch.chdir(small)
-    assert main(["quick", "03_tree"]) == 1
-    assert "no notebook 03_tree" in capsys.readouterr().err
 
 
 def test_results_of_the_standin_are_never_published(tmp_path):

@@ -2,7 +2,6 @@ import csv
 import errno
 import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -44,25 +43,17 @@ def test_write_and_read_back_and_experiments_that_end_together_enter_the_manifes
     assert set(json.loads((tmp_path / "manifest.json").read_text())) == {"e", "other", *names}
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file_and_names_a_full_disk(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
     results.write_atomic(path, "old")
 
-    def fails(*_):
-        raise OSError("disk full")
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", fails)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
         results.write_atomic(path, "new")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-
-
-def test_reading_what_was_never_run_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run its notebook first"):
-        results.read(tmp_path, "e")
-    (tmp_path / "e.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="lacks the columns"):
-        results.read(tmp_path, "e")
 
 
 FORMULAS = ("=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+A1", "-2+3", "-A1", "\t=1", "\n=1")
@@ -96,31 +87,16 @@ def test_a_table_that_holds_nothing_is_read_as_one_and_a_carriage_return_ends_no
 EXPERIMENT = "uncertainty_repair"
 
 
-def test_a_line_of_a_metric_is_stale_and_a_docstring_is_not(root, tmp_path):
-    shutil.copytree(root / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+def test_a_run_is_stale_where_a_module_s_hash_differs(tmp_path):
     recorded = units.module_hashes(f"lib.experiments.{EXPERIMENT}")
     (tmp_path / "results").mkdir()
-    manifest = {EXPERIMENT: {"sources": recorded}}
-    (tmp_path / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    assert results.published_runs(tmp_path, tmp_path)[0].current
-
-    metric = tmp_path / "lib" / "metrics" / "columns.py"
-    source = metric.read_text("utf-8")
-    docstring = source.replace('"""', '"""Said otherwise: ', 1) + "\n# a remark\n"
-    assert docstring != source
-    rewrite(metric, docstring)
-    assert results.published_runs(tmp_path, tmp_path)[0].current
-
-    rewrite(metric, source + "\nONE_MORE = 1\n")
+    path = tmp_path / "results" / "manifest.json"
+    path.write_text(json.dumps({EXPERIMENT: {"sources": recorded}}), "utf-8")
+    assert results.published_runs(tmp_path)[0].current
+    edited = recorded | {"lib.metrics.columns": "0"}
+    path.write_text(json.dumps({EXPERIMENT: {"sources": edited}}), "utf-8")
     stale = results.Published(EXPERIMENT, False, ("lib.metrics.columns",), ())
-    assert results.published_runs(tmp_path, tmp_path) == [stale]
-
-
-def rewrite(path, content):
-    """Write at a later time than before, however coarse the clock."""
-    before = path.stat().st_mtime
-    path.write_text(content, "utf-8")
-    os.utime(path, (before + 10, before + 10))
+    assert results.published_runs(tmp_path) == [stale]
 
 
 @pytest.fixture
@@ -153,14 +129,12 @@ def test_an_altered_file_is_named(repository, name):
 def test_command_says_what_is_stale_or_gone_and_fails_on_an_edit(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository)
     results.record_files(repository, EXPERIMENT)
-    assert main([]) == 0
+    assert main() == 0
     assert "other: an earlier source of modules it did not record" in capsys.readouterr().out
-    assert main(["--strict"]) == 1
     (repository / "results" / f"{EXPERIMENT}.csv").write_text("a\n9\n", "utf-8")
-    assert main([]) == 1
+    assert main() == 1
     said = capsys.readouterr().out
     assert f"altered since its run: results/{EXPERIMENT}.csv" in said
-    assert "lib.gone" not in results.present_hashes(["lib.gone", "lib.statistics.claims"])
     path = repository / "results" / "manifest.json"
     path.write_text(json.dumps({EXPERIMENT: {"sources": {"lib.gone": "1"}}}), "utf-8")
     stale = results.Published(EXPERIMENT, False, ("lib.gone",), ())
@@ -172,13 +146,3 @@ def test_published_files_are_those_of_their_runs(root):
     altered = results.altered_files(root)
     assert altered, "no run recorded its files; make publish does"
     assert {name: files for name, files in altered.items() if files} == {}
-
-
-def test_a_full_disk_is_named_with_its_folder(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
-        results.write_atomic(tmp_path / "table.csv", "a\n")
-    assert list(tmp_path.iterdir()) == []

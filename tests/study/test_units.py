@@ -25,19 +25,18 @@ def double(config, data=None):
 
 def make(tmp_path, sizes=(1, 2, 3)):
     log = tmp_path / "calls"
-    return (
-        [units.Unit(double, {"n": n, "log": str(log)}) for n in sizes],
-        units.Store(tmp_path / "store"),
-        log,
-    )
+    made = [units.Unit(double, {"n": n, "log": str(log)}) for n in sizes]
+    return made, units.Store(tmp_path / "store"), log
+
+
+def ran(made, store):
+    return units.run_units(made, store, units.Placement(workers=1))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
     made, store, log = make(tmp_path, sizes=(1, 2, 3, 2))
-    assert units.missing_units(made, store) == 3
     first = units.run_units(made, store, units.Placement(workers=workers))
-    assert units.missing_units(made, store) == 0
     again = units.run_units(made[::-1], store, units.Placement(workers=workers))
     assert [len(result.arrays["values"]) for result in first] == [1, 2, 3, 2]
     assert [result.meta["n"] for result in again] == [2, 3, 2, 1]
@@ -47,51 +46,51 @@ def test_results_come_in_order_and_are_computed_once(tmp_path, workers):
 def test_what_was_finished_before_a_failure_is_kept(tmp_path):
     made, store, _ = make(tmp_path, sizes=(1, 2, 13))
     with pytest.raises(RuntimeError, match="thirteen"):
-        units.run_units(made, store, units.Placement(workers=1))
+        ran(made, store)
     assert [store.get(unit.key) is not None for unit in made] == [True, True, False]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_a_damaged_unit_is_computed_again_with_a_warning(tmp_path, damage):
     made, store, log = make(tmp_path, sizes=(50,))
-    units.run_units(made, store, units.Placement(workers=1))
+    ran(made, store)
     path = store.path(made[0].key)
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     spoilt = {"truncated": content[:-20], "flipped": content, "empty": b""}[damage]
     path.write_bytes(bytes(spoilt))
     with pytest.warns(units.DamagedUnit, match="computed again"):
-        result = units.run_units(made, store, units.Placement(workers=1))[0]
+        result = ran(made, store)[0]
     assert result.arrays["values"][-1] == 98
     assert log.read_text() == "xx"
 
 
 def test_a_copy_of_another_unit_is_not_taken_for_this_one(tmp_path):
     made, store, log = make(tmp_path, sizes=(2, 3))
-    units.run_units(made, store, units.Placement(workers=1))
+    ran(made, store)
     shutil.copy(store.path(made[0].key), store.path(made[1].key))
     with pytest.warns(units.DamagedUnit, match="another unit's file"):
-        result = units.run_units(made, store, units.Placement(workers=1))[1]
+        result = ran(made, store)[1]
     assert len(result.arrays["values"]) == 3 and log.read_text() == "xxx"
 
 
 def test_a_unit_that_another_source_computed_is_said_and_computed_again(tmp_path):
     made, store, log = make(tmp_path, sizes=(2,))
-    result = units.run_units(made, store, units.Placement(workers=1))[0]
+    result = ran(made, store)[0]
     store.put(made[0].key, replace(result, stamp=result.stamp | {"source": "an earlier"}))
     with pytest.warns(units.DamagedUnit, match="of another source"):
-        again = units.run_units(made, store, units.Placement(workers=1))[0]
+        again = ran(made, store)[0]
     assert again.stamp["source"] == made[0].source and log.read_text() == "xx"
 
 
 def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     made, store, _ = make(tmp_path, sizes=(1, 2))
     first = units.Store(store.root, "one")
-    units.run_units(made[:1], first, units.Placement(workers=1))
+    ran(made[:1], first)
     again, other = units.Store(store.root, "one"), units.Store(store.root, "two")
-    units.run_units(made[:1], again, units.Placement(workers=1))
+    ran(made[:1], again)
     assert units.provenance(again) == units.provenance(first)
-    units.run_units(made, other, units.Placement(workers=1))
+    ran(made, other)
     stamps = [store.get(unit.key).stamp for unit in made]
     assert [stamp["label"] for stamp in stamps] == ["one", "two"]
     assert units.provenance(other)["seconds"] == round(stamps[1]["seconds"], 1)
@@ -105,13 +104,11 @@ def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     assert found["seconds"] == 2.0 and found["dtype"] == "float32"
 
 
-def test_a_worker_with_another_source_and_dask_without_a_scheduler_are_refused(tmp_path):
+def test_a_worker_with_another_source_is_refused(tmp_path):
     made, store, _ = make(tmp_path)
     with pytest.raises(RuntimeError, match="this worker's lib is not the client's"):
         units._compute("0" * 64, made[0], store)
     assert not list(store.root.rglob("*.safetensors"))
-    with pytest.raises(ValueError, match="needs scheduler"):
-        units.run_units([], units.Store(tmp_path), units.Placement(executor="dask"))
 
 
 def test_a_write_that_fails_leaves_nothing_and_names_the_store(tmp_path, monkeypatch):
@@ -146,12 +143,8 @@ def test_key_follows_config_data_and_earlier_units():
     split, other = (fold_split(group_folds(group, 0), group, number, 0) for number in range(2))
     result, twin = units.Result({"w": np.zeros(2)}), units.Result({"w": np.ones(2)})
     keys = {
-        units.Unit(double, {"n": 1}).key,
-        units.Unit(double, {"n": 2}).key,
-        units.Unit(double, {"n": 1}, {"data": split}).key,
-        units.Unit(double, {"n": 1}, {"data": other}).key,
-        units.Unit(double, {"n": 1}, {"data": result}).key,
-        units.Unit(double, {"n": 1}, {"data": twin}).key,
+        *(units.Unit(double, {"n": n}).key for n in (1, 2)),
+        *(units.Unit(double, {"n": 1}, {"data": d}).key for d in (split, other, result, twin)),
         units.Unit(double, {"n": 1}, modules=("lib.sequences",)).key,
     }
     assert len(keys) == 7

@@ -68,9 +68,7 @@ def test_no_network_is_asked_about_relatives_of_what_it_learned_from(networks):
                 assert not set(network.data.group[own]) & set(network.data.group[seen])
 
 
-def test_another_offset_by_hand_and_a_library_without_training_rows(
-    assays: Assays,
-) -> None:
+def test_another_offset_by_hand_and_a_library_without_training_rows(assays: Assays) -> None:
     """Mean 3 over BASAL 1 with ε = 1 is log2(4 / 2); with 4 ε it is log2(7 / 5)."""
     assay = assays.genotypes["rho"]
     own = replace(assay, activity=np.ones((3, 6)), basal=np.ones(6), epsilon=1.0)
@@ -78,9 +76,7 @@ def test_another_offset_by_hand_and_a_library_without_training_rows(
     assert made.at_offset(own, "WT", 4.0) == pytest.approx(np.log2(np.full(3, 7 / 5)))
     parts = dict(zip((*LEARNED, "test"), np.arange(5)[:, None], strict=True))
     with pytest.raises(ValueError, match="leaves the part 'train' empty"):
-        made.restricted(
-            Split("group", 0, parts), "genomic", np.array([False, True, True, True, True])
-        )
+        made.restricted(Split("group", 0, parts), "genomic", np.arange(5) > 0)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +94,5 @@ def test_each_shift_is_compared_with_its_own_kind(shift, condition, expected):
     parsed = RealCondition.parse(condition)
     assert parsed.reference(shift) == expected
     assert str(parsed) == condition
-
-
-def test_a_choice_alone_is_a_condition_too() -> None:
-    assert RealCondition.parse("ε / 4") == RealCondition("", "ε / 4")
+    assert RealCondition.parse("ε / 4") == RealCondition("", "ε / 4")  # a choice alone
     assert RealCondition.parse("leaf, own") == RealCondition("leaf, own")

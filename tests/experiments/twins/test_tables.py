@@ -35,9 +35,8 @@ def test_a_tissue_is_held_against_the_network_of_the_other_one() -> None:
     measured += [part("plant_leaf", "inside", "leaf to proto", 4.0, None)]
     measured += [part("plant_proto", "matched", "leaf to proto", 1.0, None)]
     found = effects(measured, pd.Series(dtype=float)).set_index(["against", "metric"])
-    assert found.loc[("matched", "rmse"), ["value", "lower", "upper"]].tolist() == pytest.approx(
-        [2.0, 2.0, 2.0]
-    )
+    ends = found.loc[("matched", "rmse"), ["value", "lower", "upper"]]
+    assert ends.tolist() == pytest.approx([2.0, 2.0, 2.0])
     assert found.loc[("reference", "rmse"), "value"] == pytest.approx(0.5)
 
 
@@ -46,15 +45,11 @@ def test_a_loss_of_coverage_is_a_fall_and_severity_that_of_the_part_or_the_seale
     row |= {"against": "reference", "value": -0.2, "lower": -0.3, "upper": -0.05}
     found = observed(pd.DataFrame([row | {"metric": "picp_90"}, row | {"metric": "zms"}]))
     columns = ["metric", "observed", "observed_lower", "observed_upper"]
-    assert found[columns].to_numpy().tolist() == [
-        ["coverage_drop", 0.2, 0.05, 0.3],
-        ["zms_ratio", -0.2, -0.3, -0.05],
-    ]
+    drop, ratio = found[columns].to_numpy().tolist()
+    assert drop == ["coverage_drop", 0.2, 0.05, 0.3] and ratio == ["zms_ratio", -0.2, -0.3, -0.05]
     sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
-    rows = pd.DataFrame(
-        {"shift": ["batch", "gc_tilt", "batch", ""], "condition": ["3", "x", "3", ""]}
-    )
-    rows["split"] = ["shifted", "shifted", "inside", "test"]
+    rows = pd.DataFrame({"shift": ["batch", "gc_tilt", "batch", ""]})
+    rows["condition"], rows["split"] = [*"3x3", ""], ["shifted", "shifted", "inside", "test"]
     found = with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
     assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]
 
@@ -83,9 +78,8 @@ def test_score_by_hand() -> None:
     one_off = 2 * norm.cdf(1) - 1 + 2 * norm.pdf(1) - np.pi**-0.5
     assert scored.loc[0, "crps_climatology"] == pytest.approx(0.1 * one_off)
     # five and twenty s.d. off, the score is the distance less s.d. / sqrt pi
-    assert scored["crps_no_change"].tolist() == pytest.approx(
-        [0.1 - 0.02 / np.pi**0.5, 0.4 - 0.02 / np.pi**0.5], rel=1e-6
-    )
+    expected = [0.1 - 0.02 / np.pi**0.5, 0.4 - 0.02 / np.pi**0.5]
+    assert scored["crps_no_change"].tolist() == pytest.approx(expected, rel=1e-6)
 
 
 def test_summary_orders_shifts_not_conditions() -> None:
@@ -118,9 +112,8 @@ def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
     both = scored.merge(twins, on=keys, suffixes=("", "_published"))
     assert len(both) == len(sealed)
     for column in ("forecast", "observed", "observed_lower", "observed_upper"):
-        assert both[column].tolist() == pytest.approx(
-            both[f"{column}_published"].tolist(), abs=2e-5
-        )
+        told = both[f"{column}_published"].tolist()
+        assert both[column].tolist() == pytest.approx(told, abs=2e-5)
     keys = ["metric", "axis", "left_out"]
     own = sealed_summary(scored, np.random.default_rng(0)).merge(order, on=keys)
     for column in ("n", "inside", "crps", "crps_no_change", "crps_climatology"):
