@@ -21,7 +21,7 @@ from verdicts import READINGS, of_reading
 from lib.page.charts import Figure
 from lib.page.grammar import dots, one, ordered, pick, prefer
 from lib.study.config import repository_root
-from results import page_link, read_table
+from results import read_table
 
 LOGGER = logging.getLogger(__name__)
 PUBLISHED = "Published answer, not of this run, which is too small for one of its own."
@@ -197,11 +197,11 @@ class AnswerDirective(SphinxDirective):
         return [nodes.container("", note, *found, classes=["published"])]
 
 
-FINDINGS = {
-    f"experiments/05_{SHIFTS}": rewired,
-    "experiments/03_structural_priors": told,
-    "experiments/04_selective_prediction": selected,
-}
+FINDINGS = (
+    (f"experiments/05_{SHIFTS}", "real shifts", rewired),
+    ("experiments/03_structural_priors", "priors", told),
+    ("experiments/04_selective_prediction", "ranking", selected),
+)
 
 
 class FindingsDirective(AnswerDirective):
@@ -210,11 +210,12 @@ class FindingsDirective(AnswerDirective):
     def content_nodes(self, folder: Path) -> list[nodes.Node]:
         """Three sentences."""
         found = nodes.enumerated_list(classes=["findings"])
-        for page, finding in FINDINGS.items():
+        for page, word, finding in FINDINGS:
             head, sentence = finding(folder)
             said = nodes.paragraph("", "", nodes.strong(text=head), nodes.Text(f" {sentence} "))
             if page in self.env.found_docs:
-                said += [nodes.Text("("), *page_link(self.env, page), nodes.Text(")")]
+                link = nodes.reference("", word, refuri=f"{page}.html", internal=True)
+                said += [nodes.Text("(more: "), link, nodes.Text(")")]
             found += nodes.list_item("", said)
         return [found]
 

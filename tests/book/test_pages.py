@@ -59,7 +59,8 @@ def test_the_front_page_is_read_in_thirty_seconds(site):
     soup = BeautifulSoup((site / "index.html").read_text("utf-8"), "html.parser")
     before = soup.article.find("figure").find_all_previous(["p", "h1"])
     said = " ".join(part.get_text() for part in before if part.find_parent("article"))
-    assert 60 <= len(said.split()) <= 180
+    note = "Published answer, not of this run, which is too small for one of its own."
+    assert 60 <= len(said.replace(note, "").split()) <= 180
     assert 3 <= len(re.findall(r"\d[\d.,]*", said)) <= 8
     findings = soup.article.select("ol.findings > li")
     assert [len(re.findall(r"\d[\d.]* %", one.get_text())) for one in findings] == [1, 1, 1]
