@@ -50,7 +50,8 @@ class Config(AssayConfig, worlds.WorldConfig):
         },
         "quick": {
             **worlds.QUICK,
-            **{"severities": (0.5,), "main_train": 2000, "sizes": (500,)},
+            **{"severities": (0.5,), "main_train": 2000, "sizes": (500,), "world_seeds": (0, 1)},
+            "priors": ("none", PRIOR, "permuted"),
             **SUBSET,
             **{"standin_size": 1500, "assay_epochs": 6},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
