@@ -38,7 +38,6 @@ BESIDE: Final[tuple[tuple[str, str, int, float], ...]] = (
     ("02", "wtc11, two kernels, tails", 30, 97.0),
     ("02", "plant_leaf, two kernels, group", 11, 86.0),
     ("02", "plant_leaf, two kernels, tails", 30, 56.0),
-    ("02", "plant_leaf, two kernels, species", 60, 37.0),
 )
 
 
