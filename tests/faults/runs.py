@@ -50,8 +50,7 @@ if backwards:
 from lib.experiments import mpra_gc_ood
 from lib.study.results import run_experiment
 print("ready", flush=True)
-found = run_experiment(mpra_gc_ood, mpra_gc_ood.Config.create(**json.loads(sys.argv[1])))
-print(found.entry["fits_computed"], "of", found.entry["fits"], flush=True)
+run_experiment(mpra_gc_ood, mpra_gc_ood.Config.create(**json.loads(sys.argv[1])))
 """
 PATIENCE = 900  # seconds for one run on a busy machine
 
@@ -108,11 +107,11 @@ class Run:
         process.stdout.readline()
         return process
 
-    def finish(self) -> tuple[int, str, str]:
-        """Run to the end: exit status, what it said, and its last words on stderr."""
+    def finish(self) -> tuple[int, str]:
+        """Run to the end: exit status, and its last words on stderr."""
         process = self.start()
-        said, errors = process.communicate(timeout=PATIENCE)
-        return process.returncode, said.strip(), (errors.strip().splitlines() or [""])[-1]
+        _, errors = process.communicate(timeout=PATIENCE)
+        return process.returncode, (errors.strip().splitlines() or [""])[-1]
 
     @property
     def tables(self) -> dict[str, bytes]:
