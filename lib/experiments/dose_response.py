@@ -277,7 +277,9 @@ def size_rows(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str
         sizes = [size_at(own.index, own, 0.0) for own in worlds if len(own) > 1]
         if sizes:
             name = "size_above_occupancy_linear"
-            crossed.append(crossing_row(name, pd.Series(sizes), model=model))
+            crossed.append(
+                crossing_row(name, pd.Series(sizes), model=model, n_train=np.nan, shift="")
+            )
     return rows, crossed
 
 

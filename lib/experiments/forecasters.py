@@ -20,7 +20,7 @@ from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_groups, linked
 from lib.data.splits import Split
 from lib.experiments.arms import AssayArm
-from lib.experiments.assays import fit_arms, fitting, forecasting, run_arms
+from lib.experiments.assays import fit_arms, fitting, forecasting, load_assays, run_arms
 from lib.experiments.scoring import NETWORKS
 from lib.models.baselines import constant_sigma
 from lib.motifs.priors import Features, check_prior
@@ -130,11 +130,13 @@ def with_partner(arm: AssayArm, other: SequenceDataset) -> AssayArm:
     return replace(arm, data=data, splits=tuple(splits), parts=())
 
 
-def members(arms: Sequence[AssayArm], settings: Settings, *where: Any) -> dict[AssayArm, Named]:
+def members(
+    arms: Sequence[AssayArm], settings: Settings, *where: Any, elements: int | None = None
+) -> dict[AssayArm, Named]:
     """Members of the stack beside an arm's networks: the same for all that are compared with it.
 
     Networks told of motifs, and the joint network of two tissues, stand on the group arm; of a
-    network of one's own there is neither.
+    network of one's own there is neither. ``elements`` are those of a partner's sample.
     """
     found = kernels(arms, KERNELS, *where)
     arms = [arm for arm in arms if arm.main and settings(arm)[0].model in NETWORKS]
@@ -143,7 +145,7 @@ def members(arms: Sequence[AssayArm], settings: Settings, *where: Any) -> dict[A
     for arm in arms:
         partner = PARTNER.get(arm.data.name, "")
         if partner and mpra.available(partner):
-            both = with_partner(arm, mpra.load(partner))
+            both = with_partner(arm, *load_assays(partner, 0, (), elements))
             (fitted,) = fit_arms([both], lambda one: settings(one)[:1], *where)
             found[arm][JOINT] = fitted.members[0][..., : len(arm.data)]
     return found

@@ -24,7 +24,7 @@ from lib.data.table import load_table
 from lib.experiments import assays, forecasters
 from lib.experiments.arms import ARMS, AssayArm, element_means, reliability
 from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
-from lib.experiments.scoring import Measured, Scored, contrast, refits, rows_of, score_all
+from lib.experiments.scoring import Measured, Scored, contrast, joined, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
 from lib.study.config import Names, ParameterError, Seeds, Tables, known_names
@@ -148,7 +148,7 @@ def beside(
     folded = [one for one in fitted if one.arm.plan.folds and "species" not in parts[one.arm]]
     told = {"model": config.model, "prior": forecasters.MOTIF_PRIOR}
     given = config.design.settings, store, config.where
-    stacked = forecasters.members([one.arm for one in folded], *given)
+    stacked = forecasters.members([one.arm for one in folded], *given, elements=config.elements)
     for one in folded:
         members = {config.model: np.stack(one.forecast[:2]), **stacked[one.arm]}
         every = stacked[one.arm] | forecasters.combined(one.arm, members)
@@ -290,7 +290,7 @@ def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) 
             found = [parts[other] for other in asked if other in parts]
             if found:
                 tables.append(contrast(one, found[0], between, **keys, against=against))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return joined(tables, (*names[:4], "shift", "against"))
 
 
 def run(config: Config, store: Store) -> Tables:

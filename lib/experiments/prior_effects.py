@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib.experiments.dose_response import crossing_row, size_at
 from lib.experiments.worlds import NOISY
-from lib.statistics.effects import CHANGES, LEVELS, Effect, against, effect
+from lib.statistics.effects import CHANGES, ENDS, LEVELS, Effect, against, effect
 
 MAIN_MODEL: Final = "cnn"
 PLACEBOS: Final = ("permuted", "motif_unrelated")  # the same values, and the same width
@@ -21,12 +21,14 @@ REFERENCES: Final = ("none", *PLACEBOS)
 PRIOR: Final = "motif_decoy"  # that claims speak of
 WORTH: Final = 0.97  # a ratio of errors; above it a gain has ended
 CHANGED: Final = (Effect("rmse_f_ratio", "rmse_f", "ratio"),)
+KIND: Final = ("data", "model", "n_train")
+OF_PRIOR: Final = ("severity", "prior", "against")
 PLACE: Final = ("split", "shift", "family", "condition", "cell")
 
 
 def prior_effects(values: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Every prior against none and the placebos, for each network, size and condition."""
-    columns = ["data", "model", "n_train", *PLACE]
+    columns = [*KIND, *PLACE]
     for given, rows in values.groupby(columns, sort=False, dropna=False):
         keys: dict[str, Any] = dict(zip(columns, given, strict=True))
         keys["severity"] = round(float(rows["severity"].mean()), 4)
@@ -174,8 +176,7 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
         *(main | row for row in size_effects(errors) if row),
         *(main | {"n_train": n_train} | row for row in of_one_size if row),
     ]
-    return (
-        pd.DataFrame(rows)
-        .rename(columns={"n": "worlds"})
-        .drop(columns=["df", "how"], errors="ignore")
-    )
+    if not rows:
+        return pd.DataFrame(columns=["effect", *KIND, *PLACE, *OF_PRIOR, *ENDS, "worlds", "p"])
+    table = pd.DataFrame(rows).rename(columns={"n": "worlds"})
+    return table.drop(columns=["df", "how"], errors="ignore")

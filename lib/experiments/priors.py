@@ -212,7 +212,7 @@ def _contrasts(measured: Sequence[scoring.Measured], between: pd.Series) -> pd.D
         for against in AGAINST
         if prior != against and against in found
     ]
-    table = pd.concat(tables, ignore_index=True)
+    table = scoring.joined(tables, (*PART, "prior", "entry", "against"))
     return table[table["metric"].isin(ERRORS)].drop(columns="scale").reset_index(drop=True)
 
 

@@ -166,3 +166,12 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
     ratios, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
     table.loc[ratios, numbers] = np.exp(table.loc[ratios, numbers])
     return table[np.isfinite(table["value"])]
+
+
+def joined(contrasts: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
+    """Tables of :func:`contrast` as one; where there are none, their columns."""
+    limits = [f"{end}{ending}" for ending in LEVELS for end in ("lower", "upper")]
+    columns = ["metric", "scale", "value", *keys, *limits, "n", "folds", "df"]
+    if not contrasts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(contrasts, ignore_index=True)

@@ -145,7 +145,7 @@ def run(config: Config, store: Store) -> Tables:
     simulated = worlds.judge_arms(world_arms(config), rank_world, config, store)
     arms = design.build(data)
     fitted = fit_arms(arms, design.settings, store, config.where)
-    others = members(arms, design.settings, store, config.where)
+    others = members(arms, design.settings, store, config.where, elements=config.elements)
     jobs = (job for one in fitted for job in _rank_jobs(config, one, others[one.arm]))
     rows, tables = all_tables([simulated, *side_by_side(rank, jobs, config.workers)])
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}

@@ -9,7 +9,7 @@ they say how much of an error is harder data rather than the shift.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from lib.experiments.world_measures import FROZEN
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
 from lib.metrics.resampling import percentiles
 from lib.simulator.assay import digest
-from lib.simulator.shifts import dial_table
+from lib.simulator.shifts import SHIFTS, dial_table
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
@@ -49,6 +49,8 @@ MATCHED: Final = (
     Effect("rmse_over_matched", "rmse", "ratio"),
     Effect("coverage_drop_over_matched", "picp_90", "drop"),
 )
+Tilts = Annotated[Numbers, worlds.between(*SHIFTS["gc"].dial)]
+NoiseShares = Annotated[Numbers, worlds.between(*SHIFTS["noise"].dial)]
 
 
 class Config(worlds.WorldConfig):
@@ -66,9 +68,37 @@ class Config(worlds.WorldConfig):
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
     # Judged without refitting: rewiring at these distances after gain (variances of f), GC tilts by
     # these s.d., and noise at test only at these shares of the variance.
-    rewirings: Numbers = (0.05, 0.08, 0.16, 0.27, 0.40, 0.52, 0.64, 0.80, 0.88)
-    gc_tilts: Numbers = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
-    noise_shares: Numbers = (0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
+    rewirings: worlds.Dials = (
+        0.05,
+        0.08,
+        0.16,
+        0.27,
+        0.40,
+        0.52,
+        0.64,
+        0.80,
+        0.88,
+    )
+    gc_tilts: Tilts = (
+        0.25,
+        0.5,
+        0.75,
+        1.0,
+        1.25,
+        1.5,
+        1.75,
+        2.0,
+    )
+    noise_shares: NoiseShares = (
+        0.3,
+        0.35,
+        0.4,
+        0.45,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+    )
     world_seeds: Seeds = tuple(range(100, 120))  # of the CNN
     # Of these, how many for each other architecture, and for smaller samples of the CNN.
     other_worlds: int = Field(default=10, ge=1)
@@ -77,6 +107,11 @@ class Config(worlds.WorldConfig):
     # In which CNNs are trained on a minority of noise-dominated elements, of the largest of sizes.
     mixed_worlds: int = Field(default=10, ge=0)
     sizes: tuple[int, ...] = (500, 2_000, 8_000)  # smaller training samples
+
+    @property
+    def main(self) -> str:
+        """The architecture that is trained in all worlds: the CNN, or else the first."""
+        return MAIN_MODEL if MAIN_MODEL in self.models else self.models[0]
 
 
 def everywhere(config: Config) -> list[Condition]:
@@ -106,7 +141,7 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     few = [at for at in every if not at.option and (at.shift == "gc" or at.severity in far)]
     some, arms = seeds[: config.other_worlds], []
     for model in config.models:
-        if model == MAIN_MODEL:
+        if model == config.main:
             arms += [(Arm(w, model, size), every) for w in seeds]
             arms += [(Arm(w, model, n), _still(every)) for n in config.sizes for w in some]
         else:
@@ -129,7 +164,7 @@ def judge_all(config: Config, store: Store) -> dict[str, pd.DataFrame]:
             jobs.append(judging(arm, conditions, config.parts, asked, fits))
 
     for (arm, conditions), fit in zip(arms, fits, strict=True):
-        usual = (arm.model, arm.size, arm.law) == (MAIN_MODEL, config.n_train, Condition())
+        usual = (arm.model, arm.size, arm.law) == (config.main, config.n_train, Condition())
         asked = (measures.network_metrics, measures.coverage_by)[: 1 + usual]
         ask(arm, conditions, *asked, model=fit)
         if arm.law == Condition():

@@ -45,6 +45,17 @@ JUDGED_SHIFTS = (
 )
 UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under rewiring
 STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under a GC tilt
+# Columns of the tables, which may lack rows.
+WEIGHTED = (
+    *("severity", "level", "value", "lower", "upper", "off", "infinite", "n_eff"),
+    *("unweighted", "estimated", "verdict"),
+)
+CONCEPT = ("shift", "severity", "condition", "observed", "drop", "lower", "upper", "verdict")
+BUDGET = (
+    *("data", "split", "shift", "family", "condition", "severity", "uncertainty"),
+    *("coverage_before", "on_average", "in_most_draws", "most_labels"),
+    *("score_before", "score_after", "score_oracle"),
+)
 MOST_DRAWS = 0.9  # share of label draws that must restore coverage
 
 
@@ -247,7 +258,7 @@ def weighted(simulated: pd.DataFrame) -> pd.DataFrame:
             row["estimated"] = means[f"weighted_cp {ESTIMATED}", metric]
             near = "nominal" if abs(row["off"]) <= STANDARD_ERRORS else "not nominal"
             rows.append(row | {"verdict": "undecided" if np.isnan(row["off"]) else near})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, None, WEIGHTED)
 
 
 def concept(simulated: pd.DataFrame) -> pd.DataFrame:
@@ -268,7 +279,7 @@ def concept(simulated: pd.DataFrame) -> pd.DataFrame:
         verdict = decide(drop["lower"], drop["upper"], UNDERCOVERED, "greater").verdict
         row = dict(zip(keys, key, strict=True)) | {"observed": part["value"].mean()}
         found.append(row | {"drop": drop.pop("value"), **drop, "verdict": verdict})
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, None, CONCEPT)
 
 
 def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
@@ -280,6 +291,7 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     interval score stands before repair and with most labels, its oracle beside.
     """
     keys, found = ["data", "split", "shift", "family", "part", "severity"], []
+    named = BUDGET[: len(keys)]
     for key, part in rows.groupby(keys, sort=False):
         own = part[part["uncertainty"] == "few_shot"]
         if own.empty:  # no size of sample could be drawn
@@ -300,8 +312,8 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
             "score_after": by_size["interval_score_90"].iloc[-1],
             "score_oracle": single.loc["interval_score_90", "oracle"],
         }
-        found.append(dict(zip(keys, key, strict=True)) | budget)
-    return pd.DataFrame(found).rename(columns={"part": "condition"})
+        found.append(dict(zip(named, key, strict=True)) | budget)
+    return pd.DataFrame(found, None, BUDGET)
 
 
 def run(config: Config, store: Store) -> Tables:

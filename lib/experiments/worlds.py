@@ -149,11 +149,18 @@ class Sizes:
     test: int
 
 
-def _on_dial(severities: tuple[float, ...]) -> tuple[float, ...]:
-    outside = [value for value in severities if not 0 < value <= 1]
-    if outside:
-        raise ValueError(f"severity {outside[0]:g} is not in (0, 1]; 0 is always run")
-    return tuple(sorted(set(severities)))
+def between(start: float, top: float) -> AfterValidator:
+    """Doses above ``start``, which is always run, and at most ``top``, in order."""
+
+    def check(doses: tuple[float, ...]) -> tuple[float, ...]:
+        outside = [dose for dose in doses if not start < dose <= top]
+        if outside:
+            raise ValueError(
+                f"{outside[0]:g} is not in ({start:g}, {top:g}]; its start always runs"
+            )
+        return tuple(sorted(set(doses)))
+
+    return AfterValidator(check)
 
 
 def known(kind: str, names: Iterable[str]) -> AfterValidator:
@@ -163,7 +170,7 @@ def known(kind: str, names: Iterable[str]) -> AfterValidator:
 
 ShiftNames = Annotated[Names, known("shift", SHIFTS)]
 ModelNames = Annotated[Names, known("model", MODELS)]
-Dials = Annotated[Numbers, AfterValidator(_on_dial)]
+Dials = Annotated[Numbers, between(0, 1)]
 
 
 class WorldConfig(ExperimentConfig):

@@ -90,6 +90,8 @@ def prefer(rows: pd.DataFrame, same: Sequence[str], **ranked: Sequence[str]) -> 
 
 def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
     """Rows in the order in which lists name what columns hold; others last, as they came."""
+    if rows.empty:
+        return rows
     ranks = {column: {v: i for i, v in enumerate(order)} for column, order in orders.items()}
     place = {column: rows[column].map(ranks[column]).astype(float) for column in orders}
     places = pd.DataFrame(place).reset_index(drop=True).sort_values([*orders], kind="stable")

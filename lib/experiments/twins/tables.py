@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, ranks
-from lib.experiments.scoring import Measured, contrast
+from lib.experiments.scoring import Measured, contrast, joined
 from lib.experiments.twins.judging import METRICS
 from lib.experiments.twins.networks import MODEL, RealCondition
 from lib.metrics.columns import metric, spearman_r
@@ -88,7 +88,8 @@ def effects(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
         for name, place in against.items():
             if other := parts.get((model, uncertainty, *place)):
                 tables.append(contrast(one, other, between, against=name, **keys))
-    found = pd.concat(tables)
+    names = ("shift", "condition", "family", "data", "model", "uncertainty", "against")
+    found = joined(tables, names)
     return found[found["metric"].isin(OBSERVED)].reset_index(drop=True)
 
 
@@ -174,7 +175,7 @@ def told(tables: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
 
 def as_standin(table: pd.DataFrame) -> pd.DataFrame:
     """A table of simulated assays: ``data`` says so, and the condition names what it stands for."""
-    if "data" not in table or "condition" not in table:
+    if table.empty or "data" not in table or "condition" not in table:
         return table
     plain = (table["condition"] + " " + table["data"]).str.strip()
     plain = plain.where(table["shift"] == "", table["condition"])
