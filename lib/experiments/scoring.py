@@ -33,7 +33,7 @@ class Scored(NamedTuple):
     keys: Mapping[str, Hashable]  # columns of its rows
     forecast: pd.DataFrame  # target, mean, std; where known also true_mean, true_std
     plan: Resampling | None  # of its rows; without one there are no intervals
-    climatology: tuple[float, float]  # mean and std of the training targets; skill is against it
+    climatology: tuple[float, float] | None  # of the training targets; skill is against it
     by: Mapping[str, NDArray[Any]] | None = None  # labels of elements for conditional rows
     members: int = 0  # networks that it averages; 0 where refitting changes nothing
 

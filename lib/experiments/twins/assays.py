@@ -71,6 +71,16 @@ class Assays:
     standin: bool
 
     @cached_property
+    def site_pairs(self) -> tuple[IndexArray, IndexArray]:
+        """Peaks intact and with all CRX sites mutated, as places in ``quantified``."""
+        first = self.genotypes[HOME[0]]
+        place = np.full(len(first.codes), -1)
+        place[self.quantified] = np.arange(len(self.quantified))
+        intact, mutated = (place[each] for each in first.site_pairs())
+        both = (intact >= 0) & (mutated >= 0)
+        return intact[both], mutated[both]
+
+    @cached_property
     def labels(self) -> pd.DataFrame:
         """What each library measured, controls and chimeras too, but for the reference."""
         frames = [

@@ -71,7 +71,7 @@ def _noise(network: Network, asked: Asked, forecast: FloatArray, draws: int) -> 
     """What measured noise explains: a forecast is as a measurement without noise beside another."""
     if asked.noise is None:
         return pd.DataFrame()
-    mean, fold = forecast[0, asked.rows], network.tested[asked.rows]
+    mean, fold = asked.table(forecast)["mean"].to_numpy(), network.tested[asked.rows]
     pair = paired_assay(mean, asked.target, 0 * mean, asked.noise, asked.group, fold=fold)
     found = decompose(pair, np.random.default_rng(0), draws=draws)
     # Libraries have replicates; of the genotypes the spread between barcodes is known.
@@ -134,8 +134,9 @@ def judge(
         if len(np.unique(part.group)) < FEWEST_GROUPS:
             continue
         plan = network.plan.take(part.rows)
+        usual = climatology if part.less is None else None  # of no difference
         items = [
-            Scored(own | part.keys | keys, part.table(forecast), plan, climatology, members=members)
+            Scored(own | part.keys | keys, part.table(forecast), plan, usual, members=members)
             for keys, forecast, members in made
         ]
         measured += [score(item, draws) for item in items]

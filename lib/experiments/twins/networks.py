@@ -9,7 +9,8 @@ about the rows that its fold tests, under every law, so that each is tested once
 
 A part's ``split`` is ``test`` in distribution, ``inside`` for what a shifted part is compared with
 where that is not the test part, ``shifted`` for the shift and ``matched`` for the same elements and
-labels judged by a network trained on the shifted law.
+labels judged by a network trained on the shifted law. ``variants`` and ``variants_matched`` are the
+effects of mutating all CRX sites of a peak, asked of a network of the wild type and of the law's.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ from lib.data.folds import FOLDS
 from lib.data.splits import Split, gc_tilt
 from lib.experiments.arms import AssayArm, Maker, makers
 from lib.experiments.assays import Design
-from lib.experiments.twins.assays import HOME, Assays, law_keys, partners, related
+from lib.experiments.twins.assays import HOME, Assays, Law, law_keys, partners, related
 from lib.experiments.twins.pairs import law_pair
 from lib.statistics.paired import PairedAssay
 
@@ -72,7 +73,7 @@ class Asked(NamedTuple):
     ``rows`` are of the network's own data; ``target``, ``group`` and ``noise`` (measured standard
     error of ``target``, if known) belong to them. Of a genotype or promoter ``pair`` is the old
     condition beside the new one, of the same rows; ``severity`` is known of parts made by GC
-    content.
+    content. With ``less``, as many rows, it is about the differences from these elements.
     """
 
     split: str
@@ -85,6 +86,7 @@ class Asked(NamedTuple):
     noise: FloatArray | None
     pair: PairedAssay | None = None
     severity: float = np.nan
+    less: IndexArray | None = None
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -94,8 +96,14 @@ class Asked(NamedTuple):
         return names | {"family": FAMILIES[self.shift]} | more
 
     def table(self, forecast: FloatArray) -> pd.DataFrame:
-        """A forecast ``(2, n)`` of the network's data at its rows, beside its labels."""
+        """A forecast ``(2, n)`` of the network's data at its rows, beside its labels.
+
+        The errors of two elements are taken as independent.
+        """
         mean, std = forecast[:, self.rows]
+        if self.less is not None:
+            other = forecast[:, self.less]
+            mean, std = mean - other[0], np.hypot(std, other[1])
         given = {"target": self.target, "mean": mean, "std": std, "group": self.group}
         return pd.DataFrame(given)
 
@@ -230,8 +238,23 @@ def _genotype_networks(
             if kind == "shifted":
                 more["pair"] = law_pair(assays, each, usable[test], make.folds.fold[test])
             asked.append(ask(own, kind, *law_keys(each), test, data[each].activity, **more))
+            asked.append(_variants(assays, data[each], each, make.folds.tested, law == HOME))
         asked += _offsets(assays, own, test) if law == HOME else []
         yield _network(make._replace(data=own), "genotype", " ".join(law), asked)
+
+
+def _variants(
+    assays: Assays, data: SequenceDataset, law: Law, tested: IndexArray, home: bool
+) -> Asked:
+    """What the sites of tested peaks do under a law: activity intact less mutated."""
+    kept = np.isin(np.stack(assays.site_pairs), tested).all(axis=0)
+    intact, mutated = (rows[kept] for rows in assays.site_pairs)
+    error = data.metadata["se_barcodes"].to_numpy(float)
+    effect = data.activity.copy()
+    effect[intact] -= data.activity[mutated]
+    noise = np.hypot(error[intact], error[mutated])
+    split = "variants" if home else "variants_matched"
+    return ask(data, split, *law_keys(law), intact, effect, noise=noise, less=mutated)
 
 
 def at_offset(assay: GenotypeAssay, genotype: str, factor: float) -> FloatArray:

@@ -47,17 +47,13 @@ def law_pair(
 def law_pairs(assays: Assays) -> Iterator[Pair]:
     """Wild type on rho beside other laws: all elements, the scrambled, differences of sites."""
     rows = assays.quantified
-    place = np.full(len(assays.genotypes[HOME[0]].codes), -1)
-    place[rows] = np.arange(len(rows))
-    intact, mutated = (place[each] for each in assays.genotypes[HOME[0]].site_pairs())
-    both = (intact >= 0) & (mutated >= 0)
     for law in assays.laws[1:]:
         keys, pair = law_keys(law), law_pair(assays, law, rows)
         yield *keys, ALL, pair
         a, b, std_a, std_b, groups, own, _ = pair
         alone = paired.paired_assay(a[own], b[own], std_a[own], std_b[own], groups.codes[own])
         yield *keys, CONTROL, alone
-        yield *keys, SITES, paired.site_differences(pair, intact[both], mutated[both])
+        yield *keys, SITES, paired.site_differences(pair, *assays.site_pairs)
 
 
 def tissue_pairs(assays: Assays) -> Iterator[Pair]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lib.data.splits import Split
+from lib.experiments.scoring import Scored, score
 from lib.experiments.twins import networks as made
 from lib.experiments.twins.assays import Assays, standin_assays
 from lib.experiments.twins.networks import RealCondition
@@ -38,10 +39,11 @@ def test_only_first_libraries_train_and_none_that_is_left_out(assays, networks):
 
 def test_each_element_is_tested_once_per_law(assays: Assays, networks: list[made.Network]) -> None:
     (home,) = [each for each in networks if each.condition == "rho WT"]
-    times = Counter((asked.shift, asked.condition) for asked in home.asked)
+    whole = [asked for asked in home.asked if asked.less is None]
+    times = Counter((asked.shift, asked.condition) for asked in whole)
     assert set(times.values()) == {1}
     assert len(times) == len(assays.laws) + 2 * 7  # two other offsets, of wild type or rho alone
-    assert all(asked.rows.tolist() == list(range(400)) for asked in home.asked)
+    assert all(asked.rows.tolist() == list(range(400)) for asked in whole)
 
 
 def test_the_tissues_share_their_folds(networks: list[made.Network]) -> None:
@@ -96,3 +98,34 @@ def test_each_shift_is_compared_with_its_own_kind(shift, condition, expected):
     assert str(parsed) == condition
     assert RealCondition.parse("ε / 4") == RealCondition("", "ε / 4")  # a choice alone
     assert RealCondition.parse("leaf, own") == RealCondition("leaf, own")
+
+
+def test_variants_are_measured_differences_of_a_peak_intact_and_mutated(assays, networks):
+    (home,) = (one for one in networks if one.condition == "rho WT")
+    first = assays.genotypes["rho"]
+    kind, peak = (first.metadata[name].to_numpy(str) for name in ("variant_type", "peak"))
+    quantified = assays.quantified
+    parts = {part.condition: part for part in home.asked if part.split == "variants"}
+    assert len(parts) == len(assays.laws)
+    part = parts["Rhom"]
+    intact, mutated = quantified[part.rows], quantified[part.less]
+    assert len(intact) > 20 and (peak[intact] == peak[mutated]).all()
+    assert set(kind[intact]) == {"wildtype"} and set(kind[mutated]) == {"allCrxSites"}
+    activity = first.activity[:, first.column("Rhom")]
+    assert part.target == pytest.approx(activity[intact] - activity[mutated])
+    # Forecasts subtract, and errors add as those of independent elements do.
+    forecast = np.stack([np.arange(len(home.data)), np.full(len(home.data), 3.0)])
+    table = part.table(forecast)
+    assert table["mean"].to_numpy() == pytest.approx(part.rows - part.less)
+    assert table["std"].to_numpy() == pytest.approx(np.sqrt(18))
+
+
+def test_an_effect_that_is_forecast_without_error_is_scored_so(assays, networks):
+    (home,) = (one for one in networks if one.condition == "rho WT")
+    part = next(part for part in home.asked if part.split == "variants" and not part.shift)
+    truth = home.data.activity
+    table = part.table(np.stack([truth + 5, np.full(len(truth), 0.1)]))  # an offset cancels
+    rows = score(Scored(part.keys, table, home.plan.take(part.rows), None), 100).rows
+    values = rows[rows["by"] == ""].set_index("metric")["value"]
+    assert values["pearson_r"] == pytest.approx(1) and values["rmse"] == pytest.approx(0, abs=1e-9)
+    assert "crps_skill" not in values  # no training mean is one of differences
