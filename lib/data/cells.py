@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -74,6 +74,9 @@ def remedy(parameter: str, value: object) -> str:
     return f"--{option}={value}" if caller else f"{parameter}={value!r}"
 
 
+ROLES: Final = ("sequence", "activity", "noise", "group", "weight")  # of an assay's columns
+
+
 def as_rename(given: object) -> object:
     """Column names, theirs to ours, also from text ``"theirs=ours,theirs=ours"``.
 
@@ -91,6 +94,16 @@ def as_rename(given: object) -> object:
     if twice := [name for name in stripped if stripped.count(name) > 1]:
         raise ValueError(f"rename gives the column {twice[0]!r} two names; one would do")
     return {theirs.strip(): ours.strip() for theirs, ours in pairs} or None
+
+
+def require_roles(rename: Mapping[str, str]) -> None:
+    """Refuse names of ours that no column of an assay has."""
+    for theirs, ours in rename.items():
+        if ours not in ROLES:
+            raise ValueError(
+                f"of a table, {remedy('rename', f'{theirs}={ours}')} leads nowhere; "
+                f"{', '.join(ROLES[:-1])} or {ROLES[-1]} would do"
+            )
 
 
 def require_columns(

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field
 
 from lib.data import predictions
-from lib.data.cells import as_rename, labels, no_missing, remedy, require_columns
+from lib.data.cells import as_rename, labels, no_missing, require_columns, require_roles
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import FOLDS
 from lib.data.predictions import of_elements
@@ -89,14 +89,10 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
 
     def _columns(self) -> dict[str, str]:
         """The columns of an assay of one's own, by parameter, under ``rename``."""
+        require_roles(self.rename or {})
         found: dict[str, str] = {}
         for theirs, ours in (self.rename or {}).items():
             name = f"{ours}_column"
-            if name not in mpra_gc_ood.OF_TABLE:
-                raise ParameterError(
-                    f"of a table, {remedy('rename', f'{theirs}={ours}')} leads nowhere; sequence, "
-                    "activity, noise, group or weight would do"
-                )
             if name in found or getattr(self, name) not in (None, ours):
                 other = found.get(name, getattr(self, name))
                 raise ParameterError(f"columns {other!r} and {theirs!r} would both be {ours!r}")
@@ -130,7 +126,8 @@ def _of_network(fitted: FittedArm, model: str, by: Sequence[str]) -> Audited:
     judged = data.take(every)
     table = of_elements(judged, mean, std).assign(fold=fold)
     table["gc_decile"] = mpra_gc_ood.gc_deciles(data)[every]  # of all that is judged
-    beside = judged.metadata.assign(gc_decile=table["gc_decile"])  # its own names stay apart
+    beside = judged.metadata.reindex(table.index)  # of which there may be no column
+    beside = beside.assign(gc_decile=table["gc_decile"])  # its own names stay apart
     if len(fitted.members) > 1:
         table = table.assign(std_aleatoric=aleatoric, std_epistemic=epistemic)
     places = np.split(np.arange(len(table)), bounds[:-1])

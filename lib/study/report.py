@@ -348,14 +348,17 @@ def check(given: Mapping[str, str], profile: str) -> None:
 
 
 def _check_columns(way: str, path: Path, given: Mapping[str, str]) -> None:
-    from lib.data.cells import as_rename, remedy
+    from lib.data.cells import as_rename, remedy, require_roles
     from lib.data.reading import read_table
 
+    rename: Any = as_rename(given.get("rename"))
+    if way == "table":
+        require_roles(rename or {})
     by = [name.strip() for name in given.get("by", "").split(",") if name.strip()]
     read_table(
         path,
         [*NEEDED[way], *by],
-        rename=as_rename(given.get("rename")),  # type: ignore[arg-type]
+        rename=rename,
         how=lambda name: remedy("rename", f"yours={name}"),
     )
 

@@ -85,6 +85,9 @@ def test_an_assay_and_a_network_of_one_s_own(store, tmp_path, monkeypatch, rando
     notes = found.tables["notes"]["note"].tolist()
     assert any("mynet:Net" in note for note in notes)  # what could not be known of it
     assert "shared start GGTACCAGTCTAGC trimmed: 240 rows." in notes
+    frame.assign(activity=y).to_csv(tmp_path / "bare.csv", index=False)  # nothing to ask by
+    bare = {**given, "table": str(tmp_path / "bare.csv"), "rename": None}
+    assert set(run(Config.create(**bare), store).rows["by"]) >= {"", "gc_decile"}
     with pytest.raises(ValueError, match="mine has no column 'site'"):
         run(Config.create(by="site", **given), store)
 
@@ -202,7 +205,7 @@ def test_columns_are_renamed_by_a_mapping_or_text():
         ("y=target", "rename='y=target' leads nowhere; sequence, activity, noise, group or weight"),
         ("a=activity,b=activity", "columns 'a' and 'b' would both be 'activity'"),
     ):
-        with pytest.raises(ParameterError, match=said):
+        with pytest.raises(ValueError, match=said):
             _ = Config.create(table="a.csv", rename=rename).networks
     trimmed = Config.create(table="a.csv", trim_prefix="ACGT", keep_shared_ends=True).networks
     assert (trimmed.trim_prefix, trimmed.keep_shared_ends) == ("ACGT", True)
