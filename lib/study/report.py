@@ -24,6 +24,7 @@ from typing import Any
 import yaml
 
 from lib.data.files import regular
+from lib.study.terminal import bars, summary
 
 # A wrong name should not wait for what runs and draws: the functions that need them import
 # nbformat, pandas, BeautifulSoup and the modules of results.
@@ -103,6 +104,7 @@ def run_notebook(
 
     # A kernel "python3" of the user's own would come before the one of this environment.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    os.environ |= bars(name)
     target = out / "notebooks" / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -203,14 +205,16 @@ def build_book(source: Path) -> Path:
 
 
 def report(root: Path, profile: str, only: Sequence[str]) -> None:
-    """Run the notebooks at a small profile, build the site and say where it is."""
+    """Run the notebooks at a small profile, build the site, and say what was found and where."""
     out = root / "runs" / profile
     for folder in ("notebooks", "results"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    run_notebooks(root, listed_notebooks(root, only), profile, out)
+    names = listed_notebooks(root, only)
+    run_notebooks(root, names, profile, out)
     note = f"{profile.capitalize()} profile: not for conclusions."
     stage_book(root, out / "notebooks", out / "book", note)
     page = build_book(out / "book")
+    print(*summary(root, out / "results", names), sep="\n")
     print(f"{note}\nOpen {page.relative_to(root)}")
 
 

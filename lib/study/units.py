@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -261,6 +262,23 @@ class Placement(NamedTuple):
 HERE = Placement()
 
 
+@contextmanager
+def _bar(label: str, **counts: int) -> Iterator[tqdm]:
+    """A bar on standard error where that is a terminal.
+
+    ``SHIFT_BAR`` is the terminal, line and name of a notebook that runs beside others.
+    """
+    if not (given := os.environ.get("SHIFT_BAR")):
+        with tqdm(desc=label, disable=None, **counts) as bar:
+            yield bar
+        return
+    terminal, line, name = given.split(" ")
+    with open(terminal, "w", encoding="utf-8") as file:
+        own: dict[str, Any] = {"file": file, "position": int(line), "leave": False}
+        with tqdm(desc=f"{name}: {label}", **counts, **own) as bar:
+            yield bar
+
+
 def run_units(
     units: Sequence[Unit], store: Store, where: Placement = HERE, label: str = "units"
 ) -> list[Result]:
@@ -280,7 +298,7 @@ def run_units(
     results = {key: result for key, result in found.items() if result is not None}
     missing = {key: unit for key, unit in asked.items() if key not in results}
     finish = _finish_on_dask if where.executor == "dask" else _finish_locally
-    with tqdm(total=len(found), initial=len(results), desc=label, disable=None) as bar:
+    with _bar(label, total=len(found), initial=len(results)) as bar:
         for key, result in finish(missing, store, where):
             results[key] = result
             bar.update()
