@@ -15,10 +15,11 @@ from lib.experiments.assays import fitting
 from lib.report import main
 from lib.study import report, results
 from lib.study.config import ExperimentConfig, Seeds, Tables
-from lib.study.units import HERE, Unit, run_units
+from lib.study.units import Placement, Unit, run_units
 from lib.study.verify import EQUAL, NEITHER, WITHIN, read_published, verdict
 from lib.training.config import FitConfig
 
+ALONE = Placement(workers=1)  # no process is started for fits of a second
 FITS, JUDGE = "lib.training.fit:fit_unit", "tests.study.test_verify:judge"
 
 
@@ -44,8 +45,8 @@ def judge(config, model):
 
 def run(config, store):
     fits = [world(seed) for seed in config.world_seeds]
-    models = run_units(fits, store, HERE)
-    judged = run_units([Unit(judge, {}, {"model": model}) for model in models], store, HERE)
+    models = run_units(fits, store, ALONE)
+    judged = run_units([Unit(judge, {}, {"model": model}) for model in models], store, ALONE)
     value = np.mean([one.table("values")["value"] for one in judged])
     return Tables.of(config, pd.DataFrame({"metric": ["mean"], "value": [value]}), {}, data={})
 
