@@ -55,7 +55,7 @@ HEAVY = [
     *("torch", "captum", "numba", "pyjaspar", "scipy", "sklearn", "nbformat", "altair", "papermill")
 ]
 REFUSED = {
-    "lib.audit --predictions={bad}": "no column 'target'",
+    "lib.audit --predictions={bad}": "no column 'target' (did you mean 'targe'?)",
     "lib.audit --predictions={bad} --rename=targ=target": "no column 'targ'",
     "lib.audit --predictions={bad} --rename=targe": "rename is 'targe'",
     "lib.audit --table={bad} --rename=id=sequence": "no column 'activity'",
@@ -83,6 +83,7 @@ sys.exit(import_module({module!r}).main({words}))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode in (1, 2) and REFUSED[typed] in done.stderr
+    assert done.returncode == 2 or len(done.stderr.splitlines()) == 1  # 2 is argparse's
     modules, seconds = done.stdout.rsplit(" ", 1)
     assert modules == "[]" and float(seconds) < 2
 
@@ -171,13 +172,6 @@ def make_audit(root, **given):
     return subprocess.run(command, cwd=root, env=outside, capture_output=True, text=True)
 
 
-def said(done):
-    """The one line of the error, without that of make."""
-    assert done.returncode != 0 and done.stdout == ""
-    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    return line
-
-
 def test_words_of_a_shell_reach_the_commands_as_words(root, tmp_path):
     """A stand-in for the interpreter says what it is given."""
     python = tmp_path / "bin" / "python"
@@ -220,10 +214,3 @@ def test_a_table_of_any_name_becomes_a_page(root, folder):
     assert len(tables) > 5
     for path in tables:
         assert not re.search(r"(?:^|,)\"?=", path.read_text("utf-8"), re.M)
-
-
-@pytest.mark.slow
-def test_a_bad_table_is_one_line(root, folder):
-    (folder / "of-pytest.csv").write_text("id,targets,mean,Std\na,1,1,1\n", "utf-8")
-    line = said(make_audit(root, PREDICTIONS=str(folder / "of-pytest.csv")))
-    assert re.search(r"^error: .*no column 'target' \(did you mean 'targets'\?\), 'std'", line)
