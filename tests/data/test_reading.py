@@ -16,12 +16,6 @@ from tests.refusals import refused
 PLAIN = "sequence,activity\nACGT,1\nCCGT,2\n"
 
 
-def parquet(frame: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer)
-    return buffer.getvalue()
-
-
 def test_separator_that_shows_the_named_columns_wins(write_text):
     # Split at commas the header has more columns, split at tabs it has the right ones.
     path = write_text("sequence\tlog2(a,b,c,d)\nACGT\t1\n")
@@ -74,13 +68,6 @@ test_refused = refused(
     fixture="write_text",
     always=r"table\.csv",
 )
-
-
-def test_parquet_by_content_not_by_name_and_a_missing_file_is_named(write_text, tmp_path):
-    content = parquet(pd.DataFrame({"sequence": ["ACGT"], "activity": [1.5]}))
-    assert read_table(write_text(content, "table.csv"))["activity"].tolist() == [1.5]
-    with pytest.raises(ValueError, match=r"no file .*nothing\.csv"):
-        read_table(tmp_path / "nothing.csv")
 
 
 @pytest.mark.parametrize("before", ["", "sep=;\n", "# by model 3\r\n", "\n# one\n\n## two\n"])

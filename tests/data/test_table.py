@@ -177,9 +177,8 @@ def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_re
         assert len(read(frame_of(sequences))) == len(sequences)
 
 
-def test_a_library_of_mutants_is_grouped_by_parent(tmp_path):
+def test_a_library_of_mutants_is_grouped_by_parent(tmp_path, rng):
     """Each position of two parents changed once: their words stand in over 20 rows."""
-    rng = np.random.default_rng(0)
     parents = ["".join(rng.choice(list("ACGT"), 80)) for _ in range(2)]
     changed = str.maketrans("ACGT", "CGTA")
     rows = [p[:i] + p[i].translate(changed) + p[i + 1 :] for p in parents for i in range(80)]

@@ -100,8 +100,7 @@ def assay(codes, activity, **more):
     return SequenceDataset("made", codes, activity, np.arange(len(codes)), **more)
 
 
-def test_reliability_recovers_a_known_share_of_signal():
-    rng = np.random.default_rng(0)
+def test_reliability_recovers_a_known_share_of_signal(rng):
     n = 4000
     codes = np.vstack([random_codes(n, 80), np.zeros((n, 80), np.uint8)])
     codes[n:] = reverse_complement(codes[:n])

@@ -7,6 +7,7 @@ from lib.experiments import ranking
 from lib.experiments.ranking import Rule, make_rules, of_folds, over_worlds, rank, scores_of
 from lib.metrics import selective
 from lib.metrics.resampling import resampling
+from lib.page.grammar import one
 
 KEYS = {
     **{"data": "made", "split": "test", "shift": "", "family": "", "severity": 0.0},
@@ -33,11 +34,7 @@ def width(row):
 
 
 def value(judged, metric, **keys):
-    rows = judged["points"]
-    keys = {"target": "measured"} | keys
-    for column, wanted in ({"metric": metric} | keys).items():
-        rows = rows[rows[column] == wanted]
-    return rows.iloc[0]
+    return one(judged["points"], **{"metric": metric, "target": "measured"} | keys)
 
 
 def test_half_kept_by_hand():

@@ -5,14 +5,7 @@ import pytest
 from scipy.stats import t as student_t
 
 from lib.data.folds import fold_split, group_folds
-from lib.metrics.resampling import (
-    ends,
-    fold_variance,
-    percentiles,
-    resampling,
-    spread,
-    totals,
-)
+from lib.metrics.resampling import ends, fold_variance, percentiles, resampling, spread, totals
 from tests.refusals import refused
 
 RNG = np.random.default_rng
