@@ -19,7 +19,7 @@ from lib.study.units import Placement, Unit, run_units
 from lib.study.verify import EQUAL, NEITHER, WITHIN, read_published, verdict
 from lib.training.config import FitConfig
 
-ALONE = Placement(workers=1)  # no process is started for fits of a second
+ALONE = Placement(workers=1)  # to start processes takes longer than the fits
 FITS, JUDGE = "lib.training.fit:fit_unit", "tests.study.test_verify:judge"
 
 
@@ -36,7 +36,8 @@ def world(seed):
     data = SequenceDataset("tiny", codes, (codes == 2).mean(1), np.arange(60))
     rows = iter(np.split(np.arange(60), 4))
     split = Split("tiny", 0, {part: next(rows) for part in ("train", "validation", "test", "rest")})
-    return fitting(FitConfig(epochs=2, batch_size=8, seed=seed), data, split)
+    small = {"channels": 4}
+    return fitting(FitConfig(epochs=2, batch_size=8, seed=seed, model_options=small), data, split)
 
 
 def judge(config, model):
@@ -58,6 +59,7 @@ def publish(tmp_path, monkeypatch):
     module.run, module.Config = run, Config
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setenv("SHIFT_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr("lib.study.verify.cores", lambda: 1)
     monkeypatch.chdir(tmp_path)
 
     def once():
