@@ -29,10 +29,6 @@ def ranked(loss, std, *, group=None, fold=None, rules=(), draws=0, **scores):
     return rank(forecast, every, rules, KEYS, plan, draws)
 
 
-def width(row):
-    return row["upper"] - row["lower"]
-
-
 def value(judged, metric, **keys):
     return one(judged["points"], **{"metric": metric, "target": "measured"} | keys)
 
@@ -82,8 +78,9 @@ def test_whole_groups_are_resampled():
     single = ranked(loss, std, draws=200)
     copies = [np.repeat(values, 4) for values in (loss, std, np.arange(400))]
     fourfold = ranked(*copies[:2], group=copies[2], draws=200)
-    pair = [width(value(judged, "risk")) for judged in (single, fourfold)]
-    assert pair[1] == pytest.approx(pair[0], rel=0.15)
+    rows = (value(judged, "risk") for judged in (single, fourfold))
+    one_each, four_each = (row["upper"] - row["lower"] for row in rows)
+    assert four_each == pytest.approx(one_each, rel=0.15)
 
 
 def test_intervals_over_folds_by_hand():

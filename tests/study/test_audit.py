@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import get_args
 
 import nbformat
@@ -162,16 +161,6 @@ def folder(root, tmp_path):
         shutil.rmtree(root / "runs" / "audit" / slug(path.name), ignore_errors=True)
 
 
-def make_audit(root, **given):
-    """``make audit`` with this interpreter, its values as one types them in single quotes."""
-    ready = Path(sys.prefix) / ".ready"
-    words = [f"{name}={value}" for name, value in given.items()]
-    # Below another make, such as that of the tests, it would speak of the folders it enters.
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "audit", f"VENV={sys.prefix}", "-o", str(ready), *words]
-    return subprocess.run(command, cwd=root, env=outside, capture_output=True, text=True)
-
-
 def test_words_of_a_shell_reach_the_commands_as_words(root, tmp_path):
     """A stand-in for the interpreter says what it is given."""
     python = tmp_path / "bin" / "python"
@@ -196,7 +185,11 @@ def test_a_table_of_any_name_becomes_a_page(root, folder):
     theirs = table().rename(columns={"target": "y", "kind": "=kind"})
     theirs.to_csv(folder / HOSTILE, index=False)
     before = set(root.iterdir())
-    done = make_audit(root, PREDICTIONS=str(folder / HOSTILE), RENAME="y=target", BY="=kind")
+    # Below another make, such as that of the tests, it would speak of the folders it enters.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    words = [f"PREDICTIONS={folder / HOSTILE}", "RENAME=y=target", "BY==kind"]
+    command = ["make", "audit", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.ready", *words]
+    done = subprocess.run(command, cwd=root, env=outside, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     out = root / "runs" / "audit" / slug(HOSTILE)
     (line,) = done.stdout.splitlines()

@@ -35,15 +35,12 @@ def test_motifs_longer_than_the_elements_are_left_out_and_n_is_scored_by_the_res
     codes[0, 2:], codes[1, ::2] = 4, 4
     scores = motif_unit(MOTIFS, SequenceDataset("n", codes, np.zeros(6), np.arange(6)))
     assert np.isfinite(scores.arrays["scores"]).all()
-    found = kernel_unit({}, SequenceDataset("n", *rich_in_n()), split_of(data()))
-    assert np.isfinite(found.arrays["mean"]).all() and (found.arrays["std"] > 0).all()
-
-
-def rich_in_n():
     given = data()
     codes = given.codes.copy()
     codes[::3, 4:], codes[1] = 4, 4
-    return codes, given.activity, given.group
+    rich = SequenceDataset("n", codes, given.activity, given.group)
+    found = kernel_unit({}, rich, split_of(given))
+    assert np.isfinite(found.arrays["mean"]).all() and (found.arrays["std"] > 0).all()
 
 
 @pytest.mark.parametrize("scored", [False, True])
