@@ -153,14 +153,6 @@ def test_a_page_shows_drawings_without_code_and_asks_nothing_of_others(tmp_path)
     assert data.splitlines() == ["x,y,part", f"0,0,{EVIL}", f"1,1,{EVIL}"]
 
 
-@pytest.fixture
-def folder(root, tmp_path):
-    """An empty folder for tables; what their audits wrote into the checkout goes after the test."""
-    yield tmp_path
-    for path in tmp_path.iterdir():
-        shutil.rmtree(root / "runs" / "audit" / slug(path.name), ignore_errors=True)
-
-
 def test_words_of_a_shell_reach_the_commands_as_words(root, tmp_path):
     """A stand-in for the interpreter says what it is given."""
     python = tmp_path / "bin" / "python"
@@ -181,17 +173,18 @@ def test_words_of_a_shell_reach_the_commands_as_words(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_table_of_any_name_becomes_a_page(root, folder):
+def test_a_table_of_any_name_becomes_a_page(root, tmp_path, request):
+    out = root / "runs" / "audit" / slug(HOSTILE)
+    request.addfinalizer(lambda: shutil.rmtree(out, ignore_errors=True))
     theirs = table().rename(columns={"target": "y", "kind": "=kind"})
-    theirs.to_csv(folder / HOSTILE, index=False)
+    theirs.to_csv(tmp_path / HOSTILE, index=False)
     before = set(root.iterdir())
     # Below another make, such as that of the tests, it would speak of the folders it enters.
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    words = [f"PREDICTIONS={folder / HOSTILE}", "RENAME=y=target", "BY==kind"]
+    words = [f"PREDICTIONS={tmp_path / HOSTILE}", "RENAME=y=target", "BY==kind"]
     command = ["make", "audit", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.ready", *words]
     done = subprocess.run(command, cwd=root, env=outside, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    out = root / "runs" / "audit" / slug(HOSTILE)
     (line,) = done.stdout.splitlines()
     assert line.startswith(f"Open {(out / 'audit.html').relative_to(root)}")
     made = {path.name for path in set(root.iterdir()) - before}
