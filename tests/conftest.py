@@ -34,6 +34,11 @@ def data_dir() -> Path:
 
 
 @pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
 def random_dna() -> Callable[[int, int, int], list[str]]:
     """Make ``n`` random sequences of one length."""
 

@@ -18,14 +18,8 @@ cluster = on_dask.cluster  # a scheduler and two workers
 GC, SIMULATION = "mpra_gc_ood", "simulation_shifts"
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     GC: SMALL | {"standin_size": 300},
-    SIMULATION: {
-        "profile": "smoke",
-        "shifts": ["gc"],
-        "world_seeds": [0, 1],
-        "n_train": 150,
-        "n_test": 200,
-        "sizes": [100],
-    },
+    SIMULATION: {"profile": "smoke", "shifts": ["gc"], "world_seeds": [0, 1]}
+    | {"n_train": 150, "n_test": 200, "sizes": [100]},
 }
 RUN = """
 import importlib, json, sys
@@ -41,13 +35,8 @@ def tables(name: str, folder: Path, **placement: Any) -> dict[str, bytes]:
     parameters = EXPERIMENTS[name] | placement | {"run_folder": str(folder / "tables")}
     environment = os.environ | {"SHIFT_STORE": str(folder / "store"), "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONHASHSEED", None)  # each process orders its sets in its own way
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", RUN, name, json.dumps(parameters)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-W", "ignore", "-c", RUN, name, json.dumps(parameters)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     paths = sorted((folder / "tables").rglob("*.csv"))
     assert len(paths) > 3

@@ -27,13 +27,16 @@ def place(name: str) -> str:
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
-    """Modules of ``lib`` that a file names, with each name it takes from them."""
+    """Modules that a file names, with each name it takes from them."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
-            for alias in node.names:
-                yield str(node.module), alias.name
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from ((str(node.module), alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
-            yield from ((a.name, "") for a in node.names if a.name.split(".")[0] == "lib")
+            yield from ((alias.name, "") for alias in node.names)
+
+
+def of_ours(path: Path) -> list[tuple[str, str]]:
+    return [found for found in imports(path) if found[0].split(".")[0] == "lib"]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def test_imports_point_one_way(modules: dict[str, Path]) -> None:
         if own in ENTRIES or not own:
             continue
         assert own in ORDER, f"{path} lies in no folder of the house"
-        for module, item in imports(path):
+        for module, item in of_ours(path):
             other = place(f"{module}.{item}") if module == "lib" else place(module)
             later = ORDER.index(other) > ORDER.index(own)
             if later or (own in TABLES_ONLY and other in BIOLOGY):
@@ -78,7 +81,7 @@ def test_nothing_imports_an_experiment_s_neighbour_s_private_names(root: Path) -
         f"{path.relative_to(root)} takes {item} from {module}"
         for folder in ("lib", "book/_ext", "tools")
         for path in sorted((root / folder).rglob("*.py"))
-        for module, item in imports(path)
+        for module, item in of_ours(path)
         if item.startswith("_")
     ]
     assert not wrong

@@ -1,6 +1,5 @@
 """Rules of the repository: what is listed exists, what is stated twice agrees."""
 
-import ast
 import importlib.metadata
 import re
 import subprocess
@@ -14,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.book.conftest import listed
+from tests.test_house import imports
 
 LARGEST_FILE = 1_500_000
 IMPORT_NAMES = {  # import name -> distribution, where they differ
@@ -141,22 +141,13 @@ def test_environment_and_citation_agree(root, project):
     assert project["project"]["version"] in (root / "CHANGELOG.md").read_text("utf-8")
 
 
-def imported(path):
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(str(node.module).split(".")[0])
-    return names
-
-
 @pytest.mark.parametrize("folder", ["lib", "tests", "book/_ext"])
 def test_imports_are_declared(root, project, folder):
     declared = {canonicalize_name(requirement.name) for requirement in requirements(project)}
     for path in sorted((root / folder).rglob("*.py")):
         ours = {"lib", "book", "tests", "tools", *(p.stem for p in path.parent.glob("*.py"))}
-        for name in imported(path) - sys.stdlib_module_names - ours - COME_ALONG:
+        names = {module.split(".")[0] for module, _ in imports(path)}
+        for name in names - sys.stdlib_module_names - ours - COME_ALONG:
             distribution = canonicalize_name(IMPORT_NAMES.get(name, name))
             assert distribution in declared, f"{path} imports {name}, pyproject.toml lacks it"
 
@@ -173,17 +164,14 @@ def test_nothing_large_unfinished_or_of_one_machine(tracked, root):
     assert found == {}
 
 
-def make_targets(root):
-    return set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text("utf-8"), re.M))
-
-
 @pytest.mark.parametrize(
     "name", ["README.md", "CONTRIBUTING.md", "book/reproduce.md", "book/index.md", ".ci/run"]
 )
 def test_named_make_targets_exist(root, name):
     text = (root / name).read_text("utf-8")
     named = set(re.findall(r"(?:^|`|step \S+ |data )make ([a-z][a-z-]*)", text, re.M))
-    assert named <= make_targets(root)
+    makefile = (root / "Makefile").read_text("utf-8")
+    assert named <= set(re.findall(r"^([a-z][a-z-]*):", makefile, re.M))
 
 
 def test_readme_commands_are_those_of_ci_and_the_makefile(root):

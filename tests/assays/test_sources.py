@@ -23,18 +23,14 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
 
 
+TOY = {"dataset": "toy", "repository": "owner/name", "licence": "MIT", "citation": "nobody"}
+TOY["commit"] = "0123456789abcdef0123456789abcdef01234567"
+
+
 def pin_of(content: bytes, path: str = "data/a table.tsv", sha256: bool = True) -> Pin:
-    return Pin(
-        dataset="toy",
-        repository="owner/name",
-        commit="0123456789abcdef0123456789abcdef01234567",
-        path=path,
-        bytes=str(len(content)),
-        sha256=hashlib.sha256(content).hexdigest() if sha256 else "",
-        git_blob_sha1=blob_id(content),
-        licence="MIT",
-        citation="nobody",
-    )
+    digest = hashlib.sha256(content).hexdigest() if sha256 else ""
+    size, blob = str(len(content)), blob_id(content)
+    return Pin(**TOY, path=path, bytes=size, sha256=digest, git_blob_sha1=blob)
 
 
 def served(pin: Pin) -> str:

@@ -7,6 +7,7 @@ import pytest
 import lib.assays as mpra
 from lib.assays import tables
 from lib.sequences import decode
+from tests.refusals import refused
 
 ALL_PATHS = (*tables.WTC11_PATHS, "CNN/CNN_test_leaf.tsv", "datasets/original/K562_averaged.tsv")
 PREFIX, SUFFIX = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
@@ -93,49 +94,37 @@ def test_plant_keeps_species_and_gene(write_text, random_dna, from_files):
     }
 
 
-def test_predictions_align_by_species_and_enrichment_and_must_be_as_many():
+def test_predictions_align_by_species_and_enrichment():
     species = pd.Series(["At", "Zm", "At", "Zm", "Zm"])
     activity = np.array([1.0, 1.0, 0.5, 3.0, 3.0])
-    table = pd.DataFrame(
-        {
-            "sample.name": ["Zm", "Zm", "Zm", "At", "At"],
-            "enrichment": [3.0, 1.0 + 1e-13, 3.0, 0.5, 1.0],
-            "prediction": [31.0, 11.0, 32.0, 5.0, 10.0],
-        }
-    )
+    table = pd.DataFrame({"sample.name": ["Zm", "Zm", "Zm", "At", "At"]})
+    table["enrichment"] = [3.0, 1.0 + 1e-13, 3.0, 0.5, 1.0]
+    table["prediction"] = [31.0, 11.0, 32.0, 5.0, 10.0]
     mean = tables.align_predictions(species, activity, table)
     assert mean.tolist() == [10.0, 11.0, 5.0, 31.0, 32.0]
-    table = pd.DataFrame({"sample.name": ["At"], "enrichment": [0.5], "prediction": [1.0]})
-    with pytest.raises(ValueError, match="of other species or enrichments"):
-        tables.align_predictions(pd.Series(["At", "At"]), np.array([0.5, 1.0]), table)
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        ("enrichment", 0.7, "of other species or enrichments"),
-        ("sample.name", "Sb", "of other species"),
-        ("sample.name", "Zm", "of other species"),
-        ("prediction", np.nan, "row 1 is nan"),
-    ],
+test_predictions_of_other_rows_are_refused = refused(
+    (["At"], [0.5], [1.0], "of other species or enrichments"),
+    (["Zm", "At"], [1.0, 0.7], [1.0, 2.0], "of other species or enrichments"),
+    (["Zm", "Sb"], [1.0, 0.5], [1.0, 2.0], "of other species"),
+    (["Zm", "Zm"], [1.0, 0.5], [1.0, 2.0], "of other species"),
+    (["Zm", "At"], [1.0, 0.5], [1.0, np.nan], "row 1 is nan"),
+    act=lambda *columns: tables.align_predictions(
+        pd.Series(["At", "Zm"]),
+        np.array([0.5, 1.0]),
+        pd.DataFrame(dict(zip(("sample.name", "enrichment", "prediction"), columns, strict=True))),
+    ),
 )
-def test_predictions_of_other_rows_are_refused(column, value, message):
-    table = pd.DataFrame(
-        {"sample.name": ["Zm", "At"], "enrichment": [1.0, 0.5], "prediction": [1.0, 2.0]}
-    )
-    table.loc[1, column] = value
-    with pytest.raises(ValueError, match=message):
-        tables.align_predictions(pd.Series(["At", "Zm"]), np.array([0.5, 1.0]), table)
 
 
-def test_unknown_names_list_the_known():
-    for call in (mpra.load, mpra.available):
-        with pytest.raises(ValueError, match="'moss' is not known; known are wtc11, plant_leaf"):
-            call("moss")
-    with pytest.raises(ValueError, match=r"pinned there: .*test_leaf"):
-        tables.load_plant("root")
-    with pytest.raises(ValueError, match=r"pinned there: .*HepG2_averaged"):
-        tables.load_lentimpra("HeLa")
+test_unknown_names_list_the_known = refused(
+    (mpra.load, "moss", "'moss' is not known; known are wtc11, plant_leaf"),
+    (mpra.available, "moss", "'moss' is not known; known are wtc11, plant_leaf"),
+    (tables.load_plant, "root", r"pinned there: .*test_leaf"),
+    (tables.load_lentimpra, "HeLa", r"pinned there: .*HepG2_averaged"),
+    act=lambda load, name: load(name),
+)
 
 
 def test_absent_data_is_an_error_by_name_and_false_by_question(tmp_path, monkeypatch):

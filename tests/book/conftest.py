@@ -3,10 +3,12 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
 BUILD = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
 
 
@@ -15,6 +17,14 @@ def listed(root):
     contents = yaml.safe_load((root / "book" / "_toc.yml").read_text("utf-8"))
     chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
     return [contents["root"], *chapters]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable():
+    """The book's extensions are found by their names, as in a build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXTENSIONS))
+        yield
 
 
 @pytest.fixture(scope="session")

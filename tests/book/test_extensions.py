@@ -15,7 +15,8 @@ from sphinx.util.docutils import docutils_namespace
 
 from lib.simulator.assay import ANCHORS
 
-EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
+from .conftest import EXTENSIONS
+
 TABLE = (
     "data,shift,seed,metric,value,lower,upper\n"
     "wtc11,,,rmse,1.006,0.95,1.1\n"
@@ -71,22 +72,23 @@ def load(name):
     return module
 
 
-def render(folder, kind, **settings):
-    """Build ``folder/book`` as ``kind``; returns the folder of the output and the warnings."""
+def render(folder, kind, text, **settings):
+    """Build ``folder/book``, whose page says this, as ``kind``; returns the page and warnings."""
+    (folder / "book").mkdir(parents=True, exist_ok=True)
+    (folder / "book" / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
     warnings, names = io.StringIO(), ("out", "trees")
     settings["extensions"] = ["myst_parser", settings["extensions"]]
     folders = [str(folder / "book"), None, *(str(folder / name) for name in names)]
     with docutils_namespace():
         Sphinx(*folders, kind, settings, status=None, warning=warnings).build()
-    return folder / "out", warnings.getvalue()
+    ending = {"text": "txt"}.get(kind, kind)
+    return (folder / "out" / f"index.{ending}").read_text("utf-8"), warnings.getvalue()
 
 
-def build(folder, text, monkeypatch, strict=True, more=None, extension="front"):
+def build(folder, text, strict=True, more=None, extension="front"):
     """Build one page beside another, with ``more`` tables; returns its text and the warnings."""
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
     source = folder / "book"
     (source / "experiments").mkdir(parents=True)
-    (source / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
     for name in ("other", "experiments/02_two"):
         orphan = "---\norphan: true\n---\n# Evidence in full\n"
         (source / f"{name}.md").write_text(orphan, "utf-8")
@@ -95,23 +97,22 @@ def build(folder, text, monkeypatch, strict=True, more=None, extension="front"):
     tables = {"two.csv": TABLE, "manifest.json": json.dumps(manifest)} | (more or {})
     for name, content in tables.items():
         (folder / "results" / name).write_text(content, "utf-8")
-    out, warnings = render(folder, "text", extensions=extension, results_required=strict)
-    return (out / "index.txt").read_text("utf-8"), warnings
+    return render(folder, "text", text, extensions=extension, results_required=strict)
 
 
-def test_one_row_is_shown_with_its_interval(tmp_path, monkeypatch):
+def test_one_row_is_shown_with_its_interval(tmp_path):
     queries = ["data=wtc11 shift= metric=rmse", "shift=gc_high", "seed=4"]
     text = ", ".join(f"{{result}}`two {query}`" for query in queries)
-    page, warnings = build(tmp_path, text, monkeypatch)
+    page, warnings = build(tmp_path, text)
     assert "1.01 (0.95 to 1.10), 1.50, 1.20" in page
     assert "results/two.csv" not in warnings
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_no_row_or_several_warn_where_none_may_lack(tmp_path, monkeypatch, strict):
+def test_no_row_or_several_warn_where_none_may_lack(tmp_path, strict):
     counts = {"two metric=rmse": 3, "two data=other": 0, "absent data=wtc11": 0}
     text = ", ".join(f"{{result}}`{query}`" for query in counts)
-    page, warnings = build(tmp_path, text, monkeypatch, strict)
+    page, warnings = build(tmp_path, text, strict)
     for query, count in counts.items():
         assert (f"{count} rows of results/{query.split()[0]}.csv match" in warnings) == strict
     assert page.count("not in this run") == 3
@@ -136,8 +137,8 @@ def joined(page):
     return " ".join(page.replace("\u00a0", " ").split())
 
 
-def test_verdicts_of_all_claims_in_order(tmp_path, monkeypatch):
-    page, warnings = build(tmp_path, "```{verdicts}\n```", monkeypatch, more=VERDICTS)
+def test_verdicts_of_all_claims_in_order(tmp_path):
+    page, warnings = build(tmp_path, "```{verdicts}\n```", more=VERDICTS)
     _, first, second, tenth, tilt, tail, *_ = cells(page)
     assert first == [
         "C1 It is accurate",
@@ -166,8 +167,7 @@ def test_verdicts_of_all_claims_in_order(tmp_path, monkeypatch):
     [("> 1.25", (1.5, 1.4, 1.6), "right"), ("< 0.85", (0.9, 0.88, 0.92), "left"),
      ("0.85 to 0.95", (0.9, 0.88, 0.92), "middle")],
 )  # fmt: skip
-def test_an_interval_is_drawn_against_its_margin(monkeypatch, margin, effect, ground):
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
+def test_an_interval_is_drawn_against_its_margin(margin, effect, ground):
     row = dict(zip(("effect", "lower", "upper"), map(str, effect), strict=True)) | {
         "margin": margin
     }
@@ -180,10 +180,10 @@ def test_an_interval_is_drawn_against_its_margin(monkeypatch, margin, effect, gr
     assert (x <= dot <= x + width) == (ground != "left")  # 0.9 is not below 0.85
 
 
-def test_words_and_effects_in_a_sentence(tmp_path, monkeypatch):
+def test_words_and_effects_in_a_sentence(tmp_path):
     names = ("C10", "C1", "C1 strict", "C11", "C11 tilt", "C2", "C9")
     text = ", ".join(f"{{verdict}}`{name}` {{effect}}`{name}`" for name in names)
-    page, warnings = build(tmp_path, text, monkeypatch, more=VERDICTS)
+    page, warnings = build(tmp_path, text, more=VERDICTS)
     assert (
         "**smaller than claimed** 0.900 (0.880 to 0.921), **supported** 1.500 (1.400 to 1.600), "
         "**smaller than claimed** 1.100 (1.000 to 1.200), **supported** (tilt), *not run* (tail) "
@@ -193,9 +193,9 @@ def test_words_and_effects_in_a_sentence(tmp_path, monkeypatch):
     assert warnings.count("0 rows of results/claims.csv are of C9") == 2
 
 
-def test_readings_of_one_claim_with_their_contrasts(tmp_path, monkeypatch):
+def test_readings_of_one_claim_with_their_contrasts(tmp_path):
     text = "```{verdicts} C1\n```\n\n```{verdicts} C2\n```"
-    page, _ = build(tmp_path, text, monkeypatch, more=VERDICTS)
+    page, _ = build(tmp_path, text, more=VERDICTS)
     said = joined(page)
     assert (
         "**As stated.** “It is accurate.” **supported** (rule-dependent). 1 of 1 parts passed; "
@@ -215,8 +215,8 @@ def test_readings_of_one_claim_with_their_contrasts(tmp_path, monkeypatch):
     assert gone[3] == "**not run** (no time)"
 
 
-def test_the_first_round_beside_today_s_readings(tmp_path, monkeypatch):
-    page, _ = build(tmp_path, "```{rounds}\n```", monkeypatch, more=VERDICTS)
+def test_the_first_round_beside_today_s_readings(tmp_path):
+    page, _ = build(tmp_path, "```{rounds}\n```", more=VERDICTS)
     _, line = cells(page)
     assert line == [
         *("C1 rule-dependent", "**supported** 1.400 (1.300 to 1.500)", "**undecided**"),
@@ -225,10 +225,10 @@ def test_the_first_round_beside_today_s_readings(tmp_path, monkeypatch):
     ]
 
 
-def test_runs_say_how_long_with_which_source_and_what_was_altered(tmp_path, monkeypatch):
+def test_runs_say_how_long_with_which_source_and_what_was_altered(tmp_path):
     manifest = {"two": {"seconds": 90, "files": {"results/two.csv": "not this"}}}
     more = {"manifest.json": json.dumps(manifest)}
-    page, warnings = build(tmp_path, "```{runs}\n```", monkeypatch, more=more)
+    page, warnings = build(tmp_path, "```{runs}\n```", more=more)
     _, run = cells(page)
     assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
     assert "results/two.csv was altered after its run; make publish writes it anew" in warnings
@@ -265,17 +265,17 @@ def answer(raw="0.55", ratio="0.9,0.85,0.95", over="1,0.9,1.1"):
     }
 
 
-def front(folder, monkeypatch, text, **values):
+def front(folder, text, **values):
     for name in ("assay_and_program_shifts", "structural_priors", "selective_prediction"):
         (folder / "results" / name).mkdir(parents=True)
     more = answer(**values) | VERDICTS
-    page, warnings = build(folder, text, monkeypatch, more=more, extension="findings")
+    page, warnings = build(folder, text, more=more, extension="findings")
     return joined(page), warnings
 
 
-def test_findings_choose_their_words_by_the_values(tmp_path, monkeypatch):
+def test_findings_choose_their_words_by_the_values(tmp_path):
     text = "```{findings}\n```"
-    said, _ = front(tmp_path / "one", monkeypatch, text)
+    said, _ = front(tmp_path / "one", text)
     assert (
         "reads the same sequences, 55 % do. Rescaling to the new mean and spread brings most"
         in said
@@ -284,15 +284,15 @@ def test_findings_choose_their_words_by_the_values(tmp_path, monkeypatch):
     assert "has 60 % of the squared error of all; choosing by the predicted activity alone" in said
     assert "alone leaves as little" in said
     values = {"raw": "0.9", "ratio": "1.02,0.99,1.05", "over": "0.8,0.7,0.9"}
-    said, _ = front(tmp_path / "two", monkeypatch, text, **values)
+    said, _ = front(tmp_path / "two", text, **values)
     assert "hardly cost coverage" in said and "90 % do." in said
     assert "helps only where data are few.**" in said
     assert "2.0 % higher than without, no more than chance would do; trained on the small" in said
     assert "less than any rule leaves that knows nothing of uncertainty" in said
 
 
-def test_the_picture_and_the_strip(tmp_path, monkeypatch):
-    said, _ = front(tmp_path, monkeypatch, "```{strip}\n```")
+def test_the_picture_and_the_strip(tmp_path):
+    said, _ = front(tmp_path, "```{strip}\n```")
     # C1 and a variant of C11; its other variant waits.
     assert "As stated: **2 supported, 0 contradicted, 0 undecided, 1 not judged yet" in said
     assert "strict: **0 supported, 1 contradicted, 0 undecided, 1 of these by construction" in said
@@ -305,29 +305,25 @@ def test_the_picture_and_the_strip(tmp_path, monkeypatch):
     assert '"datum": 0.9' in json.dumps(figure.spec)
 
 
-def test_an_answer_without_its_tables_warns_and_a_quick_report_shows_the_published_one(
-    tmp_path, monkeypatch
-):
+def test_an_answer_without_its_tables_warns_and_a_quick_report_shows_the_published_one(tmp_path):
     given = {"extension": "findings"}
-    page, warnings = build(tmp_path / "one", "```{findings}\n```", monkeypatch, **given)
+    page, warnings = build(tmp_path / "one", "```{findings}\n```", **given)
     assert "No published answer yet." in page and "ladder.csv does not exist" in warnings
-    page, warnings = build(
-        tmp_path / "two", "```{findings}\n```", monkeypatch, strict=False, **given
-    )
+    page, warnings = build(tmp_path / "two", "```{findings}\n```", strict=False, **given)
     assert "Published answer" in page and "squared error of all" in page
     assert "results/" not in warnings
 
 
-def test_missing_verdicts_warn_in_a_published_build_alone(tmp_path, monkeypatch):
+def test_missing_verdicts_warn_in_a_published_build_alone(tmp_path):
     said = "No verdict in this run"
     unknown, no_files, quick = (tmp_path / name for name in ("unknown", "none", "quick"))
-    page, warnings = build(unknown, "```{verdicts} C9\n```", monkeypatch, more=VERDICTS)
+    page, warnings = build(unknown, "```{verdicts} C9\n```", more=VERDICTS)
     assert said in page
     assert "0 rows of results/claims.csv are of C9" in warnings
-    page, warnings = build(no_files, "```{verdicts}\n```", monkeypatch)
+    page, warnings = build(no_files, "```{verdicts}\n```")
     assert said in page
     assert "results/claims.csv does not exist; make claims writes it" in warnings
-    page, warnings = build(quick, "```{verdicts}\n```", monkeypatch, strict=False)
+    page, warnings = build(quick, "```{verdicts}\n```", strict=False)
     assert said in page
     assert "results/" not in warnings
 
@@ -360,8 +356,7 @@ def test_bars_in_docstrings_are_bars():
     assert keep(">>> a | b") == ">>> a | b" and keep("no bar") == "no bar"
 
 
-def test_every_number_of_the_simulator_stands_on_the_page_of_methods(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
+def test_every_number_of_the_simulator_stands_on_the_page_of_methods():
     defaults = load("defaults")
     shown = {row.at for table in defaults.ROWS.values() for row in table}
     # Technical, the same under another name, or only compared with.
@@ -379,13 +374,9 @@ def test_every_number_of_the_simulator_stands_on_the_page_of_methods(monkeypatch
     assert defaults.show(defaults.value("background:SequenceLaw.units_mean")) == "1.8"
 
 
-def test_a_drawing_stands_over_its_code_and_a_failing_one_warns(tmp_path, monkeypatch):
+def test_a_drawing_stands_over_its_code_and_a_failing_one_warns(tmp_path):
     text = "```{drawn}\nx = 2\n```\n\nIt is {drawn}`f'{x:.1f}'`.\n\n```{drawn}\n1 / 0\n```"
-    (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
-    out, warnings = render(tmp_path, "text", extensions="drawn")
-    page = (out / "index.txt").read_text("utf-8")
+    page, warnings = render(tmp_path, "text", text, extensions="drawn")
     assert "x = 2" in page and "It is 2.0." in page and "Not drawn." in page
     assert "a drawing failed: ZeroDivisionError" in warnings
 
@@ -408,12 +399,10 @@ Not folded.
 """
 
 
-def test_a_supplement_is_folded_whole_with_its_parts_named(tmp_path, monkeypatch):
-    (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "index.md").write_text(f"# Page\n\nBefore.\n\n{SUPPLEMENT}", "utf-8")
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
-    out, warnings = render(tmp_path, "html", extensions="supplement")
-    page = BeautifulSoup((out / "index.html").read_text("utf-8"), "html.parser")
+def test_a_supplement_is_folded_whole_with_its_parts_named(tmp_path):
+    text = f"Before.\n\n{SUPPLEMENT}"
+    page, warnings = render(tmp_path, "html", text, extensions="supplement")
+    page = BeautifulSoup(page, "html.parser")
     assert warnings == ""
     (fold,) = page.select("details")
     assert "open" not in fold.attrs and fold.parent["id"] == "supplement"
@@ -429,8 +418,7 @@ def test_a_supplement_is_folded_whole_with_its_parts_named(tmp_path, monkeypatch
     assert all(f"#{anchor}" in links for anchor in [*anchors, "after"])
 
 
-def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
+def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best():
     keys = ("model", "prior", "uncertainty", "seed", "metric", "value")
     made = [("cnn", "none", "ensemble", None, 0.5), ("cnn", "none", "single", None, 0.9),
             ("cnn", "none", "single", 1, 0.1), ("cnn", "motif_jaspar", "single", None, 0.4),

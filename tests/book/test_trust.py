@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from .test_extensions import EXTENSIONS, load, render
+from .test_extensions import load, render
 
 MACHINE = {"machine": "Abacus, 2 cores"}
 ASKED = (
@@ -32,8 +32,7 @@ ROWS = [
 
 
 @pytest.fixture
-def trust(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
+def trust():
     return load("trust")
 
 
@@ -109,24 +108,11 @@ def test_a_fault_that_went_wrong_is_loud(trust, top):
     assert table["as promised"].tolist() == ["yes", "NO"] and caption.endswith("Machine: A.")
 
 
-def built(top, text, monkeypatch):
-    """A page with this text as HTML, and the warnings of its build."""
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
-    (top / "book").mkdir()
-    (top / "book" / "index.md").write_text(f"# Page\n\n{text}\n", "utf-8")
-    out, warnings = render(top, "html", extensions="trust")
-    return (out / "index.html").read_text("utf-8"), warnings
-
-
-def test_a_table_on_a_page_shows_names_as_text(top, monkeypatch):
-    page, warnings = built(top, "```{measured} limits\n```", monkeypatch)
+def test_pages_show_names_as_text_and_warn_of_what_is_not_recorded_unless_optional(top):
+    limits, growth = "```{measured} limits\n```", "```{measured} growth\n```"
+    text = f"{limits}\n\n{growth}\n\n```{{measured}} share\n:optional:\n```"
+    page, warnings = render(top, "html", text, extensions="trust")
     assert "audit &lt;b&gt;" in page and "audit <b>" not in page
-    assert "WARNING" not in warnings
-
-
-def test_what_is_not_recorded_warns_unless_optional(top, monkeypatch):
-    text = "```{measured} growth\n```\n\n```{measured} share\n:optional:\n```"
-    page, warnings = built(top, text, monkeypatch)
     assert "Not in this run." in page and "Not recorded yet." in page
     assert warnings.count("WARNING") == 1
     assert "benchmarks/growth.json does not exist; make bench writes it" in warnings

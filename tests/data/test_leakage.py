@@ -5,10 +5,7 @@ from lib.data.folds import fold_split, group_folds
 from lib.data.leakage import dust_score, leak_groups, leak_report, strand_pairs
 from lib.data.splits import PARTS, Split, random_leaky_split
 from lib.sequences import encode, kmer_codes, reverse_complement
-
-
-def random_codes(n, length=60, seed=0):
-    return np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+from tests.motifs.naive import random_codes
 
 
 def test_only_a_shared_word_of_twenty_letters_links_on_either_strand():

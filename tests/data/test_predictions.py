@@ -72,7 +72,7 @@ def test_one_id_may_stand_in_several_splits_and_the_argument_is_left_alone() -> 
     assert checked["mean"].tolist() == [2.0]
 
 
-def test_large_parquet_reads_as_the_small_one_does(tmp_path, monkeypatch) -> None:
+def test_large_parquet_reads_and_is_refused_as_the_small_one_is(tmp_path, monkeypatch) -> None:
     whole = made(40, split=["test"] * 20 + ["calibration"] * 20, group=np.arange(40) // 4)
     path = tmp_path / "mine.parquet"
     whole.rename(columns={"mean": "m"}).to_parquet(path)
@@ -83,11 +83,6 @@ def test_large_parquet_reads_as_the_small_one_does(tmp_path, monkeypatch) -> Non
     assert "ids and sequences were not looked at" in notes[0] and "id" not in large
     for name in large:
         assert (small[name] == large[name].astype(small[name].dtype)).all()
-
-
-def test_large_parquet_is_refused_in_the_same_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "MANY_ROWS", 10)
-    path = tmp_path / "mine.parquet"
     made(40, std=np.append(np.ones(39), 0.0)).to_parquet(path)
     for rename, words in (({"q": "mean"}, "no column 'q'"), ({}, r"'std' row 39 is 0\.0")):
         with pytest.raises(ValueError, match=words):

@@ -1,11 +1,15 @@
 """Rules for bad input: each line of the table in the module's docstring."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib.data.dataset import SequenceDataset
 from lib.data.table import dataset_from_frame, load_table
 from lib.sequences import decode
+from tests.refusals import refused
 
 
 def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
@@ -19,26 +23,16 @@ def frame_of(sequences: list[str], **columns: object) -> pd.DataFrame:
     )
 
 
-def refused(frame: pd.DataFrame, message: str, **options: object) -> None:
-    with pytest.raises(ValueError, match=message):
-        dataset_from_frame(frame, name="toy", **options)
+def read(frame: pd.DataFrame, **options: object) -> SequenceDataset:
+    return dataset_from_frame(frame, name="toy", **options)
 
 
 def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, random_dna):
     first, second = random_dna(2, 30, 0)
-    path = write_text(
-        f"id,dna,log2,sd,w,origin\nx1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n",
-        "my.v2.csv",
-    )
-    dataset = load_table(
-        path,
-        sequence_column="dna",
-        activity_column="log2",
-        noise_column="sd",
-        weight_column="w",
-        group_column="origin",
-        oriented=True,
-    )
+    rows = f"x1,{first},-1.5,0.25,2,a\nx2,{second},2e-1,0.5,1,b\n"
+    path = write_text("id,dna,log2,sd,w,origin\n" + rows, "my.v2.csv")
+    named = {"sequence": "dna", "activity": "log2", "noise": "sd", "weight": "w", "group": "origin"}
+    dataset = load_table(path, oriented=True, **{f"{k}_column": v for k, v in named.items()})
     assert dataset.name == "my"
     assert decode(dataset.codes) == [first, second]
     assert dataset.activity.tolist() == [-1.5, 0.2]
@@ -50,7 +44,7 @@ def test_all_columns_in_their_places_and_others_may_share_a_name(write_text, ran
 
 
 def test_sequences_are_mended_and_counted():
-    dataset = dataset_from_frame(frame_of(["acgta", " ACGUA ", "ACGTN", "uuuuc"]), name="toy")
+    dataset = read(frame_of(["acgta", " ACGUA ", "ACGTN", "uuuuc"]))
     assert decode(dataset.codes) == ["ACGTA", "ACGTA", "ACGTN", "TTTTC"]
     assert dataset.repairs == {
         "lower case raised": 2,
@@ -63,21 +57,21 @@ def test_sequences_are_mended_and_counted():
 
 def test_duplicates_stay_in_one_group(random_dna, reverse_complement):
     one, two = random_dna(2, 40, 2)
-    dataset = dataset_from_frame(frame_of([one, two, one, reverse_complement(one)]), name="toy")
+    dataset = read(frame_of([one, two, one, reverse_complement(one)]))
     assert dataset.group[0] == dataset.group[2] == dataset.group[3] != dataset.group[1]
     assert dataset.repairs == {
         "duplicate sequences kept": 1,
         "sequences with different activities": 1,
     }
     frame = pd.DataFrame({"sequence": ["ACGTA", "ACGTA"], "activity": [1.0, 1.0]})
-    assert dataset_from_frame(frame, name="toy").repairs == {"duplicate sequences kept": 1}
+    assert read(frame).repairs == {"duplicate sequences kept": 1}
 
 
 def test_given_groups_that_share_a_sequence_are_joined(reverse_complement):
     # a and b share ACGTAAC (one reversed), c stands alone: three labels, two groups.
     sequences = ["ACGTAAC", "GGGTTTA", reverse_complement("ACGTAAC"), "CCCCTAT"]
     frame = frame_of(sequences, origin=["a", "a", "b", "c"])
-    dataset = dataset_from_frame(frame, name="toy", group_column="origin")
+    dataset = read(frame, group_column="origin")
     assert dataset.group.tolist() == [0, 0, 0, 1]
     assert dataset.repairs == {"groups joined by a shared sequence": 1}
     assert dataset.metadata["origin"].tolist() == ["a", "a", "b", "c"]
@@ -86,61 +80,62 @@ def test_given_groups_that_share_a_sequence_are_joined(reverse_complement):
 def test_shared_twenty_mers_link_by_default(random_dna):
     a, b, c = random_dna(3, 60, 3)
     relative = b[:40] + a[:20]
-    dataset = dataset_from_frame(frame_of([a, relative, c, b]), name="toy")
+    dataset = read(frame_of([a, relative, c, b]))
     assert dataset.group[0] == dataset.group[1] == dataset.group[3] != dataset.group[2]
 
 
-@pytest.mark.parametrize("column", ["noise_column", "weight_column"])
-@pytest.mark.parametrize("value", [0.0, -1.0])
-def test_noise_and_weight_are_positive(column, value):
-    frame = frame_of(["ACGT", "CCGT"], extra=[1.0, value])
-    refused(frame, f"'extra' row 1 is {value}, not a finite number above 0", **{column: "extra"})
-
-
-@pytest.mark.parametrize(
-    ("sequences", "message"),
-    [
-        (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
-        (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),
-        (["ACGT", "AC-T"], "row 1 holds '-' at position 2"),
-        (["ACGT", "ACßT"], "row 1"),
-        (["ACGT", ""], "row 1 is '', not a sequence"),
-        (["ACGT", "  "], "row 1 is '  ', not a sequence"),
-        (["ACGT", None], "row 1 is None, not a sequence"),
-        (["ACGT", 7.0], "row 1 is 7.0, not a sequence"),
-        (["ACGT", "ACGTA", "CCCC"], "row 1 has 5 nt, most rows have 4"),
-        (["ACGTA", "ACGT", "CCCC"], "row 0 has 5 nt, most rows have 4"),
-        (["ACGT", "NNNN"], "row 1 holds nothing but N"),
-        (["ACG", "TCC"], "3 nt are too few to find relatives; pass group_column"),
-    ],
+test_sequences_are_refused = refused(
+    (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
+    (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),
+    (["ACGT", "AC-T"], "row 1 holds '-' at position 2"),
+    (["ACGT", "ACßT"], "row 1"),
+    (["ACGT", ""], "row 1 is '', not a sequence"),
+    (["ACGT", "  "], "row 1 is '  ', not a sequence"),
+    (["ACGT", None], "row 1 is None, not a sequence"),
+    (["ACGT", 7.0], "row 1 is 7.0, not a sequence"),
+    (["ACGT", "ACGTA", "CCCC"], "row 1 has 5 nt, most rows have 4"),
+    (["ACGTA", "ACGT", "CCCC"], "row 0 has 5 nt, most rows have 4"),
+    (["ACGT", "NNNN"], "row 1 holds nothing but N"),
+    (["ACG", "TCC"], "3 nt are too few to find relatives; pass group_column"),
+    ([], "no rows"),
+    act=lambda sequences: read(frame_of(sequences)),
 )
-def test_sequences_refused(sequences, message):
-    refused(frame_of(sequences), message)
+
+GONE = ["", "  ", None, float("nan"), "NA", "null"]
+COLUMNS = {"none": [1, 0.0, 1], "minus": [1, -1.0, 1], "word": ["high"] * 3}
+COLUMNS |= {f"gone {place}": ["a", gone, "b"] for place, gone in enumerate(GONE)}
+test_columns_are_refused = refused(
+    ({"noise_column": "none"}, r"'none' row 1 is 0\.0, not a finite number above 0"),
+    ({"weight_column": "none"}, r"'none' row 1 is 0\.0, not a finite number above 0"),
+    ({"noise_column": "minus"}, r"'minus' row 1 is -1\.0, not a finite number above 0"),
+    ({"weight_column": "minus"}, r"'minus' row 1 is -1\.0, not a finite number above 0"),
+    ({"noise_column": "sd"}, "no column 'sd'"),
+    ({"sequence_column": "sequnce"}, "did you mean 'sequence'"),
+    ({"activity_column": "word"}, "'word' row 0 is 'high', not a finite"),
+    *(({"group_column": n}, "row 1 .*every row needs a group") for n in COLUMNS if "gone" in n),
+    (
+        {"trim_prefix": "GG", "trim_suffix": "TT"},
+        "row 2 is 'GATTATT', without its .* 'GG' and 'TT'",
+    ),
+    ({"trim_suffix": "AA"}, "row 0 is 'GGACATT', without its adapters '' and 'AA'"),
+    ({"trim_prefix": "GGAC", "trim_suffix": "ATT"}, "row 0 has 7 nt, no more than its adapters"),
+    act=lambda options: read(frame_of(["GGACATT", "GGTTATT", "GATTATT"], **COLUMNS), **options),
+)
 
 
-def test_short_sequences_are_fine_with_groups_and_missing_columns_are_named():
+def test_short_sequences_are_fine_with_groups():
     frame = frame_of(["ACG", "TCC"], origin=["a", "b"])
-    assert len(dataset_from_frame(frame, name="toy", group_column="origin")) == 2
-    refused(frame_of(["ACGT"]), "no column 'sd'", noise_column="sd")
-    refused(frame_of(["ACGT"]), "did you mean 'sequence'", sequence_column="sequnce")
-    refused(frame_of(["ACGT"]).assign(activity="high"), "'activity' row 0 is 'high', not a finite")
-    refused(frame_of([]), "no rows")
-
-
-@pytest.mark.parametrize("value", ["", "  ", None, float("nan"), "NA", "null"])
-def test_every_row_needs_a_group(value):
-    frame = frame_of(["ACGT", "CCCC"], origin=["a", value])
-    refused(frame, "row 1 .*every row needs a group", group_column="origin")
+    assert len(read(frame, group_column="origin")) == 2
 
 
 def test_ends_that_nearly_all_share_are_cut_off_and_counted(random_dna):
     cores = random_dna(200, 60, 4)
     sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
-    found = dataset_from_frame(frame_of(sequences), name="toy")
+    found = read(frame_of(sequences))
     ends = {"shared start AGGACCGGATCA trimmed": 200, "shared end CATTGCGTGA trimmed": 200}
     assert decode(found.codes) == cores and found.repairs == ends
     sequences[7] = "T" + sequences[7][1:]  # 199 of 200
-    found = dataset_from_frame(frame_of(sequences), name="toy")
+    found = read(frame_of(sequences))
     assert decode(found.codes) == cores
     assert found.repairs["shared start: another of 12 nt cut off"] == 1
 
@@ -149,11 +144,12 @@ def test_adapters_left_on_are_refused_with_the_remedy(random_dna):
     cores = random_dna(40, 60, 4)
     sequences = ["AGGACCGGATCA" + core + "CATTGCGTGA" for core in cores]
     sequences[0] = "T" * 12 + cores[0] + "A" * 10  # 97.5 %
-    refused(frame_of(sequences), "trim_prefix='AGGACCGGATCA' and trim_suffix='CATTGCGTGA', or keep")
+    with pytest.raises(ValueError, match="'AGGACCGGATCA' and trim_suffix='CATTGCGTGA', or keep"):
+        read(frame_of(sequences))
     trim = {"trim_prefix": "AGGACCGGATCA", "trim_suffix": "CATTGCGTGA"}
-    trimmed = dataset_from_frame(frame_of(sequences[1:]), name="toy", **trim)
+    trimmed = read(frame_of(sequences[1:]), **trim)
     assert decode(trimmed.codes) == cores[1:]
-    kept = dataset_from_frame(frame_of(sequences), name="toy", keep_shared_ends=True)
+    kept = read(frame_of(sequences), keep_shared_ends=True)
     assert kept.codes.shape == (40, 82)
 
 
@@ -177,28 +173,12 @@ def led(starts: list[str]) -> list[str]:
     ],
 )
 def test_ten_letters_shared_by_over_nine_tenths_make_an_adapter(sequences, is_refused):
-    if is_refused:
-        refused(frame_of(sequences), "trim_prefix")
-    else:
-        assert len(dataset_from_frame(frame_of(sequences), name="toy")) == len(sequences)
+    with pytest.raises(ValueError, match="trim_prefix") if is_refused else nullcontext():
+        assert len(read(frame_of(sequences))) == len(sequences)
 
 
-@pytest.mark.parametrize(
-    ("ends", "message"),
-    [
-        (("GG", "TT"), "row 2 is 'GATTATT', without its adapters 'GG' and 'TT'"),
-        (("", "AA"), "row 0 is 'GGACATT', without its adapters '' and 'AA'"),
-        (("GGAC", "ATT"), "row 0 has 7 nt, no more than its adapters"),
-    ],
-)
-def test_a_row_without_the_adapter_is_named(ends, message):
-    frame = frame_of(["GGACATT", "GGTTATT", "GATTATT"])
-    refused(frame, message, trim_prefix=ends[0], trim_suffix=ends[1])
-
-
-def test_a_library_of_mutants_is_grouped_by_parent(tmp_path):
+def test_a_library_of_mutants_is_grouped_by_parent(tmp_path, rng):
     """Each position of two parents changed once: their words stand in over 20 rows."""
-    rng = np.random.default_rng(0)
     parents = ["".join(rng.choice(list("ACGT"), 80)) for _ in range(2)]
     changed = str.maketrans("ACGT", "CGTA")
     rows = [p[:i] + p[i].translate(changed) + p[i + 1 :] for p in parents for i in range(80)]

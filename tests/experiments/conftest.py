@@ -1,3 +1,4 @@
+import os
 from functools import cache
 
 import pytest
@@ -8,8 +9,12 @@ from lib.study.units import Store
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
-    """Fits of all smoke runs: what two experiments share is trained once, as in a report."""
-    return Store(tmp_path_factory.mktemp("store"))
+    """Fits of all smoke runs: what two experiments share is trained once, as in a report.
+
+    Test processes side by side have one store, below the folder of their common run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    return Store((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "store")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from lib.data.folds import HELD, TRAINED
 from lib.data.leakage import leak_groups
 from lib.experiments.arms import ALL, ARMS, MEANS, build_arms, element_means
 from lib.sequences import reverse_complement
-from tests.refusals import refused
 
 
 def assay(n=900, large=(), oriented=False, species=False):
@@ -122,7 +121,8 @@ def test_species_have_a_partner_of_equal_training_size():
         assert sizes[0] == pytest.approx(sizes[1], rel=0.05)
 
 
-def test_arms_of_an_assay_draw_equal_sets_of_groups():
+def test_arms_that_an_assay_allows_draw_equal_sets_of_groups():
+    assert arms_of(assay(), ("species",)) == []
     arms = [arm for arm in arms_of(assay()) if arm.kind != "leaky"]
     assert all(arm.plan is arms[0].plan for arm in arms)
     assert arms_of(assay(), seed=1)[0].plan.codes.tolist() != arms[0].plan.codes.tolist()
@@ -143,27 +143,9 @@ def test_a_rare_kind_is_tested_by_the_folds_that_hold_it():
             assert held.plan.take(part.rows).df == len(set(folds)) - 1
 
 
-def test_arms_an_assay_does_not_allow_are_left_out():
-    assert arms_of(assay(), ("species",)) == []
-
-
 @pytest.mark.parametrize("groups", [100, 8, 6, 5])
 def test_few_groups_still_fill_every_part(groups):
     arm = arms_of(assay(2 * groups), ("group",), tilts=())[0]
     assert arm.plan.folds == 5
     for split in arm.splits:
         assert all(len(split[part]) >= 2 for part in ("train", *HELD, "test"))
-
-
-def of_groups(*sizes):
-    group = np.repeat(np.arange(len(sizes)), sizes)
-    codes = np.random.default_rng(0).integers(0, 4, (len(group), 40)).astype(np.uint8)
-    return SequenceDataset("few", codes, np.zeros(len(group)), group)
-
-
-test_groups_that_cannot_be_judged_are_refused = refused(
-    (of_groups(3, 3, 3, 3), "holds 25%"),
-    (of_groups(300, 150, *[1] * 450), "holds 33%"),
-    (of_groups(9, 9), "holds 50%"),
-    act=lambda data: arms_of(data, ("group",)),
-)

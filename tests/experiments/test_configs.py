@@ -5,11 +5,6 @@ from importlib import import_module
 from lib.study.config import ParameterError
 from tests.refusals import refused
 
-
-def config_of(name):
-    return import_module(f"lib.experiments.{name}").Config
-
-
 test_bad_parameters_are_named = refused(
     ("simulation_shifts", {"shifts": ["gcc"]}, "no shift gcc; use all, gc, "),
     ("simulation_shifts", {"models": ["resnet"]}, "no model resnet"),
@@ -18,7 +13,7 @@ test_bad_parameters_are_named = refused(
     ("structural_priors", {"priors": ["motif"]}, "no prior motif; use all, none, motif_true"),
     ("structural_priors", {"assay_priors": ["gcc"]}, "no prior gcc"),
     ("structural_priors", {"sizes": [100, 500]}, "sizes go up to 500, n_train is 400"),
-    ("uncertainty_repair", {"severities": [0.0, 1.0]}, "severity 0"),
+    ("uncertainty_repair", {"severities": [0.0, 1.0]}, r"0 is not in \(0, 1\]; its start"),
     ("uncertainty_repair", {"labels": [5, 10]}, "at least 10"),
     ("mpra_gc_ood", {"arm": "sideways"}, "no arm .*use all, group, tilt"),
     ("mpra_gc_ood", {"arm": "group,tails"}, "no arm .*use all, group, tilt"),
@@ -27,6 +22,8 @@ test_bad_parameters_are_named = refused(
     ("assay_and_program_shifts", {"dataset": "mouse"}, "'default', 'real' or 'standin'"),
     ("assay_and_program_shifts", {"elements": 10}, "elements"),
     ("assay_and_program_shifts", {"splitseed": 0}, "split_seed"),
-    act=lambda name, given: config_of(name).create(profile="smoke", **given),
+    act=lambda name, given: import_module(f"lib.experiments.{name}").Config.create(
+        profile="smoke", **given
+    ),
     error=ParameterError,
 )

@@ -9,15 +9,6 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import forecasters
 from lib.experiments.arms import build_arms
-from lib.experiments.forecasters import (
-    BASELINES,
-    MOTIF_PRIOR,
-    baselines,
-    combined,
-    kernels,
-    with_partner,
-)
-from lib.experiments.forecasters import members as members_of
 from lib.experiments.priors import Told
 from lib.repair.stack import weights
 from lib.study.units import Placement, Store
@@ -52,7 +43,7 @@ def members(arm):
 
 def test_the_stack_weighs_by_the_choice_part_alone(arm):
     given = members(arm)
-    found = combined(arm, given)
+    found = forecasters.combined(arm, given)
     for place, split in enumerate(arm.splits):
         rows, test = split["choice"], split["test"]
         means = np.stack([given[name][0, place] for name in "ab"])
@@ -73,8 +64,8 @@ def test_targets_outside_the_choice_part_change_nothing(arm):
         target = hidden.copy()
         target[split["choice"]] = arm.data.activity[split["choice"]]
         other = replace(arm, data=replace(arm.data, activity=target))
-        for name, forecast in combined(arm, members(arm)).items():
-            again = combined(other, members(arm))[name]
+        for name, forecast in forecasters.combined(arm, members(arm)).items():
+            again = forecasters.combined(other, members(arm))[name]
             assert np.array_equal(forecast[:, place], again[:, place], equal_nan=True)
 
 
@@ -89,7 +80,7 @@ def promoters(arm, own):
 def test_nothing_trains_the_joint_network_that_is_a_relative_of_what_is_held_back():
     arm = arm_of(300)
     other = promoters(arm, 99)
-    both = with_partner(arm, other)
+    both = forecasters.with_partner(arm, other)
     n, data = 300, both.data
     assert data.features.ravel().tolist() == [0] * n + [1] * 200
     # The last of the shared elements is the brother of the first that is cut out of element 99,
@@ -118,23 +109,23 @@ def test_networks_told_of_motifs_and_of_a_tissue_stand_on_the_group_arm(tmp_path
     names = "motif_network", "joint"
     monkeypatch.setattr(forecasters, "kernels", lambda arms, *_: {arm: {} for arm in arms})
     inside = replace(arm, kind="species")
-    found = members_of([arm, inside], lambda _: [fit], *where)
+    found = forecasters.members([arm, inside], lambda _: [fit], *where)
     assert list(found[arm]) == [*names] and not found[inside]
     for forecast in found[arm].values():
         assert forecast.shape == (2, 3, 150)
         for place, split in enumerate(arm.splits):
             assert np.isfinite(forecast[:, place, split["test"]]).all()
     own = fit.model_copy(update={"model": "made.up:Network"})
-    assert not members_of([arm], lambda _: [own], *where)[arm]
-    for unit in Told(arm, MOTIF_PRIOR).fitting(fit, *where):  # those of notebook 03
+    assert not forecasters.members([arm], lambda _: [own], *where)[arm]
+    for unit in Told(arm, forecasters.MOTIF_PRIOR).fitting(fit, *where):  # those of notebook 03
         assert where[0].get(unit.key) is not None
 
 
 def test_every_split_has_its_own_kernel_and_baselines(tmp_path):
     arm, store = arm_of(150), Store(tmp_path)
-    found = kernels([arm], ("kmer_kernel",), store, Placement(workers=1))[arm]
-    simple = baselines([arm], store, Placement(workers=1))[arm]
-    assert list(found) == ["kmer_kernel"] and list(simple) == [*BASELINES]
+    found = forecasters.kernels([arm], ("kmer_kernel",), store, Placement(workers=1))[arm]
+    simple = forecasters.baselines([arm], store, Placement(workers=1))[arm]
+    assert list(found) == ["kmer_kernel"] and list(simple) == [*forecasters.BASELINES]
     for place, split in enumerate(arm.splits):
         own = kernel_unit({}, arm.data, split).arrays
         expected = np.stack([own["mean"], own["std"]])

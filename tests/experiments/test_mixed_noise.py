@@ -5,16 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lib.experiments import worlds
 from lib.experiments.mixed_noise import SHARE, VISIBLE, best, fit_mixed, mixed
-from lib.experiments.worlds import NOISY, Arm, Condition, Sizes, test_data
+from lib.experiments.worlds import NOISY, Arm, Condition, Sizes
 from lib.metrics.evaluate import all_metrics
-
-test_data.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
 def pair():
-    return test_data(51, Condition(), 6000), test_data(51, NOISY, 6000)
+    return worlds.test_data(51, Condition(), 6000), worlds.test_data(51, NOISY, 6000)
 
 
 @pytest.mark.parametrize("visible", VISIBLE)

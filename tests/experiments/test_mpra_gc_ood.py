@@ -54,10 +54,6 @@ def test_the_mean_s_error_is_the_spread_of_the_part(found):
         assert abs(value["crps_skill"]) < 0.02
 
 
-def rows_at_home(found):
-    return pick(found.rows, by="", metric="rmse", split="test", seed=None, condition="")
-
-
 def test_contrasts_set_a_shift_against_what_it_left(found):
     table = found.tables["contrasts"]
     network = pick(table, model="cnn", prior="none", metric="rmse")
@@ -73,7 +69,8 @@ def test_contrasts_set_a_shift_against_what_it_left(found):
     assert (table["lower"] <= table["lower_90"]).all() and table["upper"].notna().all()
     home = table[table["shift"] == ""]
     assert set(home["against"]) == {"cnn"}
-    value = rows_at_home(found)
+    at_home = {"by": "", "metric": "rmse", "split": "test", "seed": None, "condition": ""}
+    value = pick(found.rows, **at_home)
     assert set(home["model"]) == set(value["model"])
     assert set(pick(home, model="cnn")["prior"]) == {"motif_jaspar"}
     value = pick(value, prior="none", uncertainty=["single", "ensemble"])
@@ -100,8 +97,7 @@ def assay(codes, activity, **more):
     return SequenceDataset("made", codes, activity, np.arange(len(codes)), **more)
 
 
-def test_reliability_recovers_a_known_share_of_signal():
-    rng = np.random.default_rng(0)
+def test_reliability_recovers_a_known_share_of_signal(rng):
     n = 4000
     codes = np.vstack([random_codes(n, 80), np.zeros((n, 80), np.uint8)])
     codes[n:] = reverse_complement(codes[:n])

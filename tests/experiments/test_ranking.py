@@ -7,6 +7,7 @@ from lib.experiments import ranking
 from lib.experiments.ranking import Rule, make_rules, of_folds, over_worlds, rank, scores_of
 from lib.metrics import selective
 from lib.metrics.resampling import resampling
+from lib.page.grammar import one
 
 KEYS = {
     **{"data": "made", "split": "test", "shift": "", "family": "", "severity": 0.0},
@@ -28,16 +29,8 @@ def ranked(loss, std, *, group=None, fold=None, rules=(), draws=0, **scores):
     return rank(forecast, every, rules, KEYS, plan, draws)
 
 
-def width(row):
-    return row["upper"] - row["lower"]
-
-
 def value(judged, metric, **keys):
-    rows = judged["points"]
-    keys = {"target": "measured"} | keys
-    for column, wanted in ({"metric": metric} | keys).items():
-        rows = rows[rows[column] == wanted]
-    return rows.iloc[0]
+    return one(judged["points"], **{"metric": metric, "target": "measured"} | keys)
 
 
 def test_half_kept_by_hand():
@@ -85,8 +78,9 @@ def test_whole_groups_are_resampled():
     single = ranked(loss, std, draws=200)
     copies = [np.repeat(values, 4) for values in (loss, std, np.arange(400))]
     fourfold = ranked(*copies[:2], group=copies[2], draws=200)
-    pair = [width(value(judged, "risk")) for judged in (single, fourfold)]
-    assert pair[1] == pytest.approx(pair[0], rel=0.15)
+    rows = (value(judged, "risk") for judged in (single, fourfold))
+    one_each, four_each = (row["upper"] - row["lower"] for row in rows)
+    assert four_each == pytest.approx(one_each, rel=0.15)
 
 
 def test_intervals_over_folds_by_hand():

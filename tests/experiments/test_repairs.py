@@ -3,18 +3,8 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr, ndtri
 
-from lib.experiments.repairs import (
-    ESTIMATED,
-    KNOWN,
-    Budget,
-    Key,
-    averages,
-    by_fold,
-    calibrated,
-    elements,
-    judged,
-    labelled,
-)
+from lib.experiments import repairs
+from lib.experiments.repairs import ESTIMATED, KNOWN, Budget, Key
 from lib.metrics.resampling import resampling
 
 HALF = ndtri(0.95)  # a 90 % interval reaches so many standard deviations each way
@@ -29,18 +19,17 @@ def part(target, mean=0.0, std=1.0, gc=None, group=None):
 
 
 def share_held(repair, asked):
-    return elements(repair.interval(0.9), asked["target"].to_numpy(), 0.9)[0].mean()
+    return repairs.elements(repair.interval(0.9), asked["target"].to_numpy(), 0.9)[0].mean()
 
 
-def test_known_weights_cover_where_none_undercover():
+def test_known_weights_cover_where_none_undercover(rng):
     """Error sd e^(x/2), unseen by the network; x moves from N(0, 1) to N(1, 1): ratio e^(x-1/2)."""
-    rng = np.random.default_rng(0)
     covered = {"norm_cp": [], KNOWN: [], ESTIMATED: []}
     for _ in range(60):
         x, new = rng.normal(0, 1, 1500), rng.normal(1, 1, 500)
         held, asked = (part(np.exp(v / 2) * rng.normal(size=len(v)), gc=v) for v in (x, new))
         known = (np.exp(x - 0.5), np.exp(new - 0.5))
-        for repair in calibrated(held, asked, 5, known):
+        for repair in repairs.calibrated(held, asked, 5, known):
             name = repair.variant if repair.variant else repair.uncertainty
             if name in covered:
                 covered[name].append(share_held(repair, asked))
@@ -57,7 +46,7 @@ def test_every_repair_is_nominal_in_distribution():
     every = part(target, std=std, gc=rng.random(len(std)))
     held, asked = every.iloc[:4000], every.iloc[4000:]
     known = (np.ones(4000), np.ones(20_000))
-    repaired = calibrated(held, asked, 5, known)
+    repaired = repairs.calibrated(held, asked, 5, known)
     covered = {repair[:2]: share_held(repair, asked) for repair in repaired}
     assert covered.pop(("single", "")) == pytest.approx(2 * ndtr(HALF / 2) - 1, abs=0.01)
     # 4,000 calibration elements place the quantile within sqrt(.09 / 4000) = .005 of coverage.
@@ -66,7 +55,7 @@ def test_every_repair_is_nominal_in_distribution():
 
 
 def means(found):
-    table = averages(found).set_index(["uncertainty", "variant", "metric"])
+    table = repairs.averages(found).set_index(["uncertainty", "variant", "metric"])
     return table["value"].sort_index()
 
 
@@ -78,8 +67,8 @@ def test_labels_mend_gain_and_offset_in_each_cohort_but_cannot_sharpen_noise():
     batch = np.arange(n) % 2
     asked = part(2 * mean + 3 - 6 * batch + rng.normal(size=n), mean=mean)
     budget = Budget((500,), 5, 0.03)
-    apart = means(labelled(asked.assign(cohort=batch), budget, np.random.default_rng(0)))
-    both = means(labelled(asked, budget, rng))
+    apart = means(repairs.labelled(asked.assign(cohort=batch), budget, np.random.default_rng(0)))
+    both = means(repairs.labelled(asked, budget, rng))
     one, other = apart["few_shot", "k=500"], both["few_shot", "k=500"]
     assert one["picp_90"] == pytest.approx(0.9, abs=0.02)
     assert one["mpiw_90"] == pytest.approx(2 * HALF, rel=0.05)
@@ -92,7 +81,7 @@ def test_labels_mend_gain_and_offset_in_each_cohort_but_cannot_sharpen_noise():
 def test_conformal_from_labels_covers_under_any_shift():
     rng = np.random.default_rng(4)
     asked = part(5 + rng.standard_cauchy(3000), mean=rng.normal(size=3000))
-    found = means(labelled(asked, Budget((19,), 300, 0.03), rng))
+    found = means(repairs.labelled(asked, Budget((19,), 300, 0.03), rng))
     # rank ceil(20 * .9) = 18 of 19: expected coverage 18 / 20; sd of one draw .065, of 300 .004
     assert found["norm_cp", "k=19", "picp_90"] == pytest.approx(0.9, abs=0.015)
 
@@ -101,9 +90,9 @@ def test_relatives_of_labelled_elements_are_not_judged():
     """20 pairs of twins: with k = 10 labels, 40 - 2 * 10 elements are judged in one draw."""
     rng = np.random.default_rng(5)
     asked = part(rng.normal(size=40), mean=rng.normal(size=40), group=np.arange(40) // 2)
-    found = labelled(asked, Budget((10, 11), 1, 0.03), rng)
-    judged = np.isfinite(found[Key("few_shot", "k=10", "picp_90")])
-    assert judged.sum() == 20 and (judged[::2] == judged[1::2]).all()
+    found = repairs.labelled(asked, Budget((10, 11), 1, 0.03), rng)
+    kept = np.isfinite(found[Key("few_shot", "k=10", "picp_90")])
+    assert kept.sum() == 20 and (kept[::2] == kept[1::2]).all()
     assert {key.variant for key in found} == {"k=10"}  # 2 * 11 exceeds the 20 groups
 
 
@@ -111,13 +100,13 @@ def test_averages_leave_out_missing_values_and_small_cells_and_count_groups_not_
     full, half = np.arange(40.0), np.where(np.arange(40) < 20, 1.0, np.nan)
     few = np.where(np.arange(40) < 9, 1.0, np.nan)
     keys = [Key("single", "", name) for name in ("full", "half", "few")]
-    table = averages(dict(zip(keys, (full, half, few), strict=True)))
+    table = repairs.averages(dict(zip(keys, (full, half, few), strict=True)))
     assert table[["metric", "value", "n"]].values.tolist() == [["full", 19.5, 40], ["half", 1, 20]]
     # Ten copies of each of 200 values: the variance is that of 200 values, s² / 200.
     rng = np.random.default_rng(6)
     values, group = rng.normal(size=200), np.repeat(np.arange(200), 10)
     key = Key("single", "", "metric")
-    row = averages({key: np.repeat(values, 10)}, resampling(group, rng), 4000).iloc[0]
+    row = repairs.averages({key: np.repeat(values, 10)}, resampling(group, rng), 4000).iloc[0]
     assert row["variance"] == pytest.approx(values.var() / 200, rel=0.1)
     assert row["lower"] < row["value"] < row["upper"]
 
@@ -130,12 +119,12 @@ def test_each_fold_repairs_what_it_tests():
     for number, error in ((0, 1.0), (1, 3.0)):
         rows = np.flatnonzero(fold == number)
         held = part(error * np.tile([1.0, -1.0], 30)).drop(columns="gc")
-        learned.append((rows, list(calibrated(held, asked.iloc[rows], 2))))
-    found = judged(by_fold(learned), asked)
+        learned.append((rows, list(repairs.calibrated(held, asked.iloc[rows], 2))))
+    found = repairs.judged(repairs.by_fold(learned), asked)
     for name, covered in (("single", 0.5), ("std_scaling", 1.0)):
         assert found[Key(name, "", "picp_90")].mean() == covered
     plan = resampling(np.arange(40), np.random.default_rng(0), np.arange(40) % 4)
-    table = averages(found, plan, 100)
+    table = repairs.averages(found, plan, 100)
     rows = table[table["metric"] == "mpiw_90"].set_index("uncertainty")["value"]
     assert rows["std_scaling"] == pytest.approx(2 * HALF * (1 + 3) / 2)
     ends = table.loc[table["metric"] == "picp_90", ["lower", "upper"]].stack()
@@ -147,7 +136,9 @@ def test_infinite_intervals_of_one_fold_leave_no_score():
     asked, learned = part(np.zeros(40)), []
     for number, size in enumerate((50, 5)):
         rows, held = np.arange(20) + 20 * number, part(np.linspace(-1, 1, size))
-        learned.append((rows, list(calibrated(held.drop(columns="gc"), asked.iloc[rows], 2))))
-    found = judged(by_fold(learned), asked)
+        learned.append(
+            (rows, list(repairs.calibrated(held.drop(columns="gc"), asked.iloc[rows], 2)))
+        )
+    found = repairs.judged(repairs.by_fold(learned), asked)
     assert found[Key("norm_cp", "", "infinite_90")].mean() == 0.5
     assert np.isnan(found[Key("norm_cp", "", "interval_score_90")]).all()

@@ -135,8 +135,7 @@ def test_permuted_gc_keeps_its_law_in_every_part(tmp_path):
         assert abs(np.corrcoef(found[train, 0], assay.gc[train])[0, 1]) < 0.2
 
 
-def test_motif_scores_are_reduced_by_what_the_training_part_shows():
-    rng = np.random.default_rng(0)
+def test_motif_scores_are_reduced_by_what_the_training_part_shows(rng):
     scores, train = rng.normal(size=(60, 6)), np.arange(40)
     scores[:, 1] += 3 * scores[:, 0]
     split = Split("fold", 0, {"train": train, "test": np.arange(40, 60)})

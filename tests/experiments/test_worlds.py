@@ -6,35 +6,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.experiments import worlds
 from lib.experiments.world_measures import dose_metrics, frozen_metrics
-from lib.experiments.worlds import (
-    NOISY,
-    REWIRING,
-    Arm,
-    Condition,
-    Sizes,
-    conditions,
-    judge_unit,
-    judging,
-    run_judging,
-    test_data,
-    training_data,
-)
+from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition, Sizes
 from lib.study.units import HERE, Store
 
-test_data.__test__ = False  # type: ignore[attr-defined]
 SIZES = Sizes(300, 100, 100, 400)
 HOME, RICH = Condition(), Condition("gc", 0.5)
 
 
 def test_parts_are_disjoint_draws_and_small_samples_nest():
-    data, split = training_data(Arm(0, "cnn", 300), SIZES)
-    small = training_data(Arm(0, "cnn", 100), SIZES)[1]
+    data, split = worlds.training_data(Arm(0, "cnn", 300), SIZES)
+    small = worlds.training_data(Arm(0, "cnn", 100), SIZES)[1]
     assert set(small["train"]) < set(split["train"])
     assert np.array_equal(small["validation"], split["validation"])
     rows = np.concatenate([split[name] for name in ("train", "validation", "calibration")])
     assert np.array_equal(np.sort(rows), np.arange(len(data)))
-    test = test_data(0, Condition(), 400)
+    test = worlds.test_data(0, Condition(), 400)
     seen = {row.tobytes() for row in data.codes}
     assert not any(row.tobytes() in seen for row in test.codes)
 
@@ -49,7 +37,7 @@ def test_conditions_have_names_and_are_asked_for_once():
     assert Condition("batch", 1.0).sequences == NOISY.sequences == HOME
     assert [each.dose for each in at] == [0, 1, 2, 0.5, 0.64]  # GC in its s.d., concepts in d
     poor, noisy, fixed = Condition("gc", 0.5, "low"), Condition("noise", 0.5), Condition("gc", 0.25)
-    found = conditions(["gc", "noise"], [0.5], ["", "low"], [RICH, REWIRING, fixed])
+    found = worlds.conditions(["gc", "noise"], [0.5], ["", "low"], [RICH, REWIRING, fixed])
     assert found == [HOME, RICH, poor, noisy, fixed]
 
 
@@ -73,16 +61,18 @@ def gc_of(judge, condition):
 
 
 def test_measures_come_back_as_long_tables_that_name_their_rows(tmp_path):
-    units = [judging(Arm(w, "cnn", 300), [HOME, RICH], SIZES, [gc_of], asked=7) for w in (0, 1)]
-    assert units[0].key != judging(Arm(0, "cnn", 300), [HOME], SIZES, [gc_of], asked=7).key
+    units = [
+        worlds.judging(Arm(w, "cnn", 300), [HOME, RICH], SIZES, [gc_of], asked=7) for w in (0, 1)
+    ]
+    assert units[0].key != worlds.judging(Arm(0, "cnn", 300), [HOME], SIZES, [gc_of], asked=7).key
     for unit in units:
-        judged = replace(judge_unit(unit.config), stamp={"source": unit.source})
+        judged = replace(worlds.judge_unit(unit.config), stamp={"source": unit.source})
         Store(tmp_path).put(unit.key, judged)
-    table = run_judging(units, Store(tmp_path), HERE)["gc"]
+    table = worlds.run_judging(units, Store(tmp_path), HERE)["gc"]
     assert table["replicate"].tolist() == [0, 0, 1, 1] and table["calls"].tolist() == [1, 2, 1, 2]
     assert table["split"].tolist() == ["test", "shifted"] * 2
     assert set(table["model"]) == {"none"} and set(table["asked"]) == {7}  # its own columns stay
-    home = test_data(1, HOME, SIZES.test).gc.mean()
+    home = worlds.test_data(1, HOME, SIZES.test).gc.mean()
     assert table["value"].iloc[2] == home < table["value"].iloc[3]
 
 
@@ -90,8 +80,10 @@ def test_the_frozen_oracle_keeps_what_holds_in_distribution_and_doses_are_measur
     """It is the oracle where sequences alone change, and errs by d where the rule does."""
     after_gain = Condition("effect_rewiring", distance=0.64, part="rewiring")
     sizes = Sizes(300, 100, 100, 4000)
-    unit = judging(Arm(50, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [frozen_metrics])
-    table = judge_unit(unit.config).table("values")
+    unit = worlds.judging(
+        Arm(50, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [frozen_metrics]
+    )
+    table = worlds.judge_unit(unit.config).table("values")
     rows = table.pivot(index="shift", columns="metric", values=["value", "oracle"])
     value, oracle = rows["value"], rows["oracle"]
     for metric in ("rmse", "zms", "picp_90", "rmse_f"):
@@ -101,8 +93,10 @@ def test_the_frozen_oracle_keeps_what_holds_in_distribution_and_doses_are_measur
     assert value.loc["noise", "rmse_f"] == 0
     # After gain .64 of Var f = .927; 1 - r^2 = .64 at r = .6, so d = 2 (1 - r) = .8 in all.
     assert value.loc["effect_rewiring", "rmse_f"] ** 2 == pytest.approx(0.8 * 0.927, rel=0.1)
-    unit = judging(Arm(51, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [dose_metrics])
-    table = judge_unit(unit.config).table("doses").drop_duplicates("shift").set_index("shift")
+    unit = worlds.judging(Arm(51, "", 300), [HOME, RICH, NOISY, after_gain], sizes, [dose_metrics])
+    table = (
+        worlds.judge_unit(unit.config).table("doses").drop_duplicates("shift").set_index("shift")
+    )
     measured = table.loc[["", "gc", "noise", "effect_rewiring"], "measured"]
     assert measured.to_numpy() == pytest.approx([0.256, 1.0, 0.8, 0.64], abs=0.05)
     assert set(table["model"]) == {"frozen_oracle"}

@@ -35,10 +35,6 @@ def _flip(content: bytearray, rng: np.random.Generator) -> bytearray:
     return content
 
 
-def _cut_end(content: bytearray, rng: np.random.Generator) -> bytearray:
-    return content[: _at(content, rng)]
-
-
 def _cut_middle(content: bytearray, rng: np.random.Generator) -> bytearray:
     start = _at(content, rng)
     return content[:start] + content[start + int(rng.integers(1, 30)) :]
@@ -74,10 +70,6 @@ def _cell(content: bytearray, rng: np.random.Generator) -> bytearray:
     return bytearray(b"".join(cells))
 
 
-def _pack(content: bytearray, rng: np.random.Generator) -> bytearray:
-    return bytearray(gzip.compress(bytes(content), mtime=0))
-
-
 def _recode(content: bytearray, rng: np.random.Generator) -> bytearray:
     text = content.decode("utf-8", "replace")
     return bytearray(
@@ -85,13 +77,13 @@ def _recode(content: bytearray, rng: np.random.Generator) -> bytearray:
     )
 
 
-def _double(content: bytearray, rng: np.random.Generator) -> bytearray:
-    return content + content
-
-
 BYTES: tuple[Bytes, ...] = (
-    *(_flip, _cut_end, _cut_middle, _insert, _insert, _lines, _cell, _cell, _pack),
-    *(_recode, _double),
+    _flip,
+    lambda content, rng: content[: _at(content, rng)],
+    *(_cut_middle, _insert, _insert, _lines, _cell, _cell),
+    lambda content, _: bytearray(gzip.compress(content, mtime=0)),
+    _recode,
+    lambda content, _: content + content,
 )
 
 

@@ -56,14 +56,13 @@ def as_dict(band):
     return {row.metric: (row.lower, row.upper) for row in band.itertuples()}
 
 
-def test_closed_forms_and_edges():
+def test_closed_forms_and_edges(rng):
     band = as_dict(gaussian_band(np.linspace(0.5, 2, 50), np.random.default_rng(0)))
     assert band["zms"] == pytest.approx(tuple(stats.chi2.ppf([0.025, 0.975], 50) / 50))
     assert band["zvar"] == pytest.approx(tuple(stats.chi2.ppf([0.025, 0.975], 49) / 49))
     assert band["picp_90"] == pytest.approx(tuple(stats.binom.ppf([0.025, 0.975], 50, 0.9) / 50))
     assert band["pit_ks"] == (0, pytest.approx(stats.kstwo.ppf(0.95, 50)))
     assert {name for name, (low, _) in band.items() if low in (0, 1)} == DISTANCES
-    rng = np.random.default_rng(0)
     assert gaussian_band([], rng).empty
     assert "zvar" not in as_dict(gaussian_band([1.0], rng))
     constant = as_dict(gaussian_band(np.ones(30), rng))

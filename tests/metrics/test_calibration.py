@@ -37,9 +37,8 @@ def test_area_of_a_wrong_scale_in_closed_form(scale):
     assert area(target / scale, points=1001) == pytest.approx(closed, abs=1e-4)
 
 
-def test_pit_and_its_distance():
+def test_pit_and_its_distance(rng):
     assert calibration.pit([0, 0], [1, 2], [0, 2]).tolist() == [0.5, stats.norm.cdf(1)]
-    rng = np.random.default_rng(0)
     target = rng.normal(size=50)
     expected = stats.kstest(target, "norm").statistic
     assert calibration.pit_ks(np.zeros(50), np.ones(50), target) == pytest.approx(expected)
@@ -78,8 +77,7 @@ def test_terms_by_hand_and_each_cause_in_its_place():
     assert shifted.bias == pytest.approx(np.mean((f - 0.5 * f + 1) ** 2))
 
 
-def test_sum_is_the_expected_excess_over_fresh_noise_without_a_cross_term():
-    rng = np.random.default_rng(0)
+def test_sum_is_the_expected_excess_over_fresh_noise_without_a_cross_term(rng):
     n, repeats = 500, 400
     f, mean = rng.normal(size=(2, n))
     std, sigma = rng.uniform(0.3, 1.5, size=(2, n))

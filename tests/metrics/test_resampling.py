@@ -5,22 +5,10 @@ import pytest
 from scipy.stats import t as student_t
 
 from lib.data.folds import fold_split, group_folds
-from lib.metrics.resampling import (
-    ends,
-    fold_variance,
-    percentiles,
-    resampling,
-    spread,
-    totals,
-)
+from lib.metrics.resampling import ends, fold_variance, percentiles, resampling, spread, totals
 from tests.refusals import refused
 
 RNG = np.random.default_rng
-
-
-def sizes(n, seed=0):
-    """Families as in measured libraries: most alone, some large."""
-    return np.minimum(RNG(seed).zipf(2.5, n), 8)
 
 
 def test_weights_are_the_sample_it_without_each_fold_then_draws_of_whole_groups():
@@ -126,7 +114,7 @@ def test_group_interval_covers_where_a_row_interval_does_not():
 @pytest.mark.slow
 def test_intervals_hold_what_they_promise_when_everything_is_refitted():
     """A k-mer-like ridge refitted to fresh labels of correlated families, 400 times."""
-    family = sizes(500)
+    family = np.minimum(RNG(0).zipf(2.5, 500), 8)  # most alone, some large, as in libraries
     group, features = np.repeat(np.arange(500), family), 30
     n, beta = len(group), RNG(1).normal(size=features) / features**0.5
     found = {name: [] for name in ("rmse", "pearson_r", "coverage", "ratio", "difference", "tail")}

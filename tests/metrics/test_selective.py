@@ -13,13 +13,6 @@ def area(name, loss, score):
     return selective.rankings(loss, score)[name]
 
 
-def uniform_sigma(n=400_000, seed=0):
-    """Squared errors of a calibrated forecast with sigma ~ U(0, 1)."""
-    rng = np.random.default_rng(seed)
-    sigma = rng.uniform(size=n)
-    return (sigma * rng.normal(size=n)) ** 2, sigma
-
-
 def test_curve_by_hand_and_values_of_public_benchmarks():
     given = [9.0, 1.0, 4.0, 0.0], [4, 1, 3, 2]
     assert selective.risk_coverage(*given).tolist() == [1, 0.5, 5 / 3, 3.5]
@@ -36,8 +29,10 @@ def test_curve_by_hand_and_values_of_public_benchmarks():
     assert accuracy_area == pytest.approx(0.7916667, abs=5e-8)
 
 
-def test_uniform_sigma_in_closed_form():
-    loss, sigma = uniform_sigma()
+def test_uniform_sigma_in_closed_form(rng):
+    # squared errors of a calibrated forecast with sigma ~ U(0, 1)
+    sigma = rng.uniform(size=400_000)
+    loss = (sigma * rng.normal(size=400_000)) ** 2
     # risk(c) = c^2 / 3 when rejecting by sigma: AURC 1/9, AUGRC 1/12; random 1/3 and 1/6
     assert area("aurc", loss, sigma) == pytest.approx(1 / 9, abs=2e-3)
     assert area("augrc", loss, sigma) == pytest.approx(1 / 12, abs=1e-3)

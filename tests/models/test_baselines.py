@@ -105,8 +105,7 @@ def test_real_wtc11_order_of_the_baselines(data_dir):
     assert np.corrcoef(by_gc[tested], data.activity[tested])[0, 1] == pytest.approx(0.13, abs=0.04)
 
 
-def test_feature_ridge_finds_a_linear_law_whatever_the_units():
-    rng = np.random.default_rng(0)
+def test_feature_ridge_finds_a_linear_law_whatever_the_units(rng):
     features = rng.normal(size=(4000, 3)) * [1.0, 1e3, 1e-3]
     target = features @ [1.0, 2e-3, 3e3] + 5
     made = baselines.feature_ridge(features, target, np.arange(3000), np.arange(3000, 3500))

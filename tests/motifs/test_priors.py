@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from lib.motifs.binding import score_threshold
-from lib.motifs.priors import (
-    check_motifs,
-    check_prior,
-    gc_windows,
-    motif_features,
-    permuted_rows,
-)
+from lib.motifs.priors import check_motifs, check_prior, gc_windows, motif_features, permuted_rows
 from lib.motifs.pwm import jaspar, log_odds, make_pwm
 from lib.sequences import encode, gc_content, reverse_complement
 from tests.motifs.naive import random_codes, window_scores

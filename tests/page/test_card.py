@@ -36,24 +36,20 @@ def test_a_good_forecaster_has_three_lights_and_nothing_to_do():
 
 
 @pytest.mark.parametrize(
-    ("given", "answer"),
+    ("place", "given", "answer"),
     [
-        ({"r2": 0.5}, "yes"),
-        ({"r2": 0.3}, "in part"),
-        ({"r2": 0.005}, "no"),  # its interval holds zero
-        ({"r2": float("nan")}, "not known"),
+        (0, {"r2": 0.5}, "yes"),
+        (0, {"r2": 0.3}, "in part"),
+        (0, {"r2": 0.005}, "no"),  # its interval holds zero
+        (0, {"r2": float("nan")}, "not known"),
+        (1, {"coverage": 0.87}, "yes"),
+        (1, {"coverage": 0.85}, "in part"),
+        (1, {"coverage": 0.75}, "no"),
+        (1, {"coverage": 0.75, "spread": 0.2}, "in part"),
     ],
 )
-def test_accurate(given, answer):
-    assert answers(rows(**given), BEATEN)[0] == answer
-
-
-@pytest.mark.parametrize(
-    ("coverage", "spread", "answer"),
-    [(0.87, 0.01, "yes"), (0.85, 0.01, "in part"), (0.75, 0.01, "no"), (0.75, 0.2, "in part")],
-)
-def test_calibrated(coverage, spread, answer):
-    assert answers(rows(coverage=coverage, spread=spread), BEATEN)[1] == answer
+def test_accurate_and_calibrated(place, given, answer):
+    assert answers(rows(**given), BEATEN)[place] == answer
 
 
 def test_the_remedy_is_the_root_of_the_mean_squared_z():

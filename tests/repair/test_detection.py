@@ -14,10 +14,10 @@ names = pytest.mark.parametrize("test", TESTS, ids=lambda test: test.args[0].__n
 
 
 @names
-def test_sees_a_shift_of_the_mean(test):
-    rng = np.random.default_rng(0)
+def test_sees_a_shift_of_the_mean_and_none_of_constants(test, rng):
     result = test(rng.normal(size=(200, 3)), rng.normal(0.5, 1, (150, 3)), rng, permutations=200)
     assert result.p == pytest.approx(1 / 201)
+    assert test(np.ones((20, 2)), np.ones((20, 2)), rng, permutations=50).p == 1
 
 
 def test_what_each_can_see():
@@ -54,8 +54,7 @@ def test_groups_of_relatives(test):
 
 
 @names
-def test_bad_input(test):
-    rng = np.random.default_rng(0)
+def test_bad_input(test, rng):
     left, right = rng.normal(size=(10, 2)), rng.normal(size=(8, 2))
     bad = np.where(np.arange(20).reshape(10, 2) == 7, np.nan, left)
     for sides, groups, message in (
@@ -65,12 +64,6 @@ def test_bad_input(test):
     ):
         with pytest.raises(ValueError, match=message):
             test(*sides, rng, groups=groups)
-
-
-@names
-def test_constant_features(test):
-    result = test(np.ones((20, 2)), np.ones((20, 2)), np.random.default_rng(0), permutations=50)
-    assert result.p == 1
 
 
 @pytest.mark.slow

@@ -116,8 +116,7 @@ def test_conformal_repairs_by_hand():
         recalibration.weighted_quantile([1, 2], [1, -1], [1], 0.5)
 
 
-def test_equal_weights_are_plain_conformal_and_mondrian_bins_stand_alone():
-    rng = np.random.default_rng(0)
+def test_equal_weights_are_plain_conformal_and_mondrian_bins_stand_alone(rng):
     for n in (9, 20, 57):
         scores = rng.normal(size=n)
         for level in (0.5, 0.8, 0.9):
@@ -175,8 +174,7 @@ METHODS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-def test_marginal_coverage_is_nominal(method):
-    rng = np.random.default_rng(0)
+def test_marginal_coverage_is_nominal(method, rng):
     n, m, repeats = 199, 200, 500  # calibration and test elements of each part
     covered = dict.fromkeys(LEVELS, 0.0)
     for _ in range(repeats):

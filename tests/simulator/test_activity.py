@@ -1,13 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from lib.motifs.pwm import make_pwm
 from lib.sequences import encode, reverse_complement
 from lib.simulator import draw_world
-from lib.simulator.activity import Program, activity, reread, responses
-from lib.simulator.assay import ANCHORS
+from lib.simulator.activity import Program, reread, responses
 
 A3 = make_pwm("AAA", np.array([[1.0] * 3, [0.0] * 3, [0.0] * 3, [0.0] * 3]))
 FULL_SITE = 3 * np.log(4)  # nats
@@ -42,19 +39,6 @@ def test_pairs_respond_to_gap_order_and_strands(sequence, same, weight):
     # Gaussian kernel of s.d. 3 about gap 2; sites are bound .993
     found = responses(encode([sequence]), program(same=same))[0, 2]
     assert found == pytest.approx(1 - np.exp(-weight), rel=2e-2, abs=1e-3)
-
-
-def test_responses_saturate_and_include_gc_and_activity_by_hand():
-    raw = responses(encode(["GTAAAGTCCCGT"]), program())
-    # one full site, bound e^5 / (1 + e^5), and two windows a letter off, bound .015 each
-    bound = np.exp(5) / (1 + np.exp(5)) + 2 * 0.015
-    assert raw[0, :2] == pytest.approx([1 - np.exp(-bound)] * 2, abs=5e-3)
-    assert raw[0, 3] == pytest.approx(6 / 12)
-    # drive .5 + 2 (1 * 1 + 1 * (-.5)) = 1.5; f = mean + sd 4 tanh(1.5 / 4)
-    own = replace(program(), intercept=0.5, gain=2.0, coefficients=np.array([1.0, 1.0, 0, 0]))
-    found = activity(np.array([[1.0, -0.5, 9.0, 9.0]]), own)
-    expected = ANCHORS["activity_mean"] + ANCHORS["activity_sd"] * 4 * np.tanh(1.5 / 4)
-    assert found == pytest.approx([expected])
 
 
 @pytest.mark.parametrize("misspecified", [False, True])

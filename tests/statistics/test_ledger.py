@@ -3,6 +3,7 @@
 import pytest
 
 from lib.statistics.ledger import Claim, read_claims
+from tests.refusals import refused
 
 LEDGER = """claims:
   - id: C1
@@ -19,49 +20,46 @@ LEDGER = """claims:
 """
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("# more", "wehre: {}", "claim number 1 C1: parts.0.wehre Extra inputs"),
-        ("1.25", "about one", "parts.0.margin"),
-        ("1.25", "[1, 2, 3]", "parts.0.margin"),
-        ("1.25", ".nan", "parts.0.margin"),
-        ("1.25", "0.8", "parts.0 Value error, margin 0.8 lies on the other side of null"),
-        ("greater", "more", "parts.0.direction Input should be 'greater', 'less' or 'within'"),
-        ("shift: none", "shift: no", "parts.0.where.shift"),
-        ('"null"', "null", "claim number 1 C1: parts.0.None"),
-        ("# more", "each: {model: [cnn]}", "model stands in where and in each"),
-        ("# more", "each: {data: []}", "parts.0.each.data"),
-        ("# more", "secondary: true", "C1:  Value error, all parts are secondary"),
-        ("table: sim/effects", "note: none", "part 'ratio' names no table"),
-        ("- name: ratio\n        where", "- where", "parts.0.name Field required"),
-        ("- id: C1\n    reading", "- reading", "claim number 1 : id Field required"),
-        ("reading: first", "reading: second", "C1: reading Input should be 'stated', 'strict'"),
-        ("reading: first", "reading: first\n    variant: head", "C1: variant"),
-        ("reading: first", "reading: strict", "part 'ratio' names no quantity"),
-        (
-            "reading: first",
-            "reading: first\n    change: {what: a, direction: up, why: b}",
-            "C1: change.direction",
-        ),
-        ("# more", "frozen: {model: no}", "parts.0.frozen.model"),
-        (
-            "claims:",
-            "claims:\n  - {id: C1, reading: first, statement: a}",
-            "holds claim C1 first twice",
-        ),
-        ("claims:", "claim:", "must hold a list named claims"),
-        ("claims:", "claims: [", "is no YAML"),
-    ],
-)
-def test_a_wrong_field_is_named(tmp_path, old, new, message):
+def read_changed(write_text, old, new):
     assert old in LEDGER
-    path = tmp_path / "claims.yaml"
-    path.write_text(LEDGER.replace(old, new), "utf-8")
-    with pytest.raises(ValueError) as error:
-        read_claims(path)
-    assert str(error.value).startswith("claims.yaml")
-    assert message in str(error.value)
+    read_claims(write_text(LEDGER.replace(old, new), "claims.yaml"))
+
+
+test_a_wrong_field_is_named = refused(
+    ("# more", "wehre: {}", "claim number 1 C1: parts.0.wehre Extra inputs"),
+    ("1.25", "about one", "parts.0.margin"),
+    ("1.25", "[1, 2, 3]", "parts.0.margin"),
+    ("1.25", ".nan", "parts.0.margin"),
+    ("1.25", "0.8", "parts.0 Value error, margin 0.8 lies on the other side of null"),
+    ("greater", "more", "parts.0.direction Input should be 'greater', 'less' or 'within'"),
+    ("shift: none", "shift: no", "parts.0.where.shift"),
+    ('"null"', "null", "claim number 1 C1: parts.0.None"),
+    ("# more", "each: {model: [cnn]}", "model stands in where and in each"),
+    ("# more", "each: {data: []}", "parts.0.each.data"),
+    ("# more", "secondary: true", "C1:  Value error, all parts are secondary"),
+    ("table: sim/effects", "note: none", "part 'ratio' names no table"),
+    ("- name: ratio\n        where", "- where", "parts.0.name Field required"),
+    ("- id: C1\n    reading", "- reading", "claim number 1 : id Field required"),
+    ("reading: first", "reading: second", "C1: reading Input should be 'stated', 'strict'"),
+    ("reading: first", "reading: first\n    variant: head", "C1: variant"),
+    ("reading: first", "reading: strict", "part 'ratio' names no quantity"),
+    (
+        "reading: first",
+        "reading: first\n    change: {what: a, direction: up, why: b}",
+        "C1: change.direction",
+    ),
+    ("# more", "frozen: {model: no}", "parts.0.frozen.model"),
+    (
+        "claims:",
+        "claims:\n  - {id: C1, reading: first, statement: a}",
+        "holds claim C1 first twice",
+    ),
+    ("claims:", "claim:", "must hold a list named claims"),
+    ("claims:", "claims: [", "is no YAML"),
+    act=read_changed,
+    fixture="write_text",
+    always=r"^claims\.yaml",
+)
 
 
 def counting(number, **fields):

@@ -85,6 +85,8 @@ def test_a_table_that_holds_nothing_is_read_as_one_and_a_carriage_return_ends_no
 
 
 EXPERIMENT = "uncertainty_repair"
+FILES = [f"results/{EXPERIMENT}.csv", f"results/{EXPERIMENT}/more.csv"]
+FILES.append(f"book/experiments/06_{EXPERIMENT}.ipynb")
 
 
 def test_a_run_is_stale_where_a_module_s_hash_differs(tmp_path):
@@ -102,21 +104,15 @@ def test_a_run_is_stale_where_a_module_s_hash_differs(tmp_path):
 @pytest.fixture
 def repository(tmp_path):
     """One published experiment with a table, a further table and a page."""
-    (tmp_path / "results" / EXPERIMENT).mkdir(parents=True)
-    (tmp_path / "book" / "experiments").mkdir(parents=True)
-    (tmp_path / "results" / f"{EXPERIMENT}.csv").write_text("a\n1\n", "utf-8")
-    (tmp_path / "results" / EXPERIMENT / "more.csv").write_text("a\n2\n", "utf-8")
-    (tmp_path / "book" / "experiments" / f"06_{EXPERIMENT}.ipynb").write_text("{}", "utf-8")
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a\n1\n", "utf-8")
     manifest = {EXPERIMENT: {"source": "old"}, "other": {"source": "old"}}
     (tmp_path / "results" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "name",
-    [f"results/{EXPERIMENT}{end}" for end in (".csv", "/more.csv")]
-    + [f"book/experiments/06_{EXPERIMENT}.ipynb"],
-)
+@pytest.mark.parametrize("name", FILES)
 def test_an_altered_file_is_named(repository, name):
     results.record_files(repository, EXPERIMENT)
     assert results.altered_files(repository) == {EXPERIMENT: ()}

@@ -1,4 +1,3 @@
-import shutil
 import sys
 from dataclasses import replace
 
@@ -50,37 +49,28 @@ def test_what_was_finished_before_a_failure_is_kept(tmp_path):
     assert [store.get(unit.key) is not None for unit in made] == [True, True, False]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_a_damaged_unit_is_computed_again_with_a_warning(tmp_path, damage):
-    made, store, log = make(tmp_path, sizes=(50,))
-    ran(made, store)
-    path = store.path(made[0].key)
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        *((damage, "computed again") for damage in ("truncated", "flipped", "empty")),
+        *[("of another unit", "another unit's file"), ("of an earlier source", "another source")],
+    ],
+)
+def test_a_unit_that_is_not_what_was_asked_for_is_computed_again(tmp_path, damage, said):
+    made, store, log = make(tmp_path, sizes=(50, 3))
+    first = ran(made, store)[0]
+    path, other = (store.path(unit.key) for unit in made)
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
-    spoilt = {"truncated": content[:-20], "flipped": content, "empty": b""}[damage]
-    path.write_bytes(bytes(spoilt))
-    with pytest.warns(units.DamagedUnit, match="computed again"):
-        result = ran(made, store)[0]
-    assert result.arrays["values"][-1] == 98
-    assert log.read_text() == "xx"
-
-
-def test_a_copy_of_another_unit_is_not_taken_for_this_one(tmp_path):
-    made, store, log = make(tmp_path, sizes=(2, 3))
-    ran(made, store)
-    shutil.copy(store.path(made[0].key), store.path(made[1].key))
-    with pytest.warns(units.DamagedUnit, match="another unit's file"):
-        result = ran(made, store)[1]
-    assert len(result.arrays["values"]) == 3 and log.read_text() == "xxx"
-
-
-def test_a_unit_that_another_source_computed_is_said_and_computed_again(tmp_path):
-    made, store, log = make(tmp_path, sizes=(2,))
-    result = ran(made, store)[0]
-    store.put(made[0].key, replace(result, stamp=result.stamp | {"source": "an earlier"}))
-    with pytest.warns(units.DamagedUnit, match="of another source"):
+    spoilt = {"truncated": content[:-20], "flipped": content, "empty": b""}
+    if damage == "of an earlier source":
+        store.put(made[0].key, replace(first, stamp=first.stamp | {"source": "an earlier"}))
+    else:
+        path.write_bytes(bytes(spoilt.get(damage, other.read_bytes())))
+    with pytest.warns(units.DamagedUnit, match=said):
         again = ran(made, store)[0]
-    assert again.stamp["source"] == made[0].source and log.read_text() == "xx"
+    assert again.arrays["values"][-1] == 98 and again.stamp["source"] == made[0].source
+    assert log.read_text() == "xxx"
 
 
 def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):

@@ -15,10 +15,11 @@ from lib.experiments.assays import fitting
 from lib.report import main
 from lib.study import report, results
 from lib.study.config import ExperimentConfig, Seeds, Tables
-from lib.study.units import HERE, Unit, run_units
+from lib.study.units import Placement, Unit, run_units
 from lib.study.verify import EQUAL, NEITHER, WITHIN, read_published, verdict
 from lib.training.config import FitConfig
 
+ALONE = Placement(workers=1)  # to start processes takes longer than the fits
 FITS, JUDGE = "lib.training.fit:fit_unit", "tests.study.test_verify:judge"
 
 
@@ -35,7 +36,8 @@ def world(seed):
     data = SequenceDataset("tiny", codes, (codes == 2).mean(1), np.arange(60))
     rows = iter(np.split(np.arange(60), 4))
     split = Split("tiny", 0, {part: next(rows) for part in ("train", "validation", "test", "rest")})
-    return fitting(FitConfig(epochs=2, batch_size=8, seed=seed), data, split)
+    small = {"channels": 4}
+    return fitting(FitConfig(epochs=2, batch_size=8, seed=seed, model_options=small), data, split)
 
 
 def judge(config, model):
@@ -44,8 +46,8 @@ def judge(config, model):
 
 def run(config, store):
     fits = [world(seed) for seed in config.world_seeds]
-    models = run_units(fits, store, HERE)
-    judged = run_units([Unit(judge, {}, {"model": model}) for model in models], store, HERE)
+    models = run_units(fits, store, ALONE)
+    judged = run_units([Unit(judge, {}, {"model": model}) for model in models], store, ALONE)
     value = np.mean([one.table("values")["value"] for one in judged])
     return Tables.of(config, pd.DataFrame({"metric": ["mean"], "value": [value]}), {}, data={})
 
@@ -57,6 +59,7 @@ def publish(tmp_path, monkeypatch):
     module.run, module.Config = run, Config
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setenv("SHIFT_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr("lib.study.verify.cores", lambda: 1)
     monkeypatch.chdir(tmp_path)
 
     def once():

@@ -22,8 +22,7 @@ def fresh(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-def test_both_layouts_give_the_same_fit(monkeypatch, model):
-    rng = np.random.default_rng(0)
+def test_both_layouts_give_the_same_fit(monkeypatch, model, rng):
     codes, target = rng.integers(0, 5, (96, 40), dtype=np.uint8), rng.normal(size=96)
     found = {}
     for layout in config.LAYOUTS:

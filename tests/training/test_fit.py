@@ -63,8 +63,7 @@ def test_learns_a_planted_motif_on_either_strand() -> None:
     assert 0.8 < (np.abs(target - mean) < 1.645 * std).mean() <= 1
 
 
-def test_side_features_are_learnt() -> None:
-    rng = np.random.default_rng(0)
+def test_side_features_are_learnt(rng) -> None:
     codes = rng.integers(0, 4, (600, 20), dtype=np.uint8)
     features = rng.normal(100, 20, (600, 2))
     target = features[:, 0] / 20 + rng.normal(0, 0.2, 600)

@@ -8,14 +8,8 @@ import pytest
 from scipy.stats import norm
 
 from lib.experiments.scoring import Measured, Scored, score
+from lib.experiments.twins import tables as made
 from lib.experiments.twins.networks import FAMILIES
-from lib.experiments.twins.tables import (
-    effects,
-    observed,
-    score_sealed,
-    sealed_summary,
-    with_severity,
-)
 from lib.metrics.resampling import resampling
 
 
@@ -34,7 +28,7 @@ def test_a_tissue_is_held_against_the_network_of_the_other_one() -> None:
     measured = [part(*here, factor, seed) for seed, factor in enumerate((1.5, 2.5))]
     measured += [part("plant_leaf", "inside", "leaf to proto", 4.0, None)]
     measured += [part("plant_proto", "matched", "leaf to proto", 1.0, None)]
-    found = effects(measured, pd.Series(dtype=float)).set_index(["against", "metric"])
+    found = made.effects(measured, pd.Series(dtype=float)).set_index(["against", "metric"])
     ends = found.loc[("matched", "rmse"), ["value", "lower", "upper"]]
     assert ends.tolist() == pytest.approx([2.0, 2.0, 2.0])
     assert found.loc[("reference", "rmse"), "value"] == pytest.approx(0.5)
@@ -43,34 +37,29 @@ def test_a_tissue_is_held_against_the_network_of_the_other_one() -> None:
 def test_a_loss_of_coverage_is_a_fall_and_severity_that_of_the_part_or_the_sealed_one() -> None:
     row = {"shift": "batch", "condition": "3", "model": "cnn", "uncertainty": "single"}
     row |= {"against": "reference", "value": -0.2, "lower": -0.3, "upper": -0.05}
-    found = observed(pd.DataFrame([row | {"metric": "picp_90"}, row | {"metric": "zms"}]))
+    found = made.observed(pd.DataFrame([row | {"metric": "picp_90"}, row | {"metric": "zms"}]))
     columns = ["metric", "observed", "observed_lower", "observed_upper"]
     drop, ratio = found[columns].to_numpy().tolist()
     assert drop == ["coverage_drop", 0.2, 0.05, 0.3] and ratio == ["zms_ratio", -0.2, -0.3, -0.05]
     sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
     rows = pd.DataFrame({"shift": ["batch", "gc_tilt", "batch", ""]})
     rows["condition"], rows["split"] = [*"3x3", ""], ["shifted", "shifted", "inside", "test"]
-    found = with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
+    found = made.with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
     assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]
 
 
 def sealed_of(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
     """``shift, condition, forecast, std`` as a sealed table of coverage drops."""
     table = pd.DataFrame(rows, columns=["shift", "condition", "forecast", "std"])
-    return table.assign(
-        metric="coverage_drop",
-        axis="signal",
-        family=table["shift"].map(FAMILIES),
-        lower=table["forecast"] - 2 * table["std"],
-        upper=table["forecast"] + 2 * table["std"],
-        beyond=False,
-    )
+    table = table.assign(metric="coverage_drop", axis="signal", beyond=False)
+    table["family"], reach = table["shift"].map(FAMILIES), 2 * table["std"]
+    return table.assign(lower=table["forecast"] - reach, upper=table["forecast"] + reach)
 
 
 def test_score_by_hand() -> None:
     sealed = sealed_of([("gc_high", "wtc11", 0.1, 0.02), ("batch", "3", 0.3, 0.02)])
     seen = sealed[["shift", "condition", "metric"]].assign(observed=[0.1, 0.4])
-    scored = score_sealed(sealed, seen)
+    scored = made.score_sealed(sealed, seen)
     assert scored["inside"].tolist() == [True, False]
     # at its mean a normal forecast scores (sqrt 2 - 1) / sqrt pi of its s.d.
     assert scored.loc[0, "crps"] == pytest.approx(0.02 * (2**0.5 - 1) / np.pi**0.5)
@@ -87,8 +76,8 @@ def test_summary_orders_shifts_not_conditions() -> None:
     rows = [(name, "a", value, 0.02) for name, value in said.items()]
     sealed = sealed_of([*rows, ("genotype", "b", 0.6, 0.02)])  # its mean is the largest
     seen = sealed[["shift", "condition", "metric"]]
-    scored = score_sealed(sealed, seen.assign(observed=[0.01, 0.0, 0.2, 0.3, 0.3, 0.5]))
-    summary = sealed_summary(scored, np.random.default_rng(0)).set_index("left_out")
+    scored = made.score_sealed(sealed, seen.assign(observed=[0.01, 0.0, 0.2, 0.3, 0.3, 0.5]))
+    summary = made.sealed_summary(scored, np.random.default_rng(0)).set_index("left_out")
     own = summary.loc[""]
     assert (own["n"], own["shifts"]) == (6, 5)
     # ranks 1 2 3 4 5 against 2 1 3 4 5: 1 - 6 * 2 / 120; five of 120 pairings reach that
@@ -102,12 +91,12 @@ def test_summary_orders_shifts_not_conditions() -> None:
 
 def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
     folder = root / "results" / "assay_and_program_shifts"
-    sealed, effects, twins, order = (
+    sealed, seen, twins, order = (
         pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
         .fillna({"condition": "", "left_out": "", "family": ""})
         for name in ("sealed", "effects", "twins", "order")
     )  # fmt: skip
-    scored = score_sealed(sealed, observed(effects))
+    scored = made.score_sealed(sealed, made.observed(seen))
     keys = ["shift", "condition", "metric", "axis"]
     both = scored.merge(twins, on=keys, suffixes=("", "_published"))
     assert len(both) == len(sealed)
@@ -115,7 +104,7 @@ def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
         told = both[f"{column}_published"].tolist()
         assert both[column].tolist() == pytest.approx(told, abs=2e-5)
     keys = ["metric", "axis", "left_out"]
-    own = sealed_summary(scored, np.random.default_rng(0)).merge(order, on=keys)
+    own = made.sealed_summary(scored, np.random.default_rng(0)).merge(order, on=keys)
     for column in ("n", "inside", "crps", "crps_no_change", "crps_climatology"):
         pair = own[f"{column}_x"].tolist(), own[f"{column}_y"].tolist()
         assert pair[0] == pytest.approx(pair[1], rel=2e-3)
