@@ -52,10 +52,7 @@ def _check_ids(table: pd.DataFrame, source: str) -> None:
 
 
 def validate(
-    table: pd.DataFrame,
-    source: str = "predictions",
-    ids: bool = True,
-    more: Sequence[str] = (),
+    table: pd.DataFrame, source: str = "predictions", ids: bool = True, more: Sequence[str] = ()
 ) -> pd.DataFrame:
     """The table with float64 numbers and labels of text, or one clear error; a copy.
 

@@ -64,9 +64,7 @@ _BROKEN = Margins(
     {"rmse_ratio": (-np.inf, 1.25), "zms": (-np.inf, 2.0), "coverage_drop": (-np.inf, 0.15)},
 )
 _MILD = Margins(
-    "leaving",
-    "min",
-    {"rmse_ratio": (-np.inf, 1.10), "zms": (0.8, 1.25), "picp_90": (0.85, 0.95)},
+    "leaving", "min", {"rmse_ratio": (-np.inf, 1.10), "zms": (0.8, 1.25), "picp_90": (0.85, 0.95)}
 )
 RULES: Final = {"effect_rewiring": _BROKEN, "noise": _BROKEN, "gc": _MILD}
 
@@ -233,20 +231,33 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
             continue
         named = dict(zip(AT, at, strict=True)) | {"measured": part["measured"].mean()}
         calm = (part["home_picp_90"] - 0.9).abs() <= CALIBRATED
-        both = calm & (part["coverage_drop"] >= LARGE_DROP)
-        exact = binomtest(int(both.sum()), len(part))
+        told = {"both_share": (calm & (part["coverage_drop"] >= LARGE_DROP)).mean(), **_told(part)}
         drawn = pd.DataFrame(
             [_told(part.iloc[rng.integers(0, len(part), len(part))]) for _ in range(draws)]
         )
-        for name, value in {"both_share": both.mean(), **_told(part)}.items():
-            row: dict[str, Any] = {"effect": name, **named, "value": value}
-            for ending, level in ALL_LEVELS.items():
-                if name == "both_share":
-                    low, high = exact.proportion_ci(level, "exact")
-                else:
-                    low, high = percentiles(drawn[name].dropna().to_numpy(), level)
-                row |= {f"lower{ending}": float(low), f"upper{ending}": float(high)}
-            yield row | {"n": len(part)}
+        yield from share_rows(told, drawn, len(part), ALL_LEVELS, **named)
+
+
+def share_rows(
+    found: Mapping[str, float],
+    drawn: pd.DataFrame,
+    n: int,
+    levels: Mapping[str, float],
+    **keys: Any,
+) -> Iterator[dict[str, Any]]:
+    """Rows of values with percentile intervals of those drawn; the first is a share of ``n`` fits.
+
+    Its interval is Clopper and Pearson's, or wider where it was drawn too: all fits may agree.
+    """
+    for name, value in found.items():
+        row: dict[str, Any] = {"effect": name, **keys, "value": value, "n": n}
+        for ending, level in levels.items():
+            ends = [percentiles(drawn[name].to_numpy(), level)] if name in drawn else []
+            if name == next(iter(found)):
+                ends.append(binomtest(round(value * n), n).proportion_ci(level, "exact"))
+            low, high = zip(*ends, strict=True)
+            row |= {f"lower{ending}": float(min(low)), f"upper{ending}": float(max(high))}
+        yield row
 
 
 def accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:

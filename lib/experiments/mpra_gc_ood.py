@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
@@ -27,7 +27,7 @@ from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftC
 from lib.experiments.scoring import Measured, Scored, contrast, joined, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
-from lib.study.config import Names, ParameterError, Seeds, Tables, known_names
+from lib.study.config import Names, ParameterError, Seeds, Tables, known
 from lib.study.units import Store, Unit
 from lib.training.config import FitConfig
 
@@ -42,7 +42,7 @@ HISTOGRAM_BINS = 25
 OWN = ("ensemble", "single")  # what the network is best used as
 # Settings of fits that hold for networks of all kinds.
 SHARED = ("epochs", "batch_size", "beta", "max_shift", "device", "precision")
-ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
+ArmNames = Annotated[Names, known("arm", ARMS)]
 
 
 class TrainingConfig(BaseModel):

@@ -7,7 +7,7 @@ names the parameter and what would do. Profiles are presets of the same schema.
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -181,12 +181,16 @@ class Tables(NamedTuple):
         return cls(named, dict(tables), {"data": dict(data)})
 
 
-def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The given names, or all known ones for ``all``; an error names what is not known."""
-    unknown = sorted(set(given) - {*known, "all"})
-    if unknown:
-        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
-    return known if "all" in given else given
+def known(kind: str, names: Iterable[str]) -> AfterValidator:
+    """Of a parameter that holds such names, or ``all``; an error names what is not known."""
+    every = tuple(names)
+
+    def check(given: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(given) - {*every, "all"}):
+            raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(every)}")
+        return every if "all" in given else given
+
+    return AfterValidator(check)
 
 
 def repository_root() -> Path:
