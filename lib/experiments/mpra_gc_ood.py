@@ -93,8 +93,13 @@ class Config(GCShiftConfig, TrainingConfig):
 
     @classmethod
     def like(cls, other: BaseModel, **own: Any) -> Self:
-        """The parameters that another experiment shares, and ``own``: the same fits serve both."""
+        """The parameters that another experiment shares, and ``own``: the same fits serve both.
+
+        Of ``arm`` those that the profile has.
+        """
         shared = set(cls.model_fields) & set(type(other).model_fields)
+        usual = cls.create(profile=other.profile).arm  # type: ignore[attr-defined]
+        own["arm"] = tuple(arm for arm in own.get("arm", usual) if arm in usual)
         return cls.create(**other.model_dump(include=shared) | own)
 
     @property

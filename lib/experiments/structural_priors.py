@@ -50,7 +50,7 @@ class Config(AssayConfig, worlds.WorldConfig):
         },
         "quick": {
             **worlds.QUICK,
-            **{"severities": (0.5,), "main_train": 2000, "sizes": (500,), "world_seeds": (0, 1)},
+            **{"severities": (0.5,), "main_train": 1500, "sizes": (500,), "world_seeds": (0, 1)},
             "priors": ("none", PRIOR, "permuted"),
             **SUBSET,
             **{"standin_size": 1500, "assay_epochs": 6},
@@ -132,7 +132,8 @@ def assay_plan(config: Config) -> Iterator[Told]:
     default = GC_DATA[:1] if config.profile == "quick" else GC_DATA
     for data in load_assays(config.dataset, config.standin_size, default, config.elements):
         kinds = ("group", "tilt", *(("tail",) if data.name in TAIL_DATA else ()))
-        for arm in replace(config.assays.design, arms=kinds).build([data]):
+        asked = tuple(kind for kind in kinds if kind in config.assays.arm)
+        for arm in replace(config.assays.design, arms=asked).build([data]):
             if arm.kind != "placebo":  # random groups held out serve other experiments
                 headline = arm.headline
                 told = (prior for prior in config.assay_priors if arm.main or prior in HELD_OUT)
