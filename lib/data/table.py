@@ -247,17 +247,9 @@ def dataset_from_frame(
         for column in (noise_column, weight_column)
     )
     used = [sequence_column, activity_column, noise_column, weight_column]
-    return SequenceDataset(
-        name=name,
-        codes=codes,
-        activity=activity,
-        group=group,
-        noise_std=noise,
-        weight=weight,
-        oriented=oriented,
-        metadata=frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True),
-        repairs=repairs,
-    )
+    rest = frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True)
+    own: Any = {"oriented": oriented, "metadata": rest, "repairs": repairs}
+    return SequenceDataset(name, codes, activity, group, noise, weight, **own)
 
 
 def load_table(path: Path | str, **options: Any) -> SequenceDataset:

@@ -195,11 +195,6 @@ def regret_share(score: FloatArray, gain: FloatArray) -> float:
 
     Mean over all pairs: 0 where the choice is always the one of larger gain, 1 for chance, 2 where
     it is always wrong; NaN where nothing differs. Ties are chance.
-
-    Examples
-    --------
-    >>> regret_share(np.array([1.0, 2.0, 3.0]), np.array([0.9, 0.8, 0.6]))
-    0.0
     """
     lost = gain[:, None] - gain[None, :]
     chosen = np.sign(score[:, None] - score[None, :])  # 1 where the second of a pair is chosen

@@ -189,13 +189,6 @@ def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArr
 
     Where the GC shift never reaches the ratio, its drop is extrapolated in proportion to the
     excess, or taken at its largest where it has no excess.
-
-    Examples
-    --------
-    >>> beyond_gc(1.5, 0.3, np.array([1.0, 2.0]), np.array([0.0, 0.2]))
-    0.2
-    >>> beyond_gc(3.0, 0.5, np.array([1.0, 2.0]), np.array([0.0, 0.2]))
-    0.1
     """
     order = np.argsort(gc_ratio, kind="stable")
     reached, lost = np.r_[1.0, gc_ratio[order]], np.r_[0.0, gc_drop[order]]

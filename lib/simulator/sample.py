@@ -103,17 +103,12 @@ def planted_sites(
         tables.append(own + np.array([index * BLOCK, 0, 0, 0], np.int32))
     sites = np.concatenate(tables)
     sites = sites[sites[:, 0] < n]
-    motifs = law.sequence.motifs
-    names = pd.Index([pwm.name for pwm in motifs])
-    return pd.DataFrame(
-        {
-            "element": sites[:, 0],
-            "motif": pd.Categorical.from_codes(sites[:, 1], names),
-            "start": sites[:, 2],
-            "end": sites[:, 2] + np.array([pwm.width for pwm in motifs])[sites[:, 1]],
-            "strand": sites[:, 3],
-        }
-    )
+    element, motif, start, strand = sites.T
+    names = pd.Index([pwm.name for pwm in law.sequence.motifs])
+    end = start + np.array([pwm.width for pwm in law.sequence.motifs])[motif]
+    table = pd.DataFrame({"element": element, "start": start, "end": end, "strand": strand})
+    table.insert(1, "motif", pd.Categorical.from_codes(motif, names))
+    return table
 
 
 def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
@@ -210,11 +205,5 @@ def _assay_block(
 def _dataset(codes: Codes, blocks: list[pd.DataFrame], name: str) -> SequenceDataset:
     table = pd.concat(blocks, ignore_index=True)
     value, *truth = (table.pop(of).to_numpy(copy=True) for of in ("value", *Truth._fields))
-    return SequenceDataset(
-        name=name,
-        codes=codes,
-        activity=value,
-        group=np.arange(len(codes)),
-        metadata=table,
-        truth=Truth(*truth),
-    )
+    group = np.arange(len(codes))
+    return SequenceDataset(name, codes, value, group, metadata=table, truth=Truth(*truth))

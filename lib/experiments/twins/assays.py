@@ -257,15 +257,10 @@ def _libraries(world: World, n: int) -> tuple[SequenceDataset, dict[str, Barcode
     table = pd.concat(frames, ignore_index=True)
     row = label.get_indexer(pd.Index(table["label"]))
     table["origin"] = table["label"].str.split("_").str[0]
-    libraries = SequenceDataset(
-        name="retina_libraries",
-        codes=data.codes[row],
-        activity=table.pop("activity").to_numpy(float),
-        group=row.astype(np.int64),
-        noise_std=table.pop("noise_std").to_numpy(float),
-        metadata=table.assign(design=np.array(DESIGNS)[row % len(DESIGNS)]),
-    )
-    return libraries, counts
+    activity, noise = (table.pop(name).to_numpy(float) for name in ("activity", "noise_std"))
+    table["design"] = np.array(DESIGNS)[row % len(DESIGNS)]
+    own = data.codes[row], activity, row.astype(np.int64), noise
+    return SequenceDataset("retina_libraries", *own, metadata=table), counts
 
 
 def _genotypes(world: World, n: int, place: int) -> GenotypeAssay:

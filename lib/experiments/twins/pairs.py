@@ -33,15 +33,10 @@ def law_pair(
     """Wild type on rho beside another law, for forecasts by ``fold``; the scrambled are anchors."""
     first, second = assays.genotypes[HOME[0]], assays.genotypes[law[0]]
     old, new = first.column(HOME[1]), second.column(law[1])
-    return paired.paired_assay(
-        first.activity[rows, old],
-        second.activity[rows, new],
-        first.se_barcodes[rows, old],
-        second.se_barcodes[rows, new],
-        first.group[rows],
-        controls(assays)[rows],
-        fold,
-    )
+    activity = first.activity[rows, old], second.activity[rows, new]
+    error = first.se_barcodes[rows, old], second.se_barcodes[rows, new]
+    anchors = controls(assays)[rows]
+    return paired.paired_assay(*activity, *error, first.group[rows], anchors, fold)
 
 
 def law_pairs(assays: Assays) -> Iterator[Pair]:
