@@ -265,12 +265,7 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     options["families"] = options.get("families", True)
     named = {name: role for role, name in options.items() if role.endswith("_column") and name}
     texts = {name for name, role in named.items() if role in ("sequence_column", "group_column")}
-    frame = read_table(
-        path,
-        named,
-        texts=texts,
-        floats={*named} - texts,
-        how=lambda name: remedy(named[name], "yours"),
-    )
+    roles: Any = {"texts": texts, "floats": {*named} - texts}
+    frame = read_table(path, named, how=lambda name: remedy(named[name], "yours"), **roles)
     with placed(path):
         return dataset_from_frame(frame, name=path.name.split(".")[0], **options)

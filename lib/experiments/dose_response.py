@@ -270,11 +270,9 @@ def accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
 def size_rows(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """C1 at every training size, and from which size on a network is above the linear model."""
     home = values[(values["split"] == "test") & (values["condition"] == "")]
-    found = {
-        (n, *named): values
-        for n, part in home.groupby("n_train")
-        for named, values in accuracy(part).items()
-    }
+    found: dict[Any, pd.Series] = {}
+    for n, part in home.groupby("n_train"):
+        found |= {(n, *named): values for named, values in accuracy(part).items()}
     rows = [effect(name, own, model=m, n_train=n) for (n, m, name), own in found.items()]
     crossed = []
     for model in sorted({model for _, model, _ in found}):

@@ -73,7 +73,6 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"n_test": 8, "n_agreement": 300, "assay_epochs": 6, "draws": 200},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
-        "full": {},
     }
 
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")

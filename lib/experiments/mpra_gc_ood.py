@@ -179,9 +179,8 @@ def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> It
     if members > 1:
         for seed, forecast in zip(config.seeds, fitted.members, strict=True):
             yield Named(network | {"uncertainty": "single", "seed": seed}, forecast, 1)
-    for name, repaired in zip(
-        ("std_scaling", "constant_sigma"), assays.scaled(fitted.arm, together), strict=True
-    ):
+    scaled = assays.scaled(fitted.arm, together)
+    for name, repaired in zip(("std_scaling", "constant_sigma"), scaled, strict=True):
         yield Named(network | {"uncertainty": name}, repaired, members)
     yield from others
 
@@ -308,12 +307,11 @@ def run(config: Config, store: Store) -> Tables:
     items = [item for one in each for item in (*scored_items(*one), *mean_items(*one))]
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
-    leaks = [
-        leak_report(arm.data.codes, arm.data.group, arm.splits[0]).assign(
-            data=arm.data.name, arm=arm.kind, shift=arm.parts[0].shift
-        )
-        for arm in arms
-    ]
+    leaks = []
+    for arm in arms:
+        keys = {"data": arm.data.name, "arm": arm.kind, "shift": arm.parts[0].shift}
+        report = leak_report(arm.data.codes, arm.data.group, arm.splits[0])
+        leaks.append(report.assign(**keys))
     tables = {
         "assays": assay_table(arms),
         "leaks": pd.concat(leaks, ignore_index=True),

@@ -58,7 +58,6 @@ class Config(worlds.WorldConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
         "quick": QUICK | FEW | {"severities": (0.5, 1.0), "sizes": (500,)},
-        "full": {},
     }
 
     shifts: worlds.ShiftNames = ("all",)
@@ -211,12 +210,9 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         for world, part in gc[gc["model"] == model].groupby("replicate"):
             dose = by_metric(part, "severity")
             error, covered = plain["rmse"][world], plain["picp_90"][world]
-            found[world] = beyond_gc(
-                rewired["rmse"][world] / error,
-                covered - rewired["picp_90"][world],
-                dose["rmse"].to_numpy() / error,
-                covered - dose["picp_90"].to_numpy(),
-            )
+            own = rewired["rmse"][world] / error, covered - rewired["picp_90"][world]
+            moved = dose["rmse"].to_numpy() / error, covered - dose["picp_90"].to_numpy()
+            found[world] = beyond_gc(*own, *moved)
         keys = _at(model, REWIRING.shift, condition=REWIRING.name)
         yield effect("coverage_drop_beyond_gc", pd.Series(found, dtype=float), **keys)
 

@@ -56,7 +56,6 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"standin_size": 1500, "assay_epochs": 6},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
         },
-        "full": {},
     }
 
     priors: Annotated[Names, known("prior", PRIORS)] = CORE

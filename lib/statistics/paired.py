@@ -255,9 +255,9 @@ def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) 
     it. A pair takes the group of its intact element; standard errors add in squares.
     """
     first, second = np.asarray(intact), np.asarray(mutated)
-    changes = (values[first] - values[second] for values in (assay.activity_a, assay.activity_b))
-    errors = (np.hypot(std[first], std[second]) for std in (assay.std_a, assay.std_b))
-    return paired_assay(*changes, *errors, assay.groups.codes[first])
+    a, b = (activity[first] - activity[second] for activity in assay[:2])
+    std_a, std_b = (np.hypot(std[first], std[second]) for std in assay[2:4])
+    return paired_assay(a, b, std_a, std_b, assay.groups.codes[first])
 
 
 def control_noise_factor(

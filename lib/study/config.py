@@ -51,12 +51,8 @@ def _below_runs(value: str) -> str:
 
 
 FromText = BeforeValidator(_as_list)
-Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
-    FromText,
-    AfterValidator(_distinct),
-    Field(min_length=1),
-]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Seeds = Annotated[tuple[Seed, ...], FromText, AfterValidator(_distinct), Field(min_length=1)]
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]  # 007 stays 007
 AnyNames = Annotated[tuple[Name, ...], FromText]  # or none
 Names = Annotated[AnyNames, Field(min_length=1)]

@@ -103,11 +103,8 @@ def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
     ``controlled``: all, with errors so large that the scrambled elements show no rewiring.
     """
     tables = []
-    for shift, condition, elements, assay in (
-        *law_pairs(assays),
-        *tissue_pairs(assays),
-        *library_pairs(assays),
-    ):
+    every = (*law_pairs(assays), *tissue_pairs(assays), *library_pairs(assays))
+    for shift, condition, elements, assay in every:
         found = [(elements, paired.decompose(assay, np.random.default_rng(0), draws=draws))]
         if elements == ALL and assay.anchors.any():
             found += _controlled(assay, draws)
