@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from scipy.stats import spearmanr
 
@@ -120,8 +120,19 @@ def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
     return Sites(codes, sites, (idle | chance) & ~sites, planted[acting])
 
 
+def _names(sites: Sites, element: int) -> NDArray[np.object_]:
+    """Motif of the planted site at each position of an element that acts, or empty, (L,)."""
+    names = np.full(sites.codes.shape[1], "", object)
+    for site in sites.table[sites.table["element"] == element].itertuples():
+        names[site.start : site.end] = str(site.motif)
+    return names
+
+
 def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """Area of each method and its base; at home ``examples``, scores position by position."""
+    """Area of each method and its base; at home ``examples``, scores position by position.
+
+    Their ``motif`` acts at home, ``rewired`` after rewiring, which leaves letters and scores.
+    """
     truth = true_sites(judge.arm.world_seed, condition, judge.sizes.test)
     scores: dict[str, FloatArray] = judge.kept(
         ("scores", condition.sequences),
@@ -133,15 +144,16 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     }
     wide = pd.DataFrame(found, index=pd.Index(["auprc_sites", "auprc_base"], name="metric"))
     tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
+    if condition != Condition():
+        return tables
+    after = true_sites(judge.arm.world_seed, worlds.REWIRING, judge.sizes.test)
     shown = []
     for element, codes in enumerate(truth.codes[:EXAMPLES]):
-        motif = np.full(len(codes), "", object)
-        for site in truth.table[truth.table["element"] == element].itertuples():
-            motif[site.start : site.end] = str(site.motif)
-        columns = {"position": np.arange(len(codes)), "code": codes, "motif": motif}
+        columns = {"position": np.arange(len(codes)), "code": codes}
+        columns |= {"motif": _names(truth, element), "rewired": _names(after, element)}
         columns |= {name: score[element] for name, score in scores.items()}
         shown.append(pd.DataFrame(columns).assign(element=element))
-    return tables | ({"examples": pd.concat(shown)} if condition == Condition() else {})
+    return tables | {"examples": pd.concat(shown)}
 
 
 def warning_signs(
@@ -317,7 +329,7 @@ def run(config: Config, store: Store) -> Tables:
     shown = shown[shown["replicate"] == config.world_seeds[0]]
     tables = {
         "effects": effects(judged["areas"]),
-        "examples": shown[["position", *SCORERS, "element", "code", "motif"]],
+        "examples": shown[["position", *SCORERS, "element", "code", "motif", "rewired"]],
     }
     if len(known):
         tables["known_motifs"] = known

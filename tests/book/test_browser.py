@@ -94,16 +94,6 @@ def errors(browser):
     return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-@pytest.mark.parametrize("name", listed(ROOT))
-def test_page_loads_alone_and_without_errors(browser, site, name):
-    browser.get_log("browser")
-    browser.get_log("performance")
-    open_page(browser, site, name)
-    assert errors(browser) == []
-    outside = [url for url in requested(browser) if url.startswith(("http", "ws", "ftp"))]
-    assert outside == []
-
-
 def test_charts_draw_marks(browser, site):
     open_page(browser, site, "experiments/02_mpra_gc_ood")
     charts = count(browser, "figure.chart")
@@ -170,13 +160,6 @@ def test_figures_fill_their_column_and_their_words_stand_apart(browser, site, na
         wait(lambda: browser.execute_script(FITS) == [], f"{name}: {browser.execute_script(FITS)}")
 
 
-@pytest.mark.parametrize("name", listed(ROOT))
-def test_narrow_screen_does_not_scroll_sideways(browser, site, name):
-    with screen(browser, 400):
-        open_page(browser, site, name)
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
-
-
 def test_search_finds_coverage(browser, site):
     browser.get((site / "search.html").as_uri() + "?q=coverage")
     wait(lambda: count(browser, "#search-results li") >= 2, "search finds nothing")
@@ -205,14 +188,28 @@ def violations(browser):
     return [one for one in found if one["impact"] in grave or one["id"] in STRUCTURE]
 
 
+STILL = "document.head.insertAdjacentHTML('beforeend', '<style>*{transition:none!important}')"
+SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
 @pytest.mark.parametrize("name", [*listed(ROOT), "search"])
-def test_page_is_accessible(browser, site, name):
+def test_page_loads_alone_fits_any_screen_and_is_accessible(browser, site, name):
+    """One opening for all of it: a page takes longer to draw than to check."""
+    browser.get_log("browser")
+    browser.get_log("performance")
     open_page(browser, site, name)
-    still = "document.head.insertAdjacentHTML('beforeend', '<style>*{transition:none!important}')"
-    browser.execute_script(still)  # a colour on its way to another is neither
-    for mode in ("light", "dark"):
-        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", mode)
-        assert violations(browser) == [], mode
+    assert errors(browser) == []
+    outside = [url for url in requested(browser) if url.startswith(("http", "ws", "ftp"))]
+    assert outside == []
+    browser.execute_script(STILL)  # a colour on its way to another is neither
+    for width in (1400, 390):
+        with screen(browser, width):
+            what = f"{name} scrolls sideways at {width} px"
+            wait(lambda: browser.execute_script(SIDEWAYS) <= 0, what)
+            for mode in ("light", "dark"):
+                script = "document.documentElement.dataset.theme = arguments[0]"
+                browser.execute_script(script, mode)
+                assert violations(browser) == [], (mode, width)
 
 
 def test_axe_sees_what_is_wrong(browser, tmp_path):
