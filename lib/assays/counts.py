@@ -147,17 +147,12 @@ def activities(
     per_replicate = np.stack([np.bincount(code, column) / n for column in ratio.T], axis=1)
     mean = per_replicate.mean(axis=1)
     replicate_cv = per_replicate.std(axis=1, ddof=1) / mean
-    frame = pd.DataFrame(
-        {
-            "label": names.astype(object),
-            "activity": np.log2(mean),
-            # Lognormal s.d. of a mean of r replicates, in log2.
-            "noise_std": np.sqrt(np.log1p(replicate_cv**2 / ratio.shape[1])) / np.log(2),
-        }
-    )
+    # Lognormal s.d. of a mean of r replicates, in log2.
+    noise = np.sqrt(np.log1p(replicate_cv**2 / ratio.shape[1])) / np.log(2)
+    columns = {"label": names.astype(object), "activity": np.log2(mean), "noise_std": noise}
     dropped = {
         "barcodes with little DNA": int((~enough).sum()),
         "barcodes with unsteady RNA": int((enough & ~kept).sum()),
         "elements without a kept barcode": len(set(counts.label)) - len(names),
     }
-    return ElementActivities(frame, reference, dropped)
+    return ElementActivities(pd.DataFrame(columns), reference, dropped)

@@ -82,13 +82,9 @@ class GenotypeAssay:
         unknown for censored rows.
         """
         column = self.column(genotype)
-        return SequenceDataset(
-            name="retina_genotypes",
-            codes=self.codes,
-            activity=self.activity[:, column],
-            group=self.group,
-            metadata=self.metadata.assign(se_barcodes=self.se_barcodes[:, column]),
-        )
+        known = self.metadata.assign(se_barcodes=self.se_barcodes[:, column])
+        own = self.codes, self.activity[:, column], self.group
+        return SequenceDataset("retina_genotypes", *own, metadata=known)
 
     def site_pairs(self) -> tuple[IndexArray, IndexArray]:
         """Rows of peaks measured intact and with all CRX sites mutated, in the same order."""

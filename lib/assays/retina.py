@@ -143,13 +143,8 @@ def load(libraries: Sequence[str] = FIRST_LIBRARIES) -> SequenceDataset:
         frame = frame[~dropped]
     frame = frame.reset_index(drop=True)
     frame["origin"] = frame["label"].map(origin)
-    codes = encode(frame["sequence"].tolist())
-    return SequenceDataset(
-        name="retina_libraries",
-        codes=codes,
-        activity=frame["activity"].to_numpy(np.float64),
-        group=leak_groups(codes, parents=frame["origin"].to_numpy(str)),
-        noise_std=frame["noise_std"].to_numpy(np.float64),
-        metadata=frame.drop(columns=["activity", "noise_std", "sequence"]),
-        repairs=repairs,
-    )
+    codes = encode(frame.pop("sequence").tolist())
+    group = leak_groups(codes, parents=frame["origin"].to_numpy(str))
+    activity, noise = (frame.pop(name).to_numpy(np.float64) for name in ("activity", "noise_std"))
+    own = codes, activity, group, noise
+    return SequenceDataset("retina_libraries", *own, metadata=frame, repairs=repairs)

@@ -11,6 +11,8 @@ the row order of theirs.
 * STARR-seq of plant core promoters (Jores et al. 2021, doi:10.1038/s41477-021-00932-y).
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -40,14 +42,9 @@ def _elements(frame: pd.DataFrame, name: str) -> SequenceDataset:
     the genome has is not in the files).
     """
     bare = (frame["seq"].str.strip().str.len() == ELEMENT_LENGTH).all()
-    data = dataset_from_frame(
-        frame,
-        name=name,
-        sequence_column="seq",
-        activity_column="mean_value",
-        trim_prefix="" if bare else PREFIX,
-        trim_suffix="" if bare else SUFFIX,
-    )
+    adapters: Any = {} if bare else {"trim_prefix": PREFIX, "trim_suffix": SUFFIX}
+    named: Any = {"sequence_column": "seq", "activity_column": "mean_value"}
+    data = dataset_from_frame(frame, name=name, **named, **adapters)
     first = (canonical(data.codes) == data.codes).all(axis=1)
     data.metadata.insert(0, "element", sequence_ids(data.codes))
     data.metadata.insert(1, "strand", np.where(first, "+", "-"))
@@ -88,12 +85,9 @@ def load_plant(tissue: str) -> SequenceDataset:
     ``metadata``: ``set``, ``sp`` (At, Zm, Sb), ``gene``.
     """
     columns = ["set", "sp", "gene", "sequence", "enrichment"]
-    return dataset_from_frame(
-        read_table(fetch("plant", f"CNN/CNN_test_{tissue}.tsv"), columns)[columns],
-        name=f"plant_{tissue}",
-        activity_column="enrichment",
-        oriented=True,
-    )
+    frame = read_table(fetch("plant", f"CNN/CNN_test_{tissue}.tsv"), columns)[columns]
+    kind: Any = {"activity_column": "enrichment", "oriented": True}
+    return dataset_from_frame(frame, name=f"plant_{tissue}", **kind)
 
 
 def align_predictions(species: pd.Series, activity: FloatArray, table: pd.DataFrame) -> FloatArray:

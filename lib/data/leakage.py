@@ -145,13 +145,9 @@ def _join_families(
         if not len(first):
             break
         asked = np.unique(second, return_index=True)[1]
-        good = np.concatenate(
-            [
-                _alike(codes[first[some]], codes[second[some]], words[some], k)
-                for some in np.split(asked, range(COMPARED, len(asked), COMPARED))
-            ]
-        )
-        joined = asked[good]
+        parts = np.split(asked, range(COMPARED, len(asked), COMPARED))
+        alike = (_alike(codes[first[at]], codes[second[at]], words[at], k) for at in parts)
+        joined = asked[np.concatenate([*alike])]
         group = linked(group[first[joined]], group[second[joined]], len(group))[group]
         # A pair that does not agree at one of its words is not asked about another.
         partner = np.full(len(group), -1)
@@ -248,10 +244,8 @@ def leak_report(codes: Codes, group: IndexArray, split: Split, k: int = 20) -> p
     known = np.unique(kmers[train][valid[train]])
     rows: list[tuple[str, str, float, int]] = []
     for part, members in split.parts.items():
-        measures: dict[str, float] = {
-            "elements": len(members),
-            "groups": len(np.unique(group[members])),
-        }
+        groups = len(np.unique(group[members]))
+        measures: dict[str, float] = {"elements": len(members), "groups": groups}
         if part != "train":
             same = np.isin(ids[members], ids[train])
             words = np.isin(kmers[members], known) & valid[members]

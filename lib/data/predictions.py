@@ -52,10 +52,7 @@ def _check_ids(table: pd.DataFrame, source: str) -> None:
 
 
 def validate(
-    table: pd.DataFrame,
-    source: str = "predictions",
-    ids: bool = True,
-    more: Sequence[str] = (),
+    table: pd.DataFrame, source: str = "predictions", ids: bool = True, more: Sequence[str] = ()
 ) -> pd.DataFrame:
     """The table with float64 numbers and labels of text, or one clear error; a copy.
 
@@ -99,26 +96,10 @@ def read(
     Identifiers stay text. Of a Parquet file of more than :data:`lib.data.reading.MANY_ROWS` rows
     neither ids nor sequences nor further columns are read.
 
-    Parameters
-    ----------
-    path : path
-    rename : mapping, optional
-        From column names in the file to those of this module.
-    more : sequence of str
-        Further columns that must be there.
-
-    Returns
-    -------
-    table : DataFrame
-        As :func:`validate` gives it.
-    notes : list of str
-        What was not looked at.
-
-    Raises
-    ------
-    ValueError
-        As :func:`lib.data.reading.read_table` and :func:`validate` say; if a name in ``rename`` or
-        ``more`` is absent.
+    ``rename`` leads from column names in the file to those of this module; ``more`` are further
+    columns that must be there. Returns the table as :func:`validate` gives it, and notes on what
+    was not looked at. A ``ValueError`` as :func:`lib.data.reading.read_table` and :func:`validate`
+    say; if a name in ``rename`` or ``more`` is absent.
     """
     rename = dict(rename or {})
     texts = {*LABELS, "sequence", *more} - {*NUMERIC}

@@ -130,11 +130,9 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
 
     return arrow_csv.read_csv(
         pa.BufferReader(pa.py_buffer(text.content)),
+        # Without threads, or rows have no numbers.
         arrow_csv.ReadOptions(
-            column_names=list(named),
-            skip_rows=1,
-            use_threads=False,  # or rows have no numbers
-            block_size=LONGEST_ROW,
+            column_names=list(named), skip_rows=1, use_threads=False, block_size=LONGEST_ROW
         ),
         arrow_csv.ParseOptions(
             delimiter=text.separator, newlines_in_values=True, invalid_row_handler=refuse

@@ -247,17 +247,9 @@ def dataset_from_frame(
         for column in (noise_column, weight_column)
     )
     used = [sequence_column, activity_column, noise_column, weight_column]
-    return SequenceDataset(
-        name=name,
-        codes=codes,
-        activity=activity,
-        group=group,
-        noise_std=noise,
-        weight=weight,
-        oriented=oriented,
-        metadata=frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True),
-        repairs=repairs,
-    )
+    rest = frame.loc[:, ~frame.columns.isin(used)].reset_index(drop=True)
+    own: Any = {"oriented": oriented, "metadata": rest, "repairs": repairs}
+    return SequenceDataset(name, codes, activity, group, noise, weight, **own)
 
 
 def load_table(path: Path | str, **options: Any) -> SequenceDataset:
@@ -273,12 +265,7 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     options["families"] = options.get("families", True)
     named = {name: role for role, name in options.items() if role.endswith("_column") and name}
     texts = {name for name, role in named.items() if role in ("sequence_column", "group_column")}
-    frame = read_table(
-        path,
-        named,
-        texts=texts,
-        floats={*named} - texts,
-        how=lambda name: remedy(named[name], "yours"),
-    )
+    roles: Any = {"texts": texts, "floats": {*named} - texts}
+    frame = read_table(path, named, how=lambda name: remedy(named[name], "yours"), **roles)
     with placed(path):
         return dataset_from_frame(frame, name=path.name.split(".")[0], **options)

@@ -7,11 +7,11 @@ beforehand that a shift of its severity would do.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lib import assays as mpra
 from lib.assays import retina
@@ -26,7 +26,7 @@ from lib.experiments.twins import pairs, tables
 from lib.experiments.twins.assays import Assays, standin_assays
 from lib.experiments.twins.judging import TOLERANCE, has_baselines, judge
 from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
-from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known_names, repository_root
+from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known, repository_root
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
@@ -65,7 +65,7 @@ class Config(ExperimentConfig):
 
     dataset: Literal["default", "real", "standin"] = "default"
     libraries: Names = retina.LIBRARIES
-    arm: Names = ("all",)
+    arm: Annotated[Names, known("arm", ARMS)] = ("all",)
     targets: Names = ("all",)
     elements: int | None = Field(default=None, ge=300)
     folds: int = Field(default=FOLDS, ge=3, le=20)
@@ -74,11 +74,6 @@ class Config(ExperimentConfig):
     epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
     labels: Seeds = (20, 50, 100, 200, 500)
     repeats: int = Field(default=20, ge=1, le=1000)
-
-    @field_validator("arm")
-    @classmethod
-    def _known_arms(cls, arm: tuple[str, ...]) -> tuple[str, ...]:
-        return known_names("arm", arm, ARMS)
 
 
 def load_assays(config: Config) -> Assays:

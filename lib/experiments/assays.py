@@ -73,10 +73,7 @@ def some_groups(group: IndexArray, most: int) -> BoolArray:
 
 
 def load_assays(
-    dataset: str,
-    standin_size: int,
-    default: Sequence[str],
-    elements: int | None,
+    dataset: str, standin_size: int, default: Sequence[str], elements: int | None
 ) -> list[SequenceDataset]:
     """Assays by name, comma-separated; ``standin`` is a simulated one, others may be cut short.
 

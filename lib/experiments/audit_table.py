@@ -203,10 +203,8 @@ def _ask_variances(table: pd.DataFrame, judged: IndexArray) -> list[str]:
     std = table["std"].to_numpy()
     if {"std_aleatoric", "std_epistemic"} <= set(table):
         first, second = (table[name].to_numpy() for name in ("std_aleatoric", "std_epistemic"))
-        plain, squared = (
-            np.isclose(first + second, std, 0.02),
-            np.isclose(first**2 + second**2, std**2, 0.02),
-        )
+        plain = np.isclose(first + second, std, 0.02)
+        squared = np.isclose(first**2 + second**2, std**2, 0.02)
         if plain.mean() > 0.99 and squared.mean() < 0.5:
             return [
                 "std_aleatoric and std_epistemic add up to std as variances do; standard "
@@ -270,13 +268,5 @@ def prepare(
     if not any(part.keys["shift"] for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
     parts_of_std = {"std_aleatoric", "std_epistemic"} <= set(table)
-    return Audited(
-        harmless(data),
-        table,
-        tuple(parts),
-        calibration,
-        covariates(table, by),
-        tuple(said),
-        uncertainty="ensemble" if parts_of_std else "single",
-        plan=plan,
-    )
+    given = harmless(data), table, tuple(parts), calibration, covariates(table, by), tuple(said)
+    return Audited(*given, uncertainty="ensemble" if parts_of_std else "single", plan=plan)

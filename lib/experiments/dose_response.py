@@ -64,9 +64,7 @@ _BROKEN = Margins(
     {"rmse_ratio": (-np.inf, 1.25), "zms": (-np.inf, 2.0), "coverage_drop": (-np.inf, 0.15)},
 )
 _MILD = Margins(
-    "leaving",
-    "min",
-    {"rmse_ratio": (-np.inf, 1.10), "zms": (0.8, 1.25), "picp_90": (0.85, 0.95)},
+    "leaving", "min", {"rmse_ratio": (-np.inf, 1.10), "zms": (0.8, 1.25), "picp_90": (0.85, 0.95)}
 )
 RULES: Final = {"effect_rewiring": _BROKEN, "noise": _BROKEN, "gc": _MILD}
 
@@ -197,11 +195,6 @@ def regret_share(score: FloatArray, gain: FloatArray) -> float:
 
     Mean over all pairs: 0 where the choice is always the one of larger gain, 1 for chance, 2 where
     it is always wrong; NaN where nothing differs. Ties are chance.
-
-    Examples
-    --------
-    >>> regret_share(np.array([1.0, 2.0, 3.0]), np.array([0.9, 0.8, 0.6]))
-    0.0
     """
     lost = gain[:, None] - gain[None, :]
     chosen = np.sign(score[:, None] - score[None, :])  # 1 where the second of a pair is chosen
@@ -233,20 +226,33 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
             continue
         named = dict(zip(AT, at, strict=True)) | {"measured": part["measured"].mean()}
         calm = (part["home_picp_90"] - 0.9).abs() <= CALIBRATED
-        both = calm & (part["coverage_drop"] >= LARGE_DROP)
-        exact = binomtest(int(both.sum()), len(part))
+        told = {"both_share": (calm & (part["coverage_drop"] >= LARGE_DROP)).mean(), **_told(part)}
         drawn = pd.DataFrame(
             [_told(part.iloc[rng.integers(0, len(part), len(part))]) for _ in range(draws)]
         )
-        for name, value in {"both_share": both.mean(), **_told(part)}.items():
-            row: dict[str, Any] = {"effect": name, **named, "value": value}
-            for ending, level in ALL_LEVELS.items():
-                if name == "both_share":
-                    low, high = exact.proportion_ci(level, "exact")
-                else:
-                    low, high = percentiles(drawn[name].dropna().to_numpy(), level)
-                row |= {f"lower{ending}": float(low), f"upper{ending}": float(high)}
-            yield row | {"n": len(part)}
+        yield from share_rows(told, drawn, len(part), ALL_LEVELS, **named)
+
+
+def share_rows(
+    found: Mapping[str, float],
+    drawn: pd.DataFrame,
+    n: int,
+    levels: Mapping[str, float],
+    **keys: Any,
+) -> Iterator[dict[str, Any]]:
+    """Rows of values with percentile intervals of those drawn; the first is a share of ``n`` fits.
+
+    Its interval is Clopper and Pearson's, or wider where it was drawn too: all fits may agree.
+    """
+    for name, value in found.items():
+        row: dict[str, Any] = {"effect": name, **keys, "value": value, "n": n}
+        for ending, level in levels.items():
+            ends = [percentiles(drawn[name].to_numpy(), level)] if name in drawn else []
+            if name == next(iter(found)):
+                ends.append(binomtest(round(value * n), n).proportion_ci(level, "exact"))
+            low, high = zip(*ends, strict=True)
+            row |= {f"lower{ending}": float(min(low)), f"upper{ending}": float(max(high))}
+        yield row
 
 
 def accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
@@ -264,11 +270,9 @@ def accuracy(home: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
 def size_rows(values: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """C1 at every training size, and from which size on a network is above the linear model."""
     home = values[(values["split"] == "test") & (values["condition"] == "")]
-    found = {
-        (n, *named): values
-        for n, part in home.groupby("n_train")
-        for named, values in accuracy(part).items()
-    }
+    found: dict[Any, pd.Series] = {}
+    for n, part in home.groupby("n_train"):
+        found |= {(n, *named): values for named, values in accuracy(part).items()}
     rows = [effect(name, own, model=m, n_train=n) for (n, m, name), own in found.items()]
     crossed = []
     for model in sorted({model for _, model, _ in found}):

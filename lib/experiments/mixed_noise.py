@@ -22,7 +22,7 @@ from lib.experiments.assays import fitting
 from lib.experiments.worlds import NOISY, Arm, Condition, Judge
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import all_metrics
-from lib.simulator.assay import ANCHORS, Assay, error_variance
+from lib.simulator.assay import TYPICAL_DEPTH, Assay, error_variance
 from lib.simulator.sample import known_truth
 from lib.simulator.shifts import NOISE_LIMIT
 from lib.statistics.effects import Effect, against
@@ -63,9 +63,7 @@ def mixed(
 def best(test: SequenceDataset, dominated: BoolArray, visible: str) -> Forecast:
     """The best Gaussian forecast of :func:`mixed` elements: its mean and s.d."""
     f = known_truth(test).activity
-    # At this depth the error's variance is its mean over depths.
-    typical = ANCHORS["depth_median"] * np.exp(-(ANCHORS["depth_log_sd"] ** 2) / 2)
-    depth = np.full(len(f), typical)
+    depth = np.full(len(f), TYPICAL_DEPTH)
     clean, noisy = (error_variance(f, depth, a) for a in (Assay(), Assay(1 - NOISE_LIMIT)))
     share = SHARE if visible == "nothing" else dominated
     return f, np.sqrt((1 - share) * clean + share * noisy)
@@ -79,10 +77,8 @@ def mixed_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFra
     network = predict(judge.network(), test.codes, test.features)
     truth, tables = known_truth(test), []
     parts = {"all": np.ones(len(test), bool), "clean": ~dominated, "noisy": dominated}
-    for model, forecast in {
-        judge.arm.model: network,
-        "best": best(test, dominated, visible),
-    }.items():
+    made = {judge.arm.model: network, "best": best(test, dominated, visible)}
+    for model, forecast in made.items():
         for part, rows in parts.items():
             mean, std = (values[rows] for values in forecast)
             values = all_metrics(mean, std, test.activity[rows])

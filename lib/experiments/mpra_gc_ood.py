@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
@@ -27,7 +27,7 @@ from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftC
 from lib.experiments.scoring import Measured, Scored, contrast, joined, refits, rows_of, score_all
 from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
-from lib.study.config import Names, ParameterError, Seeds, Tables, known_names
+from lib.study.config import Names, ParameterError, Seeds, Tables, known
 from lib.study.units import Store, Unit
 from lib.training.config import FitConfig
 
@@ -42,7 +42,7 @@ HISTOGRAM_BINS = 25
 OWN = ("ensemble", "single")  # what the network is best used as
 # Settings of fits that hold for networks of all kinds.
 SHARED = ("epochs", "batch_size", "beta", "max_shift", "device", "precision")
-ArmNames = Annotated[Names, AfterValidator(partial(known_names, "arm", known=ARMS))]
+ArmNames = Annotated[Names, known("arm", ARMS)]
 
 
 class TrainingConfig(BaseModel):
@@ -179,9 +179,8 @@ def _forecasts(fitted: FittedArm, others: Sequence[Named], config: Config) -> It
     if members > 1:
         for seed, forecast in zip(config.seeds, fitted.members, strict=True):
             yield Named(network | {"uncertainty": "single", "seed": seed}, forecast, 1)
-    for name, repaired in zip(
-        ("std_scaling", "constant_sigma"), assays.scaled(fitted.arm, together), strict=True
-    ):
+    scaled = assays.scaled(fitted.arm, together)
+    for name, repaired in zip(("std_scaling", "constant_sigma"), scaled, strict=True):
         yield Named(network | {"uncertainty": name}, repaired, members)
     yield from others
 
@@ -308,12 +307,11 @@ def run(config: Config, store: Store) -> Tables:
     items = [item for one in each for item in (*scored_items(*one), *mean_items(*one))]
     measured = score_all(items, config.draws, config.workers)
     between = refits(measured)
-    leaks = [
-        leak_report(arm.data.codes, arm.data.group, arm.splits[0]).assign(
-            data=arm.data.name, arm=arm.kind, shift=arm.parts[0].shift
-        )
-        for arm in arms
-    ]
+    leaks = []
+    for arm in arms:
+        keys = {"data": arm.data.name, "arm": arm.kind, "shift": arm.parts[0].shift}
+        report = leak_report(arm.data.codes, arm.data.group, arm.splits[0])
+        leaks.append(report.assign(**keys))
     tables = {
         "assays": assay_table(arms),
         "leaks": pd.concat(leaks, ignore_index=True),

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -199,19 +200,13 @@ def _contrasts(measured: Sequence[scoring.Measured], between: pd.Series) -> pd.D
     for each in measured:
         part = tuple(each.keys[name] for name in PART)
         parts.setdefault(part, {})[each.keys["prior"]] = each
-    tables = [
-        scoring.contrast(
-            each,
-            found[against],
-            between,
-            **dict(zip(PART, part, strict=True)),
-            **{"prior": prior, "entry": ENTRY, "against": against},
-        )
-        for part, found in parts.items()
-        for prior, each in found.items()
-        for against in AGAINST
-        if prior != against and against in found
-    ]
+    tables = []
+    for part, found in parts.items():
+        for prior, against in product(found, AGAINST):
+            if prior != against and against in found:
+                keys = dict(zip(PART, part, strict=True)) | {"prior": prior, "entry": ENTRY}
+                sides = found[prior], found[against]
+                tables.append(scoring.contrast(*sides, between, **keys, against=against))
     table = scoring.joined(tables, (*PART, "prior", "entry", "against"))
     return table[table["metric"].isin(ERRORS)].drop(columns="scale").reset_index(drop=True)
 

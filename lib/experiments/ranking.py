@@ -21,7 +21,7 @@ from lib.metrics import selective
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling
 from lib.repair.detection import centre_distance
-from lib.statistics.effects import ENDS, LEVELS, paired_contrast, ratio_of_means
+from lib.statistics.effects import ENDS, LEVELS, effect, ratio_of_means
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of uncertainty
@@ -246,9 +246,8 @@ def over_worlds(values: pd.Series) -> dict[str, float]:
     finite = np.isfinite(values)
     if not finite.all():
         return dict(zip(ENDS, (values[finite].mean(), *2 * (-np.inf, np.inf)), strict=True))
-    rng = np.random.default_rng(0)
-    wide, narrow = (paired_contrast(values, level, rng) for level in LEVELS.values())
-    return dict(zip(ENDS, (*wide[:3], *narrow[1:3]), strict=True))
+    found = effect("", values)
+    return {end: found[end] for end in ENDS}
 
 
 def _means(table: pd.DataFrame, keys: Sequence[str], *values: str) -> pd.DataFrame:

@@ -87,13 +87,11 @@ def refits(measured: Sequence[Measured]) -> pd.Series:
     Of positive metrics it is that of the logarithm, so that a larger error varies more. Empty with
     one seed.
     """
+    wanted = {"uncertainty": "single", "split": "test", "condition": ""}
     own = [
         each.rows[each.rows["by"] == ""]
         for each in measured
-        if each.keys["uncertainty"] == "single"
-        and each.keys["split"] == "test"
-        and not each.keys["condition"]
-        and each.keys["seed"] is not None
+        if wanted.items() <= each.keys.items() and each.keys["seed"] is not None
     ]
     if not own:
         return pd.Series(dtype=float)

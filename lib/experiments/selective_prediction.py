@@ -48,7 +48,6 @@ class Config(GCShiftConfig, worlds.WorldConfig):
             **SUBSET,
             **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 6},
         },
-        "full": {},
     }
 
     world_seeds: Seeds = tuple(range(100, 120))

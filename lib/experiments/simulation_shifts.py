@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
 from lib.experiments import dose_response as dosing
@@ -23,7 +22,6 @@ from lib.experiments import world_measures as measures
 from lib.experiments.dose_response import CALIBRATED, LARGE_DROP, OVER_FROZEN, SHIFT
 from lib.experiments.world_measures import FROZEN
 from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
-from lib.metrics.resampling import percentiles
 from lib.simulator.assay import digest
 from lib.simulator.shifts import SHIFTS, dial_table
 from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
@@ -60,7 +58,6 @@ class Config(worlds.WorldConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
         "quick": QUICK | FEW | {"severities": (0.5, 1.0), "sizes": (500,)},
-        "full": {},
     }
 
     shifts: worlds.ShiftNames = ("all",)
@@ -68,37 +65,9 @@ class Config(worlds.WorldConfig):
     models: worlds.ModelNames = ("cnn", "bilstm", "transformer")
     # Judged without refitting: rewiring at these distances after gain (variances of f), GC tilts by
     # these s.d., and noise at test only at these shares of the variance.
-    rewirings: worlds.Dials = (
-        0.05,
-        0.08,
-        0.16,
-        0.27,
-        0.40,
-        0.52,
-        0.64,
-        0.80,
-        0.88,
-    )
-    gc_tilts: Tilts = (
-        0.25,
-        0.5,
-        0.75,
-        1.0,
-        1.25,
-        1.5,
-        1.75,
-        2.0,
-    )
-    noise_shares: NoiseShares = (
-        0.3,
-        0.35,
-        0.4,
-        0.45,
-        0.5,
-        0.6,
-        0.7,
-        0.8,
-    )
+    rewirings: worlds.Dials = (0.05, 0.08, 0.16, 0.27, 0.40, 0.52, 0.64, 0.80, 0.88)
+    gc_tilts: Tilts = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    noise_shares: NoiseShares = (0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
     world_seeds: Seeds = tuple(range(100, 120))  # of the CNN
     # Of these, how many for each other architecture, and for smaller samples of the CNN.
     other_worlds: int = Field(default=10, ge=1)
@@ -219,13 +188,6 @@ def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArr
 
     Where the GC shift never reaches the ratio, its drop is extrapolated in proportion to the
     excess, or taken at its largest where it has no excess.
-
-    Examples
-    --------
-    >>> beyond_gc(1.5, 0.3, np.array([1.0, 2.0]), np.array([0.0, 0.2]))
-    0.2
-    >>> beyond_gc(3.0, 0.5, np.array([1.0, 2.0]), np.array([0.0, 0.2]))
-    0.1
     """
     order = np.argsort(gc_ratio, kind="stable")
     reached, lost = np.r_[1.0, gc_ratio[order]], np.r_[0.0, gc_drop[order]]
@@ -248,12 +210,9 @@ def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         for world, part in gc[gc["model"] == model].groupby("replicate"):
             dose = by_metric(part, "severity")
             error, covered = plain["rmse"][world], plain["picp_90"][world]
-            found[world] = beyond_gc(
-                rewired["rmse"][world] / error,
-                covered - rewired["picp_90"][world],
-                dose["rmse"].to_numpy() / error,
-                covered - dose["picp_90"].to_numpy(),
-            )
+            own = rewired["rmse"][world] / error, covered - rewired["picp_90"][world]
+            moved = dose["rmse"].to_numpy() / error, covered - dose["picp_90"].to_numpy()
+            found[world] = beyond_gc(*own, *moved)
         keys = _at(model, REWIRING.shift, condition=REWIRING.name)
         yield effect("coverage_drop_beyond_gc", pd.Series(found, dtype=float), **keys)
 
@@ -305,17 +264,7 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
     picked = (rng.integers(0, len(parts), len(parts)) for _ in range(draws))
     drawn = pd.DataFrame([_shares(pd.concat([parts[i] for i in places])) for places in picked])
     keys = _at("all", REWIRING.shift, condition=REWIRING.name)
-    for name, value in _shares(table).items():
-        row: dict[str, Any] = {"effect": name, **keys, "value": value, "n": len(table)}
-        for ending, level in LEVELS.items():
-            ends = percentiles(drawn[name].to_numpy(), level)
-            low, high = (float(end) for end in ends)
-            if name == "hidden_share":
-                exact = binomtest(round(value * len(table)), len(table))
-                least = exact.proportion_ci(level, "exact")
-                low, high = min(low, least.low), max(high, least.high)
-            row |= {f"lower{ending}": low, f"upper{ending}": high}
-        yield row
+    yield from dosing.share_rows(_shares(table), drawn, len(table), LEVELS, **keys)
 
 
 def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:

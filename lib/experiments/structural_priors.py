@@ -19,7 +19,7 @@ from lib.experiments.priors import ASSAY_PRIORS, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
 from lib.statistics.effects import over_replicates
-from lib.study.config import Names, Numbers, Seeds, Tables
+from lib.study.config import Names, Numbers, Seeds, Tables, known
 from lib.study.units import Store, run_fits
 
 TAIL_DATA: Final = (*GC_DATA, STANDIN)  # the arms that hold something out
@@ -56,10 +56,9 @@ class Config(AssayConfig, worlds.WorldConfig):
             **{"standin_size": 1500, "assay_epochs": 6},
             "shifts": (*(at.shift for at in PRIMARY), "noise"),
         },
-        "full": {},
     }
 
-    priors: Annotated[Names, worlds.known("prior", PRIORS)] = CORE
+    priors: Annotated[Names, known("prior", PRIORS)] = CORE
     shifts: worlds.ShiftNames = ("all",)
     severities: worlds.Dials = (0.5, 1.0)
     world_seeds: Seeds = tuple(range(100, 110))
@@ -70,7 +69,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
-    assay_priors: Annotated[Names, worlds.known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS
+    assay_priors: Annotated[Names, known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
     gc_tilts: Numbers = (-0.5, 0.5, 1.0)

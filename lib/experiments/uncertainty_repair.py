@@ -17,16 +17,9 @@ from pydantic import Field, field_validator
 from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
-from lib.experiments import mpra_gc_ood, repairs, worlds
+from lib.experiments import assays, mpra_gc_ood, repairs, worlds
 from lib.experiments.arms import AssayArm, AssayPart
-from lib.experiments.assays import (
-    STANDIN,
-    SUBSET,
-    FittedArm,
-    GCShiftConfig,
-    calibration_rows,
-    fit_arms,
-)
+from lib.experiments.assays import FittedArm, GCShiftConfig, calibration_rows, fit_arms
 from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
@@ -71,17 +64,16 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         "smoke": {
             **SMOKE,
             **{"shifts": ("gc", "effect_rewiring", "batch"), "severities": (1.0,)},
-            **{"world_seeds": (0,), "dataset": STANDIN, "standin_size": 600, "folds": 3},
+            **{"world_seeds": (0,), "dataset": assays.STANDIN, "standin_size": 600, "folds": 3},
             **{"gc_bins": 5, "labels": (10, 20, 50), "label_draws": 3},
             **{"detection_size": 50, "permutations": 100},
         },
         "quick": {
             **QUICK,
-            **SUBSET,
+            **assays.SUBSET,
             **{"severities": (0.5, 1.0), "gc_bins": 5, "label_draws": 5},
             **{"detection_size": 200, "permutations": 200, "draws": 200},
         },
-        "full": {},
     }
 
     shifts: worlds.ShiftNames = JUDGED_SHIFTS
@@ -97,9 +89,9 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     @field_validator("labels")
     @classmethod
     def _enough(cls, labels: tuple[int, ...]) -> tuple[int, ...]:
-        if not labels or min(labels) < 10:
+        if min(labels) < 10:
             raise ValueError("a 90 % conformal interval needs 9 labels; give sizes of at least 10")
-        return tuple(sorted(set(labels)))
+        return tuple(sorted(labels))
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -7,11 +7,11 @@ its condition. One test seed serves all conditions of a world, so that concept a
 leave the sequences as they are and differences are paired element by element.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from lib.experiments.assays import fitting
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
-from lib.study.config import ExperimentConfig, Names, Numbers, known_names
+from lib.study.config import ExperimentConfig, Names, Numbers, known
 from lib.study.units import Fit, Placement, Result, Store, Unit, run_fits, run_units
 from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fit import Forecast, network_of
@@ -122,15 +122,15 @@ class Arm:
 
     def keys(self, condition: Condition) -> dict[str, Any]:
         """Columns that name its rows; ``split`` is ``matched`` under the law it was trained on."""
-        home, own = condition == Condition(), condition == self.law
+        split = "matched" if condition == self.law else "shifted"
         return {
             "data": "simulation_misspecified" if self.misspecified else "simulation",
-            "split": "test" if home else "matched" if own else "shifted",
-            "shift": "" if home else condition.shift,
-            "family": "" if home else condition.family,
+            "split": "test" if condition == Condition() else split,
+            "shift": condition.shift,
+            "family": condition.family,
             "severity": condition.severity,
             "condition": condition.name,
-            "cell": "" if home else condition.cell,
+            "cell": condition.cell,
             "dial": condition.dial(self.world),
             "model": self.model,
             "prior": self.prior,
@@ -139,8 +139,7 @@ class Arm:
         }
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """Elements per part of a training sample, and of a test sample."""
 
     train: int
@@ -153,19 +152,12 @@ def between(start: float, top: float) -> AfterValidator:
     """Doses above ``start``, which is always run, and at most ``top``, in order."""
 
     def check(doses: tuple[float, ...]) -> tuple[float, ...]:
-        outside = [dose for dose in doses if not start < dose <= top]
-        if outside:
-            raise ValueError(
-                f"{outside[0]:g} is not in ({start:g}, {top:g}]; its start always runs"
-            )
+        for dose in doses:
+            if not start < dose <= top:
+                raise ValueError(f"{dose:g} is not in ({start:g}, {top:g}]; its start always runs")
         return tuple(sorted(set(doses)))
 
     return AfterValidator(check)
-
-
-def known(kind: str, names: Iterable[str]) -> AfterValidator:
-    """Whether a parameter holds such names, or ``all``."""
-    return AfterValidator(partial(known_names, kind, known=tuple(names)))
 
 
 ShiftNames = Annotated[Names, known("shift", SHIFTS)]
@@ -215,7 +207,7 @@ def training_data(arm: Arm, sizes: Sizes) -> tuple[SequenceDataset, Split]:
 
     A smaller arm trains on the first elements of the same sample and shares the other parts.
     """
-    counts = (sizes.train, sizes.validation, sizes.calibration)
+    counts = sizes[:3]
     data = _training_sample(arm.world_seed, arm.misspecified, arm.law, sum(counts))
     train, validation, calibration = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
     parts = {"train": train[: arm.size], "validation": validation, "calibration": calibration}
@@ -317,7 +309,7 @@ def judging(
     config = {
         "arm": asdict(arm),
         "conditions": [asdict(condition) for condition in conditions],
-        "sizes": asdict(sizes),
+        "sizes": sizes._asdict(),
         "measures": [(measure.__module__, measure.__qualname__) for measure in measures],
         "settings": settings,
     }
@@ -348,8 +340,6 @@ def judge_arms(
 ) -> dict[str, pd.DataFrame]:
     """Fit every arm and judge it under its conditions: tables by name."""
     fits = run_fits([fit(arm, config) for arm, _ in plan], store, config.where)
-    jobs = [
-        judging(*job, config.parts, [measure], {"model": fitted}, **settings)
-        for job, fitted in zip(plan, fits, strict=True)
-    ]
+    given = zip(plan, ({"model": each} for each in fits), strict=True)
+    jobs = [judging(*job, config.parts, [measure], own, **settings) for job, own in given]
     return run_judging(jobs, store, config.where)

@@ -197,12 +197,8 @@ def coverage_by(
     """
     mean, std, target = as_forecast(mean, std, target)
     z, half = (target - mean) / std, half_width(LEVEL)
-    columns = {
-        "coverage": np.abs(z) <= half,
-        "mpiw": 2 * half * std,
-        "rmse": (target - mean) ** 2,
-        "zms": z * z,
-    }
+    covered, squared = np.abs(z) <= half, (target - mean) ** 2
+    columns = {"coverage": covered, "mpiw": 2 * half * std, "rmse": squared, "zms": z * z}
     subsets = pd.DataFrame(columns).groupby(as_labels("labels", labels, len(mean)))
     table = subsets.mean().rename_axis("bin").reset_index()
     table.insert(1, "n", subsets.size().to_numpy())

@@ -77,11 +77,7 @@ def _order_values(forecast: Triple) -> dict[str, float]:
 
 
 def all_metrics(
-    mean: ArrayLike,
-    std: ArrayLike,
-    target: ArrayLike,
-    *,
-    climatology: Climatology | None = None,
+    mean: ArrayLike, std: ArrayLike, target: ArrayLike, *, climatology: Climatology | None = None
 ) -> dict[str, float]:
     """Every metric of a forecast, by name.
 
@@ -111,10 +107,6 @@ class _Bins(NamedTuple):
     cells: IntArray  # (n,), -1 where the bin is too small
     sizes: IntArray
     metrics: dict[str, Metric]
-
-
-def _whole(n: int, metrics: dict[str, Metric]) -> _Bins:
-    return _Bins("", [""], np.zeros(n, np.int64), np.array([n]), metrics)
 
 
 def _bins(by: str, labels: ArrayLike, n: int, metrics: dict[str, Metric]) -> _Bins:
@@ -177,7 +169,8 @@ def measure(
     """
     n, metrics = len(forecast[0]), mean_metrics(skill=climatology is not None)
     bins = [_bins(*each, n, metrics) for each in ({} if by is None else by).items()]
-    every = [_whole(n, metrics), *(each for each in bins if each.labels)]
+    whole = _Bins("", [""], np.zeros(n, np.int64), np.array([n]), metrics)
+    every = [whole, *(each for each in bins if each.labels)]
     found = list(_drawn_means(Columns(forecast, climatology), every, plan, weights))
     orders = _drawn_orders(forecast, plan, weights)
     found[0] = {name: values[None] for name, values in orders.items()} | found[0]

@@ -177,18 +177,9 @@ def wide(rows: pd.DataFrame, index: Sequence[str] | Names, columns: str, caption
     if rows.empty:
         return Table(rows, caption)
     values = rows[cell] if isinstance(cell, str) else texts(rows, cell)
-    table = (
-        rows.assign(_cell=values)
-        .pivot_table(
-            index=[*index],
-            columns=columns,
-            values="_cell",
-            aggfunc="first",
-            sort=sort,
-            dropna=False,
-        )
-        .dropna(how="all")
-    )
+    how: Any = {"aggfunc": "first", "sort": sort, "dropna": False}
+    table = rows.assign(_cell=values).pivot_table("_cell", [*index], columns, **how)
+    table = table.dropna(how="all")
     if not sort:
         parts = [part for _, part in rows.groupby(next(iter(index)), sort=False, dropna=False)]
         order = pd.concat(parts).set_index([*index]).index.unique()

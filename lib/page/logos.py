@@ -94,7 +94,5 @@ def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str
         canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.
     return re.sub(
-        r'(?<= d=")[^"]*',
-        lambda outline: re.sub(r"(\.\d)\d+", r"\1", outline[0]),
-        file.getvalue(),
+        r'(?<= d=")[^"]*', lambda outline: re.sub(r"(\.\d)\d+", r"\1", outline[0]), file.getvalue()
     )

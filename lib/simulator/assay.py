@@ -77,6 +77,9 @@ ANCHORS: Final[dict[str, Any]] = {
     "site_effect": 0.37,
 }  # fmt: skip
 LOCATION, SD = ANCHORS["activity_mean"], ANCHORS["activity_sd"]
+# At which the error's variance is its mean over depths: E[median / D] of a lognormal depth is
+# exp(sd^2 / 2).
+TYPICAL_DEPTH = ANCHORS["depth_median"] * np.exp(-(ANCHORS["depth_log_sd"] ** 2) / 2)
 
 
 def digest() -> str:
@@ -169,9 +172,7 @@ def error_variance(activity: FloatArray, depth: FloatArray, assay: Assay) -> Flo
     share, linear, quadratic = (
         ANCHORS[name] for name in ("depth_share", "variance_linear", "variance_quadratic")
     )
-    # E[median / D] of a lognormal depth is exp(sd^2 / 2): divided out, the bracket's mean is 1
-    typical = ANCHORS["depth_median"] * np.exp(-(ANCHORS["depth_log_sd"] ** 2) / 2)
-    by_depth = (1 - share) + share * typical / depth
+    by_depth = (1 - share) + share * TYPICAL_DEPTH / depth
     z = (activity - LOCATION) / SD
     by_activity = (1 + linear * z + quadratic * z**2) / (1 + quadratic)
     level = SD**2 * (1 / assay.reliability - 1)

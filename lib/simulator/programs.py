@@ -48,18 +48,10 @@ REFERENCE_SIZE = 16384
 class World:
     """One world.
 
-    Attributes
-    ----------
-    seed : int
-    sequence : SequenceLaw
-    program : Program
-        Its cell type's, calibrated to the anchored mean and s.d. of activity.
-    other : (p,) float array
-        Coefficients of the other cell type, in the features of ``program``.
-    reference : (r, L) uint8 array
-        In-distribution sequences on which the world was calibrated and severities are measured.
-    features : (r, p) float array
-        Their standardised responses.
+    ``program`` is its cell type's, calibrated to the anchored mean and s.d. of activity; ``other``
+    (p,) are the coefficients of the other cell type, in its features. ``reference`` (r, L) uint8
+    are in-distribution sequences on which the world was calibrated and severities are measured,
+    ``features`` (r, p) their standardised responses.
     """
 
     seed: int

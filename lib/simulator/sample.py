@@ -103,39 +103,21 @@ def planted_sites(
         tables.append(own + np.array([index * BLOCK, 0, 0, 0], np.int32))
     sites = np.concatenate(tables)
     sites = sites[sites[:, 0] < n]
-    motifs = law.sequence.motifs
-    names = pd.Index([pwm.name for pwm in motifs])
-    return pd.DataFrame(
-        {
-            "element": sites[:, 0],
-            "motif": pd.Categorical.from_codes(sites[:, 1], names),
-            "start": sites[:, 2],
-            "end": sites[:, 2] + np.array([pwm.width for pwm in motifs])[sites[:, 1]],
-            "strand": sites[:, 3],
-        }
-    )
+    element, motif, start, strand = sites.T
+    names = pd.Index([pwm.name for pwm in law.sequence.motifs])
+    end = start + np.array([pwm.width for pwm in law.sequence.motifs])[motif]
+    name = pd.Categorical.from_codes(motif, names)
+    columns = {"element": element, "motif": name, "start": start, "end": end, "strand": strand}
+    return pd.DataFrame(columns)
 
 
 def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
     """A stand-in for a real assay that cannot be had; published results never come from it.
 
-    Parameters
-    ----------
-    n : int
-        Elements, at least 10; two fifths are relatives of another one, each measured on its own.
-    seed : int
-        Draws the world, the elements and the measurement.
-
-    Returns
-    -------
-    SequenceDataset
-        Of 200 nt in random row order. ``group`` is the parent; ``metadata`` has ``relation``
-        (parent, reverse_complement, mutant, tile, duplicate) beside the simulator's columns.
-
-    Raises
-    ------
-    ValueError
-        If ``n`` is below 10.
+    ``n`` elements of 200 nt in random row order, at least 10 or it is a ``ValueError``; two fifths
+    are relatives of another one, each measured on its own. ``seed`` draws the world, the elements
+    and the measurement. ``group`` is the parent; ``metadata`` has ``relation`` (parent,
+    reverse_complement, mutant, tile, duplicate) beside the simulator's columns.
 
     Examples
     --------
@@ -159,11 +141,8 @@ def standin(n: int = 6000, seed: int = 0) -> SequenceDataset:
     measured = _assay_block(codes, law, np.random.default_rng([world.seed, seed, 1]))
     data = _dataset(codes, [measured], "standin")
     names = pd.Categorical.from_codes(relation, pd.Index(["parent", *RELATIVES]))
-    return replace(
-        data,
-        group=np.concatenate([np.arange(parents), parent])[order],
-        metadata=data.metadata.assign(relation=names),
-    )
+    group = np.concatenate([np.arange(parents), parent])[order]
+    return replace(data, group=group, metadata=data.metadata.assign(relation=names))
 
 
 def _relatives(codes: Codes, kind: NDArray[np.int64], rng: np.random.Generator) -> Codes:
@@ -210,11 +189,5 @@ def _assay_block(
 def _dataset(codes: Codes, blocks: list[pd.DataFrame], name: str) -> SequenceDataset:
     table = pd.concat(blocks, ignore_index=True)
     value, *truth = (table.pop(of).to_numpy(copy=True) for of in ("value", *Truth._fields))
-    return SequenceDataset(
-        name=name,
-        codes=codes,
-        activity=value,
-        group=np.arange(len(codes)),
-        metadata=table,
-        truth=Truth(*truth),
-    )
+    group = np.arange(len(codes))
+    return SequenceDataset(name, codes, value, group, metadata=table, truth=Truth(*truth))

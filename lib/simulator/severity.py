@@ -170,14 +170,11 @@ def effective_share(original: SequenceLaw, shifted: SequenceLaw) -> float:
     """Effective size of a sample weighted by the density ratio, as a share: 1 / E[ratio^2]."""
     if shifted.gc_neutral:
         return float("nan")
-    units = np.arange(MAX_UNITS + 1)
-    share = 1.0
-    for p, q in (
-        (gc_probabilities(original.gc_tilt), gc_probabilities(shifted.gc_tilt)),
-        [
-            np.append(poisson.pmf(units[:-1], mean), poisson.sf(MAX_UNITS - 1, mean))
-            for mean in (original.units_mean, shifted.units_mean)
-        ],
-    ):
+    share, laws = 1.0, []
+    for law in (original, shifted):
+        units = poisson.pmf(np.arange(MAX_UNITS), law.units_mean)
+        most = poisson.sf(MAX_UNITS - 1, law.units_mean)
+        laws.append((gc_probabilities(law.gc_tilt), np.append(units, most)))
+    for p, q in zip(*laws, strict=True):
         share /= float(np.sum(q[p > 0] ** 2 / p[p > 0]))
     return share

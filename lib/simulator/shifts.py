@@ -38,21 +38,10 @@ class Law(NamedTuple):
 
 @dataclass(frozen=True)
 class Shift:
-    """A shift at a severity in [0, 1].
+    """A shift, a key of ``SHIFTS`` by its ``name``, at a ``severity`` in [0, 1].
 
-    Attributes
-    ----------
-    name : str
-        A key of ``SHIFTS``.
-    severity : float
-    option : str
-        gc: ``natural`` (default), ``neutral``, and ``low`` for the natural arm downwards. Others:
-        empty.
-
-    Raises
-    ------
-    ValueError
-        If the name, the severity or the option is not known.
+    ``option`` of gc is ``natural`` (default), ``neutral``, or ``low`` for the natural arm
+    downwards; others have none. What is not known is a ``ValueError``.
     """
 
     name: str

@@ -363,9 +363,7 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
         else:
             claim_rows.append(row)
     changes = [_keys(claim) | claim.change.model_dump() for claim in claims if claim.change]
-    return Verdicts(
-        pd.DataFrame(claim_rows, columns=CLAIM_COLUMNS),
-        pd.DataFrame(part_rows, columns=PART_COLUMNS),
-        pd.DataFrame(waiting, columns=NOT_JUDGED_COLUMNS),
-        pd.DataFrame(changes, columns=CHANGE_COLUMNS),
-    )
+    found = (claim_rows, part_rows, waiting, changes)
+    heads = (CLAIM_COLUMNS, PART_COLUMNS, NOT_JUDGED_COLUMNS, CHANGE_COLUMNS)
+    made = (pd.DataFrame(rows, None, head) for rows, head in zip(found, heads, strict=True))
+    return Verdicts(*made)

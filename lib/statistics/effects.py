@@ -297,11 +297,7 @@ def against(
 
 
 def over_replicates(
-    table: pd.DataFrame,
-    keys: Sequence[str],
-    *,
-    averaged: Sequence[str] = (),
-    count: str = "worlds",
+    table: pd.DataFrame, keys: Sequence[str], *, averaged: Sequence[str] = (), count: str = "worlds"
 ) -> pd.DataFrame:
     """Mean of ``value`` over independent replicates, 95 % t interval; none for a single one.
 

@@ -184,12 +184,7 @@ def estimates_table(found: Mapping[str, Estimate], n: int) -> pd.DataFrame:
 def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS) -> pd.DataFrame:
     """Offset, gain, rewiring and noise between two conditions.
 
-    Parameters
-    ----------
-    assay : PairedAssay
-    rng : Generator
-        For the bootstrap over groups.
-    draws : int
+    ``rng`` draws the bootstrap over groups.
 
     Returns
     -------
@@ -260,13 +255,9 @@ def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) 
     it. A pair takes the group of its intact element; standard errors add in squares.
     """
     first, second = np.asarray(intact), np.asarray(mutated)
-    return paired_assay(
-        assay.activity_a[first] - assay.activity_a[second],
-        assay.activity_b[first] - assay.activity_b[second],
-        np.hypot(assay.std_a[first], assay.std_a[second]),
-        np.hypot(assay.std_b[first], assay.std_b[second]),
-        assay.groups.codes[first],
-    )
+    a, b = (activity[first] - activity[second] for activity in assay[:2])
+    std_a, std_b = (np.hypot(std[first], std[second]) for std in assay[2:4])
+    return paired_assay(a, b, std_a, std_b, assay.groups.codes[first])
 
 
 def control_noise_factor(
@@ -308,13 +299,9 @@ def forecast_ladder(
     ``oracle_affine_noise`` adds to its variance what the measured noise grew by: what then is still
     lost is rewiring, or errors of the model that rewiring made visible.
 
-    Parameters
-    ----------
-    assay : PairedAssay
-    mean, std : (n,) arrays
-        Forecast in the unit of y_A; rows of anchors are not looked at.
-    rng : Generator
-        For the bootstrap over groups; every draw, and every fold left out, refits the lines.
+    ``mean`` and ``std`` ``(n,)`` are the forecast in the unit of y_A; rows of anchors are not
+    looked at. ``rng`` draws the bootstrap over groups; every draw, and every fold left out, refits
+    the lines.
 
     Returns
     -------

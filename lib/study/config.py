@@ -7,7 +7,7 @@ names the parameter and what would do. Profiles are presets of the same schema.
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -51,12 +51,8 @@ def _below_runs(value: str) -> str:
 
 
 FromText = BeforeValidator(_as_list)
-Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...],
-    FromText,
-    AfterValidator(_distinct),
-    Field(min_length=1),
-]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Seeds = Annotated[tuple[Seed, ...], FromText, AfterValidator(_distinct), Field(min_length=1)]
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]  # 007 stays 007
 AnyNames = Annotated[tuple[Name, ...], FromText]  # or none
 Names = Annotated[AnyNames, Field(min_length=1)]
@@ -181,12 +177,16 @@ class Tables(NamedTuple):
         return cls(named, dict(tables), {"data": dict(data)})
 
 
-def known_names(kind: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The given names, or all known ones for ``all``; an error names what is not known."""
-    unknown = sorted(set(given) - {*known, "all"})
-    if unknown:
-        raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(known)}")
-    return known if "all" in given else given
+def known(kind: str, names: Iterable[str]) -> AfterValidator:
+    """Of a parameter that holds such names, or ``all``; an error names what is not known."""
+    every = tuple(names)
+
+    def check(given: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(given) - {*every, "all"}):
+            raise ValueError(f"no {kind} {', '.join(unknown)}; use all, {', '.join(every)}")
+        return every if "all" in given else given
+
+    return AfterValidator(check)
 
 
 def repository_root() -> Path:

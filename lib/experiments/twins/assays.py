@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,17 +159,12 @@ def subsample(assays: Assays, most: int) -> Assays:
     Promoters that both tissues measured all stay: they are what the tissues are compared on.
     """
     chosen = some_groups(assays.genotypes[HOME[0]].group, most)
-    return replace(
-        assays,
-        retina=assays.retina.take(np.flatnonzero(some_groups(assays.retina.group, most))),
-        quantified=assays.quantified[chosen[assays.quantified]],
-        plant={
-            name: data.take(
-                np.flatnonzero(some_groups(data.group, most) | (partners(data, other) >= 0))
-            )
-            for name, data, _, other in assays.tissues()
-        },
-    )
+    quantified, plant = assays.quantified[chosen[assays.quantified]], {}
+    for name, data, _, other in assays.tissues():
+        kept = some_groups(data.group, most) | (partners(data, other) >= 0)
+        plant[name] = data.take(np.flatnonzero(kept))
+    few = assays.retina.take(np.flatnonzero(some_groups(assays.retina.group, most)))
+    return replace(assays, retina=few, quantified=quantified, plant=plant)
 
 
 def partners(data: SequenceDataset, other: SequenceDataset) -> IndexArray:
@@ -204,12 +200,9 @@ def thinned(
     chosen = counts.take(passing(counts, thresholds)[1])
     # The reference stays what it is at full depth: a change of it would move all elements alike.
     basal = activities(counts, thresholds, fallback).reference == "basal"
-    lowered = replace(
-        thresholds,
-        min_dna_counts=max(1, round(thresholds.min_dna_counts * fractions[0])),
-        max_rna_cv=np.inf,
-        min_basal_median=0.0 if basal else np.inf,
-    )
+    fewest = max(1, round(thresholds.min_dna_counts * fractions[0]))
+    least: Any = {"max_rna_cv": np.inf, "min_basal_median": 0.0 if basal else np.inf}
+    lowered = replace(thresholds, min_dna_counts=fewest, **least)
     return activities(thin(chosen, *fractions, rng), lowered, fallback).frame
 
 
@@ -257,15 +250,10 @@ def _libraries(world: World, n: int) -> tuple[SequenceDataset, dict[str, Barcode
     table = pd.concat(frames, ignore_index=True)
     row = label.get_indexer(pd.Index(table["label"]))
     table["origin"] = table["label"].str.split("_").str[0]
-    libraries = SequenceDataset(
-        name="retina_libraries",
-        codes=data.codes[row],
-        activity=table.pop("activity").to_numpy(float),
-        group=row.astype(np.int64),
-        noise_std=table.pop("noise_std").to_numpy(float),
-        metadata=table.assign(design=np.array(DESIGNS)[row % len(DESIGNS)]),
-    )
-    return libraries, counts
+    activity, noise = (table.pop(name).to_numpy(float) for name in ("activity", "noise_std"))
+    table["design"] = np.array(DESIGNS)[row % len(DESIGNS)]
+    own = data.codes[row], activity, row.astype(np.int64), noise
+    return SequenceDataset("retina_libraries", *own, metadata=table), counts
 
 
 def _genotypes(world: World, n: int, place: int) -> GenotypeAssay:
@@ -296,9 +284,8 @@ def _tissues(world: World, n: int) -> dict[str, SequenceDataset]:
     leaf = simulate(world, n, 2, name="plant_leaf")
     proto = simulate(world, n, 2, shift=Shift("cell_type", 0.5), name="plant_proto")
     number = np.arange(n)
-    return {
-        data.name.removeprefix("plant_"): replace(
-            data, truth=None, oriented=True, group=number
-        ).take(np.flatnonzero((number % SHARED == 0) | (number % 2 == place)))
-        for place, data in enumerate((leaf, proto))
-    }
+    found = {}
+    for place, (tissue, data) in enumerate({"leaf": leaf, "proto": proto}.items()):
+        rows = np.flatnonzero((number % SHARED == 0) | (number % 2 == place))
+        found[tissue] = replace(data, truth=None, oriented=True, group=number).take(rows)
+    return found

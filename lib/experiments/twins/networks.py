@@ -148,11 +148,7 @@ def restricted(split: Split, name: str, chosen: BoolArray) -> Split:
 
 
 def _network(
-    make: Maker,
-    kind: str,
-    condition: str,
-    asked: Iterable[Asked],
-    chosen: BoolArray | None = None,
+    make: Maker, kind: str, condition: str, asked: Iterable[Asked], chosen: BoolArray | None = None
 ) -> Network:
     """Networks on the folds of an assay, of what is trained on only the chosen rows."""
     arm, name = make.arm(kind), f"{kind} {condition}".strip()

@@ -33,15 +33,10 @@ def law_pair(
     """Wild type on rho beside another law, for forecasts by ``fold``; the scrambled are anchors."""
     first, second = assays.genotypes[HOME[0]], assays.genotypes[law[0]]
     old, new = first.column(HOME[1]), second.column(law[1])
-    return paired.paired_assay(
-        first.activity[rows, old],
-        second.activity[rows, new],
-        first.se_barcodes[rows, old],
-        second.se_barcodes[rows, new],
-        first.group[rows],
-        controls(assays)[rows],
-        fold,
-    )
+    activity = first.activity[rows, old], second.activity[rows, new]
+    error = first.se_barcodes[rows, old], second.se_barcodes[rows, new]
+    anchors = controls(assays)[rows]
+    return paired.paired_assay(*activity, *error, first.group[rows], anchors, fold)
 
 
 def law_pairs(assays: Assays) -> Iterator[Pair]:
@@ -108,11 +103,8 @@ def decompositions(assays: Assays, draws: int) -> pd.DataFrame:
     ``controlled``: all, with errors so large that the scrambled elements show no rewiring.
     """
     tables = []
-    for shift, condition, elements, assay in (
-        *law_pairs(assays),
-        *tissue_pairs(assays),
-        *library_pairs(assays),
-    ):
+    every = (*law_pairs(assays), *tissue_pairs(assays), *library_pairs(assays))
+    for shift, condition, elements, assay in every:
         found = [(elements, paired.decompose(assay, np.random.default_rng(0), draws=draws))]
         if elements == ALL and assay.anchors.any():
             found += _controlled(assay, draws)

@@ -35,12 +35,10 @@ TOLD: Final = {
 
 def with_severity(scored: pd.DataFrame, sealed: pd.DataFrame) -> pd.DataFrame:
     """Rows with the severity of their shift: their own, or that sealed; 0 without a shift."""
-    by = sealed.groupby(["shift", "condition"])["severity"].first().to_dict()
+    by = sealed.groupby(["shift", "condition"])["severity"].first()
     names = [RealCondition.parse(text).name for text in scored["condition"]]
-    found = pd.Series(
-        [by.get(key) for key in zip(scored["shift"], names, strict=True)], dtype=float
-    )
-    known = scored["severity"].fillna(found.set_axis(scored.index))
+    found = by.reindex(pd.MultiIndex.from_arrays([scored["shift"], names])).to_numpy(float)
+    known = scored["severity"].fillna(pd.Series(found, scored.index))
     return scored.assign(severity=known.mask(scored["split"].isin(["test", "inside"]), 0.0))
 
 
