@@ -94,6 +94,9 @@ def test_the_split_of_miscalibration_adds_up_and_effects_are_those_of_the_worlds
 
 
 def test_a_shift_that_lowers_the_error_has_no_excess_to_be_equal_to():
+    ratios, drops = np.array([1.0, 2.0]), np.array([0.0, 0.2])
+    assert beyond_gc(1.5, 0.3, ratios, drops) == 0.2  # half-way up the GC shift
+    assert beyond_gc(3.0, 0.5, ratios, drops) == 0.1  # beyond it, in proportion
     assert beyond_gc(1.5, 0.5, np.array([0.9, 0.8]), np.array([0.05, 0.02])) == 0.45
 
 
