@@ -359,8 +359,9 @@ def test_bars_in_docstrings_are_bars():
 def test_every_number_of_the_simulator_stands_on_the_page_of_methods():
     defaults = load("defaults")
     shown = {row.at for table in defaults.ROWS.values() for row in table}
-    # Technical, the same under another name, or only compared with.
+    # Technical, the same under another name, made of others, or only compared with.
     apart = {"MATCHING_STEPS", "TOLERANCE", "FAINT", "SEVERITIES", "LOCATION", "SD"}
+    apart |= {"TYPICAL_DEPTH"}
     apart |= {"trinucleotide_odds", "site_effect", "barcodes", "barcode_size"}
     for name in ("activity", "assay", "background", "programs", "shifts"):
         module = importlib.import_module(f"lib.simulator.{name}")
