@@ -65,3 +65,13 @@ def test_papermill_lists_every_parameter_with_type_and_meaning(name):
             assert given.startswith("list[")
         elif kind != "object":  # of names, given as text
             assert given == JSON_TYPES[kind]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_checked_before_pages_and_charts_are_imported(name):
+    """A wrong one is said some seconds earlier."""
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4).cells
+    first, _, run, *_ = (cell.source for cell in cells if cell.cell_type == "code")
+    imported = [line.split()[1] for line in first.splitlines()]
+    assert imported == ["lib.experiments", "lib.study.results"]
+    assert "from_notebook(globals())" in run
