@@ -17,7 +17,7 @@ from lib import assays as mpra
 from lib.assays import retina
 from lib.data.folds import FOLDS
 from lib.experiments import forecasters
-from lib.experiments.assays import GC_DATA, STANDIN, Design, fit_arms
+from lib.experiments.assays import GC_DATA, STANDIN, Design, fit_arms, of_networks
 from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.repairs import Budget
 from lib.experiments.scoring import refits, rows_of, side_by_side
@@ -88,14 +88,14 @@ def load_assays(config: Config) -> Assays:
 
 def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]]:
     """Networks with how they are fitted: our own, and on real data those of notebook 02."""
-    placed = config.model_dump(include={"epochs", "device", "precision"})
-    fit = FitConfig(model=MODEL, **placed)
+    fit = FitConfig(model=MODEL, epochs=config.epochs, **of_networks(config))
     targets = () if "all" in config.targets else config.targets
-    dealt = {"folds": config.folds, "split_seed": config.split_seed}
+    shared = {"folds", "split_seed", "epochs", "device", "precision", "channels"}
+    dealt = config.model_dump(include=shared)
     own = networks(assays, config.arm, config.folds, config.split_seed, targets)
     found = [(own, Design(config.arm, fit, config.seeds))]
     if "gc" in config.arm and not assays.standin:
-        gc = GCConfig.create(profile="full", **placed, **dealt).design
+        gc = GCConfig.create(profile="full", **dealt).design
         design = replace(gc, arms=GC_ARMS, seeds=gc.seeds[:1])
         found.append((gc_networks([mpra.load(name) for name in GC_DATA], design), design))
     return found

@@ -23,7 +23,7 @@ from lib.data.predictions import of_elements
 from lib.data.splits import Split
 from lib.experiments.arms import AssayArm, AssayPart, build_arms
 from lib.experiments.scoring import NETWORKS, Scored
-from lib.models import model_path
+from lib.models import MODELS, model_path
 from lib.models.baselines import constant_sigma
 from lib.repair.recalibration import one_per_group, std_scaling
 from lib.simulator import standin
@@ -120,6 +120,13 @@ class Design:
         seeds = self.seeds if arm.main else self.seeds[:1]
         own = {"reverse_complement": arm.both_strands}
         return [self.fit.model_copy(update=own | {"seed": seed}) for seed in seeds]
+
+
+def of_networks(config: ExperimentConfig, model: str = "cnn") -> dict[str, Any]:
+    """Settings that all fits of a run share: where, how exact, and how wide a network of ours is."""
+    ours = config.channels and model in MODELS
+    options = {"channels": config.channels} if ours else {}
+    return {"device": config.device, "precision": config.precision, "model_options": options}
 
 
 def fitting(config: FitConfig, data: SequenceDataset, split: Split) -> Unit:

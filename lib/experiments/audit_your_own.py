@@ -33,7 +33,7 @@ UNSEEN = (  # of a network of one's own
     "An edit of {} trains it anew. Whether it reads files, such as weights, could not be known: "
     "after a change of one, set SHIFT_STORE to a new folder."
 )
-OF_NETWORKS = ("gc_tilts", "folds", "standin_size")
+OF_NETWORKS = ("gc_tilts", "folds", "standin_size", "channels")
 PROMISED = {"picp_90": 0.9, "zms": 1.0}
 
 
@@ -51,7 +51,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     experiment: ClassVar[str] = "audit_your_own"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"epochs": 1, "standin_size": 600, "draws": 100, "folds": 3},
-        "quick": {"epochs": 6, "folds": 3},
+        "quick": {"epochs": 6, "folds": 3, "channels": 0},
         "full": {},
     }
 
@@ -106,7 +106,7 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
         placed["precision"] = self.precision
         if self.source == "chapter":
             return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
-        more = {"dataset", "model", "gc_tilts", "folds", "standin_size", "draws"}
+        more = {"dataset", "model", "draws", *OF_NETWORKS}
         more |= mpra_gc_ood.TrainingConfig.model_fields.keys()
         given = {name: getattr(self, name) for name in more}
         given |= self._columns() if self.table is not None else {}

@@ -18,7 +18,7 @@ import pandas as pd
 from lib.arrays import BoolArray
 from lib.data.dataset import SequenceDataset, Truth
 from lib.experiments import worlds
-from lib.experiments.assays import fitting
+from lib.experiments.assays import fitting, of_networks
 from lib.experiments.worlds import NOISY, Arm, Condition, Judge
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import all_metrics
@@ -94,8 +94,8 @@ def fit_mixed(visible: str, arm: Arm, config: Any) -> Unit:
     noisy, _ = worlds.training_data(replace(arm, law=NOISY), config.parts)
     rng = np.random.default_rng([arm.world_seed, worlds.TRAIN_SEED])
     data, _ = mixed(clean, noisy, visible, rng)
-    own = {name: getattr(config, name) for name in ("epochs", "device", "precision")}
-    settings = tuned(arm.model, seed=arm.world_seed, **own)
+    own = {"epochs": config.epochs, "seed": arm.world_seed}
+    settings = tuned(arm.model, **own, **of_networks(config, arm.model))
     return fitting(settings, data, split)
 
 

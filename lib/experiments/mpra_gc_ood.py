@@ -41,7 +41,7 @@ METRICS = (
 HISTOGRAM_BINS = 25
 OWN = ("ensemble", "single")  # what the network is best used as
 # Settings of fits that hold for networks of all kinds.
-SHARED = ("epochs", "batch_size", "beta", "max_shift", "device", "precision")
+SHARED = ("epochs", "batch_size", "beta", "max_shift")
 ArmNames = Annotated[Names, known("arm", ARMS)]
 
 
@@ -107,7 +107,7 @@ class Config(GCShiftConfig, TrainingConfig):
         """Which splits are made, and which networks are fitted on each."""
         model_path(self.model)  # an unknown one is said before data are read
         shared = {"model", "learning_rate", *SHARED}
-        fit = FitConfig(**self.model_dump(include=shared))
+        fit = FitConfig(**self.model_dump(include=shared), **assays.of_networks(self, self.model))
         own = self.folds, self.split_seed, self.gc_quantile, self.gc_tilts
         return Design(self.arm, fit, self.seeds, *own)
 

@@ -147,10 +147,9 @@ def arm_settings(arm: Arm, config: Any) -> FitConfig:
     way, at the learning rate ``side_rate`` where one is given.
     """
     epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
-    own: dict[str, Any] = {name: getattr(config, name) for name in ("device", "precision")}
-    own |= {"epochs": epochs, "seed": arm.world_seed}
+    own = assays.of_networks(config, arm.model) | {"epochs": epochs, "seed": arm.world_seed}
     if arm.prior != "none":
-        own["model_options"] = {"entry": config.entry, "side_dropout": config.side_dropout}
+        own["model_options"] |= {"entry": config.entry, "side_dropout": config.side_dropout}
         if config.side_rate is not None:
             own["learning_rate"] = config.side_rate
     return tuned(arm.model, **own)

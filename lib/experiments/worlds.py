@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 
 from lib.data.dataset import SequenceDataset
 from lib.data.splits import Split
-from lib.experiments.assays import fitting
+from lib.experiments.assays import fitting, of_networks
 from lib.models import MODELS
 from lib.simulator import SHIFTS, Shift, World, draw_world, simulate
 from lib.simulator.severity import severity_for
@@ -225,10 +225,10 @@ def test_data(
 
 
 def fit_arm(arm: Arm, config: Any) -> Unit:
-    """The unit that fits an arm: ``config`` has ``parts, epochs, device, precision``."""
+    """The unit that fits an arm: ``config`` is that of an experiment in worlds."""
     epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
-    placed = {"device": config.device, "precision": config.precision}
-    settings = tuned(arm.model, epochs=epochs, seed=arm.world_seed, **placed)
+    own = {"epochs": epochs, "seed": arm.world_seed}
+    settings = tuned(arm.model, **own, **of_networks(config, arm.model))
     return fitting(settings, *training_data(arm, config.parts))
 
 
