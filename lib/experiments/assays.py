@@ -123,7 +123,7 @@ class Design:
 
 
 def of_networks(config: ExperimentConfig, model: str = "cnn") -> dict[str, Any]:
-    """Settings that all fits of a run share: where, how exact, and how wide a network of ours is."""
+    """Settings that all fits of a run share: where, how exact, and how wide are networks of ours."""
     ours = config.channels and model in MODELS
     options = {"channels": config.channels} if ours else {}
     return {"device": config.device, "precision": config.precision, "model_options": options}

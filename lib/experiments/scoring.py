@@ -24,6 +24,7 @@ from lib.study.units import cores
 # Of which contrasts are made: errors and widths as ratios, the others as differences.
 CONTRASTED: Final = dict.fromkeys(("rmse", "crps_gaussian", "zms", "aurc", "mpiw_90"), "ratio")
 CONTRASTED.update(dict.fromkeys(("nll_gaussian", "picp_90", "pearson_r"), "difference"))
+_RATIO = np.array([scale == "ratio" for scale in CONTRASTED.values()])
 NETWORKS: Final = ("cnn", "bilstm", "transformer")
 
 
@@ -39,11 +40,11 @@ class Scored(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Rows of one forecast, and of its contrasted metrics the values ``(1 + folds + draws,)``."""
+    """Rows of one forecast, and the values ``(K, 1 + folds + draws)`` of contrasted metrics."""
 
     keys: Mapping[str, Hashable]
     rows: pd.DataFrame
-    drawn: Mapping[str, FloatArray]
+    drawn: FloatArray
     folds: int
     df: int
     members: int = 0
@@ -57,8 +58,8 @@ def score(item: Scored, draws: int) -> Measured:
     weights = plan.weights(draws, np.random.default_rng(plan.n_sets))
     forecast = as_forecast(*(item.forecast[name] for name in ("mean", "std", "target")))
     rows, values = measure(forecast, plan, weights, item.climatology, item.by)
-    whole = rows["by"] == ""
-    drawn = {m: values[whole & (rows["metric"] == m)][0] for m in CONTRASTED}
+    names = rows["metric"].tolist()  # those of the whole part stand first
+    drawn = values[[names.index(metric) for metric in CONTRASTED]]
     rows = with_ends(rows, values, plan).assign(oracle=np.nan, members=item.members)
     if "true_mean" in item.forecast:
         truth = (item.forecast["true_mean"], item.forecast["true_std"], forecast[2])
@@ -129,8 +130,8 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     return rows[np.isfinite(rows["value"])].drop(columns=["df", "groups", "members"])
 
 
-def _variance(values: FloatArray, folds: int) -> float:
-    return float(fold_variance(values[None], folds)[0] if folds else spread(values[1:]))
+def _variance(values: FloatArray, folds: int) -> FloatArray:
+    return fold_variance(values, folds) if folds else spread(values[:, 1:])
 
 
 def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -> pd.DataFrame:
@@ -142,27 +143,27 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
     Columns ``metric, scale``, the ends of :data:`~lib.statistics.effects.LEVELS`, ``n`` elements,
     ``folds``, ``df`` and keys.
     """
-    found = []
-    for metric, scale in CONTRASTED.items():
-        ratio, extra = scale == "ratio", between.get((left.keys["data"], metric), 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sides = [np.log(v) if ratio else v for v in (left.drawn[metric], right.drawn[metric])]
-        value = sides[0][0] - sides[1][0]
-        if left.folds == right.folds:
-            variance, df = _variance(sides[0] - sides[1], left.folds), min(left.df, right.df)
-        else:  # a leaky split shares no fold with what it is held against
-            variance = _variance(sides[0], left.folds) + _variance(sides[1], right.folds)
-            df = max(left.df, right.df)
-        variance += sum(extra / each.members for each in (left, right) if each.members)
-        row = {"metric": metric, "scale": scale, "value": value, **keys}
-        for ending, level in LEVELS.items():
-            reached = ends(value, variance, df, level=level)
-            row |= dict(zip((f"lower{ending}", f"upper{ending}"), reached, strict=True))
-        n, folds = int(left.rows["n"].iloc[0]), max(left.folds, right.folds)
-        found.append(row | {"n": n, "folds": folds, "df": df})
-    table = pd.DataFrame(found)
-    ratios, numbers = table["scale"] == "ratio", table.columns.str.match("value|lower|upper")
-    table.loc[ratios, numbers] = np.exp(table.loc[ratios, numbers])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        one, other = (
+            np.where(_RATIO[:, None], np.log(side.drawn), side.drawn) for side in (left, right)
+        )
+    value = one[:, 0] - other[:, 0]
+    if left.folds == right.folds:
+        variance, df = _variance(one - other, left.folds), min(left.df, right.df)
+    else:  # a leaky split shares no fold with what it is held against
+        variance = _variance(one, left.folds) + _variance(other, right.folds)
+        df = max(left.df, right.df)
+    extra = np.array([between.get((left.keys["data"], metric), 0.0) for metric in CONTRASTED])
+    variance = variance + sum(extra / side.members for side in (left, right) if side.members)
+    limits: dict[str, FloatArray] = {"value": value}
+    for ending, level in LEVELS.items():
+        limits[f"lower{ending}"], limits[f"upper{ending}"] = ends(value, variance, df, level=level)
+    with np.errstate(over="ignore"):
+        limits = {name: np.where(_RATIO, np.exp(at), at) for name, at in limits.items()}
+    n, folds = int(left.rows["n"].iloc[0]), max(left.folds, right.folds)
+    names: dict[str, Any] = {"metric": list(CONTRASTED), "scale": list(CONTRASTED.values())}
+    names["value"] = limits.pop("value")
+    table = pd.DataFrame(names | keys | limits | {"n": n, "folds": folds, "df": df})
     return table[np.isfinite(table["value"])]
 
 

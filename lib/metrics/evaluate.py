@@ -22,6 +22,7 @@ from lib.metrics import calibration, columns
 from lib.metrics.columns import Climatology, Columns, Metric, Triple, Values, mean_metrics, needed
 from lib.metrics.resampling import (
     Resampling,
+    drawn_medians,
     ends,
     fold_variance,
     percentiles,
@@ -29,7 +30,7 @@ from lib.metrics.resampling import (
     spread,
     totals,
 )
-from lib.metrics.selective import average_ties, ranking_values, selective_metrics
+from lib.metrics.selective import rankings, selective_metrics
 
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
 DECILES = 10
@@ -72,8 +73,7 @@ def _order_values(forecast: Triple) -> dict[str, float]:
         found[metric.__name__] = metric(mean, std, target)
     found["spearman_r"] = columns.rank_correlation(ranks(mean), ranks(target))
     found["unc_error_spearman"] = columns.rank_correlation(ranks(size), ranks(std, order))
-    loss = size * size
-    return found | ranking_values(average_ties(std[order], loss[order]), np.sort(loss))
+    return found | rankings(size * size, std)
 
 
 def all_metrics(
@@ -143,8 +143,8 @@ def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Va
     drawn: Values = {}
     if few.size:
         drawn = selective_metrics((target - mean) ** 2, std, plan.codes)(few)
-        repeated = (np.repeat(z * z, own[plan.codes]) for own in few.T.astype(np.int64))
-        medians = np.array([np.median(values) for values in repeated])
+        order, counts = np.argsort(z * z), np.ascontiguousarray(few.T, np.int64)
+        medians = drawn_medians((z * z)[order], plan.codes[order], counts)
         drawn["zms_robust"] = medians / calibration.CHI2_MEDIAN
     found = {}
     for name, value in _order_values(forecast).items():
@@ -204,12 +204,14 @@ def with_ends(
 
 def over_folds(rows: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Rows ``metric, value, variance, df, groups`` with their ends, on each metric's scale."""
-    table = rows.assign(lower=np.nan, upper=np.nan)
-    for scale, own in rows.groupby(rows["metric"].map(columns.scale_of)):
-        value, variance, df = own["value"], own["variance"], own["df"]
-        found = ends(value, variance, df, str(scale), level, own["groups"])
-        table.loc[own.index, ["lower", "upper"]] = np.column_stack(found)
-    return table
+    scales = np.array([columns.scale_of(metric) for metric in rows["metric"]])
+    given = rows[["value", "variance", "df", "groups"]].to_numpy(float).T
+    reached = np.full((2, len(rows)), np.nan)
+    for scale in np.unique(scales):
+        own = scales == scale
+        value, variance, df, groups = given[:, own]
+        reached[:, own] = ends(value, variance, df, str(scale), level, groups)
+    return rows.assign(lower=reached[0], upper=reached[1])
 
 
 def evaluate(

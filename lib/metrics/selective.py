@@ -41,6 +41,7 @@ Examples
 from collections.abc import Callable
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike
 
 from lib.arrays import FloatArray, IntArray, as_level, as_vector, has_ties, stable_order
@@ -63,31 +64,52 @@ def _by_confidence(loss: ArrayLike, score: ArrayLike) -> FloatArray:
     return average_ties(score[order], loss[order])
 
 
-def relative_gain(random: float, model: float, oracle: float) -> float:
+def relative_gain(random: ArrayLike, model: ArrayLike, oracle: ArrayLike) -> FloatArray:
     """Share of the oracle's gain over chance; NaN where the oracle gains nothing but rounding."""
-    gain = random - oracle
-    return (random - model) / gain if gain > 1e-12 * abs(random) else float("nan")
+    gain = np.subtract(random, oracle)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.subtract(random, model) / gain
+    return np.where(gain > 1e-12 * np.abs(random), share, np.nan)
 
 
-def _areas(ordered: FloatArray) -> tuple[float, float, float]:
-    """Areas under the risk and the generalised risk of losses, the most certain first; the mean."""
-    n, cumulative = len(ordered), np.cumsum(ordered)
-    risk = float(np.mean(cumulative / np.arange(1, n + 1)))
-    return risk, float(cumulative.sum() / (n * (n + 1))), float(cumulative[-1] / n)
+@njit(nogil=True, cache=True, error_model="numpy")
+def _drawn_areas(loss, tied, group, counts):  # type: ignore[no-untyped-def]
+    """Areas under risk and generalised risk, and the mean, ``(3, draws)``, in one pass a draw.
+
+    Each loss (n,), the most certain first, stands there ``counts`` (draws, groups) times; those
+    ``tied`` with the one before share their mean.
+    """
+    found = np.empty((3, len(counts)))
+    for draw in range(len(counts)):
+        times, kept, total, risk, area, start = counts[draw], 0, 0.0, 0.0, 0.0, 0
+        while start < len(loss):
+            stop, weight, summed = start, 0, 0.0
+            while stop == start or (stop < len(loss) and tied[stop]):
+                weight += times[group[stop]]
+                summed += times[group[stop]] * loss[stop]
+                stop += 1
+            for _ in range(weight):
+                total += summed / weight
+                kept += 1
+                risk += total / kept
+                area += total
+            start = stop
+        found[:, draw] = risk / kept, area / (kept * (kept + 1.0)), total / kept
+    return found
 
 
-def ranking_values(ordered: FloatArray, best: FloatArray) -> dict[str, float]:
-    """``aurc, e_aurc, augrc, prr, naurc, ause`` of losses by confidence and in the best order."""
-    if not len(ordered):
-        return dict.fromkeys(("aurc", "e_aurc", "augrc", "prr", "naurc", "ause"), float("nan"))
-    (risk, area, mean), (best_risk, best_area, _) = _areas(ordered), _areas(best)
+def _ranking_values(own: FloatArray, best: FloatArray) -> dict[str, FloatArray]:
+    """``aurc, e_aurc, augrc, prr, naurc, ause`` of areas in an order and in the best one."""
+    (risk, area, mean), (best_risk, best_area, _) = own, best
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(mean != 0, (risk - best_risk) / mean, np.nan)
     return {
         "aurc": risk,
         "e_aurc": risk - best_risk,
         "augrc": area,
         "prr": relative_gain(mean / 2, area, best_area),
         "naurc": relative_gain(mean, risk, best_risk),
-        "ause": (risk - best_risk) / mean if mean != 0 else float("nan"),
+        "ause": share,
     }
 
 
@@ -96,30 +118,25 @@ def selective_metrics(
 ) -> Callable[[FloatArray], dict[str, FloatArray]]:
     """``ranking_values`` as a function of whole-number weights ``(n_groups, draws)``.
 
-    ``codes`` ``(n,)`` number the groups. Rows are repeated as often as drawn, so each draw is
-    exactly the metric of the resampled table.
+    ``codes`` ``(n,)`` number the groups. Rows count as often as they are drawn, so each draw is
+    the metric of the resampled table.
     """
     order, by_loss = stable_order(score), np.argsort(loss)
-    sorted_score, sorted_loss, best = score[order], loss[order], loss[by_loss]
-    tied = has_ties(sorted_score)
-
-    def drawn(counts: IntArray) -> dict[str, float]:
-        times = counts[codes[order]]
-        ordered = np.repeat(sorted_loss, times)
-        if tied:
-            ordered = average_ties(np.repeat(sorted_score, times), ordered)
-        return ranking_values(ordered, np.repeat(best, counts[codes[by_loss]]))
+    tied = np.append(False, score[order][1:] == score[order][:-1])[: len(loss)]
+    own, best = (loss[order], tied, codes[order]), (loss[by_loss], 0 * tied > 0, codes[by_loss])
 
     def weighted(weights: FloatArray) -> dict[str, FloatArray]:
-        rows = [drawn(counts) for counts in weights.T.astype(np.int64)]
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        counts = np.ascontiguousarray(weights.T, np.int64)
+        return _ranking_values(_drawn_areas(*own, counts), _drawn_areas(*best, counts))
 
     return weighted
 
 
 def rankings(loss: ArrayLike, score: ArrayLike) -> dict[str, float]:
-    """``aurc, e_aurc, augrc, prr, naurc, ause`` of checked losses ``(n,)`` ranked by ``score``."""
-    return ranking_values(_by_confidence(loss, score), np.sort(loss))
+    """``aurc, e_aurc, augrc, prr, naurc, ause`` of losses ``(n,)`` ranked by ``score``."""
+    loss = as_vector("loss", loss)
+    drawn = selective_metrics(loss, as_vector("score", score, len(loss)), np.arange(len(loss)))
+    return {name: float(value[0]) for name, value in drawn(np.ones((len(loss), 1))).items()}
 
 
 def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student_t
 
-from lib.experiments.scoring import Scored, contrast, refits, rows_of, score, score_all
+from lib.experiments.scoring import CONTRASTED, Scored, contrast, refits, rows_of, score, score_all
 from lib.metrics.resampling import resampling
 
 N, FOLDS = 400, 10
 PLAN = resampling(np.arange(N), np.random.default_rng(0), np.arange(N) % FOLDS)
 NONE = pd.Series(dtype=float)
+RMSE = list(CONTRASTED).index("rmse")
 
 
 def forecast(draw, shift=0.0, plan=PLAN, members=0, noise=1.0, **keys):
@@ -63,8 +64,8 @@ def test_parts_of_one_data_set_share_their_weights():
     squared = (item.forecast["target"] - item.forecast["mean"]).to_numpy() ** 2
     for measured, own in ((whole, np.arange(N)), (half, rows)):
         left = [np.sqrt(squared[own[own % FOLDS != k]].mean()) for k in range(FOLDS)]
-        assert measured.drawn["rmse"][1 : 1 + FOLDS] == pytest.approx(left)
-    assert whole.drawn["rmse"].shape == half.drawn["rmse"].shape == (weights.shape[1],)
+        assert measured.drawn[RMSE][1 : 1 + FOLDS] == pytest.approx(left)
+    assert whole.drawn[RMSE].shape == half.drawn[RMSE].shape == (weights.shape[1],)
 
 
 def test_contrast_recovers_a_known_shift():

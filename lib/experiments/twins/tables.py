@@ -57,7 +57,7 @@ def _by_part(measured: Sequence[Measured]) -> dict[tuple[Any, ...], Measured]:
         found.setdefault(tuple(each.keys[name] for name in names), []).append(each)
     means = {}
     for key, same in found.items():
-        drawn = {m: np.mean([each.drawn[m] for each in same], axis=0) for m in same[0].drawn}
+        drawn = np.mean([each.drawn for each in same], axis=0)
         members = sum(each.members for each in same)
         means[key] = same[0]._replace(drawn=drawn, members=members)
     return means
