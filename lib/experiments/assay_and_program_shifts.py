@@ -56,7 +56,7 @@ class Config(ExperimentConfig):
             "elements": 2500,
             "folds": 3,
             "epochs": 3,
-            "draws": 200,
+            "draws": 100,
             "labels": (20, 100),
             "repeats": 5,
         },

@@ -59,7 +59,7 @@ class GCShiftConfig(AssayConfig):
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
 
 
-SUBSET: Final = {"folds": 3, "elements": 1500}  # of the quick profile
+SUBSET: Final = {"folds": 3, "elements": 1500, "draws": 100}  # of the quick profile
 
 
 def some_groups(group: IndexArray, most: int) -> BoolArray:
@@ -123,9 +123,8 @@ class Design:
 
 
 def of_networks(config: ExperimentConfig, model: str = "cnn") -> dict[str, Any]:
-    """Settings that all fits of a run share: where, how exact, and how wide are networks of ours."""
-    ours = config.channels and model in MODELS
-    options = {"channels": config.channels} if ours else {}
+    """Settings that fits of a run share: where, how exact, and how wide a network of ours is."""
+    options = {"channels": config.channels} if config.channels and model in MODELS else {}
     return {"device": config.device, "precision": config.precision, "model_options": options}
 
 

@@ -70,7 +70,7 @@ class Config(AssayConfig, worlds.WorldConfig):
         "quick": {
             **(QUICK | FEW),
             **assays.SUBSET,
-            **{"n_test": 8, "n_agreement": 300, "assay_epochs": 6, "draws": 200},
+            **{"n_test": 8, "n_agreement": 300, "assay_epochs": 6},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
     }

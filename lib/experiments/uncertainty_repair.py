@@ -72,7 +72,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
             **QUICK,
             **assays.SUBSET,
             **{"severities": (0.5, 1.0), "gc_bins": 5, "label_draws": 5},
-            **{"detection_size": 200, "permutations": 200, "draws": 200},
+            **{"detection_size": 200, "permutations": 200},
         },
     }
 

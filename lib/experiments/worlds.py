@@ -186,7 +186,7 @@ SMOKE: Final = {
 }
 QUICK: Final = {
     **{"n_train": 1500, "n_validation": 500, "n_calibration": 500, "n_test": 1000},
-    **{"world_seeds": (0, 1, 2), "epochs": 6, "draws": 200},
+    **{"world_seeds": (0, 1), "epochs": 6, "draws": 100},
 }
 
 
