@@ -53,7 +53,7 @@ class Config(ExperimentConfig):
             "libraries": ("1", "4", "9a"),
             "arm": ("retina", "batch", "genotype", "plant"),
             "targets": _SMALL,
-            "elements": 2500,
+            "elements": 1500,
             "folds": 3,
             "epochs": 3,
             "draws": 100,

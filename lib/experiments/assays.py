@@ -59,7 +59,7 @@ class GCShiftConfig(AssayConfig):
     gc_tilts: Numbers = (0.5, 1.0, 1.5)
 
 
-SUBSET: Final = {"folds": 3, "elements": 1500, "draws": 100}  # of the quick profile
+SUBSET: Final = {"folds": 3, "elements": 1200, "draws": 100}  # of the quick profile
 
 
 def some_groups(group: IndexArray, most: int) -> BoolArray:

@@ -57,7 +57,7 @@ class Config(worlds.WorldConfig):
     experiment: ClassVar[str] = "simulation_shifts"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
-        "quick": QUICK | FEW | {"severities": (0.5, 1.0), "sizes": (500,)},
+        "quick": QUICK | FEW | {"severities": (1.0,), "sizes": (400,)},
     }
 
     shifts: worlds.ShiftNames = ("all",)

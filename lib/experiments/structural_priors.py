@@ -50,7 +50,7 @@ class Config(AssayConfig, worlds.WorldConfig):
         },
         "quick": {
             **worlds.QUICK,
-            **{"severities": (0.5,), "main_train": 1500, "sizes": (500,)},
+            **{"severities": (0.5,), "main_train": 1000, "sizes": (400,)},
             "priors": ("none", PRIOR, "permuted"),
             **SUBSET,
             **{"standin_size": 1500, "assay_epochs": 6},

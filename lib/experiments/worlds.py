@@ -185,7 +185,7 @@ SMOKE: Final = {
     **{"world_seeds": (0, 1), "epochs": 1, "draws": 100},
 }
 QUICK: Final = {
-    **{"n_train": 1500, "n_validation": 500, "n_calibration": 500, "n_test": 1000},
+    **{"n_train": 1000, "n_validation": 400, "n_calibration": 400, "n_test": 1000},
     **{"world_seeds": (0, 1), "epochs": 6, "draws": 100},
 }
 
