@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
 from lib.arrays import BoolArray, as_level, as_vector
+from lib.metrics.evaluate import over_folds
 from lib.metrics.resampling import SCALES, Scale
 
 LEVELS: Final[Mapping[str, float]] = {"": 0.95, "_90": 0.9}
@@ -301,14 +302,23 @@ def over_replicates(
 ) -> pd.DataFrame:
     """Mean of ``value`` over independent replicates, 95 % t interval; none for a single one.
 
+    It is symmetric on the scale of the ``metric``, if that is among the keys, so that shares and
+    correlations stay in range.
+
     ``keys`` tell rows apart, missing values included; of ``averaged`` columns the mean is kept. The
     columns are ``keys, value, lower, upper``, the count and ``averaged``, rows in order of
     appearance.
     """
     groups = table.groupby(list(keys), sort=False, dropna=False)
     found = groups["value"].agg(value="mean", spread="std", size="count")
-    freedom = np.maximum(found["size"] - 1, 1)
-    half = student_t.ppf(0.975, freedom) * found["spread"] / np.sqrt(found["size"])
-    ends = {"lower": found["value"] - half, "upper": found["value"] + half}
-    made = found[["value"]].assign(**ends, **{count: found["size"]})
-    return made.join(groups[list(averaged)].mean() if averaged else []).reset_index()
+    made = found[["value"]].join(groups[list(averaged)].mean() if averaged else []).reset_index()
+    size = found["size"].to_numpy()
+    # A share that is 0 or 1 in every replicate is so in their mean.
+    told = made[["value"]].assign(metric=made.get("metric", ""), groups=np.inf)
+    told = told.assign(df=np.maximum(size - 1, 1), variance=found["spread"].to_numpy() ** 2 / size)
+    told = over_folds(told)
+    place = made.columns.get_loc("value") + 1
+    for at, name in enumerate(("lower", "upper")):
+        made.insert(place + at, name, told[name])
+    made.insert(place + 2, count, size)
+    return made

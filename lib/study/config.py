@@ -62,6 +62,7 @@ Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
 # Of every experiment: what is published must not depend on which processor is at hand, and half as
 # wide a network learns as much from the few elements of a quick run in less than half the time.
 USUAL: Final[Mapping[str, Mapping[str, Any]]] = {
+    "smoke": {"channels": 8},
     "quick": {"channels": 16},
     "full": {"precision": "float32"},
 }

@@ -38,7 +38,7 @@ def test_the_best_forecast_is_calibrated_where_it_knows_the_class(pair, visible)
 
 def test_the_class_is_told_to_the_network_by_its_feature_alone():
     parts = Sizes(300, 100, 100, 400)
-    config = SimpleNamespace(parts=parts, epochs=1, device="cpu", precision="auto")
+    config = SimpleNamespace(parts=parts, epochs=1, device="cpu", precision="auto", channels=0)
     units = {v: fit_mixed(v, Arm(51, "cnn", 300), config) for v in VISIBLE}
     data = {visible: unit.data["data"] for visible, unit in units.items()}
     assert [d.features is None for d in data.values()] == [True, True, False]

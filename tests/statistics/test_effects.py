@@ -165,13 +165,20 @@ def rows(values, metric="rmse", **keys):
 
 
 def test_intervals_are_student_s_and_a_single_replicate_has_none():
-    counted = rows(VALUES, n=[6, 8, 7, 7])
+    counted = rows(VALUES, "bias", n=[6, 8, 7, 7])
     found = effects.over_replicates(counted, ["metric"], averaged=["n"])
     expected = ttest_1samp(VALUES, 0).confidence_interval(0.95)
     assert found[["lower", "upper"]].iloc[0].tolist() == pytest.approx(list(expected))
     assert found[["worlds", "n"]].iloc[0].tolist() == [4, 7]
     single = effects.over_replicates(rows(VALUES[:1]), ["metric"], count="folds")
     assert np.isnan(single["lower"].iloc[0]) and single["folds"].iloc[0] == 1
+    shares = effects.over_replicates(rows([0.99, 0.9, 1.0], "picp_90"), ["metric"])
+    v, error = np.mean([0.99, 0.9, 1.0]), np.std([0.99, 0.9, 1.0], ddof=1) / 3**0.5
+    reach = student_t.ppf(0.975, 2) * error / (v * (1 - v))  # the delta method on the logit
+    expected = expit([logit(v) - reach, logit(v) + reach])
+    assert shares[["lower", "upper"]].iloc[0].tolist() == pytest.approx(list(expected))
+    exact = effects.over_replicates(rows([1.0, 1.0], "picp_90"), ["metric"])
+    assert exact[["lower", "upper"]].iloc[0].tolist() == [1, 1]
     table = pd.concat([rows(VALUES, dial=np.nan), rows(VALUES + 1, dial=0.5)])
     assert effects.over_replicates(table, ["dial"])["value"].tolist() == [2.625, 3.625]
 
