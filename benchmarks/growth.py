@@ -3,8 +3,8 @@
 Each size is measured in a fresh process, on inputs made before the clock starts: the median time of
 up to five calls, and the peak of resident memory beside the peak before (libraries and a warm-up).
 Out: ``benchmarks/growth.json``, written after every size, so that ``--resume`` goes on where an
-interrupted run stopped. The share of the machine compares the floating-point operations that
-training and prediction need with a bfloat16 matrix product on all cores.
+interrupted run stopped; names are those of :func:`record.here`. The share of the machine compares
+the floating-point operations that training and prediction need with matrix products on all cores.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import metrics
 import numpy as np
 import torch
 import training
-from record import alone, exponent, highest_mib, seconds
+from record import alone, exponent, here, highest_mib, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib.data.leakage import leak_groups
@@ -184,7 +184,7 @@ def share_of_machine() -> dict[str, Any]:
             "train_book_cnn": operations("cnn", training_step=True),
             "predict_cnn": 2 * operations("reference_cnn", training_step=False),  # both strands
         },
-        "machine": machine(),
+        "processor": machine(),
     }
 
 
@@ -211,24 +211,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held = json.loads(chosen.into.read_text("utf-8")) if chosen.into.exists() else {}
 
     def keep(name: str, content: dict[str, Any]) -> None:
-        held[name] = rounded(content)
+        held[here(name)] = rounded(content)
         write_atomic(chosen.into, json.dumps(held, indent=1) + "\n")
 
     for name in chosen.names or [*WORKS, "share"]:
         if name == "share":
             keep(name, alone(share_of_machine))
-            print(held[name], flush=True)
+            print(held[here(name)], flush=True)
             continue
-        points = held[name]["points"] if chosen.resume and name in held else []
+        points = held[here(name)]["points"] if chosen.resume and here(name) in held else []
         for n in WORKS[name].sizes:
             if (chosen.largest and n > chosen.largest) or n in {point["n"] for point in points}:
                 continue
             found = alone(partial(measure, name, n))
             names = ("n", "seconds", "start_mib", "peak_mib")
             points = [*points, dict(zip(names, (n, *found), strict=True))]
-            entry = {"what": WORKS[name].what, "machine": machine(), "points": points}
+            entry = {"what": WORKS[name].what, "processor": machine(), "points": points}
             keep(name, with_exponents(entry))
-            print(name, held[name]["points"][-1], flush=True)
+            print(name, held[here(name)]["points"][-1], flush=True)
 
 
 if __name__ == "__main__":

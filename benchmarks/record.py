@@ -1,8 +1,9 @@
 """How benchmarks time, compare and record.
 
 In: callables. Out: rows of ``benchmarks/results.json``, a list of objects with the keys
-:data:`KEYS`, names unique. A ratio above 1 means this project is ahead: ours/peer for rates,
-peer/ours for seconds.
+:data:`KEYS`, names unique: those of a processor without bfloat16 end in :data:`WITHOUT`, so that
+both kinds stand side by side. A ratio above 1 means this project is ahead: ours/peer for rates,
+peer/ours for seconds. A script records row by row, so that an interrupted one keeps what it has.
 """
 
 import json
@@ -23,8 +24,26 @@ import numpy as np
 from lib.study.results import write_atomic
 from lib.study.stamps import machine
 
-KEYS = ("name", "unit", "ours", "peer", "peer_name", "ratio", "n", "peak_mib", "exponent")
+KEYS = (
+    *("name", "unit", "ours", "peer", "peer_name", "ratio", "n", "peak_mib"),
+    *("exponent", "exponent_note", "processor", "dtype"),
+)
+WITHOUT = "__avx2"
 RESULTS = Path(__file__).parent / "results.json"
+
+
+def here(name: str) -> str:
+    """The name of what is measured on this machine."""
+    return name if "bf16" in machine() else f"{name}{WITHOUT}"
+
+
+def trained_in() -> str:
+    """The floating-point type that a fit takes by itself on this machine."""
+    import torch
+
+    from lib.training.config import pick_dtype
+
+    return str(pick_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -107,7 +126,7 @@ def peak_mib(work: Callable[[], Any]) -> float:
 def row(name: str, unit: str, ours: float, n: int, **more: Any) -> dict[str, Any]:
     """One row; the ratio follows from ``peer`` where there is one."""
     filled: dict[str, Any] = dict.fromkeys(KEYS) | {
-        "name": name,
+        "name": here(name),
         "unit": unit,
         "ours": ours,
         "n": n,
@@ -116,7 +135,7 @@ def row(name: str, unit: str, ours: float, n: int, **more: Any) -> dict[str, Any
     if filled["peer"] is not None:
         rate = ours / filled["peer"]
         filled["ratio"] = rate if unit.endswith("/s") else 1 / rate
-    return filled | {"machine": machine()}
+    return filled | {"processor": machine()}
 
 
 def record(rows: Sequence[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from record import medians, peak_mib, record, row
+from record import medians, peak_mib, record, row, trained_in
 from torch import nn
 
 from lib import sequences
@@ -153,17 +153,18 @@ def training_rows(given: Data, workers: Parallel) -> list[dict]:
     rows = [
         row(
             "train_cnn", "seq/s", SIZE / times["reference_cnn"][0], SIZE,
-            peer=plain, peer_name=peer, spread=times["reference_cnn"][1],
+            peer=plain, peer_name=peer, spread=times["reference_cnn"][1], dtype=trained_in(),
         ),
         row(
             "train_cnn_ensemble", "seq/s", four, 4 * SIZE,
-            peer=plain4, peer_name=peer, spread=times["ensemble"][1],
+            peer=plain4, peer_name=peer, spread=times["ensemble"][1], dtype=trained_in(),
         ),
     ]  # fmt: skip
     if has_lightning:
         theirs = 4 * SIZE / times["lightning"][0]
         name = "train_cnn_ensemble__lightning"
-        rows.append(row(name, "seq/s", four, 4 * SIZE, peer=theirs, peer_name="Lightning"))
+        own = {"peer": theirs, "peer_name": "Lightning", "dtype": trained_in()}
+        rows.append(row(name, "seq/s", four, 4 * SIZE, **own))
     return rows
 
 
@@ -183,7 +184,7 @@ def compiled_row(given: Data) -> dict:
     )
     return row(
         "train_cnn__compiled", "seq/s", SIZE / ours, SIZE, peer=SIZE / theirs,
-        peer_name="the same engine with torch.compile", spread=spread,
+        peer_name="the same engine with torch.compile", spread=spread, dtype=trained_in(),
     )  # fmt: skip
 
 
@@ -200,6 +201,7 @@ def own_network_row(name: str, model: str, given: Data, workers: Parallel) -> di
     return row(
         name, "seq/s", 2 * SIZE / ours, 2 * SIZE, peer=2 * SIZE / theirs,
         peer_name="the same module in a plain loop, float32, 2 threads", spread=spread,
+        dtype=trained_in(),
     )  # fmt: skip
 
 
@@ -215,6 +217,7 @@ def prediction_rows(given: Data) -> list[dict]:
         row(
             "predict_cnn", "seq/s", SIZE / ours[0], SIZE, peer=SIZE / theirs[0],
             peer_name="plain Conv1d loop, float32, 2 threads, both strands", spread=ours[1],
+            dtype=trained_in(),
         )
     ]  # fmt: skip
 
@@ -229,6 +232,7 @@ def large_row(given: Data) -> dict:
     return row(
         "train_cnn_1m", "seq/s", MANY / large_time, MANY, peak_mib=peak_mib(million),
         exponent=float(np.log(large_time / small_time) / np.log(MANY / SIZE)), spread=spread,
+        dtype=trained_in(),
     )  # fmt: skip
 
 
@@ -236,15 +240,14 @@ def main() -> None:
     """Measure and record; ``--small`` leaves out the million sequences (minutes)."""
     given = data(SIZE)
     with Parallel(n_jobs=2) as workers:
-        rows = training_rows(given, workers)
+        record(training_rows(given, workers))
         for name in ("train_book_cnn", "train_bilstm", "train_transformer"):
-            rows.append(own_network_row(name, name.split("_")[-1], given, workers))
-    rows += prediction_rows(given)
+            record([own_network_row(name, name.split("_")[-1], given, workers)])
+    record(prediction_rows(given))
     if shutil.which("g++"):
-        rows.append(compiled_row(given))
+        record([compiled_row(given)])
     if "--small" not in sys.argv[1:]:
-        rows.append(large_row(given))
-    record(rows)
+        record([large_row(given)])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from lib.page.charts import Table
 
 MOST_EXPONENT = 1.1  # asked of every growth
 RATE, SECONDS = "seq/s", "s"
+WITHOUT = "__avx2"  # how names of what a processor without bfloat16 did end
 
 
 def number(value: float) -> str:
@@ -50,7 +51,9 @@ def read_json(path: Path) -> Any:
 
 
 def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Benchmarks by name, and what was asked of each.
+    """Benchmarks by name, and what was asked of each, under the names of both kinds of processor.
+
+    What no line asks of a processor without bfloat16 is what is asked of the other one.
 
     Raises
     ------
@@ -59,22 +62,40 @@ def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """
     rows = {row["name"]: row for row in read_json(root / "benchmarks" / "results.json")}
     asked = pd.read_csv(root / "benchmarks" / "asked.csv").set_index("name")
-    unknown = sorted(name for name in set(rows) - set(asked.index) if rows[name]["unit"] != "r")
-    if unknown:
+    known = {name.removesuffix(WITHOUT) for name in rows if rows[name]["unit"] != "r"}
+    if unknown := sorted(known - set(asked.index)):
         raise ValueError(f"benchmarks/asked.csv has no line for {', '.join(unknown)}")
-    return rows, asked
+    plain = asked[~asked.index.str.endswith(WITHOUT)]
+    others = plain.rename(index=lambda name: f"{name}{WITHOUT}")
+    others["against"] += WITHOUT
+    others.update(asked.loc[asked.index.intersection(others.index)])
+    return rows, pd.concat([plain, others])
+
+
+def kind(name: str) -> str:
+    """What kind of processor a benchmark's name says."""
+    return "without bfloat16" if name.endswith(WITHOUT) else "with bfloat16"
+
+
+def measured_kinds(asked: pd.DataFrame, rows: Mapping[str, Any]) -> pd.DataFrame:
+    """Lines of the kinds of processor that were measured, what is alike side by side."""
+    seen = {kind(name) for name, row in rows.items() if row["unit"] != "r"}
+    kept = asked[[kind(name) in seen for name in asked.index]]
+    place = {name: at for at, name in enumerate(asked.index)}
+    order = [(place[name.removesuffix(WITHOUT)], name) for name in kept.index]
+    return kept.loc[[name for _, name in sorted(order)]]
 
 
 def machines(rows: list[Mapping[str, Any]]) -> str:
     """The machines of some rows, as the end of a caption."""
-    return f"Machine: {'; '.join(sorted({row['machine'] for row in rows}))}."
+    return f"Machine: {'; '.join(sorted({str(row['processor']) for row in rows}))}."
 
 
 def peers(root: Path) -> tuple[pd.DataFrame, str]:
     """Every benchmark that has something to be compared with."""
     rows, asked = read_rows(root)
     lines = []
-    for name, wanted in asked.iterrows():
+    for name, wanted in measured_kinds(asked, rows).iterrows():
         row = rows.get(str(name), {})
         against, theirs, ratio = (row.get(key) for key in ("peer_name", "peer", "ratio"))
         if wanted["against"] in rows and row:
@@ -84,8 +105,9 @@ def peers(root: Path) -> tuple[pd.DataFrame, str]:
         if ratio is None and pd.isna(want):
             continue
         unit, compared = row.get("unit", ""), ratio is not None
-        line = {"what": wanted["what"], "ours": f"{number(row['ours'])} {unit}" if row else ""}
-        line |= {"against": against, "theirs": f"{number(theirs)} {unit}" if compared else ""}
+        line = {"what": wanted["what"], "processor": kind(str(name))}
+        line |= {"ours": f"{number(row['ours'])} {unit}" if row else "", "against": against}
+        line |= {"theirs": f"{number(theirs)} {unit}" if compared else ""}
         line |= {"times as fast": number(ratio) if compared else ""}
         line |= {"asked": "" if pd.isna(want) else number(want), "outcome": "not asked"}
         if pd.notna(want):
@@ -99,7 +121,7 @@ def limits(root: Path) -> tuple[pd.DataFrame, str]:
     """Rates, times and memory that were asked for."""
     rows, asked = read_rows(root)
     lines = []
-    for name, wanted in asked.iterrows():
+    for name, wanted in measured_kinds(asked, rows).iterrows():
         row = rows.get(str(name))
         if row is None:
             continue
@@ -109,13 +131,14 @@ def limits(root: Path) -> tuple[pd.DataFrame, str]:
         if pd.notna(wanted["seconds"]):
             said = judged(row["ours"], wanted["seconds"], most=True)
             lines.append((name, "time", row["ours"], "at most", wanted["seconds"], SECONDS, said))
-        if pd.notna(wanted["gigabytes"]):
+        if pd.notna(wanted["gigabytes"]) and row["peak_mib"] is not None:
             used = row["peak_mib"] * 2**20 / 1e9
             said = judged(used, wanted["gigabytes"], most=True)
             lines.append((name, "memory", used, "at most", wanted["gigabytes"], "GB", said))
     table = pd.DataFrame(
         {
             "what": asked["what"][name],
+            "processor": kind(str(name)),
             "of": of,
             "reached": f"{number(value)} {unit}",
             "asked": f"{bound} {number(limit)} {unit}",
@@ -127,32 +150,32 @@ def limits(root: Path) -> tuple[pd.DataFrame, str]:
 
 
 def precision(root: Path) -> tuple[pd.DataFrame, str]:
-    """Accuracy in bfloat16 beside float32."""
-    rows = {row["name"]: row for row in read_json(root / "benchmarks" / "results.json")}
-    names = {
-        "accuracy_bfloat16": "bfloat16, as trained here",
-        "accuracy_float32": "float32",
-        "accuracy_difference": "difference",
-    }
-    if not set(names) <= set(rows):
+    """Accuracy of the same fits in another arithmetic."""
+    every = {row["name"]: row for row in read_json(root / "benchmarks" / "results.json")}
+    rows = {name: row for name, row in every.items() if row["unit"] == "r"}
+    if not rows:
         raise ValueError("benchmarks/results.json has no accuracies; benchmarks/precision.py does")
     table = pd.DataFrame(
         {
-            "precision": words,
-            "correlation with the truth": f"{rows[name]['ours']:.4f}",
-            "±": f"{rows[name]['spread']:.4f}",
-            "fits": rows[name]["n"],
+            "fits": name.removeprefix("accuracy_").removesuffix(WITHOUT).replace("_", " "),
+            "processor": kind(name),
+            "correlation": f"{row['ours']:.4f}",
+            "±": f"{row['spread']:.4f}",
+            "seeds": row["n"],
         }
-        for name, words in names.items()
+        for name, row in rows.items()
     )
-    caption = "The same fits in two precisions: ± is the spread between seeds, of the difference "
-    return table, caption + "its standard error."
+    caption = (
+        "The same fits in another arithmetic: ± is the spread between seeds, of a difference its "
+        "standard error."
+    )
+    return table, caption
 
 
 def growth(root: Path) -> tuple[pd.DataFrame, str]:
     """Slopes of time and memory, and the largest size of each."""
     entries = read_json(root / "benchmarks" / "growth.json")
-    works = [entry for name, entry in entries.items() if name != "share"]
+    works = {name: entry for name, entry in entries.items() if not name.startswith("share")}
 
     def slope(value: float | None) -> str:
         if value is None:
@@ -162,19 +185,20 @@ def growth(root: Path) -> tuple[pd.DataFrame, str]:
     table = pd.DataFrame(
         {
             "what": work["what"],
+            "processor": kind(name),
             "elements": f"{work['points'][-1]['n']:,}",
             "seconds": number(work["points"][-1]["seconds"]),
             "peak MiB": number(work["points"][-1]["peak_mib"]),
             "exponent of time": slope(work["time_exponent"]),
             "exponent of memory": slope(work["memory_exponent"]),
         }
-        for work in works
+        for name, work in works.items()
     )
     caption = (
         f"The largest size of each, and slopes over all sizes; at most {MOST_EXPONENT} was asked. "
         "Memory grows from what the libraries take. "
     )
-    return table, caption + machines(works)
+    return table, caption + machines([*works.values()])
 
 
 def sizes(root: Path) -> tuple[pd.DataFrame, str]:
@@ -183,13 +207,14 @@ def sizes(root: Path) -> tuple[pd.DataFrame, str]:
     lines = [
         {
             "what": work["what"],
+            "processor": kind(name),
             "elements": f"{point['n']:,}",
             "seconds": number(point["seconds"]),
             "MiB at the start": number(point["start_mib"]),
             "peak MiB": number(point["peak_mib"]),
         }
         for name, work in entries.items()
-        if name != "share"
+        if not name.startswith("share")
         for point in work["points"]
     ]
     return pd.DataFrame(lines), "Each size in a process of its own."
@@ -199,26 +224,27 @@ def share(root: Path) -> tuple[pd.DataFrame, str]:
     """What part of the machine's measured peak training and prediction use."""
     rows, asked = read_rows(root)
     entries = read_json(root / "benchmarks" / "growth.json")
-    if "share" not in entries:
+    found = {name: entry for name, entry in entries.items() if name.startswith("share")}
+    if not found:
         raise ValueError("benchmarks/growth.json has no share; python benchmarks/growth.py share")
-    found = entries["share"]
-    peak = found["bfloat16_flops"]
-    table = pd.DataFrame(
-        {
-            "what": asked["what"][name],
-            "million operations per sequence": number(each / 1e6),
-            "sequences per second": number(rows[name]["ours"]),
-            "share of the peak": f"{each * rows[name]['ours'] / peak:.0%}",
-        }
-        for name, each in found["operations"].items()
-        if name in rows
-    )
+    lines, peaks = [], []
+    for name, entry in found.items():
+        dtype = "bfloat16" if kind(name) == "with bfloat16" else "float32"
+        peak = entry[f"{dtype}_flops"]
+        peaks.append(f"{number(peak / 1e9)} thousand million operations per second in {dtype}")
+        for work, each in entry["operations"].items():
+            own = work if name == "share" else f"{work}{WITHOUT}"
+            if own in rows:
+                line = {"what": asked["what"][own], "processor": kind(name)}
+                line |= {"million operations per sequence": number(each / 1e6)}
+                line |= {"sequences per second": number(rows[own]["ours"])}
+                reached = each * rows[own]["ours"] / peak
+                lines.append(line | {"share of the peak": f"{reached:.0%}"})
     caption = (
-        f"The peak is a bfloat16 matrix product on all cores, {number(peak / 1e9)} thousand "
-        f"million operations per second; in float32 it is {number(found['float32_flops'] / 1e9)}. "
+        f"The peak is a matrix product on all cores: {' and '.join(peaks)}. "
         "A fit or forecast has one core, an ensemble all. "
     )
-    return table, caption + machines([found])
+    return pd.DataFrame(lines), caption + machines([*found.values()])
 
 
 def absent(root: Path) -> tuple[pd.DataFrame, str]:
@@ -282,7 +308,8 @@ def _faults(root: Path, name: str, caption: str) -> tuple[pd.DataFrame, str]:
     held = table["held"].astype(str).map({"True": "yes", "False": "NO"})
     shown = table[["fault", "happened", "lost"]].assign(held=held)
     names = {"happened": "what happened", "held": "as promised"}
-    return shown.rename(columns=names), f"{caption} {machines(table.to_dict('records'))}"
+    told = table.rename(columns={"machine": "processor"}).to_dict("records")
+    return shown.rename(columns=names), f"{caption} {machines(told)}"
 
 
 def faults(root: Path) -> tuple[pd.DataFrame, str]:

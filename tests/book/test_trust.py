@@ -7,7 +7,7 @@ import pytest
 
 from .test_extensions import load, render
 
-MACHINE = {"machine": "Abacus, 2 cores"}
+MACHINE = {"processor": "Abacus, 2 cores"}
 ASKED = (
     "name,what,ratio,against,rate,seconds,gigabytes\n"
     "train,training,3.5,,14000,,2\n"
@@ -57,6 +57,20 @@ def test_shortfalls_beside_others_are_said_in_per_cent(trust, top):
     assert told.tolist() == ["0.5", "", "not asked"]
     assert "audit <b>" not in lines.index
     assert caption.endswith("Machine: Abacus, 2 cores.")
+
+
+def test_what_both_kinds_of_processor_reach_stands_side_by_side(trust, top):
+    """Of the one without bfloat16 less may be asked, and what it is held against is its own."""
+    slow = row("train__avx2", "seq/s", 3000.0, peer=1000.0, peer_name="plain loop", ratio=3.0)
+    more = [slow, row("train_1m__avx2", "seq/s", 2700.0)]
+    (top / "benchmarks" / "results.json").write_text(json.dumps([*ROWS, *more]), "utf-8")
+    (top / "benchmarks" / "asked.csv").write_text(f"{ASKED}train__avx2,,2.4,,,,\n", "utf-8")
+    table = trust.peers(top)[0]
+    assert table["what"].tolist()[:4] == ["training"] * 2 + ["training on a million"] * 2
+    lines = table.set_index(["what", "processor"])
+    assert lines.loc[("training", "without bfloat16"), "outcome"] == "reached"
+    assert lines.loc[("training", "with bfloat16"), "outcome"] == "missed by 43%"
+    assert lines.loc[("training on a million", "without bfloat16"), "times as fast"] == "0.9"
 
 
 def test_limits_hold_from_their_own_side(trust, top):
