@@ -2,7 +2,7 @@
 
 Ours makes sequences, occupancies of 16 motifs on both strands, activity, noise and the oracle;
 simdna makes the sequences alone. Ours and FIMO have two threads. Peers are optional: simdna (which
-needs setuptools < 80) and memelite are timed where they are installed, and said not to be elsewhere.
+needs setuptools < 80) and memelite are timed where they are installed, and else said not to be.
 """
 
 import contextlib
