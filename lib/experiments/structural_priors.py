@@ -65,7 +65,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     shaped_worlds: int = Field(default=0, ge=0)  # of these, how many have a DNA-shape term too
     # Of the sample of notebook 01, whose networks without a prior serve here too.
     main_train: int = Field(default=8_000, ge=100, le=1_000_000)  # the first of them
-    sizes: tuple[int, ...] = (250, 500, 2_000)  # fewer, for the learning curve
+    sizes: tuple[int, ...] = (500, 2_000)  # fewer, for the learning curve
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
