@@ -175,9 +175,9 @@ def operations(model: str, training_step: bool) -> float:
 def share_of_machine() -> dict[str, Any]:
     """Measured peaks, and operations per sequence of the rows of ``results.json``."""
     step = operations("reference_cnn", training_step=True)
+    kinds = (torch.float32, *([torch.bfloat16] if training.trained_in() == "bfloat16" else []))
     return {
-        "bfloat16_flops": matrix_product(torch.bfloat16),
-        "float32_flops": matrix_product(torch.float32),
+        **{f"{str(kind).removeprefix('torch.')}_flops": matrix_product(kind) for kind in kinds},
         "operations": {
             "train_cnn": step,
             "train_cnn_ensemble": step,
