@@ -20,7 +20,6 @@ from lib.arrays import FloatArray, IndexArray
 from lib.metrics import selective
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling
-from lib.repair.detection import centre_distance
 from lib.statistics.effects import ENDS, LEVELS, effect, ratio_of_means
 
 STD = "std"
@@ -68,9 +67,8 @@ def scores_of(forecast: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
             found[name.removeprefix("std_")] = forecast[name]
     for column, known in (("mean", "target"), ("gc", "gc")):
         if column in forecast:
-            spread = np.ptp(home[known]) > 0
-            distance = centre_distance(home[known], forecast[column]) if spread else 0.0
-            found[f"{column}_distance"] = pd.Series(distance, forecast.index)
+            spread = home[known].std(ddof=0) if np.ptp(home[known]) > 0 else np.inf
+            found[f"{column}_distance"] = (forecast[column] - home[known].mean()).abs() / spread
     return pd.DataFrame(found)
 
 

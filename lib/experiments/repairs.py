@@ -4,11 +4,11 @@ In: tables of forecasts (:mod:`lib.data.predictions`): ``held``, calibration ele
 per group, and ``asked``, the elements asked about. A repair is learned from the calibration part
 (no label of the asked part is seen) or from k labels of the asked part, and judged on the rest.
 Out: values by :class:`Key`, one per element (NaN where it says nothing) or one for all, and tables
-of their means. Without labels, tests on what is seen of the elements ask whether the shift shows.
+of their means.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,18 +16,14 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.dataset import SequenceDataset
 from lib.metrics import columns
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling, totals
-from lib.repair import detection as shift_tests
 from lib.repair import recalibration
 from lib.repair.recalibration import Interval, one_per_group
 from lib.statistics.effects import paired_contrast
-from lib.training.fitted import FittedModel, embed
 
 LEVEL = 0.9
-ALPHA = 0.05
 PART = ["data", "split", "shift", "family", "condition"]
 COSTS = ("picp_90", "mpiw_90", "interval_score_90")  # of :func:`elements` at 90 %
 KNOWN, ESTIMATED = "known weights", "estimated weights"
@@ -97,7 +93,7 @@ def calibrated(
     left, right = (np.searchsorted(edges, side, side="right") for side in gc)
     within = partial(recalibration.mondrian_cp, own, left, mean, std, right)
     yield Repaired("mondrian_cp", "", within)
-    estimated = shift_tests.density_ratio(*gc, *gc)
+    estimated = recalibration.density_ratio(*gc, *gc)
     for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
         if weights is not None:
             interval = partial(recalibration.weighted_cp, own, weights[0], mean, std, weights[1])
@@ -253,68 +249,3 @@ def interval_of(values: pd.Series) -> dict[str, Any]:
     """Mean of independent worlds with its 95 % t interval."""
     found = paired_contrast(values, rng=np.random.default_rng(0))
     return dict(zip(("value", "lower", "upper"), found[:3], strict=True))
-
-
-def seen(
-    network: FittedModel, data: SequenceDataset, rows: IndexArray, group: IndexArray
-) -> pd.DataFrame:
-    """What is known of elements before anything is measured: ``gc, group`` and the embedding."""
-    return pd.DataFrame(embed(network, data.codes[rows])).assign(gc=data.gc[rows], group=group)
-
-
-def alone(group: IndexArray, rows: IndexArray, most: int, rng: np.random.Generator) -> IndexArray:
-    """At most ``most`` of the rows, one per group and none twice: tests need sides alike.
-
-    A tilted part holds copies; an element's chance grows with them, so it is tilted a little less.
-    """
-    distinct, copies = np.unique(rows, return_counts=True)
-    alone = one_per_group(group[distinct], rng)
-    chance = copies[alone] / copies[alone].sum()
-    return distinct[rng.choice(alone, min(most, len(alone)), replace=False, p=chance)]
-
-
-def detect(
-    held: pd.DataFrame, new: pd.DataFrame, settings: Mapping[str, Any], seed: int
-) -> pd.DataFrame:
-    """Tests of a half of held against new elements; a quantity is ``statistic`` or ``p``."""
-    rng, most = np.random.default_rng(seed), settings["detection_size"]
-    order = rng.permutation(len(held))
-    size = min(len(new), most)
-    reference = held.iloc[np.sort(order[: min(len(order) // 2, most)])]
-    asked = new.iloc[np.sort(rng.choice(len(new), size, replace=False))]
-    gc, groups = ((reference[name], asked[name]) for name in ("gc", "group"))
-    embedding = tuple(side.drop(columns=["gc", "group"]) for side in (reference, asked))
-    detectors: dict[str, tuple[Any, Any]] = {
-        "classifier on GC": (shift_tests.domain_classifier, gc),
-        "classifier on embedding": (shift_tests.domain_classifier, embedding),
-        "MMD of embedding": (shift_tests.mean_discrepancy, embedding),
-        "mean embedding": (shift_tests.mean_distance, embedding),
-    }
-    more: Any = {"groups": groups, "permutations": settings["permutations"]}
-    found = [
-        (name, *shift_tests.shift_test(detector, left, right, rng, **more))
-        for name, (detector, (left, right)) in detectors.items()
-    ]
-    table = pd.DataFrame(found, columns=["detector", *shift_tests.ShiftTest._fields])
-    return table.melt("detector", var_name="quantity").assign(n=size)
-
-
-def detection(worlds: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    """Detectors by part: mean over worlds or folds of statistic and p.
-
-    ``rejected`` is the share of these with p at most :data:`ALPHA`. ``same_sequences`` and
-    ``as_in_distribution``: sequences, and values, are those in distribution in all worlds.
-    """
-    unit = ["replicate", "detector", "quantity"]
-    home = worlds[worlds["shift"] == ""].rename(columns={"value": "home"})
-    simulated = worlds.merge(home[[*unit, "home"]], on=unit)
-    simulated["as_in_distribution"] = (simulated["value"] == simulated["home"]).astype(float)
-    every = pd.concat([simulated, folds], ignore_index=True)
-    flags = ["same_sequences", "as_in_distribution"]
-    every[flags] = every.groupby([*PART, "dial"], dropna=False)[flags].transform("min")
-    p = every[every["quantity"] == "p"]
-    rejected = p.assign(value=(p["value"] <= ALPHA).astype(float), quantity="rejected")
-    keys = [*PART, "dial", "detector", "quantity"]
-    groups = pd.concat([every, rejected]).groupby(keys, sort=False, dropna=False)
-    table = groups[["value", "severity", "n", *flags]].mean().reset_index()
-    return table.drop(columns="dial").round({"n": 0}).astype({"n": int})

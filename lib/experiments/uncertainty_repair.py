@@ -3,8 +3,7 @@
 In: :class:`Config`. Out: :class:`Tables`. Networks of notebook 01 (one per simulated world, trained
 in distribution) and of notebook 02 (the GC arms of real assays) are repaired after training, from
 calibration elements in distribution or from a few labels of the shifted condition, and judged under
-every shift. On an assay each fold repairs from its own calibration part what it tests. Without
-labels, tests and scores on the sequences try to see the shift.
+every shift. On an assay each fold repairs from its own calibration part what it tests.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,6 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from lib.arrays import IndexArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import assays, mpra_gc_ood, repairs, worlds
@@ -24,13 +22,11 @@ from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
 from lib.metrics.columns import LEVELS
-from lib.metrics.evaluate import MIN_BIN
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
 from lib.statistics.effects import decide, over_replicates
 from lib.study.config import Seeds, Tables
 from lib.study.units import Store
-from lib.training.fit import network_of
 
 JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
@@ -56,7 +52,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     """Parameters of notebook 06; those of real assays are as in notebook 02.
 
     ``labels`` are sizes of the labelled sample of a shifted condition, which restores coverage
-    within ``tolerance`` of nominal; tests take ``detection_size`` elements per side.
+    within ``tolerance`` of nominal.
     """
 
     experiment: ClassVar[str] = "uncertainty_repair"
@@ -66,13 +62,11 @@ class Config(GCShiftConfig, worlds.WorldConfig):
             **{"shifts": ("gc", "effect_rewiring", "batch"), "severities": (1.0,)},
             **{"world_seeds": (0,), "dataset": assays.STANDIN, "standin_size": 600, "folds": 3},
             **{"gc_bins": 5, "labels": (10, 20, 50), "label_draws": 3},
-            **{"detection_size": 50, "permutations": 100},
         },
         "quick": {
             **QUICK,
             **assays.SUBSET,
             **{"severities": (0.5, 1.0), "gc_bins": 5, "label_draws": 5},
-            **{"detection_size": 200, "permutations": 200},
         },
     }
 
@@ -83,8 +77,6 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     labels: Seeds = (10, 20, 50, 100, 200, 500, 1000)
     label_draws: int = Field(default=20, ge=1, le=10_000)
     tolerance: float = Field(default=0.03, gt=0, lt=0.5)
-    detection_size: int = Field(default=1000, ge=20, le=100_000)
-    permutations: int = Field(default=500, ge=20, le=100_000)
 
     @field_validator("labels")
     @classmethod
@@ -96,8 +88,7 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     @property
     def settings(self) -> dict[str, Any]:
         """What every part is judged with."""
-        named = {"gc_bins", "labels", "label_draws", "tolerance", "detection_size", "permutations"}
-        return self.model_dump(include=named)
+        return self.model_dump(include={"gc_bins", "labels", "label_draws", "tolerance"})
 
     @property
     def assays(self) -> mpra_gc_ood.Config:
@@ -136,7 +127,7 @@ def repaired(
 
 
 def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """The measure of a world: ``values`` with those of the oracle, and ``detection``.
+    """The measure of a world: ``values`` with those of the oracle.
 
     ``dial`` is the severity, but empty where worlds turn it differently to reach one distance.
     """
@@ -154,22 +145,9 @@ def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     values = repairs.averages(repaired(learned, asked, settings, rng))
     truth = repairs.gaussian("oracle", *asked[["true_mean", "true_std"]].to_numpy().T)
     best = repairs.averages(repairs.judged([truth], asked)).set_index("metric")["value"]
-
-    def tests() -> pd.DataFrame:
-        network, most = judge.network(), settings["detection_size"]
-        first, others = np.arange(len(held))[: 2 * most], np.arange(len(asked))[:most]
-        reference = repairs.seen(network, data, first, first)
-        new = repairs.seen(network, test, others, len(first) + others)
-        return repairs.detect(reference, new, settings, seed)
-
-    detection = judge.kept(("detection", test.codes.tobytes()), tests)
-    same = np.array_equal(test.codes, judge.test(Condition()).codes)
     dial = round(condition.dial(judge.arm.world), 4)
     keys = {"severity": dial, "dial": np.nan if condition.distance else dial}
-    return {
-        "values": values.assign(**keys, oracle=values["metric"].map(best)),
-        "detection": detection.assign(**keys, same_sequences=float(same)),
-    }
+    return {"values": values.assign(**keys, oracle=values["metric"].map(best))}
 
 
 def _judged(arm: AssayArm) -> Iterator[AssayPart]:
@@ -194,26 +172,6 @@ def repair_arm(fitted: FittedArm, settings: Mapping[str, Any], draws: int) -> pd
         table = repairs.averages(found, arm.plan.take(part.rows), draws)
         keys: dict[str, Any] = {"data": arm.data.name, **part.keys, "oracle": np.nan}
         tables.append(table.assign(**keys))
-    return pd.concat(tables)
-
-
-def detect_fold(fitted: FittedArm, place: int, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Shift tests on each part of an arm: what a fold calibrates on against what it tests."""
-    arm, split, most = fitted.arm, fitted.arm.splits[place], settings["detection_size"]
-    data, rng = arm.data, np.random.default_rng([split.seed, place])
-    network = network_of(fitted.fits[0][place].model)
-
-    def seen_of(rows: IndexArray, most: int) -> pd.DataFrame:
-        own = repairs.alone(data.group, rows, most, rng)
-        return repairs.seen(network, data, own, data.group[own])
-
-    reference, tables = seen_of(calibration_rows(arm, split), 2 * most), []
-    for part in _judged(arm):
-        rows = part.rows[arm.tested[part.rows] == place]
-        if len(rows) >= MIN_BIN:
-            tests = repairs.detect(reference, seen_of(rows, most), settings, split.seed)
-            keys: dict[str, Any] = {"data": data.name, **part.keys}
-            tables.append(tests.assign(**keys))
     return pd.concat(tables)
 
 
@@ -309,7 +267,7 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, repair, judge: tables ``weighted``, ``concept``, ``label_budget`` and ``detection``.
+    """Fit, repair, judge: tables ``weighted``, ``concept`` and ``label_budget``.
 
     The rows' column ``variant`` tells apart repairs of one name.
     """
@@ -320,15 +278,12 @@ def run(config: Config, store: Store) -> Tables:
     fitted = fit_arms(design.build(data), design.settings, store, config.where)
     asked = [(one, config.settings, config.draws) for one in fitted]
     measured = pd.concat(side_by_side(repair_arm, asked, config.workers), ignore_index=True)
-    folds = [(one, k, config.settings) for one in fitted for k in range(one.arm.plan.folds)]
-    detected = pd.concat(side_by_side(detect_fold, folds, config.workers), ignore_index=True)
     values = simulated["values"]
     rows = combined(values, measured).assign(model=config.model, prior="none")
     found = {
         "weighted": weighted(values),
         "concept": concept(values),
         "label_budget": label_budget(rows, config.tolerance),
-        "detection": repairs.detection(simulated["detection"], detected),
     }
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
     return Tables.of(config, rows, found, data=marks)

@@ -40,6 +40,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from lib import arrays
 from lib.arrays import FloatArray, as_forecast, as_labels, as_nonnegative, as_std, as_vector
@@ -263,6 +264,39 @@ def mondrian_cp(
     return _around(mean, std, scale, level)
 
 
+def density_ratio(reference: ArrayLike, new: ArrayLike, *at: ArrayLike) -> list[FloatArray]:
+    """Estimated density ratio new / reference of a covariate, at the values of each ``at``.
+
+    Logistic regression on the covariate and its square: exact in form for an exponential tilt and
+    for two Gaussians, in units of its mean over the reference. Outside the reference's support no
+    ratio exists, and the value may be huge: intervals weighted by it are then infinite, as they
+    should be. Check its ``n_eff``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> ratio, = density_ratio(rng.normal(0, 1, 5000), rng.normal(1, 1, 5000), [0.5])
+    >>> bool(0.8 < ratio[0] < 1.25)  # exp(x - 1/2) is 1 at one half
+    True
+    """
+    left, right = as_vector("reference", reference), as_vector("new", new)
+    spread = left.std() if np.ptp(left) > 0 else 1.0
+
+    def design(values: FloatArray) -> FloatArray:
+        scaled = (values - left.mean()) / spread
+        return np.column_stack([scaled, scaled**2])
+
+    labels = np.repeat([0, 1], [len(left), len(right)])
+    both = np.concatenate([design(left), design(right)])
+    fitted = LogisticRegression(C=1e3, max_iter=2000).fit(both, labels)
+    offset = np.log(len(left) / len(right))
+    scale, *ratios = (
+        np.exp(np.clip(fitted.decision_function(design(values)) + offset, -700, 700))
+        for values in (left, *(as_vector("at", values) for values in at))
+    )
+    return [ratio / scale.mean() for ratio in ratios]
+
+
 def weighted_cp(
     calibration: Calibration,
     weights: ArrayLike,
@@ -274,9 +308,9 @@ def weighted_cp(
     """Normalised conformal weighted by a density ratio test / calibration.
 
     Exact for a covariate shift whose ratio is known (a simulated tilt). With an estimated ratio
-    (``lib.repair.detection.density_ratio``) coverage is as good as the estimate; under a concept
-    shift there is none. Print ``n_eff(weights)`` and the share of infinite intervals beside it.
-    Source: Tibshirani et al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
+    (``density_ratio``) coverage is as good as the estimate; under a concept shift there is none.
+    Print ``n_eff(weights)`` and the share of infinite intervals beside it. Source: Tibshirani et
+    al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
     """
     scale = weighted_quantile(_normalised(calibration), weights, test_weights, level)
     return _around(mean, std, scale, level)

@@ -221,3 +221,14 @@ def test_a_concept_shift_breaks_every_method_as_its_closed_form_says():
         found.append(held(by_weight(known, new, np.ones(500), 0.9), target).mean())
     assert np.mean(found) == pytest.approx(expected, abs=0.015)
     assert expected < 0.8
+
+
+def test_the_density_ratio_of_a_tilt():
+    rng = np.random.default_rng(9)
+    reference = rng.normal(0.55, 0.08, 20_000)  # a GC law
+    tilted = rng.normal(0.55 + 0.08, 0.08, 20_000)  # exp(lambda x), a mean shift of one sd
+    grid = np.linspace(0.45, 0.7, 6)
+    (ratio,) = recalibration.density_ratio(reference, tilted, grid)
+    assert ratio == pytest.approx(np.exp((grid - 0.55) / 0.08 - 0.5), rel=0.1)
+    (alone,) = recalibration.density_ratio(reference, reference[::-1], grid)
+    assert alone == pytest.approx(np.ones(6), abs=0.05)
