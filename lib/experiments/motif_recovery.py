@@ -1,4 +1,4 @@
-"""Do networks find the sites that made the activity, and do their scores warn of failure?
+"""Do networks find the sites that made the activity, also under shift?
 
 In: :class:`Config`. Out: :class:`~lib.study.config.Tables`. The networks are those of the
 experiments on simulated shifts and on GC shift. In a world scores are held against the sites that
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from scipy.stats import spearmanr
 
 from lib.arrays import BoolArray, FloatArray
 from lib.assays.sources import fetch
@@ -32,16 +31,15 @@ from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
 from lib.simulator.assay import Assay, digest
 from lib.simulator.programs import MOTIFS
-from lib.simulator.sample import known_truth, planted_sites
+from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import ACTIVE, apply
 from lib.statistics.effects import Effect, against, over_replicates
 from lib.study.config import Seeds, Tables
-from lib.study.units import Store, Unit, run_fits, run_units
+from lib.study.units import Store, Unit, run_units
 from lib.training import attribution
 from lib.training.attribution import SCORERS, cover, gradient_input
 from lib.training.config import FitConfig
 from lib.training.fit import network_of
-from lib.training.fitted import FittedModel, predict
 
 CHANCE_P_VALUE: Final = 1e-4  # at which a window passes for a site
 SITE_P_VALUE: Final = 1e-3  # the same on assays: core promoters are short, few windows reach 1e-4
@@ -50,7 +48,6 @@ LEAST_SITES: Final = 10  # below it nothing is printed
 EXAMPLES: Final = 2  # elements whose scores are shown position by position
 KNOWN_MOTIFS: Final[Mapping[str, tuple[str, str]]] = {
     "plant_leaf": ("plant", "data/misc/CPEs.meme"),
-    "retina_libraries": ("retina", "Library_Details/photoreceptorAndEnrichedMotifs.meme"),
 }
 EFFECTS = Effect("auprc_sites", "auprc_sites"), Effect("auprc_change", "auprc_sites", "rise")
 FEW: Final = {"models": (MAIN_MODEL,), "other_worlds": 1}
@@ -64,13 +61,13 @@ class Config(AssayConfig, worlds.WorldConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             **(SMOKE | FEW),
-            **{"n_test": 12, "n_agreement": 50, "shifts": ("gc", "effect_rewiring")},
+            **{"n_test": 12, "shifts": ("gc", "effect_rewiring")},
             **{"dataset": STANDIN, "standin_size": 600, "folds": 3, "assay_epochs": 1},
         },
         "quick": {
             **(QUICK | FEW),
             **assays.SUBSET,
-            **{"n_test": 8, "n_agreement": 300, "assay_epochs": 6},
+            **{"n_test": 8, "assay_epochs": 6},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
         },
     }
@@ -80,14 +77,12 @@ class Config(AssayConfig, worlds.WorldConfig):
     other_worlds: int = Field(default=5, ge=1)
     shifts: worlds.ShiftNames = ("all",)
     n_test: int = Field(default=64, ge=EXAMPLES, le=100_000)
-    n_agreement: int = Field(default=2_000, ge=20, le=100_000)
-    seeds: Seeds = (0, 1)
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
 
     @property
     def design(self) -> Design:
-        """The folds and networks of an assay: those of notebook 02."""
-        own = {"epochs": self.assay_epochs, "arm": ("group",)}
+        """The folds and networks of an assay: the first ones of notebook 02."""
+        own: dict[str, Any] = {"epochs": self.assay_epochs, "arm": ("group",), "seeds": (0,)}
         return mpra_gc_ood.Config.like(self, **own).design
 
 
@@ -156,34 +151,6 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
     return tables | {"examples": pd.concat(shown)}
 
 
-def warning_signs(
-    networks: Sequence[FittedModel], codes: Codes, target: FloatArray
-) -> pd.DataFrame:
-    """How far networks agree on an element, and what their disagreement says of the error.
-
-    ``agreement``: mean over elements of the correlation between the networks' scores.
-    ``disagreement_error``: rank correlation of its negative with the error of the networks' mean.
-    ``spread_error``: the same of the s.d. of their forecasts, which costs no gradient.
-    """
-    means = np.stack([predict(network, codes)[0] for network in networks])
-    agreed = attribution.agreement([gradient_input(network, codes) for network in networks])
-    error = np.abs(means.mean(axis=0) - target)
-    known = np.isfinite(agreed)
-    values = {
-        "agreement": float(agreed[known].mean()),
-        "disagreement_error": float(spearmanr(-agreed[known], error[known]).statistic),
-        "spread_error": float(spearmanr(means.std(axis=0), error).statistic),
-    }
-    return pd.DataFrame({"metric": list(values), "value": list(values.values())})
-
-
-def agreements(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
-    """:func:`warning_signs` of the networks of a world."""
-    test = worlds.test_data(judge.arm.world_seed, condition, judge.settings["n_agreement"])
-    networks = [judge.network(name) for name in sorted(judge.stored)]
-    return {"agreements": warning_signs(networks, test.codes, known_truth(test).activity)}
-
-
 def _cover(data: SequenceDataset, pwm: PWM) -> BoolArray:
     """Positions in windows that reach the threshold, on the forward strand where it matters."""
     hits = scan(data.codes, [pwm], score_threshold(pwm, SITE_P_VALUE))
@@ -231,19 +198,12 @@ def known_motifs(arm: AssayArm, scores: FloatArray, draws: int) -> pd.DataFrame:
     return table[np.isfinite(table["upper"])] if rows else table
 
 
-def assay_unit(
-    _: Mapping[str, Any], data: SequenceDataset, split: Split, **members: Result
-) -> Result:
-    """Scores ``(n, L)`` of the first network on what the split tests; agreement of several."""
-    networks = [network_of(model) for _, model in sorted(members.items())]
-    test = data.take(split["test"])
+def assay_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split, model: Result) -> Result:
+    """Scores ``(n, L)`` of a network on what the split tests; NaN elsewhere."""
     scores = np.full(data.codes.shape, np.nan, np.float32)
-    scores[split["test"]] = gradient_input(networks[0], test.codes)
-    signs = pd.DataFrame(columns=["metric", "value"], dtype=float)
-    if len(networks) > 1:
-        signs = warning_signs(networks, test.codes, test.activity)
-    found = Result.of_tables({"agreements": signs})
-    return Result({**found.arrays, "scores": scores}, found.meta)
+    codes = data.codes[split["test"]]
+    scores[split["test"]] = gradient_input(network_of(model), codes)
+    return Result({"scores": scores})
 
 
 def world_arms(config: Config) -> list[Arm]:
@@ -255,41 +215,20 @@ def world_arms(config: Config) -> list[Arm]:
     ]
 
 
-def judge_worlds(config: Config, store: Store) -> Found:
-    """Tables of every simulated network."""
-    # In distribution and every shift at its highest severity, GC both ways.
-    arms, at = world_arms(config), worlds.conditions(config.shifts, (1.0,), ("", "low"))
-    fits = run_fits([worlds.fit_arm(arm, config) for arm in arms], store, config.where)
-    both, sizes = list(zip(arms, fits, strict=True)), config.parts
-    jobs = [worlds.judging(arm, at, sizes, (areas,), {"model": fit}) for arm, fit in both]
-    for world in config.world_seeds:
-        own = {arm.model: fit for arm, fit in both if arm.world_seed == world}
-        given = Arm(world, "all", 0), at, sizes, (agreements,), own
-        if len(own) > 1:
-            jobs.append(worlds.judging(*given, n_agreement=config.n_agreement))
-    return worlds.run_judging(jobs, store, config.where, "worlds")
-
-
-def judge_assays(
-    config: Config, store: Store, data: Sequence[SequenceDataset]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Known motifs of each assay, and agreement within ensembles fold by fold."""
+def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) -> pd.DataFrame:
+    """Known motifs of each assay."""
     arms = [replace(arm, splits=arm.splits[: arm.plan.folds]) for arm in config.design.build(data)]
     fitted = assays.fit_arms(arms, config.design.settings, store, config.where)
     jobs = []
     for one in fitted:
-        for split, *fits in zip(one.arm.splits, *one.fits, strict=True):
-            given: dict[str, Any] = {"data": one.arm.data, "split": split}
-            given |= {f"member_{i:02d}": fit.model for i, fit in enumerate(fits)}
-            jobs.append(Unit(assay_unit, {}, given, fits[0].unit.modules))
-    results, known, signs = iter(run_units(jobs, store, config.where, "assays")), [], []
+        for split, fit in zip(one.arm.splits, one.fits[0], strict=True):
+            given = {"data": one.arm.data, "split": split, "model": fit.model}
+            jobs.append(Unit(assay_unit, {}, given, fit.unit.modules))
+    results, known = iter(run_units(jobs, store, config.where, "assays")), []
     for arm in (one.arm for one in fitted):
-        own = [next(results) for _ in arm.splits]
-        scores = np.nansum([result.arrays["scores"] for result in own], axis=0)
-        known.append(known_motifs(arm, scores, config.draws))
-        keys: dict[str, Any] = {"data": arm.data.name, "n": len(arm.parts[0].rows)}
-        signs += [r.table("agreements").assign(replicate=k, **keys) for k, r in enumerate(own)]
-    return pd.concat(known, ignore_index=True), pd.concat(signs, ignore_index=True)
+        own = [next(results).arrays["scores"] for _ in arm.splits]
+        known.append(known_motifs(arm, np.nansum(own, axis=0), config.draws))
+    return pd.concat(known, ignore_index=True)
 
 
 def effects(areas: pd.DataFrame) -> pd.DataFrame:
@@ -304,26 +243,17 @@ def effects(areas: pd.DataFrame) -> pd.DataFrame:
     return found.assign(data="simulation")
 
 
-def tidy_worlds(tables: Mapping[str, pd.DataFrame], config: Config) -> pd.DataFrame:
-    """Means over worlds with their intervals; ``bin`` is the method of an area."""
-    areas = tables["areas"]
-    parts = [areas.assign(by="method", bin=areas["method"], n=config.n_test)]
-    if "agreements" in tables:
-        parts.append(tables["agreements"].assign(by="", bin="", n=config.n_agreement))
-    keys = ["data", "split", "shift", "family", "severity", "condition", "model"]
-    return over_replicates(pd.concat(parts), [*keys, "metric", "by", "bin", "n"])
-
-
 def run(config: Config, store: Store) -> Tables:
     """Tables: ``effects`` (areas as contrasts), ``examples`` (simulated), ``known_motifs``."""
-    judged = judge_worlds(config, store)
+    # In distribution and every shift at its highest severity, GC both ways.
+    at = worlds.conditions(config.shifts, (1.0,), ("", "low"))
+    plan = [(arm, at) for arm in world_arms(config)]
+    judged = worlds.judge_arms(plan, areas, config, store)
     data = assays.load_assays(config.dataset, config.standin_size, assays.GC_DATA, config.elements)
-    known, agreed = judge_assays(config, store, data)
-    rows = [tidy_worlds(judged, config)]
-    if len(agreed):
-        keys = {"split": "test", "shift": "", "family": "", "condition": "", "model": MAIN_MODEL}
-        means = over_replicates(agreed, ["data", "metric", "n"], count="folds")
-        rows.append(means.assign(**keys, by="", bin=""))
+    known = judge_assays(config, store, data)
+    keys = ["data", "split", "shift", "family", "severity", "condition", "model", "metric", "bin"]
+    found = judged["areas"].assign(bin=judged["areas"]["method"])
+    table = over_replicates(found, keys).assign(by="method", n=config.n_test)
     shown = judged["examples"]
     shown = shown[shown["model"] == config.models[0]]
     shown = shown[shown["replicate"] == config.world_seeds[0]]
@@ -333,7 +263,6 @@ def run(config: Config, store: Store) -> Tables:
     }
     if len(known):
         tables["known_motifs"] = known
-    table = pd.concat(rows, ignore_index=True)
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
     return Tables.of(config, table, tables, data=marks)
