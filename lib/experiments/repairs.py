@@ -10,7 +10,7 @@ of their means.
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling, totals
 from lib.repair import recalibration
 from lib.repair.recalibration import Interval, one_per_group
-from lib.statistics.effects import paired_contrast
 
 LEVEL = 0.9
 PART = ["data", "split", "shift", "family", "condition"]
@@ -243,9 +242,3 @@ def enough(restored: pd.Series) -> float:
     """
     kept = restored.sort_index(ascending=False).cummin()
     return float(kept.index[kept].min()) if kept.any() else float("nan")
-
-
-def interval_of(values: pd.Series) -> dict[str, Any]:
-    """Mean of independent worlds with its 95 % t interval."""
-    found = paired_contrast(values, rng=np.random.default_rng(0))
-    return dict(zip(("value", "lower", "upper"), found[:3], strict=True))

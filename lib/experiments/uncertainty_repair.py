@@ -18,13 +18,12 @@ from lib.data.predictions import of_elements
 from lib.experiments import assays, mpra_gc_ood, repairs, worlds
 from lib.experiments.arms import AssayArm, AssayPart
 from lib.experiments.assays import FittedArm, GCShiftConfig, calibration_rows, fit_arms
-from lib.experiments.repairs import ESTIMATED, KNOWN, LEVEL, PART, interval_of
+from lib.experiments.repairs import LEVEL, PART
 from lib.experiments.scoring import side_by_side
 from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
-from lib.metrics.columns import LEVELS
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
-from lib.statistics.effects import decide, over_replicates
+from lib.statistics.effects import over_replicates
 from lib.study.config import Seeds, Tables
 from lib.study.units import Store
 
@@ -32,14 +31,6 @@ JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
     *("batch", "depth", "noise"),
 )
-UNDERCOVERED = 0.10  # by so much the weighted intervals must undercover under rewiring
-STANDARD_ERRORS = 2.0  # within so many the weighted intervals must cover under a GC tilt
-# Columns of the tables, which may lack rows.
-WEIGHTED = (
-    *("severity", "level", "value", "lower", "upper", "off", "infinite", "n_eff"),
-    *("unweighted", "estimated", "verdict"),
-)
-CONCEPT = ("shift", "severity", "condition", "observed", "drop", "lower", "upper", "verdict")
 BUDGET = (
     *("data", "split", "shift", "family", "condition", "severity", "uncertainty"),
     *("coverage_before", "on_average", "in_most_draws", "most_labels"),
@@ -188,50 +179,6 @@ def combined(simulated: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(part=rows["condition"], condition=named.str.removesuffix(", "))
 
 
-def weighted(simulated: pd.DataFrame) -> pd.DataFrame:
-    """Coverage of conformal intervals weighted by the known ratio, per severity of the GC tilt.
-
-    ``off`` is the distance from nominal in standard errors; coverage of others stands beside.
-    """
-    tilt = simulated[(simulated["shift"] == "gc") & (simulated["condition"] == "")]
-    tilt = tilt.assign(repair=(tilt["uncertainty"] + " " + tilt["variant"]).str.strip())
-    rows = []
-    for severity, part in tilt.groupby("severity"):
-        by_world = part.pivot(index="replicate", columns=["repair", "metric"], values="value")
-        means, known = by_world.mean(), by_world[f"weighted_cp {KNOWN}"]
-        for level in LEVELS:
-            metric = f"picp_{round(100 * level)}"
-            row = {"severity": severity, "level": level, **interval_of(known[metric])}
-            row["off"] = (row["value"] - level) / float(known[metric].sem())
-            row |= {"infinite": known["infinite_90"].mean(), "n_eff": known["n_eff"].mean()}
-            row["unweighted"] = means["norm_cp", metric]
-            row["estimated"] = means[f"weighted_cp {ESTIMATED}", metric]
-            near = "nominal" if abs(row["off"]) <= STANDARD_ERRORS else "not nominal"
-            rows.append(row | {"verdict": "undecided" if np.isnan(row["off"]) else near})
-    return pd.DataFrame(rows, None, WEIGHTED)
-
-
-def concept(simulated: pd.DataFrame) -> pd.DataFrame:
-    """Coverage of normalised conformal intervals under each concept shift.
-
-    At fixed sequence the known density ratio is one, so these are the weighted intervals too.
-    ``drop`` is nominal less observed, with its 95 % t interval over worlds; ``verdict`` judges
-    whether it is at least :data:`UNDERCOVERED`.
-    """
-    wanted = {"family": "concept", "uncertainty": "norm_cp", "variant": "", "metric": "picp_90"}
-    rows = simulated[(simulated[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-    # Worlds turn the dial differently to reach one distance: its mean names the condition.
-    means = rows.groupby(["shift", "condition"])["severity"].transform("mean").round(4)
-    rows = rows.assign(severity=rows["dial"].fillna(means))
-    keys, found = ["shift", "severity", "condition"], []
-    for key, part in rows.groupby(keys, sort=False):
-        drop = interval_of(LEVEL - part["value"])
-        verdict = decide(drop["lower"], drop["upper"], UNDERCOVERED, "greater").verdict
-        row = dict(zip(keys, key, strict=True)) | {"observed": part["value"].mean()}
-        found.append(row | {"drop": drop.pop("value"), **drop, "verdict": verdict})
-    return pd.DataFrame(found, None, CONCEPT)
-
-
 def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     """Labels of a shifted condition that bring 90 % coverage back to within ``tolerance``.
 
@@ -267,7 +214,7 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Fit, repair, judge: tables ``weighted``, ``concept`` and ``label_budget``.
+    """Fit, repair, judge: the table ``label_budget``.
 
     The rows' column ``variant`` tells apart repairs of one name.
     """
@@ -280,10 +227,6 @@ def run(config: Config, store: Store) -> Tables:
     measured = pd.concat(side_by_side(repair_arm, asked, config.workers), ignore_index=True)
     values = simulated["values"]
     rows = combined(values, measured).assign(model=config.model, prior="none")
-    found = {
-        "weighted": weighted(values),
-        "concept": concept(values),
-        "label_budget": label_budget(rows, config.tolerance),
-    }
+    found = {"label_budget": label_budget(rows, config.tolerance)}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
     return Tables.of(config, rows, found, data=marks)

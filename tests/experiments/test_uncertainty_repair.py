@@ -1,10 +1,8 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from lib.experiments import uncertainty_repair, worlds
-from lib.experiments.repairs import ESTIMATED, KNOWN
-from lib.experiments.uncertainty_repair import concept, known_weights, weighted
+from lib.experiments.uncertainty_repair import known_weights
 from lib.experiments.worlds import Condition
 from lib.page.grammar import pick
 
@@ -25,7 +23,7 @@ def test_every_repair_stands_in_worlds_and_on_assays_beside_a_nominal_oracle(fou
 def test_a_concept_shift_changes_neither_sequences_nor_weights(found):
     rows = pick(found.rows, family="concept", metric="picp_90", variant=["", "known weights"])
     same = rows.set_index(["uncertainty", "part", "severity"])["value"]
-    assert len(found.tables["concept"]) == len(same["norm_cp"]) == 2
+    assert len(same["norm_cp"]) == 2
     assert same["norm_cp"].equals(same["weighted_cp"])
     # Whatever looks at sequences alone cannot tell, by construction.
     home, rewired = (worlds.test_data(0, at, 600).codes for at in (Condition(), worlds.REWIRING))
@@ -43,39 +41,3 @@ def test_known_weights_carry_the_home_law_to_the_shifted_one():
     assert known_weights(Condition("motif_density", 0.5), 0, home, home) is None
     ones, _ = known_weights(worlds.REWIRING, 0, home, home)
     assert (ones == 1).all()
-
-
-def world_values(coverages, **keys):
-    base = {"shift": "effect_rewiring", "family": "concept", "severity": 0.5, "condition": "d=0.5"}
-    base |= {"uncertainty": "norm_cp", "variant": "", "metric": "picp_90", "dial": np.nan}
-    values = pd.DataFrame({"value": coverages, "replicate": range(len(coverages))})
-    return values.assign(**(base | keys))
-
-
-def test_undercoverage_is_judged_on_the_whole_interval():
-    for coverages, verdict in (
-        ([0.74, 0.75, 0.76], "supported"),
-        ([0.84, 0.85, 0.86], "contradicted"),
-        ([0.70, 0.80, 0.90], "undecided"),
-    ):
-        table = concept(world_values(coverages))
-        assert table["verdict"].tolist() == [verdict]
-        assert table["drop"].iloc[0] == pytest.approx(0.9 - np.mean(coverages))
-
-
-def test_weighted_coverage_is_judged_in_standard_errors():
-    """Mean .90 + 2 se is nominal; the same spread further off is not."""
-    spread = np.array([-0.01, 0.0, 0.01])  # se = .01 / sqrt 3 = .00577
-    keys = {"shift": "gc", "family": "covariate", "condition": ""}
-    named_repairs = [("norm_cp", ""), ("weighted_cp", KNOWN), ("weighted_cp", ESTIMATED)]
-    metrics = [f"picp_{name}" for name in (50, 80, 90, 95)]
-    for offset, verdict in ((0.011, "nominal"), (0.012, "not nominal")):
-        named = [
-            {"uncertainty": repair, "variant": variant, "metric": metric}
-            for repair, variant in named_repairs
-            for metric in (*metrics, "n_eff", "infinite_90")
-        ]
-        values = pd.concat([world_values(0.9 + offset + spread, **keys, **row) for row in named])
-        table = weighted(values).set_index("level")
-        assert table.loc[0.9, "verdict"] == verdict
-        assert table.loc[0.9, "off"] == pytest.approx(offset / (0.01 / 3**0.5))
