@@ -45,6 +45,7 @@ class Trial:
     epochs: int = FitConfig().epochs
     device: str = FitConfig().device
     precision: str = FitConfig().precision
+    channels: int = 0
     side_rate: float | None = None  # each trial has its own, without features too
 
     @property

@@ -47,11 +47,9 @@ def _logs(errors: pd.DataFrame, columns: str, *more: str) -> pd.DataFrame:
 
 
 def size_effects(errors: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """How the ratio of errors in distribution depends on the number n of training elements.
+    """At how many training elements the ratio of errors in distribution reaches :data:`WORTH`.
 
-    ``rmse_f_ratio_per_tenfold`` is the factor by which it grows with ten times as many (a line
-    through log n per world), ``gain_ends_at`` the n at which it reaches :data:`WORTH`. Worlds with
-    all sizes count.
+    Worlds with all sizes count.
     """
     logs = _logs(errors[errors["split"] == "test"], "prior", "n_train")
     for reference in REFERENCES:
@@ -62,11 +60,9 @@ def size_effects(errors: pd.DataFrame) -> Iterator[dict[str, Any]]:
         if ratios.empty or ratios.shape[1] < 3:
             continue
         sizes = ratios.columns.to_numpy(float)
-        slopes = pd.Series(np.polyfit(np.log10(sizes), ratios.T, 1)[0].round(12), ratios.index)
         level = float(np.log(WORTH))
         ends = pd.Series([size_at(sizes, own, level) for _, own in ratios.iterrows()])
         keys = {"prior": PRIOR, "against": reference, "split": "test"}
-        yield effect("rmse_f_ratio_per_tenfold", slopes, log=True, **keys)
         yield crossing_row("gain_ends_at", ends, LEVELS, **keys)
 
 

@@ -22,7 +22,6 @@ from lib.metrics import calibration, columns
 from lib.metrics.columns import Climatology, Columns, Metric, Triple, Values, mean_metrics, needed
 from lib.metrics.resampling import (
     Resampling,
-    drawn_medians,
     ends,
     fold_variance,
     percentiles,
@@ -138,14 +137,11 @@ def _drawn_means(
 def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Values:
     """Metrics that need an order ``(draws,)``; NaN beyond the fewer draws they get, or none."""
     mean, std, target = forecast
-    z, most = (target - mean) / std, ORDERED_DRAWS if len(mean) <= MANY_ROWS else FEWER_DRAWS
+    most = ORDERED_DRAWS if len(mean) <= MANY_ROWS else FEWER_DRAWS
     few = weights[:, 1 : 1 + plan.folds + most]
     drawn: Values = {}
     if few.size:
         drawn = selective_metrics((target - mean) ** 2, std, plan.codes)(few)
-        order, counts = np.argsort(z * z), np.ascontiguousarray(few.T, np.int64)
-        medians = drawn_medians((z * z)[order], plan.codes[order], counts)
-        drawn["zms_robust"] = medians / calibration.CHI2_MEDIAN
     found = {}
     for name, value in _order_values(forecast).items():
         found[name] = np.full(weights.shape[1], np.nan)
@@ -232,11 +228,11 @@ def evaluate(
     quantile_bins(gc)}``; bins of fewer than 10 elements are dropped.
 
     Of the bootstrap: more than 2,000 groups are first merged at random into 2,000 sets.
-    ``zms_robust``, ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked by
-    std) take at most 200 draws, above 5,000 rows at most 100; ``spearman_r`` and
-    ``unc_error_spearman`` are linearised (``spearman_column``). Distances from perfect calibration
-    (``mace``, ``rmsce``, ``miscal_area``, ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under
-    resampling and have no interval: judge them against a null band (``lib.metrics.audit``).
+    ``aurc``, ``e_aurc``, ``augrc``, ``prr`` and ``naurc`` (squared error ranked by std) take up to
+    200 draws, above 5,000 rows up to 100; ``spearman_r`` and ``unc_error_spearman`` are linearised
+    (``spearman_column``). Distances from perfect calibration (``mace``, ``rmsce``, ``miscal_area``,
+    ``ence``, ``uce``, ``zve``, ``pit_ks``) grow under resampling and have no interval, nor has
+    ``zms_robust``: judge them against a null band (``lib.metrics.audit``).
 
     A table of ``COLUMNS``, ``oracle`` empty. Per bin: ``rmse, bias, crps_gaussian, zms, picp_90,
     mpiw_90``. Bad values and labels that do not fit are a ``ValueError``.

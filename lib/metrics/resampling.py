@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import expit, logit
@@ -136,24 +135,6 @@ def totals(columns: FloatArray, codes: IntArray, count: int) -> FloatArray:
     n, places = len(codes), (codes, np.arange(len(codes)))
     member = sparse.csr_array((np.ones(n), places), shape=(count, n))
     return np.ascontiguousarray((member @ columns).T)
-
-
-@njit(nogil=True, cache=True)
-def drawn_medians(values, group, counts):  # type: ignore[no-untyped-def]
-    """Medians ``(draws,)`` of sorted values (n,), each there ``counts`` (draws, groups) times."""
-    found = np.full(len(counts), np.nan)
-    for draw in range(len(counts)):
-        times, size, seen, lower = counts[draw], 0, 0, np.nan
-        for code in group:
-            size += times[code]
-        for place in range(len(values)):
-            seen += times[group[place]]
-            if np.isnan(lower) and seen > (size - 1) // 2:
-                lower = values[place]
-            if seen > size // 2:
-                found[draw] = (lower + values[place]) / 2
-                break
-    return found
 
 
 def percentiles(resampled: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:

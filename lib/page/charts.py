@@ -11,36 +11,16 @@ import base64
 import html
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import LazyLoader, find_spec, module_from_spec
 from itertools import cycle
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import altair as alt
 import pandas as pd
 import vl_convert
 
 from lib.study.results import without_formulas
-
-
-def _deferred(name: str) -> ModuleType:
-    """A module that is imported when something is first asked of it, unless it is already."""
-    spec = find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
-        return import_module(name)
-    spec.loader = LazyLoader(spec.loader)
-    sys.modules[name] = module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-if TYPE_CHECKING:
-    import altair as alt
-else:
-    alt = _deferred("altair")  # it takes seconds, which a wrong parameter should not wait for
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, GREY = PALETTE
@@ -54,7 +34,6 @@ COLOURS = {
     **dict.fromkeys(("simulated", "simulated twin", "ensemble"), SKY),
     **dict.fromkeys(("baseline", "none", "placebo", "random order", "in distribution"), GREY),
 }
-MOST_ROWS = 5000
 MOST_OPEN = 20  # rows of a table that stand unfolded
 
 Spec = dict[str, Any]  # of Vega-Lite, or a part of one
@@ -92,14 +71,6 @@ class Figure:
     chart: Any
     data: pd.DataFrame
     caption: str
-
-    def __post_init__(self) -> None:
-        if not self.name.replace("-", "").isalnum():
-            raise ValueError(f"figure name {self.name!r}; use letters, digits and hyphens")
-        if len(self.data) > MOST_ROWS:
-            raise ValueError(
-                f"figure {self.name!r} plots {len(self.data)} rows (limit {MOST_ROWS}); aggregate"
-            )
 
     @property
     def spec(self) -> Spec:

@@ -55,10 +55,9 @@ body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans
   overflow-wrap: break-word; }
 figure { margin: 1.5rem 0; overflow-x: auto; }
 figcaption { max-width: 45rem; font-size: .9rem; }
-img { max-width: 100%; height: auto; background: #fff; }
+img { max-width: 100%; height: auto; background: #fff; } .anchor-link { display: none; }
 table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .2rem .6rem; text-align: left; } .anchor-link { display: none; }
-tbody tr { border-top: 1px solid #7f7f7f55; }
+th, td { padding: .2rem .6rem; text-align: left; } tbody tr { border-top: 1px solid #7f7f7f55; }
 """
 # Even a mistake in the page could then load nothing and run nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
