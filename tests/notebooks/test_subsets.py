@@ -42,7 +42,6 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "07_motif_recovery": {
         **{"models": ("cnn", "bilstm"), "world_seeds": (50, 51), "shifts": tuple(SHIFTS)},
-        **{"seeds": (0, 1)},
     },
     "08_audit_your_own": {"gc_tilts": TILTS, "seeds": (0, 1)},
 }

@@ -73,6 +73,20 @@ def test_a_unit_that_is_not_what_was_asked_for_is_computed_again(tmp_path, damag
     assert log.read_text() == "xxx"
 
 
+@pytest.mark.filterwarnings("ignore::lib.study.units.DamagedUnit")
+def test_no_flipped_bit_changes_what_is_read(tmp_path):
+    store, key, stamp = units.Store(tmp_path), "0" * 64, {"source": "abc", "seconds": 1.5}
+    store.put(key, result := units.Result({"a": np.arange(3.0)}, {"x": 1}, stamp))
+    whole = store.path(key).read_bytes()
+    for place in range(len(whole)):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << place % 8
+        store.path(key).write_bytes(spoilt)
+        found = store.get(key)
+        same = ("fingerprint", "meta", "stamp")
+        assert not found or all(getattr(found, n) == getattr(result, n) for n in same), place
+
+
 def test_stamps_say_who_computed_what_and_fits_are_counted_by_it(tmp_path):
     made, store, _ = make(tmp_path, sizes=(1, 2))
     first = units.Store(store.root, "one")
