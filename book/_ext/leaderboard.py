@@ -21,6 +21,14 @@ from lib.page.grammar import interval, one, pick
 # Of a forecaster with several kinds of std that which it is best used with.
 KINDS = ("ensemble", "single", "constant_sigma")
 HEADS = ("forecaster", "CRPS", "r")
+# These have one std for all elements too.
+BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
+CONSTANT = card.Light(
+    "no",
+    "one std for all",
+    "Its std is the same for every element, so it cannot say where it is right.",
+    "Ranking: none follows from one std for all.",
+)
 
 
 def forecasters(rows: pd.DataFrame) -> list[tuple[str, dict[str, str], pd.DataFrame]]:
@@ -53,9 +61,11 @@ def board(rows: pd.DataFrame, ranking: pd.DataFrame) -> str:
     """The table of an assay's forecasters, and their cards, as HTML."""
     lines, cards = [], []
     for word, keys, own in forecasters(rows):
-        asked = {"model": keys["model"], "uncertainty": keys["uncertainty"]}
-        known = pick(ranking, **asked) if keys["prior"] == "none" else ranking[:0]
+        model = "motif_network" if keys["prior"] == "motif_jaspar" else keys["model"]
+        known = pick(ranking, model=model, uncertainty=keys["uncertainty"])
         lights = card.lights(own, known)
+        if keys["uncertainty"] == "constant_sigma" or keys["model"] in BASELINES:
+            lights["Sure where it is right?"] = CONSTANT
         cells = [html.escape(word), _cell(own, "crps_gaussian"), _cell(own, "pearson_r")]
         cells += [light.lamp(light.short) for light in lights.values()]
         lines.append("".join(f"<td>{cell}</td>" for cell in cells))

@@ -1,8 +1,8 @@
 """Does setting the least certain elements aside leave less risk, in distribution and under shift?
 
 In: :class:`Config`. Out: :class:`Tables`. Simulated worlds use the networks of notebook 01, real
-assays those of notebook 02, so that a run after these two costs no fit; beside them stand
-:data:`BESIDE`. On an assay every fold fixes its own thresholds, from its calibration part.
+assays those of notebook 02, so that a run after these two costs no fit; beside them stand the other
+forecasters. On an assay every fold fixes its own thresholds, from its calibration part.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,8 @@ from lib.study.config import Seeds, Tables
 from lib.study.units import Store
 from lib.training.config import FitConfig
 
-BESIDE = ("leading", "motif_kernel")  # forecasters of real assays that are ranked too
+# Forecasters of real assays that are ranked under shift too; in distribution all are.
+BESIDE = ("leading", "motif_kernel")
 
 
 class Config(GCShiftConfig, worlds.WorldConfig):
@@ -122,13 +123,15 @@ def _rank_jobs(
     arm, own = fitted.arm, np.stack(fitted.forecast)
     network = own if len(fitted.members) > 1 else own[:2]
     given = {config.model: network, **others, **combined(arm, {config.model: own[:2], **others})}
-    for model in (config.model, *BESIDE):
-        table, scores, rules = _by_fold(arm, given[model])
+    for model, forecast in given.items():
+        table, scores, rules = _by_fold(arm, forecast)
         kind = fitted.uncertainty if model == config.model else "single"
         keys = {"data": arm.data.name, "model": model, "uncertainty": kind}
         for part in arm.parts:
             if not part.sampled or part.split == "matched":
                 continue  # these stand in notebook 02
+            if part.shift and model not in (config.model, *BESIDE):
+                continue  # the leaderboard is of elements in distribution
             rows, cell = part.rows, {"cell": _cell(arm.data.name, part.keys)}
             fixed, plan = of_folds(rules, arm.tested[rows]), arm.plan.take(rows)
             named = keys | part.keys | cell

@@ -424,7 +424,7 @@ def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best():
     made = [("cnn", "none", "ensemble", None, 0.5), ("cnn", "none", "single", None, 0.9),
             ("cnn", "none", "single", 1, 0.1), ("cnn", "motif_jaspar", "single", None, 0.4),
             ("motif_kernel", "none", "single", None, 0.3), ("motif_kernel", "none",
-             "std_scaling", None, 0.2)]  # fmt: skip
+             "std_scaling", None, 0.2), ("memoriser", "none", "single", None, 0.8)]  # fmt: skip
     rows = pd.DataFrame([(*row[:4], "crps_gaussian", row[4]) for row in made], columns=keys)
     empty = {"split": "test", "shift": "", "condition": "", "by": "", "lower": np.nan}
     ranking = pd.DataFrame(columns=["model", "uncertainty", "effect", "score", "value"])
@@ -434,6 +434,7 @@ def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best():
     lines = [[cell.get_text() for cell in line.find_all("td")] for line in page.select("tr")[1:]]
     assert [(line[0], line[1]) for line in lines] == [
         *(("motif kernel", "0.300"), ("network with motif scores", "0.400")),
-        ("CNN, ensemble", "0.500"),
+        *(("CNN, ensemble", "0.500"), ("nearest neighbour", "0.800")),
     ]
-    assert page.details.summary.get_text() == "The 3 cards"
+    assert [line[-1].strip() for line in lines] == [*["not known"] * 3, "no one std for all"]
+    assert page.details.summary.get_text() == "The 4 cards"
