@@ -233,8 +233,8 @@ def said(profile: str, *sentences: str) -> Markdown:
 def say(sentence: str, **rows: pd.Series | str | None) -> str:
     """A sentence with values and intervals in its braces, ``{r}`` or ``{r:3}`` for three digits.
 
-    In per cent ``{r:%}`` is a share, which ends at 0 and 100, ``{r:+%}`` a ratio or change. Empty where
-    one of the rows is missing.
+    In per cent ``{r:%}`` is a share, which ends at 0 and 100, ``{r:+%}`` a ratio or change. Empty
+    where one of the rows is missing.
     """
     known = all(row is not None for row in rows.values())
     return sentence.format(**{key: _Said(row) for key, row in rows.items()}) if known else ""

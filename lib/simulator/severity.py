@@ -74,9 +74,9 @@ def distance(old: FloatArray, new: FloatArray) -> Distance:
 
     Examples
     --------
-    >>> old = np.array([-1.0, 1.0, -1.0, 1.0])
-    >>> distance(old, 2 * old + 3)
-    Distance(total=10.0, offset=9.0, gain=1.0, rewiring=0.0)
+    >>> old = np.array([1.0, 1.0, -1.0, -1.0])
+    >>> distance(old, 3 * old + 2 + np.array([1.0, -1.0, 1.0, -1.0]))  # 2^2 + (3 - 1)^2 + 1
+    Distance(total=9.0, offset=4.0, gain=4.0, rewiring=1.0)
     """
     variance = old.var()
     if not variance > 0:

@@ -261,9 +261,9 @@ def combine(means: ArrayLike, stds: ArrayLike) -> EnsemblePrediction:
 
     Examples
     --------
-    >>> both = combine([[0.0], [2.0]], [[1.0], [1.0]])
+    >>> both = combine([[1.0], [3.0]], [[1.0], [2.0]])  # variances 1, and 1 and 4 on average
     >>> both.mean.tolist(), both.std_epistemic.tolist(), (both.std**2).round(12).tolist()
-    ([1.0], [1.0], [2.0])
+    ([2.0], [1.0], [3.5])
     """
     centres, widths = np.asarray(means, np.float64), np.asarray(stds, np.float64)
     if centres.ndim != 2 or len(centres) == 0 or centres.shape != widths.shape:

@@ -77,13 +77,6 @@ def test_given_groups_that_share_a_sequence_are_joined(reverse_complement):
     assert dataset.metadata["origin"].tolist() == ["a", "a", "b", "c"]
 
 
-def test_shared_twenty_mers_link_by_default(random_dna):
-    a, b, c = random_dna(3, 60, 3)
-    relative = b[:40] + a[:20]
-    dataset = read(frame_of([a, relative, c, b]))
-    assert dataset.group[0] == dataset.group[1] == dataset.group[3] != dataset.group[2]
-
-
 test_sequences_are_refused = refused(
     (["ACGT", "ACXT"], "row 1 holds 'X' at position 2"),
     (["ACGT", "AC T"], "row 1 holds ' ' at position 2"),

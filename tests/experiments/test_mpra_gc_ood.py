@@ -9,9 +9,11 @@ from lib.experiments.forecasters import KERNELS
 from lib.experiments.mpra_gc_ood import Config, load_data
 from lib.page.grammar import one, pick
 from lib.sequences import reverse_complement
+from lib.study import results
 from lib.study.config import ParameterError
 from lib.study.results import run_experiment
 from tests.motifs.naive import random_codes
+from tests.shown import render
 
 EXPERIMENT = mpra_gc_ood
 
@@ -42,6 +44,16 @@ def test_every_forecast_stands_on_every_part(found):
     test = combined[combined["split"] == "test"]
     assert (test["oracle"] < test["value"]).all() and (test["severity"] == 0).all()
     assert set(test["n"]) == {600}
+
+
+def test_its_page_warns_of_a_smoke_run_of_the_stand_in(store, tmp_path, monkeypatch):
+    """Of two arms, by fits of the run above."""
+    monkeypatch.setenv("SHIFT_STORE", str(store.root))
+    asked = {"profile": "smoke", "arm": ["group", "tail"], "workers": 1}
+    text = "\n".join(render("02_mpra_gc_ood", **asked, run_folder=str(tmp_path)))
+    assert 'id="standin-banner"' in text and "not for conclusions" in text
+    rows = results.read(tmp_path, "mpra_gc_ood")
+    assert set(rows["profile"]) == {"smoke"} and {"gc_high", "placebo"} <= set(rows["shift"])
 
 
 def test_the_mean_s_error_is_the_spread_of_the_part(found):
@@ -127,9 +139,6 @@ def test_default_data_fall_back_to_the_standin_named_data_do_not(monkeypatch):
     monkeypatch.setattr(mpra, "load", unavailable)
     with pytest.raises(mpra.DataUnavailable, match="set MPRA_DATA_DIR"):
         load_data(Config.create(dataset="wtc11"))
-
-
-def test_an_assay_of_one_s_own_stands_alone():
     with pytest.raises(ParameterError, match="either dataset or table"):
         load_data(Config.create(table="mine.csv", dataset="wtc11"))
 

@@ -46,9 +46,13 @@ def test_a_contrast_takes_out_what_is_shared():
     first = forecast(0)
     worse = first._replace(forecast=first.forecast.assign(mean=first.forecast["mean"] + 0.05))
     left, right, same = score_all([worse, first, first], 300, 1)
-    alone, paired = one(right.rows, "rmse"), one(contrast(left, right, NONE), "rmse")
+    table = contrast(left, right, NONE, side="x")
+    alone, paired, drop = one(right.rows, "rmse"), one(table, "rmse"), one(table, "picp_90")
     assert paired["upper"] - paired["lower"] < 0.25 * (alone["upper"] - alone["lower"])
+    assert paired["lower"] < paired["lower_90"] < paired["upper_90"] < paired["upper"]
     assert paired["value"] == pytest.approx(one(left.rows, "rmse")["value"] / alone["value"])
+    covered = [one(side.rows, "picp_90")["value"] for side in (left, right)]
+    assert drop["value"] == pytest.approx(covered[0] - covered[1]) and drop["side"] == "x"
     none = contrast(same, right, NONE)
     none = none[none["scale"] == "ratio"]
     assert (none[["value", "lower", "upper"]] == 1).all().all()
@@ -66,16 +70,6 @@ def test_parts_of_one_data_set_share_their_weights():
         left = [np.sqrt(squared[own[own % FOLDS != k]].mean()) for k in range(FOLDS)]
         assert measured.drawn[RMSE][1 : 1 + FOLDS] == pytest.approx(left)
     assert whole.drawn[RMSE].shape == half.drawn[RMSE].shape == (weights.shape[1],)
-
-
-def test_contrast_recovers_a_known_shift():
-    # A bias of 1 turns a mean squared error of 1 into 2.
-    table = contrast(*score_all([forecast(1, shift=1.0), forecast(2)], 200, 1), NONE, side="x")
-    ratio, difference = one(table, "rmse"), one(table, "picp_90")
-    assert ratio["lower"] < 2**0.5 < ratio["upper"] and ratio["side"] == "x"
-    # P(|N(1, 1)| < 1.645) - .9 = Φ(.645) - Φ(-2.645) - .9
-    assert difference["lower"] < 0.7364 - 0.9 < difference["upper"]
-    assert ratio["lower"] < ratio["lower_90"] < ratio["upper_90"] < ratio["upper"]
 
 
 def test_against_a_split_without_folds_variances_add():

@@ -61,20 +61,6 @@ def test_the_frozen_oracle_stands_beside_every_network(found):
     assert set(map(tuple, frozen[at].to_numpy())) == set(map(tuple, cnn[at].to_numpy()))
 
 
-def test_doses_and_crossings_hold_what_claims_ask_for(found):
-    doses, crossed = found.tables["doses"], found.tables["crossings"]
-    kinds = {("effect_rewiring", "crossing"), ("gc", "leaving"), ("noise", "crossing")}
-    for model in ("cnn", "frozen_oracle"):
-        own = crossed[(crossed["model"] == model) & (crossed["n_train"] == 300)]
-        assert kinds <= set(map(tuple, own[["shift", "effect"]].to_numpy()))
-    at = doses[(doses["model"] == "cnn") & (doses["dose"] == 0.64)]
-    wanted = {"rmse_ratio", "zms", "coverage_drop", "rmse_over_frozen", "zms_over_fewer"}
-    assert wanted <= set(at["effect"])
-    assert at["measured"].to_numpy() == pytest.approx(0.64, abs=0.1)
-    sizes = found.tables["sizes"]
-    assert set(sizes["n_train"]) == {150, 300}
-
-
 def test_the_split_of_miscalibration_adds_up_and_effects_are_those_of_the_worlds(found):
     rows = pick(found.rows, model="cnn", n_train=300, split="shifted")
     for _, part in rows.groupby(["shift", "severity", "condition"]):

@@ -57,33 +57,15 @@ PATIENCE = 900  # seconds for one run on a busy machine
 
 @dataclass(frozen=True)
 class Run:
-    """Where one run keeps its units and its tables.
+    """Where one run keeps its tables and its units, and what is wrong with it."""
 
-    Attributes
-    ----------
-    folder, store : Path
-        Of the tables and of the units.
-    parameters : dict
-        Over :data:`SMALL`, or, with ``profile`` other than smoke, alone.
-    backwards : bool
-        Whether the clock runs backwards.
-    dies : (str, int), optional
-        ``step`` or ``replace``, and at which of them it kills itself.
-    root : Path
-        The checkout.
-    around : dict
-        Variables of its environment; None takes one away.
-    user : int, optional
-        Who runs it.
-    """
-
-    folder: Path
+    folder: Path  # of the tables
     store: Path
-    parameters: dict[str, Any] = field(default_factory=dict)
-    backwards: bool = False
-    dies: tuple[str, int] | None = None
-    root: Path = ROOT
-    around: dict[str, str | None] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)  # over SMALL if profile is smoke
+    backwards: bool = False  # the clock
+    dies: tuple[str, int] | None = None  # "step" or "replace", and at which of them
+    root: Path = ROOT  # the checkout
+    around: dict[str, str | None] = field(default_factory=dict)  # None takes a variable away
     user: int | None = None
 
     def start(self) -> subprocess.Popen[str]:

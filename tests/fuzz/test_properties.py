@@ -5,15 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.data.table import load_table
 from lib.motifs.pwm import read_meme
 from lib.sequences import decode
-
-from .readers import EXPERIMENTS
 
 # Text as a table can hold it: no control characters, nothing that UTF-8 cannot say.
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1)
@@ -50,11 +47,3 @@ def test_motifs_are_read_back_from_a_minimal_meme_file(columns, name) -> None:
         (motif,) = read_meme(path)
     assert motif.name == name
     np.testing.assert_allclose(motif.probabilities, matrix.T, atol=1e-9)
-
-
-@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
-@pytest.mark.parametrize("kind", EXPERIMENTS, ids=lambda kind: kind.experiment)
-def test_a_config_is_made_again_from_its_own_values(kind, profile) -> None:
-    config = kind.create(profile=profile)
-    again = kind.create(**config.model_dump(mode="json", exclude_none=True))
-    assert again == config and again.hash == config.hash

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from lib.metrics.columns import interval, metric
+from lib.metrics.columns import metric
 from lib.metrics.evaluate import all_metrics
 from lib.repair import recalibration
 
@@ -58,21 +58,6 @@ def test_mapie_split_conformal():
         _, theirs = model.predict_interval(new[:, None])
         ours = recalibration.split_cp((mean, target), new, level)
         np.testing.assert_allclose(np.column_stack(ours), theirs[:, :, 0], atol=1e-8)
-
-
-def test_mapie_interval_metrics():
-    mapie = peer("mapie.metrics.regression")
-    for rng, mean, std, target in cases(6):
-        level = float(rng.uniform(0.05, 0.99))
-        lower, upper = interval(mean, std, level)
-        ends = np.column_stack([lower, upper])
-        width = mapie.regression_mean_width_score(ends[:, :, None])[0]
-        seen = mapie.regression_coverage_score(target, ends[:, :, None])[0]
-        winkler = mapie.regression_mwi_score(target, ends[:, :, None], level)
-        assert metric("mpiw", mean, target, std, level) == pytest.approx(width, abs=1e-8)
-        assert metric("picp", mean, target, std, level) == pytest.approx(seen, abs=1e-8)
-        score = metric("interval_score", mean, target, std, level)
-        assert score == pytest.approx(winkler, abs=1e-8)
 
 
 def test_crepes_normalised_and_mondrian():

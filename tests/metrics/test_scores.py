@@ -23,7 +23,6 @@ MEAN, STD, TARGET = [1.0, 2.0, 3.0], [0.1, 0.5, 1.0], [1.5, 3.0, 2.0]
         ("sd_target", (7 / 12) ** 0.5),
         # z = 5, 2, -1: NLL = log(2 pi)/2 + (log .1 + log .5)/3 + (25 + 4 + 1)/6
         ("nll_gaussian", 0.5 * np.log(2 * np.pi) + np.log(0.05) / 3 + 5),
-        ("crps_gaussian", 0.59080610693),
         ("sharpness", 0.648074069840786),
         ("zms", 10),
         ("zvar", 9),  # 3, 0, -3 about the mean of z
@@ -96,22 +95,7 @@ def test_ends_belong_to_the_interval_and_one_element_is_scored():
     assert np.isnan(found["zve"]) and found["miscal_area"] == pytest.approx(0.5, abs=1e-12)
 
 
-@pytest.mark.parametrize(("scale", "expected"), [(0.5, 0.5892), (2.0, 0.9990)])
-def test_wrong_scale_in_closed_form(scale, expected):
-    closed = 2 * stats.norm.cdf(stats.norm.ppf(0.95) * scale) - 1
-    assert closed == pytest.approx(expected, abs=5e-5)
-    target = stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
-    seen = metric("picp", 0 * target, target, np.full(100_000, scale))
-    assert seen == pytest.approx(closed, abs=2e-5)
-
-
-def test_heavy_tails_move_zms_alone_and_unc_error_spearman_is_low_even_when_right():
-    rng = np.random.default_rng(3)
-    target = rng.normal(size=10_000)
-    target[:20] = 60
-    zeros, ones = np.zeros(10_000), np.ones(10_000)
-    assert metric("zms", zeros, target, ones) > 5
-    assert zms_robust(zeros, ones, target) == pytest.approx(1, abs=0.1)  # s.e. .023
+def test_zms_robust_by_hand_and_unc_error_spearman_is_low_even_when_right():
     by_hand = zms_robust([0, 0, 0], [1, 1, 1], [1.0, 2.0, -3.0])
     assert by_hand == pytest.approx(4 / stats.chi2.ppf(0.5, 1))
     rng = np.random.default_rng(4)

@@ -23,12 +23,7 @@ def test_occupancy_is_the_sum_over_windows_and_strands(names):
     ]
     found = occupancy(codes, scanner(pwms, potentials))
     assert found == pytest.approx(np.array(expected), rel=1e-5, abs=1e-7)
-
-
-def test_occupancy_of_n_and_of_no_rows():
-    sites = scanner(jaspar(["FOXA1"]), [5.0])
-    assert occupancy(encode(["N" * 30]), sites).tolist() == [[0.0]]
-    assert occupancy(np.zeros((0, 30), np.uint8), sites).shape == (0, 1)
+    assert occupancy(codes[:0], scanner(pwms, potentials)).shape == (0, len(pwms))
 
 
 def test_the_reverse_complement_is_bound_alike_and_so_is_a_row_in_any_company():

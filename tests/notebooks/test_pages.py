@@ -1,4 +1,4 @@
-"""Pages are made of tables: nothing is computed for them, and they stand without any rows."""
+"""Pages are made of tables, and stand without any rows; a wrong parameter stops them."""
 
 import shutil
 from importlib import import_module
@@ -28,3 +28,15 @@ def test_a_page_stands_on_tables_without_rows(page, root, tmp_path, monkeypatch)
     *shown, settings = render(page, profile="full", tables_from=str(tmp_path))
     assert "Effective configuration" in settings
     assert shown and all("<figcaption>Not asked for: " in text for text in shown)
+
+
+def test_a_wrong_parameter_stops_the_notebook(tmp_path):
+    """As papermill gives it, after the cell of parameters."""
+    unknown = "unknown parameter 'gc_quantil'; did you mean 'gc_quantile'"
+    for wrong, said in (
+        *(({"gc_quantil": 0.9}, unknown), ({"gc_quantile": 1.5}, "gc_quantile")),
+        ({"dataset": "wtc12"}, "wtc12"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            render("02_mpra_gc_ood", **wrong, run_folder=str(tmp_path / "tables"))
+    assert not (tmp_path / "tables").exists()

@@ -7,7 +7,6 @@ import pytest
 
 from lib.assays.retina import LIBRARIES
 from lib.experiments import arms, priors
-from lib.experiments.mpra_gc_ood import Config as GCConfig
 from lib.experiments.twins import networks
 from lib.simulator import SHIFTS
 from tests.shown import render
@@ -71,7 +70,3 @@ def test_a_page_stands_on_any_part_of_its_lists(page, draw, store, tmp_path):
     given = subset(page, draw) | GIVEN.get(page, {})
     *shown, settings = render(page, profile="smoke", run_folder=str(tmp_path), workers=1, **given)
     assert shown and "Effective configuration" in settings, given
-
-
-def test_lists_of_choices_are_those_that_are_known():
-    assert set(GCConfig(arm=("all",)).arm) == set(CHOICES["02_mpra_gc_ood"]["arm"])

@@ -1,10 +1,9 @@
-"""Repairs: arithmetic, what each restores, guarantees by simulation, and what none can."""
+"""Repairs: arithmetic, guarantees by simulation, bad input."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from lib.metrics.evaluate import all_metrics
 from lib.repair import recalibration
 from lib.repair.recalibration import InfiniteIntervalWarning
 from tests.refusals import refused
@@ -12,62 +11,21 @@ from tests.refusals import refused
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 
-def draw(rng, n, scale=1.0, gain=1.0, offset=0.0):
-    """A forecast with std too small by ``scale`` of targets moved by gain and offset."""
-    mean = rng.normal(size=n)
-    std = rng.uniform(0.5, 1.5, n)
-    return mean, std / scale, offset + gain * mean + std * rng.normal(size=n)
-
-
 def test_repairs_of_the_std_by_hand():
+    assert recalibration.std_scaling([0, 0], [1, 2], [3, -2]).scale == 5**0.5  # z is 3 and -1
     # affine through (0, 1), (1, 2), (2, 4): slope 1.5, level 7/3; residuals 1/6, -1/3, 1/6
     fitted = recalibration.few_shot([0, 1, 2], [1, 1, 1], [1, 2, 4])
     assert fitted.gain == pytest.approx(1.5)
     assert fitted.offset == pytest.approx(7 / 3 - 1.5)
     assert fitted.scale == pytest.approx((1 / 6) ** 0.5)
-    # squared errors 1, 9, 1, 16 at std 1 .. 4: 9 and 1 pool to 5
+    repaired = np.concatenate(fitted.apply([2.0], [3.0]))
+    assert repaired == pytest.approx([7 / 3 + 1.5, 3 * (1 / 6) ** 0.5])
+    # squared errors 1, 9, 1, 16 at std 1 .. 4: 9 and 1 pool to 5; linear between, flat beyond
     fitted = recalibration.isotonic_std([0] * 4, [1, 2, 3, 4], [1, 3, 1, 4])
-    values = fitted.apply(np.zeros(4), [1, 2, 3, 4])[1]
-    assert values == pytest.approx([1, 5**0.5, 5**0.5, 4])
+    values = fitted.apply(np.zeros(5), [0.5, 1.5, 2.5, 4, 9])[1]
+    assert values == pytest.approx([1, (1 + 5**0.5) / 2, 5**0.5, 4, 4])
     floor = recalibration.isotonic_std([0, 0], [1, 2], [0, 2]).apply([0], [1])[1]
     assert floor[0] == pytest.approx((0.01 * 2) ** 0.5)  # of the mean square (0 + 4) / 2
-
-
-@pytest.mark.parametrize(
-    ("repair", "moved"),
-    [(recalibration.std_scaling, {}), (recalibration.few_shot, {"offset": 1.5, "gain": 0.4})],
-)
-def test_each_undoes_its_shift(repair, moved):
-    rng = np.random.default_rng(1)
-    fitted = repair(*draw(rng, 1000, scale=2.0, **moved))
-    mean, std, target = draw(rng, 20_000, scale=2.0, **moved)
-    assert abs(all_metrics(mean, std, target)["coverage_gap_90"]) > 0.15
-    assert abs(all_metrics(*fitted.apply(mean, std), target)["coverage_gap_90"]) < 0.03
-
-
-def test_few_shot_scale_is_right_on_average():
-    rng = np.random.default_rng(2)
-    fits = (recalibration.few_shot(*draw(rng, 10, gain=0.5, offset=1)) for _ in range(2000))
-    squares = [fitted.scale**2 for fitted in fits]
-    assert np.mean(squares) == pytest.approx(1, abs=4 * np.std(squares) / 2000**0.5)
-
-
-def test_isotonic_std_repairs_a_factor_that_varies():
-    rng = np.random.default_rng(4)
-
-    def wrong(n):
-        true = rng.uniform(0.3, 2, n)
-        return np.zeros(n), true**3, true * rng.normal(size=n)
-
-    fitted = recalibration.isotonic_std(*wrong(20_000))
-    mean, std, target = wrong(20_000)
-    repaired = fitted.apply(mean, std)[1]
-    assert all_metrics(mean, std, target)["ence"] > 0.3
-    assert all_metrics(mean, repaired, target)["ence"] < 0.06
-    scaled = recalibration.std_scaling(mean, std, target).apply(mean, std)[1]
-    assert all_metrics(mean, scaled, target)["ence"] > 0.3
-    grid = np.linspace(0.01, 20, 500)
-    assert (np.diff(fitted.apply(np.zeros(500), grid)[1]) >= 0).all()
 
 
 test_bad_input = refused(
@@ -187,40 +145,6 @@ def test_marginal_coverage_is_nominal(method, rng):
         error = (level * (1 - level) * (1 / (n + 2) + 1 / m) / repeats) ** 0.5
         excess = 1 / (n // 3) if method == "mondrian" else 1 / (n + 1)
         assert level - 4 * error <= seen <= level + excess + 4 * error, (method, level)
-
-
-@pytest.mark.slow
-def test_mondrian_covers_in_each_bin_where_split_does_not():
-    rng = np.random.default_rng(2)
-    inside = {"mondrian": [], "split": []}
-    for _ in range(300):
-        bins, new = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
-        y, target = (1 + 3 * bins) * rng.normal(size=400), (1 + 3 * new) * rng.normal(size=400)
-        zeros, ones = np.zeros(400), np.ones(400)
-        for name, interval in (
-            ("mondrian", recalibration.mondrian_cp((zeros, ones, y), bins, zeros, ones, new, 0.9)),
-            ("split", recalibration.split_cp((zeros, y), zeros, 0.9)),
-        ):
-            hit = held(interval, target)
-            inside[name].append([hit[new == 0].mean(), hit[new == 1].mean()])
-    assert np.mean(inside["mondrian"], axis=0) == pytest.approx([0.902, 0.902], abs=0.01)
-    assert np.mean(inside["split"], axis=0)[1] < 0.85
-
-
-@pytest.mark.slow
-def test_a_concept_shift_breaks_every_method_as_its_closed_form_says():
-    # residuals get a bias b at fixed x: coverage Phi(q - b) - Phi(-q - b), q = 1.645
-    rng = np.random.default_rng(4)
-    q = stats.norm.ppf(0.95)
-    expected = stats.norm.cdf(q - 1.5) - stats.norm.cdf(-q - 1.5)
-    found = []
-    for _ in range(200):
-        x, new = rng.normal(size=500), rng.normal(size=500)
-        known = x, np.ones(500), x + rng.normal(size=500)
-        target = new + 1.5 + rng.normal(size=500)
-        found.append(held(by_weight(known, new, np.ones(500), 0.9), target).mean())
-    assert np.mean(found) == pytest.approx(expected, abs=0.015)
-    assert expected < 0.8
 
 
 def test_the_density_ratio_of_a_tilt():

@@ -67,9 +67,8 @@ class TestRealism:
             assert 0.1 < none < 0.3
             assert 0 < pd.Series(activity(world.features, world.program)).skew() < 1.5
 
-    def test_no_motif_explains_more_than_35_percent(self):
-        for seed in range(4):
-            world = draw_world(seed)
+    def test_no_motif_explains_more_than_35_percent(self, worlds):
+        for world in worlds:
             motifs = world.features[:, : len(world.program.motifs)].T
             other = apply(Shift("cell_type", 1.0), world, Assay()).program
             for program in (world.program, other):

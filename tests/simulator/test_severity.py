@@ -7,17 +7,7 @@ from lib.simulator.severity import severity_for as dial_for
 from lib.simulator.shifts import apply, gc_weights
 
 
-def test_distance_parts_by_hand():
-    # old +-1, new = 3 old + 2 + r with r = +-1 uncorrelated: offset 4, gain (3-1)^2, rewiring 1
-    old = np.array([1.0, 1, -1, -1])
-    new = 3 * old + 2 + np.array([1.0, -1, 1, -1])
-    assert distance(old, new) == pytest.approx((9, 4, 4, 1))
-    assert distance(old, old) == (0, 0, 0, 0)
-    with pytest.raises(ValueError, match="constant"):
-        distance(np.ones(3), np.arange(3.0))
-
-
-def test_rewiring_follows_its_closed_form(world):
+def test_rewiring_follows_its_closed_form_and_a_constant_has_no_distance(world):
     # motif part m of the drive u turned by angle a: d = 2 (1 - cos a) Var m / Var u, before the
     # bound and the gain; these change it by a few percent
     own = world.program.coefficients
@@ -32,6 +22,8 @@ def test_rewiring_follows_its_closed_form(world):
     assert found.offset == pytest.approx(0, abs=1e-9)
     assert found.gain == pytest.approx((1 - r) ** 2)
     assert found.rewiring == pytest.approx(1 - r**2)
+    with pytest.raises(ValueError, match="constant"):
+        distance(np.ones(3), np.arange(3.0))
 
 
 @pytest.mark.parametrize("name", [n for n, kind in SHIFTS.items() if kind.family == "concept"])

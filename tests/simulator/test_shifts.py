@@ -75,16 +75,6 @@ def test_shifts_compose_in_order(world):
 
 
 class TestConcept:
-    def test_rewiring_keeps_mean_and_variance(self, worlds):
-        for world in worlds:
-            f = simulate(world, 10_000, 4).truth.activity
-            for severity in (0.5, 1.0):
-                shift = Shift("effect_rewiring", severity)
-                g = simulate(world, 10_000, 4, shift=shift).truth.activity
-                # s.e. of both calibration samples together: .01 for the mean, .02 for the variance
-                assert (g.mean() - f.mean()) / f.std() == pytest.approx(0, abs=0.04)
-                assert g.var() / f.var() == pytest.approx(1, abs=0.08)
-
     def test_sign_flips_keep_the_size_of_every_effect(self, world):
         flips = []
         for severity in SEVERITIES:
@@ -121,14 +111,12 @@ class TestConcept:
 
 
 class TestGc:
-    def test_natural_arm_moves_the_mean_in_sd(self, worlds):
-        for world in worlds:
-            plain = simulate(world, 10_000, 4)
-            for severity in (0.25, 0.75):
-                for option, sign in (("natural", 1), ("low", -1)):
-                    data = simulate(world, 10_000, 4, shift=Shift("gc", severity, option))
-                    moved = (data.gc.mean() - plain.gc.mean()) / plain.gc.std()
-                    assert moved == pytest.approx(sign * 2 * severity, abs=0.08)
+    def test_either_arm_moves_the_mean_in_sd(self, world):
+        plain = simulate(world, 4096, 4)
+        for severity, option, sign in ((0.25, "natural", 1), (0.75, "low", -1)):
+            data = simulate(world, 4096, 4, shift=Shift("gc", severity, option))
+            moved = (data.gc.mean() - plain.gc.mean()) / plain.gc.std()
+            assert moved == pytest.approx(sign * 2 * severity, abs=0.08)
 
     def test_density_ratio_carries_one_law_to_the_other(self, world):
         shift = Shift("gc", 0.25)

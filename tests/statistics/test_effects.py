@@ -120,21 +120,6 @@ def test_holm_by_hand(p, falls):
     assert effects.holm(p).tolist() == [bool(fall) for fall in falls]
 
 
-def test_parts_at_their_margins_are_rarely_called_short():
-    """24 parts of ten worlds, each exactly at its margin; uncorrected 1 - .975^24 = .455."""
-    rng, alone, corrected, repeats = np.random.default_rng(4), 0, 0, 300
-    half = student_t.ppf(0.975, 9) / 10**0.5
-    for _ in range(repeats):
-        draws = rng.normal(size=(24, 10))
-        mean, reach = draws.mean(axis=1), half * draws.std(axis=1, ddof=1)
-        ends = zip(mean, mean - reach, mean + reach, strict=True)
-        p = [effects.shortfall_p(effects.Estimate(*each), 9, 0.0, "greater") for each in ends]
-        alone += min(p) <= 0.025
-        corrected += effects.holm(p).any()
-    assert alone / repeats == pytest.approx(0.455, abs=0.07)
-    assert corrected / repeats <= 0.025 + 3 * (0.025 * 0.975 / repeats) ** 0.5
-
-
 test_bad_input = refused(
     (lambda: effects.paired_contrast([]), "differences is empty"),
     (lambda: effects.sign_flip_p(np.ones(21)), "rng is needed"),

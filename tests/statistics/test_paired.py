@@ -66,15 +66,6 @@ def test_known_noise_is_taken_out_and_overstated_noise_shows():
     assert value[SHARES].sum() == pytest.approx(1)
 
 
-def test_distances_are_those_of_the_simulator():
-    old, noise = rng().normal(size=(2, 200))
-    new = 0.4 * old**2 + 0.7 * old + noise
-    found, expected = parts_of(pair(old, new), draws=5)["value"], distance(old, new)
-    assert found[DISTANCES].tolist() == pytest.approx([expected.total, expected.rewiring])
-    parts = found[SHARES[:3]] * found["total"] / old.var()
-    assert parts.tolist() == pytest.approx([expected.offset, expected.gain, expected.rewiring])
-
-
 def test_anchors_are_no_part_of_the_elements_and_a_group_is_resampled_whole():
     anchors = np.arange(2 * N) >= N
     a, b = np.concatenate([X, X]), np.concatenate([2 * X + 3 + U, X + 3])

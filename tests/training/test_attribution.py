@@ -95,12 +95,7 @@ def test_area_by_hand_needs_sites_and_other_positions_and_leaves_masked_ones_out
             auprc_sites(np.ones((1, 2)), sites, np.zeros((1, 2), bool))
 
 
-def test_random_scores_reach_the_base_and_agreement_is_within_an_element():
-    rng = np.random.default_rng(3)
-    sites = rng.random((200, 100)) < 0.2
-    area, base = auprc_sites(rng.standard_normal((200, 100)), sites, np.zeros_like(sites))
-    # The s.d. of average precision at 4,000 sites of 20,000 is about .003.
-    assert area == pytest.approx(base, abs=0.015)
+def test_agreement_is_within_an_element():
     one = np.random.default_rng(4).standard_normal((5, 30))
     assert agreement([one, 3 * one + 1]) == pytest.approx(np.ones(5))
     assert agreement([one, -one]) == pytest.approx(-np.ones(5))

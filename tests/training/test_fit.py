@@ -202,13 +202,6 @@ test_bad_input = refused(
 )
 
 
-def test_a_mixture_by_hand() -> None:
-    # Means 1 and 3: mean 2, variance ((1-2)² + (3-2)²) / 2 = 1. Stds 1 and 2: mean of 1 and 4, 2.5.
-    both = combine([[1.0], [3.0]], [[1.0], [2.0]])
-    assert (both.mean, both.std_epistemic) == (2.0, 1.0)
-    assert (both.std_aleatoric**2, both.std**2) == pytest.approx((2.5, 3.5))
-
-
 test_bad_members = refused(
     ([1.0], [1.0], "would do"),
     (np.zeros((0, 2)), np.zeros((0, 2)), "would do"),

@@ -1,7 +1,5 @@
 """Tables of the real shifts: paired effects, what forecasts are held against, and their scores."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,24 +85,3 @@ def test_summary_orders_shifts_not_conditions() -> None:
     assert summary.loc["covariate", "spearman_r"] == pytest.approx(1)
     assert summary.loc["covariate", "n"] == 4
     assert np.isnan(summary.loc["technical", "p"])
-
-
-def test_the_published_scores_are_those_of_the_sealed_file(root: Path) -> None:
-    folder = root / "results" / "assay_and_program_shifts"
-    sealed, seen, twins, order = (
-        pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
-        .fillna({"condition": "", "left_out": "", "family": ""})
-        for name in ("sealed", "effects", "twins", "order")
-    )  # fmt: skip
-    scored = made.score_sealed(sealed, made.observed(seen))
-    keys = ["shift", "condition", "metric", "axis"]
-    both = scored.merge(twins, on=keys, suffixes=("", "_published"))
-    assert len(both) == len(sealed)
-    for column in ("forecast", "observed", "observed_lower", "observed_upper"):
-        told = both[f"{column}_published"].tolist()
-        assert both[column].tolist() == pytest.approx(told, abs=2e-5)
-    keys = ["metric", "axis", "left_out"]
-    own = made.sealed_summary(scored, np.random.default_rng(0)).merge(order, on=keys)
-    for column in ("n", "inside", "crps", "crps_no_change", "crps_climatology"):
-        pair = own[f"{column}_x"].tolist(), own[f"{column}_y"].tolist()
-        assert pair[0] == pytest.approx(pair[1], rel=2e-3)
