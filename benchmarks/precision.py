@@ -10,7 +10,6 @@ must agree, and of the difference its mean and standard error.
 
 import sys
 from collections.abc import Iterator
-from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -31,8 +30,10 @@ SEEDS = 5
 SIZES = Sizes(train=2_000, validation=500, calibration=500, test=5_000)
 
 
-@cache
-def parts(data: str) -> tuple[SequenceDataset, SequenceDataset, SequenceDataset, np.ndarray]:
+Parts = tuple[SequenceDataset, SequenceDataset, SequenceDataset, np.ndarray]
+
+
+def parts(data: str) -> Parts:
     """Training and validation part, elements not seen, and what these are held against."""
     if data == "simulation":
         drawn, split = training_data(Arm(APART, "cnn", SIZES.train), SIZES)
@@ -49,10 +50,10 @@ def parts(data: str) -> tuple[SequenceDataset, SequenceDataset, SequenceDataset,
 
 
 def correlation(
-    data: str, precision: str, layout: str, seed: int, epochs: int = FitConfig().epochs
+    given: Parts, precision: str, layout: str, seed: int, epochs: int = FitConfig().epochs
 ) -> float:
     """Of one fit's forecast with what is known of elements not seen."""
-    train, held, fresh, known = parts(data)
+    train, held, fresh, known = given
     config = FitConfig(precision=precision, seed=seed, epochs=epochs, device="cpu")
     validation = (held.codes, held.activity)
     with mock.patch("lib.training.config._layout", lambda: layout):
@@ -70,7 +71,8 @@ def ways() -> dict[str, tuple[str, str]]:
 def rows(data: str, epochs: int) -> Iterator[dict]:
     """Accuracy of each way, and how far it is from the last."""
     jobs = [(way, seed) for seed in range(SEEDS) for way in ways()]
-    fits = (delayed(correlation)(data, *ways()[way], seed, epochs) for way, seed in jobs)
+    given = parts(data)
+    fits = (delayed(correlation)(given, *ways()[way], seed, epochs) for way, seed in jobs)
     found = dict(zip(jobs, Parallel(n_jobs=2)(fits), strict=True))
     by = {way: np.array([found[way, seed] for seed in range(SEEDS)]) for way in ways()}
     *others, usual = by
@@ -89,7 +91,7 @@ def main() -> None:
     """Fit and record; ``--small`` makes one fit of one epoch each and records nothing."""
     data = ["simulation", *(["wtc11"] if assays.available("wtc11") else [])]
     if "--small" in sys.argv[1:]:
-        print({(d, way): correlation(d, *ways()[way], 0, 1) for d in data for way in ways()})
+        print([correlation(parts(d), *ways()[way], 0, 1) for d in data for way in ways()])
         return
     for name in data:
         record([*rows(name, FitConfig().epochs)])

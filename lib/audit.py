@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 from lib.study.report import audit, check
+from lib.study.terminal import command
 
 ROOT = Path(__file__).resolve().parents[1]  # of the checkout, whatever folder this is called from
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Audit what was given, or say in one line what is wrong and return 1."""
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """Audit what was given."""
     parser = argparse.ArgumentParser(prog="python -m lib.audit")
     parser.add_argument("--predictions", help="a table with the columns id, target, mean, std")
     parser.add_argument("--table", help="an assay with the columns sequence and activity")
@@ -22,17 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trim-prefix", help="an adapter that every sequence starts with")
     parser.add_argument("--trim-suffix", help="one that every sequence ends with")
     parser.add_argument("--keep-shared-ends", help="True: ends that all share are no adapters")
-    parser.add_argument("--profile", default="quick", help="of training: smoke, quick or full")
+    parser.add_argument("--profile", help="of training: smoke, quick or full")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     profile = given.pop("profile", "quick")
-    try:
-        check(given, profile)
-        page = Path(os.path.relpath(audit(ROOT, given, profile)))
-    except (ValueError, RuntimeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    check(given, profile)
+    page = Path(os.path.relpath(audit(ROOT, given, profile)))
     print(f"Open {page}; the tables are in {page.parent / 'results'}")
-    return 0
 
 
 if __name__ == "__main__":

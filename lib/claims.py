@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from lib.study.results import write_verdicts
+from lib.study.terminal import command
 
 
-def main() -> int:
-    """Say the verdicts, or what is wrong and return 1."""
-    try:
-        judged = write_verdicts(Path.cwd())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+@command
+def main() -> None:
+    """Say the verdicts."""
+    judged = write_verdicts(Path.cwd())
     for row in judged.claims.itertuples():
         built = ", by construction" if row.by_construction == "true" else ""
         print(f"{_name(row)}: {row.verdict}{built} ({row.part})")
     for row in judged.not_judged.itertuples():
         print(f"{_name(row)}: not judged, {row.reason}")
-    return 0
 
 
 def _name(row: Any) -> str:

@@ -14,26 +14,23 @@ import pandas as pd
 from lib.assays import load
 from lib.data.folds import FOLDS, TRAINED, group_folds
 from lib.sequences import decode
+from lib.study.terminal import command
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the table, or say in one line what is wrong and return 1."""
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """Write the table."""
     parser = argparse.ArgumentParser(prog="python -m lib.folds")
     parser.add_argument("assay", help="one of the book's, such as wtc11 or plant_leaf")
     parser.add_argument("--out", required=True, help="the CSV to write")
     given = parser.parse_args(arguments)
-    try:
-        data = load(given.assay)
-        fold = group_folds(data.group, seed=0, count=FOLDS).fold
-        split = np.where(fold == TRAINED, "train", "test")
-        columns = {"id": np.arange(len(data)), "sequence": decode(data.codes)}
-        columns |= {"target": data.activity, "group": data.group, "fold": fold, "split": split}
-        pd.DataFrame(columns).to_csv(given.out, index=False)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    data = load(given.assay)
+    fold = group_folds(data.group, seed=0, count=FOLDS).fold
+    split = np.where(fold == TRAINED, "train", "test")
+    columns = {"id": np.arange(len(data)), "sequence": decode(data.codes)}
+    columns |= {"target": data.activity, "group": data.group, "fold": fold, "split": split}
+    pd.DataFrame(columns).to_csv(given.out, index=False)
     print(f"{given.out}: {(fold >= 0).sum():,} rows to forecast in {fold.max() + 1} folds")
-    return 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from safetensors.numpy import save_file
 from lib.data.fasta import read_fasta
 from lib.data.files import regular
 from lib.sequences import UNKNOWN, Codes
+from lib.study.terminal import command
 
 # Networks take seconds to import; a command that names no file should not wait for them.
 if TYPE_CHECKING:
@@ -111,40 +112,31 @@ def load(name: str) -> Ensemble:
     """
     if name not in names():
         raise ValueError(f"there is no published ensemble {name!r}; known are {', '.join(names())}")
-    path = FOLDER / f"{name}{ENDING}"
-    if not digest_path(path).is_file():
-        raise ValueError(f"{path} has no digest beside it; restore {digest_path(path).name}")
-    found = read(path)
-    if found.name != name:
-        raise ValueError(f"{path} holds the ensemble {found.name!r}, not {name!r}; restore it")
-    return found
-
-
-def digest_path(path: str | Path) -> Path:
-    """Where the SHA-256 of a file lies, as ``sha256sum`` writes it."""
-    return Path(f"{path}{DIGEST}")
-
-
-def read(path: str | Path) -> Ensemble:
-    """Read what :func:`write` wrote; any other file, or one not of its digest, is a ValueError."""
     from lib.training.fitted import FittedModel
 
+    path = FOLDER / f"{name}{ENDING}"
     try:
-        raw = Path(path).read_bytes()  # once: what is hashed is what is used
-        digest = digest_path(path)
-        if digest.is_file() and digest.read_text("utf-8")[:64] != hashlib.sha256(raw).hexdigest():
-            raise ValueError(f"its SHA-256 is not that in {digest.name}; restore both")
+        raw = path.read_bytes()  # once: what is hashed is what is used
+        if digest_path(path).read_text("utf-8")[:64] != hashlib.sha256(raw).hexdigest():
+            raise ValueError(f"its SHA-256 is not that in {digest_path(path).name}; restore both")
         header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
         content, tensors = json.loads(header["__metadata__"]["ensemble"]), tensors_of(raw)
+        if content["name"] != name:
+            raise ValueError(f"it holds the ensemble {content['name']!r}; restore it")
         members = []
         for index, meta in enumerate(content["members"]):
             arrays = {name: tensors[f"{index}.{name}"] for name in meta["arrays"]}
             # Options that the fit left out may be gone since.
             config = {name: v for name, v in meta["config"].items() if v is not None}
             members.append(FittedModel.from_arrays(arrays, meta | {"config": config}))
-        return Ensemble(content["name"], members, content["about"])
+        return Ensemble(name, members, content["about"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not an ensemble written by lib.published: {error}") from error
+
+
+def digest_path(path: str | Path) -> Path:
+    """Where the SHA-256 of a file lies, as ``sha256sum`` writes it."""
+    return Path(f"{path}{DIGEST}")
 
 
 def write(ensemble: Ensemble, path: str | Path) -> None:
@@ -166,7 +158,8 @@ def write(ensemble: Ensemble, path: str | Path) -> None:
     digest_path(path).write_text(f"{digest}  {Path(path).name}\n", "utf-8")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print ``id, mean, std, std_aleatoric, std_epistemic`` of a FASTA file as CSV.
 
     An id that a spreadsheet would run as a formula gets an apostrophe in front.
@@ -176,20 +169,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("fasta", help="sequences of the assay's length, plain or gzipped")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     given = parser.parse_args(arguments)
-    try:
-        regular(given.fasta, "give the path of a FASTA file")
-        with warnings.catch_warnings(record=True) as said:
-            table = load(given.name).predict_fasta(given.fasta, given.device)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    regular(given.fasta, "give the path of a FASTA file")
+    with warnings.catch_warnings(record=True) as said:
+        table = load(given.name).predict_fasta(given.fasta, given.device)
     from lib.study.results import without_formulas
 
     for one in said:
         print(f"note: {one.message}", file=sys.stderr)
     table = without_formulas(table)
     table.to_csv(sys.stdout, index=False, float_format="%.6g", lineterminator="\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ TABLES_ONLY = ("metrics", "statistics", "repair")  # they know arrays and tables
 BIOLOGY = ("sequences", "data", "motifs", "assays", "simulator", "models", "training")
 ENTRIES = ("audit", "claims", "folds", "report", "staleness")  # commands
 
-# Ceilings follow what was reached; lines only come down, to 19,000 and 12,000 in this round.
-MOST_LINES, MOST_CODE, MOST_MODULES = 19_250, 12_260, 108
+# Ceilings follow what was reached; lines only come down.
+MOST_LINES, MOST_CODE, MOST_MODULES = 18_930, 11_990, 105
 MODULE_LINES, EXPERIMENT_LINES, ENTRY_LINES = 400, 350, 40
 
 

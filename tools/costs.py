@@ -13,12 +13,13 @@ import pandas as pd
 from lib import assays
 from lib.experiments import assay_and_program_shifts as twins
 from lib.experiments import audit_your_own as audit
-from lib.experiments import mixed_noise, motif_recovery, mpra_gc_ood, priors, selective_prediction
+from lib.experiments import motif_recovery, mpra_gc_ood, priors, selective_prediction
 from lib.experiments import simulation_shifts as shifts
 from lib.experiments import structural_priors as structural
 from lib.experiments import uncertainty_repair as repair
 from lib.experiments.arms import AssayArm
 from lib.experiments.forecasters import PARTNER, with_partner
+from lib.experiments.world_measures import VISIBLE
 from lib.experiments.worlds import Arm
 from lib.study.config import repository_root
 from lib.study.results import to_csv, write_atomic
@@ -61,9 +62,9 @@ class Planned(NamedTuple):
 
 def of_worlds(full: dict[str, Any]) -> Iterator[Planned]:
     first, sixth = full["01"], full["06"]
-    noisy = [Arm(w, "cnn", max(first.sizes)) for w in first.world_seeds[: first.mixed_worlds]]
+    noisy = [Arm(w, "cnn", max(first.sizes)) for w in first.world_seeds[: first.other_worlds]]
     asked = [("01", arm, "") for arm, _ in shifts.plan(first)]
-    asked += [("01", arm, f"noisy, {told}") for arm in noisy for told in mixed_noise.VISIBLE]
+    asked += [("01", arm, f"noisy, {told}") for arm in noisy for told in VISIBLE]
     asked += [("03", arm, "") for arm, _ in structural.plan(full["03"])]
     asked += [("04", arm, "") for arm, _ in selective_prediction.world_arms(full["04"])]
     asked += [("06", Arm(w, sixth.model, sixth.n_train), "") for w in sixth.world_seeds]

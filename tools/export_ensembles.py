@@ -22,7 +22,7 @@ from lib.experiments.assays import GC_DATA, fit_arms
 from lib.metrics.evaluate import evaluate
 from lib.published import Ensemble
 from lib.study import results
-from lib.study.config import ExperimentConfig, Names, Profile, Tables, repository_root
+from lib.study.config import ExperimentConfig, Names, Profile, repository_root
 from lib.study.report import publish_tables
 from lib.study.results import default_store
 from lib.study.units import Store, module_hashes
@@ -165,18 +165,16 @@ def main() -> None:
         published.write(ensemble(one), path_of(name))
         print(f"wrote {path_of(name).relative_to(root)}")
     rows = [compare(published.load(name), one, config.draws) for name, one in made.items()]
-    found = Tables.of(
-        config,
-        pd.concat(rows, ignore_index=True),
-        {"files": pd.DataFrame([contents(name) for name in made])},
-        data={name: one.arm.data.fingerprint for name, one in made.items()},
-    )
-    entry = found.entry | {
+    found = pd.concat(rows, ignore_index=True)
+    found = found.assign(experiment=config.experiment, profile=config.profile)
+    files = {"files": pd.DataFrame([contents(name) for name in made])}
+    entry = {
+        "data": {name: one.arm.data.fingerprint for name, one in made.items()},
         "config": config.parameters,
         "config_hash": config.hash,
         "sources": module_hashes(mpra_gc_ood.__name__),
     }
-    results.write(config.folder, config.experiment, found.rows, found.tables, entry)
+    results.write(config.folder, config.experiment, found, files, entry)
     publish_tables(config.folder, root / "results", config.experiment)
     results.record_files(root, config.experiment)
 

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from lib.experiments.prior_effects import MAIN_MODEL, PRIOR
-from lib.experiments.priors import fit_prior
-from lib.experiments.worlds import Arm, Sizes
+from lib.experiments.priors import PRIOR, fit_prior
+from lib.experiments.worlds import MAIN_MODEL, Arm, Sizes
 from lib.models.networks import ENTRIES
 from lib.study.config import repository_root
 from lib.study.results import default_store, to_csv, write_atomic
@@ -46,7 +45,6 @@ class Trial:
     device: str = FitConfig().device
     precision: str = FitConfig().precision
     channels: int = 0
-    side_rate: float | None = None  # each trial has its own, without features too
 
     @property
     def unit(self) -> Unit:

@@ -23,8 +23,8 @@ LARGEST = 1e30  # of values whose squares of squares are still to be numbers
 MISSING = frozenset(
     ("", *("NA", "na", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan"))
 ) | {"NULL", "Null", "null", "NONE", "None", "none"}
-WITHIN = f"number from -{LARGEST:g} to {LARGEST:g}; change the unit"
-WITHIN_ABOVE_0 = f"number from {1 / LARGEST:g} to {LARGEST:g}; change the unit"
+WITHIN = f"finite number from -{LARGEST:g} to {LARGEST:g}"
+WITHIN_ABOVE_0 = f"finite number above 0, from {1 / LARGEST:g} to {LARGEST:g}"
 RULES: Mapping[str, Callable[["FloatArray"], NDArray[np.bool_]]] = {
     "finite number": np.isfinite,
     "finite number above 0": lambda v: np.isfinite(v) & (v > 0),
@@ -176,9 +176,8 @@ def labels(values: pd.Series) -> pd.Series:
 
 def no_missing(values: pd.Series, why: str, source: str = "") -> None:
     """Refuse a column of :func:`labels` that lacks one."""
-    if (empty := (values == "").to_numpy()).any():
-        row = int(np.argmax(empty))
-        raise CellError(str(values.name), row, f"is {{cell}}; {why}", "", source)
+    if (empty := values.index[values == ""]).size:
+        raise CellError(str(values.name), int(empty[0]), f"is {{cell}}; {why}", "", source)
 
 
 def _as_float(cell: object) -> float:
@@ -218,6 +217,6 @@ def numbers(
     good = RULES[rule](found)
     if not good.all():
         row = int(np.argmin(good))
-        said = f"is {{cell}}, not a {rule}" + ("" if ";" in rule else "; mend or remove the row")
+        said = f"is {{cell}}, not a {rule}; mend or remove the row, or change the unit"
         raise CellError(column, row, said, values.tolist()[row], source)
     return found

@@ -18,20 +18,18 @@ from lib.data import cells, reading
 from lib.data.dataset import SequenceDataset
 
 REQUIRED = ("id", "target", "mean", "std")
-OPTIONAL = ("std_aleatoric", "std_epistemic", "group", "fold", "gc", "sequence", "split", "shift")
 LABELS = ("id", "group", "fold", "split", "shift", "pair", "condition")
 TRUTH = ("noise_free", "true_mean", "true_std")  # of simulated elements
 NUMERIC = {
-    "target": "finite number",
-    "mean": "finite number",
-    "std": "finite number above 0",
+    "target": cells.WITHIN,
+    "mean": cells.WITHIN,
+    "std": cells.WITHIN_ABOVE_0,
     "std_aleatoric": "finite number of at least 0",
     "std_epistemic": "finite number of at least 0",
     "gc": "number between 0 and 1",
 }
 NUMBERS = (*NUMERIC, "noise_std")
 LONGEST_LABEL = 60
-FORMULA = ("=", "+", "-", "@")
 
 
 def _how(missing: str) -> str:
@@ -56,10 +54,10 @@ def validate(
 ) -> pd.DataFrame:
     """The table with float64 numbers and labels of text, or one clear error; a copy.
 
-    Known columns come first, in the order of this module's contract. Raises ``ValueError``, calling
-    the table ``source``, for a missing column (the nearest names are given) or one named twice, no
-    rows, a number that is not finite, a standard deviation of 0 or less, a GC content outside
-    [0, 1]; with ``ids`` for a missing or repeated id. Labels are :data:`LABELS` and ``more``.
+    Raises ``ValueError``, calling the table ``source``, for a missing column (the nearest names are
+    given) or one named twice, no rows, a number that is not finite, a standard deviation of 0 or
+    less, a GC content outside [0, 1]; with ``ids`` for a missing or repeated id. Labels are
+    :data:`LABELS` and ``more``.
 
     Examples
     --------
@@ -73,14 +71,11 @@ def validate(
     cells.require_columns(checked, present, source)  # none twice
     if len(table) == 0:
         raise ValueError(f"{source} has no rows")
-    known = [name for name in (*REQUIRED, *OPTIONAL) if name in present]
-    others = [name for name in present if name not in known]
-    checked = checked[known + others].reset_index(drop=True)
-    for name in known:
-        if name in NUMERIC:
-            values = cells.numbers(checked[name], name, NUMERIC[name], source)
-            if checked[name].dtype != values.dtype:  # of ten million rows no copy is made
-                checked[name] = values
+    checked = checked.reset_index(drop=True)
+    for name in (name for name in NUMERIC if name in present):
+        values = cells.numbers(checked[name], name, NUMERIC[name], source)
+        if checked[name].dtype != values.dtype:  # of ten million rows no copy is made
+            checked[name] = values
     for name in {*LABELS, "sequence", *more} & {*present} - {*NUMERIC}:
         checked[name] = cells.labels(checked[name])
     if ids:
@@ -130,20 +125,12 @@ def of_elements(
 
 
 def harmless(label: object) -> str:
-    """A stranger's label as one line of text that no spreadsheet takes for a formula.
+    """A stranger's label as one short line of text.
 
     Examples
     --------
-    >>> harmless("=cmd|' /C calc'!A0"), harmless("-0.5"), harmless("plain")
-    ("'=cmd|' /C calc'!A0", '-0.5', 'plain')
+    >>> harmless(" plain "), len(harmless("x" * 99))
+    ('plain', 60)
     """
     text = "".join(c if c.isprintable() else " " for c in str(label)).strip()
-    if len(text) > LONGEST_LABEL:
-        text = text[: LONGEST_LABEL - 1] + "…"
-    if not text.startswith(FORMULA):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"

@@ -23,6 +23,7 @@ from lib.data.files import refuse_size, regular, unpacked
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 LONGEST_ROW = 1 << 24  # bytes
+Names = Collection[str]  # of columns
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
 
@@ -53,9 +54,7 @@ def _unpacked(path: Path) -> bytes:
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def _header(
-    line: str, wanted: Collection[str], path: Path, separators: Collection[str]
-) -> tuple[str, list[str]]:
+def _header(line: str, wanted: Names, path: Path, separators: Names) -> tuple[str, list[str]]:
     """The separator that shows most wanted columns, then most columns; and their names."""
     try:
         names = {
@@ -73,7 +72,7 @@ def _header(
     return best, names[best]
 
 
-def _open_text(path: Path, wanted: Collection[str]) -> _Text:
+def _open_text(path: Path, wanted: Names) -> _Text:
     """A text table; a line ``sep=;`` as Excel writes it, and comments, may precede its header."""
     content, separators = _unpacked(path), [*SEPARATORS]
     start = 0
@@ -152,9 +151,7 @@ def _with_points(cells: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
     return compute.replace_substring(cells, ",", ".")
 
 
-def _read_text(
-    path: Path, rename: Mapping[str, str], wanted: Collection[str], floats: Collection[str]
-) -> pd.DataFrame:
+def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Names) -> pd.DataFrame:
     theirs = {ours: name for name, ours in rename.items()}
     text = _open_text(path, [theirs.get(name, name) for name in wanted])
     names = renamed(text.header, rename, str(path))
@@ -200,11 +197,7 @@ def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.C
 
 
 def _read_parquet(
-    path: Path,
-    rename: Mapping[str, str],
-    texts: Collection[str],
-    floats: Collection[str],
-    lean: Collection[str],
+    path: Path, rename: Mapping[str, str], texts: Names, floats: Names, lean: Names
 ) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
@@ -242,12 +235,12 @@ def _read_parquet(
 
 def read_table(
     path: Path | str,
-    columns: Collection[str] = (),
+    columns: Names = (),
     *,
     rename: Mapping[str, str] | None = None,
-    texts: Collection[str] = (),
-    floats: Collection[str] = (),
-    lean: Collection[str] = (),
+    texts: Names = (),
+    floats: Names = (),
+    lean: Names = (),
     how: Callable[[str], str] | None = None,
 ) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet file; which of them, the content says and not the name.

@@ -149,7 +149,7 @@ def _given_groups(
     values: pd.Series, column: str, same: IndexArray, repairs: dict[str, int]
 ) -> IndexArray:
     """Groups by label, joined where they share a sequence; ``same`` numbers the sequences."""
-    texts = labels(values)
+    texts = labels(values.reset_index(drop=True))
     no_missing(texts, "every row needs a group")
     found, group = np.unique(texts.to_numpy(str), return_inverse=True)
     joined = linked(group, len(found) + same, len(found) + len(same))[group]
@@ -230,8 +230,7 @@ def dataset_from_frame(
     if not keep_shared_ends:
         sequences = _without_shared_ends(sequences, sequence_column, repairs)
     codes = _encode(sequences, sequence_column)
-    activity = numbers(frame[activity_column], activity_column)
-    numbers(pd.Series(activity), activity_column, WITHIN)
+    activity = numbers(frame[activity_column], activity_column, WITHIN)
     _count_duplicates(sequences, activity, repairs)
     if group_column is not None:
         group = _given_groups(frame[group_column], group_column, sequence_ids(codes), repairs)

@@ -23,8 +23,6 @@ from lib.experiments.repairs import Budget
 from lib.experiments.scoring import refits, rows_of, side_by_side
 from lib.experiments.twins import assays as real
 from lib.experiments.twins import pairs, tables
-from lib.experiments.twins.assays import Assays, standin_assays
-from lib.experiments.twins.judging import TOLERANCE, has_baselines, judge
 from lib.experiments.twins.networks import ARMS, GC_ARMS, MODEL, Network, gc_networks, networks
 from lib.study.config import ExperimentConfig, Names, Seeds, Tables, known, repository_root
 from lib.study.units import Store
@@ -76,17 +74,17 @@ class Config(ExperimentConfig):
     repeats: int = Field(default=20, ge=1, le=1000)
 
 
-def load_assays(config: Config) -> Assays:
+def load_assays(config: Config) -> real.Assays:
     """The assays a config names; real ones that cannot be had are an error where asked for."""
     if config.dataset == STANDIN or (
         config.dataset == "default" and not all(map(mpra.available, real.NEEDED))
     ):
-        return standin_assays(config.elements or 2000)
+        return real.standin_assays(config.elements or 2000)
     found = real.load_real(config.libraries)
     return found if config.elements is None else real.subsample(found, config.elements)
 
 
-def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]]:
+def planned(config: Config, assays: real.Assays) -> list[tuple[list[Network], Design]]:
     """Networks with how they are fitted: our own, and on real data those of notebook 02."""
     fit = FitConfig(model=MODEL, epochs=config.epochs, **of_networks(config))
     targets = () if "all" in config.targets else config.targets
@@ -104,8 +102,8 @@ def planned(config: Config, assays: Assays) -> list[tuple[list[Network], Design]
 def run(config: Config, store: Store) -> Tables:
     """Decompose, fit, score, and hold the sealed forecasts against the scores.
 
-    Tables: ``decomposition``, ``site_pairs``, ``sealed``, ``effects``, ``twins``, ``order``,
-    ``ladder``, ``noise``, ``mitigation``.
+    Tables: ``decomposition``, ``sealed``, ``effects``, ``twins``, ``order``, ``ladder``, ``noise``,
+    ``mitigation``.
     """
     assays = load_assays(config)
     decomposition = pairs.decompositions(assays, config.draws)
@@ -115,7 +113,9 @@ def run(config: Config, store: Store) -> Tables:
     ]
     # Judging needs no fits, and passes between processes what it is given.
     fitted = [replace(one, fits=()) for own in done for one in own]
-    beside = [one.arm for one in fitted if isinstance(one.arm, Network) and has_baselines(one.arm)]
+    beside = [
+        one.arm for one in fitted if isinstance(one.arm, Network) and tables.has_baselines(one.arm)
+    ]
     simple = forecasters.baselines(beside, store, config.where)
     whole = [one for one in fitted if one.arm.main]
     arms = [one.arm for one in whole]
@@ -123,9 +123,9 @@ def run(config: Config, store: Store) -> Tables:
     for one in whole:
         own = {MODEL: np.stack(one.forecast[:2]), **known[one.arm]}
         simple[one.arm] |= known[one.arm] | forecasters.combined(one.arm, own)
-    budget = Budget(config.labels, config.repeats, TOLERANCE)
+    budget = Budget(config.labels, config.repeats, tables.TOLERANCE)
     jobs = [(one, simple.get(one.arm, {}), budget, config.draws) for one in fitted]
-    judged = side_by_side(judge, jobs, config.workers)
+    judged = side_by_side(tables.judge, jobs, config.workers)
     measured = [each for one in judged for each in one.measured]
     between = refits(measured)
     # What the simulator said of each real shift beforehand; nothing of a stand-in.
@@ -134,10 +134,8 @@ def run(config: Config, store: Store) -> Tables:
     sealed = sealed[:0] if assays.standin else sealed
     effects = tables.effects(measured, between)
     twins = tables.score_sealed(sealed, tables.observed(effects))
-    sites = decomposition["elements"] == pairs.SITES
     made = {
-        "decomposition": decomposition[~sites],
-        "site_pairs": decomposition[sites],
+        "decomposition": decomposition,
         "sealed": sealed,
         "effects": effects,
         "twins": twins,
@@ -147,8 +145,8 @@ def run(config: Config, store: Store) -> Tables:
         name: tables.told([each.tables[name] for each in judged], keys)
         for name, keys in tables.TOLD.items()
     }
-    rows = tables.publishable(tables.with_severity(rows_of(measured, between), sealed))
+    rows = tables.publishable(rows_of(measured, between), sealed)
     if assays.standin:
         rows = tables.as_standin(rows)
         made = {name: tables.as_standin(table) for name, table in made.items()}
-    return Tables.of(config, rows, made, data=assays.fingerprints)
+    return Tables(rows, made, assays.fingerprints)

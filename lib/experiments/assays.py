@@ -177,6 +177,9 @@ class FittedArm:
         return together(self.members)
 
 
+Forecaster = tuple[AssayArm, Callable[[Split], Unit]]  # an arm, and the unit of each split
+
+
 def _by_split(results: Iterator[Result], arm: AssayArm) -> FloatArray:
     """The next results, one per split of an arm, as one forecast ``(2, splits, n)``."""
     own = [next(results).arrays for _ in arm.splits]
@@ -184,10 +187,7 @@ def _by_split(results: Iterator[Result], arm: AssayArm) -> FloatArray:
 
 
 def run_arms(
-    asked: Sequence[tuple[AssayArm, Callable[[Split], Unit]]],
-    store: Store,
-    where: Placement,
-    label: str,
+    asked: Sequence[Forecaster], store: Store, where: Placement, label: str
 ) -> list[FloatArray]:
     """Of each arm the forecast that a unit makes of each of its splits."""
     made = [unit(split) for arm, unit in asked for split in arm.splits]
@@ -200,7 +200,6 @@ def fit_arms(
     settings: Callable[[AssayArm], Sequence[FitConfig]],
     store: Store,
     where: Placement,
-    label: str = "fits",
 ) -> list[FittedArm]:
     """Every arm with its networks and forecasts.
 
@@ -213,7 +212,7 @@ def fit_arms(
         return fitting(config.model_copy(update=first), arm.data, split)
 
     units = [unit(*each, split) for each in asked for split in each[0].splits]
-    fits = run_fits(units, store, where, label)
+    fits = run_fits(units, store, where)
     results = iter(run_units([forecasting(fit) for fit in fits], store, where, "forecasts"))
     left = iter(fits)
     made: dict[AssayArm, tuple[list[tuple[Fit, ...]], list[FloatArray]]] = {}

@@ -8,7 +8,7 @@ rows of other groups.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from lib.data.predictions import harmless
 from lib.experiments.audit_parts import MOST_LABELS, AuditedPart
 from lib.experiments.audit_table import FORECAST, Audited
 from lib.experiments.ranking import make_rules, of_folds, rank, scores_of
-from lib.experiments.repairs import Repaired, Triple, averages, by_fold, calibrated, judged
+from lib.experiments.repairs import Triple, averages, by_fold, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, measure, with_ends
@@ -179,27 +179,17 @@ def repairs(one: Audited, draws: int) -> Noted:
         return pd.DataFrame(), ["No repair: the forecast has no errors to learn from."]
     tables = []
     for part in one.parts:
-        given = zip(one.by_fold(part.rows), held, strict=True)
-        others = [rows[~np.isin(one.group(rows), one.group(own))] for rows, own in given]
+        parts = zip(one.by_fold(part.rows), held, strict=True)
+        others = [rows[~np.isin(one.group(rows), one.group(own))] for rows, own in parts]
         folds = one.by_fold(rows := thinned(np.concatenate(others), REPAIRED_ROWS, rng))
         if len(rows) >= MIN_BIN:
-            found = judged(_repaired(one, learned, folds), one.take(rows := np.concatenate(folds)))
+            given = zip(learned, folds, strict=True)
+            repaired = (calibrated(known, one.take(r), GC_BINS) for known, r in given if len(r))
+            found = judged(by_fold(repaired), one.take(rows := np.concatenate(folds)))
             table = averages(found, one.resampled(rows), draws)
             named = one.keys(part) | {"uncertainty": table["uncertainty"]}
             tables.append(table.drop(columns="variance").assign(**named, seed=None, oracle=np.nan))
     return stacked(tables), [note] if note else []
-
-
-def _repaired(
-    one: Audited, learned: Sequence[pd.DataFrame], folds: Sequence[IndexArray]
-) -> Iterator[Repaired]:
-    """Every repair of the rows of all folds, one after the other, each as its own fold learned."""
-    ends = np.cumsum([len(rows) for rows in folds])
-    places = np.split(np.arange(ends[-1]), ends[:-1])
-    given = zip(places, learned, folds, strict=True)
-    return by_fold(
-        [(own, [*calibrated(known, one.take(r), GC_BINS)]) for own, known, r in given if len(r)]
-    )
 
 
 def _conditions(one: Audited) -> dict[str, pd.DataFrame]:

@@ -39,9 +39,7 @@ class AuditedPart(NamedTuple):
     @property
     def name(self) -> str:
         """How pages call it."""
-        split, shift, condition = (self.keys[key] for key in ("split", "shift", "condition"))
-        home = "in distribution" if split == "test" else f"in distribution, {split}"
-        return f"{shift} {condition}".strip() if shift else home
+        return f"{self.keys['shift']} {self.keys['condition']}".strip() or "in distribution"
 
 
 def few_labels(values: pd.Series, remedy: str, sort: bool = False) -> "pd.Categorical[Any]":

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.cells import WITHIN, WITHIN_ABOVE_0, CellError, labels, no_missing, numbers
+from lib.data.cells import labels, no_missing
 from lib.data.leakage import leak_groups, linked
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
@@ -179,10 +179,7 @@ def _add_folds(
     if "fold" not in table:
         return None
     own = table["fold"].iloc[np.sort(np.concatenate([judged, held]))]
-    if (empty := own == "").any():
-        raise CellError(
-            "fold", int(own.index[[*empty].index(True)]), "is {cell}; every row needs one"
-        )
+    no_missing(own, "every row needs one")
     fold, rng = pd.factorize(table["fold"], sort=True)[0], np.random.default_rng(0)
     try:
         found = resampling(group.to_numpy()[judged], rng, fold[judged])
@@ -249,8 +246,6 @@ def prepare(
     missing, labels are too many, or nothing is left to judge.
     """
     table, said = table.copy(deep=False), list(notes)
-    for name, rule in {"target": WITHIN, "mean": WITHIN, "std": WITHIN_ABOVE_0}.items():
-        numbers(table[name], name, rule)
     parts, calibration = deal(table, said)
     judged = np.concatenate([part.rows for part in parts])
     said += _ask_variances(table, judged)

@@ -17,7 +17,6 @@ from lib.data import predictions
 from lib.data.cells import as_rename, labels, no_missing, require_columns, require_roles
 from lib.data.dataset import SequenceDataset
 from lib.data.folds import FOLDS
-from lib.data.predictions import of_elements
 from lib.data.reading import placed
 from lib.experiments import audit_measures as measures
 from lib.experiments import mpra_gc_ood
@@ -102,15 +101,11 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
     @property
     def networks(self) -> mpra_gc_ood.Config:
         """The fits of notebook 02 that are audited, or others set up in the same way."""
-        placed = {name: getattr(self, name) for name in self.placement - {"run_folder"}}
-        placed["precision"] = self.precision
         if self.source == "chapter":
-            return mpra_gc_ood.Config.create(profile=self.profile, draws=self.draws, **placed)
-        more = {"dataset", "model", "draws", *OF_NETWORKS}
-        more |= mpra_gc_ood.TrainingConfig.model_fields.keys()
-        given = {name: getattr(self, name) for name in more}
-        given |= self._columns() if self.table is not None else {}
-        return mpra_gc_ood.Config.create(arm=("group", "tilt"), **given, **placed)
+            kept = {"profile", "draws", "precision", *self.placement}
+            return mpra_gc_ood.Config.create(**self.model_dump(include=kept))
+        more = {} if self.table is None else {"dataset": "default", **self._columns()}
+        return mpra_gc_ood.Config.like(self, arm=("group", "tilt"), **more)
 
 
 def _of_network(fitted: FittedArm, model: str, by: Sequence[str]) -> Audited:
@@ -124,10 +119,9 @@ def _of_network(fitted: FittedArm, model: str, by: Sequence[str]) -> Audited:
     bounds, every = np.cumsum([len(each) for each in rows]), np.concatenate(rows)
     mean, std, aleatoric, epistemic = np.stack(fitted.forecast)[:, fold, every]
     judged = data.take(every)
-    table = of_elements(judged, mean, std).assign(fold=fold)
-    table["gc_decile"] = mpra_gc_ood.gc_deciles(data)[every]  # of all that is judged
+    table = predictions.of_elements(judged, mean, std).assign(fold=fold)
     beside = judged.metadata.reindex(table.index)  # of which there may be no column
-    beside = beside.assign(gc_decile=table["gc_decile"])  # its own names stay apart
+    beside = beside.assign(gc_decile=mpra_gc_ood.gc_deciles(data)[every])  # of all that is judged
     if len(fitted.members) > 1:
         table = table.assign(std_aleatoric=aleatoric, std_epistemic=epistemic)
     places = np.split(np.arange(len(table)), bounds[:-1])
@@ -206,37 +200,27 @@ def run(config: Config, store: Store) -> Tables:
         marks = {assay.name: assay.fingerprint for assay in data}
     found = audit(forecasts, config.draws, config.workers)
     filled = {name: table for name, table in found.tables.items() if len(table)}
-    return Tables.of(config, found.rows, filled, data=marks)
+    return Tables(found.rows, filled, marks)
 
 
-def readings(rows: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
-    """Coverage and mean squared z of each part beside what was promised, with ``reading``.
+def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Of each value of ``bands`` where it ``lies``, empty without a band; and ``readings``.
 
-    A value is ``below``, ``above`` or ``fits``: judged by its interval, which knows of relatives,
-    or by the null band where there is no interval.
+    These are coverage and mean squared z of each part beside what was promised: ``below``,
+    ``above`` or ``fits``, judged by the value's interval, which knows of relatives, or by the null
+    band where there is no interval.
     """
+    bands, keys, ends = tables["bands"], ["data", "part", "metric"], ["band_lower", "band_upper"]
+    banded = np.isfinite(bands[ends]).all(axis=1)
+    value, low, high = (bands[name] for name in ("value", *ends))
+    lies = np.select([~banded, value < low, value > high], ["", "below", "above"], "within")
     whole = rows[(rows["by"] == "") & rows["metric"].isin(PROMISED)]
-    home = "in distribution" + (", " + whole["split"]).where(whole["split"] != "test", "")
     part = (whole["shift"] + " " + whole["condition"]).str.strip()
-    whole = whole.assign(part=part.where(whole["shift"] != "", home))
-    keys = ["data", "part", "metric"]
-    found = whole.merge(bands[[*keys, "band_lower", "band_upper"]], on=keys, how="left")
-    ends = found[["band_lower", "band_upper"]]
-    ends = ends.where(pd.Series(np.isfinite(ends.to_numpy()).all(axis=1), ends.index), axis=0)
-    found[["band_lower", "band_upper"]] = ends
+    whole = whole.assign(part=part.replace("", "in distribution"))
+    found = whole.merge(bands[banded][[*keys, *ends]], on=keys, how="left")
     wanted = found["metric"].map(PROMISED)
     known = np.isfinite(found[["lower", "upper"]]).all(axis=1)
     below = np.where(known, found["upper"] < wanted, found["value"] < found["band_lower"])
     above = np.where(known, found["lower"] > wanted, found["value"] > found["band_upper"])
     found["reading"] = np.select([below, above], ["below", "above"], "fits")
-    shown = ["value", "lower", "upper", "n", "band_lower", "band_upper", "reading"]
-    return found[[*keys, *shown]]
-
-
-def derive(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """``readings``, and of each value of ``bands`` where it ``lies``: empty without a band."""
-    bands = tables["bands"]
-    value, low, high = (bands[name] for name in ("value", "band_lower", "band_upper"))
-    nowhere = ~np.isfinite(bands[["band_lower", "band_upper"]]).all(axis=1)
-    lies = np.select([nowhere, value < low, value > high], ["", "below", "above"], "within")
-    return {"readings": readings(rows, bands), "bands": bands.assign(lies=lies)}
+    return {"readings": found, "bands": bands.assign(lies=lies)}

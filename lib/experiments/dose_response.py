@@ -6,7 +6,7 @@ of doses at which margins are crossed. Doses are measured: rewiring after offset
 out, as of real genotypes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,12 +16,10 @@ from scipy.stats import binomtest
 
 from lib.arrays import FloatArray
 from lib.experiments.world_measures import BASELINES, FROZEN
-from lib.experiments.worlds import Condition
 from lib.metrics.columns import spearman_r
 from lib.metrics.resampling import percentiles
-from lib.simulator.shifts import SHIFTS
 from lib.statistics import doses
-from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect
+from lib.statistics.effects import Effect, Rows, against, by_metric, effect
 
 # Distance of real genotypes from the wild type on rho, in variances of f, after offset, gain and
 # measured noise: notebook 05's decomposition (lib.statistics.paired) of Shepherdson et al. 2024.
@@ -46,7 +44,7 @@ OVER_FROZEN: Final = (
 KIND: Final = ["model", "n_train"]
 AT: Final = [*KIND, "shift", "dose"]
 # Beside the usual levels that of one of six parts, for intervals that are not Student's t.
-ALL_LEVELS: Final = dict(LEVELS) | {"_sixth": 1 - 0.05 / 6}
+LEVELS: Final = {"": 0.95, "_sixth": 1 - 0.05 / 6}
 ABOVE: Final = "r2_above_occupancy_linear"
 
 
@@ -67,17 +65,6 @@ _MILD = Margins(
     "leaving", "min", {"rmse_ratio": (-np.inf, 1.10), "zms": (0.8, 1.25), "picp_90": (0.85, 0.95)}
 )
 RULES: Final = {"effect_rewiring": _BROKEN, "noise": _BROKEN, "gc": _MILD}
-
-
-def dosed(
-    rewirings: tuple[float, ...], tilts: tuple[float, ...], shares: tuple[float, ...]
-) -> list[Condition]:
-    """Rewiring by its distance after gain, GC tilts by s.d., noise at test by its share."""
-    found = [Condition("effect_rewiring", distance=at, part="rewiring") for at in rewirings]
-    for shift, values in {"gc": tilts, "noise": shares}.items():
-        start, top = SHIFTS[shift].dial
-        found += [Condition(shift, (value - start) / (top - start)) for value in values]
-    return found
 
 
 def shift_effects(model: str) -> list[Effect]:
@@ -108,7 +95,7 @@ def curves(judged: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def crossing_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def crossing_rows(table: pd.DataFrame) -> Rows:
     """At which dose each response leaves its range, world by world, then over worlds.
 
     Of the largest training sample: smaller ones are judged at too few doses.
@@ -132,19 +119,17 @@ def crossing_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 yield crossing_row(f"{rule.name}_{name}", each[name], **keys)
 
 
-def crossing_row(
-    name: str, found: pd.Series, levels: Mapping[str, float] = ALL_LEVELS, **keys: Any
-) -> dict[str, Any]:
+def crossing_row(name: str, found: pd.Series, **keys: Any) -> dict[str, Any]:
     """One row of the table of crossings: a dose per world in, see :class:`doses.Crossing`."""
     row: dict[str, Any] = {"effect": name, **keys}
-    for ending, level in levels.items():
+    for ending, level in LEVELS.items():
         at = doses.over_replicates(found.to_numpy(), level)
         row |= {f"lower{ending}": at.lower, f"upper{ending}": at.upper}
     df = at.n - 1 if at.how == "t" else np.nan
     return row | {"df": df} | {key: getattr(at, key) for key in ("value", *at._fields[3:])}
 
 
-def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def dose_rows(judged: pd.DataFrame) -> Rows:
     """Effects at every dose against the same networks in distribution, and the frozen oracle."""
     parts = dict(iter(judged.groupby(AT, sort=False)))
     frozen = {tuple(at): part for (model, _, *at), part in parts.items() if model == FROZEN}
@@ -159,7 +144,7 @@ def dose_rows(judged: pd.DataFrame) -> Iterator[dict[str, Any]]:
             yield from against(part, frozen[shift, dose], OVER_FROZEN, **keys)
 
 
-def fewer_rows(table: pd.DataFrame, calibrated: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def fewer_rows(table: pd.DataFrame, calibrated: pd.DataFrame) -> Rows:
     """The excess over a network with fewer labels that errs as much, calibrated in distribution.
 
     Between training sizes its values are interpolated in the RMSE; worlds where no size errs as
@@ -213,7 +198,7 @@ def _told(part: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
+def telling_rows(table: pd.DataFrame, draws: int) -> Rows:
     """Whether evaluation in distribution tells what a fit will lose, among fits of one kind.
 
     ``both_share``: calibrated in distribution and a large drop, exact interval over worlds, one fit
@@ -230,23 +215,17 @@ def telling_rows(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
         drawn = pd.DataFrame(
             [_told(part.iloc[rng.integers(0, len(part), len(part))]) for _ in range(draws)]
         )
-        yield from share_rows(told, drawn, len(part), ALL_LEVELS, **named)
+        yield from share_rows(told, drawn, len(part), **named)
 
 
-def share_rows(
-    found: Mapping[str, float],
-    drawn: pd.DataFrame,
-    n: int,
-    levels: Mapping[str, float],
-    **keys: Any,
-) -> Iterator[dict[str, Any]]:
+def share_rows(found: Mapping[str, float], drawn: pd.DataFrame, n: int, **keys: Any) -> Rows:
     """Rows of values with percentile intervals of those drawn; the first is a share of ``n`` fits.
 
     Its interval is Clopper and Pearson's, or wider where it was drawn too: all fits may agree.
     """
     for name, value in found.items():
         row: dict[str, Any] = {"effect": name, **keys, "value": value, "n": n}
-        for ending, level in levels.items():
+        for ending, level in LEVELS.items():
             ends = [percentiles(drawn[name].to_numpy(), level)] if name in drawn else []
             if name == next(iter(found)):
                 ends.append(binomtest(round(value * n), n).proportion_ci(level, "exact"))

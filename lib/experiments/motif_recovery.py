@@ -22,10 +22,7 @@ from lib.data.dataset import Result, SequenceDataset
 from lib.data.splits import Split
 from lib.experiments import assays, mpra_gc_ood, worlds
 from lib.experiments.arms import AssayArm
-from lib.experiments.assays import STANDIN, AssayConfig, Design
-from lib.experiments.simulation_shifts import MAIN_MODEL
-from lib.experiments.worlds import QUICK, SMOKE, Arm, Condition, Judge
-from lib.metrics.resampling import Resampling, ends, fold_variance, totals
+from lib.metrics.resampling import Resampling, totals
 from lib.motifs.binding import scan, score_threshold
 from lib.motifs.pwm import PWM, jaspar, make_pwm, read_meme
 from lib.sequences import Codes
@@ -33,11 +30,11 @@ from lib.simulator.assay import Assay, digest
 from lib.simulator.programs import MOTIFS
 from lib.simulator.sample import planted_sites
 from lib.simulator.shifts import ACTIVE, apply
-from lib.statistics.effects import Effect, against, over_replicates
+from lib.statistics.effects import Effect, Estimate, against, over_replicates
+from lib.statistics.paired import estimate
 from lib.study.config import Seeds, Tables
 from lib.study.units import Store, Unit, run_units
-from lib.training import attribution
-from lib.training.attribution import SCORERS, cover, gradient_input
+from lib.training.attribution import SCORERS, auprc_sites, cover, gradient_input
 from lib.training.config import FitConfig
 from lib.training.fit import network_of
 
@@ -50,22 +47,22 @@ KNOWN_MOTIFS: Final[Mapping[str, tuple[str, str]]] = {
     "plant_leaf": ("plant", "data/misc/CPEs.meme"),
 }
 EFFECTS = Effect("auprc_sites", "auprc_sites"), Effect("auprc_change", "auprc_sites", "rise")
-FEW: Final = {"models": (MAIN_MODEL,), "other_worlds": 1}
+FEW: Final = {"models": (worlds.MAIN_MODEL,), "other_worlds": 1}
 Found = dict[str, pd.DataFrame]  # tables by name
 
 
-class Config(AssayConfig, worlds.WorldConfig):
+class Config(assays.AssayConfig, worlds.WorldConfig):
     """Parameters of notebook 07."""
 
     experiment: ClassVar[str] = "motif_recovery"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            **(SMOKE | FEW),
+            **(worlds.SMOKE | FEW),
             **{"n_test": 12, "shifts": ("gc", "effect_rewiring")},
-            **{"dataset": STANDIN, "standin_size": 600, "folds": 3, "assay_epochs": 1},
+            **{"dataset": assays.STANDIN, "standin_size": 600, "folds": 3, "assay_epochs": 1},
         },
         "quick": {
-            **(QUICK | FEW),
+            **(worlds.QUICK | FEW),
             **assays.SUBSET,
             **{"n_test": 8, "assay_epochs": 6},
             "shifts": ("gc", "motif_density", "effect_rewiring", "cell_type"),
@@ -80,7 +77,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     assay_epochs: int = Field(default=FitConfig().epochs, ge=1, le=10_000)
 
     @property
-    def design(self) -> Design:
+    def design(self) -> assays.Design:
         """The folds and networks of an assay: the first ones of notebook 02."""
         own: dict[str, Any] = {"epochs": self.assay_epochs, "arm": ("group",), "seeds": (0,)}
         return mpra_gc_ood.Config.like(self, **own).design
@@ -96,7 +93,7 @@ class Sites(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def true_sites(world_seed: int, condition: Condition, n: int) -> Sites:
+def true_sites(world_seed: int, condition: worlds.Condition, n: int) -> Sites:
     """Sites with an effect in the first ``n`` test elements of a world under a condition."""
     world = worlds.world_of(world_seed)
     shifts = condition.shifts(world)
@@ -123,7 +120,7 @@ def _names(sites: Sites, element: int) -> NDArray[np.object_]:
     return names
 
 
-def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+def areas(judge: worlds.Judge, condition: worlds.Condition) -> dict[str, pd.DataFrame]:
     """Area of each method and its base; at home ``examples``, scores position by position.
 
     Their ``motif`` acts at home, ``rewired`` after rewiring, which leaves letters and scores.
@@ -133,13 +130,10 @@ def areas(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
         ("scores", condition.sequences),
         lambda: {name: score(judge.network(), truth.codes) for name, score in SCORERS.items()},
     )
-    found = {
-        name: attribution.auprc_sites(score, truth.sites, truth.masked)
-        for name, score in scores.items()
-    }
+    found = {name: auprc_sites(score, truth.sites, truth.masked) for name, score in scores.items()}
     wide = pd.DataFrame(found, index=pd.Index(["auprc_sites", "auprc_base"], name="metric"))
     tables = {"areas": wide.reset_index().melt("metric", var_name="method")}
-    if condition != Condition():
+    if condition != worlds.Condition():
         return tables
     after = true_sites(judge.arm.world_seed, worlds.REWIRING, judge.sizes.test)
     shown = []
@@ -189,10 +183,8 @@ def known_motifs(arm: AssayArm, scores: FloatArray, draws: int) -> pd.DataFrame:
         control = np.sum([_cover(test, other) for other in mixed], axis=0)
         found = int(own.any(axis=1).sum())
         if min(found, (control > 0).any(axis=1).sum()) >= LEAST_SITES:
-            values = enrichment(scores[tested], own, control, plan, weights)
-            reached = ends(values[0], fold_variance(values[None], plan.folds)[0], plan.df)
-            interval = np.exp([values[0], *reached])
-            row = dict(zip(("value", "lower", "upper"), interval, strict=True))
+            log_ratio = enrichment(scores[tested], own, control, plan, weights)
+            row = dict(zip(Estimate._fields, np.exp(estimate(log_ratio, plan)), strict=True))
             rows.append({"data": arm.data.name, "motif": pwm.name, **row, "n": found})
     table = pd.DataFrame(rows)
     return table[np.isfinite(table["upper"])] if rows else table
@@ -206,12 +198,14 @@ def assay_unit(_: Mapping[str, Any], data: SequenceDataset, split: Split, model:
     return Result({"scores": scores})
 
 
-def world_arms(config: Config) -> list[Arm]:
+def world_arms(config: Config) -> list[worlds.Arm]:
     """The networks of the simulated worlds: those of notebook 01."""
     return [
-        Arm(world, model, config.n_train)
+        worlds.Arm(world, model, config.n_train)
         for model in config.models
-        for world in config.world_seeds[: None if model == MAIN_MODEL else config.other_worlds]
+        for world in config.world_seeds[
+            : None if model == worlds.MAIN_MODEL else config.other_worlds
+        ]
     ]
 
 
@@ -219,11 +213,11 @@ def judge_assays(config: Config, store: Store, data: Sequence[SequenceDataset]) 
     """Known motifs of each assay."""
     arms = [replace(arm, splits=arm.splits[: arm.plan.folds]) for arm in config.design.build(data)]
     fitted = assays.fit_arms(arms, config.design.settings, store, config.where)
-    jobs = []
-    for one in fitted:
-        for split, fit in zip(one.arm.splits, one.fits[0], strict=True):
-            given = {"data": one.arm.data, "split": split, "model": fit.model}
-            jobs.append(Unit(assay_unit, {}, given, fit.unit.modules))
+    jobs = [
+        Unit(assay_unit, {}, {"model": fit.model, **fit.unit.data}, fit.unit.modules)
+        for one in fitted
+        for fit in one.fits[0]
+    ]
     results, known = iter(run_units(jobs, store, config.where, "assays")), []
     for arm in (one.arm for one in fitted):
         own = [next(results).arrays["scores"] for _ in arm.splits]
@@ -265,4 +259,4 @@ def run(config: Config, store: Store) -> Tables:
         tables["known_motifs"] = known
     table = table.assign(prior="none", uncertainty="single", seed=None, oracle=np.nan)
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, table, tables, data=marks)
+    return Tables(table, tables, marks)

@@ -7,7 +7,6 @@ aggregate is of fewer than ten elements.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
@@ -19,7 +18,6 @@ from pydantic import BaseModel, Field
 from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_report
-from lib.data.splits import Split
 from lib.data.table import load_table
 from lib.experiments import assays, forecasters
 from lib.experiments.arms import ARMS, AssayArm, element_means, reliability
@@ -28,7 +26,7 @@ from lib.experiments.scoring import Measured, Scored, contrast, joined, refits, 
 from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
 from lib.study.config import Names, ParameterError, Seeds, Tables, known
-from lib.study.units import Store, Unit
+from lib.study.units import Store
 from lib.training.config import FitConfig
 
 # What is published of each forecast.
@@ -140,11 +138,8 @@ def beside(
     found: dict[AssayArm, list[Named]] = {one.arm: [] for one in fitted}
     main = [one for one in fitted if one.arm.main]
     if samples := config.dropout_samples:
-
-        def passes(one: FittedArm, split: Split) -> Unit:
-            return assays.forecasting(one.fits[0][one.arm.splits.index(split)], samples)
-
-        asked = [(one.arm, partial(passes, one)) for one in main]
+        left = iter([fit for one in main for fit in one.fits[0]])
+        asked = [(one.arm, lambda _: assays.forecasting(next(left), samples)) for one in main]
         dropped = assays.run_arms(asked, store, config.where, "dropout")
         keys = {"model": config.model, "uncertainty": "mc_dropout"}
         for one, forecast in zip(main, dropped, strict=True):
@@ -321,4 +316,4 @@ def run(config: Config, store: Store) -> Tables:
     marks = {assay.name: assay.fingerprint for assay in data}
     rows = rows_of(measured, between)
     rows = rows[rows["metric"].isin(METRICS) | (rows["by"] != "")].drop(columns="variance")
-    return Tables.of(config, rows, tables, data=marks)
+    return Tables(rows, tables, marks)

@@ -23,8 +23,7 @@ from lib.experiments import assays, forecasters, scoring, worlds
 from lib.experiments.arms import AssayArm
 from lib.experiments.world_measures import metric_table
 from lib.experiments.worlds import Arm, Condition, Judge, Sizes
-from lib.motifs import priors as features
-from lib.motifs.priors import Features
+from lib.motifs.priors import Features, check_prior, gc_windows, motif_features, permuted_rows
 from lib.motifs.pwm import PWM, jaspar
 from lib.sequences import Codes
 from lib.simulator import World
@@ -50,9 +49,8 @@ MOTIF_PRIORS: Final = ("motif_true", "motif_decoy", "motif_unrelated")
 PRIORS: Final = ("none", *MOTIF_PRIORS, "gc", "permuted")
 # Of assays, whose motifs are not known: what notebook 02 tells of all motifs of JASPAR CORE.
 ASSAY_PRIORS: Final = ("none", "gc", "permuted", forecasters.MOTIF_PRIOR)
-PLACEBO_OF: Final = "motif_decoy"  # whose values are permuted
+PRIOR: Final = "motif_decoy"  # that claims speak of, whose values are permuted
 
-ASSAY_MODEL: Final = "cnn"
 ENTRY: Final = "late"  # of features, beside the embedding
 AGAINST: Final = ("permuted", "none")
 PUBLISHED: Final = ("rmse", "rmse_f", "r2_f", "crps_gaussian", "zms", "picp_90", "mpiw_90")
@@ -96,24 +94,24 @@ def prior_features(prior: str, codes: Codes, world: World | None = None) -> Feat
     through :func:`lib.motifs.priors.motif_features`.
     """
     if prior == "gc":
-        found: NDArray[np.floating] = features.gc_windows(codes, windows=1)
+        found: NDArray[np.floating] = gc_windows(codes, windows=1)
     elif prior == "motif_true" and world is not None:
         found = responses(codes, world.program)[:, : len(world.program.motifs)]
     else:
         motifs = decoy_set() if prior == "motif_decoy" else unrelated_set()
-        found = features.motif_features(codes, motifs)
-    return features.check_prior(found, prior)
+        found = motif_features(codes, motifs)
+    return check_prior(found, prior)
 
 
 @lru_cache(maxsize=48)
 def _known(whole: Arm, at: Condition | None, sizes: Sizes) -> Features:
     """Features of a prior; kept, as networks of a world share them."""
     if whole.prior == "permuted":
-        values = _known(replace(whole, prior=PLACEBO_OF), at, sizes)
+        values = _known(replace(whole, prior=PRIOR), at, sizes)
         rng = np.random.default_rng([whole.world_seed, zlib.crc32(f"{whole.prior} {at}".encode())])
         parts = worlds.training_data(whole, sizes)[1].parts if at is None else {}
         rows = list(parts.values()) or [np.arange(len(values))]
-        return features.permuted_rows(values, rows, rng)
+        return permuted_rows(values, rows, rng)
     if at is None:
         data = worlds.training_data(whole, sizes)[0]
     else:
@@ -133,7 +131,7 @@ def fit_prior(arm: Arm, config: Any, **more: Any) -> Unit:
     """The unit that fits an arm of a world; ``more`` are settings of its fit.
 
     ``config`` has ``parts``, ``epochs``, ``device``, ``precision``, and how side features enter:
-    ``entry``, ``side_dropout`` and ``side_rate``.
+    ``entry`` and ``side_dropout``.
     """
     data, split = worlds.training_data(arm, config.parts)
     data = replace(data, features=arm_features(arm, None, config.parts))
@@ -144,14 +142,12 @@ def arm_settings(arm: Arm, config: Any) -> FitConfig:
     """The settings of an arm's fit.
 
     A network without a prior is that of every other experiment; priors and placebos enter the same
-    way, at the learning rate ``side_rate`` where one is given.
+    way.
     """
     epochs = enough_epochs(config.epochs, arm.size, config.parts.train)
     own = assays.of_networks(config, arm.model) | {"epochs": epochs, "seed": arm.world_seed}
     if arm.prior != "none":
         own["model_options"] |= {"entry": config.entry, "side_dropout": config.side_dropout}
-        if config.side_rate is not None:
-            own["learning_rate"] = config.side_rate
     return tuned(arm.model, **own)
 
 
@@ -183,7 +179,7 @@ class Told(NamedTuple):
             return [gc] * len(splits)
         rngs = (np.random.default_rng([s.seed, 501, k]) for k, s in enumerate(splits))
         parts = (list(split.parts.values()) for split in splits)
-        return [features.permuted_rows(gc, *own) for own in zip(parts, rngs, strict=True)]
+        return [permuted_rows(gc, *own) for own in zip(parts, rngs, strict=True)]
 
     def fitting(self, config: FitConfig, store: Store, where: Placement) -> list[Unit]:
         """The units that fit it, one per split."""
@@ -218,7 +214,7 @@ def score_told(
     asked = [(one.arm, lambda _: assays.forecasting(next(left))) for one in told]
     found = assays.run_arms(asked, store, where, "forecasts")
     for one, forecast in zip(told, found, strict=True):
-        keys: dict[str, Any] = {"model": ASSAY_MODEL, "uncertainty": "single"}
+        keys: dict[str, Any] = {"model": worlds.MAIN_MODEL, "uncertainty": "single"}
         keys |= {"prior": one.prior, "entry": ENTRY}
         items += [assays.scored(one.arm, part, forecast, **keys) for part in one.arm.parts]
     measured = scoring.score_all(items, draws, where.workers)

@@ -20,7 +20,7 @@ from lib.arrays import FloatArray, IndexArray
 from lib.metrics import selective
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling
-from lib.statistics.effects import ENDS, LEVELS, effect, ratio_of_means
+from lib.statistics.effects import Estimate, paired_contrast, ratio_of_means
 
 STD = "std"
 TRIVIAL = ("mean", "mean_distance", "gc_distance")  # these know nothing of uncertainty
@@ -38,7 +38,7 @@ LOGS = EFFECTS.keys() - {"fixed_coverage"}
 PART = ("data", "split", "shift", "family", "condition", "cell", "model", "uncertainty")
 POINT = (*PART, "metric", "score", "target", "rule")
 EFFECT_COLUMNS = (
-    *("effect", "data", "shift", "severity", "condition", "model", *ENDS, "n"),
+    *("effect", "data", "shift", "severity", "condition", "model", *Estimate._fields, "n"),
     *("target", "score", "cell", "noise", "uncertainty", "groups"),
 )
 Drawn = tuple[IndexArray, FloatArray]  # each row's set; weights (sets, 1 + folds + draws)
@@ -193,13 +193,10 @@ def _curves(forecast: pd.DataFrame, scores: Mapping[str, FloatArray]) -> pd.Data
 
 
 def _resampled(points: pd.DataFrame, values: FloatArray, plan: Resampling) -> pd.DataFrame:
-    """Points with :data:`ENDS`: where a threshold keeps nothing the interval is the whole line."""
-    narrow = with_ends(points, values, plan, LEVELS["_90"])
+    """Points with intervals: where a threshold keeps nothing that is the whole line."""
     points = with_ends(points, values, plan).drop(columns="variance")
-    points = points.assign(lower_90=narrow["lower"], upper_90=narrow["upper"])
     unknown = points[["lower", "upper"]].isna().any(axis=1)
-    points.loc[unknown, ["lower", "lower_90"]] = -np.inf
-    points.loc[unknown, ["upper", "upper_90"]] = np.inf
+    points.loc[unknown, ["lower", "upper"]] = -np.inf, np.inf
     return points
 
 
@@ -236,16 +233,15 @@ def rank(
     return {name: table.assign(**more) for name, table in tables.items()}
 
 
-def over_worlds(values: pd.Series) -> dict[str, float]:
+def over_worlds(values: pd.Series) -> Estimate:
     """A value over independent worlds.
 
     Where a threshold keeps nothing there is no risk, and the interval is the whole line.
     """
     finite = np.isfinite(values)
     if not finite.all():
-        return dict(zip(ENDS, (values[finite].mean(), *2 * (-np.inf, np.inf)), strict=True))
-    found = effect("", values)
-    return {end: found[end] for end in ENDS}
+        return Estimate(values[finite].mean(), -np.inf, np.inf)
+    return Estimate(*paired_contrast(values, rng=np.random.default_rng(0))[:3])
 
 
 def _means(table: pd.DataFrame, keys: Sequence[str], *values: str) -> pd.DataFrame:
@@ -260,19 +256,20 @@ def pooled(points: pd.DataFrame) -> pd.DataFrame:
     measured = points["resampled"]
     simulated = points[~measured]
     groups = simulated.groupby(list(POINT), sort=False, dropna=False)
-    found = pd.DataFrame([over_worlds(own) for _, own in groups["value"]], columns=list(ENDS))
+    found = pd.DataFrame([over_worlds(own) for _, own in groups["value"]], None, Estimate._fields)
     tables = [_means(simulated, POINT).join(found), points[measured]]
     table = pd.concat([each for each in tables if len(each)], ignore_index=True)
     logs = table["metric"].isin(LOGS)
-    table.loc[logs, list(ENDS)] = np.exp(table.loc[logs, list(ENDS)])
-    return table.reindex(columns=[*POINT, *ENDS, "severity", "n", "units", "groups"])
+    ends = [*Estimate._fields]
+    table.loc[logs, ends] = np.exp(table.loc[logs, ends])
+    return table.reindex(columns=[*POINT, *ends, "severity", "n", "units", "groups"])
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without 90 % intervals; no ends where they are the whole line."""
+    """No ends where they are the whole line."""
     none = np.isinf(rows["upper"]) | rows["value"].isna()
     ends = {end: rows[end].mask(none) for end in ("lower", "upper")}
-    return rows.assign(**ends).drop(columns=["lower_90", "upper_90", "target"])
+    return rows.assign(**ends).drop(columns="target")
 
 
 def tidy_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -298,10 +295,8 @@ def _prr_ratios(points: pd.DataFrame) -> pd.DataFrame:
     for (metric, *_), part in noisy.groupby(["metric", "score", "target", "cell"], sort=False):
         values = part["value"], part["value_home"]
         if np.isfinite(values).all():
-            wide, narrow = (ratio_of_means(*values, level) for level in LEVELS.values())
-            ends = dict(zip(ENDS, (*wide, *narrow[1:]), strict=True))
             named = {"effect": f"{metric}_ratio", "n": len(part)}
-            found.append(part.iloc[0].to_dict() | ends | named)
+            found.append(part.iloc[0].to_dict() | ratio_of_means(*values)._asdict() | named)
     return pd.DataFrame(found)
 
 

@@ -7,15 +7,13 @@ Out: values by :class:`Key`, one per element (NaN where it says nothing) or one 
 of their means.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from lib.arrays import FloatArray, IndexArray
+from lib.arrays import FloatArray
 from lib.metrics import columns
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling, totals
@@ -43,11 +41,11 @@ Values = dict[Key, FloatArray | float]
 
 
 class Repaired(NamedTuple):
-    """A repaired forecast: its interval at each level; ``n_eff`` of its weights, if it has some."""
+    """A repaired forecast: its 90 % interval; ``n_eff`` of its weights, if it has some."""
 
     uncertainty: str
     variant: str
-    interval: Callable[[float], Interval]
+    interval: Interval
     n_eff: float = float("nan")
 
 
@@ -67,7 +65,7 @@ def triple(table: pd.DataFrame) -> Triple:
 
 def gaussian(name: str, mean: FloatArray, std: FloatArray) -> Repaired:
     """A repair that gives another Gaussian forecast."""
-    return Repaired(name, "", lambda level: Interval(*columns.interval(mean, std, level)))
+    return Repaired(name, "", Interval(*columns.interval(mean, std, LEVEL)))
 
 
 def calibrated(
@@ -83,48 +81,43 @@ def calibrated(
     yield gaussian("single", mean, std)
     yield gaussian("std_scaling", *recalibration.std_scaling(*own).apply(mean, std))
     yield gaussian("isotonic", *recalibration.isotonic_std(*own).apply(mean, std))
-    yield Repaired("split_cp", "", partial(recalibration.split_cp, (own[0], own[2]), mean))
-    yield Repaired("norm_cp", "", partial(recalibration.norm_cp, own, mean, std))
+    yield Repaired("split_cp", "", recalibration.split_cp((own[0], own[2]), mean, LEVEL))
+    yield Repaired("norm_cp", "", recalibration.norm_cp(own, mean, std, LEVEL))
     if "gc" not in held:
         return
     gc = held["gc"], asked["gc"]
     edges = np.quantile(gc[0], np.linspace(0, 1, bins + 1)[1:-1])  # equal counts in calibration
     left, right = (np.searchsorted(edges, side, side="right") for side in gc)
-    within = partial(recalibration.mondrian_cp, own, left, mean, std, right)
+    within = recalibration.mondrian_cp(own, left, mean, std, right, LEVEL)
     yield Repaired("mondrian_cp", "", within)
     estimated = recalibration.density_ratio(*gc, *gc)
     for variant, weights in ((ESTIMATED, estimated), (KNOWN, known)):
         if weights is not None:
-            interval = partial(recalibration.weighted_cp, own, weights[0], mean, std, weights[1])
-            yield Repaired("weighted_cp", variant, interval, recalibration.n_eff(weights[0]))
+            at, asks = weights
+            interval = recalibration.weighted_cp(own, at, mean, std, asks, LEVEL)
+            yield Repaired("weighted_cp", variant, interval, recalibration.n_eff(at))
 
 
-def by_fold(parts: Sequence[tuple[IndexArray, Sequence[Repaired]]]) -> Iterator[Repaired]:
-    """The same repairs of every fold as one, each on the rows (places in the part) it tests.
+def by_fold(parts: Iterable[Iterable[Repaired]]) -> Iterator[Repaired]:
+    """The same repairs of every fold as one, of what the folds test one after the other.
 
     ``n_eff`` is a mean over folds.
     """
-    for same in zip(*(own for _, own in parts), strict=True):
-
-        def interval(level: float, same: Sequence[Repaired] = same) -> Interval:
-            found = np.empty((2, sum(len(rows) for rows, _ in parts)))
-            for (rows, _), repair in zip(parts, same, strict=True):
-                found[:, rows] = repair.interval(level)
-            return Interval(*found)
-
+    for same in zip(*parts, strict=True):
+        interval = Interval(*np.hstack([repair.interval for repair in same]))
         n_eff = float(np.mean([repair.n_eff for repair in same]))
-        yield Repaired(same[0].uncertainty, same[0].variant, interval, n_eff)
+        yield same[0]._replace(interval=interval, n_eff=n_eff)
 
 
-def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
-    """Per element: 1 where the interval holds the target, its width, its interval score.
+def elements(interval: Interval, target: FloatArray) -> Triple:
+    """Per element: 1 where the 90 % interval holds the target, its width, its interval score.
 
-    The score is width + 2 / (1 - level) per unit of a miss (Gneiting & Raftery 2007, equation 43);
+    The score is width + 2 / (1 - .9) per unit of a miss (Gneiting & Raftery 2007, equation 43);
     width and score of an infinite interval are infinite.
 
     Examples
     --------
-    >>> found = elements(Interval(np.zeros(2), np.ones(2)), np.array([1.0, 3.0]), 0.9)
+    >>> found = elements(Interval(np.zeros(2), np.ones(2)), np.array([1.0, 3.0]))
     >>> [values.round(9).tolist() for values in found]  # a miss by 2 costs 20 * 2
     [[1.0, 0.0], [1.0, 1.0], [1.0, 41.0]]
     """
@@ -132,33 +125,22 @@ def elements(interval: Interval, target: FloatArray, level: float) -> Triple:
     covered = ((lower <= target) & (target <= upper)).astype(float)
     width = upper - lower
     missed = np.maximum(lower - target, 0) + np.maximum(target - upper, 0)
-    return covered, width, width + 2 / (1 - level) * missed
-
-
-def _columns(repair: Repaired, target: FloatArray) -> Iterator[tuple[str, FloatArray]]:
-    """Coverage at every level, and at 90 % what it costs."""
-    for level in columns.LEVELS:
-        covered, width, score = elements(repair.interval(level), target, level)
-        yield f"picp_{round(100 * level)}", covered
-        if level == LEVEL:
-            finite = np.isfinite(width)
-            yield "mpiw_90", np.where(finite, width, np.nan)
-            # A mean over the finite ones alone would reward giving up.
-            yield "interval_score_90", score if finite.all() else np.full(len(score), np.nan)
-            yield "infinite_90", 1.0 - finite
+    return covered, width, width + 2 / (1 - LEVEL) * missed
 
 
 def judged(repairs: Iterable[Repaired], asked: pd.DataFrame) -> Values:
-    """Each repair on the asked elements, and effective sizes of weights."""
+    """Each repair on the asked elements: coverage, its costs, and effective sizes of weights."""
     target, found = asked["target"].to_numpy(), Values()
-    with warnings.catch_warnings():
-        # The share of infinite intervals is a column of its own.
-        warnings.simplefilter("ignore", recalibration.InfiniteIntervalWarning)
-        for repair in repairs:
-            own = _columns(repair, target)
-            found |= {Key(*repair[:2], metric): values for metric, values in own}
-            if np.isfinite(repair.n_eff):
-                found[Key(*repair[:2], "n_eff")] = repair.n_eff
+    for repair in repairs:
+        covered, width, score = elements(repair.interval, target)
+        finite = np.isfinite(width)
+        # A mean over the finite ones alone would reward giving up.
+        score = score if finite.all() else np.full(len(score), np.nan)
+        own = covered, np.where(finite, width, np.nan), score, 1.0 - finite
+        named = zip((*COSTS, "infinite_90"), own, strict=True)
+        found |= {Key(*repair[:2], metric): values for metric, values in named}
+        if np.isfinite(repair.n_eff):
+            found[Key(*repair[:2], "n_eff")] = repair.n_eff
     return found
 
 
@@ -191,7 +173,7 @@ def labelled(asked: pd.DataFrame, budget: Budget, rng: np.random.Generator) -> V
                 rest = np.flatnonzero(~np.isin(group, group[order[:k]]))
                 part = own.iloc[rest]
                 for name, interval in from_labels(own.iloc[order[:k]], part):
-                    found = elements(interval, part["target"].to_numpy(), LEVEL)
+                    found = elements(interval, part["target"].to_numpy())
                     total = sums.setdefault((name, f"k={k}"), np.zeros((4, len(asked))))
                     total[:, rows[rest]] += [*found, np.ones(len(rest))]
                     gap = abs(found[0].mean() - LEVEL)

@@ -18,7 +18,6 @@ from lib.arrays import FloatArray, as_forecast
 from lib.metrics.columns import scale_of
 from lib.metrics.evaluate import measure, over_folds, with_ends
 from lib.metrics.resampling import Resampling, ends, fold_variance, spread
-from lib.statistics.effects import LEVELS
 from lib.study.units import cores
 
 # Of which contrasts are made: errors and widths as ratios, the others as differences.
@@ -98,14 +97,11 @@ def refits(measured: Sequence[Measured]) -> pd.Series:
         return pd.Series(dtype=float)
     rows = pd.concat(own)
     with np.errstate(divide="ignore", invalid="ignore"):
-        rows["value"] = np.where(_relative(rows["metric"]), np.log(rows["value"]), rows["value"])
+        relative = rows["metric"].map(scale_of) == "log"
+        rows["value"] = np.where(relative, np.log(rows["value"]), rows["value"])
     by = rows.groupby(["data", "model", "metric"])["value"]
     found = by.var().groupby(["data", "metric"]).mean()
     return found[np.isfinite(found)]
-
-
-def _relative(metric: pd.Series) -> pd.Series:
-    return metric.map(scale_of) == "log"
 
 
 def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
@@ -122,7 +118,7 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     rows = pd.concat([rows, means], ignore_index=True)
     index = pd.MultiIndex.from_frame(rows[["data", "metric"]])
     extra = np.nan_to_num(between.reindex(index).to_numpy(float)) / np.maximum(rows["members"], 1)
-    extra *= np.where(_relative(rows["metric"]), rows["value"] ** 2, 1.0)
+    extra *= np.where(rows["metric"].map(scale_of) == "log", rows["value"] ** 2, 1.0)
     folded = (rows["df"] > 0) & (rows["members"] > 0) & (extra > 0)
     own = rows[folded]
     moved = over_folds(own.assign(variance=own["variance"] + extra[folded]))
@@ -140,8 +136,7 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
     Refits of both sides count, also where the networks are the same: these may differ in how they
     fare on either part.
 
-    Columns ``metric, scale``, the ends of :data:`~lib.statistics.effects.LEVELS`, ``n`` elements,
-    ``folds``, ``df`` and keys.
+    Columns ``metric, scale, value, lower, upper``, keys, ``n`` elements, ``folds`` and ``df``.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         one, other = (
@@ -155,22 +150,18 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
         df = max(left.df, right.df)
     extra = np.array([between.get((left.keys["data"], metric), 0.0) for metric in CONTRASTED])
     variance = variance + sum(extra / side.members for side in (left, right) if side.members)
-    limits: dict[str, FloatArray] = {"value": value}
-    for ending, level in LEVELS.items():
-        limits[f"lower{ending}"], limits[f"upper{ending}"] = ends(value, variance, df, level=level)
     with np.errstate(over="ignore"):
-        limits = {name: np.where(_RATIO, np.exp(at), at) for name, at in limits.items()}
+        limits = [np.where(_RATIO, np.exp(at), at) for at in (value, *ends(value, variance, df))]
     n, folds = int(left.rows["n"].iloc[0]), max(left.folds, right.folds)
     names: dict[str, Any] = {"metric": list(CONTRASTED), "scale": list(CONTRASTED.values())}
-    names["value"] = limits.pop("value")
-    table = pd.DataFrame(names | keys | limits | {"n": n, "folds": folds, "df": df})
+    names |= dict(zip(("value", "lower", "upper"), limits, strict=True)) | keys
+    table = pd.DataFrame(names | {"n": n, "folds": folds, "df": df})
     return table[np.isfinite(table["value"])]
 
 
 def joined(contrasts: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
     """Tables of :func:`contrast` as one; where there are none, their columns."""
-    limits = [f"{end}{ending}" for ending in LEVELS for end in ("lower", "upper")]
-    columns = ["metric", "scale", "value", *keys, *limits, "n", "folds", "df"]
     if not contrasts:
-        return pd.DataFrame(columns=columns)
+        limits = ("value", "lower", "upper")
+        return pd.DataFrame(columns=["metric", "scale", *limits, *keys, "n", "folds", "df"])
     return pd.concat(contrasts, ignore_index=True)

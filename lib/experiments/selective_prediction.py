@@ -20,7 +20,6 @@ from lib.experiments.assays import STANDIN, SUBSET, FittedArm, GCShiftConfig, fi
 from lib.experiments.forecasters import combined, members
 from lib.experiments.ranking import Rule, all_tables, make_rules, of_folds, rank, scores_of
 from lib.experiments.scoring import side_by_side
-from lib.experiments.worlds import NOISY, QUICK, SMOKE, Arm, Condition, Judge
 from lib.simulator.assay import digest
 from lib.study.config import Seeds, Tables
 from lib.study.units import Store
@@ -40,12 +39,12 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     experiment: ClassVar[str] = "selective_prediction"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            **SMOKE,
+            **worlds.SMOKE,
             **{"severities": (1.0,), "noise_worlds": 1, "assay_epochs": 1},
             **{"dataset": STANDIN, "standin_size": 600, "folds": 3},
         },
         "quick": {
-            **QUICK,
+            **worlds.QUICK,
             **SUBSET,
             **{"severities": (0.5, 1.0), "noise_worlds": 1, "assay_epochs": 6},
         },
@@ -64,17 +63,17 @@ class Config(GCShiftConfig, worlds.WorldConfig):
         return mpra_gc_ood.Config.like(self, **own)
 
 
-def world_arms(config: Config) -> list[tuple[Arm, list[Condition]]]:
+def world_arms(config: Config) -> list[tuple[worlds.Arm, list[worlds.Condition]]]:
     """Networks of the simulated worlds, each with the conditions it is judged under."""
     # Of the GC shift both sides, richer and poorer.
     every = worlds.conditions(("gc", "noise"), config.severities, ("", "low"))
     size = config.n_train
-    arms = [(Arm(w, config.model, size), every) for w in config.world_seeds]
+    arms = [(worlds.Arm(w, config.model, size), every) for w in config.world_seeds]
     noisy = config.world_seeds[: config.noise_worlds]
-    return arms + [(Arm(w, config.model, size, NOISY), [NOISY]) for w in noisy]
+    return arms + [(worlds.Arm(w, config.model, size, worlds.NOISY), [worlds.NOISY]) for w in noisy]
 
 
-def world_keys(arm: Arm, condition: Condition) -> dict[str, Any]:
+def world_keys(arm: worlds.Arm, condition: worlds.Condition) -> dict[str, Any]:
     """Columns of the rows of a network under a condition."""
     keys = arm.keys(condition) | {"cell": "simulation", "uncertainty": "single"}
     point = f"{condition.severity:g}"
@@ -86,7 +85,7 @@ def world_keys(arm: Arm, condition: Condition) -> dict[str, Any]:
     return keys
 
 
-def rank_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+def rank_world(judge: worlds.Judge, condition: worlds.Condition) -> dict[str, pd.DataFrame]:
     """The measure of a world: elements are not resampled, the world is the unit."""
     train, held, test = judge.part("train"), judge.part("calibration"), judge.test(condition)
     rules = make_rules(of_elements(held, *judge.forecast(held)))
@@ -151,4 +150,4 @@ def run(config: Config, store: Store) -> Tables:
     jobs = (job for one in fitted for job in _rank_jobs(config, one, others[one.arm]))
     rows, tables = all_tables([simulated, *side_by_side(rank, jobs, config.workers)])
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, tables, data=marks)
+    return Tables(rows, tables, marks)

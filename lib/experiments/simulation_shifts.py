@@ -7,28 +7,27 @@ forecaster calibrated there must lose. Some networks are trained on the shifted 
 they say how much of an error is harder data rather than the shift.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
+from sklearn.linear_model import LinearRegression
 
 from lib.arrays import FloatArray
 from lib.experiments import dose_response as dosing
-from lib.experiments import mixed_noise, worlds
 from lib.experiments import world_measures as measures
+from lib.experiments import worlds
 from lib.experiments.dose_response import CALIBRATED, LARGE_DROP, OVER_FROZEN, SHIFT
-from lib.experiments.world_measures import FROZEN
-from lib.experiments.worlds import NOISY, QUICK, REWIRING, SMOKE, Arm, Condition, judging
+from lib.experiments.worlds import MAIN_MODEL, NOISY, REWIRING, Arm, Condition, judging
 from lib.simulator.assay import digest
 from lib.simulator.shifts import SHIFTS, dial_table
-from lib.statistics.effects import LEVELS, Effect, against, by_metric, effect, over_replicates
+from lib.statistics.effects import Effect, Rows, against, by_metric, effect, over_replicates
 from lib.study.config import Numbers, Seeds, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
 
-MAIN_MODEL: Final = "cnn"
 # Arms of the gc shift beside the natural one.
 GC_OPTIONS: Final = ("", "low", "neutral")
 MILD: Final = Condition("gc", 0.25)  # half an in-distribution s.d. of GC
@@ -37,8 +36,7 @@ KEYS: Final = (
     *("model", "uncertainty", "n_train", "metric"),
 )
 FEW: Final = {
-    **{"models": (MAIN_MODEL,), "other_worlds": 1, "noise_worlds": 1},
-    **{"mild_worlds": 1, "mixed_worlds": 1},
+    **{"models": (MAIN_MODEL,), "other_worlds": 1},
     **{"rewirings": (0.27, 0.64), "gc_tilts": (0.5, 2.0), "noise_shares": (0.5, 0.8)},
 }
 # Of the full training sample, the least share that a network of the table of fits has.
@@ -56,8 +54,8 @@ class Config(worlds.WorldConfig):
 
     experiment: ClassVar[str] = "simulation_shifts"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
-        "quick": QUICK | FEW | {"severities": (1.0,), "sizes": (400,)},
+        "smoke": worlds.SMOKE | FEW | {"severities": (1.0,), "sizes": (300,)},
+        "quick": worlds.QUICK | FEW | {"severities": (1.0,), "sizes": (400,)},
     }
 
     shifts: worlds.ShiftNames = ("all",)
@@ -69,12 +67,10 @@ class Config(worlds.WorldConfig):
     gc_tilts: Tilts = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     noise_shares: NoiseShares = (0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
     world_seeds: Seeds = tuple(range(100, 120))  # of the CNN
-    # Of these, how many for each other architecture, and for smaller samples of the CNN.
+    # Of these, how many for each other architecture, for smaller samples of the CNN, and for CNNs
+    # trained on the mild GC shift, at the highest noise, or (of the largest of sizes) on a minority
+    # of noise-dominated elements.
     other_worlds: int = Field(default=10, ge=1)
-    mild_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained on the mild GC shift
-    noise_worlds: int = Field(default=10, ge=0)  # in which a CNN is trained at the highest noise
-    # In which CNNs are trained on a minority of noise-dominated elements, of the largest of sizes.
-    mixed_worlds: int = Field(default=10, ge=0)
     sizes: tuple[int, ...] = (500, 2_000, 8_000)  # smaller training samples
 
     @property
@@ -98,8 +94,14 @@ def _still(conditions: list[Condition]) -> list[Condition]:
 
 
 def dosed(config: Config) -> list[Condition]:
-    """The doses of the shifts that are run; first in distribution."""
-    found = dosing.dosed(config.rewirings, config.gc_tilts, config.noise_shares)
+    """The doses of the shifts that are run; first in distribution.
+
+    Rewiring by its distance after gain, GC tilts by s.d., noise at test by its share.
+    """
+    found = [Condition("effect_rewiring", distance=at, part="rewiring") for at in config.rewirings]
+    for shift, values in {"gc": config.gc_tilts, "noise": config.noise_shares}.items():
+        start, top = SHIFTS[shift].dial
+        found += [Condition(shift, (value - start) / (top - start)) for value in values]
     return [Condition(), *(at for at in found if at.shift in config.shifts)]
 
 
@@ -115,9 +117,9 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
             arms += [(Arm(w, model, n), _still(every)) for n in config.sizes for w in some]
         else:
             arms += [(Arm(w, model, size), few) for w in some]
-    for law, count in {MILD: config.mild_worlds, NOISY: config.noise_worlds}.items():
+    for law in (MILD, NOISY):
         if law.shift in config.shifts and MAIN_MODEL in config.models:
-            arms += [(Arm(w, MAIN_MODEL, size, law), [law]) for w in seeds[:count]]
+            arms += [(Arm(w, MAIN_MODEL, size, law), [law]) for w in some]
     # Arms of one world side by side share its training sample.
     return sorted(arms, key=lambda job: job[0].world_seed)
 
@@ -166,7 +168,7 @@ def _at(model: Any, shift: Any = "", severity: Any = 0.0, condition: Any = "") -
     return {"model": model, "shift": shift, "severity": severity, "condition": condition}
 
 
-def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _shifts(networks: pd.DataFrame) -> Rows:
     """Every shifted condition against the same networks in distribution, and against matched."""
     parts = dict(iter(networks.groupby(["split", *_at("")])))
     for (split, *at), part in parts.items():
@@ -174,8 +176,8 @@ def _shifts(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         home = parts["test", *_at(keys["model"]).values()]
         if split == "shifted":
             yield from against(part, home, dosing.shift_effects(keys["model"]), **keys)
-            if keys["model"] != FROZEN:
-                frozen = parts["shifted", FROZEN, *at[1:]]
+            if keys["model"] != measures.FROZEN:
+                frozen = parts["shifted", measures.FROZEN, *at[1:]]
                 yield from against(part, frozen, OVER_FROZEN, **keys)
             if ("matched", *at) in parts:
                 yield from against(part, parts["matched", *at], MATCHED, **keys)
@@ -200,7 +202,7 @@ def beyond_gc(ratio: float, drop: float, gc_ratio: FloatArray, gc_drop: FloatArr
     return round(drop - float(expected), 12)
 
 
-def _beyond(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _beyond(networks: pd.DataFrame) -> Rows:
     """Coverage that rewiring costs beyond a GC shift of equal error, world by world."""
     natural = networks["condition"] == ""
     gc = networks[natural & (networks["shift"] == "gc") & (networks["split"] == "shifted")]
@@ -222,7 +224,7 @@ def fit_table(values: pd.DataFrame, n_train: int) -> pd.DataFrame:
 
     Of training samples of at least the share :data:`LEAST` of ``n_train``.
     """
-    values = values[(values["model"] != FROZEN) & (values["n_train"] >= LEAST * n_train)]
+    values = values[(values["model"] != measures.FROZEN) & (values["n_train"] >= LEAST * n_train)]
     home = values[(values["split"] == "test") & (values["condition"] == "")]
     rewired = values[(values["condition"] == REWIRING.name) & (values["metric"] == "picp_90")]
     keys = ["replicate", "model", "n_train"]
@@ -235,11 +237,10 @@ def fit_table(values: pd.DataFrame, n_train: int) -> pd.DataFrame:
 
 def _explained(table: pd.DataFrame) -> float:
     """R² of the drop on NLL and coverage in distribution."""
-    design = np.column_stack([np.ones(len(table)), table["nll"], table["picp_90"]])
-    drop = table["drop"].to_numpy()
-    rest = drop - design @ np.linalg.lstsq(design, drop, rcond=None)[0]
+    given, drop = table[["nll", "picp_90"]].to_numpy(), table["drop"].to_numpy()
     # A draw may hold one world alone, again and again: there is nothing to explain then.
-    return float(1 - rest.var() / drop.var()) if drop.var() > 0 else float("nan")
+    known = drop.var() > 0
+    return float(LinearRegression().fit(given, drop).score(given, drop)) if known else float("nan")
 
 
 def _shares(table: pd.DataFrame) -> dict[str, float]:
@@ -251,7 +252,7 @@ def _shares(table: pd.DataFrame) -> dict[str, float]:
     return {"hidden_share": float(hidden.mean())} | shares
 
 
-def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
+def hidden_effects(table: pd.DataFrame, draws: int) -> Rows:
     """Whether in-distribution evaluation tells which fits will fail: the effects of C5.
 
     Intervals draw whole worlds; that of a share is never narrower than Clopper and Pearson's over
@@ -264,7 +265,7 @@ def hidden_effects(table: pd.DataFrame, draws: int) -> Iterator[dict[str, Any]]:
     picked = (rng.integers(0, len(parts), len(parts)) for _ in range(draws))
     drawn = pd.DataFrame([_shares(pd.concat([parts[i] for i in places])) for places in picked])
     keys = _at("all", REWIRING.shift, condition=REWIRING.name)
-    yield from dosing.share_rows(_shares(table), drawn, len(table), LEVELS, **keys)
+    yield from dosing.share_rows(_shares(table), drawn, len(table), **keys)
 
 
 def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
@@ -275,7 +276,7 @@ def effects(values: pd.DataFrame, n_train: int, draws: int) -> pd.DataFrame:
     rows = [
         *(effect(name, found, **_at(model)) for (model, name), found in accuracy.items()),
         *_shifts(networks),
-        *_beyond(networks[networks["model"] != FROZEN]),
+        *_beyond(networks[networks["model"] != measures.FROZEN]),
         *hidden_effects(fit_table(values, n_train), draws),
     ]
     return pd.DataFrame([row for row in rows if row]).assign(data="simulation")
@@ -292,10 +293,10 @@ def run(config: Config, store: Store) -> Tables:
     doses, crossings = dosing.tables(judged["doses"], judged["calibrated"], config.draws)
     sizes, reached = dosing.size_rows(values)
     asked = NOISY.shift in config.shifts and MAIN_MODEL in config.models
-    noisy = config.world_seeds[: config.mixed_worlds] if asked else ()
+    noisy = config.world_seeds[: config.other_worlds] if asked else ()
     some = [Arm(w, MAIN_MODEL, max(config.sizes, default=config.n_train)) for w in noisy]
     tables = {
-        "mixed": mixed_noise.judge_mixed(some, config, store),
+        "mixed": measures.judge_mixed(some, config, store),
         "doses": doses,
         "crossings": pd.concat([crossings, pd.DataFrame(reached)], ignore_index=True),
         "sizes": pd.DataFrame(sizes),
@@ -306,4 +307,4 @@ def run(config: Config, store: Store) -> Tables:
         "fits": fit_table(values, config.n_train),
     }
     rows = tidy_rows(values, severities, config)
-    return Tables.of(config, rows, tables, data={"anchors": digest()})
+    return Tables(rows, tables, {"anchors": digest()})

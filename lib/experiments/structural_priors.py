@@ -2,25 +2,184 @@
 
 In: :class:`Config`. Out: :class:`Tables`. In simulated worlds the book's CNN is given motif-derived
 features beside placebos of the same width, from training samples of several sizes; on real assays
-a CNN is given GC content or motif scores. Worlds and folds pair every prior with its placebo.
+a CNN is given GC content or motif scores. Worlds and folds pair every prior with its placebo. In
+worlds errors are RMSE against the noise-free activity f; gains are ratios of errors, or shares of a
+squared error taken away.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
 from lib.experiments import mpra_gc_ood, priors, worlds
 from lib.experiments.assays import GC_DATA, STANDIN, SUBSET, AssayConfig, load_assays
-from lib.experiments.prior_effects import MAIN_MODEL, PLACEBOS, PRIOR, effects
-from lib.experiments.priors import ASSAY_PRIORS, PRIORS, PUBLISHED, Told
-from lib.experiments.worlds import NOISY, REWIRING, Arm, Condition
+from lib.experiments.dose_response import crossing_row, size_at
+from lib.experiments.priors import ASSAY_PRIORS, PRIOR, PRIORS, PUBLISHED, Told
+from lib.experiments.worlds import MAIN_MODEL, NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
-from lib.statistics.effects import over_replicates
+from lib.statistics.effects import CHANGES, Effect, Rows, against, effect, over_replicates
 from lib.study.config import Names, Numbers, Seeds, Tables, known
 from lib.study.units import Store, run_fits
+
+PLACEBOS: Final = ("permuted", "motif_unrelated")  # the same values, and the same width
+REFERENCES: Final = ("none", *PLACEBOS)
+WORTH: Final = 0.97  # a ratio of errors; above it a gain has ended
+CHANGED: Final = (Effect("rmse_f_ratio", "rmse_f", "ratio"),)
+KIND: Final = ("data", "model", "n_train")
+PLACE: Final = ("split", "shift", "family", "condition", "cell")
+
+
+def prior_effects(values: pd.DataFrame) -> Rows:
+    """Every prior against none and the placebos, for each network, size and condition."""
+    columns = [*KIND, *PLACE]
+    for given, rows in values.groupby(columns, sort=False, dropna=False):
+        keys: dict[str, Any] = dict(zip(columns, given, strict=True))
+        keys["severity"] = round(float(rows["severity"].mean()), 4)
+        parts = dict(iter(rows.groupby("prior")))
+        for reference in REFERENCES:
+            for prior, part in parts.items():
+                if prior != reference and reference in parts:
+                    keys |= {"prior": prior, "against": reference}
+                    yield from against(part, parts[reference], CHANGED, **keys)
+
+
+def _logs(errors: pd.DataFrame, columns: str, *more: str) -> pd.DataFrame:
+    """Logarithms of errors, a row per world (and ``more``), a column per value of ``columns``."""
+    index = ["replicate", *more]
+    return errors.pivot(index=index, columns=columns, values="value").apply(np.log)
+
+
+def size_effects(errors: pd.DataFrame) -> Rows:
+    """At how many training elements the ratio of errors in distribution reaches :data:`WORTH`.
+
+    Worlds with all sizes count.
+    """
+    logs = _logs(errors[errors["split"] == "test"], "prior", "n_train")
+    for reference in REFERENCES:
+        if not {PRIOR, reference} <= set(logs):
+            continue
+        ratios = (logs[PRIOR] - logs[reference]).unstack("n_train")
+        ratios = ratios.dropna(axis=1, how="all").dropna()
+        if ratios.empty or ratios.shape[1] < 3:
+            continue
+        sizes = ratios.columns.to_numpy(float)
+        level = float(np.log(WORTH))
+        ends = pd.Series([size_at(sizes, own, level) for _, own in ratios.iterrows()])
+        keys = {"prior": PRIOR, "against": reference, "split": "test"}
+        yield crossing_row("gain_ends_at", ends, **keys)
+
+
+def line_effects(errors: pd.DataFrame, n_train: int) -> Rows:
+    """Shifted error over that on a line through a world's no-prior networks of all training sizes.
+
+    The line is of log RMSE against f, shifted on in distribution. Below 1 a prior gives robustness
+    beyond accuracy.
+    """
+    rows = errors[errors["split"] != "matched"]
+    places = rows.drop_duplicates("cell").set_index("cell", drop=False)[list(PLACE)]
+    points = _logs(rows, "cell", "prior", "n_train").reset_index()
+    if points.loc[points["prior"] == "none", "n_train"].nunique() < 3:
+        return
+    full = (points["n_train"] == n_train) & (points["prior"] != "none")
+    for cell in places.index.drop(""):
+        above = pd.concat([_above_line(part, cell) for _, part in points.groupby("replicate")])
+        for prior, values in above[full].groupby(points["prior"][full]):
+            keys = {"prior": prior, "against": "line", **places.loc[cell]}
+            yield effect("rmse_f_over_line", values, log=True, **keys)
+
+
+def _above_line(points: pd.DataFrame, cell: str) -> pd.Series:
+    """How far one world's networks lie above the line of those without a prior, if it has one."""
+    plain = points.loc[points["prior"] == "none", ["", cell]].dropna()
+    line = np.polyfit(plain[""], plain[cell], 1) if len(plain) > 1 else [np.nan]
+    return (points[cell] - np.polyval(line, points[""])).round(12)
+
+
+def noise_effects(errors: pd.DataFrame, n_train: int, cells: Sequence[str]) -> Rows:
+    """Gain of the prior where noise dominates less half its mean gain under the genomic ``cells``.
+
+    Gains are shares of the squared error against f. Under noise networks were trained at it;
+    ``gain_at_test_noise`` is of those trained in distribution, where only labels that are not read
+    differ: that of the test sample without noise. Where ``gain_under_shifts`` is not above 0 beyond
+    doubt there is no gain to lose.
+    """
+    split, cell = errors["split"], errors["cell"]
+    trained, alone = ((split == name) & (cell == NOISY.cell) for name in ("matched", "shifted"))
+    genomic = (split == "shifted") & cell.isin(cells)
+    rows = errors.assign(cell=cell.mask(trained, "trained").mask(alone, "test"))
+    rows = rows[(trained | alone | genomic) & (rows["n_train"] == n_train)]
+    wide = rows.pivot(index=["cell", "replicate"], columns="prior", values="value")
+    known = PRIOR in wide and cells and {"trained", *cells} <= set(rows["cell"])
+    for reference in (prior for prior in REFERENCES if known and prior in wide):
+        closed = CHANGES["closed"](wide[PRIOR], wide[reference]).unstack("cell")
+        under = closed[list(cells)].mean(axis=1, skipna=False)
+        gains = {
+            "gain_at_noise": closed["trained"],
+            "gain_at_test_noise": closed.get("test", under * np.nan),
+            "gain_under_shifts": under,
+            "gain_at_noise_beyond_half": closed["trained"] - under / 2,
+        }
+        keys: dict[str, Any] = {"against": reference, "prior": PRIOR}
+        for name, gain in gains.items():
+            yield effect(name, gain, **keys, shift=NOISY.shift, condition="trained")
+
+
+def matched_effects(errors: pd.DataFrame, n_train: int) -> Rows:
+    """Gain from ``n_train`` noisy labels less that from clean ones that leave as large an error.
+
+    ``clean_n`` is the number of clean labels at which a world's network without a prior reaches the
+    error that it has from the noisy ones: linear in logarithms between its training sizes, never
+    beyond them. The gain there is interpolated alike; worlds without it say nothing of it.
+    """
+    own = (errors["split"] == "matched") & (errors["cell"] == NOISY.cell)
+    noisy = _logs(errors[own & (errors["n_train"] == n_train)], "prior")
+    clean = _logs(errors[errors["split"] == "test"], "prior", "n_train")
+    if not {"none", PRIOR} <= set(noisy) & set(clean):
+        return
+    noisy = noisy[["none", PRIOR]].dropna()
+    level, matched, there = noisy["none"], {}, {}
+    for world, curve in clean[["none", PRIOR]].dropna().groupby("replicate"):
+        if world in level.index and len(curve) > 1:
+            sizes = curve.index.get_level_values("n_train").to_numpy(float)
+            at = matched[world] = size_at(sizes, -curve["none"], -float(level[world]))
+            ratio = np.interp(np.log(max(at, 1)), np.log(sizes), curve[PRIOR] - curve["none"])
+            there[world] = 1 - np.exp(2 * ratio) if 0 < at < np.inf else np.nan
+    if not matched:
+        return
+    clean_gain = pd.Series(there)
+    gain = 1 - np.exp(2 * (noisy[PRIOR] - noisy["none"]))
+    keys: dict[str, Any] = {"against": "none", "prior": PRIOR}
+    keys |= {"shift": NOISY.shift, "condition": "trained"}
+    yield crossing_row("clean_n", pd.Series(matched), **keys)
+    yield effect("gain_at_clean_n", clean_gain, **keys)
+    yield effect("gain_at_noise_beyond_clean", gain - clean_gain, **keys)
+
+
+def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.DataFrame:
+    """All contrasts over worlds; ``cells`` are the genomic shifts of C7 and C8.
+
+    Those of errors are of the main network, the last ones of ``n_train`` training elements.
+    """
+    main = {"data": "simulation", "model": MAIN_MODEL}
+    errors = values[(values["metric"] == "rmse_f") & (values["data"] == main["data"])]
+    errors = errors[errors["model"] == MAIN_MODEL]
+    of_one_size = (
+        *line_effects(errors, n_train),
+        *noise_effects(errors, n_train, cells),
+        *matched_effects(errors, n_train),
+    )
+    rows = [
+        *prior_effects(values),
+        *(main | row for row in size_effects(errors) if row),
+        *(main | {"n_train": n_train} | row for row in of_one_size if row),
+    ]
+    table = pd.DataFrame(rows).rename(columns={"n": "worlds"})
+    return table.drop(columns=["df", "how"], errors="ignore")
+
 
 TAIL_DATA: Final = (*GC_DATA, STANDIN)  # the arms that hold something out
 # The five shifts of C7 at the severity at which it is judged.
@@ -68,7 +227,6 @@ class Config(AssayConfig, worlds.WorldConfig):
     sizes: tuple[int, ...] = (500, 2_000)  # fewer, for the learning curve
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
-    side_rate: float | None = Field(default=None, gt=0)  # learning rate with them, if not its own
     assay_priors: Annotated[Names, known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
     gc_quantile: float = Field(default=0.8, gt=0, lt=1)
@@ -115,14 +273,6 @@ def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     return jobs
 
 
-def judge_worlds(config: Config, store: Store) -> pd.DataFrame:
-    """Every metric of every network in every world."""
-    asked = plan(config), priors.network_metrics, config, store, priors.fit_prior
-    values = worlds.judge_arms(*asked)["values"]
-    # Worlds turn the dial differently to reach one distance.
-    return values.assign(severity=values.pop("dial").round(4), n=config.n_test)
-
-
 def assay_plan(config: Config) -> Iterator[Told]:
     """Every prior on every arm of an assay, the stand-in where the default ones cannot be had.
 
@@ -141,7 +291,10 @@ def assay_plan(config: Config) -> Iterator[Told]:
 
 def run(config: Config, store: Store) -> Tables:
     """Fit, forecast, score."""
-    values = judge_worlds(config, store)
+    asked = plan(config), priors.network_metrics, config, store, priors.fit_prior
+    values = worlds.judge_arms(*asked)["values"]
+    # Worlds turn the dial differently to reach one distance.
+    values = values.assign(severity=values.pop("dial").round(4), n=config.n_test)
     told = list(assay_plan(config))
     settings, given = config.assays.design.settings, (store, config.where)
     units = [unit for one in told for unit in one.fitting(settings(one.arm)[0], *given)]
@@ -154,6 +307,5 @@ def run(config: Config, store: Store) -> Tables:
     rows = pd.concat([means, assay_rows], ignore_index=True).assign(seed=None, by="", bin="")
     cells = [at.cell for at in few_conditions(config)[1:]]
     tables = {"effects": effects(values, config.main_train, cells), "assay_effects": assay_effects}
-    names = {one.arm.data.name: one.arm.data.fingerprint for one in told}
-    data = {"anchors": digest()} | names
-    return Tables.of(config, rows, tables, data=data)
+    marks = {one.arm.data.name: one.arm.data.fingerprint for one in told}
+    return Tables(rows, tables, {"anchors": digest()} | marks)

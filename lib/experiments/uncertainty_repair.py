@@ -17,10 +17,7 @@ from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
 from lib.experiments import assays, mpra_gc_ood, repairs, worlds
 from lib.experiments.arms import AssayArm, AssayPart
-from lib.experiments.assays import FittedArm, GCShiftConfig, calibration_rows, fit_arms
-from lib.experiments.repairs import LEVEL, PART
 from lib.experiments.scoring import side_by_side
-from lib.experiments.worlds import QUICK, REWIRING, SMOKE, Arm, Condition, Judge
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
 from lib.statistics.effects import over_replicates
@@ -31,15 +28,10 @@ JUDGED_SHIFTS = (
     *("gc", "motif_density", "effect_rewiring", "cell_type", "pwm_perturbation"),
     *("batch", "depth", "noise"),
 )
-BUDGET = (
-    *("data", "split", "shift", "family", "condition", "severity", "uncertainty"),
-    *("coverage_before", "on_average", "in_most_draws", "most_labels"),
-    *("score_before", "score_after", "score_oracle"),
-)
 MOST_DRAWS = 0.9  # share of label draws that must restore coverage
 
 
-class Config(GCShiftConfig, worlds.WorldConfig):
+class Config(assays.GCShiftConfig, worlds.WorldConfig):
     """Parameters of notebook 06; those of real assays are as in notebook 02.
 
     ``labels`` are sizes of the labelled sample of a shifted condition, which restores coverage
@@ -49,13 +41,13 @@ class Config(GCShiftConfig, worlds.WorldConfig):
     experiment: ClassVar[str] = "uncertainty_repair"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            **SMOKE,
+            **worlds.SMOKE,
             **{"shifts": ("gc", "effect_rewiring", "batch"), "severities": (1.0,)},
             **{"world_seeds": (0,), "dataset": assays.STANDIN, "standin_size": 600, "folds": 3},
             **{"gc_bins": 5, "labels": (10, 20, 50), "label_draws": 3},
         },
         "quick": {
-            **QUICK,
+            **worlds.QUICK,
             **assays.SUBSET,
             **{"severities": (0.5, 1.0), "gc_bins": 5, "label_draws": 5},
         },
@@ -90,13 +82,13 @@ class Config(GCShiftConfig, worlds.WorldConfig):
 
 
 def known_weights(
-    condition: Condition, world_seed: int, held: SequenceDataset, test: SequenceDataset
+    condition: worlds.Condition, world_seed: int, held: SequenceDataset, test: SequenceDataset
 ) -> repairs.Weights | None:
     """Density ratio of the sequences at calibration and asked elements; None where not known.
 
     One everywhere where a shift leaves the law of sequences as it is.
     """
-    if condition.sequences == Condition():
+    if condition.sequences == worlds.Condition():
         return np.ones(len(held)), np.ones(len(test))
     if condition.shift != "gc" or condition.option not in ("", "natural", "low"):
         return None
@@ -117,7 +109,7 @@ def repaired(
     return repairs.judged(learned, asked) | repairs.labelled(asked, budget, rng)
 
 
-def repair_world(judge: Judge, condition: Condition) -> dict[str, pd.DataFrame]:
+def repair_world(judge: worlds.Judge, condition: worlds.Condition) -> dict[str, pd.DataFrame]:
     """The measure of a world: ``values`` with those of the oracle.
 
     ``dial`` is the severity, but empty where worlds turn it differently to reach one distance.
@@ -146,21 +138,21 @@ def _judged(arm: AssayArm) -> Iterator[AssayPart]:
     return (part for part in arm.parts if part.split in ("test", "shifted") and part.sampled)
 
 
-def repair_arm(fitted: FittedArm, settings: Mapping[str, Any], draws: int) -> pd.DataFrame:
+def repair_arm(fitted: assays.FittedArm, settings: Mapping[str, Any], draws: int) -> pd.DataFrame:
     """Values on each part of an arm, by its first network of each fold."""
     arm, tables = fitted.arm, []
     folds = [of_elements(arm.data, *known) for known in fitted.members[0].transpose(1, 0, 2)]
     every = of_elements(arm.data, *arm.stitched(fitted.members[0]))
     for place, part in enumerate(_judged(arm)):
-        learned, asked = [], every.iloc[part.rows]
-        for fold in np.unique(arm.tested[part.rows]):
-            held = folds[fold].iloc[calibration_rows(arm, arm.splits[fold])]
-            rows = np.flatnonzero(arm.tested[part.rows] == fold)
-            repair = repairs.calibrated(held, asked.iloc[rows], settings["gc_bins"])
-            learned.append((rows, list(repair)))
+        rows = part.rows[np.argsort(arm.tested[part.rows], kind="stable")]
+        learned, asked = [], every.iloc[rows]
+        for fold in np.unique(arm.tested[rows]):
+            held = folds[fold].iloc[assays.calibration_rows(arm, arm.splits[fold])]
+            own = asked[arm.tested[rows] == fold]
+            learned.append(repairs.calibrated(held, own, settings["gc_bins"]))
         rng = np.random.default_rng([arm.splits[0].seed, place])
         found = repaired(repairs.by_fold(learned), asked, settings, rng)
-        table = repairs.averages(found, arm.plan.take(part.rows), draws)
+        table = repairs.averages(found, arm.plan.take(rows), draws)
         keys: dict[str, Any] = {"data": arm.data.name, **part.keys, "oracle": np.nan}
         tables.append(table.assign(**keys))
     return pd.concat(tables)
@@ -171,7 +163,7 @@ def combined(simulated: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
     ``condition`` names the variant of a repair too.
     """
-    keys = [*PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
+    keys = [*repairs.PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
     means = over_replicates(simulated, keys, averaged=["severity", "oracle", "n"])
     means = means.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
     rows = pd.concat([means, measured.drop(columns="variance")], ignore_index=True)
@@ -188,7 +180,6 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     interval score stands before repair and with most labels, its oracle beside.
     """
     keys, found = ["data", "split", "shift", "family", "part", "severity"], []
-    named = BUDGET[: len(keys)]
     for key, part in rows.groupby(keys, sort=False):
         own = part[part["uncertainty"] == "few_shot"]
         if own.empty:  # no size of sample could be drawn
@@ -197,8 +188,8 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
         by_size = sizes.pivot(index="k", columns="metric", values="value")
         single = part[part["uncertainty"] == "single"].set_index("metric")
         before = single["value"]
-        fine = abs(before["picp_90"] - LEVEL) <= tolerance
-        restored = (by_size["picp_90"] - LEVEL).abs() <= tolerance
+        fine = abs(before["picp_90"] - repairs.LEVEL) <= tolerance
+        restored = (by_size["picp_90"] - repairs.LEVEL).abs() <= tolerance
         budget = {
             "uncertainty": "few_shot",
             "coverage_before": before["picp_90"],
@@ -209,8 +200,8 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
             "score_after": by_size["interval_score_90"].iloc[-1],
             "score_oracle": single.loc["interval_score_90", "oracle"],
         }
-        found.append(dict(zip(named, key, strict=True)) | budget)
-    return pd.DataFrame(found, None, BUDGET)
+        found.append(dict(zip(keys, key, strict=True)) | budget)
+    return pd.DataFrame(found)
 
 
 def run(config: Config, store: Store) -> Tables:
@@ -219,14 +210,14 @@ def run(config: Config, store: Store) -> Tables:
     The rows' column ``variant`` tells apart repairs of one name.
     """
     data, design = mpra_gc_ood.load_data(config.assays), config.assays.design
-    at = worlds.conditions(config.shifts, config.severities, fixed=[REWIRING])
-    plan = [(Arm(seed, config.model, config.n_train), at) for seed in config.world_seeds]
+    at = worlds.conditions(config.shifts, config.severities, fixed=[worlds.REWIRING])
+    plan = [(worlds.Arm(seed, config.model, config.n_train), at) for seed in config.world_seeds]
     simulated = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
-    fitted = fit_arms(design.build(data), design.settings, store, config.where)
+    fitted = assays.fit_arms(design.build(data), design.settings, store, config.where)
     asked = [(one, config.settings, config.draws) for one in fitted]
     measured = pd.concat(side_by_side(repair_arm, asked, config.workers), ignore_index=True)
     values = simulated["values"]
     rows = combined(values, measured).assign(model=config.model, prior="none")
     found = {"label_budget": label_budget(rows, config.tolerance)}
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables.of(config, rows, found, data=marks)
+    return Tables(rows, found, marks)

@@ -29,6 +29,7 @@ from lib.training.config import FitConfig, enough_epochs, tuned
 from lib.training.fit import Forecast, network_of
 from lib.training.fitted import FittedModel, predict
 
+MAIN_MODEL: Final = "cnn"  # that claims speak of
 TRAIN_SEED, TEST_SEED = 1, 2
 
 
@@ -319,12 +320,10 @@ def judging(
     return Unit(judge_unit, config, given, tuple(modules))
 
 
-def run_judging(
-    units: Sequence[Unit], store: Store, where: Placement, label: str = "judged"
-) -> dict[str, pd.DataFrame]:
+def run_judging(units: Sequence[Unit], store: Store, where: Placement) -> dict[str, pd.DataFrame]:
     """The tables of judging units by name, those of all worlds together."""
     found: dict[str, list[pd.DataFrame]] = {}
-    for result in run_units(units, store, where, label):
+    for result in run_units(units, store, where, "judged"):
         for name in result.meta["tables"]:
             found.setdefault(name, []).append(result.table(name))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}

@@ -156,20 +156,18 @@ def _share_band(n: ArrayLike, share: ArrayLike) -> dict[str, FloatArray]:
     return {"band_lower": low, "band_upper": high}
 
 
-def pit_histogram(
-    mean: ArrayLike, std: ArrayLike, target: ArrayLike, bins: int = BINS
-) -> pd.DataFrame:
+def pit_histogram(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> pd.DataFrame:
     """Density of the PIT in even bins with its binomial band; 1 everywhere when calibrated.
 
     Columns ``left, right, density, band_lower, band_upper``; no rows for n = 0. U: overconfident;
     hump: underconfident; slope: biased. Source: Gneiting, Balabdaoui & Raftery 2007.
     """
     u = calibration.pit(mean, std, target)
-    edges = np.linspace(0, 1, bins + 1)
-    seen = np.bincount(np.minimum((u * bins).astype(np.int64), bins - 1), minlength=bins)
-    shares = {"density": seen / max(len(u), 1)} | _share_band(max(len(u), 1), 1 / bins)
+    edges = np.linspace(0, 1, BINS + 1)
+    seen = np.bincount(np.minimum((u * BINS).astype(np.int64), BINS - 1), minlength=BINS)
+    shares = {"density": seen / max(len(u), 1)} | _share_band(max(len(u), 1), 1 / BINS)
     table = pd.DataFrame({"left": edges[:-1], "right": edges[1:]})
-    return table.assign(**{k: v * bins for k, v in shares.items()}).iloc[: bins if len(u) else 0]
+    return table.assign(**{k: v * BINS for k, v in shares.items()}).iloc[: BINS if len(u) else 0]
 
 
 def reliability(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> pd.DataFrame:

@@ -27,9 +27,9 @@ BANNER = (
 )
 
 
-def standin_banner(standin: bool) -> HTML:
+def standin_banner(found: Found) -> HTML:
     """A warning where the stand-in took the place of real data, else nothing."""
-    return HTML(BANNER if standin else "")
+    return HTML(BANNER if (found.rows["data"] == "standin").any() else "")
 
 
 def settings(found: Found) -> Table:
@@ -93,9 +93,11 @@ def ordered(rows: pd.DataFrame, **orders: Iterable[Any]) -> pd.DataFrame:
     if rows.empty:
         return rows
     ranks = {column: {v: i for i, v in enumerate(order)} for column, order in orders.items()}
-    place = {column: rows[column].map(ranks[column]).astype(float) for column in orders}
-    places = pd.DataFrame(place).reset_index(drop=True).sort_values([*orders], kind="stable")
-    return rows.iloc[places.index]
+
+    def rank(cells: pd.Series) -> pd.Series:
+        return cells.map(ranks[str(cells.name)]).astype(float)
+
+    return rows.sort_values(list(orders), key=rank, kind="stable")
 
 
 def furthest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,12 @@
 """Sequence logos as static pictures, drawn by logomaker.
 
-In: scores per position. Out: SVG, and :class:`Drawing`, which a notebook displays.
+In: scores per position. Out: SVG, and what a notebook displays.
 """
 
 import html
 import io
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +14,7 @@ import logomaker
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import ArrayLike
 
@@ -28,23 +28,16 @@ _COLOURS = dict(zip("ACGT", (GREEN, BLUE, ORANGE, VERMILION), strict=True))
 Span = tuple[int, int, str]  # half-open, and its name
 
 
-@dataclass(frozen=True, eq=False)
-class Drawing:
+def drawing(name: str, svg: str, caption: str) -> HTML:
     """A static picture with its caption, under an anchor unique on its page; see ``Figure``."""
-
-    name: str
-    svg: str
-    caption: str
-
-    def _repr_html_(self) -> str:
-        caption = html.escape(self.caption)
-        if not self.svg:
-            return not_asked(caption)
-        return (
-            f'<figure class="drawing" id="{self.name}">'
-            f'<img alt="{caption}" src="{linked("image/svg+xml", self.svg)}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
+    caption = html.escape(caption)
+    if not svg:
+        return HTML(not_asked(caption))
+    return HTML(
+        f'<figure class="drawing" id="{name}">'
+        f'<img alt="{caption}" src="{linked("image/svg+xml", svg)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
 def spans(names: Iterable[str]) -> list[Span]:

@@ -16,10 +16,9 @@ the shifted condition). Out: a map of mean and std with ``apply``, or conformal 
 
 The first three restore what their assumption allows. The others are conformal: coverage is
 guaranteed, over calibration part and one test element together, not for a subset and not given this
-calibration part. Where it cannot support the level, ends are infinite (with an
-``InfiniteIntervalWarning``), never silently finite. Nothing holds under a concept shift: the errors
-themselves then have another law. Rows of one group are not independent: pass one row per group
-(``one_per_group``).
+calibration part. Where it cannot support the level, ends are infinite. Nothing holds under a
+concept shift: the errors themselves then have another law. Rows of one group are not independent:
+pass one row per group (``one_per_group``).
 
 Examples
 --------
@@ -34,7 +33,6 @@ Interval(lower=array([-4.]), upper=array([4.]))
 (4.0, 1.0)
 """
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -147,10 +145,6 @@ def isotonic_std(mean: ArrayLike, std: ArrayLike, target: ArrayLike) -> StdMap:
     return StdMap(np.asarray(fit.X_thresholds_), np.sqrt(fit.y_thresholds_))
 
 
-class InfiniteIntervalWarning(UserWarning):
-    """Too little calibration mass for the level: some intervals are infinite."""
-
-
 class Interval(NamedTuple):
     """Ends of one interval per test element, each ``(m,)``; infinite ends are allowed."""
 
@@ -221,13 +215,9 @@ def _normalised(calibration: Calibration) -> FloatArray:
     return np.abs(target - mean) / std
 
 
-def _around(mean: ArrayLike, std: ArrayLike, scale: FloatArray | float, level: float) -> Interval:
+def _around(mean: ArrayLike, std: ArrayLike, scale: FloatArray | float) -> Interval:
     mean = as_vector("mean", mean)
     half = as_std("std", std, len(mean)) * scale
-    if (infinite := np.isinf(half)).any():
-        text = f"{infinite.mean():.1%} of the intervals are infinite: the calibration part is too "
-        text += f"small around them for level {level}"
-        warnings.warn(text, InfiniteIntervalWarning, stacklevel=3)
     return Interval(mean - half, mean + half)
 
 
@@ -238,7 +228,7 @@ def norm_cp(
 
     Source: Papadopoulos et al. 2008.
     """
-    return _around(mean, std, conformal_quantile(_normalised(calibration), level), level)
+    return _around(mean, std, conformal_quantile(_normalised(calibration), level))
 
 
 def mondrian_cp(
@@ -261,7 +251,7 @@ def mondrian_cp(
     scale = np.empty(len(mean))
     for label in np.unique(wanted):
         scale[wanted == label] = conformal_quantile(scores[known == label], level)
-    return _around(mean, std, scale, level)
+    return _around(mean, std, scale)
 
 
 def density_ratio(reference: ArrayLike, new: ArrayLike, *at: ArrayLike) -> list[FloatArray]:
@@ -313,4 +303,4 @@ def weighted_cp(
     al. 2019 (1904.06019); Jonkers 2024 (2404.15018).
     """
     scale = weighted_quantile(_normalised(calibration), weights, test_weights, level)
-    return _around(mean, std, scale, level)
+    return _around(mean, std, scale)

@@ -17,15 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from lib.statistics.effects import (
-    MARGIN_ERROR,
-    Estimate,
-    Verdict,
-    decide,
-    holm,
-    shortfall_p,
-    symmetric_scale,
-)
+from lib.statistics import effects
 from lib.statistics.ledger import MOST_PARTS, Cell, Claim, ClaimPart
 
 CLAIM_COLUMNS = (
@@ -35,13 +27,13 @@ CLAIM_COLUMNS = (
 )
 PART_COLUMNS = (
     *("id", "reading", "variant", "part", "quantity", "secondary", "verdict", "effect", "lower"),
-    *("upper", "level", "n", "margin", "p_short", "by_construction", "verdict_half"),
+    *("upper", "level", "n", "margin", "p_verdict", "by_construction", "verdict_half"),
     *("verdict_double", "told", "supported", "table", "row", "note"),
 )
 NOT_JUDGED_COLUMNS = ("id", "reading", "variant", "statement", "reason")
 CHANGE_COLUMNS = ("id", "reading", "variant", "what", "direction", "why")
 VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at which margin
-P_VALUES = [f"p_{name}" for name in (*VERDICTS, "short")]
+P_VALUES = [f"p_{name}" for name in VERDICTS]
 POWER = 0.8  # with which an effect would have been told
 COUNTS = ("splits", "folds", "worlds", "n")  # what an interval counts, in this order
 FEWEST = 10  # worlds or folds that a part must rest on, but in the first round
@@ -53,6 +45,7 @@ UNKNOWN_DF = 9  # at most, of rows that do not say: those of ten folds
 SIXTH = ("lower_sixth", "upper_sixth")
 # Rows of single fits, single replicates and bins share their other keys with that over all of them.
 USUALLY_EMPTY = ("seed", "split_seed", "replicate", "by")
+Row = dict[str, Any]  # of a table of verdicts
 
 
 class Verdicts(NamedTuple):
@@ -126,7 +119,7 @@ def _judge_row(part: ClaimPart, row: Mapping[str, str], first: bool) -> dict[str
     lower, upper = (_number(row, f"{end}_90" if narrow else end) for end in ("lower", "upper"))
     effect, level = _number(row, "value"), 0.9 if narrow else 0.95
     decisions = {
-        name: decide(lower, upper, part.scaled(factor), part.direction, part.null)
+        name: effects.decide(lower, upper, part.scaled(factor), part.direction, part.null)
         for name, factor in VERDICTS.items()
     }
     p = {f"p_{name}": _short(part, row, factor) for name, factor in VERDICTS.items()}
@@ -137,7 +130,6 @@ def _judge_row(part: ClaimPart, row: Mapping[str, str], first: bool) -> dict[str
     told, supported = detectable(part, effect, lower, upper, level)
     return {name: decision.verdict for name, decision in decisions.items()} | {
         **p,
-        "p_short": p["p_verdict"],
         "effect": effect,
         "lower": lower,
         "upper": upper,
@@ -160,15 +152,18 @@ def _short(part: ClaimPart, row: Mapping[str, str], factor: float) -> float:
     df = float(row["df"] or "nan") if "df" in row else _number(row, *COUNTS) - 1
     if "df" not in row and not any(row.get(name) for name in COUNTS[:-1]):
         df = min(df, UNKNOWN_DF)
-    ends = Estimate(*(_number(row, name) for name in ("value", "lower", "upper")))
+    ends = effects.Estimate(*(_number(row, name) for name in ("value", "lower", "upper")))
     margin = part.scaled(factor)
-    p = shortfall_p(ends, df, margin, part.direction)
+    p = effects.shortfall_p(ends, df, margin, part.direction)
     if not math.isnan(p):
         return p
-    for names, known in ((SIXTH, MARGIN_ERROR / MOST_PARTS), (("lower", "upper"), MARGIN_ERROR)):
+    for names, known in (
+        (SIXTH, effects.MARGIN_ERROR / MOST_PARTS),
+        (("lower", "upper"), effects.MARGIN_ERROR),
+    ):
         if all(row.get(name) for name in names):
             lower, upper = (_number(row, name) for name in names)
-            found = decide(lower, upper, margin, part.direction, part.null)
+            found = effects.decide(lower, upper, margin, part.direction, part.null)
             if found.verdict == "contradicted":
                 return known
     return 1.0
@@ -188,7 +183,7 @@ def detectable(
     if not np.isfinite([lower, upper]).all():
         return "–", "–"
     scales = ("plain", "log")[: 1 + (min(part.null, *part.limits) > 0)]
-    scale, _ = symmetric_scale(effect, lower, upper, scales)
+    scale, _ = effects.symmetric_scale(effect, lower, upper, scales)
     low, high = scale.to(np.array([lower, upper]))
     equivalence = part.direction == "within"
     z = norm.ppf([(1 + POWER) / 2 if equivalence else POWER, (1 + level) / 2])
@@ -203,9 +198,7 @@ def detectable(
     return f"{word} {beyond(part.null, sign)}", f"{word} {beyond(part.limits[0], sign)}"
 
 
-def _judge_part(
-    claim: Claim, part: ClaimPart, tables: Mapping[str, pd.DataFrame]
-) -> list[dict[str, Any]]:
+def _judge_part(claim: Claim, part: ClaimPart, tables: Mapping[str, pd.DataFrame]) -> list[Row]:
     """One judged row per combination of the part's ``each``."""
     name, first = part.table or str(claim.table), claim.reading == "first"
     shared = _keys(claim) | {"secondary": not part.counts, "table": name}
@@ -250,7 +243,7 @@ def _text(value: Cell) -> str:
     return f"{value:g}" if isinstance(value, float | int) else value or "none"
 
 
-def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+def all_of(verdicts: Sequence[effects.Verdict]) -> effects.Verdict:
     """Supported if all are, contradicted if any is, else undecided.
 
     *Supported* is at full level however many parts there are (Berger 1982); for *contradicted* to
@@ -264,7 +257,7 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
 def _correct(rows: Sequence[dict[str, Any]]) -> None:
     """Parts that fall short alone, but not among all that count, become undecided."""
     for name in VERDICTS:
-        falls = holm([row[f"p_{name}"] for row in rows])
+        falls = effects.holm([row[f"p_{name}"] for row in rows])
         for row in itertools.compress(rows, ~falls):
             if row[name] == "contradicted":
                 row[name] = "undecided"
@@ -272,9 +265,7 @@ def _correct(rows: Sequence[dict[str, Any]]) -> None:
                     row["note"] = "falls short alone, but not after Holm's correction"
 
 
-def _judge_claim(
-    claim: Claim, tables: Mapping[str, pd.DataFrame]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _judge_claim(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> tuple[Row, list[Row]]:
     """The row of a claim, empty where parts that count rest on too little, and its parts' rows."""
     rows = [row for part in claim.parts for row in _judge_part(claim, part, tables)]
     first = claim.reading == "first"
@@ -296,7 +287,7 @@ def _judge_claim(
     if found["verdict"] == "supported":
         decider = min(reached, key=lambda row: row["room"])
     elif found["verdict"] == "contradicted" and not first:
-        decider = min(reached, key=lambda row: row["p_short"])
+        decider = min(reached, key=lambda row: row["p_verdict"])
     built = all(row["by_construction"] == "true" for row in reached)
     untold = any(row["placebo"] and row["verdict"] == "undecided" for row in rows)
     more = ["the placebo's interval is too wide to tell"] * untold

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
-from scipy.stats import binom
+from scipy.stats import quantile_test
 
 from lib.arrays import FloatArray, as_level, as_vector
 from lib.statistics.effects import paired_contrast
@@ -94,11 +94,6 @@ def over_replicates(crossings: Sequence[float] | FloatArray, level: float = 0.95
         contrast = paired_contrast(np.log(found), as_level(level), np.random.default_rng(0))
         value, lower, upper = (float(end) for end in np.exp(contrast[:3]))
         return Crossing(value, lower, upper, n, never, early, "t")
-    # P(fewer than k of n lie below the median) on each side
-    k = int(binom.ppf((1 - as_level(level)) / 2, n, 0.5))
-    while k > 0 and 2 * binom.cdf(k - 1, n, 0.5) > 1 - level:
-        k -= 1
-    middle = found[(n - 1) // 2], found[n // 2]
-    value = float(middle[0] if middle[0] == middle[1] else np.mean(middle))
-    lower, upper = (float(found[k - 1]), float(found[n - k])) if k else (0.0, float("inf"))
-    return Crossing(value, lower, upper, n, never, early, "order")
+    low, high = quantile_test(found, p=0.5).confidence_interval(as_level(level))
+    ends = float(np.fmax(low, 0)), float("inf" if np.isnan(high) else high)
+    return Crossing(float(np.median(found)), *ends, n, never, early, "order")

@@ -36,6 +36,8 @@ CHANGES: Final[Mapping[str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 Direction = Literal["greater", "less", "within"]
+Margin = float | tuple[float, ...]
+Rows = Iterator[dict[str, Any]]  # of a table of effects
 
 
 class Estimate(NamedTuple):
@@ -71,13 +73,11 @@ class Effect(NamedTuple):
     how: str = "value"
 
 
-def sign_flip_p(
-    differences: ArrayLike, rng: np.random.Generator | None = None, draws: int = 100_000
-) -> float:
+def sign_flip_p(differences: ArrayLike, rng: np.random.Generator | None = None) -> float:
     """Two-sided p-value of a mean difference under random signs.
 
     Up to 20 differences all 2^n sign patterns are counted, so p cannot go under 2 / 2^n (.0625 for
-    n = 5). Above that ``draws`` patterns are drawn with ``rng`` and the observed one is counted in.
+    n = 5). Above that 100,000 patterns are drawn with ``rng`` and the observed one is counted in.
     """
     values = as_vector("differences", differences)
     if not len(values):
@@ -90,8 +90,8 @@ def sign_flip_p(
         return float(np.mean(np.abs(sums) >= reach))
     if rng is None:
         raise ValueError(f"rng is needed for more than {EXACT_SIGN_FLIPS} differences")
-    sums = rng.choice([-1.0, 1.0], size=(draws, len(values))) @ values
-    return (int(np.sum(np.abs(sums) >= reach)) + 1) / (draws + 1)
+    sums = rng.choice([-1.0, 1.0], size=(100_000, len(values))) @ values
+    return (int(np.sum(np.abs(sums) >= reach)) + 1) / (len(sums) + 1)
 
 
 def paired_contrast(
@@ -111,8 +111,8 @@ def paired_contrast(
     return Contrast(value, value - float(half), value + float(half), p, n - 1)
 
 
-def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> Estimate:
-    """Ratio of two paired means with Fieller's interval.
+def ratio_of_means(upper: ArrayLike, lower: ArrayLike) -> Estimate:
+    """Ratio of two paired means with Fieller's 95 % interval.
 
     The interval holds every r at which the paired t test does not reject mean(upper - r lower) = 0,
     so values may be negative. It is the whole line where ``lower`` is not above 0 beyond doubt:
@@ -123,7 +123,7 @@ def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> E
     value = float(a.mean() / b.mean()) if b.mean() != 0 else float("nan")
     if len(a) < 2:
         return Estimate(value, -np.inf, np.inf)
-    k = student_t.ppf((1 + as_level(level)) / 2, len(a) - 1) ** 2 / len(a)
+    k = student_t.ppf(0.975, len(a) - 1) ** 2 / len(a)
     covariance = np.cov(a, b)
     # r lies inside where square r^2 - 2 cross r + rest <= 0
     square = b.mean() ** 2 - k * covariance[1, 1]
@@ -136,11 +136,7 @@ def ratio_of_means(upper: ArrayLike, lower: ArrayLike, level: float = 0.95) -> E
 
 
 def decide(
-    lower: float,
-    upper: float,
-    margin: float | tuple[float, ...],
-    direction: Direction,
-    null: float = 0.0,
+    lower: float, upper: float, margin: Margin, direction: Direction, null: float = 0.0
 ) -> Decision:
     """The verdict that an interval gives on a claim.
 
@@ -211,9 +207,7 @@ def symmetric_scale(
     return found
 
 
-def shortfall_p(
-    interval: Estimate, df: float, margin: float | tuple[float, ...], direction: Direction
-) -> float:
+def shortfall_p(interval: Estimate, df: float, margin: Margin, direction: Direction) -> float:
     """One-sided p-value of falling short of a margin, from a 95 % interval of Student's t.
 
     The hypothesis is that the effect reaches the margin, or lies in the range of both. The scale is
@@ -281,7 +275,7 @@ def by_metric(rows: pd.DataFrame, index: str = "replicate") -> pd.DataFrame:
 
 def against(
     left: pd.DataFrame, right: pd.DataFrame | None, wanted: Iterable[Effect], **keys: Any
-) -> Iterator[dict[str, Any]]:
+) -> Rows:
     """The wanted effects of one condition, paired by replicate with another where they need one."""
     own = by_metric(left)
     other = None if right is None else by_metric(right)
@@ -306,7 +300,7 @@ def over_replicates(
     correlations stay in range.
 
     ``keys`` tell rows apart, missing values included; of ``averaged`` columns the mean is kept. The
-    columns are ``keys, value, lower, upper``, the count and ``averaged``, rows in order of
+    columns are ``keys, value``, ``averaged``, ``lower, upper`` and the count, rows in order of
     appearance.
     """
     groups = table.groupby(list(keys), sort=False, dropna=False)
@@ -317,8 +311,4 @@ def over_replicates(
     told = made[["value"]].assign(metric=made.get("metric", ""), groups=np.inf)
     told = told.assign(df=np.maximum(size - 1, 1), variance=found["spread"].to_numpy() ** 2 / size)
     told = over_folds(told)
-    place = made.columns.get_loc("value") + 1
-    for at, name in enumerate(("lower", "upper")):
-        made.insert(place + at, name, told[name])
-    made.insert(place + 2, count, size)
-    return made
+    return made.assign(**told[["lower", "upper"]], **{count: size})

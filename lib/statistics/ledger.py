@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.statistics.effects import Direction, decide
+from lib.statistics.effects import Direction, Margin, decide
 
 MOST_PARTS: Final = 6  # that count, of a reading stated or strict
 
@@ -76,7 +76,7 @@ class ClaimPart(BaseModel):
         ends = " to ".join(f"{limit:g}" for limit in self.limits)
         return {"greater": "> ", "less": "< ", "within": ""}[self.direction] + ends
 
-    def scaled(self, factor: float) -> float | tuple[float, ...]:
+    def scaled(self, factor: float) -> Margin:
         """The margin at ``factor`` times its distance from ``null``."""
         moved = tuple(self.null + factor * (limit - self.null) for limit in self.limits)
         return moved if len(moved) > 1 else moved[0]

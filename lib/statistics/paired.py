@@ -32,7 +32,6 @@ from lib.metrics.resampling import Resampling, ends, fold_variance, percentiles,
 from lib.statistics.effects import Estimate
 
 FEWEST = 10  # elements, groups, and anchors where there are any
-DRAWS = 1000
 LEVEL = 0.9  # of the intervals whose coverage is scored
 
 
@@ -181,7 +180,7 @@ def estimates_table(found: Mapping[str, Estimate], n: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "value", "lower", "upper", "n"])
 
 
-def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS) -> pd.DataFrame:
+def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int) -> pd.DataFrame:
     """Offset, gain, rewiring and noise between two conditions.
 
     ``rng`` draws the bootstrap over groups.
@@ -213,7 +212,8 @@ def decompose(assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAW
     >>> a = np.tile([-1.0, 1.0], 10)
     >>> exact = np.zeros(20)
     >>> pair = paired_assay(a, 2 * a + 3, exact, exact, np.arange(20))  # E[(a + 3)^2] = 1 + 9
-    >>> table = decompose(pair, np.random.default_rng(0)).set_index("quantity")["value"]
+    >>> table = decompose(pair, np.random.default_rng(0), draws=100)
+    >>> table = table.set_index("quantity")["value"]
     >>> table[["share_offset", "share_gain", "share_rewiring", "share_noise"]].round(12).tolist()
     [0.9, 0.1, 0.0, 0.0]
     """
@@ -260,21 +260,17 @@ def site_differences(assay: PairedAssay, intact: ArrayLike, mutated: ArrayLike) 
     return paired_assay(a, b, std_a, std_b, assay.groups.codes[first])
 
 
-def control_noise_factor(
-    assay: PairedAssay, rng: np.random.Generator, *, draws: int = DRAWS
-) -> Estimate:
+def control_noise_factor(assay: PairedAssay, rng: np.random.Generator, *, draws: int) -> Estimate:
     """Factor on both noise variances at which the anchors, the negative control, are not rewired.
 
     Where they are not in truth, a factor above 1 says that the standard errors are too small by its
     root; where they are, it is an upper bound. Either way a decomposition with errors scaled by the
     root is a lower bound on rewiring. The factor k is the smaller root of
-    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2; given with its 95 % interval. Without
-    an anchor whose standard error is above 0 a ``ValueError``.
+    (Var y_A - k E std_A^2) (Var y_B - k E std_B^2) = Cov^2; given with its 95 % interval, NaN
+    without an anchor whose standard error is above 0.
     """
     plan, weights = _resampled(assay, rng, draws)
     own = _moments(assay, assay.anchors, plan, weights)
-    if not own.noise_a[0] + own.noise_b[0] > 0:
-        raise ValueError("std_a and std_b are 0 at all anchors, or there are none")
     left = own.var_a * own.var_b - own.cov**2
     middle = own.var_b * own.noise_a + own.var_a * own.noise_b
     root = np.sqrt(middle**2 - 4 * own.noise_a * own.noise_b * left)
@@ -283,12 +279,7 @@ def control_noise_factor(
 
 
 def forecast_ladder(
-    assay: PairedAssay,
-    mean: ArrayLike,
-    std: ArrayLike,
-    rng: np.random.Generator,
-    *,
-    draws: int = DRAWS,
+    assay: PairedAssay, mean: ArrayLike, std: ArrayLike, rng: np.random.Generator, *, draws: int
 ) -> pd.DataFrame:
     """Coverage of y_B by a forecast's 90 % intervals of y_A, correction by correction.
 

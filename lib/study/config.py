@@ -164,26 +164,13 @@ class ExperimentConfig(BaseModel):
 class Tables(NamedTuple):
     """What an experiment finds; its ``run`` says which tables there are.
 
-    ``rows`` are tidy results, see :mod:`lib.study.results`; ``tables`` other shapes, by name. For
-    the manifest, ``entry`` holds ``data``, the fingerprint of each data set by name.
+    ``rows`` are tidy results, see :mod:`lib.study.results`; ``tables`` other shapes, by name;
+    ``data`` is the fingerprint of each data set by name, for the manifest.
     """
 
     rows: pd.DataFrame
     tables: dict[str, pd.DataFrame]
-    entry: dict[str, Any]
-
-    @classmethod
-    def of(
-        cls,
-        config: ExperimentConfig,
-        rows: pd.DataFrame,
-        tables: Mapping[str, pd.DataFrame],
-        *,
-        data: Mapping[str, str],
-    ) -> Self:
-        """Tables whose rows name their experiment and profile."""
-        named = rows.assign(experiment=config.experiment, profile=config.profile)
-        return cls(named, dict(tables), {"data": dict(data)})
+    data: dict[str, str]
 
 
 def known(kind: str, names: Iterable[str]) -> AfterValidator:

@@ -69,11 +69,6 @@ class NotebookError(RuntimeError):
     def __str__(self) -> str:
         return str(self.args[0])
 
-    @property
-    def reason(self) -> str:
-        """What the cell said."""
-        return str(self.args[1])
-
 
 def listed_notebooks(root: Path, only: Sequence[str] = ()) -> list[str]:
     """Names of the notebooks in the table of contents, in its order; of ``only`` those if any."""
@@ -89,7 +84,7 @@ def listed_notebooks(root: Path, only: Sequence[str] = ()) -> list[str]:
 
 
 def run_notebook(
-    root: Path, name: str, profile: str, out: Path, parameters: Mapping[str, Any] | None = None
+    root: Path, name: str, profile: str, out: Path, parameters: Mapping[str, Any] = {}
 ) -> float:
     """Execute one notebook through papermill with this interpreter's kernel; returns seconds.
 
@@ -111,7 +106,7 @@ def run_notebook(
         papermill.execute_notebook(
             str(root / "notebooks" / f"{name}.ipynb"),
             str(target),
-            parameters={"profile": profile, "run_folder": folder, **(parameters or {})},
+            parameters={"profile": profile, "run_folder": folder, **parameters},
             kernel_name="python3",
             cwd=str(root),
             progress_bar=False,
@@ -152,11 +147,7 @@ def clean_executed(path: Path) -> str:
 
 
 def run_notebooks(
-    root: Path,
-    names: Sequence[str],
-    profile: str,
-    out: Path,
-    parameters: Mapping[str, Any] | None = None,
+    root: Path, names: Sequence[str], profile: str, out: Path, parameters: Mapping[str, Any] = {}
 ) -> None:
     """Execute notebooks, :data:`AT_ONCE` at a time and in order, and say how long each took.
 
@@ -167,7 +158,7 @@ def run_notebooks(
     # Threads of several kernels that wait for each other spin, and take a third of the machine.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     at_once = min(AT_ONCE, len(names))
-    share = {"workers": max(1, cores() // at_once), **(parameters or {})}
+    share = {"workers": max(1, cores() // at_once), **parameters}
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(at_once, spawn) as pool:
         runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
@@ -387,7 +378,7 @@ def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
     try:
         run_notebook(root, AUDIT, profile, out, parameters)
     except NotebookError as error:
-        raise ValueError(error.reason) from None
+        raise ValueError(error.args[1]) from None
     experiment = AUDIT.partition("_")[2]
     # Tables older than this run's first are those that only an earlier audit of that name wrote.
     start = (out / "results" / f"{experiment}.csv").stat().st_mtime_ns

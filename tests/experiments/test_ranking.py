@@ -90,7 +90,7 @@ def test_intervals_over_folds_by_hand():
     row = value(judged, "risk")
     half = stats.t.ppf(0.975, 2) * (2 / 6) ** 0.5 / 2  # of the logarithm of 2
     assert [row["lower"], row["value"]] == pytest.approx([2 * np.exp(-half), 2])
-    assert row["upper_90"] < row["upper"] == pytest.approx(2 * np.exp(half))
+    assert row["upper"] == pytest.approx(2 * np.exp(half))
     assert row["units"] == 3
 
 
@@ -145,7 +145,6 @@ def test_worlds_get_students_t():
     values = [0.1, 0.3, 0.2, 0.4]
     found = over_worlds(pd.Series(values))
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    assert (found["lower"], found["upper"]) == pytest.approx((low, high))
-    assert found["lower_90"] > found["lower"]
+    assert found[1:] == pytest.approx((low, high))
     undecided = over_worlds(pd.Series([0.1, np.nan]))
-    assert (undecided["lower"], undecided["upper"]) == (-np.inf, np.inf)
+    assert undecided[1:] == (-np.inf, np.inf)

@@ -117,7 +117,7 @@ def test_hidden_effects_know_a_gap_that_nll_tells_from_one_it_does_not(rng):
 
 def test_no_published_network_beats_the_oracle(root):
     """The true mean and s.d. are the best forecast there is, up to the sample's noise."""
-    rows = results.read(root / "results", "simulation_shifts")
+    rows = results.read_csv(root / "results" / "simulation_shifts.csv")
     means = rows[rows["seed"].isna() & rows["upper"].notna()]
     for metric in ("rmse", "crps_gaussian", "nll_gaussian"):
         part = means[means["metric"] == metric]

@@ -55,11 +55,10 @@ def test_placebos_have_the_width_and_values_of_the_prior_and_enter_alike():
     for part in (slice(0, 300), slice(300, 360), slice(360, 420)):
         assert np.array_equal(np.sort(own[part], axis=0), np.sort(permuted[part], axis=0))
         assert not np.array_equal(own[part], permuted[part])
-    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2, side_rate=0.004)
+    config = Config.create(profile="smoke", entry="narrow", side_dropout=0.2)
     for prior in ("motif_decoy", "permuted"):
         own = priors.arm_settings(net(400, prior), config)
         assert own.model_options == {"channels": 8, "entry": "narrow", "side_dropout": 0.2}
-        assert own.learning_rate == 0.004
     assert priors.fit_prior(net(400, "none"), config).key == fit_arm(net(400, "none"), config).key
 
 

@@ -32,15 +32,15 @@ def test_tables_are_whole_and_repeat_themselves_and_bad_input_is_named():
 
 
 def test_pit_histogram_and_coverage_by_hand():
-    # u = .1, .3, .35, .9 in four bins: 1, 2, 0, 1 of 4
-    z = stats.norm.ppf([0.1, 0.3, 0.35, 0.9])
-    table = pit_histogram(np.zeros(4), np.ones(4), z, bins=4)
-    assert table["density"].tolist() == [1, 2, 0, 1]
-    assert table["left"].tolist() == [0, 0.25, 0.5, 0.75]
-    band = stats.binom.ppf([0.025, 0.975], 4, 0.25) / 4 * 4
+    # u = .12, .31, .34, .91 in twenty bins: 1, 2 and 1 of 4
+    z = stats.norm.ppf([0.12, 0.31, 0.34, 0.91])
+    table = pit_histogram(np.zeros(4), np.ones(4), z)
+    assert table["density"].sum() == 20 and table["density"][[2, 6, 18]].tolist() == [5, 10, 5]
+    assert table["left"][[0, 2, 18]].tolist() == pytest.approx([0, 0.1, 0.9])
+    band = stats.binom.ppf([0.025, 0.975], 4, 0.05) / 4 * 20
     assert table[["band_lower", "band_upper"]].iloc[0].tolist() == band.tolist()
-    extreme = pit_histogram([0, 0], [1, 1], [-50, 50], bins=3)  # u is 0 and 1 exactly
-    assert extreme["density"].tolist() == [1.5, 0, 1.5]
+    extreme = pit_histogram([0, 0], [1, 1], [-50, 50])  # u is 0 and 1 exactly
+    assert extreme["density"].iloc[[0, -1]].tolist() == [10, 10]
     labels = np.repeat(["a", "b"], [12, 9])
     table = coverage_by(np.zeros(21), np.ones(21), np.r_[np.full(3, 5.0), np.zeros(18)], labels)
     assert table["bin"].tolist() == ["a"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.page.logos import Drawing, score_logos
+from lib.page.logos import drawing, score_logos
 
 
 def one_letter(letter, size, length=6):
@@ -17,5 +17,5 @@ def test_equal_scores_give_equal_bytes_and_a_drawing_carries_its_caption():
     assert first != score_logos([("one", one_letter("C", 1.0), [])])
     assert first != score_logos([("one", one_letter("A", 1.0), [(1, 4, "site")])])
     svg = score_logos([("motif", np.eye(4), [])])
-    shown = Drawing("some-motif", svg, "Less than < this")._repr_html_()
+    shown = drawing("some-motif", svg, "Less than < this").data
     assert 'id="some-motif"' in shown and "Less than &lt; this" in shown

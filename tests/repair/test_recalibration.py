@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from lib.repair import recalibration
-from lib.repair.recalibration import InfiniteIntervalWarning
 from tests.refusals import refused
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -52,10 +51,9 @@ def test_rank_is_exact(n, level, rank):
 
 
 @pytest.mark.parametrize(("n", "level"), [(8, 0.9), (0, 0.5), (18, 0.95)])
-def test_too_few_points_are_infinite_and_said(n, level):
+def test_too_few_points_are_infinite(n, level):
     assert recalibration.conformal_quantile(np.arange(n), level) == np.inf
-    with pytest.warns(InfiniteIntervalWarning, match=rf"100.0% of the .* for level {level}"):
-        interval = recalibration.split_cp((np.zeros(n), np.arange(n)), [0], level)
+    interval = recalibration.split_cp((np.zeros(n), np.arange(n)), [0], level)
     assert (interval.lower, interval.upper) == (-np.inf, np.inf)
 
 
@@ -86,8 +84,7 @@ def test_equal_weights_are_plain_conformal_and_mondrian_bins_stand_alone(rng):
     target = np.r_[np.arange(1.0, 10.0), np.arange(1.0, 11.0) * 10]
     known = np.zeros(19), np.ones(19), target
     bins, asked = np.repeat(["low", "high"], [9, 10]), ["low", "high", "other"]
-    with pytest.warns(InfiniteIntervalWarning, match=r"33.3% of the intervals are infinite"):
-        interval = recalibration.mondrian_cp(known, bins, [0, 0, 0], [1, 1, 1], asked, 0.8)
+    interval = recalibration.mondrian_cp(known, bins, [0, 0, 0], [1, 1, 1], asked, 0.8)
     assert interval.upper.tolist() == [8, 90, np.inf]  # ranks ceil(8) and ceil(8.8)
 
 

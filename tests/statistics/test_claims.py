@@ -79,10 +79,10 @@ def test_a_row_becomes_a_verdict_with_all_its_columns(results):
     assert judged.claims.to_dict("records") == [shared | said]
     more = {"secondary": False, "level": 0.95, "table": "sim/effects", "note": ""}
     more["row"] = "effect=ratio, shift=none, model=cnn"
+    # half-width .1 is 2.262 standard errors: 1.5 lies 5.65 above 1.25
+    more["p_verdict"] = pytest.approx(student_t.cdf(2.5 * 2.262157, 9))
     # half-width .1: 1 + 1.429 · .1 and 1.25 + 1.429 · .1
     more |= {"told": "> 1.14", "supported": "> 1.39"}
-    # half-width .1 is 2.262 standard errors: 1.5 lies 5.65 above 1.25
-    more["p_short"] = pytest.approx(student_t.cdf(2.5 * 2.262157, 9))
     assert judged.parts.to_dict("records") == [shared | more]
     assert judged.not_judged.empty
 

@@ -14,13 +14,13 @@ import pytest
 from lib.experiments import (
     assays,
     forecasters,
-    mixed_noise,
     mpra_gc_ood,
     priors,
     ranking,
     selective_prediction,
     simulation_shifts,
     structural_priors,
+    world_measures,
     worlds,
 )
 from lib.experiments import world_measures as measures
@@ -65,8 +65,8 @@ def ranked(arm, condition):
 
 def measured(job, condition, measure):
     """The table of one measure and its rows, of random numbers."""
-    if measure is mixed_noise.mixed_metrics:
-        named, metrics = "mixed", mixed_noise.KEPT
+    if measure is world_measures.mixed_metrics:
+        named, metrics = "mixed", world_measures.KEPT
         parts = itertools.product(("all", "clean", "noisy"), ("best", "cnn"))
         more = [{"part": part, "model": model} | job.settings for part, model in parts]
     else:
@@ -117,7 +117,7 @@ def published(tmp_path_factory):
         patch.setattr(worlds, "training_data", lambda *_: (None, None))
         for module in (worlds, assays, forecasters):
             patch.setattr(module, "fitting", lambda *_: None)
-        for module, name in ((priors, "fit_prior"), (mixed_noise, "fit_mixed")):
+        for module, name in ((priors, "fit_prior"), (world_measures, "fit_mixed")):
             patch.setattr(module, name, lambda *_: None)
         patch.setattr(assays, "forecasting", lambda *_: None)
         patch.setattr(assays, "run_units", lambda units, *_: list(units))
@@ -139,7 +139,8 @@ def published(tmp_path_factory):
             config = module.Config.create(profile="full", **FEW_DRAWS, **own)
             made = module.run(config, None)
             entry = {"config": {"profile": "full"}}
-            results.write(folder, config.experiment, made.rows, made.tables, entry)
+            rows = made.rows.assign(experiment=config.experiment, profile="full")
+            results.write(folder, config.experiment, rows, made.tables, entry)
     for path in folder.rglob("*.csv"):
         lines = path.read_text("utf-8").splitlines()
         named = [line for line in lines if ASSAY in line]

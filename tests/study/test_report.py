@@ -99,8 +99,8 @@ def test_publish_tables_leaves_other_experiments(tmp_path):
     results.write(target, "two", first, {"old": first}, {"seed": 1})
     results.write(source, "two", first.assign(value=2.0), {"new": first}, {"seed": 2})
     report.publish_tables(source, target, "two")
-    assert results.read(target, "two")["value"].tolist() == [2.0]
-    assert results.read(target, "one")["value"].tolist() == [1.0]
+    assert results.read_csv(target / "two.csv")["value"].tolist() == [2.0]
+    assert results.read_csv(target / "one.csv")["value"].tolist() == [1.0]
     assert [path.name for path in (target / "two").iterdir()] == ["new.csv"]
     manifest = json.loads((target / "manifest.json").read_text("utf-8"))
     assert {name: entry["seed"] for name, entry in manifest.items()} == {"one": 1, "two": 2}
@@ -132,7 +132,7 @@ def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(small, m
     out, message = small / "runs" / "quick", "03_bad failed: ValueError: seen; twice"
     with pytest.raises(report.NotebookError, match=message) as failed:
         report.run_notebooks(small, ["02_two", "01_one", "03_bad", *waiting], "quick", out)
-    assert failed.value.reason == "seen; twice"
+    assert failed.value.args[1] == "seen; twice"
     said = {line.split(":")[0] for line in capfd.readouterr().out.splitlines()}
     assert said >= {"01_one", "02_two"} and "03_bad" not in said
     assert not (out / "notebooks" / f"{waiting[-1]}.ipynb").exists()

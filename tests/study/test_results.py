@@ -23,14 +23,14 @@ def test_columns_stand_in_the_contract_s_order_and_equal_keys_are_refused():
     assert table["oracle"].isna().all()
     with pytest.raises(ValueError, match=r"share their keys.*rmse"):
         results.tidy(rows(metric=["rmse", "rmse"]))
-    assert len(results.tidy(rows(metric=["rmse", "rmse"], split_seed=[0, 1]))) == 2
+    assert len(results.tidy(rows(metric=["rmse", "rmse"], n_train=[1, 2]))) == 2
 
 
 def test_write_and_read_back_and_experiments_that_end_together_enter_the_manifest(tmp_path):
     shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
     results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
-    assert results.read(tmp_path, "e")["value"].tolist() == [0.33333, 2.0]
+    assert results.read_csv(tmp_path / "e.csv")["value"].tolist() == [0.33333, 2.0]
     assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]
@@ -79,9 +79,9 @@ def test_names_are_read_back_and_those_that_a_spreadsheet_would_run_are_written_
 
 def test_a_table_that_holds_nothing_is_read_as_one_and_a_carriage_return_ends_no_row(tmp_path):
     results.write(tmp_path, "e", rows(), {"none": pd.DataFrame()}, {})
-    assert results.read_tables(tmp_path, "e")["none"].empty
+    assert results.read_csv(tmp_path / "e" / "none.csv").empty
     results.write(tmp_path, "e", rows(data=["\r=1", "a\r\nb"]), {}, {})
-    assert results.read(tmp_path, "e")["data"].tolist() == ["\n=1", "a\nb"]
+    assert results.read_csv(tmp_path / "e.csv")["data"].tolist() == ["\n=1", "a\nb"]
 
 
 EXPERIMENT = "uncertainty_repair"

@@ -13,7 +13,7 @@ from lib.study.units import Result, Store, Unit, run_units
 
 HEADLINES = {
     "01_one": {"says": "coverage", "row": {"data": "a", "metric": "picp_90"}},
-    "02_two": {"says": "ratio", "table": "effects", "row": {"shift": "gc"}},
+    "02_two": {"says": "ratio", "table": "two/effects", "row": {"shift": "gc"}},
     "03_three": {"says": "r", "row": {"data": "a"}},
 }
 
@@ -59,6 +59,5 @@ def test_every_notebook_has_a_headline_whose_columns_its_tables_have(root):
     assert sorted(headlines) == names
     for name, told in headlines.items():
         folder, experiment = root / "results", name.partition("_")[2]
-        path = folder / experiment / f"{told.get('table')}.csv"
-        table = results.read_csv(path if "table" in told else folder / f"{experiment}.csv")
+        table = results.read_csv(folder / f"{told.get('table', experiment)}.csv")
         assert {*told["row"], "value"} <= set(table), name

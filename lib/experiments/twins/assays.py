@@ -100,10 +100,9 @@ class Assays:
         for part, (side, thinner) in product(DEPTHS, SIDES.items()):
             dna, rna = (1 / part if thin else 1.0 for thin in thinner)
             frames = []
-            for index, (library, counts) in enumerate(self.counts.items()):
+            for index, library in enumerate(self.counts):
                 rng = np.random.default_rng([0, index, part, *thinner])
-                frame = thinned(counts, self.thresholds, (dna, rna), rng, self.fallback)
-                frames.append(frame.assign(library=library))
+                frames.append(thinned(self, library, (dna, rna), rng).assign(library=library))
             by = pd.concat(frames).set_index(["library", "label"])["activity"]
             found[f"1/{part} {side}"] = by.reindex(rows).to_numpy()
         return found
@@ -186,17 +185,14 @@ def related(
 
 
 def thinned(
-    counts: BarcodeCounts,
-    thresholds: Thresholds,
-    fractions: tuple[float, float],
-    rng: np.random.Generator,
-    fallback: tuple[str, ...] = (),
+    assays: Assays, library: str, fractions: tuple[float, float], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Activities as if only ``fractions`` of the DNA and RNA reads had been taken.
+    """Activities of a library as if only ``fractions`` of its DNA and RNA reads had been taken.
 
     Barcodes are chosen at full depth, so that what changes is depth and not the choice; the DNA
     threshold falls in proportion.
     """
+    counts, thresholds, fallback = assays.counts[library], assays.thresholds, assays.fallback
     chosen = counts.take(passing(counts, thresholds)[1])
     # The reference stays what it is at full depth: a change of it would move all elements alike.
     basal = activities(counts, thresholds, fallback).reference == "basal"

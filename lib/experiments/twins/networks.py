@@ -23,7 +23,6 @@ import pandas as pd
 from lib.arrays import BoolArray, FloatArray, IndexArray
 from lib.assays.genotypes import GenotypeAssay
 from lib.data.dataset import SequenceDataset
-from lib.data.folds import FOLDS
 from lib.data.splits import Split, gc_tilt
 from lib.experiments.arms import AssayArm, Maker, makers
 from lib.experiments.assays import Design
@@ -298,11 +297,7 @@ def _plant_networks(assays: Assays, folds: int, seed: int) -> Iterator[Network]:
 
 
 def networks(
-    assays: Assays,
-    arms: Sequence[str] = ARMS,
-    folds: int = FOLDS,
-    seed: int = 0,
-    targets: Sequence[str] = (),
+    assays: Assays, arms: Sequence[str], folds: int, seed: int, targets: Sequence[str]
 ) -> list[Network]:
     """The wanted networks on the retina libraries, the genotypes and the plant promoters.
 

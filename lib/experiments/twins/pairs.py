@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 import pandas as pd
 
-from lib.arrays import BoolArray, IndexArray
+from lib.arrays import IndexArray
 from lib.experiments.twins.assays import HOME, Assays, Law, law_keys, partners
 from lib.statistics import paired
 from lib.statistics.paired import PairedAssay
@@ -22,11 +22,6 @@ ALL, CONTROLLED, SITES = "all", "controlled", "site_pairs"
 Pair = tuple[str, str, str, PairedAssay]  # shift, condition, which elements, both measurements
 
 
-def controls(assays: Assays) -> BoolArray:
-    """Which of the genotypes' elements are scrambled."""
-    return (assays.genotypes[HOME[0]].metadata["variant_type"] == CONTROL).to_numpy()
-
-
 def law_pair(
     assays: Assays, law: Law, rows: IndexArray, fold: IndexArray | None = None
 ) -> PairedAssay:
@@ -35,7 +30,7 @@ def law_pair(
     old, new = first.column(HOME[1]), second.column(law[1])
     activity = first.activity[rows, old], second.activity[rows, new]
     error = first.se_barcodes[rows, old], second.se_barcodes[rows, new]
-    anchors = controls(assays)[rows]
+    anchors = (first.metadata["variant_type"] == CONTROL).to_numpy()[rows]
     return paired.paired_assay(*activity, *error, first.group[rows], anchors, fold)
 
 

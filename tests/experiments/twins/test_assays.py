@@ -1,6 +1,7 @@
 """The assays of the real shifts: other depths, subsamples."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ def test_thinned_labels_stand_on_their_rows_and_by_nothing_are_as_they_were() ->
     label, dna, rna = np.array(["a", "BASAL"], object), [500, 10**6], [[800, 800], [10**6, 10**6]]
     counts = BarcodeCounts(label, np.array(dna), np.array(rna))
     whole = activities(counts, Thresholds()).frame
-    same = made.thinned(counts, Thresholds(), (1.0, 1.0), np.random.default_rng(0))
+    given = SimpleNamespace(counts={"1": counts}, thresholds=Thresholds(), fallback=())
+    same = made.thinned(given, "1", (1.0, 1.0), np.random.default_rng(0))
     assert same["activity"].to_numpy() == pytest.approx(whole["activity"].to_numpy())
     assays = made.standin_assays(300)
     lower, own = assays.depths["1/4 joint"], assays.retina.activity

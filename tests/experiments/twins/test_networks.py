@@ -22,7 +22,7 @@ def assays() -> Assays:
 
 @pytest.fixture(scope="module")
 def networks(assays: Assays) -> list[made.Network]:
-    return made.networks(assays, folds=3)
+    return made.networks(assays, made.ARMS, 3, 0, ())
 
 
 def test_only_first_libraries_train_and_none_that_is_left_out(assays, networks):

@@ -42,7 +42,8 @@ def test_a_loss_of_coverage_is_a_fall_and_severity_that_of_the_part_or_the_seale
     sealed = sealed_of([("batch", "3", 0.1, 0.02)]).assign(severity=0.7)
     rows = pd.DataFrame({"shift": ["batch", "gc_tilt", "batch", ""]})
     rows["condition"], rows["split"] = [*"3x3", ""], ["shifted", "shifted", "inside", "test"]
-    found = made.with_severity(rows.assign(severity=[np.nan, 0.5, np.nan, np.nan]), sealed)
+    rows = rows.assign(severity=[np.nan, 0.5, np.nan, np.nan], metric="rmse", seed=None, variance=0)
+    found = made.publishable(rows, sealed)
     assert found["severity"].tolist() == [0.7, 0.5, 0.0, 0.0]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.experiments import worlds
-from lib.experiments.mixed_noise import SHARE, VISIBLE, best, fit_mixed, mixed
+from lib.experiments.world_measures import SHARE, VISIBLE, best, fit_mixed, mixed
 from lib.experiments.worlds import NOISY, Arm, Condition, Sizes
 from lib.metrics.evaluate import all_metrics
 
