@@ -118,12 +118,9 @@ def source_files(module: str) -> dict[str, Path]:
         above = name.rpartition(".")[0]
         importer = name if path.name == "__init__.py" else above
         waiting.append(above)
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), importer)
-                waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for base, names in _read(path, path.stat().st_mtime_ns)[1]:
+            base = importlib.util.resolve_name(base, importer)
+            waiting += [base, *(f"{base}.{name}" for name in names)]
     return found
 
 
@@ -148,18 +145,24 @@ def source_file(module: str, package: str) -> Path | None:
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's syntax, without comments and docstrings."""
-    return _file_hash(path, path.stat().st_mtime_ns)
+    return _read(path, path.stat().st_mtime_ns)[0]
 
 
 @cache
-def _file_hash(path: Path, modified: int) -> str:
+def _read(path: Path, modified: int) -> tuple[str, list[tuple[str, list[str]]]]:
+    """Hash of a file, and what it imports: a module, and names from it."""
     # The modification time is the memo's key: a changed file is read again.
-    tree = ast.parse(path.read_text("utf-8"))
+    tree, imports = ast.parse(path.read_text("utf-8")), list[tuple[str, list[str]]]()
     holds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
-        if isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, ast.Import):
+            imports += [(alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            imports.append((base, [alias.name for alias in node.names]))
+        elif isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
 
 
 def module_hashes(module: str) -> dict[str, str]:
