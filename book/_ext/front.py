@@ -60,7 +60,7 @@ class RunsDirective(TablesDirective):
             if page.startswith("experiments/") and name in runs:
                 cells = (show_duration(manifest[name]), source_state(runs[name]))
                 lines.append([page_link(self.env, page), *(text(cell) for cell in cells)])
-        header = ["notebook", "minutes of its run", "computed with"]
+        header = ["notebook", "minutes of one core", "computed with"]
         return [make_table(header, lines, "runs")]
 
 

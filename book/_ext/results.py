@@ -89,7 +89,7 @@ class ResultRole(TableRole):
 
 
 def show_duration(entry: dict) -> str:
-    """Minutes of a run, and how many of its fits it computed itself."""
+    """Minutes of one core that a run took, and how many of its fits it computed itself."""
     minutes = f"{entry['seconds'] / 60:.1f}"
     if "fits" not in entry:
         return minutes
@@ -98,7 +98,7 @@ def show_duration(entry: dict) -> str:
 
 
 class MinutesRole(TableRole):
-    """The role ``minutes``: how long an experiment's published run took."""
+    """The role ``minutes``: what an experiment's published run took of one core."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Replace the experiment's name by minutes."""
