@@ -21,7 +21,7 @@ from lib.experiments.dose_response import crossing_row, size_at
 from lib.experiments.priors import ASSAY_PRIORS, PRIOR, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import MAIN_MODEL, NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
-from lib.statistics.effects import CHANGES, Effect, Rows, against, effect, over_replicates
+from lib.statistics.effects import CHANGES, ENDS, Effect, Rows, against, effect, over_replicates
 from lib.study.config import Names, Numbers, Seeds, Tables, known
 from lib.study.units import Store, run_fits
 
@@ -31,6 +31,7 @@ WORTH: Final = 0.97  # a ratio of errors; above it a gain has ended
 CHANGED: Final = (Effect("rmse_f_ratio", "rmse_f", "ratio"),)
 KIND: Final = ("data", "model", "n_train")
 PLACE: Final = ("split", "shift", "family", "condition", "cell")
+OF_PRIOR: Final = ("severity", "prior", "against")
 
 
 def prior_effects(values: pd.DataFrame) -> Rows:
@@ -177,6 +178,8 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
         *(main | row for row in size_effects(errors) if row),
         *(main | {"n_train": n_train} | row for row in of_one_size if row),
     ]
+    if not rows:
+        return pd.DataFrame(columns=["effect", *KIND, *PLACE, *OF_PRIOR, *ENDS, "worlds"])
     table = pd.DataFrame(rows).rename(columns={"n": "worlds"})
     return table.drop(columns=["df", "how"], errors="ignore")
 
