@@ -66,6 +66,10 @@ def _simulate(n: int) -> None:
     simulate(draw_world(0), n, seed=1, workers=cores())
 
 
+def _numbers(n: int) -> np.ndarray:
+    return np.random.default_rng(0).random(n)
+
+
 def _table(n: int) -> tuple[tempfile.TemporaryDirectory, Path]:
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "forecasts.parquet"
@@ -93,6 +97,7 @@ WORKS: Mapping[str, Work] = {
     "leak_groups": Work(
         "leak groups", TO_A_MILLION, leaks.library, lambda codes: leak_groups(codes, leaks.K)
     ),
+    "sort": Work("ranking random numbers (numpy), one core", TO_TEN_MILLION, _numbers, np.argsort),
     "train_epoch": Work(
         "one epoch of the reference CNN, one core",
         TO_A_MILLION,
