@@ -103,6 +103,11 @@ class ExperimentConfig(BaseModel):
     run_folder: Annotated[str, AfterValidator(_below_runs)] | None = None
     tables_from: str | None = None
 
+    def __init__(self, **given: Any) -> None:
+        own = {name: value for name, value in given.items() if value is not None}
+        profile = str(own.get("profile", "quick"))
+        super().__init__(**{**USUAL.get(profile, {}), **self.presets.get(profile, {}), **own})
+
     @classmethod
     def create(cls, **parameters: Any) -> Self:
         """Validate parameters over their profile's preset; a ParameterError names each bad one."""
@@ -111,14 +116,12 @@ class ExperimentConfig(BaseModel):
             near = {name: difflib.get_close_matches(name, known, 1, cutoff=0) for name in unknown}
             said = [f"unknown parameter {a!r}; did you mean {b!r}?" for a, (b,) in near.items()]
             raise ParameterError(f"{' '.join(said)} Known: {', '.join(known)}")
-        given = {name: value for name, value in parameters.items() if value is not None}
-        profile = str(given.get("profile", "quick"))
-        if given.get("executor") == "dask" and "scheduler" not in given:
+        if parameters.get("executor") == "dask" and parameters.get("scheduler") is None:
             raise ParameterError(
                 "parameter scheduler is missing: executor='dask' needs one, 'tcp://host:port'"
             )
         try:
-            return cls(**{**USUAL.get(profile, {}), **cls.presets.get(profile, {}), **given})
+            return cls(**parameters)
         except ValidationError as error:
             wrong = [
                 f"parameter {'.'.join(map(str, item['loc'])) or 'set'} is {item['input']!r}: "

@@ -26,6 +26,7 @@ def test_profiles_namespaces_and_hashes():
     assert Made.create().epochs == 5
     assert Made.create(profile="full").seeds == (0, 1, 2)
     assert Made.create(profile="full", epochs=3, seeds=None).epochs == 3
+    assert Made(profile="full") == Made.create(profile="full") != Made()
     base = Made.create()
     assert Made.create(workers=2, device="cpu", run_folder="runs/x").hash == base.hash
     assert Made.create(gc_quantile=0.7).hash != base.hash
