@@ -154,7 +154,11 @@ def _renamed(spec: Spec) -> Spec:
     return dict(json.loads(text))
 
 
-def _number(channel: Any, column: str, title: str) -> Any:
+def _number(channel: Any, column: str, title: str, ticks: Iterable[float] = ()) -> Any:
+    """On a linear scale, or with ``ticks`` on a logarithmic one that has these."""
+    if at := sorted(set(ticks)):
+        scale, axis = alt.Scale(type="log", nice=False), alt.Axis(values=at)
+        return channel(f"{column}:Q", title=title, scale=scale, axis=axis)
     return channel(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
 
 
@@ -204,16 +208,18 @@ def lines(
     reference: float | None = None,
     diagonal: bool = False,
     joined: bool = True,
+    log: bool = False,
     marks: Mapping[str, float] | None = None,
     **panels: Any,
 ) -> Figure:
     """Points, ``joined`` by lines, with bars where there is a ``lower``; ``diagonal`` is y = x.
 
-    ``marks`` are named places along x. With ``facet``, a column, there are panels, in so many
-    ``columns``.
+    ``marks`` are named places along x. With ``log``, x is logarithmic. With ``facet``, a column,
+    there are panels, in so many ``columns``.
     """
     table = _table(rows, show)
-    base = alt.Chart(table).encode(x=_number(alt.X, x, x_title), color=_colour(colour, table))
+    along = _number(alt.X, x, x_title, table[x] if log else ())
+    base = alt.Chart(table).encode(x=along, color=_colour(colour, table))
     height = _number(alt.Y, y, y_title)
     layers: list[Any] = [base.mark_line(strokeWidth=2).encode(y=height)] if joined else []
     layers.append(base.mark_point(filled=True, size=45).encode(y=height, tooltip=[*table]))
@@ -223,7 +229,7 @@ def lines(
     layers += _dashed(table, reference, "y")
     if marks:
         places = alt.Chart(pd.DataFrame({"mark": [*marks], x: [*marks.values()]}))
-        at = {"x": _number(alt.X, x, x_title)}
+        at = {"x": along}
         named = places.mark_text(angle=270, align="left", dy=-4, color=_TEXT)
         layers.append(places.mark_rule(**_DASHED, opacity=0.4).encode(**at))
         layers.append(named.encode(text="mark:N", y=alt.value(_SIZE["height"] - 4), **at))

@@ -21,7 +21,7 @@ def figures(rows=ROWS):
         dots("a-name", rows, ALL, "data", reference=1.0, **SAID),
         dots("a-name", rows, ALL, "kind", facet="data", order="kind", **SAID),
         dots("a-name", rows, ALL, "data", reference="lower", **SAID),
-        lines("a-name", rows, ALL, "x", y_title="y", joined=False, **SAID),
+        lines("a-name", rows, ALL, "x", y_title="y", joined=False, log=True, **SAID),
         heat_map(
             *("a-name", rows, ALL, "x", "kind"),
             **{"x_title": "x", "title": "v", "caption": "See <this>.", "facet": "data"},
@@ -36,6 +36,7 @@ def test_html_is_the_same_on_every_run_and_complete(index):
     assert page == figures()[index]._repr_html_()
     assert "See &lt;this&gt;." in page and "<this>" not in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "vegaEmbed" in page
+    assert ('"type":"log"' in page) == (index == 6)
     data = page.split('href="data:text/csv;base64,')[1].split('"')[0]
     assert base64.b64decode(data).decode().startswith("data,x,kind,value")
     assert "<svg" in base64.b64decode(page.split("svg+xml;base64,")[1].split('"')[0]).decode()
