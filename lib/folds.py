@@ -21,7 +21,7 @@ from lib.study.terminal import command
 def main(arguments: list[str] | None = None) -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(prog="python -m lib.folds")
-    parser.add_argument("assay", help="one of the book's, such as wtc11 or plant_leaf")
+    parser.add_argument("assay", choices=("wtc11", "plant_leaf"), help="whose folds are the book's")
     parser.add_argument("--out", required=True, help="the CSV to write")
     given = parser.parse_args(arguments)
     data = load(given.assay)

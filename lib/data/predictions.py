@@ -78,6 +78,8 @@ def validate(
             checked[name] = values
     for name in {*LABELS, "sequence", *more} & {*present} - {*NUMERIC}:
         checked[name] = cells.labels(checked[name])
+    if "group" in checked:
+        cells.no_missing(checked["group"], "every row needs a group", source)
     if ids:
         _check_ids(checked, source)
     return checked

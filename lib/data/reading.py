@@ -200,7 +200,7 @@ def _read_parquet(
     path: Path, rename: Mapping[str, str], texts: Names, floats: Names, lean: Names
 ) -> pd.DataFrame:
     try:
-        with parquet.ParquetFile(path) as file:
+        with path.open("rb") as source, parquet.ParquetFile(source) as file:
             header = file.schema_arrow.names
             ours = dict(zip(header, renamed(header, rename, str(path)), strict=True))
             groups = range(file.metadata.num_row_groups)
@@ -283,7 +283,7 @@ def read_table(
     else:
         frame = _read_text(path, rename, columns, floats)
     frame = frame.loc[:, frame.columns != ""]
-    many = len(frame) > MANY_ROWS and lean
+    many = lean and mark == b"PAR1" and len(frame) > MANY_ROWS
     require_columns(frame, [c for c in columns if not many or c in lean], str(path), how)
     if len(frame) == 0:
         raise ValueError(f"{path} has a header but no rows")

@@ -145,9 +145,7 @@ def _encode(sequences: list[str], column: str) -> Codes:
     return codes
 
 
-def _given_groups(
-    values: pd.Series, column: str, same: IndexArray, repairs: dict[str, int]
-) -> IndexArray:
+def _given_groups(values: pd.Series, same: IndexArray, repairs: dict[str, int]) -> IndexArray:
     """Groups by label, joined where they share a sequence; ``same`` numbers the sequences."""
     texts = labels(values.reset_index(drop=True))
     no_missing(texts, "every row needs a group")
@@ -233,7 +231,7 @@ def dataset_from_frame(
     activity = numbers(frame[activity_column], activity_column, WITHIN)
     _count_duplicates(sequences, activity, repairs)
     if group_column is not None:
-        group = _given_groups(frame[group_column], group_column, sequence_ids(codes), repairs)
+        group = _given_groups(frame[group_column], sequence_ids(codes), repairs)
     elif codes.shape[1] < SHORTEST_LINK:
         raise ValueError(
             f"column {sequence_column!r}: {codes.shape[1]} nt are too few to find relatives; "

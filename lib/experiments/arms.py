@@ -11,6 +11,7 @@ were trained on all kinds, on as many elements.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -182,7 +183,7 @@ def _held_out(arm: AssayArm, held_out: BoolArray, shift: str, condition: str) ->
     """The arm judged inside and on what it holds out."""
     gc, inside = arm.data.gc, ~np.isin(arm.data.group, arm.data.group[held_out])
     rows = _rows(arm, "shifted")
-    moved = float((gc[rows].mean() - gc[inside].mean()) / gc[inside].std())
+    moved = float((gc[rows].mean() - gc[inside].mean()) / (gc[inside].std() or 1.0))
     inner = AssayPart("inside", shift, condition, _rows(arm, "test"))
     return replace(arm, parts=(inner, AssayPart("shifted", shift, condition, rows, moved)))
 
@@ -203,6 +204,8 @@ def _tail_arms(make: Maker, quantile: float, tails: Sequence[str]) -> Iterator[A
         high = tail == "high"
         edge = np.quantile(by_group, quantile if high else 1 - quantile)
         held_out = by_group > edge if high else by_group < edge
+        if not held_out.any():
+            continue
         gc = by_group[held_out]
         name = f"GC ≥ {gc.min():.3f}" if high else f"GC ≤ {gc.max():.3f}"
         arm = _held_out(make.arm("tail", held_out), held_out, f"gc_{tail}", name)
@@ -228,8 +231,9 @@ def _group_arm(make: Maker, tilts: Sequence[float]) -> AssayArm:
     parts = [AssayPart("test", "", "", test)]
     for tilt in tilts:
         rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
-        rows, moved = gc_tilt(data.gc[test], data.group[test], tilt, rng)
-        parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[rows], moved))
+        with suppress(ValueError):  # where GC varies too little, an assay has no such tilt
+            rows, moved = gc_tilt(data.gc[test], data.group[test], tilt, rng)
+            parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[rows], moved))
     for place, split in enumerate(more, start=1):
         name = f"family {place} of {len(more)}"
         parts.append(AssayPart("shifted", "unseen_family", name, split["test"], sampled=False))

@@ -37,26 +37,14 @@ class Config(ExperimentConfig):
     experiment: ClassVar[str] = "assay_and_program_shifts"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "dataset": STANDIN,
-            "elements": 400,
-            "arm": ("retina", "batch", "genotype"),
-            "targets": _SMALL,
-            "folds": 3,
-            "epochs": 1,
-            "draws": 100,
-            "labels": (10,),
-            "repeats": 2,
+            **{"dataset": STANDIN, "arm": ("retina", "batch", "genotype"), "targets": _SMALL},
+            **{"elements": 400, "folds": 3, "epochs": 1, "draws": 100},
+            **{"labels": (10,), "repeats": 2},
         },
         "quick": {
-            "libraries": ("1", "4", "9a"),
-            "arm": ("retina", "batch", "genotype", "plant"),
-            "targets": _SMALL,
-            "elements": 1500,
-            "folds": 3,
-            "epochs": 3,
-            "draws": 100,
-            "labels": (20, 100),
-            "repeats": 5,
+            **{"libraries": ("1", "4", "9a"), "arm": ("retina", "batch", "genotype", "plant")},
+            **{"targets": _SMALL, "elements": 1500, "folds": 3, "epochs": 3, "draws": 100},
+            **{"labels": (20, 100), "repeats": 5},
         },
         "full": {"targets": ("rho WT", "rho Rhom", "rho Ehom", "hsp68 WT", "5")},
     }

@@ -20,9 +20,9 @@ from lib.data.predictions import harmless
 from lib.experiments.audit_parts import MOST_LABELS, AuditedPart
 from lib.experiments.audit_table import FORECAST, Audited
 from lib.experiments.ranking import make_rules, of_folds, rank, scores_of
-from lib.experiments.repairs import Triple, averages, by_fold, calibrated, judged
+from lib.experiments.repairs import averages, by_fold, calibrated, judged
 from lib.metrics.audit import audit, coverage_by
-from lib.metrics.columns import metric
+from lib.metrics.columns import Triple, metric
 from lib.metrics.evaluate import COLUMNS, MIN_BIN, all_metrics, measure, with_ends
 from lib.repair.recalibration import one_per_group
 from lib.statistics.paired import decompose, paired_assay
@@ -58,10 +58,7 @@ def _coverage(forecast: Triple, cells: pd.Categorical) -> pd.DataFrame:
 
 def _resampled(one: Audited, part: AuditedPart, draws: int) -> pd.DataFrame:
     plan = one.resampled(part.rows)
-    # One group resampled is itself: no interval is better than one of no width.
-    draws = draws if len(np.unique(plan.codes)) > 1 else 0
     weights = plan.weights(draws, np.random.default_rng(0))
-    weights = weights if draws else weights[:, :1]
     by = {name: _texts(cells)[cells.codes[part.rows]] for name, cells in one.by.items()}
     forecast = as_forecast(*one.forecast(part.rows))
     rows, values = measure(forecast, plan, weights, one.reference, by)

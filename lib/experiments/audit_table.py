@@ -17,7 +17,8 @@ from lib.data.leakage import leak_groups, linked
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
 from lib.experiments.audit_parts import MOST_LABELS, AuditedPart, deal, few_labels
-from lib.experiments.repairs import Triple, triple
+from lib.experiments.repairs import triple
+from lib.metrics.columns import Triple
 from lib.metrics.evaluate import DECILES, quantile_bins
 from lib.metrics.resampling import Resampling, resampling
 from lib.sequences import encode
@@ -144,7 +145,6 @@ def _join_pairs(table: pd.DataFrame) -> None:
 def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
     """Number the groups, from sequences where no column says them."""
     if "group" in table:
-        no_missing(table["group"], "every row needs a group")
         table["group"] = pd.factorize(table["group"], sort=True)[0].astype(np.int64)
         _join_pairs(table)
         return
@@ -178,9 +178,10 @@ def _add_folds(
     """Number the folds, and say how rows are resampled if three and whole groups were tested."""
     if "fold" not in table:
         return None
-    own = table["fold"].iloc[np.sort(np.concatenate([judged, held]))]
-    no_missing(own, "every row needs one")
-    fold, rng = pd.factorize(table["fold"], sort=True)[0], np.random.default_rng(0)
+    rows = np.sort(np.concatenate([judged, held]))
+    no_missing(own := table["fold"].iloc[rows], "every row needs one")
+    fold, rng = np.full(len(table), -1), np.random.default_rng(0)
+    fold[rows] = pd.factorize(own, sort=True)[0]  # a fold of training rows alone is none
     try:
         found = resampling(group.to_numpy()[judged], rng, fold[judged])
     except ValueError as error:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.metrics import columns
+from lib.metrics.columns import Triple
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling, totals
 from lib.repair import recalibration
@@ -25,7 +26,6 @@ PART = ["data", "split", "shift", "family", "condition"]
 COSTS = ("picp_90", "mpiw_90", "interval_score_90")  # of :func:`elements` at 90 %
 KNOWN, ESTIMATED = "known weights", "estimated weights"
 
-Triple = tuple[FloatArray, FloatArray, FloatArray]
 Weights = tuple[FloatArray, FloatArray]  # density ratio at calibration elements, at the asked ones
 
 

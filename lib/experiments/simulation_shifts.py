@@ -9,11 +9,11 @@ they say how much of an error is harder data rather than the shift.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 from sklearn.linear_model import LinearRegression
 
 from lib.arrays import FloatArray
@@ -25,7 +25,7 @@ from lib.experiments.worlds import MAIN_MODEL, NOISY, REWIRING, Arm, Condition, 
 from lib.simulator.assay import digest
 from lib.simulator.shifts import SHIFTS, dial_table
 from lib.statistics.effects import Effect, Rows, against, by_metric, effect, over_replicates
-from lib.study.config import Numbers, Seeds, Tables
+from lib.study.config import Numbers, Seeds, Sizes, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
 
 # Arms of the gc shift beside the natural one.
@@ -71,7 +71,13 @@ class Config(worlds.WorldConfig):
     # trained on the mild GC shift, at the highest noise, or (of the largest of sizes) on a minority
     # of noise-dominated elements.
     other_worlds: int = Field(default=10, ge=1)
-    sizes: tuple[int, ...] = (500, 2_000, 8_000)  # smaller training samples
+    sizes: Sizes = (500, 2_000, 8_000)  # smaller training samples
+
+    @model_validator(mode="after")
+    def _smaller(self) -> Self:
+        if (largest := max(self.sizes, default=0)) >= self.n_train:
+            raise ValueError(f"sizes go up to {largest}; below n_train, {self.n_train}, would do")
+        return self
 
     @property
     def main(self) -> str:

@@ -22,7 +22,7 @@ from lib.experiments.priors import ASSAY_PRIORS, PRIOR, PRIORS, PUBLISHED, Told
 from lib.experiments.worlds import MAIN_MODEL, NOISY, REWIRING, Arm, Condition
 from lib.simulator.assay import digest
 from lib.statistics.effects import CHANGES, ENDS, Effect, Rows, against, effect, over_replicates
-from lib.study.config import Names, Numbers, Seeds, Tables, known
+from lib.study.config import Names, Numbers, Seeds, Sizes, Tables, known
 from lib.study.units import Store, run_fits
 
 PLACEBOS: Final = ("permuted", "motif_unrelated")  # the same values, and the same width
@@ -227,7 +227,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     shaped_worlds: int = Field(default=0, ge=0)  # of these, how many have a DNA-shape term too
     # Of the sample of notebook 01, whose networks without a prior serve here too.
     main_train: int = Field(default=8_000, ge=100, le=1_000_000)  # the first of them
-    sizes: tuple[int, ...] = (500, 2_000)  # fewer, for the learning curve
+    sizes: Sizes = (500, 2_000)  # fewer, for the learning curve
     entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     assay_priors: Annotated[Names, known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS

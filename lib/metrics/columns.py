@@ -169,6 +169,7 @@ def _determination(n: int, error: FloatArray, y: FloatArray, yy: FloatArray) -> 
 
 
 _PAIR = ("m", "mm", "y", "yy", "ym")
+_NO_STD = {"error", "abs_error", "sq_error", "spearman", *_PAIR}  # columns of metrics without one
 METRICS: dict[str, Metric] = {
     "bias": Metric(("error",)),
     "mae": Metric(("abs_error",)),
@@ -220,11 +221,17 @@ def metric(
 ) -> float:
     """A metric of ``METRICS`` or :func:`at_level` of vectors ``(n,)``; NaN for n = 0.
 
-    Bad values are a ``ValueError`` that names the argument and the row.
+    Bad values are a ``ValueError`` that names the argument and the row; so is an unknown name, or
+    no ``std`` where the metric needs one.
     """
     mean, target = as_points(mean, target)
+    known, n = METRICS | at_level(as_level(level)), len(mean)
+    if name not in known:
+        raise ValueError(f"metric {name!r} is not known; use one of {', '.join(known)}")
+    found = known[name]
+    if std is None and not _NO_STD.issuperset(found.columns):
+        raise ValueError(f"std is missing; {name} needs it")
     std = np.ones_like(mean) if std is None else as_std("std", std, len(mean))
-    found, n = (METRICS | at_level(as_level(level)))[name], len(mean)
     columns = Columns((mean, std, target))
     return float(found.of(n, *(columns[k].mean() for k in found.columns))) if n else float("nan")
 

@@ -188,9 +188,11 @@ def with_ends(
         none = dict.fromkeys(("lower", "upper", "variance"), np.nan)
         return rows.assign(value=values[:, 0], **none)
     if not plan.folds:
-        lower, upper = percentiles(values[:, 1:], level)
-        variance = spread(values[:, 1:])
-        return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
+        # One group resampled is itself: no interval is better than one of no width.
+        alone = np.asarray(rows.get("groups", plan.effective)) <= 1
+        found = np.where(alone, np.nan, [*percentiles(values[:, 1:], level), spread(values[:, 1:])])
+        named = dict(zip(("lower", "upper", "variance"), found, strict=True))
+        return rows.assign(value=values[:, 0], **named)
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
     if "df" in rows:
         return over_folds(rows, level)

@@ -179,7 +179,8 @@ def weighted_quantile(
     mass = np.cumsum(weights[order])
     needed = arrays.as_level(level) * ((mass[-1] if len(mass) else 0.0) + own)
     position = np.searchsorted(mass, needed * (1 - _ROUNDING), side="left")
-    return np.append(scores[order], np.inf)[np.minimum(position, len(scores))]
+    position = np.where(needed > 0, np.minimum(position, len(scores)), len(scores))
+    return np.append(scores[order], np.inf)[position]
 
 
 def n_eff(weights: ArrayLike) -> float:

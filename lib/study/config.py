@@ -54,9 +54,10 @@ FromText = BeforeValidator(_as_list)
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Seeds = Annotated[tuple[Seed, ...], FromText, AfterValidator(_distinct), Field(min_length=1)]
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]  # 007 stays 007
-AnyNames = Annotated[tuple[Name, ...], FromText]  # or none
+AnyNames = Annotated[tuple[Name, ...], FromText, AfterValidator(_distinct)]  # or none
 Names = Annotated[AnyNames, Field(min_length=1)]
-Numbers = Annotated[tuple[float, ...], FromText, Field(min_length=1)]
+Numbers = Annotated[tuple[float, ...], FromText, AfterValidator(_distinct), Field(min_length=1)]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=2)], ...], FromText, AfterValidator(_distinct)]
 
 
 # Of every experiment: what is published must not depend on which processor is at hand, and half as
@@ -72,7 +73,7 @@ class ExperimentConfig(BaseModel):
     """What every experiment takes; None in a notebook means the profile's value.
 
     ``draws`` are the bootstrap draws behind every interval; ``precision`` is that of
-    :class:`lib.training.config.FitConfig`, in the full profile float32. Convolutions of networks
+    fits, ``auto`` float32 everywhere. Convolutions of networks
     have ``channels``, or with 0 as many as the network itself would. ``workers`` fits run side
     by side (on all cores by default); ``executor`` and ``scheduler`` say where, see
     :func:`lib.study.units.run_units`. Tables go to ``run_folder``, by default
@@ -137,7 +138,7 @@ class ExperimentConfig(BaseModel):
         Every plain value counts, so that one which papermill merely warned of stops it here.
         """
         plain = bool | int | float | str | list | tuple | dict | None
-        hidden = ("_", "In", "Out")
+        hidden = ("In", "Out")
         given = {k: v for k, v in namespace.items() if not k.startswith("_") and k not in hidden}
         return cls.create(**{k: v for k, v in given.items() if isinstance(v, plain)})
 

@@ -379,12 +379,6 @@ def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:
         run_notebook(root, AUDIT, profile, out, parameters)
     except NotebookError as error:
         raise ValueError(error.args[1]) from None
-    experiment = AUDIT.partition("_")[2]
-    # Tables older than this run's first are those that only an earlier audit of that name wrote.
-    start = (out / "results" / f"{experiment}.csv").stat().st_mtime_ns
-    for path in (out / "results" / experiment).glob("*.csv"):
-        if path.stat().st_mtime_ns < start:
-            path.unlink()
     page = out / "audit.html"
     executed = out / "notebooks" / f"{AUDIT}.ipynb"
     results.write_atomic(page, convert(executed, f"Audit of {Path(name).name}"))

@@ -76,9 +76,10 @@ def run_experiment(experiment: ModuleType, config: ExperimentConfig) -> Found:
     if config.tables_from is not None:
         return read_found(repository_root() / config.tables_from, experiment, config)
     store = default_store(config.experiment)
+    sources = module_hashes(experiment.__name__)  # before a long run, in which they may be edited
     computed = experiment.run(config, store)
     entry = {"data": computed.data, "config": config.parameters, "config_hash": config.hash}
-    entry |= provenance(store) | {"sources": module_hashes(experiment.__name__)}
+    entry |= provenance(store) | {"sources": sources}
     tables = computed.tables | ({"units": units_used(store)} if store.used else {})
     rows = computed.rows.assign(experiment=config.experiment, profile=config.profile)
     write(config.folder, config.experiment, rows, tables, entry)
@@ -180,20 +181,23 @@ def write(
 ) -> None:
     """Write an experiment's tidy rows, its tables of other shapes and its JSON-able entry."""
     write_atomic(folder / f"{experiment}.csv", to_csv(tidy(rows)))
+    for path in (folder / experiment).glob("*.csv"):
+        if path.stem not in tables:  # of an earlier run, whose page would show it
+            path.unlink()
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
     stamped = dict(entry) | {"versions": versions(), "machine": machine()}
     stamped |= {"date": date.today().isoformat()}
-    # Other experiments may end at the same time, and no entry may be lost.
-    with FileLock(folder / ".manifest.lock"):
-        write_entry(folder, experiment, stamped)
+    write_entry(folder, experiment, stamped)
 
 
 def write_entry(folder: Path, experiment: str, entry: Mapping[str, Any]) -> None:
     """Put an experiment's entry into the manifest; the others stay as they are."""
-    manifest = read_manifest(folder) | {experiment: dict(entry)}
-    content = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-    write_atomic(folder / "manifest.json", content)
+    # Other experiments may end at the same time, and no entry may be lost.
+    with FileLock(folder / ".manifest.lock"):
+        manifest = read_manifest(folder) | {experiment: dict(entry)}
+        content = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+        write_atomic(folder / "manifest.json", content)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def machine() -> str:
     said = dict(
         reversed([[part.strip() for part in line.split(":", 1)] for line in lines if ":" in line])
     )
-    flags = said.get("flags", "").split()
+    flags = said.get("flags", said.get("Features", "")).split()  # x86, Arm
     vectors = next((name for name in VECTORS if name in flags), "")
     words = platform.system(), platform.machine(), said.get("model name", platform.processor())
     return ", ".join(filter(None, (*words, f"{os.cpu_count()} cores", vectors)))

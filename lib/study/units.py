@@ -28,7 +28,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
@@ -236,6 +236,7 @@ class Store:
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
             os.close(handle)
             save_file(arrays, temporary, metadata=header)
+            os.chmod(temporary, 0o644)  # for others who share the store
             os.replace(temporary, path)
         except (OSError, SafetensorError) as error:
             raise OSError(
@@ -249,7 +250,7 @@ class Store:
 
 def cores() -> int:
     """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(cpu_count())
 
 
 class Placement(NamedTuple):

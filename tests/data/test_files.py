@@ -46,3 +46,7 @@ def test_a_held_file_is_read_as_it_was(tmp_path):
     held = HeldFile.of(path, path.read_bytes())
     path.write_bytes(b"a,b\n3,4\n")
     assert read_table(held)["a"].tolist() == ["1"] and held.read_text() == "a,b\n1,2\n"
+    pd.DataFrame({"a": ["1"]}).to_parquet(path)
+    held = HeldFile.of(path, path.read_bytes())
+    pd.DataFrame({"a": ["3"]}).to_parquet(path)
+    assert read_table(held)["a"].tolist() == ["1"]

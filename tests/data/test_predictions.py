@@ -43,6 +43,7 @@ test_bad_tables_are_refused_with_row_and_value = refused(
         "'gc' row 0 .line 2. is '41', not a number between 0 and 1",
     ),
     ("id,target,mean,std,std_epistemic\na,1,1,1,-1\n", "'std_epistemic' row 0 .line 2. is '-1'"),
+    ("id,target,mean,std,group\na,1,1,1,NA\n", "'group' row 0 .line 2. is 'NA'; every row needs"),
     act=lambda write_text, text: read(write_text(text)),
     fixture="write_text",
 )

@@ -118,7 +118,8 @@ def test_forecasts_of_folds_get_intervals_over_folds_and_repairs_of_their_own():
     assert set(repaired.loc[repaired["metric"] == "picp_90", "n"]) == {600}
     held = pd.concat([frame, frame.assign(split="calibration", fold=(frame["fold"] + 1) % 5)])
     held = held.assign(id=np.arange(1200).astype(str), split=held["split"].fillna("test"))
-    own = audited(held.reset_index(drop=True)).tables
+    trained = held.head(50).assign(id=[f"t{i}" for i in range(50)], split="train", fold=np.nan)
+    own = audited(pd.concat([trained, held], ignore_index=True)).tables
     scaled = own["repairs"].set_index(["metric", "uncertainty"]).loc["picp_90"]
     assert scaled.loc["std_scaling", "value"].item() < 0.87  # learned from the neighbour's forecast
     assert (own["audit"]["metric"] == "fixed_coverage").any()

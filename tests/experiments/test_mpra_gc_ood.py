@@ -127,6 +127,13 @@ def test_no_aggregate_of_fewer_than_ten_elements():
     data = assay(random_codes(900, 80), np.random.default_rng(0).normal(size=900))
     arms = build_arms(data, ("group", "tail"), 3, 0.8, (), 0)
     assert mpra_gc_ood.gc_histogram(arms)["count"].min() >= 10
+    same = np.random.default_rng(0).permuted(
+        np.tile(np.arange(4, dtype=np.uint8), (400, 20)), axis=1
+    )
+    even = assay(same, np.arange(400.0))  # of one GC content: no tilt and no tail
+    found = build_arms(even, ("group", "tail"), 3, 0.8, (0.5,), 0)
+    kinds = {part.shift for arm in found for part in arm.parts}
+    assert "gc_tilt" not in kinds and set(mpra_gc_ood.gc_deciles(even)) == {"0.500-0.500"}
 
 
 def test_default_data_fall_back_to_the_standin_named_data_do_not(monkeypatch):

@@ -9,6 +9,7 @@ from lib.experiments.simulation_shifts import Config, beyond_gc, hidden_effects,
 from lib.experiments.worlds import NOISY, Condition
 from lib.page.grammar import pick
 from lib.study import results
+from lib.study.config import ParameterError
 
 EXPERIMENT = simulation_shifts
 GIVEN = {"shifts": ("gc", "effect_rewiring", "noise", "batch"), "n_train": 300, "sizes": (150,)}
@@ -36,6 +37,8 @@ def test_the_full_profile_keeps_its_promises():
     # Smaller samples say what fewer labels would have done, in ten worlds too.
     assert all(sum(arm.size == n for arm in arms) == 10 for n in config.sizes)
     assert len(arms) == len(set(arms))
+    with pytest.raises(ParameterError, match="sizes go up to 600; below n_train, 600, would do"):
+        Config.create(profile="smoke", sizes=[300, 600])
 
 
 def test_every_condition_stands_once_beside_its_oracle(found):

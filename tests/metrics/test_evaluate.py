@@ -99,8 +99,7 @@ def test_constant_forecast_and_tiny_parts():
     for n in (1, 2, 3):
         assert set(overall(run(make(n)))["n"]) == {n}
     one_group = overall(run(make(30, group=1))).loc["rmse"]
-    assert one_group["lower"] == pytest.approx(one_group["upper"])
-    assert one_group["variance"] == pytest.approx(0, abs=1e-20)
+    assert one_group["value"] > 0 and one_group[["lower", "upper", "variance"]].isna().all()
 
 
 test_bad_input = refused(

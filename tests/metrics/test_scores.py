@@ -82,6 +82,10 @@ def test_truth_scores_best():
 
 def test_ends_belong_to_the_interval_and_one_element_is_scored():
     half = stats.norm.ppf(0.95)
+    with pytest.raises(ValueError, match="std is missing; picp needs it"):
+        metric("picp", [0], [1])
+    with pytest.raises(ValueError, match="'picp_90' is not known; use one of bias"):
+        metric("picp_90", [0], [1], [1])
     assert metric("picp", [0, 0], [half * (1 - 1e-12), half * (1 + 1e-12)], [1, 1]) == 0.5
     lower, upper = interval([1.0], [2.0], 0.9)
     assert (lower[0], upper[0]) == pytest.approx((1 - 2 * half, 1 + 2 * half))

@@ -68,6 +68,7 @@ def test_conformal_repairs_by_hand():
     assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.16).tolist() == [5]
     assert recalibration.weighted_quantile([5, 7], [1, 3], [2], 0.6).tolist() == [7]
     assert recalibration.weighted_quantile([5, 7], [1, 3], [2, 0], 0.7).tolist() == [np.inf, 7]
+    assert recalibration.weighted_quantile([5, 7], [0, 0], [0], 0.6).tolist() == [np.inf]
     with pytest.raises(ValueError, match=r"weights is -1.0 in row 1"):
         recalibration.weighted_quantile([1, 2], [1, -1], [1], 0.5)
 

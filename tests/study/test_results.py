@@ -32,6 +32,8 @@ def test_write_and_read_back_and_experiments_that_end_together_enter_the_manifes
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
     assert results.read_csv(tmp_path / "e.csv")["value"].tolist() == [0.33333, 2.0]
     assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
+    results.write(tmp_path, "e", rows(), {"shape": shape}, {})
+    assert [path.name for path in (tmp_path / "e").iterdir()] == ["shape.csv"]  # of this run alone
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest) == {"e", "other"} and manifest["e"]["versions"]["numpy"]
     table = pd.DataFrame({"x": [-1.0, 2.0], "mixed": pd.Series([-1, "=1"], dtype=object)})

@@ -311,6 +311,8 @@ def networks(
         found += _genotype_networks(assays, targets, folds, seed)
     if "plant" in arms:
         found += _plant_networks(assays, folds, seed)
+    if unknown := {*targets} - {*assays.first, *map(" ".join, assays.laws)}:
+        raise ValueError(f"targets has {sorted(unknown)}; name libraries or laws, as rho WT")
     return found
 
 
