@@ -168,9 +168,9 @@ def picture(folder: Path) -> Figure:
         caption="Networks trained on wild-type retina forecast the same sequences in retinas whose "
         "transcription factor CRX is mutated. The dashed line is what their intervals promise. "
         "Points far to its left are intervals that no longer hold. For the second point forecasts "
-        "and intervals were rescaled to the mean and spread of that retina: what comes back is "
-        "owed to scale, what stays away to rewiring or noise. The simulated twin is what the "
-        "simulator said beforehand of a shift of that size. Bars are 95 % intervals.",
+        "and intervals were rescaled to the mean and spread of that retina: what this restores "
+        "was lost to scale, the rest to rewiring or noise. The simulated twin is what the "
+        "simulator had predicted for a shift of that size. Bars are 95 % intervals.",
     )
 
 
