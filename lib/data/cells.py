@@ -88,7 +88,7 @@ def as_rename(given: object) -> object:
     """
     if not isinstance(given, str):
         return given
-    pairs = re.findall("(.+?)=([^,=]+)(?:,|$)", given)  # their names may hold either sign
+    pairs = re.findall("(?s)(.+?)=([^,=]+)(?:,|$)", given)  # their names may hold either sign
     if ",".join(map("=".join, pairs)) != given:
         raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
     stripped = [theirs.strip() for theirs, _ in pairs]

@@ -44,7 +44,7 @@ def _unpacked(path: Path) -> bytes:
     """A text table's bytes in UTF-8."""
     content = unpacked(path.read_bytes(), path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise ValueError(f"{path} is UTF-16 text or no text; save the table as CSV in UTF-8")
+        raise ValueError(f"{path} is UTF-16 or no text; save it as CSV in UTF-8, plain or gzipped")
     try:
         if not content.isascii():
             content.decode("utf-8")
@@ -52,7 +52,7 @@ def _unpacked(path: Path) -> bytes:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{path} is not UTF-8 text: byte {content[error.start]:#04x} in line {line}; "
-            "save the table as CSV in UTF-8, packed with gzip or not at all"
+            "save it as CSV in UTF-8, plain or gzipped"
         ) from None
     return content.removeprefix(b"\xef\xbb\xbf")
 
