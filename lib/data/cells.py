@@ -6,6 +6,7 @@ table, column, row and value, and the remedy in the words of the command that wa
 """
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -87,8 +88,8 @@ def as_rename(given: object) -> object:
     """
     if not isinstance(given, str):
         return given
-    pairs = [part.split("=") for part in given.split(",")] if given else []
-    if any(len(pair) != 2 for pair in pairs):
+    pairs = re.findall("(?s)(.+?)=([^,=]+)(?:,|$)", given)  # their names may hold either sign
+    if ",".join(map("=".join, pairs)) != given:
         raise ValueError(f"rename is {given!r}; 'theirs=ours,theirs=ours' would do")
     stripped = [theirs.strip() for theirs, _ in pairs]
     if twice := [name for name in stripped if stripped.count(name) > 1]:
@@ -117,8 +118,7 @@ def require_columns(
     ``how`` says what to pass for a column that is missing.
     """
     present = [str(column) for column in frame.columns]
-    twice = [column for column in columns if present.count(column) > 1]
-    if twice:
+    if twice := [column for column in columns if present.count(column) > 1]:
         raise ValueError(f"{source}: the header names the column {twice[0]!r} twice")
     lowered = {name.lower(): name for name in present}
     missing = [column for column in columns if column not in present]
@@ -137,8 +137,7 @@ def require_columns(
 def renamed(header: Sequence[str], rename: Mapping[str, str], source: str) -> list[str]:
     """Names under a renaming; refused where one stands twice, or two become one."""
     named = pd.DataFrame(columns=pd.Index([name for name in header if name], dtype=object))
-    require_columns(named, [*dict.fromkeys(named.columns)], source)
-    require_columns(named, rename, source)
+    require_columns(named, [*dict.fromkeys(named.columns), *rename], source)
     names = [rename.get(name, name) for name in header]
     for ours in rename.values():
         theirs = [repr(name) for name, own in zip(header, names, strict=True) if own == ours]
@@ -214,8 +213,7 @@ def numbers(
     [1.5, -2.0]
     """
     found = _as_floats(values)
-    good = RULES[rule](found)
-    if not good.all():
+    if not (good := RULES[rule](found)).all():
         row = int(np.argmin(good))
         said = f"is {{cell}}, not a {rule}; mend or remove the row, or change the unit"
         raise CellError(column, row, said, values.tolist()[row], source)

@@ -39,8 +39,7 @@ def _how(missing: str) -> str:
 def _check_ids(table: pd.DataFrame, source: str) -> None:
     key = ["id", *(name for name in ("fold", "split", "shift") if name in table)]
     cells.no_missing(table["id"], "every row needs one", source)
-    twice = table.duplicated(key).to_numpy()
-    if twice.any():
+    if (twice := table.duplicated(key).to_numpy()).any():
         row = int(np.argmax(twice))
         said = (
             f"is {{cell}} again, and {twice.sum()} rows in all repeat an id; one row per id "
@@ -104,11 +103,9 @@ def read(
     roles: Any = {"texts": texts, "floats": NUMBERS, "lean": lean}
     table = reading.read_table(path, [*REQUIRED, *more], rename=rename, how=_how, **roles)
     many = len(table) > reading.MANY_ROWS and "id" not in table
-    notes = [
-        f"The file has more than {reading.MANY_ROWS:,} rows: ids and sequences were not looked at."
-    ]
+    note = f"Of more than {reading.MANY_ROWS:,} rows ids and sequences were not looked at."
     with reading.placed(path, rename):
-        return validate(table, str(path), not many, more), notes if many else []
+        return validate(table, str(path), not many, more), [note] if many else []
 
 
 def of_elements(

@@ -26,6 +26,8 @@ LONGEST_ROW = 1 << 24  # bytes
 Names = Collection[str]  # of columns
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
+# A line, or several where a cell that begins with a quotation mark holds their ends.
+_LINE = re.compile(rb'[\r\n]*((?:(?<![^\t,;|\r\n])(?:"[^"]*")++|"|[^"\r\n]+)*+)')
 
 
 class _Text(NamedTuple):
@@ -33,6 +35,7 @@ class _Text(NamedTuple):
 
     content: memoryview
     line: int
+    height: int  # of the header, in lines
     separator: str
     header: list[str]
 
@@ -40,8 +43,8 @@ class _Text(NamedTuple):
 def _unpacked(path: Path) -> bytes:
     """A text table's bytes in UTF-8."""
     content = unpacked(path.read_bytes(), path)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        raise ValueError(f"{path} is UTF-16 or no text; save it as CSV in UTF-8, plain or gzipped")
     try:
         if not content.isascii():
             content.decode("utf-8")
@@ -49,7 +52,7 @@ def _unpacked(path: Path) -> bytes:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{path} is not UTF-8 text: byte {content[error.start]:#04x} in line {line}; "
-            "save it as UTF-8"
+            "save it as CSV in UTF-8, plain or gzipped"
         ) from None
     return content.removeprefix(b"\xef\xbb\xbf")
 
@@ -75,21 +78,18 @@ def _header(line: str, wanted: Names, path: Path, separators: Names) -> tuple[st
 def _open_text(path: Path, wanted: Names) -> _Text:
     """A text table; a line ``sep=;`` as Excel writes it, and comments, may precede its header."""
     content, separators = _unpacked(path), [*SEPARATORS]
-    start = 0
-    while True:
-        first = re.compile(rb"[\r\n]*([^\r\n]*)").match(content, start)
-        assert first is not None
-        start, end, line = first.start(1), first.end(), first[1].decode()
+    for first in _LINE.finditer(content):
+        line = re.sub(r"\s*[\r\n]\s*", " ", first[1].decode())
         cells = re.split(f"[{''.join(SEPARATORS)}]", line)
-        if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and end < len(content):
+        if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and first.end() < len(content):
             separators = [mark[1]]
         elif not (line.startswith("#") and wanted and not {*wanted} & {*map(str.strip, cells)}):
             break
-        start = end
     if not line.strip():
         raise ValueError(f"{path} is empty")
-    before = len(re.findall(rb"\r\n|\r|\n", content[:start]))
-    return _Text(memoryview(content)[start:], before + 1, *_header(line, wanted, path, separators))
+    start, breaks = first.start(1), rb"\r\n|\r|\n"
+    place, own = (len(re.findall(breaks, part)) + 1 for part in (content[:start], first[1]))
+    return _Text(memoryview(content)[start:], place, own, *_header(line, wanted, path, separators))
 
 
 def _line(text: _Text, row: int) -> tuple[int, list[str]]:
@@ -131,7 +131,7 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
         pa.BufferReader(pa.py_buffer(text.content)),
         # Without threads, or rows have no numbers.
         arrow_csv.ReadOptions(
-            column_names=list(named), skip_rows=1, use_threads=False, block_size=LONGEST_ROW
+            column_names=[*named], skip_rows=text.height, use_threads=False, block_size=LONGEST_ROW
         ),
         arrow_csv.ParseOptions(
             delimiter=text.separator, newlines_in_values=True, invalid_row_handler=refuse
@@ -146,7 +146,7 @@ def _with_points(cells: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
     if not compute.any(commas).as_py() or compute.any(compute.match_substring(cells, ".")).as_py():
         return cells
     thousands = compute.match_substring_regex(cells.filter(commas), _THOUSANDS)
-    if separator != ";" and compute.all(thousands).as_py():
+    if (separator != ";" or len(thousands) < len(cells)) and compute.all(thousands).as_py():
         return cells
     return compute.replace_substring(cells, ",", ".")
 
@@ -168,16 +168,18 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
     except pa.ArrowException as error:
         if not ragged:
             raise ValueError(f"{path} cannot be read as a table: {error}") from None
-        row = ragged[0]
+        row, where = ragged[0], f"row {(place := ragged[0].number - 1 - text.height)}"
         with suppress(csv.Error):
-            line = f" (line {_line(text, row.number - 2)[0]})"
+            where += f" (line {_line(text, place)[0]})"
         raise ValueError(
-            f"{path} row {row.number - 2}{line} has {row.actual_columns} cells, the header has "
+            f"{path} {where} has {row.actual_columns} cells, the header has "
             f"{len(names)}: {row.text[:60]!r}; check the separator ({SEPARATORS[text.separator]}), "
             "and whether rows have names that the header lacks"
         ) from None
     frame = table.rename_columns(names).to_pandas()
-    if len(frame) and re.search(r"[\r\n]", str(frame.iat[-1, -1])):
+    several = len(frame) and re.search(r"[\r\n]", str(frame.iat[-1, -1]))
+    end = bytes(text.content).rstrip() if several else b'""'
+    if end.count(b'"') % 2 or not end.endswith(b'"'):
         raise ValueError(f"{path} row {len(frame) - 1} holds a quotation mark that is not closed")
     return frame
 
@@ -274,11 +276,9 @@ def read_table(
     path, rename = regular(path, "give the path of a CSV, TSV or Parquet table"), rename or {}
     with path.open("rb") as file:
         mark = file.read(4)
-    if mark == b"PK\x03\x04":
-        raise ValueError(
-            f"{path} is a zip archive or spreadsheet; save the table as CSV or Parquet"
-        )
-    if mark == b"PAR1" or path.suffix == ".parquet":
+    if mark.startswith((b"PK\x03\x04", b'{"', b"[{")):
+        raise ValueError(f"{path} is JSON, a spreadsheet or zip archive; save it as CSV or Parquet")
+    if mark == b"PAR1":
         frame = _read_parquet(path, rename, texts, floats, lean)
     else:
         frame = _read_text(path, rename, columns, floats)

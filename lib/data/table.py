@@ -18,7 +18,7 @@ same sequence twice                                   all rows kept, one leak gr
 of ``group_column``
 column missing; any named twice; one column only      refused, near names and separators given
 empty file, header only, ragged rows                  refused
-not UTF-8, damaged gzip or Parquet, spreadsheet       refused
+not UTF-8, JSON, spreadsheet, damaged gzip, Parquet   refused
 activity missing, not a number, NaN, infinite, above  refused
 1e30; a date, a boolean
 noise or weight the same, or not positive             refused

@@ -197,7 +197,7 @@ def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
     table = one.table.iloc[np.sort(rows)]
     frame = table[["pair", "condition", *FORECAST, "group"]].assign(noise_std=0.0)
     if "noise_std" in table:
-        frame["noise_std"] = numbers(table["noise_std"], "noise_std")
+        frame["noise_std"] = numbers(table["noise_std"], "noise_std", "finite number of at least 0")
     frame = frame[(frame["pair"] != "") & (frame["condition"] != "")]
     labels = list(pd.unique(frame["condition"]))
     if not 2 <= len(labels) <= MOST_LABELS:

@@ -23,7 +23,8 @@ from lib.metrics.evaluate import DECILES, quantile_bins
 from lib.metrics.resampling import Resampling, resampling
 from lib.sequences import encode
 
-LINKED_ROWS = 100_000  # groups are made from sequences up to here: some seconds
+LINKED_LETTERS = 50_000_000  # groups are made from sequences up to here: half a minute
+LETTERS = str.maketrans("URYSWKMBDHV", "T" + 10 * "N")  # of RNA, and those that stand for several
 FORECAST = ("mean", "std", "target")
 SURE = 30  # rows from which the size of z can be told
 
@@ -149,11 +150,13 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
         _join_pairs(table)
         return
     found = None
-    if "sequence" in table and len(table) <= LINKED_ROWS:
-        texts = table["sequence"].str.upper()
+    if "sequence" in table:
+        texts = table["sequence"].str.upper().str.translate(LETTERS)
+        length = texts.str.len()
         try:
-            if texts.str.len().nunique() == 1 and len(texts.iloc[0]) >= LINK_LENGTH:
-                found = leak_groups(encode([*texts]), LINK_LENGTH, families=True)
+            if length.min() >= LINK_LENGTH and length.max() * len(table) <= LINKED_LETTERS:
+                codes = encode([*texts.str.ljust(length.max(), "N")])
+                found = leak_groups(codes, LINK_LENGTH, families=True)
         except ValueError as error:
             notes.append(f"No groups could be made from the sequences: {error}.")
     table["group"] = np.arange(len(table)) if found is None else found
@@ -196,8 +199,8 @@ def _add_folds(
     return found._replace(codes=codes)
 
 
-def _ask_variances(table: pd.DataFrame, judged: IndexArray) -> list[str]:
-    """What speaks for variances in the place of standard deviations."""
+def _ask_units(table: pd.DataFrame, judged: IndexArray) -> list[str]:
+    """What speaks for another unit, or for variances in the place of standard deviations."""
     std = table["std"].to_numpy()
     if {"std_aleatoric", "std_epistemic"} <= set(table):
         first, second = (table[name].to_numpy() for name in ("std_aleatoric", "std_epistemic"))
@@ -208,14 +211,21 @@ def _ask_variances(table: pd.DataFrame, judged: IndexArray) -> list[str]:
                 "std_aleatoric and std_epistemic add up to std as variances do; standard "
                 "deviations add up in squares. Of variances give the square roots."
             ]
-    error = (table["target"] - table["mean"]).to_numpy()[judged] ** 2
-    as_std, as_variance = (float(np.mean(error / std[judged] ** power)) for power in (2, 1))
-    if len(error) < SURE or 0.25 < as_std < 4 or not 0.8 < as_variance < 1.25:
+    mean, target = (table[name].to_numpy()[judged] for name in ("mean", "target"))
+    if len(error := (target - mean) ** 2) < SURE:
         return []
-    return [
-        f"Is std a variance? Mean squared z is {as_std:.3g}, and with the square root of std it "
-        f"would be {as_variance:.2f}. Of variances give the square roots."
-    ]
+    with np.errstate(invalid="ignore"):  # where either does not vary
+        r = np.corrcoef(mean, target)[0, 1]
+    z, of_root = (float(np.mean(error / std[judged] ** power)) for power in (2, 1))
+    moved = abs(r) > 0.5 and error.mean() > target.var()
+    squared = not 0.25 < z < 4 and 0.8 < of_root < 1.25
+    asked = {
+        f"Are mean and target in one unit? They correlate at r = {r:.2f}, yet a constant would "
+        "have less squared error.": moved,
+        f"Is std a variance? Mean squared z is {z:.3g}, and with the square root of std it would "
+        f"be {of_root:.2f}. Of variances give the square roots.": squared,
+    }
+    return [note for note, asks in asked.items() if asks]
 
 
 def _own_covariate(values: pd.Series) -> pd.Categorical:
@@ -249,7 +259,7 @@ def prepare(
     table, said = table.copy(deep=False), list(notes)
     parts, calibration = deal(table, said)
     judged = np.concatenate([part.rows for part in parts])
-    said += _ask_variances(table, judged)
+    said += _ask_units(table, judged)
     _add_gc(table, said)
     names = table.get("group")
     _add_groups(table, said)

@@ -73,18 +73,14 @@ class Config(ExperimentConfig, mpra_gc_ood.TrainingConfig):
             raise ParameterError("model is trained on table or dataset; predictions need none")
         usual = type(self).create(profile=self.profile)
         idle = {"rename": not (self.predictions or self.table)}
-        idle |= {name: not self.table for name in mpra_gc_ood.OF_TABLE}
-        idle |= {
-            name: bool(self.predictions) or not (given or self.model)
-            for name in (*mpra_gc_ood.FITTING, *OF_NETWORKS)
-        }
+        idle |= dict.fromkeys(mpra_gc_ood.OF_TABLE, not self.table)
+        unfitted = bool(self.predictions) or not (given or self.model)
+        idle |= dict.fromkeys((*mpra_gc_ood.FITTING, *OF_NETWORKS), unfitted)
         for name, unused in idle.items():
             if unused and getattr(self, name) != getattr(usual, name):
                 what = given[0] if given else "the networks of notebook 02"
                 raise ParameterError(f"{name} would do nothing with {what}; leave it out")
-        if self.predictions:
-            return "predictions"
-        return "network" if given or self.model else "chapter"
+        return "predictions" if self.predictions else "chapter" if unfitted else "network"
 
     def _columns(self) -> dict[str, str]:
         """The columns of an assay of one's own, by parameter, under ``rename``."""

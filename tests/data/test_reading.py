@@ -30,11 +30,13 @@ def test_separator_that_shows_the_named_columns_wins(write_text):
         PLAIN.replace("\n", "\r"),
         PLAIN.rstrip("\n"),
         PLAIN.replace("sequence,", " sequence , "),
+        '"the\nfirst",sequence,activity\nx,ACGT,1\nx,CCGT,2\n',
+        'sequence,activity,note\nACGT,1,x\nCCGT,2,"in two\nlines"\n',
     ],
-    ids=["blank", "leading", "cr", "open end", "spaces"],
+    ids=["blank", "leading", "cr", "open end", "spaces", "high header", "last cell"],
 )
 def test_text_in_shapes_that_no_writer_of_the_read_back_gives(write_text, content):
-    frame = read_table(write_text(content), ["sequence", "activity"])
+    frame = read_table(write_text(content, "no.parquet"), ["sequence", "activity"])
     assert frame["sequence"].tolist() == ["ACGT", "CCGT"]
 
 
@@ -49,11 +51,15 @@ test_refused = refused(
         b"sequence,activity\nACGT,1\nACGT\n",
         "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'",
     ),
+    (b'"a\n\nb",sequence,activity\nx,ACGT,1\n\nACGT\n', "row 1 .line 6. has 1 cells"),
+    (b"sequence,activity\n%b,1\nACGT\n" % (b"A" * 200_000), "row 1 has 1 cells"),
     (b"sequence,activity\n\nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
     (b'sequence,activity\n"ACGT,1\n', "row 0 .line 2. has 1 cells"),
     (b'sequence,activity\nAC,1\nACGT,"1\nCC,2\n', "row 1 holds a quotation mark that is not"),
     (b"sequence,activity\nAC\xffGT,1\n", "byte 0xff in line 2"),
     (PLAIN.encode("utf-16"), "UTF-16"),
+    (PLAIN.encode("utf-16-le"), "UTF-16"),
+    (b'{"sequence":"ACGT","activity":1}', "is JSON"),
     (gzip.compress(PLAIN.encode(), mtime=0)[:-9], "truncated or damaged gzip"),
     (b"\x1f\x8bnot gzip at all", "truncated or damaged gzip"),
     (b"PK\x03\x04 a spreadsheet", "spreadsheet"),
@@ -89,6 +95,7 @@ def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
         (["1,234", "5,678"], ";", [1.234, 5.678]),  # so Excel writes decimals where it writes ;
         (["1,234", "0,5"], "\t", [1.234, 0.5]),
         (["1,234", "5,678"], "\t", None),  # these may be thousands
+        (["1,234", "567"], ";", None),
         (["1,5", "2.5"], ";", None),
         (["1,234,567"], ";", None),
     ],

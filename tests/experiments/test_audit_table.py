@@ -118,17 +118,19 @@ def test_rows_of_one_pair_are_one_group():
         ({"std": 5.0, "std_aleatoric": 3.0, "std_epistemic": 4.0}, None),
         ({"target": 0.0, "mean": [0.1, -0.1] * 20, "std": 0.01}, "is 100, .* would be 1.00"),
         ({"target": 0.0, "mean": [0.1, -0.1] * 20, "std": 0.1}, None),
+        ({"target": np.arange(40) + 50, "mean": np.arange(40.0) * 1.4}, "one unit.* r = 1.00"),
+        ({"target": np.arange(40) + 5, "mean": np.arange(40.0)}, None),
     ],
 )
-def test_variances_in_the_place_of_standard_deviations_are_asked_about(columns, said):
-    notes = [n for n in prepare(table(**columns), "mine").notes if "square roots" in n]
+def test_another_unit_and_variances_are_asked_about(columns, said):
+    notes = [n for n in prepare(table(**columns), "mine").notes if re.search("roots|unit", n)]
     assert bool(notes) == bool(said) and (not said or re.search(said, notes[0]))
 
 
 def test_gc_and_groups_come_from_sequences():
     word, other = "ACGTTGCAAGCTATCGGATC", "TTTTAGGCATCCTAGACTGA"
     revcomp = word[::-1].translate(str.maketrans("ACGT", "TGCA"))
-    sequence = [word, revcomp, other.lower()] * 2
+    sequence = [f"{word}R", revcomp.replace("T", "U"), other.lower()] * 2  # of several lengths
     found = prepare(table(6, sequence=sequence), "mine")
     assert found.table["gc"].tolist() == [0.5, 0.5, 0.4] * 2
     group = found.table["group"].to_numpy()

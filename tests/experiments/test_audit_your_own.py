@@ -196,8 +196,10 @@ def test_large_parts_go_without_a_bootstrap(monkeypatch):
 
 def test_columns_are_renamed_by_a_mapping_or_text():
     assert as_rename({"y": "target"}) == as_rename("y=target") == {"y": "target"}
+    assert as_rename("y(t=0)=a, log\n(b,c)=d") == {"y(t=0)": "a", "log\n(b,c)": "d"}
     assert as_rename(None) is None is as_rename("")
-    for rename, said in (("y", "rename is 'y'"), ("y=target,y=mean", "'y' two names")):
+    wrong = dict.fromkeys(("y", "y=a,", "y=a, b"), "rename is 'y") | {"y=a,y=b": "'y' two names"}
+    for rename, said in wrong.items():
         with pytest.raises(ValueError, match=said):
             as_rename(rename)
     asked = Config.create(table="a.csv", rename="dna=sequence,y=activity").networks
