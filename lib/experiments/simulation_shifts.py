@@ -9,11 +9,11 @@ they say how much of an error is harder data rather than the shift.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 from sklearn.linear_model import LinearRegression
 
 from lib.arrays import FloatArray
@@ -25,7 +25,7 @@ from lib.experiments.worlds import MAIN_MODEL, NOISY, REWIRING, Arm, Condition, 
 from lib.simulator.assay import digest
 from lib.simulator.shifts import SHIFTS, dial_table
 from lib.statistics.effects import Effect, Rows, against, by_metric, effect, over_replicates
-from lib.study.config import Numbers, Seeds, Sizes, Tables
+from lib.study.config import Numbers, ParameterError, Seeds, Sizes, Tables
 from lib.study.units import Fit, Store, Unit, run_fits
 
 # Arms of the gc shift beside the natural one.
@@ -73,12 +73,6 @@ class Config(worlds.WorldConfig):
     other_worlds: int = Field(default=10, ge=1)
     sizes: Sizes = (500, 2_000, 8_000)  # smaller training samples
 
-    @model_validator(mode="after")
-    def _smaller(self) -> Self:
-        if (largest := max(self.sizes, default=0)) >= self.n_train:
-            raise ValueError(f"sizes go up to {largest}; below n_train, {self.n_train}, would do")
-        return self
-
     @property
     def main(self) -> str:
         """The architecture that is trained in all worlds: the CNN, or else the first."""
@@ -113,6 +107,8 @@ def dosed(config: Config) -> list[Condition]:
 
 def plan(config: Config) -> list[tuple[Arm, list[Condition]]]:
     """Every network to train, with the conditions it is judged under."""
+    if (top := max(config.sizes, default=0)) >= config.n_train:
+        raise ParameterError(f"sizes go up to {top}; below n_train, {config.n_train}, would do")
     seeds, size, every = config.world_seeds, config.n_train, everywhere(config)
     far = 0.0, max(config.severities)
     few = [at for at in every if not at.option and (at.shift == "gc" or at.severity in far)]

@@ -190,9 +190,9 @@ def with_ends(
     if not plan.folds:
         # One group resampled is itself: no interval is better than one of no width.
         alone = np.asarray(rows.get("groups", plan.effective)) <= 1
-        found = np.where(alone, np.nan, [*percentiles(values[:, 1:], level), spread(values[:, 1:])])
-        named = dict(zip(("lower", "upper", "variance"), found, strict=True))
-        return rows.assign(value=values[:, 0], **named)
+        drawn = [*percentiles(values[:, 1:], level), spread(values[:, 1:])]
+        lower, upper, variance = np.where(alone, np.nan, drawn)
+        return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
     if "df" in rows:
         return over_folds(rows, level)

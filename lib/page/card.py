@@ -16,6 +16,7 @@ from lib.page.charts import GREEN, GREY, ORANGE, VERMILION
 from lib.page.grammar import interval, one, pick
 
 COLOURS = {"yes": GREEN, "in part": ORANGE, "no": VERMILION, "not known": GREY}
+MANY = 100_000  # elements
 ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage may be off
 RULES = (
     f"Accurate: yes from {100 * ACCURATE:.0f} % of the variance explained, no where none surely "
@@ -42,9 +43,11 @@ class Light(NamedTuple):
 
 
 def _ends(row: pd.Series) -> tuple[float, float]:
-    """Of an interval; a large table has values alone."""
-    known = pd.notna(row["lower"]) and pd.notna(row["upper"])
-    return (row["lower"], row["upper"]) if known else (row["value"], row["value"])
+    """Of an interval; without one a value of many elements stands for itself, of few for any."""
+    if pd.notna(row["lower"]) and pd.notna(row["upper"]):
+        return row["lower"], row["upper"]
+    exact = row.get("n", math.inf) > MANY
+    return (row["value"], row["value"]) if exact else (-math.inf, math.inf)
 
 
 def _accurate(rows: pd.DataFrame) -> Light:
@@ -65,15 +68,12 @@ def _calibrated(rows: pd.DataFrame) -> Light:
     (low, high), off = _ends(held), round(abs(held["value"] - 0.9), 9)
     answer = "yes" if off <= NEAR else "in part" if off <= FAR or low <= 0.9 <= high else "no"
     root, (least, most) = math.sqrt(z["value"]), _ends(z)
-    size = "of the size of the errors"
+    size = "of the size of the errors" if root > 0 else "not needed: there are no errors"
     if root > 0 and not (least <= 1 <= most or abs(root - 1) < 0.05):
         size = f"{max(root, 1 / root):.2f} times too {'small' if root > 1 else 'large'}"
     said = f"90 % intervals hold {interval(held)} of the targets; the predicted std is {size}."
     remedy = f"Intervals: multiply std by {root:.2f}, or take split conformal intervals."
-    if root == 0:
-        remedy = (
-            "Intervals: there are no errors at all; ask whether the model had seen the targets."
-        )
+    remedy = remedy if root else "Intervals: no errors at all; had the model seen the targets?"
     return Light(answer, f"coverage {interval(held)}", said, "" if answer == "yes" else remedy)
 
 

@@ -156,10 +156,9 @@ def _renamed(spec: Spec) -> Spec:
 
 def _number(channel: Any, column: str, title: str, ticks: Iterable[float] = ()) -> Any:
     """On a linear scale, or with ``ticks`` on a logarithmic one that has these."""
-    if at := sorted(set(ticks)):
-        scale, axis = alt.Scale(type="log", nice=False), alt.Axis(values=at)
-        return channel(f"{column}:Q", title=title, scale=scale, axis=axis)
-    return channel(f"{column}:Q", title=title, scale=alt.Scale(zero=False))
+    at = sorted(set(ticks))
+    look: Any = {"scale": alt.Scale(type="log", nice=False), "axis": alt.Axis(values=at)}
+    return channel(f"{column}:Q", title=title, **(look if at else {"scale": alt.Scale(zero=False)}))
 
 
 def _colour(column: str, table: pd.DataFrame) -> "alt.Color":

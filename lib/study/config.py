@@ -138,9 +138,8 @@ class ExperimentConfig(BaseModel):
         Every plain value counts, so that one which papermill merely warned of stops it here.
         """
         plain = bool | int | float | str | list | tuple | dict | None
-        hidden = ("In", "Out")
-        given = {k: v for k, v in namespace.items() if not k.startswith("_") and k not in hidden}
-        return cls.create(**{k: v for k, v in given.items() if isinstance(v, plain)})
+        named = {k: v for k, v in namespace.items() if k not in ("In", "Out") and k[0] != "_"}
+        return cls.create(**{k: v for k, v in named.items() if isinstance(v, plain)})
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_the_full_profile_keeps_its_promises():
     assert all(sum(arm.size == n for arm in arms) == 10 for n in config.sizes)
     assert len(arms) == len(set(arms))
     with pytest.raises(ParameterError, match="sizes go up to 600; below n_train, 600, would do"):
-        Config.create(profile="smoke", sizes=[300, 600])
+        plan(Config.create(profile="smoke", sizes=[300, 600]))
 
 
 def test_every_condition_stands_once_beside_its_oracle(found):

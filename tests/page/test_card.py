@@ -81,6 +81,8 @@ def test_what_nobody_ranked_is_not_known_and_values_without_intervals_do():
     bare = rows().assign(lower=float("nan"), upper=float("nan"))
     order = ranked(half=(0.5, *NONE), mean=(0.8, *NONE))
     assert answers(bare, order) == ["yes"] * 3
+    few = rows(coverage=0.0).assign(lower=float("nan"), upper=float("nan"), n=1)
+    assert answers(few, order)[:2] == ["yes", "in part"]  # of one element nothing is sure
 
 
 def test_a_card_shows_a_stranger_s_title_as_text_and_what_to_do():
