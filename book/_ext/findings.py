@@ -100,7 +100,7 @@ def told(folder: Path) -> Said:
     else:
         head += "helps only where data are few." if few else "hurts." if hurts else "does not help."
     much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
-    much += " than without" + ("" if helps or hurts else ", no more than chance would do")
+    much += " than without" + ("" if helps or hurts else ", no more than expected by chance")
     much += "; trained on the smallest sample, it is lower." if few and not helps else "."
     return head, f"In simulation, with motifs and decoys for features, its error is {much}"
 

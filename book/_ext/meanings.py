@@ -30,8 +30,8 @@ MEANINGS = {
         "contradicted": "Under strong noise, errors, std or coverage hold better than claimed.",
     },
     "C5": {
-        "supported": "Networks that look calibrated on fresh draws of the training law lose their "
-        "coverage under shift: the usual test does not show it.",
+        "supported": "Networks that look calibrated on new draws of the training distribution lose "
+        "their coverage under shift: the usual test does not show it.",
         "contradicted": "Either the usual test already shows a fault, or the loss under shift is "
         "smaller than claimed.",
     },

@@ -297,7 +297,7 @@ class VerdictsDirective(ClaimsDirective):
         cells = [[self.anchor(row["id"]), *text(f" {row['statement']}")]]
         name = f"{READINGS[row['reading']]}: "
         cells.append([*text(name), *show_verdict(row, row["variant"], row.get("how", ""), depends)])
-        cells[1] += text(f": {row['reason']}") if "reason" in row else []
+        cells[1] += text(f": {row['reason'].removeprefix('not run: ')}") if "reason" in row else []
         for reading in READINGS:
             others = of_reading(own, reading) if reading != row["reading"] else []
             cells[1] += [*text(f"; {READINGS[reading]}: "), *in_turn(others)] if others else []

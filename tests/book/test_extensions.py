@@ -155,7 +155,7 @@ def test_verdicts_of_all_claims_in_order(tmp_path):
     assert tenth[2].endswith("hardly less squared error than all. results/e.csv")
     assert tenth[4] == "0 of 1"
     assert "**supported** (tilt)" in tilt[1]
-    assert "*not run* (tail): not run: no time" in tail[1]
+    assert "*not run* (tail): no time" in tail[1]
     assert "As stated: 2 supported. Strict: 1 by construction, counted apart." in joined(page)
     # 3 times .025
     assert "Of the 3 verdicts as stated and strict, at most 0.1 false calls" in joined(page)
@@ -287,7 +287,7 @@ def test_findings_choose_their_words_by_the_values(tmp_path):
     said, _ = front(tmp_path / "two", text, **values)
     assert "hardly cost coverage" in said and "90 % do." in said
     assert "helps only where data are few.**" in said
-    assert "2.0 % higher than without, no more than chance would do; trained on the small" in said
+    assert "2.0 % higher than without, no more than expected by chance; trained on" in said
     assert "less than any rule leaves that knows nothing of uncertainty" in said
 
 
