@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any, Final, NamedTuple
 
@@ -154,9 +154,10 @@ def arm_settings(arm: Arm, config: Any) -> FitConfig:
 def network_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFrame]:
     """Metrics of a network with its prior; one forecast answers for equal sequences."""
     at, test = condition.sequences, judge.test(condition)
+    model, features = judge.network(), partial(arm_features, judge.arm, at, judge.sizes)
     forecast = judge.kept(
         ("with prior", at),
-        lambda: predict(judge.network(), test.codes, arm_features(judge.arm, at, judge.sizes)),
+        lambda: predict(model, test.codes, features(), device=model.config.device),
     )
     return {"values": metric_table(judge, test, {"single": forecast})}
 

@@ -227,7 +227,8 @@ def mixed_metrics(judge: Judge, condition: Condition) -> Mapping[str, pd.DataFra
     visible = judge.settings["visible"]
     rng = np.random.default_rng([judge.arm.world_seed, worlds.TEST_SEED])
     test, dominated = mixed(judge.test(condition), judge.test(NOISY), visible, rng)
-    network = predict(judge.network(), test.codes, test.features)
+    model = judge.network()
+    network = predict(model, test.codes, test.features, device=model.config.device)
     parts = {"all": np.ones(len(test), bool), "clean": ~dominated, "noisy": dominated}
     made = {judge.arm.model: network, "best": best(test, dominated, visible)}
     tables = []

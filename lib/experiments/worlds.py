@@ -274,8 +274,8 @@ class Judge:
 
     def forecast(self, data: SequenceDataset) -> Forecast:
         """The network's mean and standard deviation; equal sequences are forecast once."""
-        key = "forecast", data.codes.tobytes()
-        return self.kept(key, lambda: predict(self.network(), data.codes))
+        key, model = ("forecast", data.codes.tobytes()), self.network()
+        return self.kept(key, lambda: predict(model, data.codes, device=model.config.device))
 
 
 Measure = Callable[[Judge, Condition], Mapping[str, pd.DataFrame]]
