@@ -38,6 +38,7 @@ def test_with_forecasts_the_table_is_one_that_the_audit_takes(written, tmp_path)
     assert audited.plan is not None and len(np.unique(audited.table["fold"])) == 10
 
 
-def test_an_unknown_assay_is_said_in_one_line(tmp_path, capsys):
-    assert folds.main(["nothing", "--out", str(tmp_path / "folds.csv")]) == 1
-    assert "error: data set 'nothing' is not known" in capsys.readouterr().err
+def test_an_assay_whose_folds_are_not_the_book_s_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        folds.main(["retina_libraries", "--out", str(tmp_path / "folds.csv")])
+    assert "invalid choice: 'retina_libraries'" in capsys.readouterr().err

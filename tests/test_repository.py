@@ -15,7 +15,7 @@ from packaging.version import Version
 from tests.book.conftest import listed
 from tests.test_house import imports
 
-LARGEST_FILE = 1_500_000
+LARGEST_FILE = 3_000_000
 IMPORT_NAMES = {  # import name -> distribution, where they differ
     "bs4": "beautifulsoup4",
     "sklearn": "scikit-learn",
