@@ -84,14 +84,14 @@ def test_what_was_written_is_read_or_refused_in_a_documented_way(case, tmp_path)
         "group": [label() for _ in range(n)],
         "shift": [label(GONE) for _ in range(n)],
     }
-    gap = rng.random() < 0.1
-    if gap:
+    if rng.random() < 0.1:
         columns["group"][int(rng.integers(n))] = str(rng.choice(GONE[1:]))
     names = rng.choice(np.array(THEIRS, object), len(OURS), replace=False)
     header = [str(t) if rng.random() < 0.4 else o for o, t in zip(OURS, names, strict=True)]
     rename = {t: o for o, t in zip(OURS, header, strict=True) if t != o}
     made = (written, columnar)[rng.integers(2)]
     content, error = made(columns, header, rng)
+    error = error or ("every row needs a group" if {*GONE} & {*columns["group"]} else None)
     path = tmp_path / str(rng.choice(["a.csv", "b.txt", "c.tsv"]))
     path.write_bytes(content)
     if error:
