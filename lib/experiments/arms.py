@@ -10,8 +10,8 @@ holds others out, ``shifted`` for these, and ``matched`` for the same kind judge
 were trained on all kinds, on as many elements.
 """
 
+import warnings
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -231,9 +231,11 @@ def _group_arm(make: Maker, tilts: Sequence[float]) -> AssayArm:
     parts = [AssayPart("test", "", "", test)]
     for tilt in tilts:
         rng = np.random.default_rng([seed, round(1000 * abs(tilt)), int(tilt < 0)])
-        with suppress(ValueError):  # where GC varies too little, an assay has no such tilt
+        try:
             rows, moved = gc_tilt(data.gc[test], data.group[test], tilt, rng)
             parts.append(AssayPart("shifted", "gc_tilt", f"{tilt:+g} SD", test[rows], moved))
+        except ValueError as error:  # GC varies too little; all else can be judged
+            warnings.warn(f"{data.name}: {error}; this tilt is left out", stacklevel=2)
     for place, split in enumerate(more, start=1):
         name = f"family {place} of {len(more)}"
         parts.append(AssayPart("shifted", "unseen_family", name, split["test"], sampled=False))

@@ -214,9 +214,9 @@ def mean_items(fitted: FittedArm, others: Sequence[Named], config: Config) -> It
 def gc_deciles(data: SequenceDataset) -> NDArray[np.str_]:
     """Label of the data set's GC decile each element lies in, such as ``0.475-0.505``."""
     edges = np.unique(np.quantile(data.gc, np.linspace(0, 1, 11)))
-    edges = edges if len(edges) > 1 else np.repeat(edges, 2)
-    index = np.clip(np.searchsorted(edges, data.gc, side="right") - 1, 0, len(edges) - 2)
-    return np.array([f"{low:.3f}-{high:.3f}" for low, high in pairwise(edges)])[index]
+    index = np.clip(np.searchsorted(edges, data.gc, side="right") - 1, 0, max(len(edges) - 2, 0))
+    # The last edge stands twice for a data set of one GC content.
+    return np.array([f"{a:.3f}-{b:.3f}" for a, b in pairwise([*edges, edges[-1]])])[index]
 
 
 def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:

@@ -15,7 +15,6 @@ import pandas as pd
 
 from lib.arrays import FloatArray
 from lib.metrics import columns
-from lib.metrics.columns import Triple
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling, totals
 from lib.repair import recalibration
@@ -57,7 +56,7 @@ class Budget(NamedTuple):
     tolerance: float
 
 
-def triple(table: pd.DataFrame) -> Triple:
+def triple(table: pd.DataFrame) -> columns.Triple:
     """Mean, std and target, as repairs take them."""
     mean, std, target = (table[name].to_numpy() for name in ("mean", "std", "target"))
     return mean, std, target
@@ -109,7 +108,7 @@ def by_fold(parts: Iterable[Iterable[Repaired]]) -> Iterator[Repaired]:
         yield same[0]._replace(interval=interval, n_eff=n_eff)
 
 
-def elements(interval: Interval, target: FloatArray) -> Triple:
+def elements(interval: Interval, target: FloatArray) -> columns.Triple:
     """Per element: 1 where the 90 % interval holds the target, its width, its interval score.
 
     The score is width + 2 / (1 - .9) per unit of a miss (Gneiting & Raftery 2007, equation 43);

@@ -72,14 +72,13 @@ USUAL: Final[Mapping[str, Mapping[str, Any]]] = {
 class ExperimentConfig(BaseModel):
     """What every experiment takes; None in a notebook means the profile's value.
 
-    ``draws`` are the bootstrap draws behind every interval; ``precision`` is that of
-    fits, ``auto`` float32 everywhere. Convolutions of networks
-    have ``channels``, or with 0 as many as the network itself would. ``workers`` fits run side
-    by side (on all cores by default); ``executor`` and ``scheduler`` say where, see
-    :func:`lib.study.units.run_units`. Tables go to ``run_folder``, by default
-    ``runs/custom/<config hash>``: a relative path starts at the top of the checkout and stays below
-    its ``runs/``, an absolute one may lead anywhere. With ``tables_from``, a folder of results, its
-    tables and parameters make the page; nothing is computed and nothing written.
+    ``draws`` are the bootstrap draws behind every interval; ``precision`` is that of fits, where
+    ``auto`` is float32. Convolutions of networks have ``channels``, or with 0 as many as the
+    network itself would. ``workers`` fits run side by side (on all cores by default); ``executor``
+    and ``scheduler`` say where, see :func:`lib.study.units.run_units`. Tables go to ``run_folder``,
+    by default ``runs/custom/<config hash>``: a relative path starts at the top of the checkout and
+    stays below its ``runs/``, an absolute one may lead anywhere. With ``tables_from``, a folder of
+    results, its tables and parameters make the page; nothing is computed and nothing written.
     """
 
     model_config = ConfigDict(

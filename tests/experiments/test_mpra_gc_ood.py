@@ -131,7 +131,8 @@ def test_no_aggregate_of_fewer_than_ten_elements():
         np.tile(np.arange(4, dtype=np.uint8), (400, 20)), axis=1
     )
     even = assay(same, np.arange(400.0))  # of one GC content: no tilt and no tail
-    found = build_arms(even, ("group", "tail"), 3, 0.8, (0.5,), 0)
+    with pytest.warns(UserWarning, match="no tilt .* this tilt is left out"):
+        found = build_arms(even, ("group", "tilt", "tail"), 3, 0.8, (0.5,), 0)
     kinds = {part.shift for arm in found for part in arm.parts}
     assert "gc_tilt" not in kinds and set(mpra_gc_ood.gc_deciles(even)) == {"0.500-0.500"}
 
