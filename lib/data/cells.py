@@ -75,6 +75,11 @@ def remedy(parameter: str, value: object) -> str:
     return f"--{option}={value}" if caller else f"{parameter}={value!r}"
 
 
+def renaming(missing: str) -> str:
+    """How the user names the column that stands for a missing one."""
+    return remedy("rename", f"yours={missing}")
+
+
 ROLES: Final = ("sequence", "activity", "noise", "group", "weight")  # of an assay's columns
 
 

@@ -32,10 +32,6 @@ NUMBERS = (*NUMERIC, "noise_std")
 LONGEST_LABEL = 60
 
 
-def _how(missing: str) -> str:
-    return cells.remedy("rename", f"yours={missing}")
-
-
 def _check_ids(table: pd.DataFrame, source: str) -> None:
     key = ["id", *(name for name in ("fold", "split", "shift") if name in table)]
     cells.no_missing(table["id"], "every row needs one", source)
@@ -66,7 +62,7 @@ def validate(
     """
     present = [str(name) for name in table.columns]
     checked = table.set_axis(present, axis=1)
-    cells.require_columns(checked, REQUIRED if ids else REQUIRED[1:], source, _how)
+    cells.require_columns(checked, REQUIRED if ids else REQUIRED[1:], source, cells.renaming)
     cells.require_columns(checked, present, source)  # none twice
     if len(table) == 0:
         raise ValueError(f"{source} has no rows")
@@ -101,7 +97,7 @@ def read(
     texts = {*LABELS, "sequence", *more} - {*NUMERIC}
     lean = [*NUMBERS, *rename.values(), *more, *LABELS[1:]]
     roles: Any = {"texts": texts, "floats": NUMBERS, "lean": lean}
-    table = reading.read_table(path, [*REQUIRED, *more], rename=rename, how=_how, **roles)
+    table = reading.read_table(path, [*REQUIRED, *more], rename=rename, how=cells.renaming, **roles)
     many = len(table) > reading.MANY_ROWS and "id" not in table
     note = f"Of more than {reading.MANY_ROWS:,} rows ids and sequences were not looked at."
     with reading.placed(path, rename):

@@ -10,6 +10,8 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +25,10 @@ from lib.data.files import refuse_size, regular, unpacked
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 LONGEST_ROW = 1 << 24  # bytes
+MANY_LINES = 1000  # among which the header is looked for
 Names = Collection[str]  # of columns
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
+_GROUPED = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}([t][0-9]{3})+)([d][0-9]+)?$"
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
 # A line, or several where a cell that begins with a quotation mark holds their ends.
 _LINE = re.compile(rb'[\r\n]*((?:(?<![^\t,;|\r\n])(?:"[^"]*")++|"|[^"\r\n]+)*+)')
@@ -76,17 +80,21 @@ def _header(line: str, wanted: Names, path: Path, separators: Names) -> tuple[st
 
 
 def _open_text(path: Path, wanted: Names) -> _Text:
-    """A text table; a line ``sep=;`` as Excel writes it, and comments, may precede its header."""
-    content, separators = _unpacked(path), [*SEPARATORS]
-    for first in _LINE.finditer(content):
-        line = re.sub(r"\s*[\r\n]\s*", " ", first[1].decode())
-        cells = re.split(f"[{''.join(SEPARATORS)}]", line)
-        if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and first.end() < len(content):
+    """A text table from its header on, which titles, comments or Excel's ``sep=;`` may precede.
+
+    The header is the first line with all wanted columns; else the first that is no comment.
+    """
+    content, separators, found = _unpacked(path), [*SEPARATORS], []
+    for match in islice(_LINE.finditer(content), MANY_LINES):
+        line = re.sub(r"\s*[\r\n]\s*", " ", match[1].decode())
+        shown = {*wanted} & {*map(str.strip, re.split(f"[{''.join(SEPARATORS)}]", line))}
+        if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and match.end() < len(content):
             separators = [mark[1]]
-        elif not (line.startswith("#") and wanted and not {*wanted} & {*map(str.strip, cells)}):
-            break
-    if not line.strip():
+        elif line.strip():
+            found.append((shown == {*wanted}, bool(shown) or line[0] != "#", match, line))
+    if not found:
         raise ValueError(f"{path} is empty")
+    *_, first, line = max(found, key=itemgetter(0, 1))  # of equals the first
     start, breaks = first.start(1), rb"\r\n|\r|\n"
     place, own = (len(re.findall(breaks, part)) + 1 for part in (content[:start], first[1]))
     return _Text(memoryview(content)[start:], place, own, *_header(line, wanted, path, separators))
@@ -141,9 +149,20 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
 
 
 def _with_points(cells: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
-    """Decimal commas as points, where the whole column has such and they cannot be thousands."""
-    commas = compute.match_substring(cells, ",")
-    if not compute.any(commas).as_py() or compute.any(compute.match_substring(cells, ".")).as_py():
+    """A column's numbers as Python writes them, where all cells are of one way to write them.
+
+    Decimal commas that cannot be thousands; thousands where a cell has decimals too.
+    """
+    commas, points = (compute.match_substring(cells, mark) for mark in ",.")
+    if not compute.any(commas).as_py():
+        return cells
+    if compute.any(points).as_py():
+        both = compute.any(compute.and_(commas, points)).as_py()
+        for thousand, decimal in (",.", ".,") if both else ():
+            number = _GROUPED.replace("t", thousand).replace("d", decimal)
+            if compute.all(compute.match_substring_regex(cells, number)).as_py():
+                plain = compute.replace_substring(cells, thousand, "")
+                return compute.replace_substring(plain, decimal, ".")
         return cells
     thousands = compute.match_substring_regex(cells.filter(commas), _THOUSANDS)
     if (separator != ";" or len(thousands) < len(cells)) and compute.all(thousands).as_py():

@@ -9,18 +9,19 @@ both found in each split's ``choice`` part, and baselines.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 
 from lib import assays as mpra
-from lib.arrays import FloatArray, group_codes
+from lib.arrays import FloatArray, IndexArray, group_codes
 from lib.assays.tables import TISSUES, reference_predictions
 from lib.data.dataset import SequenceDataset
 from lib.data.leakage import leak_groups, linked
 from lib.data.splits import Split
+from lib.experiments import assays
 from lib.experiments.arms import AssayArm
-from lib.experiments.assays import fit_arms, fitting, forecasting, load_assays, run_arms
 from lib.experiments.scoring import NETWORKS
 from lib.models.baselines import constant_sigma
 from lib.motifs.priors import Features, check_prior
@@ -33,6 +34,7 @@ from lib.training.config import FitConfig
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
 MOTIF_NETWORK, JOINT = "motif_network", "joint"
 MOTIF_PRIOR: Final = "motif_jaspar"  # what the rows of the former say it is told
+KERNEL_ROWS: Final = 10_000  # a kernel takes memory by their square, and time by their cube
 COMPONENTS: Final = 32  # of motif scores, so that the path beside the embedding stays narrow
 PARTNER: Final = {"plant_leaf": "plant_proto", "plant_proto": "plant_leaf"}  # of one library
 BASELINES: Final = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
@@ -50,33 +52,42 @@ def motif_scans(
     return dict(zip(scanned, results, strict=True))
 
 
-def _by_name(
-    arms: Sequence[AssayArm],
-    names: Sequence[str],
-    unit: Callable[[AssayArm, str, Split], Unit],
-    *where: Any,
-) -> dict[AssayArm, Named]:
-    """Of every arm and name the forecast that a unit makes of each split."""
-    asked = [(arm, name) for arm in arms for name in names]
-    made = run_arms([(arm, partial(unit, arm, name)) for arm, name in asked], *where)
-    found: dict[AssayArm, Named] = {arm: {} for arm in arms}
-    for (arm, name), forecast in zip(asked, made, strict=True):
-        found[arm][name] = forecast
-    return found
+def of_kernel(data: SequenceDataset, split: Split) -> tuple[IndexArray, Split]:
+    """The rows that a kernel sees, and the split of these.
+
+    All rows, but where more than :data:`KERNEL_ROWS` would train: then whole groups of these at
+    random, and the other parts.
+    """
+    known, parts = np.concatenate([split["train"], split["validation"]]), dict(split.parts)
+    if len(known) <= KERNEL_ROWS:
+        return np.arange(len(data)), split
+    kept = known[assays.some_groups(data.group[known], KERNEL_ROWS)]
+    parts |= {part: np.intersect1d(parts[part], kept) for part in ("train", "validation")}
+    rows = np.unique(np.concatenate([*parts.values()]))
+    own = {part: np.searchsorted(rows, each) for part, each in parts.items()}
+    return rows, replace(split, parts=own)
 
 
 def kernels(
     arms: Sequence[AssayArm], names: Sequence[str], store: Store, where: Placement
 ) -> dict[AssayArm, Named]:
-    """The kernels of :data:`KERNELS` by name, on every arm."""
-    scanned = [arm.data for arm in arms if "motif_kernel" in names]
-    scores = motif_scans(scanned, store, where)
-
-    def unit(arm: AssayArm, name: str, split: Split) -> Unit:
-        more = {"scores": scores[arm.data.fingerprint]} if name == "motif_kernel" else {}
-        return Unit(units.kernel_unit, {"kernel": name}, {"data": arm.data, "split": split, **more})
-
-    return _by_name(arms, names, unit, store, where, "kernels")
+    """The kernels of :data:`KERNELS` by name, on every arm; NaN on rows that one does not see."""
+    scores = motif_scans([arm.data for arm in arms if "motif_kernel" in names], store, where)
+    asked = []
+    found: dict[AssayArm, Named] = {arm: {} for arm in arms}
+    for arm, name in product(arms, names):
+        forecast = found[arm][name] = np.full((2, len(arm.splits), len(arm.data)), np.nan)
+        for place, (rows, split) in enumerate(of_kernel(arm.data, each) for each in arm.splits):
+            given: dict[str, Any] = {"data": arm.data.take(rows), "split": split}
+            if name == "motif_kernel":
+                scan = scores[arm.data.fingerprint]
+                given["scores"] = replace(scan, arrays={"scores": scan.arrays["scores"][rows]})
+            unit = Unit(units.kernel_unit, {"kernel": name}, given)
+            asked.append((unit, forecast[:, place], rows))
+    made = run_units([unit for unit, *_ in asked], store, where, "kernels")
+    for (_, forecast, rows), result in zip(asked, made, strict=True):
+        forecast[:, rows] = result.arrays["mean"], result.arrays["std"]
+    return found
 
 
 def components(arm: AssayArm, store: Store, where: Placement) -> list[Features]:
@@ -96,13 +107,13 @@ def motif_networks(
 ) -> dict[AssayArm, FloatArray]:
     """The first network of each arm's settings, told :func:`components` beside the sequence."""
     told = [
-        fitting(settings(arm)[0], replace(arm.data, features=known), split)
+        assays.fitting(settings(arm)[0], replace(arm.data, features=known), split)
         for arm in arms
         for split, known in zip(arm.splits, components(arm, store, where), strict=True)
     ]
     left = iter(run_fits(told, store, where, "fits with motif scores"))
-    asked = [(arm, lambda _: forecasting(next(left))) for arm in arms]
-    return dict(zip(arms, run_arms(asked, store, where, "forecasts"), strict=True))
+    asked = [(arm, lambda _: assays.forecasting(next(left))) for arm in arms]
+    return dict(zip(arms, assays.run_arms(asked, store, where, "forecasts"), strict=True))
 
 
 def with_partner(arm: AssayArm, other: SequenceDataset) -> AssayArm:
@@ -145,8 +156,8 @@ def members(
     for arm in arms:
         partner = PARTNER.get(arm.data.name, "")
         if partner and mpra.available(partner):
-            both = with_partner(arm, *load_assays(partner, 0, (), elements))
-            (fitted,) = fit_arms([both], lambda one: settings(one)[:1], *where)
+            both = with_partner(arm, *assays.load_assays(partner, 0, (), elements))
+            (fitted,) = assays.fit_arms([both], lambda one: settings(one)[:1], *where)
             found[arm][JOINT] = fitted.members[0][..., : len(arm.data)]
     return found
 
@@ -168,7 +179,9 @@ def baselines(arms: Sequence[AssayArm], store: Store, where: Placement) -> dict[
     def unit(arm: AssayArm, name: str, split: Split) -> Unit:
         return Unit(units.baseline_unit, {"baseline": name}, {"data": arm.data, "split": split})
 
-    found = _by_name(arms, BASELINES, unit, store, where, "baselines")
+    asked = [(arm, partial(unit, arm, name)) for arm in arms for name in BASELINES]
+    left = iter(assays.run_arms(asked, store, where, "baselines"))
+    found = {arm: {name: next(left) for name in BASELINES} for arm in arms}
     for arm in (arm for arm in arms if arm.main):
         assay, _, tissue = arm.data.name.partition("_")
         if assay == "plant" and tissue in TISSUES:

@@ -241,7 +241,7 @@ def over_worlds(values: pd.Series) -> Estimate:
     finite = np.isfinite(values)
     if not finite.all():
         return Estimate(values[finite].mean(), -np.inf, np.inf)
-    return Estimate(*paired_contrast(values, rng=np.random.default_rng(0))[:3])
+    return Estimate(*paired_contrast(values)[:3])
 
 
 def _means(table: pd.DataFrame, keys: Sequence[str], *values: str) -> pd.DataFrame:

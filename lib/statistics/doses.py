@@ -91,7 +91,7 @@ def over_replicates(crossings: Sequence[float] | FloatArray, level: float = 0.95
     found = np.sort(np.asarray(crossings, dtype=np.float64))
     n, never, early = len(found), int(np.isinf(found).sum()), int((found == 0).sum())
     if never + early == 0:
-        contrast = paired_contrast(np.log(found), as_level(level), np.random.default_rng(0))
+        contrast = paired_contrast(np.log(found), as_level(level))
         value, lower, upper = (float(end) for end in np.exp(contrast[:3]))
         return Crossing(value, lower, upper, n, never, early, "t")
     low, high = quantile_test(found, p=0.5).confidence_interval(as_level(level))

@@ -73,11 +73,11 @@ class Effect(NamedTuple):
     how: str = "value"
 
 
-def sign_flip_p(differences: ArrayLike, rng: np.random.Generator | None = None) -> float:
+def sign_flip_p(differences: ArrayLike) -> float:
     """Two-sided p-value of a mean difference under random signs.
 
     Up to 20 differences all 2^n sign patterns are counted, so p cannot go under 2 / 2^n (.0625 for
-    n = 5). Above that 100,000 patterns are drawn with ``rng`` and the observed one is counted in.
+    n = 5). Above that 100,000 patterns are drawn with seed 0 and the observed one is counted in.
     """
     values = as_vector("differences", differences)
     if not len(values):
@@ -88,23 +88,17 @@ def sign_flip_p(differences: ArrayLike, rng: np.random.Generator | None = None) 
         for value in values:
             sums = np.concatenate([sums + value, sums - value])
         return float(np.mean(np.abs(sums) >= reach))
-    if rng is None:
-        raise ValueError(f"rng is needed for more than {EXACT_SIGN_FLIPS} differences")
-    sums = rng.choice([-1.0, 1.0], size=(100_000, len(values))) @ values
+    sums = np.random.default_rng(0).choice([-1.0, 1.0], size=(100_000, len(values))) @ values
     return (int(np.sum(np.abs(sums) >= reach)) + 1) / (len(sums) + 1)
 
 
-def paired_contrast(
-    differences: ArrayLike, level: float = 0.95, rng: np.random.Generator | None = None
-) -> Contrast:
+def paired_contrast(differences: ArrayLike, level: float = 0.95) -> Contrast:
     """Mean of ``(n,)`` differences paired within world or split, with t interval and sign-flip p.
 
-    Above 20 pairs the signs are drawn with ``rng``. With one pair the interval is infinite and p is
-    1: one world decides nothing.
+    With one pair the interval is infinite and p is 1: one world decides nothing.
     """
     values = as_vector("differences", differences)
-    p = sign_flip_p(values, rng)
-    n, value = len(values), float(values.mean())
+    p, n, value = sign_flip_p(values), len(values), float(values.mean())
     if n == 1:
         return Contrast(value, float("-inf"), float("inf"), p, 0)
     half = student_t.ppf((1 + as_level(level)) / 2, n - 1) * values.std(ddof=1) / n**0.5
@@ -260,8 +254,7 @@ def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> d
     known = values.dropna()
     if known.empty:
         return {}
-    rng = np.random.default_rng(0)
-    wide, narrow = (paired_contrast(known, level, rng) for level in LEVELS.values())
+    wide, narrow = (paired_contrast(known, level) for level in LEVELS.values())
     found = dict(zip(ENDS, (*wide[:3], *narrow[1:3]), strict=True))
     if log:
         found = {end: float(np.exp(value)) for end, value in found.items()}

@@ -45,20 +45,6 @@ NETWORKS = ("cnn", "bilstm", "transformer", "reference_cnn")
 NEEDED = {"predictions": ("id", "target", "mean", "std"), "table": ("sequence", "activity")}
 SMALL = 50_000_000  # bytes; a larger table is read once, where it is audited
 
-_STYLE = """
-:root { color-scheme: light dark; --page: #fff; --text: #1a1a1a; --link: #0a58ca; }
-@media (prefers-color-scheme: dark) {
-  :root { --page: #121212; --text: #e8e8e8; --link: #8ab4f8; }
-}
-html { background: var(--page); color: var(--text); } a { color: var(--link); }
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
-  overflow-wrap: break-word; }
-figure { margin: 1.5rem 0; overflow-x: auto; }
-figcaption { max-width: 45rem; font-size: .9rem; }
-img { max-width: 100%; height: auto; background: #fff; } .anchor-link { display: none; }
-table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .2rem .6rem; text-align: left; } tbody tr { border-top: 1px solid #7f7f7f55; }
-"""
 # Even a mistake in the page could then load nothing and run nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -301,12 +287,13 @@ def standalone(body: str, title: str) -> str:
         element.decompose()
     for figure in soup.select("figure"):
         figure["tabindex"] = "0"  # a wide one scrolls, by keys too
+    style = (Path(__file__).parents[1] / "page" / "audit.css").read_text("utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title>"
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><main>{soup}</main></body></html>\n"
+        f"<style>{style}</style></head><body><main>{soup}</main></body></html>\n"
     )
 
 
@@ -344,19 +331,14 @@ def check(given: Mapping[str, str], profile: str) -> None:
 
 
 def _check_columns(way: str, path: Path, given: Mapping[str, str]) -> None:
-    from lib.data.cells import as_rename, remedy, require_roles
+    from lib.data.cells import as_rename, renaming, require_roles
     from lib.data.reading import read_table
 
     rename: Any = as_rename(given.get("rename"))
     if way == "table":
         require_roles(rename or {})
     by = [name.strip() for name in given.get("by", "").split(",") if name.strip()]
-    read_table(
-        path,
-        [*NEEDED[way], *by],
-        rename=rename,
-        how=lambda name: remedy("rename", f"yours={name}"),
-    )
+    read_table(path, [*NEEDED[way], *by], rename=rename, how=renaming)
 
 
 def audit(root: Path, parameters: dict[str, Any], profile: str) -> Path:

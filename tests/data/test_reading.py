@@ -76,7 +76,9 @@ test_refused = refused(
 )
 
 
-@pytest.mark.parametrize("before", ["", "sep=;\n", "# by model 3\r\n", "\n# one\n\n## two\n"])
+@pytest.mark.parametrize(
+    "before", ["", "sep=;\n", "# by model 3\r\n", "\n# one\n\n## two\n", "By model 3\n\n;;\n"]
+)
 def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
     path = write_text(before + "id;y\na;1\n\nb;x\n")
     frame = read_table(path, ["y"])
@@ -98,6 +100,9 @@ def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
         (["1,234", "567"], ";", None),
         (["1,5", "2.5"], ";", None),
         (["1,234,567"], ";", None),
+        (["1.234.567,5", "-2"], ";", [1234567.5, -2.0]),
+        (["1,234.5", "0.25"], "\t", [1234.5, 0.25]),
+        (["1.234,5", "0.500"], ";", None),
     ],
 )
 def test_decimal_commas_are_read_where_they_can_mean_nothing_else(

@@ -133,3 +133,20 @@ def test_every_split_has_its_own_kernel_and_baselines(tmp_path):
         for name, forecast in simple.items():
             own = baseline_unit({"baseline": name}, arm.data, split).arrays
             assert forecast[0, place] == pytest.approx(own["mean"])
+
+
+def test_of_many_rows_a_kernel_sees_whole_groups_and_all_that_is_held_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(forecasters, "KERNEL_ROWS", 250)
+    arm, store = arm_of(600), Store(tmp_path)
+    arm = replace(arm, data=replace(arm.data, group=np.arange(600) // 2))
+    found = forecasters.kernels([arm], ("kmer_kernel",), store, Placement(workers=1))[arm]
+    for place, split in enumerate(arm.splits):
+        forecast = found["kmer_kernel"][:, place]
+        seen, known = np.isfinite(forecast[0]), np.append(split["train"], split["validation"])
+        assert seen[np.setdiff1d(np.arange(600), known)].all() and 200 < seen[known].sum() <= 250
+        first = known[(known % 2 == 0) & np.isin(known + 1, known)]
+        assert np.array_equal(seen[first], seen[first + 1])
+        rows = np.flatnonzero(seen)
+        parts = {part: np.flatnonzero(np.isin(rows, split[part])) for part in split.parts}
+        own = kernel_unit({}, arm.data.take(rows), replace(split, parts=parts)).arrays
+        assert np.array_equal(forecast[:, rows], [own["mean"], own["std"]])

@@ -99,6 +99,10 @@ def forecast(arm):
     return RNG.uniform(0.5, 1, (2, len(arm.splits), len(arm.data)))
 
 
+def kernels(arms, names, *_):
+    return {arm: {name: forecast(arm) for name in names} for arm in arms}
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A folder of results as the full profile writes it, but for the numbers."""
@@ -115,17 +119,16 @@ def published(tmp_path_factory):
         patch.setattr(worlds, "world_of", lambda *_: None)
         patch.setattr(Condition, "dial", lambda self, _: self.severity)
         patch.setattr(worlds, "training_data", lambda *_: (None, None))
-        for module in (worlds, assays, forecasters):
+        for module in (worlds, assays):
             patch.setattr(module, "fitting", lambda *_: None)
         for module, name in ((priors, "fit_prior"), (world_measures, "fit_mixed")):
             patch.setattr(module, name, lambda *_: None)
         patch.setattr(assays, "forecasting", lambda *_: None)
         patch.setattr(assays, "run_units", lambda units, *_: list(units))
         patch.setattr(assays, "_by_split", lambda _, arm: forecast(arm))
-        for module in (assays, forecasters):
-            patch.setattr(module, "run_arms", lambda asked, *_: [forecast(a) for a, _ in asked])
+        patch.setattr(assays, "run_arms", lambda asked, *_: [forecast(a) for a, _ in asked])
         patch.setattr(priors.Told, "fitting", lambda self, *_: [None] * len(self.arm.splits))
-        patch.setattr(forecasters, "motif_scans", lambda data, *_: {data[0].fingerprint: None})
+        patch.setattr(forecasters, "kernels", kernels)
         patch.setattr(forecasters, "components", lambda arm, *_: [None] * len(arm.splits))
         patch.setattr(forecasters, "TISSUES", ())
         for module in (structural_priors, assays):
