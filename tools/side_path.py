@@ -1,6 +1,6 @@
 """Trials of how side features enter a network, alike for decoys and their placebo.
 
-In: worlds by seed, by default two that no claim rests on. Out: ``results/trust/side_path.csv``, a
+In: worlds by seed, by default two that no claim rests on. Out: ``book/tuning_side.csv``, a
 row per fit, written after each world. Only validation parts are read, never the noise-free
 activity. Finished fits are kept in the store: a run that was stopped goes on where it was. A world
 takes 14 fits, about 35 minutes of one core.
@@ -98,7 +98,7 @@ def chosen(table: pd.DataFrame) -> pd.Series:
 
 def main(worlds: Sequence[int]) -> None:
     """Run the trials world by world."""
-    target, tables, store = repository_root() / "results/trust/side_path.csv", [], default_store()
+    target, tables, store = repository_root() / "book" / "tuning_side.csv", [], default_store()
     for world in worlds:
         tables.append(record(list(trials(world)), store))
         table = pd.concat(tables, ignore_index=True)

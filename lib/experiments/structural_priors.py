@@ -228,7 +228,7 @@ class Config(AssayConfig, worlds.WorldConfig):
     # Of the sample of notebook 01, whose networks without a prior serve here too.
     main_train: int = Field(default=8_000, ge=100, le=1_000_000)  # the first of them
     sizes: Sizes = (500, 2_000)  # fewer, for the learning curve
-    entry: Literal["late", "narrow", "residual"] = "residual"  # of features into a network
+    entry: Literal["late", "narrow", "residual"] = "narrow"  # of features into a network
     side_dropout: float = Field(default=0.3, ge=0, lt=1)  # of the features
     assay_priors: Annotated[Names, known("prior", ASSAY_PRIORS)] = ASSAY_PRIORS
     assay_epochs: int = Field(default=20, ge=1, le=10_000)
