@@ -19,7 +19,10 @@ from front import TablesDirective, output
 from sphinx.application import Sphinx
 
 from lib.page.charts import Table
+from lib.page.names import DATA, METRICS, MODELS
+from lib.study.verify import EQUAL, NEITHER, WITHIN
 
+VERDICTS = (EQUAL, WITHIN, NEITHER)
 MOST_EXPONENT = 1.1  # asked of every growth
 RATE, SECONDS = "seq/s", "s"
 WITHOUT = "__avx2"  # how names of what a processor without bfloat16 did end
@@ -320,6 +323,34 @@ def faults_quick(root: Path) -> tuple[pd.DataFrame, str]:
     return _faults(root, "faults_quick", "The same kills on the quick profile.")
 
 
+def verified(root: Path) -> tuple[pd.DataFrame, str]:
+    """How published units agreed that were computed again."""
+    table = read_table(root, "verify")
+    work = table["function"].str.partition(":")[2].str.removesuffix("_unit")
+    rows = [table["experiment"].str.replace("_", " "), work.rename("unit"), table["verdict"]]
+    counts = table.groupby(rows).size().unstack(fill_value=0)
+    shown = counts.reindex(columns=VERDICTS, fill_value=0).rename_axis(columns=None)
+    caption = (
+        "Published units that were computed again, each from nothing, and how many agreed: in "
+        "every byte, or in their score within three standard deviations between seeds. "
+    )
+    return shown.reset_index(), caption + machines(table.to_dict("records"))
+
+
+def twin(root: Path) -> tuple[pd.DataFrame, str]:
+    """Notebook 02 in bfloat16 beside float32."""
+    table = read_table(root, "twin")
+    for name, known in (("data", DATA), ("model", MODELS), ("metric", METRICS)):
+        table[name] = table[name].replace(known)
+    numbers = table.columns[table.dtypes == "float64"]
+    table[numbers] = table[numbers].map("{:.3f}".format)
+    caption = (
+        "Scores of notebook 02 in distribution: published, in float32 with a 95 % interval, and "
+        "of the same fits in bfloat16. Another rounding acts like another seed."
+    )
+    return table, caption
+
+
 TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
     "peers": peers,
     "limits": limits,
@@ -332,6 +363,8 @@ TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
     "fuzz": fuzz,
     "faults": faults,
     "faults-quick": faults_quick,
+    "verify": verified,
+    "twin": twin,
 }
 
 

@@ -129,3 +129,15 @@ def test_pages_show_names_as_text_and_warn_of_what_is_not_recorded_unless_option
     assert "Not in this run." in page and "Not recorded yet." in page
     assert warnings.count("WARNING") == 2 and "results/trust/fuzz.csv does not exist" in warnings
     assert "benchmarks/growth.json does not exist; make bench writes it" in warnings
+
+
+def test_what_was_computed_again_is_counted_by_outcome_and_a_twin_has_readers_names(trust, top):
+    rows = [f"lib.a:fit_unit,mpra_gc_ood,{said},A" for said in trust.VERDICTS]
+    text = "\n".join(["function,experiment,verdict,processor", *rows])
+    (top / "results" / "trust" / "verify.csv").write_text(text, "utf-8")
+    (line,) = trust.verified(top)[0].to_dict("records")
+    assert line == {"experiment": "mpra gc ood", "unit": "fit", **dict.fromkeys(trust.VERDICTS, 1)}
+    text = "data,model,metric,float32,bfloat16\nwtc11,cnn,picp_90,.5,.25\n"
+    (top / "results" / "trust" / "twin.csv").write_text(text, "utf-8")
+    shown = trust.twin(top)[0].iloc[0].tolist()
+    assert shown == ["WTC11", "CNN", "coverage, 90 %", "0.500", "0.250"]
