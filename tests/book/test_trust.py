@@ -137,7 +137,9 @@ def test_what_was_computed_again_is_counted_by_outcome_and_a_twin_has_readers_na
     (top / "results" / "trust" / "verify.csv").write_text(text, "utf-8")
     (line,) = trust.verified(top)[0].to_dict("records")
     assert line == {"experiment": "mpra gc ood", "unit": "fit", **dict.fromkeys(trust.VERDICTS, 1)}
-    text = "data,model,metric,float32,bfloat16\nwtc11,cnn,picp_90,.5,.25\n"
-    (top / "results" / "trust" / "twin.csv").write_text(text, "utf-8")
+    head = "data,split,model,condition,by,uncertainty,metric,value,lower,upper\n"
+    text = "wtc11,test,cnn,,,ensemble,picp_90,{},.4,.6\n".format
+    (top / "results" / "mpra_gc_ood.csv").write_text(head + text(0.5), "utf-8")
+    (top / "results" / "trust" / "twin.csv").write_text(head + text(0.25), "utf-8")
     shown = trust.twin(top)[0].iloc[0].tolist()
-    assert shown == ["WTC11", "CNN", "coverage, 90 %", "0.500", "0.250"]
+    assert shown == ["WTC11", "CNN", "", "coverage, 90 %", "0.500", "0.400", "0.600", "0.250"]
