@@ -113,20 +113,11 @@ def measured(made: Source, mean: FloatArray, std: FloatArray, draws: int) -> pd.
 
 
 def compare(given: Ensemble, made: Source, draws: int) -> pd.DataFrame:
-    """Rows of notebook 02's forecast and of the file's, in this machine's precision and in float32.
-
-    Returns
-    -------
-    DataFrame
-        Tidy; ``condition`` is ``notebook 02``, ``file`` or ``file in float32``.
-    """
+    """Rows of notebook 02's forecast and of the file's; ``condition`` says which."""
     codes = made.arm.data.codes[made.arm.splits[0]["test"]]
     forecasts = {"notebook 02": (made.mean, made.std)}
-    single = {"precision": "float32"}  # as a machine without bfloat16 computes
-    own = [replace(m, config=m.config.model_copy(update=single)) for m in given.members]
-    for condition, members in (("file", given.members), ("file in float32", own)):
-        found = replace(given, members=members).predict(codes)
-        forecasts[condition] = found.mean, found.std
+    found = given.predict(codes)
+    forecasts["file"] = found.mean, found.std
     keys: dict[str, Any] = {"data": made.arm.data.name, "split": "test", "severity": 0.0}
     keys |= {"model": "cnn", "prior": "none", "uncertainty": "ensemble"}
     tables = [
