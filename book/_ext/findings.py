@@ -75,7 +75,7 @@ def rewired(folder: Path) -> Said:
     return (
         "The same letters in another cell break the intervals, and no network can notice.",
         "Nine in ten measurements should lie inside them; where a mutant retina reads the same "
-        f"sequences, {share} do. Rescaling to the new mean and spread brings {part} of it back.",
+        f"sequences, {share} do. Rescaling to the mean and spread there brings {part} of it back.",
     )
 
 
@@ -140,7 +140,7 @@ def picture(folder: Path) -> Figure:
     """Coverage as the same sequences meet mutant retinas, beside the simulated twin."""
     ladder = pick(table(folder, f"{SHIFTS}/ladder"), metric="picp_90", shift="genotype")
     ladder = pick(ladder, condition=list(GENOTYPES))
-    series = {"raw": "measured", "matched_moments": "offset and scale taken out"}
+    series = {"raw": "measured", "matched_moments": "rescaled to its mean and spread"}
     home = pick(ladder, rung="reference").head(1).assign(condition="WT", rung="raw")
     real = pd.concat([home, pick(ladder, rung=series)])
     real = real.assign(forecast=real["rung"].map(series))
@@ -168,8 +168,8 @@ def picture(folder: Path) -> Figure:
         caption="Networks trained on wild-type retina forecast the same sequences in retinas whose "
         "transcription factor CRX is mutated. The dashed line is what their intervals promise. "
         "Points far to its left are intervals that no longer hold. For the second point forecasts "
-        "and intervals were rescaled to the mean and spread of that retina: what this restores "
-        "was lost to scale, the rest to rewiring or noise. The simulated twin is what the "
+        "and intervals were rescaled to the mean and spread of that retina, which takes labels: "
+        "a repair, and no proof that only the scale had changed. The simulated twin is what the "
         "simulator had predicted for a shift of that size. Bars are 95 % intervals.",
     )
 
@@ -185,6 +185,8 @@ class AnswerDirective(SphinxDirective):
         """The content; greyed and marked in a build whose own tables are not published ones."""
         own = self.config.results_required
         root = Path(self.env.srcdir).parent if own else repository_root()
+        # It holds the hash of every table, so that the page is drawn anew where one changes.
+        self.env.note_dependency(str(root / "results" / "manifest.json"))
         try:
             found = self.content_nodes(root / "results")
         except (LookupError, OSError, ValueError) as error:

@@ -277,7 +277,7 @@ def test_findings_choose_their_words_by_the_values(tmp_path):
     text = "```{findings}\n```"
     said, _ = front(tmp_path / "one", text)
     assert (
-        "reads the same sequences, 55 % do. Rescaling to the new mean and spread brings most"
+        "reads the same sequences, 55 % do. Rescaling to the mean and spread there brings most"
         in said
     )
     assert "helps in simulation.**" in said and "10.0 % lower than without." in said
@@ -298,7 +298,7 @@ def test_the_picture_and_the_strip(tmp_path):
     assert "strict: **0 supported, 1 contradicted, 0 undecided, 1 of these by construction" in said
     figure = load("findings").picture(tmp_path / "results")
     assert figure.data["forecast"].tolist() == [
-        *("measured", "measured", "offset and scale taken out", "simulated twin")
+        *("measured", "measured", "rescaled to its mean and spread", "simulated twin")
     ]
     assert figure.data["coverage"].tolist() == [0.91, 0.55, 0.88, 0.61]
     assert figure.data[["lower", "upper"]].to_numpy().max() <= 1
