@@ -140,7 +140,7 @@ def picture(folder: Path) -> Figure:
     """Coverage as the same sequences meet mutant retinas, beside the simulated twin."""
     ladder = pick(table(folder, f"{SHIFTS}/ladder"), metric="picp_90", shift="genotype")
     ladder = pick(ladder, condition=list(GENOTYPES))
-    series = {"raw": "measured", "matched_moments": "rescaled to its mean and spread"}
+    series = {"raw": "measured", "matched_moments": "rescaled"}
     home = pick(ladder, rung="reference").head(1).assign(condition="WT", rung="raw")
     real = pd.concat([home, pick(ladder, rung=series)])
     real = real.assign(forecast=real["rung"].map(series))

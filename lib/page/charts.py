@@ -28,7 +28,7 @@ BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, GREY = PALETTE
 COLOURS = {
     **dict.fromkeys(("network", "CNN", "one network", "inside", "predicted std"), BLUE),
     **dict.fromkeys(("shifted", "measured", "trained below"), VERMILION),
-    **dict.fromkeys(("transformer", "matched", "order by the errors"), GREEN),
+    **dict.fromkeys(("transformer", "matched", "rescaled", "order by the errors"), GREEN),
     **dict.fromkeys(("frozen oracle", "order by the true std"), PINK),
     **dict.fromkeys(("BiLSTM", "leading forecaster", "trained above"), ORANGE),
     **dict.fromkeys(("simulated", "simulated twin", "ensemble"), SKY),

@@ -298,7 +298,7 @@ def test_the_picture_and_the_strip(tmp_path):
     assert "strict: **0 supported, 1 contradicted, 0 undecided, 1 of these by construction" in said
     figure = load("findings").picture(tmp_path / "results")
     assert figure.data["forecast"].tolist() == [
-        *("measured", "measured", "rescaled to its mean and spread", "simulated twin")
+        *("measured", "measured", "rescaled", "simulated twin")
     ]
     assert figure.data["coverage"].tolist() == [0.91, 0.55, 0.88, 0.61]
     assert figure.data[["lower", "upper"]].to_numpy().max() <= 1
