@@ -17,7 +17,7 @@ BIOLOGY = ("sequences", "data", "motifs", "assays", "simulator", "models", "trai
 ENTRIES = ("audit", "claims", "folds", "report", "staleness")  # commands
 
 # Ceilings follow what was reached; lines only come down.
-MOST_LINES, MOST_CODE, MOST_MODULES = 18_960, 12_000, 105
+MOST_LINES, MOST_CODE, MOST_MODULES = 18_950, 12_000, 105
 MODULE_LINES, EXPERIMENT_LINES, ENTRY_LINES = 400, 350, 40
 
 

@@ -339,7 +339,7 @@ def verified(root: Path) -> tuple[pd.DataFrame, str]:
 
 
 def twin(root: Path) -> tuple[pd.DataFrame, str]:
-    """Notebook 02 in bfloat16 beside what was published, in float32."""
+    """Notebook 02 in bfloat16, its rows in distribution, beside what was published in float32."""
     published = pd.read_csv(root / "results" / "mpra_gc_ood.csv", keep_default_na=False)
     keys = ["data", "model", "uncertainty", "metric"]
     inside = published["split"].eq("test") & (published[["condition", "by"]] == "").all(axis=1)

@@ -92,6 +92,8 @@ def _open_text(path: Path, wanted: Names) -> _Text:
             separators = [mark[1]]
         elif line.strip():
             found.append((shown == {*wanted}, bool(shown) or line[0] != "#", match, line))
+            if shown == {*wanted}:
+                break
     if not found:
         raise ValueError(f"{path} is empty")
     *_, first, line = max(found, key=itemgetter(0, 1))  # of equals the first
@@ -149,20 +151,15 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
 
 
 def _with_points(cells: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
-    """A column's numbers as Python writes them, where all cells are of one way to write them.
-
-    Decimal commas that cannot be thousands; thousands where a cell has decimals too.
-    """
+    """Thousands marks out, where a cell has decimals too; decimal commas, where sure, as points."""
     commas, points = (compute.match_substring(cells, mark) for mark in ",.")
-    if not compute.any(commas).as_py():
-        return cells
-    if compute.any(points).as_py():
-        both = compute.any(compute.and_(commas, points)).as_py()
-        for thousand, decimal in (",.", ".,") if both else ():
+    if compute.any(compute.and_(commas, points)).as_py():
+        for thousand, decimal in (",.", ".,"):
             number = _GROUPED.replace("t", thousand).replace("d", decimal)
             if compute.all(compute.match_substring_regex(cells, number)).as_py():
                 plain = compute.replace_substring(cells, thousand, "")
                 return compute.replace_substring(plain, decimal, ".")
+    if not compute.any(commas).as_py() or compute.any(points).as_py():
         return cells
     thousands = compute.match_substring_regex(cells.filter(commas), _THOUSANDS)
     if (separator != ";" or len(thousands) < len(cells)) and compute.all(thousands).as_py():
