@@ -42,6 +42,8 @@ Spec = dict[str, Any]  # of Vega-Lite, or a part of one
 _SIZE: Spec = {"width": 300, "height": 200}
 _DASHED: Any = {"strokeDash": [5, 4], "color": GREY}
 _TEXT = "currentColor"
+# Of a drawing that is shown as an image: words for scripts, and a third decimal of pixels.
+_UNSEEN = re.compile(r' ((aria-\w+|class|role)="[^"]*"|opacity="1")|(?<=\.\d\d)\d+(?=[,)"A-Z])')
 _WORDS = {"labelColor": _TEXT, "titleColor": _TEXT}
 _LINES = {"tickColor": GREY, "domainColor": GREY, "gridColor": GREY, "gridOpacity": 0.25}
 _SIZES = {"labelFontSize": 12, "titleFontSize": 12}
@@ -82,7 +84,7 @@ class Figure:
         if self.data.empty:
             return not_asked(caption)
         spec = json.dumps(self.spec, separators=(",", ":"))
-        svg = vl_convert.vegalite_to_svg(spec).replace(_TEXT, "#333333")
+        svg = _UNSEEN.sub("", vl_convert.vegalite_to_svg(spec)).replace(_TEXT, "#333333")
         data = without_formulas(self.data).to_csv(index=False, float_format="%.6g")
         # A "<" in the data could end the script element that the specification stands in.
         script = spec.replace("<", "\\u003c")
@@ -228,10 +230,9 @@ def lines(
     layers += _dashed(table, reference, "y")
     if marks:
         places = alt.Chart(pd.DataFrame({"mark": [*marks], x: [*marks.values()]}))
-        at = {"x": along}
         named = places.mark_text(angle=270, align="left", dy=-4, color=_TEXT)
-        layers.append(places.mark_rule(**_DASHED, opacity=0.4).encode(**at))
-        layers.append(named.encode(text="mark:N", y=alt.value(_SIZE["height"] - 4), **at))
+        layers.append(places.mark_rule(**_DASHED, opacity=0.4).encode(x=along))
+        layers.append(named.encode(text="mark:N", y=alt.value(_SIZE["height"] - 4), x=along))
     if diagonal:
         layers.append(alt.Chart(table).mark_line(**_DASHED).encode(x=f"{x}:Q", y=f"{x}:Q"))
     return _figure(anchor, table, layers, _SIZE, caption, **panels)

@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 
 from .conftest import listed
 
-LARGEST_PAGE = 1_500_000
+LARGEST_PAGE = 1_000_000
 LARGEST_SITE = 25_000_000
 NEIGHBOURS = {"index", "search", "next", "prev"}  # linked, not loaded
 KEY_STRINGS = {
