@@ -55,7 +55,8 @@ def group_folds(group: IndexArray, seed: int, count: int = FOLDS) -> Folds:
     labels, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
     if (share := sizes.max() / len(group)) > LARGEST:
         raise ValueError(
-            f"one leak group holds {share:.0%} of the {len(group)} elements (limit {LARGEST:.0%}); "
+            f"leak group {labels[sizes.argmax()]} holds {share:.0%} of the {len(group)} elements "
+            f"(limit {LARGEST:.0%}); "
             "trim adapters and constant flanks, or give a group column"
         )
     rng = np.random.default_rng([seed, *b"folds"])

@@ -6,6 +6,7 @@ too, networks of two tissues, the non-negative stack of forecasters and the lead
 both found in each split's ``choice`` part, and baselines.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +35,7 @@ from lib.training.config import FitConfig
 KERNELS: Final = ("motif_kernel", "kmer_kernel")
 MOTIF_NETWORK, JOINT = "motif_network", "joint"
 MOTIF_PRIOR: Final = "motif_jaspar"  # what the rows of the former say it is told
+KERNEL_GROUPS: Final = 30  # in an assay; of those that train a kernel leaves some out in turn
 KERNEL_ROWS: Final = 10_000  # a kernel takes memory by their square, and time by their cube
 COMPONENTS: Final = 32  # of motif scores, so that the path beside the embedding stays narrow
 PARTNER: Final = {"plant_leaf": "plant_proto", "plant_proto": "plant_leaf"}  # of one library
@@ -71,10 +73,17 @@ def of_kernel(data: SequenceDataset, split: Split) -> tuple[IndexArray, Split]:
 def kernels(
     arms: Sequence[AssayArm], names: Sequence[str], store: Store, where: Placement
 ) -> dict[AssayArm, Named]:
-    """The kernels of :data:`KERNELS` by name, on every arm; NaN on rows that one does not see."""
+    """The kernels of :data:`KERNELS` by name, on every arm; NaN on rows that one does not see.
+
+    Arms of an assay with too few leak groups have none, with a warning.
+    """
+    found: dict[AssayArm, Named] = {arm: {} for arm in arms}
+    for few in {arm.data.name for arm in arms if arm.plan.n_sets < KERNEL_GROUPS}:
+        said = f"fewer than {KERNEL_GROUPS} leak groups; no kernels stand beside its networks"
+        warnings.warn(f"{few}: {said}", stacklevel=2)
+    arms = [arm for arm in arms if arm.plan.n_sets >= KERNEL_GROUPS]
     scores = motif_scans([arm.data for arm in arms if "motif_kernel" in names], store, where)
     asked = []
-    found: dict[AssayArm, Named] = {arm: {} for arm in arms}
     for arm, name in product(arms, names):
         forecast = found[arm][name] = np.full((2, len(arm.splits), len(arm.data)), np.nan)
         for place, (rows, split) in enumerate(of_kernel(arm.data, each) for each in arm.splits):

@@ -23,7 +23,6 @@ from lib.experiments import assays, forecasters
 from lib.experiments.arms import ARMS, AssayArm, element_means, reliability
 from lib.experiments.assays import GC_DATA, STANDIN, Design, FittedArm, GCShiftConfig
 from lib.experiments.scoring import Measured, Scored, contrast, joined, refits, rows_of, score_all
-from lib.metrics.evaluate import MIN_BIN
 from lib.models import model_path
 from lib.study.config import Names, ParameterError, Seeds, Tables, known
 from lib.study.units import Store
@@ -36,7 +35,6 @@ METRICS = (
     *("zms", "zms_robust", "ence", "mace"),
     *(f"{name}_{level}" for name in ("picp", "mpiw") for level in (50, 80, 90, 95)),
 )
-HISTOGRAM_BINS = 25
 OWN = ("ensemble", "single")  # what the network is best used as
 # Settings of fits that hold for networks of all kinds.
 SHARED = ("epochs", "batch_size", "beta", "max_shift")
@@ -191,9 +189,9 @@ def scored_items(fitted: FittedArm, others: Sequence[Named], config: Config) -> 
 
 
 def _used(keys: Mapping[str, Any], fitted: FittedArm, config: Config) -> bool:
-    """Whether keys are of the network as it is best used, a kernel, the stack or what leads."""
-    others = dict.fromkeys((*forecasters.KERNELS, "stack", "leading"), "single")
-    used = {config.model: fitted.uncertainty} | others
+    """Whether keys are of the network as it is best used, or of what stands beside it."""
+    others = (*forecasters.KERNELS, *forecasters.BASELINES, "stack", "leading")
+    used = {**dict.fromkeys(others, "single"), config.model: fitted.uncertainty}
     return used.get(keys["model"]) == keys["uncertainty"] and "prior" not in keys
 
 
@@ -241,19 +239,6 @@ def assay_table(arms: Sequence[AssayArm]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["data", "measure", "value"])
 
 
-def gc_histogram(arms: Sequence[AssayArm]) -> pd.DataFrame:
-    """Share of each part's elements per GC bin."""
-    tables = []
-    for data, part in ((arm.data, part) for arm in arms for part in arm.parts):
-        edges = np.linspace(data.gc.min(), data.gc.max(), HISTOGRAM_BINS + 1)
-        counts = np.histogram(data.gc[part.rows], edges)[0]
-        table = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": counts})
-        keys = {"split": part.split, "shift": part.shift, "condition": part.condition}
-        table = table.assign(share=counts / len(part.rows), data=data.name, **keys)
-        tables.append(table[counts >= MIN_BIN])
-    return pd.concat(tables, ignore_index=True)
-
-
 def _held_against(key: tuple[Any, ...], config: Config) -> list[tuple[str, list[tuple[Any, ...]]]]:
     """What a forecast on a part is held against, by name; of the keys the first that is there."""
     data, model, prior, uncertainty, seed, split, shift, condition = key
@@ -294,7 +279,7 @@ def contrasts(measured: Sequence[Measured], between: pd.Series, config: Config) 
 
 
 def run(config: Config, store: Store) -> Tables:
-    """Tables: ``assays``, ``leaks``, ``gc_histogram``, ``contrasts``."""
+    """Tables: ``assays``, ``leaks``, ``contrasts``."""
     design, data = config.design, load_data(config)
     arms = design.build(data)
     fitted = assays.fit_arms(arms, design.settings, store, config.where)
@@ -311,7 +296,6 @@ def run(config: Config, store: Store) -> Tables:
     tables = {
         "assays": assay_table(arms),
         "leaks": pd.concat(leaks, ignore_index=True),
-        "gc_histogram": gc_histogram(arms),
         "contrasts": contrasts(measured, between, config),
     }
     marks = {assay.name: assay.fingerprint for assay in data}

@@ -18,6 +18,7 @@ import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
 from lib.metrics import selective
+from lib.metrics.columns import scale_of
 from lib.metrics.evaluate import MIN_BIN, with_ends
 from lib.metrics.resampling import Resampling
 from lib.statistics.effects import Estimate, paired_contrast, ratio_of_means
@@ -233,15 +234,15 @@ def rank(
     return {name: table.assign(**more) for name, table in tables.items()}
 
 
-def over_worlds(values: pd.Series) -> Estimate:
-    """A value over independent worlds.
+def over_worlds(values: pd.Series, metric: str) -> Estimate:
+    """A metric over independent worlds.
 
     Where a threshold keeps nothing there is no risk, and the interval is the whole line.
     """
     finite = np.isfinite(values)
     if not finite.all():
         return Estimate(values[finite].mean(), -np.inf, np.inf)
-    return Estimate(*paired_contrast(values)[:3])
+    return Estimate(*paired_contrast(values, scale=scale_of(metric))[:3])
 
 
 def _means(table: pd.DataFrame, keys: Sequence[str], *values: str) -> pd.DataFrame:
@@ -256,8 +257,9 @@ def pooled(points: pd.DataFrame) -> pd.DataFrame:
     measured = points["resampled"]
     simulated = points[~measured]
     groups = simulated.groupby(list(POINT), sort=False, dropna=False)
-    found = pd.DataFrame([over_worlds(own) for _, own in groups["value"]], None, Estimate._fields)
-    tables = [_means(simulated, POINT).join(found), points[measured]]
+    found = [over_worlds(own, at[len(PART)]) for at, own in groups["value"]]
+    over = pd.DataFrame(found, None, Estimate._fields)
+    tables = [_means(simulated, POINT).join(over), points[measured]]
     table = pd.concat([each for each in tables if len(each)], ignore_index=True)
     logs = table["metric"].isin(LOGS)
     ends = [*Estimate._fields]

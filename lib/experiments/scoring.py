@@ -108,6 +108,7 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     """All rows, those of networks with what refitting adds.
 
     The mean over seeds of a network's forecasts, each scored alone, has an empty ``seed``.
+    ``folds`` counts those with rows, or effective groups where these are fewer.
     """
     rows = pd.concat([each.rows for each in measured], ignore_index=True)
     numbers = ["value", "lower", "upper", "variance", "oracle"]
@@ -123,7 +124,8 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     own = rows[folded]
     moved = over_folds(own.assign(variance=own["variance"] + extra[folded]))
     rows.loc[folded, ["lower", "upper", "variance"]] = moved[["lower", "upper", "variance"]]
-    return rows[np.isfinite(rows["value"])].drop(columns=["df", "groups", "members"])
+    rows["folds"] = (rows.pop("df") + 1).where(lambda folds: folds > 0).astype("Int64")
+    return rows[np.isfinite(rows["value"])].drop(columns=["groups", "members"])
 
 
 def _variance(values: FloatArray, folds: int) -> FloatArray:

@@ -158,9 +158,8 @@ def _sample_variance(n: int, mean: FloatArray, square: FloatArray) -> FloatArray
 def _correlation(
     n: int, m: FloatArray, mm: FloatArray, y: FloatArray, yy: FloatArray, ym: FloatArray
 ) -> FloatArray:
-    scale = _spread(m, mm) * _spread(y, yy)
-    scale = np.where(scale > 0, scale, np.nan)
-    return np.clip((ym - y * m) / np.sqrt(scale), -1, 1)
+    scale = np.sqrt(_spread(m, mm)) * np.sqrt(_spread(y, yy))
+    return np.clip((ym - y * m) / np.where(scale > 0, scale, np.nan), -1, 1)
 
 
 def _determination(n: int, error: FloatArray, y: FloatArray, yy: FloatArray) -> FloatArray:

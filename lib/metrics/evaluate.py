@@ -188,11 +188,15 @@ def with_ends(
         none = dict.fromkeys(("lower", "upper", "variance"), np.nan)
         return rows.assign(value=values[:, 0], **none)
     if not plan.folds:
-        # One group resampled is itself: no interval is better than one of no width.
-        alone = np.asarray(rows.get("groups", plan.effective)) <= 1
+        groups = np.asarray(rows.get("groups", plan.effective))
         drawn = [*percentiles(values[:, 1:], level), spread(values[:, 1:])]
-        lower, upper, variance = np.where(alone, np.nan, drawn)
-        return rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
+        # One group resampled is itself: no interval is better than one of no width.
+        lower, upper, variance = np.where(groups <= 1, np.nan, drawn)
+        rows = rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
+        # And a share of 0 or 1 is so in every draw, though not surely of other groups.
+        sure = rows["value"].isin([0.0, 1.0]) & (rows["metric"].map(columns.scale_of) == "logit")
+        exact = over_folds(rows.assign(df=groups - 1, groups=groups), level)
+        return rows.where(~sure, exact[rows.columns])
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
     if "df" in rows:
         return over_folds(rows, level)

@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from lib.arrays import BoolArray, as_level, as_vector
+from lib.arrays import BoolArray, as_vector
+from lib.metrics.columns import scale_of
 from lib.metrics.evaluate import over_folds
-from lib.metrics.resampling import SCALES, Scale
+from lib.metrics.resampling import SCALES, Scale, ends
 
 LEVELS: Final[Mapping[str, float]] = {"": 0.95, "_90": 0.9}
 ENDS: Final = ("value", "lower", "upper", "lower_90", "upper_90")
@@ -92,17 +93,19 @@ def sign_flip_p(differences: ArrayLike) -> float:
     return (int(np.sum(np.abs(sums) >= reach)) + 1) / (len(sums) + 1)
 
 
-def paired_contrast(differences: ArrayLike, level: float = 0.95) -> Contrast:
+def paired_contrast(differences: ArrayLike, level: float = 0.95, scale: str = "plain") -> Contrast:
     """Mean of ``(n,)`` differences paired within world or split, with t interval and sign-flip p.
 
-    With one pair the interval is infinite and p is 1: one world decides nothing.
+    The interval is symmetric on a scale of :data:`lib.metrics.resampling.SCALES`; a share that is 0
+    or 1 in all is so in their mean. With one pair it is infinite and p is 1: one world decides
+    nothing.
     """
     values = as_vector("differences", differences)
     p, n, value = sign_flip_p(values), len(values), float(values.mean())
     if n == 1:
         return Contrast(value, float("-inf"), float("inf"), p, 0)
-    half = student_t.ppf((1 + as_level(level)) / 2, n - 1) * values.std(ddof=1) / n**0.5
-    return Contrast(value, value - float(half), value + float(half), p, n - 1)
+    lower, upper = ends(value, values.var(ddof=1) / n, n - 1, scale, level, np.inf)
+    return Contrast(value, float(lower), float(upper), p, n - 1)
 
 
 def ratio_of_means(upper: ArrayLike, lower: ArrayLike) -> Estimate:
@@ -249,12 +252,13 @@ def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> d
     """Mean over replicates with its 95 and 90 % intervals and sign-flip p; empty without values.
 
     ``values`` has one value per replicate, NaN where there is none; logarithms with ``log``, which
-    come out as ratios. The row holds ``effect``, the keys, :data:`ENDS`, ``n``, ``df`` and ``p``.
+    come out as ratios. Of a metric, known by ``name``, shares and the like stay in range. The row
+    holds ``effect``, the keys, :data:`ENDS`, ``n``, ``df`` and ``p``.
     """
     known = values.dropna()
     if known.empty:
         return {}
-    wide, narrow = (paired_contrast(known, level) for level in LEVELS.values())
+    wide, narrow = (paired_contrast(known, each, scale_of(name)) for each in LEVELS.values())
     found = dict(zip(ENDS, (*wide[:3], *narrow[1:3]), strict=True))
     if log:
         found = {end: float(np.exp(value)) for end, value in found.items()}

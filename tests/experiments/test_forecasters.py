@@ -135,6 +135,15 @@ def test_every_split_has_its_own_kernel_and_baselines(tmp_path):
             assert forecast[0, place] == pytest.approx(own["mean"])
 
 
+def test_an_assay_of_few_groups_has_no_kernels_and_is_told_so(tmp_path):
+    arm, where = arm_of(29), (Store(tmp_path), Placement(workers=1))
+    with pytest.warns(UserWarning, match="made: fewer than 30 leak groups; no kernels"):
+        assert forecasters.kernels([arm], forecasters.KERNELS, *where) == {arm: {}}
+    network = {"cnn": np.ones((2, len(arm.splits), 29))}  # alone, it is the stack and what leads
+    for forecast in forecasters.combined(arm, network).values():
+        assert np.nanmax(np.abs(forecast - 1)) < 1e-12
+
+
 def test_of_many_rows_a_kernel_sees_whole_groups_and_all_that_is_held_back(tmp_path, monkeypatch):
     monkeypatch.setattr(forecasters, "KERNEL_ROWS", 250)
     arm, store = arm_of(600), Store(tmp_path)

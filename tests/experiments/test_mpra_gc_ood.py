@@ -123,10 +123,7 @@ def test_reliability_recovers_a_known_share_of_signal(rng):
     assert arms.reliability(assay(random_codes(50, 80), np.zeros(50))) == {}  # one orientation
 
 
-def test_no_aggregate_of_fewer_than_ten_elements():
-    data = assay(random_codes(900, 80), np.random.default_rng(0).normal(size=900))
-    arms = build_arms(data, ("group", "tail"), 3, 0.8, (), 0)
-    assert mpra_gc_ood.gc_histogram(arms)["count"].min() >= 10
+def test_an_assay_of_one_gc_content_has_no_tilt_and_no_tail():
     same = np.random.default_rng(0).permuted(
         np.tile(np.arange(4, dtype=np.uint8), (400, 20)), axis=1
     )

@@ -143,8 +143,9 @@ def test_rules_keep_their_share_and_scores_are_what_the_table_has():
 
 def test_worlds_get_students_t():
     values = [0.1, 0.3, 0.2, 0.4]
-    found = over_worlds(pd.Series(values))
+    found = over_worlds(pd.Series(values), "prr")
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert found[1:] == pytest.approx((low, high))
-    undecided = over_worlds(pd.Series([0.1, np.nan]))
+    assert over_worlds(pd.Series([0.99, 0.98, 0.8]), "fixed_coverage").upper < 1
+    undecided = over_worlds(pd.Series([0.1, np.nan]), "risk")
     assert undecided[1:] == (-np.inf, np.inf)

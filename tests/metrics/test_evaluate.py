@@ -142,6 +142,8 @@ def test_the_bootstrap_decides_where_folds_hardly_differ_and_full_coverage_is_ex
     row = overall(run(table)).loc["picp_90"]
     assert row["upper"] == row["value"] == 1
     assert row["lower"] == pytest.approx(0.025 ** (1 / 40))  # Clopper and Pearson, 40 of 40
+    alone = overall(run(table.drop(columns="fold"))).loc["picp_90"]
+    assert alone[["lower", "upper"]].tolist() == row[["lower", "upper"]].tolist()
 
 
 def test_a_bin_in_few_folds_has_fewer_degrees_of_freedom():

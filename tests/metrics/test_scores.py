@@ -50,6 +50,9 @@ def test_agrees_with_scipy_and_sklearn(rng):
         assert found == pytest.approx(expected, abs=1e-8)
         for rho in (spearman_r(mean, target), spearman_column(mean, target).mean()):
             assert rho == pytest.approx(expected["spearman_r"], abs=1e-12)
+    for scale in (1e-140, 1e-100, 1e100, 1e140):
+        found = metric("pearson_r", mean * scale, target * scale)
+        assert found == pytest.approx(expected["pearson_r"])
     assert np.isnan(spearman_column(np.arange(2.0), np.zeros(2))).all()
 
 

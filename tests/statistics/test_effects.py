@@ -174,6 +174,11 @@ def test_an_effect_is_a_paired_t_test_and_empty_without_values():
     assert ends == pytest.approx((*interval(0.95), *interval(0.9)))
     assert row["n"] == 4 and row["df"] == 3 and row["p"] == 2 / 2**4 and row["model"] == "cnn"
     assert effects.effect("gain", pd.Series([np.nan])) == {}
+    shares = pd.Series([0.99] * 9 + [0.8])  # on the plain scale up to 1.014
+    row, same = effects.effect("picp_90", shares), rows(shares, "picp_90")
+    table = effects.over_replicates(same, ["metric"]).iloc[0]
+    assert (row["lower"], row["upper"]) == pytest.approx((table["lower"], table["upper"]))
+    assert row["upper"] < 1
 
 
 @pytest.mark.parametrize("how", ["ratio", "rise", "drop", "closed"])
