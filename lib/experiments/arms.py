@@ -11,10 +11,10 @@ were trained on all kinds, on as many elements.
 """
 
 import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class AssayPart(NamedTuple):
     sampled: bool = True  # whether its groups are a sample, so that there is an interval
 
     @property
-    def keys(self) -> dict[str, Hashable]:
+    def keys(self) -> dict[str, Any]:
         """Columns of its rows."""
         family = "covariate" if self.shift else ""
         named = {"split": self.split, "shift": self.shift, "family": family}

@@ -257,7 +257,7 @@ def pooled(points: pd.DataFrame) -> pd.DataFrame:
     measured = points["resampled"]
     simulated = points[~measured]
     groups = simulated.groupby(list(POINT), sort=False, dropna=False)
-    found = [over_worlds(own, at[len(PART)]) for at, own in groups["value"]]
+    found = [over_worlds(own, str(at[len(PART)])) for at, own in groups["value"]]
     over = pd.DataFrame(found, None, Estimate._fields)
     tables = [_means(simulated, POINT).join(over), points[measured]]
     table = pd.concat([each for each in tables if len(each)], ignore_index=True)

@@ -124,7 +124,7 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     own = rows[folded]
     moved = over_folds(own.assign(variance=own["variance"] + extra[folded]))
     rows.loc[folded, ["lower", "upper", "variance"]] = moved[["lower", "upper", "variance"]]
-    rows["folds"] = (rows.pop("df") + 1).where(lambda folds: folds > 0).astype("Int64")
+    rows["folds"] = (rows.pop("df") // 1 + 1).where(lambda n: n > 0).astype("Int64")
     return rows[np.isfinite(rows["value"])].drop(columns=["groups", "members"])
 
 

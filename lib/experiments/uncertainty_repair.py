@@ -3,20 +3,22 @@
 In: :class:`Config`. Out: :class:`Tables`. Networks of notebook 01 (one per simulated world, trained
 in distribution) and of notebook 02 (the GC arms of real assays) are repaired after training, from
 calibration elements in distribution or from a few labels of the shifted condition, and judged under
-every shift. On an assay each fold repairs from its own calibration part what it tests.
+every shift; on assays so is the leading forecaster, and each fold repairs from its own calibration
+part what it tests.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from lib.arrays import FloatArray
 from lib.data.dataset import SequenceDataset
 from lib.data.predictions import of_elements
-from lib.experiments import assays, mpra_gc_ood, repairs, worlds
-from lib.experiments.arms import AssayArm, AssayPart
+from lib.experiments import assays, forecasters, mpra_gc_ood, repairs, worlds
+from lib.experiments.arms import AssayArm
 from lib.experiments.scoring import side_by_side
 from lib.simulator.assay import Assay, digest
 from lib.simulator.shifts import apply, gc_weights
@@ -133,28 +135,22 @@ def repair_world(judge: worlds.Judge, condition: worlds.Condition) -> dict[str, 
     return {"values": values.assign(**keys, oracle=values["metric"].map(best))}
 
 
-def _judged(arm: AssayArm) -> Iterator[AssayPart]:
-    """Parts in distribution and shifted whose groups are a sample."""
-    return (part for part in arm.parts if part.split in ("test", "shifted") and part.sampled)
-
-
-def repair_arm(fitted: assays.FittedArm, settings: Mapping[str, Any], draws: int) -> pd.DataFrame:
-    """Values on each part of an arm, by its first network of each fold."""
-    arm, tables = fitted.arm, []
-    folds = [of_elements(arm.data, *known) for known in fitted.members[0].transpose(1, 0, 2)]
-    every = of_elements(arm.data, *arm.stitched(fitted.members[0]))
-    for place, part in enumerate(_judged(arm)):
+def repair_arm(arm: AssayArm, model: str, forecast: FloatArray, config: Config) -> pd.DataFrame:
+    """Values of a forecast ``(2, splits, n)`` on each part of an arm whose groups are a sample."""
+    folds = [of_elements(arm.data, *known) for known in forecast.transpose(1, 0, 2)]
+    every, tables = of_elements(arm.data, *arm.stitched(forecast)), []
+    judged = (part for part in arm.parts if part.split in ("test", "shifted") and part.sampled)
+    for place, part in enumerate(judged):
         rows = part.rows[np.argsort(arm.tested[part.rows], kind="stable")]
         learned, asked = [], every.iloc[rows]
         for fold in np.unique(arm.tested[rows]):
             held = folds[fold].iloc[assays.calibration_rows(arm, arm.splits[fold])]
             own = asked[arm.tested[rows] == fold]
-            learned.append(repairs.calibrated(held, own, settings["gc_bins"]))
+            learned.append(repairs.calibrated(held, own, config.gc_bins))
         rng = np.random.default_rng([arm.splits[0].seed, place])
-        found = repaired(repairs.by_fold(learned), asked, settings, rng)
-        table = repairs.averages(found, arm.plan.take(rows), draws)
-        keys: dict[str, Any] = {"data": arm.data.name, **part.keys, "oracle": np.nan}
-        tables.append(table.assign(**keys))
+        found = repaired(repairs.by_fold(learned), asked, config.settings, rng)
+        table = repairs.averages(found, arm.plan.take(rows), config.draws)
+        tables.append(table.assign(data=arm.data.name, model=model, oracle=np.nan, **part.keys))
     return pd.concat(tables)
 
 
@@ -164,7 +160,7 @@ def combined(simulated: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     ``condition`` names the variant of a repair too.
     """
     keys = [*repairs.PART, "dial", "uncertainty", "variant", "metric", "by", "bin"]
-    means = over_replicates(simulated, keys, averaged=["severity", "oracle", "n"])
+    means = over_replicates(simulated, ["model", *keys], averaged=["severity", "oracle", "n"])
     means = means.drop(columns="dial").round({"severity": 4, "n": 0}).astype({"n": int})
     rows = pd.concat([means, measured.drop(columns="variance")], ignore_index=True)
     named = (rows["condition"] + ", " + rows["variant"]).str.removeprefix(", ")
@@ -179,7 +175,7 @@ def label_budget(rows: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     smallest size from which on this holds at every size tried, empty where it never does. The
     interval score stands before repair and with most labels, its oracle beside.
     """
-    keys, found = ["data", "split", "shift", "family", "part", "severity"], []
+    keys, found = ["data", "model", "split", "shift", "family", "part", "severity"], []
     for key, part in rows.groupby(keys, sort=False):
         own = part[part["uncertainty"] == "few_shot"]
         if own.empty:  # no size of sample could be drawn
@@ -213,11 +209,13 @@ def run(config: Config, store: Store) -> Tables:
     at = worlds.conditions(config.shifts, config.severities, fixed=[worlds.REWIRING])
     plan = [(worlds.Arm(seed, config.model, config.n_train), at) for seed in config.world_seeds]
     simulated = worlds.judge_arms(plan, repair_world, config, store, **config.settings)
-    fitted = assays.fit_arms(design.build(data), design.settings, store, config.where)
-    asked = [(one, config.settings, config.draws) for one in fitted]
-    measured = pd.concat(side_by_side(repair_arm, asked, config.workers), ignore_index=True)
-    values = simulated["values"]
-    rows = combined(values, measured).assign(model=config.model, prior="none")
-    found = {"label_budget": label_budget(rows, config.tolerance)}
+    given = design.settings, store, config.where
+    fitted, jobs = assays.fit_arms(design.build(data), *given), []
+    beside = forecasters.members([one.arm for one in fitted], *given, elements=config.elements)
+    for arm, own in ((one.arm, {config.model: one.members[0]}) for one in fitted):
+        own["leading"] = forecasters.combined(arm, own | beside[arm])["leading"]
+        jobs += [(arm, *each, config) for each in own.items()]
+    measured = pd.concat(side_by_side(repair_arm, jobs, config.workers), ignore_index=True)
+    rows = combined(simulated["values"].assign(model=config.model), measured).assign(prior="none")
     marks = {"anchors": digest()} | {assay.name: assay.fingerprint for assay in data}
-    return Tables(rows, found, marks)
+    return Tables(rows, {"label_budget": label_budget(rows, config.tolerance)}, marks)

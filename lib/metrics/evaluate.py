@@ -190,10 +190,9 @@ def with_ends(
     if not plan.folds:
         groups = np.asarray(rows.get("groups", plan.effective))
         drawn = [*percentiles(values[:, 1:], level), spread(values[:, 1:])]
-        # One group resampled is itself: no interval is better than one of no width.
+        # One group resampled is itself, and a share of 0 or 1 is so in every draw.
         lower, upper, variance = np.where(groups <= 1, np.nan, drawn)
         rows = rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
-        # And a share of 0 or 1 is so in every draw, though not surely of other groups.
         sure = rows["value"].isin([0.0, 1.0]) & (rows["metric"].map(columns.scale_of) == "logit")
         exact = over_folds(rows.assign(df=groups - 1, groups=groups), level)
         return rows.where(~sure, exact[rows.columns])

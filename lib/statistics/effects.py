@@ -96,9 +96,8 @@ def sign_flip_p(differences: ArrayLike) -> float:
 def paired_contrast(differences: ArrayLike, level: float = 0.95, scale: str = "plain") -> Contrast:
     """Mean of ``(n,)`` differences paired within world or split, with t interval and sign-flip p.
 
-    The interval is symmetric on a scale of :data:`lib.metrics.resampling.SCALES`; a share that is 0
-    or 1 in all is so in their mean. With one pair it is infinite and p is 1: one world decides
-    nothing.
+    The interval is symmetric on a scale of :data:`lib.metrics.resampling.SCALES`. With one pair it
+    is infinite and p is 1: one world decides nothing.
     """
     values = as_vector("differences", differences)
     p, n, value = sign_flip_p(values), len(values), float(values.mean())

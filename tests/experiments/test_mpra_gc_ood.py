@@ -5,7 +5,7 @@ from lib import assays as mpra
 from lib.data.dataset import SequenceDataset
 from lib.experiments import arms, mpra_gc_ood
 from lib.experiments.arms import build_arms
-from lib.experiments.forecasters import KERNELS
+from lib.experiments.forecasters import BASELINES, KERNELS
 from lib.experiments.mpra_gc_ood import Config, load_data
 from lib.page.grammar import one, pick
 from lib.sequences import reverse_complement
@@ -22,7 +22,7 @@ def test_every_forecast_stands_on_every_part(found):
     rows = found.rows
     combined = pick(rows, seed=None, metric="rmse", by="")
     means, told = combined["condition"] == "element means", combined["prior"] == "motif_jaspar"
-    assert set(combined[means]["model"]) == {"cnn", *KERNELS, "stack", "leading"}
+    assert set(combined[means]["model"]) == {"cnn", *KERNELS, *BASELINES, "stack", "leading"}
     assert set(combined[means]["uncertainty"]) == {"std_scaling"}
     assert set(combined[told]["shift"]) == {"", "gc_tilt"}
     combined = combined[~means & ~told]
@@ -43,7 +43,7 @@ def test_every_forecast_stands_on_every_part(found):
     assert (combined["lower"] < combined["upper"]).all()
     test = combined[combined["split"] == "test"]
     assert (test["oracle"] < test["value"]).all() and (test["severity"] == 0).all()
-    assert set(test["n"]) == {600}
+    assert set(test["n"]) == {600} and set(test["folds"]) == {3}
 
 
 def test_its_page_warns_of_a_smoke_run_of_the_stand_in(store, tmp_path, monkeypatch):
@@ -58,7 +58,8 @@ def test_its_page_warns_of_a_smoke_run_of_the_stand_in(store, tmp_path, monkeypa
 
 def test_the_mean_s_error_is_the_spread_of_the_part(found):
     """An independent truth: squared errors of each fold's training mean, pooled."""
-    for _, part in pick(found.rows, model="mean", by="").groupby(["split", "shift", "condition"]):
+    rows = pick(found.rows, model="mean", uncertainty="single", by="")
+    for _, part in rows.groupby(["split", "shift", "condition"]):
         value = part.set_index("metric")["value"]
         variance = value["sd_target"] ** 2 * (1 - 1 / part["n"].iloc[0])  # over n, not n - 1
         # Means of training parts differ by less than a tenth of the spread.

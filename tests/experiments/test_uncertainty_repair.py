@@ -13,6 +13,7 @@ def test_every_repair_stands_in_worlds_and_on_assays_beside_a_nominal_oracle(fou
     learned = {"single", "std_scaling", "isotonic", "split_cp", "norm_cp", "mondrian_cp"}
     every = found.rows.groupby("data")["uncertainty"].agg(set).to_dict()
     assert every == dict.fromkeys(("simulation", "standin"), learned | {"weighted_cp", "few_shot"})
+    assert set(pick(found.rows, data="standin")["model"]) == {"cnn", "leading"}
     covered = found.rows.loc[found.rows["metric"].str.startswith("picp"), "value"]
     assert covered.between(0, 1).all()
     rows = pick(found.rows, data="simulation", metric="picp_90")
