@@ -254,8 +254,8 @@ def refuse_standin(table: Path) -> None:
 def publish_tables(source: Path, target: Path, experiment: str) -> None:
     """Replace one experiment's tables and manifest entry; the others stay as they are.
 
-    Where every unit is what it was, the entry says what it said of their computation: some may
-    have been lost and computed again.
+    Where every unit is what it was, the entry says what it said of their computation and its date:
+    some may have been lost and computed again.
     """
     from lib.study import results
     from lib.study.units import Store, provenance
@@ -265,7 +265,7 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
     before, now = (folder / experiment / "units.csv" for folder in (target, source))
     if before.is_file() and now.is_file() and before.read_bytes() == now.read_bytes():
         known = results.read_manifest(target)[experiment]
-        entry |= {name: known[name] for name in provenance(Store(target))}
+        entry |= {name: known[name] for name in (*provenance(Store(target)), "date", "machine")}
     shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
     if (source / experiment).is_dir():
         shutil.rmtree(target / experiment, ignore_errors=True)
