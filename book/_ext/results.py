@@ -89,12 +89,11 @@ class ResultRole(TableRole):
 
 
 def show_duration(entry: dict) -> str:
-    """Minutes of one core that a run took, and how many of its fits it computed itself."""
-    minutes = f"{entry['seconds'] / 60:.1f}"
-    if "fits" not in entry:
+    """Minutes of one core that a run took, and how many of its networks came from elsewhere."""
+    minutes = f"{max(1, round(entry['seconds'] / 60)):,}"
+    if not entry.get("fits_shared"):
         return minutes
-    shared = f", {entry['fits_shared']} of an earlier notebook" if entry.get("fits_shared") else ""
-    return f"{minutes}, with {entry['fits_computed']} of {entry['fits']} fits computed{shared}"
+    return f"{minutes} ({entry['fits_shared']} of its {entry['fits']} networks are other chapters')"
 
 
 class MinutesRole(TableRole):

@@ -31,7 +31,7 @@ COLOURS = {
     **dict.fromkeys(("transformer", "matched", "rescaled", "order by the errors"), GREEN),
     **dict.fromkeys(("frozen oracle", "order by the true std"), PINK),
     **dict.fromkeys(("BiLSTM", "leading forecaster", "trained above"), ORANGE),
-    **dict.fromkeys(("simulated", "simulated twin", "ensemble"), SKY),
+    **dict.fromkeys(("simulated", "simulated twin", "sealed forecast", "ensemble"), SKY),
     **dict.fromkeys(("baseline", "none", "placebo", "random order", "in distribution"), GREY),
 }
 MOST_OPEN = 20  # rows of a table that stand unfolded
