@@ -14,7 +14,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from lib.study.results import Published, altered_files, published_runs, read_manifest
-from results import make_table, page_link, show_duration, text
+from results import make_table, minutes, page_link, text
 
 LOGGER = logging.getLogger(__name__)
 MOST_NAMED = 6  # modules of a stale page
@@ -58,9 +58,14 @@ class RunsDirective(TablesDirective):
         for page in sorted(self.env.found_docs):
             name = page.rpartition("/")[2].partition("_")[2]
             if page.startswith("experiments/") and name in runs:
-                cells = (show_duration(manifest[name]), source_state(runs[name]))
-                lines.append([page_link(self.env, page), *(text(cell) for cell in cells)])
-        header = ["notebook", "minutes of one core", "computed with"]
+                entry = manifest[name]
+                own, fits = entry.get("fits_computed", 0), entry.get("fits", 0)
+                machines = entry.get("processors") or [entry.get("machine", "")]
+                cells = minutes(entry), f"{own} of {fits}", ", ".join(machines)
+                told = *cells, entry.get("dtype", ""), source_state(runs[name])
+                lines.append([page_link(self.env, page), *(text(cell) for cell in told)])
+        header = ["notebook", "minutes of one core", "networks trained for it", "processor"]
+        header += ["precision", "computed with"]
         return [make_table(header, lines, "runs")]
 
 

@@ -88,12 +88,17 @@ class ResultRole(TableRole):
         return self.absent(f"{len(rows)} rows of results/{path.name} match {query}; one must")
 
 
+def minutes(entry: dict) -> str:
+    """Minutes of one core that a run took."""
+    return f"{max(1, round(entry['seconds'] / 60)):,}"
+
+
 def show_duration(entry: dict) -> str:
-    """Minutes of one core that a run took, and how many of its networks came from elsewhere."""
-    minutes = f"{max(1, round(entry['seconds'] / 60)):,}"
+    """The same, and how many of its networks came from elsewhere."""
     if not entry.get("fits_shared"):
-        return minutes
-    return f"{minutes} ({entry['fits_shared']} of its {entry['fits']} networks are other chapters')"
+        return minutes(entry)
+    shared = f"{entry['fits_shared']} of its {entry['fits']} networks are other chapters'"
+    return f"{minutes(entry)} ({shared})"
 
 
 class MinutesRole(TableRole):

@@ -31,6 +31,7 @@ from meanings import is_smaller, meaning
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from lib.page import names
 from lib.page.charts import GREEN, GREY
 from results import LOGGER, Row, TableRole, folded, make_table, page_link, read_table, text
 
@@ -39,6 +40,8 @@ READINGS = {"stated": "as stated", "strict": "strict", "first": "first rule"}
 FAVOURS = {"for": "for the abstract", "against": "against the abstract", "neutral": "neutral"}
 FALSE_CALL = 0.025  # how often a verdict is wrong, at most
 NONE = "\N{EN DASH}"
+LABELS = names.DATA | names.SHIFTS | names.MEASURED_SHIFTS | names.SCORES | names.METRICS
+LABELS |= {"motif_unrelated": "unrelated motifs", "gc_high": "GC-rich", "gc_low": "GC-poor"}
 STARTS = " at which "  # in the names of parts that say at which dose something starts
 
 
@@ -47,6 +50,12 @@ def claim_order(row: Row) -> tuple[str, int, int]:
     number = re.sub(r"\D", "", row["id"])
     place = list(READINGS).index(row["reading"])
     return row["id"].rstrip("0123456789"), int(number or 0), place
+
+
+def worded(name: str) -> str:
+    """A contrast's name with what readers call the data, shifts and scores in it."""
+    given = {"wtc11", *(key for key in LABELS if "_" in key)}
+    return re.sub(r"\w+", lambda word: LABELS[word[0]] if word[0] in given else word[0], name)
 
 
 def which(row: Row) -> tuple[str, ...]:
@@ -106,6 +115,11 @@ def limits(margin: str) -> list[float]:
     if len(numbers) > 1:
         return numbers
     return [numbers[0], float("inf")] if margin.startswith(">") else [float("-inf"), numbers[0]]
+
+
+def why(row: Row) -> str:
+    """Why there is no verdict; the word itself stands before it."""
+    return worded(re.sub("^(not run: |withheld, )", "", row["reason"]))
 
 
 def drawing(row: Row) -> nodes.raw:
@@ -297,14 +311,14 @@ class VerdictsDirective(ClaimsDirective):
         cells = [[self.anchor(row["id"]), *text(f" {row['statement']}")]]
         name = f"{READINGS[row['reading']]}: "
         cells.append([*text(name), *show_verdict(row, row["variant"], row.get("how", ""), depends)])
-        cells[1] += text(f": {row['reason'].removeprefix('not run: ')}") if "reason" in row else []
+        cells[1] += text(f": {why(row)}") if "reason" in row else []
         for reading in READINGS:
             others = of_reading(own, reading) if reading != row["reading"] else []
             cells[1] += [*text(f"; {READINGS[reading]}: "), *in_turn(others)] if others else []
         if "reason" in row:
             return cells + [text(NONE) for _ in range(3)]
         at = [
-            f" {part['part'].capitalize()}: {show_effect(part)}."
+            f" {worded(part['part']).capitalize()}: {show_effect(part)}."
             for part in starts
             if part["reading"] == row["reading"] and part["effect"]
         ]
@@ -338,12 +352,11 @@ class VerdictsDirective(ClaimsDirective):
         start = f"{name}, {row['variant']}" if row["variant"] else name
         head = [nodes.strong(text=f"{start}."), *text(f" “{row['statement']}.” ")]
         if "reason" in row:
-            reason = row["reason"].removeprefix("not run: ")
-            return [nodes.paragraph("", "", *head, verdict_word(row), *text(f": {reason}."))]
+            return [nodes.paragraph("", "", *head, verdict_word(row), *text(f": {why(row)}."))]
         depends = "rule-dependent" if leads and rule_dependent(own) else ""
         figures = f"{show_effect(row)}, {show_count(row)}, margin {row['margin']}"
         passed = f" {row['parts_passed']} of {row['parts']} parts passed; decided by: "
-        decided = f".{passed}{row['part']}: {show_quantity(row)}{figures}. Evidence: "
+        decided = f".{passed}{worded(row['part'])}: {show_quantity(row)}{figures}. Evidence: "
         ending = [*text(decided), *self.link(row["evidence"]), nodes.Text(".")]
         said = nodes.paragraph("", "", *head, *show_verdict(row, row["note"], depends), *ending)
         table = self.contrasts(parts)
@@ -361,9 +374,10 @@ class VerdictsDirective(ClaimsDirective):
         header.append("smallest detectable / supported")
         lines = []
         for row in parts:
-            name = row["part"] + (", secondary" if row["secondary"] == "True" else "")
-            source = f" {show_quantity(row)}{row['table']}.csv"
-            first = [nodes.Text(name), nodes.inline(text=source, classes=["source"])]
+            name = worded(row["part"]) + (", secondary" if row["secondary"] == "True" else "")
+            file = nodes.literal(text=f"{row['table']}.csv")
+            source = nodes.inline("", "", *text(f" {show_quantity(row)}"), file, classes=["source"])
+            first = [nodes.Text(name), source]
             verdict = show_verdict(row, row["note"])
             if row["verdict"] == "not run":
                 lines.append([first, text(NONE), text(NONE), verdict, text(NONE), text(NONE)])

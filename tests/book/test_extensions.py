@@ -206,7 +206,7 @@ def test_readings_of_one_claim_with_their_contrasts(tmp_path):
     assert "**First rule.** “It stays so.” *not judged yet*: no contrast set yet." in said
     assert said.index("As stated") < said.index("Strict") < said.index("First rule")
     _, ratio, twin, gone, *_ = cells(page)
-    source = "ratio of errors: e.csv"
+    source = 'ratio of errors: "e.csv"'
     assert ratio[:3] == [f"ratio (cnn) {source}", "1.500 (1.400 to 1.600), 95 %, n = 5", "> 1.25"]
     assert twin == [
         *(f"twin, secondary {source}", "0.900 (0.840 to 0.940), 90 %, n = 7", "0.85 to 0.95"),
@@ -226,11 +226,13 @@ def test_the_first_round_beside_today_s_readings(tmp_path):
 
 
 def test_runs_say_how_long_with_which_source_and_what_was_altered(tmp_path):
-    manifest = {"two": {"seconds": 90, "files": {"results/two.csv": "not this"}}}
+    said = {"fits": 5, "fits_computed": 3, "processors": ["a", "b"], "dtype": "float32"}
+    manifest = {"two": said | {"seconds": 90, "files": {"results/two.csv": "not this"}}}
     more = {"manifest.json": json.dumps(manifest)}
     page, warnings = build(tmp_path, "```{runs}\n```", more=more)
     _, run = cells(page)
-    assert run == ["Evidence in full", "1.5", "an earlier source of modules it did not record"]
+    source = "an earlier source of modules it did not record"
+    assert run == ["Evidence in full", "2", "3 of 5", "a, b", "float32", source]
     assert "results/two.csv was altered after its run; make publish writes it anew" in warnings
 
 

@@ -261,7 +261,7 @@ def test_what_was_not_run_is_no_verdict(short):
     assert judged.parts["verdict"].tolist() == verdicts
     assert judged.parts["note"].iloc[[1, 3]].tolist() == ["no time", "rests on 0, fewer than 10"]
     assert judged.claims["note"].iloc[1].endswith("parts that rest on too little to count: 1")
-    few = "not run: a part that counts rests on fewer than 10"  # so nothing is supported
+    few = "not run: a part that counts rests on fewer than 10 worlds or folds"
     assert judged.not_judged["reason"].tolist() == ["not run: no time", few, few]
 
 
