@@ -88,7 +88,7 @@ def told(folder: Path) -> Said:
     )
     rows = prefer(rows, ["data"], model=["cnn", "reference_cnn"])
     if "entry" in rows:
-        rows = pick(rows, entry=["", "late"])
+        rows = pick(rows, entry=["", "late", "narrow"])
     sizes = rows.sort_values("n_train", ascending=False)
     row = only(sizes, "gain by features made from motifs")
     few = sizes.iloc[-1]["upper"] < 1
@@ -100,9 +100,9 @@ def told(folder: Path) -> Said:
     else:
         head += "helps only where data are few." if few else "hurts." if hurts else "does not help."
     much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
-    much += " than without" + ("" if helps or hurts else ", no more than expected by chance")
-    much += "; trained on the smallest sample, it is lower." if few and not helps else "."
-    return head, f"In simulation, with motifs and decoys for features, its error is {much}"
+    much += "" if helps or hurts else ", within chance"
+    much += "; only with few training sequences does it clearly fall." if few and not helps else "."
+    return head, f"In simulation, given motif scores among decoys, its error is {much}"
 
 
 def selected(folder: Path) -> Said:

@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 
 from lib.page.charts import Table
 from lib.page.names import DATA, METRICS, MODELS
+from lib.study.results import read_manifest
 from lib.study.verify import EQUAL, NEITHER, WITHIN
 
 TWIN_METRICS = ("pearson_r", "rmse", "crps_gaussian", "picp_90", "mpiw_90")
@@ -273,6 +274,30 @@ def ci(root: Path) -> tuple[pd.DataFrame, str]:
     return table, "Seconds of steps of .ci/run in a fresh clone, nothing else running."
 
 
+def cost(root: Path) -> tuple[pd.DataFrame, str]:
+    """What the full run was estimated to cost, beside what it took."""
+    table = read_table(root, "cost")
+    table["planned"] = pd.to_numeric(table["core_hours"]).fillna(0)
+    planned = table.groupby("notebook", as_index=False)[["fits", "planned"]].sum()
+    manifest = read_manifest(root / "results")
+    took = []
+    for number_of in planned["notebook"]:
+        (page,) = (root / "notebooks").glob(f"{int(number_of):02d}_*.ipynb")
+        entry = manifest.get(page.stem.partition("_")[2], {})
+        took.append(entry["seconds"] / 3600 if entry.get("dtype") else float("nan"))
+    shown = planned.assign(took=took, notebook=planned["notebook"].astype(int))
+    total = planned["planned"].sum()
+    for name in ("planned", "took"):
+        shown[name] = shown[name].map("{:.1f}".format).replace("nan", "")
+    caption = (
+        "The full profile in hours of one core: estimated beforehand on a processor with AVX2 "
+        f"({total:.1f} in all), and what the published run took on the processor of the table "
+        "above. Fits count once in each chapter that uses them; their time stands where they were "
+        "trained."
+    )
+    return shown, caption
+
+
 def read_table(root: Path, name: str) -> pd.DataFrame:
     """A table of ``results/trust``.
 
@@ -368,6 +393,7 @@ TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
     "share": share,
     "absent": absent,
     "ci": ci,
+    "cost": cost,
     "fuzz": fuzz,
     "faults": faults,
     "faults-quick": faults_quick,

@@ -19,11 +19,11 @@ COLOURS = {"yes": GREEN, "in part": ORANGE, "no": VERMILION, "not known": GREY}
 MANY = 100_000  # elements
 ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage may be off
 RULES = (
-    f"Accurate: yes from {100 * ACCURATE:.0f} % of the variance explained, no where none surely "
-    f"is. Calibrated: yes within {NEAR:.2f} of the promised coverage, no where it is surely off "
-    f"and by more than {FAR:.2f}. Sure where it is right: yes where the half with the smaller std "
-    "has less error than all, and less than any rule leaves that knows nothing of uncertainty; in "
-    "part where only the former holds."
+    f"Accurate: yes if at least {100 * ACCURATE:.0f} % of the variance is explained, no if perhaps "
+    f"none is. Calibrated: yes if coverage is within {NEAR:.2f} of what is promised, no if it is "
+    f"clearly off by more than {FAR:.2f}. Sure where it is right: yes if the half with the smaller "
+    "std has less error than all, and less than any rule leaves that knows nothing of uncertainty; "
+    "in part if only the former holds."
 )
 
 

@@ -282,14 +282,14 @@ def test_findings_choose_their_words_by_the_values(tmp_path):
         "reads the same sequences, 55 % do. Rescaling to the mean and spread there brings most"
         in said
     )
-    assert "helps in simulation.**" in said and "10.0 % lower than without." in said
+    assert "helps in simulation.**" in said and "10.0 % lower." in said
     assert "has 60 % of the squared error of all; choosing by the predicted activity alone" in said
     assert "alone leaves as little" in said
     values = {"raw": "0.9", "ratio": "1.02,0.99,1.05", "over": "0.8,0.7,0.9"}
     said, _ = front(tmp_path / "two", text, **values)
     assert "hardly cost coverage" in said and "90 % do." in said
     assert "helps only where data are few.**" in said
-    assert "2.0 % higher than without, no more than expected by chance; trained on" in said
+    assert "2.0 % higher, within chance; only with few" in said
     assert "less than any rule leaves that knows nothing of uncertainty" in said
 
 
