@@ -4,7 +4,6 @@ In: an empty folder and a generator. Out: a :class:`Row` of the page's table. ``
 tests.faults.record`` runs them all and writes ``results/trust/faults.csv``.
 """
 
-import hashlib
 import os
 import shutil
 import signal
@@ -18,17 +17,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
-import jupytext
-import nbformat
 import numpy as np
-
-from lib.assays.sources import HashMismatch, all_pins, fetch
 
 from .runs import ROOT, Run, kill
 
-NOTEBOOK = "02_mpra_gc_ood"
 NOBODY = 65534
 
 
@@ -154,55 +147,6 @@ def spoilt_store(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
     return Row("all units of the store truncated or bit-flipped", happened, "those units", held)
 
 
-def spoilt_data(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
-    """Pinned data files that were truncated or altered."""
-    pins = [pin for pin in all_pins() if pin.dataset == "wtc11"]
-    refused = 0
-    with patch.dict(os.environ, {"MPRA_DATA_DIR": str(folder / "data")}):
-        for pin in pins:
-            path = folder / "data" / pin.dataset / pin.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(rng.bytes(1000))
-            try:
-                fetch(pin.dataset, pin.path)
-            except HashMismatch as error:
-                refused += str(path) in str(error)
-    path, content = folder / "data" / pins[0].dataset / pins[0].path, b"id\n1\n"
-    path.write_bytes(content)
-    pin = pins[0]._replace(sha256=hashlib.sha256(content).hexdigest())
-    own = patch.dict(os.environ, {"MPRA_DATA_DIR": str(folder / "data")})
-    with own, patch("lib.assays.sources.all_pins", lambda: (pin,)):
-        held = fetch(pin.dataset, pin.path)
-    path.write_bytes(b"id\n2\n")
-    kept = held.read_bytes() == content
-    happened = f"{refused} of {len(pins)} files refused, by name and with both hashes; of one that "
-    happened += "changed after its hash was seen, what was hashed is read"
-    return Row("data files altered", happened, "nothing", kept and refused == len(pins) > 0)
-
-
-def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    return [(cell.cell_type, cell.source.strip()) for cell in notebook.cells]
-
-
-def spoilt_notebooks(calm: Run, folder: Path, rng: np.random.Generator, times: int = 60) -> Row:
-    """Notebooks truncated or with one flipped bit: unreadable, or out of step with their text."""
-    content = (ROOT / "notebooks" / f"{NOTEBOOK}.ipynb").read_bytes()
-    text = _cells(jupytext.read(ROOT / "notebooks" / f"{NOTEBOOK}.md"))
-    noticed = 0
-    for index in range(times):
-        spoilt = _spoil(content, ("truncated", "flipped")[index % 2], rng)
-        try:
-            read = nbformat.reads(spoilt.decode("utf-8"), as_version=4)
-            noticed += _cells(read) != text
-        except Exception:  # whatever nbformat says of it, the test of the pairs stops there
-            noticed += 1
-    happened = (
-        f"{noticed} of {times} noticed as unreadable or out of step with the text beside; "
-        "the others differ in metadata alone"
-    )
-    return Row("notebooks truncated or bit-flipped", happened, "nothing", noticed > times // 2)
-
-
 @contextmanager
 def small_disk(folder: Path, kib: int) -> Iterator[Path]:
     """A disk of its own in memory; needs the rights to mount.
@@ -305,7 +249,7 @@ def dask(calm: Run, folder: Path, rng: np.random.Generator) -> Row:
 
 
 FAULTS: tuple[Callable[[Run, Path, np.random.Generator], Row], ...] = (
-    *(spoilt_store, spoilt_data, spoilt_notebooks, full_disk, read_only_store),
+    *(spoilt_store, full_disk, read_only_store),
     *(partial(killed_at, place=place, times=10) for place in ("step", "replace")),
     *(partial(surrounded, fault=fault) for fault in SURROUNDINGS),
     *(another_user, read_only_checkout, two_at_once, clock_backwards, dask),
