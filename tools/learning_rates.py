@@ -1,7 +1,6 @@
 """The same trials for every architecture: four learning rates on two tasks.
 
-In: nothing. Out: ``book/tuning_rates.csv``, a row per fit. The tasks are a WTC11 split and a
-simulated world that no published figure rests on, and only validation parts are read.
+Out: ``book/tuning_rates.csv``, of validation parts of WTC11 and a world of no published figure.
 """
 
 from collections.abc import Iterator

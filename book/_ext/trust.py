@@ -349,6 +349,13 @@ def faults_quick(root: Path) -> tuple[pd.DataFrame, str]:
     return _faults(root, "faults_quick", "The same kills on the quick profile.")
 
 
+def mutants(root: Path) -> tuple[pd.DataFrame, str]:
+    """Which test notices that a line is wrong."""
+    table = read_table(root, "mutants").drop(columns="tests")
+    shown = table.rename(columns={"mutant": "changed to", "noticed_by": "noticed by"})
+    return shown, "Lines that were made wrong, one at a time, and the first test that failed."
+
+
 def verified(root: Path) -> tuple[pd.DataFrame, str]:
     """How published units agreed that were computed again."""
     table = read_table(root, "verify")
@@ -397,6 +404,7 @@ TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
     "fuzz": fuzz,
     "faults": faults,
     "faults-quick": faults_quick,
+    "mutants": mutants,
     "verify": verified,
     "twin": twin,
 }

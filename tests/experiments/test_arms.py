@@ -52,6 +52,7 @@ def test_what_tests_an_element_has_seen_none_of_its_group(large):
     (leaky,) = (arm for arm in arms if arm.kind == "leaky")
     test, train = (set(data.group[leaky.splits[0][part]]) for part in ("test", "train"))
     assert test & train and leaky.parts[0].split == "random_leaky"
+    assert len(leaky.splits[0]["train"]) == round(0.7 * len(data))
 
 
 def test_every_element_is_tested_once_and_families_by_networks_of_their_own():

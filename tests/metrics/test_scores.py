@@ -6,7 +6,14 @@ from scipy import integrate, stats
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from lib.metrics.calibration import pit_ks, zms_robust
-from lib.metrics.columns import METRICS, interval, metric, spearman_column, spearman_r
+from lib.metrics.columns import (
+    METRICS,
+    half_width,
+    interval,
+    metric,
+    spearman_column,
+    spearman_r,
+)
 from lib.metrics.evaluate import all_metrics
 
 MEAN, STD, TARGET = [1.0, 2.0, 3.0], [0.1, 0.5, 1.0], [1.5, 3.0, 2.0]
@@ -90,6 +97,7 @@ def test_ends_belong_to_the_interval_and_one_element_is_scored():
     with pytest.raises(ValueError, match="'picp_90' is not known; use one of bias"):
         metric("picp_90", [0], [1], [1])
     assert metric("picp", [0, 0], [half * (1 - 1e-12), half * (1 + 1e-12)], [1, 1]) == 0.5
+    assert metric("picp", [0], [half_width(0.9)], [1]) == 1
     lower, upper = interval([1.0], [2.0], 0.9)
     assert (lower[0], upper[0]) == pytest.approx((1 - 2 * half, 1 + 2 * half))
     assert metric("mpiw", [0], [0], [2.0]) == pytest.approx(4 * half)

@@ -49,6 +49,8 @@ def test_ties_are_the_mean_over_their_orders_and_edges():
         areas = [area(name, loss, [0, *order]) for order in itertools.permutations([1, 2, 3])]
         assert area(name, loss, score) == pytest.approx(np.mean(areas))
     assert selective.risk_coverage(loss, score)[1] == pytest.approx((5 + 2) / 2)
+    # Kept in the order 3, 1, 2 the area is 10/9, by the losses 7/9, at random 1.
+    assert area("prr", np.array([1.0, 2.0, 3.0]), [2, 3, 1]) == pytest.approx(-1 / 2)
     none = selective.rankings([], [])
     assert np.isnan([*none.values()]).all()
     one = {"aurc": 4, "e_aurc": 0, "augrc": 2, "prr": np.nan, "naurc": np.nan, "ause": 0}

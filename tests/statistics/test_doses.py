@@ -14,6 +14,7 @@ NEVER = float("inf")
         ([1.0, 1.2, 1.6, 2.0], 1.4, 1.5),  # half way from 1 to 2
         ([1.0, 1.2, 1.6, 2.0], 1.2, 1.0),  # on a dose
         ([1.0, 1.2, 1.6, 2.0], 1.0, 0.0),  # without a dose
+        ([1.0, 1.2, 1.6, 2.0], 2.0, 3.0),  # on the last dose
         ([1.0, 1.2, 1.6, 2.0], 2.1, NEVER),  # nothing is extrapolated
         # 1.6 and 1.2 pool to 1.4, at doses 1 and 2: the margin 1.3 lies 3/4 of the way to dose 1.
         ([1.0, 1.6, 1.2, 2.0], 1.3, 0.75),
