@@ -252,6 +252,18 @@ def share(root: Path) -> tuple[pd.DataFrame, str]:
     return pd.DataFrame(lines), caption + machines([*found.values()])
 
 
+def kinds(root: Path) -> tuple[pd.DataFrame, str]:
+    """Where the time of training goes."""
+    table = read_table(root, "kinds")
+    named = table["network"].map(MODELS) + ", " + table["precision"]
+    shown = table.assign(named=named, share=(100 * table["share"]).map("{:.0f} %".format))
+    order = {"index": "kind", "columns": "named", "values": "share"}
+    shown = shown.pivot(**order).reindex(columns=[*dict.fromkeys(named)])
+    shown = shown.loc[[*dict.fromkeys(table["kind"])]].rename_axis(columns=None)
+    caption = "Shares of the time of one epoch on one thread, by kind of operation. "
+    return shown.reset_index(), caption + machines(table.to_dict("records"))
+
+
 def absent(root: Path) -> tuple[pd.DataFrame, str]:
     """Peers with their versions, and those that could not be installed."""
     text = (root / "benchmarks" / "peers.txt").read_text("utf-8")
@@ -398,6 +410,7 @@ TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
     "growth": growth,
     "sizes": sizes,
     "share": share,
+    "kinds": kinds,
     "absent": absent,
     "ci": ci,
     "cost": cost,
