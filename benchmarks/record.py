@@ -81,6 +81,12 @@ def highest_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
 
 
+def children_mib() -> float:
+    """Peak resident memory of the largest process that this one has started so far, in MiB."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale / 2**20
+
+
 def _said(queue: Any, work: Callable[[], Any]) -> None:
     try:
         queue.put((work(), ""))

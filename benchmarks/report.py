@@ -1,4 +1,4 @@
-"""What a user waits for: the quick report of all notebooks, and the build of the published book.
+"""What a user waits for: the quick report, the build of the published book, audits of tables.
 
 The report starts from an empty store, so that it fits every network; its site replaces the one in
 ``runs/quick``. The book is built from a copy.
@@ -13,7 +13,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from record import record, row, seconds
+import numpy as np
+import pandas as pd
+from record import children_mib, record, row, seconds
 
 from lib.study.report import build_book, listed_notebooks
 
@@ -36,22 +38,46 @@ def copy_book(folder: Path) -> Path:
     return folder / "book"
 
 
+def write_forecasts(path: Path, n: int) -> None:
+    """A table of forecasts with every optional column but sequences."""
+    rng = np.random.default_rng(0)
+    number, (mean, noise) = np.arange(n), rng.normal(size=(2, n))
+    std, part = rng.uniform(0.3, 1.2, n), np.array(["calibration", "test", "shifted"])[number % 3]
+    table = pd.DataFrame({"id": number, "mean": mean, "std": std, "target": mean + std * noise})
+    table["std_aleatoric"], table["std_epistemic"] = 0.8 * std, 0.6 * std
+    more = {"group": number // 2, "gc": rng.uniform(0.3, 0.7, n), "split": part}
+    table = table.assign(**more, shift=np.where(part == "shifted", "cell", ""))
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+
+
+def audit_command(path: Path) -> None:
+    """What ``make audit`` runs."""
+    command = [sys.executable, "-m", "lib.audit", f"--predictions={path}"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> None:
     """Measure and record; ``--small`` leaves out the report (minutes)."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="the book alone")
+    parser.add_argument("--small", action="store_true", help="without the report")
     small = parser.parse_args().small
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = []
         if not small:
             took = seconds(partial(quick_report, folder / "store"))
-            rows.append(row("report_quick", "s", took, len(listed_notebooks(ROOT))))
+            record([row("report_quick", "s", took, len(listed_notebooks(ROOT)))])
         source = copy_book(folder)
         took = seconds(partial(build_book, source))
         pages = len(list((source / "_build" / "html").rglob("*.html")))
-        rows.append(row("book_build", "s", took, pages))
-    record(rows)
+        record([row("book_build", "s", took, pages)])
+        for name, n in {"100k.csv": 100_000, "10m.parquet": 10_000_000}.items():
+            write_forecasts(folder / name, n)
+            took = seconds(partial(audit_command, folder / name))
+            told = f"audit_{name.partition('.')[0]}__command"
+            record([row(told, "s", took, n, peak_mib=children_mib())])
 
 
 if __name__ == "__main__":
