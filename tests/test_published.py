@@ -1,5 +1,3 @@
-"""Ensembles that come with the package, and files of them."""
-
 import hashlib
 import io
 

@@ -1,5 +1,3 @@
-"""Pins, verification, downloads and the offline memory."""
-
 import hashlib
 import os
 import signal

@@ -1,5 +1,3 @@
-"""What a FASTA file may look like, and what is refused."""
-
 import gzip
 
 import pytest

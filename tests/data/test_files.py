@@ -1,5 +1,3 @@
-"""Only regular files are read, at once and within bounds."""
-
 import gzip
 import os
 

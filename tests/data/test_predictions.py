@@ -1,5 +1,3 @@
-"""The predictions table: what it accepts, mends and refuses."""
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,5 +1,3 @@
-"""What a table may look like, and what is refused."""
-
 import gzip
 import io
 

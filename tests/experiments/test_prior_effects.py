@@ -1,5 +1,3 @@
-"""Effects of priors in simulated worlds, worked by hand."""
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,5 +1,3 @@
-"""Baselines: hand-worked cases and planted effects."""
-
 import numpy as np
 import pytest
 

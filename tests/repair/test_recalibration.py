@@ -1,9 +1,8 @@
-"""Repairs: arithmetic, guarantees by simulation, bad input."""
-
 import numpy as np
 import pytest
 from scipy import stats
 
+from lib.metrics.columns import half_width
 from lib.repair import recalibration
 from tests.refusals import refused
 
@@ -143,6 +142,24 @@ def test_marginal_coverage_is_nominal(method, rng):
         error = (level * (1 - level) * (1 / (n + 2) + 1 / m) / repeats) ** 0.5
         excess = 1 / (n // 3) if method == "mondrian" else 1 / (n + 1)
         assert level - 4 * error <= seen <= level + excess + 4 * error, (method, level)
+
+
+@pytest.mark.slow
+def test_fitted_stds_undercover_as_their_docstrings_say(rng):
+    def draw(n):
+        mean, std = rng.normal(size=n), rng.uniform(0.5, 1.5, n)
+        return mean, std, mean + 1.3 * std * rng.normal(size=n)
+
+    mean, std, target = draw(4000)
+    for repair, n, expected in (
+        *((recalibration.isotonic_std, n, held) for n, held in ((100, 0.87), (1000, 0.89))),
+        *((recalibration.few_shot, k, held) for k, held in ((10, 0.82), (20, 0.86), (50, 0.89))),
+    ):
+        held = []
+        for _ in range(1500):
+            centre, scale = repair(*draw(n)).apply(mean, std)
+            held.append(np.mean(np.abs(target - centre) <= half_width(0.9) * scale))
+        assert np.mean(held) == pytest.approx(expected, abs=0.01), (repair.__name__, n)
 
 
 def test_the_density_ratio_of_a_tilt():

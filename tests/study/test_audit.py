@@ -1,5 +1,3 @@
-"""The audit's command, and ``make audit`` as a user types it."""
-
 import base64
 import json
 import os

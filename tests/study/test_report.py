@@ -1,5 +1,3 @@
-"""The runner of reports, on a small repository of its own."""
-
 import json
 import os
 import sys

@@ -1,5 +1,3 @@
-"""What a report says on a terminal."""
-
 import os
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""The assays of the real shifts: other depths, subsamples."""
-
 from dataclasses import replace
 from types import SimpleNamespace
 
