@@ -62,21 +62,23 @@ class RunsDirective(TablesDirective):
                 own, fits = entry.get("fits_computed", 0), entry.get("fits", 0)
                 machines = entry.get("processors") or [entry.get("machine", "")]
                 cells = minutes(entry), f"{own} of {fits}", ", ".join(machines)
-                told = *cells, entry.get("dtype", ""), source_state(runs[name])
-                lines.append([page_link(self.env, page), *(text(cell) for cell in told)])
+                told = [text(cell) for cell in (*cells, entry.get("dtype", ""))]
+                lines.append([page_link(self.env, page), *told, source_state(runs[name])])
         header = ["notebook", "minutes of one core", "networks trained for it", "processor"]
         header += ["precision", "computed with"]
         return [make_table(header, lines, "runs")]
 
 
-def source_state(run: Published) -> str:
+def source_state(run: Published) -> list[nodes.Node]:
     """Whether the source is that of the run, and which modules differ."""
     if run.current:
-        return "the present source"
+        return text("the present source")
     names = [name.removeprefix("lib.") for name in run.modules]
-    shown = ", ".join(names[:MOST_NAMED]) or "modules it did not record"
+    if not names:
+        return text("an earlier source of modules it did not record")
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"an earlier source of {shown}{more}"
+    shown = nodes.literal(text=", ".join(names[:MOST_NAMED]))
+    return [*text("an earlier source of "), shown, *text(more)]
 
 
 def warn_of_altered_files(app: Sphinx) -> None:

@@ -119,7 +119,9 @@ def limits(margin: str) -> list[float]:
 
 def why(row: Row) -> str:
     """Why there is no verdict; the word itself stands before it."""
-    return worded(re.sub("^(not run: |withheld, )", "", row["reason"]))
+    said = re.sub("^(not run: |withheld, )", "", row["reason"])
+    said = re.sub(r"^no results/\S+ yet$", "its table is not published yet", said)
+    return worded(re.sub(r"^\S+\.csv has no row for", "no published row for", said))
 
 
 def drawing(row: Row) -> nodes.raw:
