@@ -294,7 +294,7 @@ def cost(root: Path) -> tuple[pd.DataFrame, str]:
     manifest = read_manifest(root / "results")
     took = []
     for number_of in planned["notebook"]:
-        (page,) = (root / "notebooks").glob(f"{int(number_of):02d}_*.ipynb")
+        (page,) = (root / "book" / "experiments").glob(f"{int(number_of):02d}_*.ipynb")
         entry = manifest.get(page.stem.partition("_")[2], {})
         took.append(entry["seconds"] / 3600 if entry.get("dtype") else float("nan"))
     shown = planned.assign(took=took, notebook=planned["notebook"].astype(int))
