@@ -1,5 +1,3 @@
-"""Rules for bad input: each line of the table in the module's docstring."""
-
 from contextlib import nullcontext
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Parameters that an experiment refuses, by name and with what would do."""
-
 from importlib import import_module
 
 from lib.study.config import ParameterError

@@ -1,5 +1,3 @@
-"""Calibration metrics: reference values, hand-worked bins, closed forms, edges."""
-
 import numpy as np
 import pytest
 from scipy import integrate, stats

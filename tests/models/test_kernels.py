@@ -1,5 +1,3 @@
-"""Kernel forecasters: closed forms, calibration on a known process, bad input."""
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,3 @@
-"""The card of a forecaster: lights by hand-worked rows, and what to do next."""
-
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup

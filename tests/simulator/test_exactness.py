@@ -1,5 +1,3 @@
-"""Statistical guarantees of the simulator, each with its tolerance."""
-
 import numpy as np
 import pytest
 from scipy import stats

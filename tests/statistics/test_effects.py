@@ -1,5 +1,3 @@
-"""Effects over replicates, contrasts and verdicts: arithmetic, peers, coverage."""
-
 import itertools
 
 import numpy as np
