@@ -73,7 +73,7 @@ def of_kernel(data: SequenceDataset, split: Split) -> tuple[IndexArray, Split]:
 def kernels(
     arms: Sequence[AssayArm], names: Sequence[str], store: Store, where: Placement
 ) -> dict[AssayArm, Named]:
-    """The kernels by name, NaN on rows that one does not see; none, and a warning, of few groups."""
+    """The kernels by name, NaN on rows that one does not see; a warning, none, of few groups."""
     found: dict[AssayArm, Named] = {arm: {} for arm in arms}
     for few in {arm.data.name for arm in arms if arm.plan.n_sets < KERNEL_GROUPS}:
         said = f"fewer than {KERNEL_GROUPS} leak groups; no kernels stand beside its networks"
