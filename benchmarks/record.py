@@ -82,7 +82,10 @@ def highest_mib() -> float:
 
 
 def children_mib() -> float:
-    """Peak resident memory of the largest process that this one has started so far, in MiB."""
+    """Peak resident memory of the largest process that this one has started so far, in MiB.
+
+    What a later, smaller process took cannot be told from it.
+    """
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale / 2**20
 
