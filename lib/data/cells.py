@@ -163,7 +163,12 @@ def labels(values: pd.Series) -> pd.Series:
     --------
     >>> labels(pd.Series([" 007", "NA", None, 7.0])).tolist()
     ['007', '', '', '7']
+    >>> labels(pd.Series([7, None], dtype="Int64")).tolist()
+    ['7', '']
     """
+    if values.dtype.kind in "iu":  # of which there may be millions
+        plain = pa.array(values).cast("str").fill_null("")
+        return pd.Series(plain, values.index, "str", values.name)
 
     def text(cell: object) -> str:
         whole = isinstance(cell, float) and cell.is_integer()

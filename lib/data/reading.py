@@ -205,7 +205,7 @@ def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.C
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
     try:
-        if text:
+        if text and (cells.null_count or not pa.types.is_integer(cells.type)):
             return cells.cast(pa.string())
         if number and pa.types.is_decimal(cells.type):
             return cells.cast(pa.string()).cast(pa.float64())  # rounded as text is, to the last bit

@@ -138,15 +138,15 @@ def _points(
         values.append(value)
 
     for target, known, loss in _losses(forecast):
-        full, half = _mean(loss, rows), {}
+        full, half, best = _mean(loss, rows), {}, selective.areas(loss, loss, *drawn)
         put("risk", full)
         put("r2", _r2(known, loss, rows))
         for name, score in scores.items():
-            areas = selective.selective_metrics(loss, score, codes)(weights)
+            own = selective.ranking_values(selective.areas(loss, score, *drawn), best)
             for metric in AREAS:
-                put(metric, areas[metric], name)
-            half[name] = ranked_risk(loss, score, rows, HALF)
+                put(metric, own[metric], name)
             order, kept = _kept(score, rows, HALF)
+            half[name] = _mean(selective.average_ties(score[order], loss[order]), kept)
             put("risk_50", half[name], name)
             put("r2_50", _r2(known[order], loss[order], kept), name)
             put("risk_ratio_50", np.log(half[name] / full), name)

@@ -71,7 +71,8 @@ def _rank_draws(std: FloatArray, rng: np.random.Generator) -> Values:
     """``unc_error_spearman``; above RANK_ROWS on even quantiles of ``std``."""
     part = _evenly(np.sort(std), RANK_ROWS)
     errors = (np.abs(part * rng.standard_normal(len(part))) for _ in range(DRAWS))
-    values = np.array([rank_correlation(ranks(error), ranks(part)) for error in errors])
+    own = ranks(part)
+    values = np.array([rank_correlation(ranks(error), own) for error in errors])
     shrink = np.sqrt(len(part) / len(std))
     return {"unc_error_spearman": values.mean() + shrink * (values - values.mean())}
 

@@ -29,7 +29,7 @@ from lib.metrics.resampling import (
     spread,
     totals,
 )
-from lib.metrics.selective import rankings, selective_metrics
+from lib.metrics.selective import areas, ranking_values, rankings
 
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
 DECILES = 10
@@ -139,9 +139,8 @@ def _drawn_orders(forecast: Triple, plan: Resampling, weights: FloatArray) -> Va
     mean, std, target = forecast
     most = ORDERED_DRAWS if len(mean) <= MANY_ROWS else FEWER_DRAWS
     few = weights[:, 1 : 1 + plan.folds + most]
-    drawn: Values = {}
-    if few.size:
-        drawn = selective_metrics((target - mean) ** 2, std, plan.codes)(few)
+    loss = (target - mean) ** 2
+    drawn = ranking_values(*(areas(loss, by, plan.codes, few) for by in (std, loss)))
     found = {}
     for name, value in _order_values(forecast).items():
         found[name] = np.full(weights.shape[1], np.nan)

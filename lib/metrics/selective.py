@@ -38,8 +38,6 @@ Examples
 2.0
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
@@ -98,8 +96,20 @@ def _drawn_areas(loss, tied, group, counts):  # type: ignore[no-untyped-def]
     return found
 
 
-def _ranking_values(own: FloatArray, best: FloatArray) -> dict[str, FloatArray]:
-    """``aurc, e_aurc, augrc, prr, naurc, ause`` of areas in an order and in the best one."""
+def areas(loss: FloatArray, score: FloatArray, codes: IntArray, weights: FloatArray) -> FloatArray:
+    """Areas under risk and generalised risk, and the mean, ``(3, draws)``, ranked by ``score``.
+
+    ``weights`` are whole numbers ``(n_groups, draws)``, ``codes`` ``(n,)`` number the groups. Rows
+    count as often as they are drawn, so each draw has the areas of the resampled table.
+    """
+    order = stable_order(score)
+    tied = np.append(False, score[order][1:] == score[order][:-1])[: len(loss)]
+    counts = np.ascontiguousarray(weights.T, np.int64)
+    return np.asarray(_drawn_areas(loss[order], tied, codes[order], counts))
+
+
+def ranking_values(own: FloatArray, best: FloatArray) -> dict[str, FloatArray]:
+    """``aurc, e_aurc, augrc, prr, naurc, ause`` of :func:`areas` by a score and by the losses."""
     (risk, area, mean), (best_risk, best_area, _) = own, best
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(mean != 0, (risk - best_risk) / mean, np.nan)
@@ -113,30 +123,12 @@ def _ranking_values(own: FloatArray, best: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-def selective_metrics(
-    loss: FloatArray, score: FloatArray, codes: IntArray
-) -> Callable[[FloatArray], dict[str, FloatArray]]:
-    """``ranking_values`` as a function of whole-number weights ``(n_groups, draws)``.
-
-    ``codes`` ``(n,)`` number the groups. Rows count as often as they are drawn, so each draw is
-    the metric of the resampled table.
-    """
-    order, by_loss = stable_order(score), np.argsort(loss)
-    tied = np.append(False, score[order][1:] == score[order][:-1])[: len(loss)]
-    own, best = (loss[order], tied, codes[order]), (loss[by_loss], 0 * tied > 0, codes[by_loss])
-
-    def weighted(weights: FloatArray) -> dict[str, FloatArray]:
-        counts = np.ascontiguousarray(weights.T, np.int64)
-        return _ranking_values(_drawn_areas(*own, counts), _drawn_areas(*best, counts))
-
-    return weighted
-
-
 def rankings(loss: ArrayLike, score: ArrayLike) -> dict[str, float]:
     """``aurc, e_aurc, augrc, prr, naurc, ause`` of losses ``(n,)`` ranked by ``score``."""
     loss = as_vector("loss", loss)
-    drawn = selective_metrics(loss, as_vector("score", score, len(loss)), np.arange(len(loss)))
-    return {name: float(value[0]) for name, value in drawn(np.ones((len(loss), 1))).items()}
+    once = np.arange(len(loss)), np.ones((len(loss), 1))
+    by = areas(loss, as_vector("score", score, len(loss)), *once), areas(loss, loss, *once)
+    return {name: float(value[0]) for name, value in ranking_values(*by).items()}
 
 
 def risk_coverage(loss: ArrayLike, score: ArrayLike) -> FloatArray:

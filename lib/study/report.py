@@ -95,7 +95,7 @@ def run_notebook(
             parameters={"profile": profile, "run_folder": folder, **parameters},
             kernel_name="python3",
             cwd=str(root),
-            progress_bar=False,
+            **dict.fromkeys(("progress_bar", "request_save_on_cell_execute"), False),
             start_timeout=300,
             # Or each kernel warns of its local sockets, and of its end.
             extra_arguments=["--log-level=CRITICAL"],
