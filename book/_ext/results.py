@@ -22,6 +22,7 @@ import shlex
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -29,8 +30,11 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
+from lib.page.grammar import interval
+
 LOGGER = logging.getLogger(__name__)
 Row = dict[str, str]
+ENDS = ("value", "lower", "upper")
 USUALLY_EMPTY = ("seed", "split_seed", "replicate", "by")
 
 
@@ -49,11 +53,8 @@ def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
 
 
 def show(row: Row) -> str:
-    """The value with its interval, to two decimals."""
-    value, lower, upper = (row[column] for column in ("value", "lower", "upper"))
-    if not (lower and upper):
-        return f"{float(value):.2f}"
-    return f"{float(value):.2f} ({float(lower):.2f} to {float(upper):.2f})"
+    """The value with its interval, as pages write it."""
+    return interval(pd.Series({name: float(row[name] or "nan") for name in ENDS}))
 
 
 class TableRole(SphinxRole):

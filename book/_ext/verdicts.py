@@ -26,6 +26,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 from docutils import nodes
 from meanings import is_smaller, meaning
 from sphinx.application import Sphinx
@@ -33,6 +34,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from lib.page import names
 from lib.page.charts import GREEN, GREY
+from lib.page.grammar import interval
 from results import LOGGER, Row, TableRole, folded, make_table, page_link, read_table, text
 
 MOST_OPEN = 9  # contrasts of a claim that stand unfolded
@@ -84,8 +86,9 @@ def rule_dependent(rows: list[Row]) -> bool:
 
 def show_effect(row: Row) -> str:
     """The effect with its interval, to three decimals: margins are close by."""
-    value, lower, upper = (float(row[column]) for column in ("effect", "lower", "upper"))
-    return f"{value:.3f} ({lower:.3f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{upper:.3f})"
+    named = {"value": "effect", "lower": "lower", "upper": "upper"}
+    shown = interval(pd.Series({name: float(row[column]) for name, column in named.items()}), 3)
+    return shown.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
 
 
 def show_count(row: Row) -> str:

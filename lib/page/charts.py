@@ -138,7 +138,7 @@ def linked(kind: str, content: str) -> str:
 
 def _plain_number(value: float) -> str:
     """Three significant digits, whole numbers in full."""
-    return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _table(rows: pd.DataFrame, show: str) -> pd.DataFrame:
