@@ -70,7 +70,7 @@ def p_value(row, low, high):
     # what a scale does not reach lies beyond it
     low, high = (-x if np.isnan(y) else y for x, y in zip((inf, -inf), limits, strict=True))
     far = max(low - b, b - high)
-    return student_t.sf(far / error, df) + student_t.sf((far + high - low) / error, df)
+    return student_t.sf(far / error, df) + student_t.sf(max(high - b, b - low) / error, df)
 
 
 def reach(part, factor=1.0):

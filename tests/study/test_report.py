@@ -123,7 +123,7 @@ def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(small, m
         )
     failing = "raise ValueError('seen\\n  twice')"
     write_notebook(small / "notebooks" / "03_bad.ipynb", "profile, run_folder = 1, 2", failing)
-    waiting = [f"{number:02d}_waits" for number in range(6)]
+    waiting = [f"{number:02d}_waits" for number in range(12)]
     for name in waiting:
         cells = "profile, run_folder = 1, 2", "import time; time.sleep(2)"
         write_notebook(small / "notebooks" / f"{name}.ipynb", *cells)
