@@ -146,7 +146,7 @@ def _join_pairs(table: pd.DataFrame) -> None:
 def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
     """Number the groups, from sequences where no column says them."""
     if "group" in table:
-        table["group"] = pd.factorize(table["group"], sort=True)[0].astype(np.int64)
+        table["group"] = table["group"].rank(method="dense").astype(np.int64) - 1
         _join_pairs(table)
         return
     found = None

@@ -83,7 +83,7 @@ def run_notebook(
     # A kernel "python3" of the user's own would come before the one of this environment.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")  # a library's, of a bar
-    os.environ |= bars(name)
+    os.environ |= bars(name) | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # gives memory back
     target = out / "notebooks" / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
