@@ -201,7 +201,7 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
 
 
 def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.ChunkedArray:
-    """A column of a Parquet file as its role asks: text unless all are whole, decimals as numbers."""
+    """A column of a Parquet file as its role asks: text unless all is whole, decimals as numbers."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
     try:
@@ -272,7 +272,8 @@ def read_table(
         From names in the file to ours.
     texts, floats : collection of str, optional
         Columns that are text whatever they hold, but for whole numbers of Parquet, of which
-        :func:`lib.data.cells.labels` makes text; columns read as float64 where all are numbers, with decimal commas too where a whole column has them.
+        :func:`lib.data.cells.labels` makes text; columns read as float64 where all are
+        numbers, with decimal commas too where a whole column has them.
     lean : collection of str, optional
         All that is read of a Parquet file of more than :data:`MANY_ROWS` rows.
     how : function, optional
