@@ -201,7 +201,7 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
 
 
 def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.ChunkedArray:
-    """A column of a Parquet file as its role asks: text unless all is whole, decimals as numbers."""
+    """A column of a Parquet file as its role asks: text unless it is whole, decimals numbers."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
     try:
