@@ -1,9 +1,10 @@
 """How benchmarks time, compare and record.
 
 In: callables. Out: rows of ``benchmarks/results.json``, a list of objects with the keys
-:data:`KEYS`, names unique: those of a processor without bfloat16 end in :data:`WITHOUT`, so that
-both kinds stand side by side. A ratio above 1 means this project is ahead: ours/peer for rates,
-peer/ours for seconds. A script records row by row, so that an interrupted one keeps what it has.
+:data:`KEYS`, names unique: those of a processor without bfloat16 end in :data:`WITHOUT`, those of a
+graphics processor in :data:`GPU`, so that all kinds stand side by side. A ratio above 1 means this
+project is ahead: ours/peer for rates, peer/ours for seconds. A script records row by row, so that
+an interrupted one keeps what it has.
 """
 
 import json
@@ -29,6 +30,7 @@ KEYS = (
     *("exponent", "exponent_note", "processor", "dtype"),
 )
 WITHOUT = "__avx2"
+GPU = "__gpu"
 RESULTS = Path(__file__).parent / "results.json"
 
 
@@ -145,6 +147,14 @@ def row(name: str, unit: str, ours: float, n: int, **more: Any) -> dict[str, Any
         rate = ours / filled["peer"]
         filled["ratio"] = rate if unit.endswith("/s") else 1 / rate
     return filled | {"processor": machine()}
+
+
+def on_gpu(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as one of this machine's graphics processor."""
+    import torch
+
+    name = row["name"].removesuffix(WITHOUT) + GPU
+    return row | {"name": name, "processor": torch.cuda.get_device_name()}
 
 
 def record(rows: Sequence[dict[str, Any]]) -> None:

@@ -28,6 +28,7 @@ VERDICTS = (EQUAL, WITHIN, NEITHER)
 MOST_EXPONENT = 1.1  # asked of every growth
 RATE, SECONDS = "seq/s", "s"
 WITHOUT = "__avx2"  # how names of what a processor without bfloat16 did end
+GPU = "__gpu"  # and those of a graphics processor
 
 
 def number(value: float) -> str:
@@ -56,9 +57,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Benchmarks by name, and what was asked of each, under the names of both kinds of processor.
+    """Benchmarks by name, and what was asked of each, under the names of every kind of processor.
 
-    What no line asks of a processor without bfloat16 is what is asked of the other one.
+    What no line asks of a processor without bfloat16 is what is asked of the other one; what a
+    graphics processor does has lines of its own.
 
     Raises
     ------
@@ -70,16 +72,22 @@ def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     known = {name.removesuffix(WITHOUT) for name in rows if rows[name]["unit"] != "r"}
     if unknown := sorted(known - set(asked.index)):
         raise ValueError(f"benchmarks/asked.csv has no line for {', '.join(unknown)}")
-    plain = asked[~asked.index.str.endswith(WITHOUT)]
+    plain = asked[~asked.index.str.endswith((WITHOUT, GPU))]
     others = plain.rename(index=lambda name: f"{name}{WITHOUT}")
     others["against"] += WITHOUT
     others.update(asked.loc[asked.index.intersection(others.index)])
-    return rows, pd.concat([plain, others])
+    return rows, pd.concat([plain, others, asked[asked.index.str.endswith(GPU)]])
+
+
+def plain_name(name: str) -> str:
+    """A benchmark's name without the kind of processor."""
+    return name.removesuffix(WITHOUT).removesuffix(GPU)
 
 
 def kind(name: str) -> str:
     """What kind of processor a benchmark's name says."""
-    return "without bfloat16" if name.endswith(WITHOUT) else "with bfloat16"
+    ends = {WITHOUT: "without bfloat16", GPU: "graphics"}
+    return next((said for end, said in ends.items() if name.endswith(end)), "with bfloat16")
 
 
 def measured_kinds(asked: pd.DataFrame, rows: Mapping[str, Any]) -> pd.DataFrame:
@@ -87,7 +95,7 @@ def measured_kinds(asked: pd.DataFrame, rows: Mapping[str, Any]) -> pd.DataFrame
     seen = {kind(name) for name, row in rows.items() if row["unit"] != "r"}
     kept = asked[[kind(name) in seen for name in asked.index]]
     place = {name: at for at, name in enumerate(asked.index)}
-    order = [(place[name.removesuffix(WITHOUT)], name) for name in kept.index]
+    order = [(place.get(plain_name(name), place[name]), name) for name in kept.index]
     return kept.loc[[name for _, name in sorted(order)]]
 
 
@@ -162,7 +170,7 @@ def precision(root: Path) -> tuple[pd.DataFrame, str]:
         raise ValueError("benchmarks/results.json has no accuracies; benchmarks/precision.py does")
     table = pd.DataFrame(
         {
-            "fits": name.removeprefix("accuracy_").removesuffix(WITHOUT).replace("_", " "),
+            "fits": plain_name(name).removeprefix("accuracy_").replace("_", " "),
             "processor": kind(name),
             "correlation": f"{row['ours']:.4f}",
             "±": f"{row['spread']:.4f}",

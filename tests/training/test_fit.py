@@ -105,7 +105,7 @@ def test_fits_in_threads_do_not_disturb_each_other_nor_do_read_only_arrays(toy, 
 @pytest.mark.filterwarnings("ignore:precision is .bfloat16")
 def test_float32_and_bfloat16_agree_within_noise() -> None:
     data, test = _toy(400, 4), _toy(300, 5)
-    more = {"epochs": 5, "learning_rate": 3e-3}
+    more = {"epochs": 5, "learning_rate": 3e-3, "device": "cpu"}
     models = (fit(*data, config=_config(precision=p, **more)) for p in ("float32", "bfloat16"))
     r = np.corrcoef([*(predict(model, test[0])[0] for model in models), test[1]])
     assert r[0, 2] == pytest.approx(r[1, 2], abs=0.1) and r[0, 1] > 0.9
