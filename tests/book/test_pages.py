@@ -135,8 +135,8 @@ def test_references_are_checked_and_links_lead_out_by_https(pages):
     assert "not checked" not in pages["references"].prose.lower()
     assert sum(link.startswith(("https://doi.org/", "https://arxiv.org/")) for link in links) >= 15
     for name, page in pages.items():
-        out = [link for link in page.links if urlsplit(link).netloc]
-        assert [link for link in out if not re.match(r"https://[\w.-]+/", link)] == [], name
+        out = {link for link in page.links if urlsplit(link).netloc}
+        assert all(re.match(r"https://[\w.-]+/", link) for link in out) and out <= {*links}, name
 
 
 def test_pages_say_what_they_are(root, pages, site):
