@@ -105,10 +105,9 @@ def run(config: Config, store: Store) -> Tables:
         one.arm for one in fitted if isinstance(one.arm, Network) and tables.has_baselines(one.arm)
     ]
     simple = forecasters.baselines(beside, store, config.where)
-    whole = [one for one in fitted if one.arm.main]
-    arms = [one.arm for one in whole]
+    arms = [arm for arm in beside if arm.main or arm.kind == "genotype"]  # of wild type
     known = forecasters.kernels(arms, forecasters.KERNELS, store, config.where)
-    for one in whole:
+    for one in (one for one in fitted if one.arm in known):
         own = {MODEL: np.stack(one.forecast[:2]), **known[one.arm]}
         simple[one.arm] |= known[one.arm] | forecasters.combined(one.arm, own)
     budget = Budget(config.labels, config.repeats, tables.TOLERANCE)

@@ -210,7 +210,7 @@ def _contrasts(measured: Sequence[scoring.Measured], between: pd.Series) -> pd.D
 def score_told(
     told: Sequence[Told], fits: Sequence[Fit], store: Store, where: Placement, draws: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tidy rows, and contrasts of priors; ``fits`` are those of ``told``, split by split."""
+    """Tidy rows, of kernels too, and contrasts of priors; ``fits`` are of ``told``, by split."""
     left, items = iter(fits), []
     asked = [(one.arm, lambda _: assays.forecasting(next(left))) for one in told]
     found = assays.run_arms(asked, store, where, "forecasts")
@@ -218,7 +218,13 @@ def score_told(
         keys: dict[str, Any] = {"model": worlds.MAIN_MODEL, "uncertainty": "single"}
         keys |= {"prior": one.prior, "entry": ENTRY}
         items += [assays.scored(one.arm, part, forecast, **keys) for part in one.arm.parts]
+    arms = [*dict.fromkeys(one.arm for one in told if one.arm.main)]
+    for arm, known in forecasters.kernels(arms, forecasters.KERNELS, store, where).items():
+        for part, (name, values) in product(arm.parts, known.items()):
+            keys = {"model": name, "uncertainty": "single", "prior": "none", "entry": ""}
+            items.append(assays.scored(arm, part, values, **keys))
     measured = scoring.score_all(items, draws, where.workers)
     between = scoring.refits(measured)
     rows = scoring.rows_of(measured, between)
-    return rows[rows["metric"].isin(PUBLISHED)], _contrasts(measured, between)
+    networks = [each for each in measured if each.keys["model"] == worlds.MAIN_MODEL]
+    return rows[rows["metric"].isin(PUBLISHED)], _contrasts(networks, between)

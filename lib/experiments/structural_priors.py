@@ -166,13 +166,9 @@ def effects(values: pd.DataFrame, n_train: int, cells: Sequence[str]) -> pd.Data
     Those of errors are of the main network, the last ones of ``n_train`` training elements.
     """
     main = {"data": "simulation", "model": MAIN_MODEL}
-    errors = values[(values["metric"] == "rmse_f") & (values["data"] == main["data"])]
-    errors = errors[errors["model"] == MAIN_MODEL]
-    of_one_size = (
-        *line_effects(errors, n_train),
-        *noise_effects(errors, n_train, cells),
-        *matched_effects(errors, n_train),
-    )
+    errors = values[(values[["metric", *main]] == ["rmse_f", *main.values()]).all(axis=1)]
+    of_one_size = [*line_effects(errors, n_train), *noise_effects(errors, n_train, cells)]
+    of_one_size += matched_effects(errors, n_train)
     rows = [
         *prior_effects(values),
         *(main | row for row in size_effects(errors) if row),
