@@ -59,14 +59,7 @@ def validated(fit: Fit) -> dict[str, float]:
 
 
 def record(store: Store) -> pd.DataFrame:
-    """A row per trial: validation NLL and correlation at the epoch that early stopping kept.
-
-    Returns
-    -------
-    DataFrame
-        ``data, model, learning_rate, in_use, epochs, best_epoch, nll, pearson_r``; NLL in the
-        standardised unit of the training targets.
-    """
+    """A row per trial: validation NLL (in SDs of training targets) and r at the kept epoch."""
     made = trials()
     fits = run_fits([trial.unit for trial in made], store, HERE)
     rows = [

@@ -54,14 +54,9 @@ class Trial:
     @property
     def keys(self) -> dict[str, Any]:
         """Columns that name its row; the way in is empty without features."""
-        return {
-            "world": self.arm.world_seed,
-            "n_train": self.arm.size,
-            "prior": self.arm.prior,
-            "entry": self.entry,
-            "side_dropout": self.side_dropout,
-            "learning_rate": self.rate,
-        }
+        arm = {"world": self.arm.world_seed, "n_train": self.arm.size, "prior": self.arm.prior}
+        way = {"entry": self.entry, "side_dropout": self.side_dropout}
+        return arm | way | {"learning_rate": self.rate}
 
 
 def trials(world: int, **more: Any) -> Iterator[Trial]:
@@ -74,14 +69,7 @@ def trials(world: int, **more: Any) -> Iterator[Trial]:
 
 
 def record(made: Sequence[Trial], store: Store, where: Placement = HERE) -> pd.DataFrame:
-    """A row per trial: validation NLL and correlation at the epoch that early stopping kept.
-
-    Returns
-    -------
-    DataFrame
-        ``world, n_train, prior, entry, side_dropout, learning_rate, epochs, best_epoch, nll,
-        pearson_r``; NLL in the standardised unit of the training targets.
-    """
+    """A row per trial: validation NLL (in SDs of training targets) and r at the kept epoch."""
     fits = run_fits([trial.unit for trial in made], store, where, "trials")
     return pd.DataFrame([t.keys | validated(fit) for t, fit in zip(made, fits, strict=True)])
 

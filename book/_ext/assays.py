@@ -24,6 +24,7 @@ MEASURES = {
     "groups": "leak groups",
     "largest": "rows in the largest group",
     "reliability": "reliability",
+    "strand": "what two orientations differ by: r of its forecast from 5-mers, over folds",
     "censored": "rows below the limit in some genotype",
 }
 
@@ -36,7 +37,7 @@ def facts(path: Path, name: str) -> dict[str, str]:
     if not rows:
         raise KeyError(f"assays.csv has no rows of {name}")
     gc = [f"{rows.pop(f'gc_{quantile}'):.2f}" for quantile in ("05", "50", "95")]
-    shown = {what: f"{value:.2f}" if what == "reliability" else f"{value:,.0f}"
+    shown = {what: f"{value:.2f}" if what in ("reliability", "strand") else f"{value:,.0f}"
              for what, value in rows.items()}  # fmt: skip
     return shown | {"gc": ", ".join(gc)}
 
