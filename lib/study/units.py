@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import re
+import sys
 import tempfile
 import time
 import warnings
@@ -107,8 +108,7 @@ def source_files(module: str) -> dict[str, Path]:
     Of this package those of it; of a stranger's module those below the folder it lies in.
     """
     package = module.partition(".")[0]
-    found: dict[str, Path] = {}
-    waiting = [module]
+    found, waiting = dict[str, Path](), [module]
     while waiting:
         name = waiting.pop()
         if name in found or (path := source_file(name, package)) is None:
@@ -129,8 +129,7 @@ def source_file(module: str, package: str) -> Path | None:
     if not module or (package == PACKAGE and module.split(".")[0] != PACKAGE):
         return None
     try:
-        spec = importlib.util.find_spec(module)
-        own = importlib.util.find_spec(package)
+        spec, own = map(importlib.util.find_spec, (module, package))
     except (ModuleNotFoundError, ValueError):  # a name imported from a module, not a module
         return None
     if spec is None or own is None or not spec.has_location or not str(spec.origin).endswith(".py"):
@@ -144,7 +143,7 @@ def source_file(module: str, package: str) -> Path | None:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's syntax, without comments and docstrings."""
+    """SHA-256 of a file's syntax without comments and docstrings, the same by every Python."""
     return _read(path, path.stat().st_mtime_ns)[0]
 
 
@@ -162,7 +161,9 @@ def _read(path: Path, modified: int) -> tuple[str, list[tuple[str, list[str]]]]:
             imports.append((base, [alias.name for alias in node.names]))
         elif isinstance(node, holds) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
+    told: dict[str, Any] = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    text = ast.dump(tree, **told).replace(", type_params=[]", "")  # of 3.12 and later
+    return hashlib.sha256(text.encode()).hexdigest(), imports
 
 
 def module_hashes(module: str) -> dict[str, str]:
@@ -173,8 +174,7 @@ def module_hashes(module: str) -> dict[str, str]:
 @cache
 def source_hash(module: str) -> str:
     """One hash over all files that a module consists of."""
-    files = sorted(source_files(module).items())
-    lines = [f"{name} {file_hash(path)}\n" for name, path in files]
+    lines = [f"{name} {file_hash(path)}\n" for name, path in sorted(source_files(module).items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
