@@ -145,8 +145,7 @@ def run_notebooks(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     at_once = min(AT_ONCE, len(names))
     share = {"workers": max(1, cores() // at_once), **parameters}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, spawn) as pool:
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
         runs = {pool.submit(run_notebook, root, name, profile, out, share): name for name in names}
         try:
             for run in as_completed(runs):

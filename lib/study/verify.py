@@ -94,7 +94,9 @@ def described(key: str, unit: Unit, store: Store) -> dict[str, Any]:
 def verdict(again: Mapping[str, Any], published: pd.DataFrame) -> str:
     """Whether a unit is what it was: its bytes, or its score within what seeds differ by."""
     row, others = published.loc[again["key"]], published.drop(again["key"])
-    spread = np.nan_to_num(others["score"][others["kind"] == row["kind"]].std())
+    alike = others[others["function"] == row["function"]].groupby("kind")["score"]
+    spreads = alike.std()[alike.size() > 2]
+    spread = np.nan_to_num(spreads.get(row["kind"], spreads.median()))  # of others if it has few
     allowed = SPREADS * spread + ROUNDING * abs(row["score"])
     near = abs(again["score"] - row["score"]) <= allowed
     return EQUAL if again["content"] == row["content"] else WITHIN if near else NEITHER
@@ -108,7 +110,7 @@ def verify(root: Path, minutes: float, seed: int) -> int:
     """
     start, end = time.monotonic(), time.monotonic() + 60 * minutes
     published, rng = read_published(root / "results"), np.random.default_rng(seed)
-    entries, units = results.read_manifest(root / "results"), dict[str, Unit]()
+    entries, units, made = results.read_manifest(root / "results"), dict[str, Unit](), list[Any]()
     if published.empty:
         print("nothing published says what its units were; make publish writes units.csv")
         return 2
@@ -132,7 +134,6 @@ def verify(root: Path, minutes: float, seed: int) -> int:
             if time.monotonic() + seconds(units[key]) <= end:
                 yield delayed(described)(key, units[key], store)
 
-    made = []
     with TemporaryDirectory() as folder:
         pool = Parallel(cores(), return_as="generator_unordered", pre_dispatch="n_jobs")
         for again in pool(jobs(Store(Path(folder)))):

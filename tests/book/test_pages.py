@@ -71,9 +71,8 @@ def test_the_front_page_is_read_in_thirty_seconds(site):
     assert [len(re.findall(r"\d[\d.]* %", one.get_text())) for one in findings] == [1, 1, 1]
     assert ("Published answer" in said) == ("quick" in site.parts)
     links = [link["href"] for link in soup.article.select("a.sd-btn")]
-    assert [link.split("/")[-1] for link in links] == [
-        *("start.html", "08_audit_your_own.html", "reproduce.html")
-    ]
+    buttons = ["start.html", "08_audit_your_own.html", "reproduce.html"]
+    assert [link.split("/")[-1] for link in links] == buttons
 
 
 def test_nothing_is_loaded_from_elsewhere_and_styles_name_no_other_host(pages, site):
@@ -87,9 +86,7 @@ def test_nothing_is_loaded_from_elsewhere_and_styles_name_no_other_host(pages, s
 
 def test_vega_is_loaded_by_pages_with_charts_alone(pages):
     with_charts = {name for name, page in pages.items() if "vegaEmbed(" in page.text}
-    with_vega = {
-        name for name, page in pages.items() if any("vega.js" in url for url in page.loaded)
-    }
+    with_vega = {name for name, p in pages.items() if any("vega.js" in url for url in p.loaded)}
     assert with_charts == with_vega
     assert "experiments/02_mpra_gc_ood" in with_charts
 

@@ -110,12 +110,14 @@ def test_units_are_equal_until_what_is_published_changes(publish, tmp_path, caps
     assert main(["verify", "--minutes", "0"]) == 2
 
 
-@pytest.mark.parametrize(("score", "said"), [(4.9, WITHIN), (5.2, NEITHER)])
-def test_a_score_may_lie_three_standard_deviations_apart(score, said):
-    """The other three of its kind, 1, 2 and 3, have a standard deviation of 1."""
+@pytest.mark.parametrize(("key", "near", "far"), [(0, 4.9, 5.2), (4, 92.4, 92.5)])
+def test_a_score_may_lie_three_standard_deviations_apart(key, near, far):
+    """The other three of a kind, 1, 2 and 3, have an SD of 1; one alone takes it of another."""
     table = pd.DataFrame({"score": [2, 1, 2, 3, 90.0], "kind": [*"aaaab"], "content": [*"vwxyz"]})
-    assert verdict({"key": 0, "content": "other", "score": score}, table) == said
-    assert verdict({"key": 0, "content": "v", "score": score}, table) == EQUAL
+    table["function"] = "fit"
+    given = [("", near), ("", far), ("vwxyz"[key], far)]
+    found = [verdict({"key": key, "content": one, "score": at}, table) for one, at in given]
+    assert found == [WITHIN, NEITHER, EQUAL]
 
 
 def test_nothing_is_published_of_a_folder_without_units(tmp_path):
