@@ -380,14 +380,14 @@ def verified(root: Path) -> tuple[pd.DataFrame, str]:
     """How published units agreed that were computed again."""
     table = read_table(root, "verify")
     work = table["function"].str.partition(":")[2].str.removesuffix("_unit")
-    rows = [table["experiment"].str.replace("_", " "), work.rename("unit"), table["verdict"]]
-    counts = table.groupby(rows).size().unstack(fill_value=0)
+    rows = [table["processor"], table["experiment"].str.replace("_", " "), work.rename("unit")]
+    counts = table.groupby([*rows, table["verdict"]]).size().unstack(fill_value=0)
     shown = counts.reindex(columns=VERDICTS, fill_value=0).rename_axis(columns=None)
     caption = (
         "Published units that were computed again, each from nothing, and how many agreed: in "
-        "every byte, or in their score within three standard deviations between seeds. "
+        "every byte, or in their score within three standard deviations between seeds."
     )
-    return shown.reset_index(), caption + machines(table.to_dict("records"))
+    return shown.reset_index(), caption
 
 
 def twin(root: Path) -> tuple[pd.DataFrame, str]:
