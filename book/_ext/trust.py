@@ -29,6 +29,7 @@ MOST_EXPONENT = 1.1  # asked of every growth
 RATE, SECONDS = "seq/s", "s"
 WITHOUT = "__avx2"  # how names of what a processor without bfloat16 did end
 GPU = "__gpu"  # and those of a graphics processor
+BESIDE = "Ours beside others in the same run, medians; above 1 means ours is faster."
 
 
 def number(value: float) -> str:
@@ -105,7 +106,22 @@ def machines(rows: list[Mapping[str, Any]]) -> str:
 
 
 def peers(root: Path) -> tuple[pd.DataFrame, str]:
-    """Every benchmark that has something to be compared with."""
+    """Every benchmark of a processor that has something to be compared with."""
+    rows, table = beside(root)
+    rows = [row for name, row in rows.items() if not name.endswith(GPU)]
+    return table[table["processor"] != kind(GPU)], f"{BESIDE} {machines(rows)}"
+
+
+def graphics(root: Path) -> tuple[pd.DataFrame, str]:
+    """Those of a graphics processor, of which nothing was asked."""
+    rows, table = beside(root)
+    rows = [row for name, row in rows.items() if name.endswith(GPU)]
+    kept = table[table["processor"] == kind(GPU)]
+    return kept.drop(columns=["processor", "asked", "outcome"]), f"{BESIDE} {machines(rows)}"
+
+
+def beside(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+    """Benchmarks by name, and a line of each that has something to be compared with."""
     rows, asked = read_rows(root)
     lines = []
     for name, wanted in measured_kinds(asked, rows).iterrows():
@@ -126,8 +142,7 @@ def peers(root: Path) -> tuple[pd.DataFrame, str]:
         if pd.notna(want):
             line["outcome"] = judged(ratio, want) if compared else "not compared"
         lines.append(line)
-    caption = "Ours beside others in the same run, medians; above 1 means ours is faster. "
-    return pd.DataFrame(lines), caption + machines([*rows.values()])
+    return rows, pd.DataFrame(lines)
 
 
 def limits(root: Path) -> tuple[pd.DataFrame, str]:
@@ -159,7 +174,8 @@ def limits(root: Path) -> tuple[pd.DataFrame, str]:
         }
         for name, of, value, bound, limit, unit, said in lines
     )
-    return table, f"What was asked for in itself. {machines([*rows.values()])}"
+    own = [row for name, row in rows.items() if not name.endswith(GPU)]
+    return table, f"What was asked for in itself. {machines(own)}"
 
 
 def precision(root: Path) -> tuple[pd.DataFrame, str]:
@@ -413,6 +429,7 @@ def twin(root: Path) -> tuple[pd.DataFrame, str]:
 
 TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
     "peers": peers,
+    "graphics": graphics,
     "limits": limits,
     "precision": precision,
     "growth": growth,
