@@ -29,7 +29,7 @@ MOST_EXPONENT = 1.1  # asked of every growth
 RATE, SECONDS = "seq/s", "s"
 WITHOUT = "__avx2"  # how names of what a processor without bfloat16 did end
 GPU = "__gpu"  # and those of a graphics processor
-BESIDE = "Ours beside others in the same run, medians; above 1 means ours is faster."
+NETWORKS = ("train", "predict")  # how names of their benchmarks begin
 
 
 def number(value: float) -> str:
@@ -105,33 +105,19 @@ def machines(rows: list[Mapping[str, Any]]) -> str:
     return f"Machine: {'; '.join(sorted({str(row['processor']) for row in rows}))}."
 
 
-def peers(root: Path) -> tuple[pd.DataFrame, str]:
-    """Every benchmark of a processor that has something to be compared with."""
-    rows, table = beside(root)
-    rows = [row for name, row in rows.items() if not name.endswith(GPU)]
-    return table[table["processor"] != kind(GPU)], f"{BESIDE} {machines(rows)}"
-
-
-def graphics(root: Path) -> tuple[pd.DataFrame, str]:
-    """Those of a graphics processor, of which nothing was asked."""
-    rows, table = beside(root)
-    rows = [row for name, row in rows.items() if name.endswith(GPU)]
-    kept = table[table["processor"] == kind(GPU)]
-    return kept.drop(columns=["processor", "asked", "outcome"]), f"{BESIDE} {machines(rows)}"
-
-
-def beside(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Benchmarks by name, and a line of each that has something to be compared with."""
+def compared(root: Path, kept: Callable[[str], bool]) -> tuple[pd.DataFrame, str]:
+    """The kept benchmarks, by name, that have something to be compared with."""
     rows, asked = read_rows(root)
+    asked = measured_kinds(asked, rows)
     lines = []
-    for name, wanted in measured_kinds(asked, rows).iterrows():
+    for name, wanted in asked[asked.index.map(kept)].iterrows():
         row = rows.get(str(name), {})
         against, theirs, ratio = (row.get(key) for key in ("peer_name", "peer", "ratio"))
         if wanted["against"] in rows and row:
             against, theirs = asked["what"][wanted["against"]], rows[wanted["against"]]["ours"]
             ratio = row["ours"] / theirs
         want = wanted["ratio"]
-        if ratio is None and pd.isna(want):
+        if ratio is None and (pd.isna(want) or str(name).endswith(WITHOUT)):
             continue
         unit, compared = row.get("unit", ""), ratio is not None
         line = {"what": wanted["what"], "processor": kind(str(name))}
@@ -142,7 +128,25 @@ def beside(root: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
         if pd.notna(want):
             line["outcome"] = judged(ratio, want) if compared else "not compared"
         lines.append(line)
-    return rows, pd.DataFrame(lines)
+    own = [row for name, row in rows.items() if kept(name) and row["unit"] != "r"]
+    caption = "Ours beside others in the same run, medians; above 1 means ours is faster."
+    return pd.DataFrame(lines), f"{caption} {machines(own)}"
+
+
+def networks(root: Path) -> tuple[pd.DataFrame, str]:
+    """Training and prediction on processors."""
+    return compared(root, lambda name: name.startswith(NETWORKS) and not name.endswith(GPU))
+
+
+def graphics(root: Path) -> tuple[pd.DataFrame, str]:
+    """Those on a graphics processor, of which nothing was asked."""
+    table, caption = compared(root, lambda name: name.endswith(GPU))
+    return table.drop(columns=["processor", "asked", "outcome"]), caption
+
+
+def peers(root: Path) -> tuple[pd.DataFrame, str]:
+    """Everything else."""
+    return compared(root, lambda name: not name.startswith(NETWORKS))
 
 
 def limits(root: Path) -> tuple[pd.DataFrame, str]:
@@ -428,8 +432,9 @@ def twin(root: Path) -> tuple[pd.DataFrame, str]:
 
 
 TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
-    "peers": peers,
+    "networks": networks,
     "graphics": graphics,
+    "peers": peers,
     "limits": limits,
     "precision": precision,
     "growth": growth,
