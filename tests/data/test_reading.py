@@ -45,10 +45,7 @@ test_refused = refused(
     (b"sequence,activity\n", "no rows"),
     (b"sequence\nACGT\n", "one column only when split at each of tab, comma, semicolon, bar"),
     (b"sequence activity\nACGT 1\n", "one column only"),
-    (
-        b"sequence,activity\nACGT,1\nACGT\n",
-        "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'",
-    ),
+    (b"sequence,activity\nACGT,1\nACGT\n", "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'"),
     (b'"a\n\nb",sequence,activity\nx,ACGT,1\n\nACGT\n', "row 1 .line 6. has 1 cells"),
     (b"sequence,activity\n%b,1\nACGT\n" % (b"A" * 200_000), "row 1 has 1 cells"),
     (b"sequence,activity\n\nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
@@ -62,10 +59,7 @@ test_refused = refused(
     (b"\x1f\x8bnot gzip at all", "truncated or damaged gzip"),
     (b"PK\x03\x04 a spreadsheet", "spreadsheet"),
     (b"sequence,sequence,activity\nA,C,1\n", "names the column 'sequence' twice"),
-    (
-        b"Sequence,activty,x\nA,1,2\n",
-        r"'sequence' \(did you mean 'Sequence'\?\), 'activity' \(",
-    ),
+    (b"Sequence,activty,x\nA,1,2\n", r"'sequence' \(did you mean 'Sequence'\?\), 'activity' \("),
     (b"sequence,activity,note,note\nA,1,2,2\n", "names the column 'note' twice"),
     (b"a,b\nACGT,1\n", "no column 'sequence', 'activity'. Its columns: 'a', 'b'"),
     act=lambda write_text, content: read_table(write_text(content), ["sequence", "activity"]),

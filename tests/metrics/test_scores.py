@@ -6,14 +6,7 @@ from scipy import integrate, stats
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from lib.metrics.calibration import pit_ks, zms_robust
-from lib.metrics.columns import (
-    METRICS,
-    half_width,
-    interval,
-    metric,
-    spearman_column,
-    spearman_r,
-)
+from lib.metrics.columns import METRICS, half_width, interval, metric, spearman_column, spearman_r
 from lib.metrics.evaluate import all_metrics
 
 MEAN, STD, TARGET = [1.0, 2.0, 3.0], [0.1, 0.5, 1.0], [1.5, 3.0, 2.0]

@@ -20,16 +20,14 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
         **{"rewirings": (0.2, 0.8), "gc_tilts": DOSES, "noise_shares": (0.5, 0.8)},
         **{"world_seeds": (50, 51, 52), "sizes": (100, 150)},
     },
-    "02_mpra_gc_ood": {
-        **{"arm": arms.ARMS, "gc_tilts": TILTS, "seeds": (0, 1)},
-    },
+    "02_mpra_gc_ood": {**{"arm": arms.ARMS, "gc_tilts": TILTS, "seeds": (0, 1)}},
     "03_structural_priors": {
         **{"priors": priors.PRIORS, "shifts": tuple(SHIFTS), "severities": DIALS},
         **{"world_seeds": (50, 51), "sizes": (100, 150), "gc_tilts": TILTS},
         "assay_priors": priors.ASSAY_PRIORS,
     },
     "04_selective_prediction": {
-        **{"world_seeds": (50, 51), "severities": DIALS, "seeds": (0, 1), "gc_tilts": TILTS},
+        **{"world_seeds": (50, 51), "severities": DIALS, "seeds": (0, 1), "gc_tilts": TILTS}
     },
     "05_assay_and_program_shifts": {
         **{"arm": networks.ARMS, "libraries": LIBRARIES, "labels": (10, 20), "seeds": (0, 1)},
@@ -40,7 +38,7 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
         **{"gc_tilts": TILTS, "labels": (10, 20)},
     },
     "07_motif_recovery": {
-        **{"models": ("cnn", "bilstm"), "world_seeds": (50, 51), "shifts": tuple(SHIFTS)},
+        **{"models": ("cnn", "bilstm"), "world_seeds": (50, 51), "shifts": tuple(SHIFTS)}
     },
     "08_audit_your_own": {"gc_tilts": TILTS, "seeds": (0, 1)},
 }
