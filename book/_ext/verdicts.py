@@ -44,6 +44,8 @@ FALSE_CALL = 0.025  # how often a verdict is wrong, at most
 NONE = "\N{EN DASH}"
 LABELS = names.DATA | names.SHIFTS | names.MEASURED_SHIFTS | names.SCORES | names.METRICS
 LABELS |= {"motif_unrelated": "unrelated motifs", "gc_high": "GC-rich", "gc_low": "GC-poor"}
+LABELS |= {"crossing_rmse_ratio": "RMSE", "crossing_zms": "mean squared z"}
+LABELS |= {"crossing_coverage_drop": "coverage"}
 STARTS = " at which "  # in the names of parts that say at which dose something starts
 
 
@@ -85,7 +87,12 @@ def rule_dependent(rows: list[Row]) -> bool:
 
 
 def show_effect(row: Row) -> str:
-    """The effect with its interval, to three decimals: margins are close by."""
+    """The effect with its interval, to three decimals: margins are close by.
+
+    A dose that no line reaches is infinite.
+    """
+    if float(row["effect"]) == float("inf"):
+        return "never, as far as tried"
     named = {"value": "effect", "lower": "lower", "upper": "upper"}
     shown = interval(pd.Series({name: float(row[column]) for name, column in named.items()}), 3)
     return shown.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
@@ -322,12 +329,12 @@ class VerdictsDirective(ClaimsDirective):
             cells[1] += [*text(f"; {READINGS[reading]}: "), *in_turn(others)] if others else []
         if "reason" in row:
             return cells + [text(NONE) for _ in range(3)]
-        at = [
-            f" {worded(part['part']).capitalize()}: {show_effect(part)}."
-            for part in starts
-            if part["reading"] == row["reading"] and part["effect"]
-        ]
-        cells.append([*text(meaning(row) + "".join(at) + " "), *self.link(row["evidence"])])
+        at = ""
+        for part in starts:
+            if part["reading"] == row["reading"] and part["effect"] and part["secondary"] != "True":
+                said = worded(part["part"])
+                at += f" {said[0].upper()}{said[1:]}: {show_effect(part)}."
+        cells.append([*text(f"{meaning(row)}{at} "), *self.link(row["evidence"])])
         values = f" {show_quantity(row)}{show_effect(row)}, {show_count(row)}; margin "
         values += f"{row['margin']}; at half / at twice the margin: {show_others(row)}"
         cells.append([drawing(row), *text(values)])

@@ -130,7 +130,7 @@ def interval(row: pd.Series, digits: int | None = None) -> str:
     """
     shown = (2 if abs(row["value"]) < 100 else 0) if digits is None else digits
     numbers = (round(float(row[name]), shown) + 0.0 for name in ("value", "lower", "upper"))
-    said = (f"{number:,.{shown}f}" for number in numbers)  # never -0.00
+    said = (f"{x:,.{shown}f}".replace("inf", "\N{INFINITY}") for x in numbers)  # never -0.00
     value, low, high = (number.replace("-", "\N{MINUS SIGN}") for number in said)
     ends = np.array([row["lower"], row["upper"]], float)
     known = np.isfinite(ends).any() and not np.isnan(ends).any()

@@ -68,7 +68,7 @@ def test_a_wide_table_has_a_line_per_index_and_named_columns():
 def test_an_interval_may_have_one_infinite_end():
     for lower, upper, text in (
         (0.4, 0.6, "0.50 (0.40 to 0.60)"),
-        (0.4, np.inf, "0.50 (0.40 to inf)"),  # a dose that some worlds never reach
+        (0.4, np.inf, "0.50 (0.40 to \N{INFINITY})"),  # a dose that some worlds never reach
         (-np.inf, np.inf, "0.50"),
         (np.nan, np.nan, "0.50"),
     ):
