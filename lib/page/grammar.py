@@ -201,7 +201,7 @@ def columns(
     parts = {}
     for label, (metric, kind) in cells.items():
         part = pick(rows, metric=metric)
-        text = texts(part) if kind == "interval" else part[kind].map("{:.2f}".format)
+        text = texts(part) if kind == "interval" else (part[kind].round(2) + 0).map("{:.2f}".format)
         parts[label] = pd.Series(list(text), index=part[key])
     return Table(pd.concat(parts, axis=1).rename_axis(title).reset_index(), caption)
 
