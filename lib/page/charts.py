@@ -314,7 +314,7 @@ def heat_map(
             y=alt.Y(f"{y}:N", title=None, sort=None),
             tooltip=[*table],
         )
-        deep = f"datum.value > {middle + 0.6 * (domain[1] - middle)}"  # blue, too dark for black
+        deep = f"(datum.value - {middle}) / {domain[1] - middle} > 0.6"  # blue, too dark for black
         ink = alt.condition(deep, alt.value("#FFFFFF"), alt.value("#222222"))
         layers = (
             base.mark_rect().encode(color=fill),
