@@ -16,7 +16,7 @@ from front import output
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from verdicts import READINGS, of_reading
+from verdicts import READINGS, of_reading, verdict_word
 
 from lib.page.charts import Figure
 from lib.page.grammar import dots, one, ordered, pick, prefer
@@ -120,8 +120,8 @@ def selected(folder: Path) -> Said:
     )
     if best["upper"] < 1:
         return head + ".", (
-            f"On human elements the surer half has {share} of the squared error of all, less than "
-            "any rule leaves that knows nothing of uncertainty."
+            f"On human elements the mean squared error of the surer half is {share} of that of "
+            "all, less than any rule leaves that knows nothing of uncertainty."
         )
     beaten = "less" if best["lower"] > 1 else "as little"
     linked = ", but so does a simple rule." if half["upper"] < 1 else "."
@@ -131,8 +131,8 @@ def selected(folder: Path) -> Said:
     }
     by = rule.get(best["score"], "GC content")
     return head + linked, (
-        f"On human elements the surer half has {share} of the squared error of all; choosing by "
-        f"{by} alone leaves {beaten}."
+        f"On human elements the mean squared error of the surer half is {share} of that of all; "
+        f"choosing by {by} alone leaves {beaten}."
     )
 
 
@@ -230,8 +230,8 @@ class PictureDirective(AnswerDirective):
         return [output(picture(folder)._repr_html_())]
 
 
-def count(rows: list[dict[str, str]], waiting: int) -> str:
-    """How many verdicts are what."""
+def count(rows: list[dict[str, str]], waiting: list[dict[str, str]]) -> str:
+    """How many verdicts are what; of claims that wait, why."""
     counts = Counter(row["verdict"] for row in rows)
     built = sum(row["by_construction"] == "true" for row in rows)
     words = [f"{counts.get(word, 0)} {word}" for word in ("supported", "contradicted", "undecided")]
@@ -240,7 +240,8 @@ def count(rows: list[dict[str, str]], waiting: int) -> str:
         words[0] += f" ({held} by construction)"
     elif built:
         words.append(f"{built} of these by construction")
-    words += [f"{waiting} not judged yet"] if waiting else []
+    why = Counter(verdict_word(row).astext() for row in waiting)
+    words += [f"{number} {word}" for word, number in sorted(why.items())]
     return ", ".join(words)
 
 
@@ -258,7 +259,7 @@ class StripDirective(AnswerDirective):
             own, late = (of_reading(rows, reading) for rows in (judged, waiting))
             name = READINGS[reading]
             said += [nodes.strong(text=f"{name.capitalize() if not said else name}: ")]
-            said += [nodes.Text(count(own, len(late)) + ("; " if reading == "stated" else ". "))]
+            said += [nodes.Text(count(own, late) + ("; " if reading == "stated" else ". "))]
         said.append(nodes.reference("", "All claims", refuri="claims.html", internal=True))
         return [nodes.paragraph("", "", *said, classes=["strip"])]
 

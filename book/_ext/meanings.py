@@ -19,10 +19,10 @@ MEANINGS = {
         "its range.",
     },
     "C3": {
-        "supported": "Well before a cell is rewired as far as a mutant retina, errors grow, std is "
-        "far too small, and intervals lose coverage.",
-        "contradicted": "At the strength of a mutant retina at least one of the three has not "
-        "happened: errors, std or coverage.",
+        "supported": "Before a cell is rewired as far as the median of five mutant retinas, "
+        "errors grow, std is far too small, and intervals lose coverage.",
+        "contradicted": "At the strength of the median mutant retina at least one of the three "
+        "has not happened: errors, std or coverage.",
     },
     "C4": {
         "supported": "Noise added at test alone ruins errors, std and coverage. Arithmetic says so "

@@ -212,7 +212,7 @@ def growth(root: Path) -> tuple[pd.DataFrame, str]:
 
     def slope(value: float | None) -> str:
         if value is None:
-            return "no growth seen"
+            return "too little growth to fit"
         return f"{value:.2f}, {judged(value, MOST_EXPONENT, most=True)}"
 
     table = pd.DataFrame(

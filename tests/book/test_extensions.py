@@ -283,7 +283,7 @@ def test_findings_choose_their_words_by_the_values(tmp_path):
         in said
     )
     assert "helps in simulation.**" in said and "10.0 % lower." in said
-    assert "has 60 % of the squared error of all; choosing by the predicted activity alone" in said
+    assert "surer half is 60 % of that of all; choosing by the predicted activity alone" in said
     assert "alone leaves as little" in said
     values = {"raw": "0.9", "ratio": "1.02,0.99,1.05", "over": "0.8,0.7,0.9"}
     said, _ = front(tmp_path / "two", text, **values)
@@ -296,7 +296,7 @@ def test_findings_choose_their_words_by_the_values(tmp_path):
 def test_the_picture_and_the_strip(tmp_path):
     said, _ = front(tmp_path, "```{strip}\n```")
     # C1 and a variant of C11; its other variant waits.
-    assert "As stated: **2 supported, 0 contradicted, 0 undecided, 1 not judged yet" in said
+    assert "As stated: **2 supported, 0 contradicted, 0 undecided, 1 not run" in said
     assert "strict: **0 supported, 1 contradicted, 0 undecided, 1 of these by construction" in said
     figure = load("findings").picture(tmp_path / "results")
     assert figure.data["forecast"].tolist() == [
@@ -312,7 +312,7 @@ def test_an_answer_without_its_tables_warns_and_a_quick_report_shows_the_publish
     page, warnings = build(tmp_path / "one", "```{findings}\n```", **given)
     assert "No published answer yet." in page and "ladder.csv does not exist" in warnings
     page, warnings = build(tmp_path / "two", "```{findings}\n```", strict=False, **given)
-    assert "Published answer" in page and "squared error of all" in page
+    assert "Published answer" in page and "the mean squared error" in page
     assert "results/" not in warnings
 
 

@@ -110,7 +110,7 @@ def test_growth_names_the_largest_size_and_judges_both_slopes(trust, top):
     (line,) = trust.growth(top)[0].to_dict("records")
     assert line["elements"] == "20" and line["seconds"] == "0.02"
     assert line["exponent of time"] == "1.21, missed by 10%"
-    assert line["exponent of memory"] == "no growth seen"
+    assert line["exponent of memory"] == "too little growth to fit"
     assert len(trust.sizes(top)[0]) == 2
     # 15,000 sequences of 100,000 operations are 1.5e9 of 3e9
     assert trust.share(top)[0]["share of the peak"].tolist() == ["50%"]
