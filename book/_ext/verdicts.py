@@ -62,6 +62,11 @@ def worded(name: str) -> str:
     return re.sub(r"\w+", lambda word: LABELS[word[0]] if word[0] in given else word[0], name)
 
 
+def in_full(said: str) -> str:
+    """A text whose large numbers have no exponent."""
+    return re.sub(r"[\d.]+e\+\d+", lambda found: f"{float(found[0]):,.0f}", said)
+
+
 def which(row: Row) -> tuple[str, ...]:
     """Of which claim, reading and variant a row is."""
     return row["id"], row["reading"], row["variant"]
@@ -87,14 +92,15 @@ def rule_dependent(rows: list[Row]) -> bool:
 
 
 def show_effect(row: Row) -> str:
-    """The effect with its interval, to three decimals: margins are close by.
+    """The effect with its interval, of less than a hundred to three decimals: margins are close by.
 
     A dose that no line reaches is infinite.
     """
     if float(row["effect"]) == float("inf"):
         return "never, as far as tried"
     named = {"value": "effect", "lower": "lower", "upper": "upper"}
-    shown = interval(pd.Series({name: float(row[column]) for name, column in named.items()}), 3)
+    values = pd.Series({name: float(row[column]) for name, column in named.items()})
+    shown = interval(values, 3 if abs(values["value"]) < 100 else 0)
     return shown.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
 
 
@@ -180,7 +186,7 @@ def show_verdict(row: Row, *more: str) -> list[nodes.Node]:
     """The verdict, and how it came about where that needs saying."""
     built = "by construction" if row.get("by_construction") == "true" else ""
     more = tuple(note.removeprefix("smaller than claimed").removeprefix("; ") for note in more)
-    said = "; ".join(filter(None, (built, *more)))
+    said = "; ".join(one.rstrip(".") for one in (built, *more) if one)
     return [verdict_word(row), *text(f" ({said})" if said else "")]
 
 
@@ -397,7 +403,11 @@ class VerdictsDirective(ClaimsDirective):
             level = f"{100 * float(row['level']):.0f} %, {show_count(row)}"
             cells = [first, text(f"{show_effect(row)}, {level}"), text(row["margin"]), verdict]
             lines.append(
-                [*cells, text(show_others(row)), text(f"{row['told']} / {row['supported']}")]
+                [
+                    *cells,
+                    text(show_others(row)),
+                    text(in_full(f"{row['told']} / {row['supported']}")),
+                ]
             )
         return make_table(header, lines, "contrasts")
 
