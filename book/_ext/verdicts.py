@@ -62,11 +62,6 @@ def worded(name: str) -> str:
     return re.sub(r"\w+", lambda word: LABELS[word[0]] if word[0] in given else word[0], name)
 
 
-def in_full(said: str) -> str:
-    """A text whose large numbers have no exponent."""
-    return re.sub(r"[\d.]+e\+\d+", lambda found: f"{float(found[0]):,.0f}", said)
-
-
 def which(row: Row) -> tuple[str, ...]:
     """Of which claim, reading and variant a row is."""
     return row["id"], row["reading"], row["variant"]
@@ -406,7 +401,7 @@ class VerdictsDirective(ClaimsDirective):
                 [
                     *cells,
                     text(show_others(row)),
-                    text(in_full(f"{row['told']} / {row['supported']}")),
+                    text(f"{row['told']} / {row['supported']}"),
                 ]
             )
         return make_table(header, lines, "contrasts")

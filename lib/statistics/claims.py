@@ -184,13 +184,13 @@ def detectable(
         return "–", "–"
     scales = ("plain", "log")[: 1 + (min(part.null, *part.limits) > 0)]
     scale, _ = effects.symmetric_scale(effect, lower, upper, scales)
-    low, high = scale.to(np.array([lower, upper]))
     equivalence = part.direction == "within"
     z = norm.ppf([(1 + POWER) / 2 if equivalence else POWER, (1 + level) / 2])
-    step = float((high - low) / 2 * (1 + z[0] / z[1]))
+    step = float(np.ptp(scale.to(np.array([lower, upper]))) / 2 * (1 + z[0] / z[1]))
 
     def beyond(limit: float, sign: int) -> str:
-        return f"{scale.back(scale.to(np.array([limit])) + sign * step)[0]:.3g}"
+        found = scale.back(scale.to(np.array([limit])) + sign * step)[0]
+        return np.format_float_positional(found, 3, unique=False, fractional=False, trim="-")
 
     if equivalence:
         return "–", f"{beyond(part.null, -1)} to {beyond(part.null, 1)}"
