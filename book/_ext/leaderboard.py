@@ -23,6 +23,8 @@ KINDS = ("ensemble", "single", "constant_sigma")
 HEADS = ("forecaster", "CRPS", "r")
 # These have one std for all elements too.
 BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
+# What others are asked to compare with, and what chooses it.
+ASKED = ("motif_kernel", "stack", "leading")
 CONSTANT = card.Light(
     "no",
     "one std for all",
@@ -66,6 +68,8 @@ def board(rows: pd.DataFrame, ranking: pd.DataFrame) -> str:
         lights = card.lights(own, known)
         if keys["uncertainty"] == "constant_sigma" or keys["model"] in BASELINES:
             lights["Sure where it is right?"] = CONSTANT
+        if keys["model"] in ASKED:
+            lights["Accurate?"] = lights["Accurate?"]._replace(remedy="")
         cells = [html.escape(word), _cell(own, "crps_gaussian"), _cell(own, "pearson_r")]
         cells += [light.lamp(light.short) for light in lights.values()]
         lines.append("".join(f"<td>{cell}</td>" for cell in cells))

@@ -453,6 +453,39 @@ TABLES: Mapping[str, Callable[[Path], tuple[pd.DataFrame, str]]] = {
 }
 
 
+def in_short(root: Path) -> str:
+    """How training and prediction compare with a plain loop, and how many targets are reached."""
+    rows, _ = read_rows(root)
+    words = {
+        **{"train_cnn_ensemble": "two small CNNs side by side", "predict_cnn": "prediction"},
+        "train_book_cnn": "the book's CNN",
+    }
+    parts = []
+    for end, where in (("", "with bfloat16"), (WITHOUT, "without it")):
+        kept = {words[name]: rows[name + end] for name in words if name + end in rows}
+        listed = [f"{word} {number(row['ratio'])}" for word, row in kept.items()]
+        parts += [f"{where}: {', '.join(listed)}"] if listed else []
+    said = [
+        line
+        for made in (compared(root, lambda _: True), limits(root))
+        for line in made[0]["outcome"]
+    ]
+    reached = said.count("reached")
+    missed = sum(outcome.startswith("missed") for outcome in said)
+    return (
+        f"In short, how many times as fast as a plain loop: {'; '.join(parts)}. "
+        f"Of {reached + missed} targets {reached} are reached."
+    )
+
+
+class ShortDirective(TablesDirective):
+    """The directive ``benchmarks-in-short``."""
+
+    def content_nodes(self, folder: Path) -> list[nodes.Node]:
+        """A paragraph."""
+        return [nodes.paragraph(text=in_short(folder.parent))]
+
+
 class MeasuredDirective(TablesDirective):
     """The directive ``measured``."""
 
@@ -479,4 +512,5 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Register the directive; the roles' extension brings the switch ``results_required``."""
     app.setup_extension("results")
     app.add_directive("measured", MeasuredDirective)
+    app.add_directive("benchmarks-in-short", ShortDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

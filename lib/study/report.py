@@ -244,10 +244,8 @@ def refuse_standin(table: Path) -> None:
     import pandas as pd
 
     if "standin" in set(pd.read_csv(table, usecols=["data"])["data"]):
-        raise ValueError(
-            f"{table.name} holds results of the stand-in assay; set MPRA_DATA_DIR, or connect to "
-            "the network, and publish again"
-        )
+        remedy = "set MPRA_DATA_DIR, or connect to the network, and publish again"
+        raise ValueError(f"{table.name} holds results of the stand-in assay; {remedy}")
 
 
 def publish_tables(source: Path, target: Path, experiment: str) -> None:
@@ -265,10 +263,13 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
     if before.is_file() and now.is_file() and before.read_bytes() == now.read_bytes():
         known = results.read_manifest(target)[experiment]
         entry |= {name: known[name] for name in (*provenance(Store(target)), "date", "machine")}
-    shutil.copyfile(source / f"{experiment}.csv", target / f"{experiment}.csv")
-    if (source / experiment).is_dir():
-        shutil.rmtree(target / experiment, ignore_errors=True)
-        shutil.copytree(source / experiment, target / experiment)
+    ready = target / f".{experiment}"  # whole before the old tables go: a disk may be full
+    shutil.rmtree(ready, ignore_errors=True)
+    shutil.copytree(source / experiment, ready)
+    rows = (source / f"{experiment}.csv").read_text("utf-8")
+    results.write_atomic(target / f"{experiment}.csv", rows)
+    shutil.rmtree(target / experiment, ignore_errors=True)
+    ready.rename(target / experiment)
     results.write_entry(target, experiment, entry)
 
 
@@ -323,10 +324,9 @@ def check(given: Mapping[str, str], profile: str) -> None:
         if name.strip() not in ASSAYS:
             raise ValueError(f"data set {name.strip()!r} is not known; known: {', '.join(ASSAYS)}")
     for way in ("predictions", "table"):
-        if way in given:
-            path = regular(given[way], "give the path of a table")
-            if path.stat().st_size <= SMALL:
-                _check_columns(way, path, given)
+        path = regular(given[way], "give the path of a table") if way in given else None
+        if path and path.stat().st_size <= SMALL:
+            _check_columns(way, path, given)
 
 
 def _check_columns(way: str, path: Path, given: Mapping[str, str]) -> None:

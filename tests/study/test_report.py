@@ -90,7 +90,7 @@ def rows(**columns):
     return {"experiment": "mpra_gc_ood", "profile": "quick", "data": "wtc11", **columns}
 
 
-def test_publish_tables_leaves_other_experiments(tmp_path):
+def test_publish_tables_leaves_other_experiments(tmp_path, monkeypatch):
     source, target = tmp_path / "run", tmp_path / "results"
     first = pd.DataFrame([rows(metric="rmse", value=1.0)])
     results.write(target, "one", first, {"curve": first}, {"seed": 1})
@@ -102,6 +102,14 @@ def test_publish_tables_leaves_other_experiments(tmp_path):
     assert [path.name for path in (target / "two").iterdir()] == ["new.csv"]
     manifest = json.loads((target / "manifest.json").read_text("utf-8"))
     assert {name: entry["seed"] for name, entry in manifest.items()} == {"one": 1, "two": 2}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report.shutil, "copytree", full)
+    with pytest.raises(OSError, match="No space"):
+        report.publish_tables(source.replace(tmp_path / "again"), target, "two")
+    assert [path.name for path in (target / "two").iterdir()] == ["new.csv"]
 
 
 def test_notebooks_run_side_by_side_and_a_failure_stops_those_that_wait(small, monkeypatch, capfd):
@@ -142,7 +150,7 @@ def test_publishing_judges_the_claims_anew(small, monkeypatch):
         own = rows(profile=profile, metric="r", value=2, lower=1.5, upper=2.5, n=9)
         table = pd.DataFrame([own])
         entry = {"config": {"profile": profile}}
-        results.write(out / "results", name.split("_", 1)[1], table, {}, entry)
+        results.write(out / "results", name.split("_", 1)[1], table, {"t": table}, entry)
         return 1.0
 
     monkeypatch.setattr(report, "run_notebook", run)
@@ -155,7 +163,8 @@ def test_publishing_judges_the_claims_anew(small, monkeypatch):
     assert len(published.read_text("utf-8").splitlines()) == 1  # its table is not there yet
     report.publish(small, ["01_one"])
     manifest = json.loads((small / "results" / "manifest.json").read_text("utf-8"))
-    assert set(manifest["one"]["files"]) == {"results/one.csv", "book/experiments/01_one.ipynb"}
+    files = {"results/one.csv", "results/one/t.csv", "book/experiments/01_one.ipynb"}
+    assert set(manifest["one"]["files"]) == files
     row = published.read_text("utf-8").splitlines()[1]
     assert row.startswith("C1,first,a,supported,r,2,1.5,2.5,9,")
 
