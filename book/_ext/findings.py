@@ -101,8 +101,9 @@ def told(folder: Path) -> Said:
         head += "helps only where data are few." if few else "hurts." if hurts else "does not help."
     much = f"{abs(less):.1f} % {'lower' if less > 0 else 'higher'}"
     much += "" if helps or hurts else ", within chance"
-    much += "; only with few training sequences does it clearly fall." if few and not helps else "."
-    return head, f"In simulation, given motif scores among decoys, its error is {much}"
+    much += "; only with fewer does it clearly fall." if few and not helps else "."
+    of = f"{row['n_train']:,.0f} sequences to learn from"
+    return head, f"In simulation, with {of} and motif scores among decoys, its error is {much}"
 
 
 def selected(folder: Path) -> Said:

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from lib.study.results import Published, altered_files, published_runs, read_manifest
+from lib.study.results import Published, published_runs, read_manifest
 from results import make_table, minutes, page_link, text
 
 LOGGER = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ def source_state(run: Published) -> list[nodes.Node]:
 def warn_of_altered_files(app: Sphinx) -> None:
     """An edited table or page is not what its run wrote."""
     if app.config.results_required:
-        for names in altered_files(Path(app.srcdir).parent).values():
-            for name in names:
+        for run in published_runs(Path(app.srcdir).parent):
+            for name in run.altered:
                 LOGGER.warning("%s was altered after its run; make publish writes it anew", name)
 
 

@@ -7,6 +7,7 @@ table, column, row and value, and the remedy in the words of the command that wa
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -24,6 +25,10 @@ LARGEST = 1e30  # of values whose squares of squares are still to be numbers
 MISSING = frozenset(
     ("", *("NA", "na", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan"))
 ) | {"NULL", "Null", "null", "NONE", "None", "none"}
+# In some columns more says so, in others less: + and - are conditions, and strands.
+_DOTS = frozenset((".", "-", "--", "N.A.", "n.a.", "#NUM!", "#VALUE!", "#REF!"))
+GAPS = dict.fromkeys(("group", "fold", "split", "shift", "pair"), MISSING | _DOTS)
+GAPS |= {"condition": MISSING - {"NONE", "None", "none"}}
 WITHIN = f"finite number from -{LARGEST:g} to {LARGEST:g}"
 WITHIN_ABOVE_0 = f"finite number above 0, from {1 / LARGEST:g} to {LARGEST:g}"
 RULES: Mapping[str, Callable[["FloatArray"], NDArray[np.bool_]]] = {
@@ -122,8 +127,8 @@ def require_columns(
 
     ``how`` says what to pass for a column that is missing.
     """
-    present = [str(column) for column in frame.columns]
-    if twice := [column for column in columns if present.count(column) > 1]:
+    present = Counter(map(str, frame.columns))
+    if twice := [column for column in columns if present[column] > 1]:
         raise ValueError(f"{source}: the header names the column {twice[0]!r} twice")
     lowered = {name.lower(): name for name in present}
     missing = [column for column in columns if column not in present]
@@ -134,7 +139,7 @@ def require_columns(
     if said:
         raise ValueError(
             f"{source} has no column {', '.join(said)}. Its columns: "
-            f"{', '.join(map(repr, present[:20]))}. Rename them, or pass the names they have"
+            f"{', '.join(map(repr, [*present][:20]))}. Rename them, or pass the names they have"
             + (f": {how(missing[0])}" if how else "")
         )
 
@@ -154,10 +159,10 @@ def renamed(header: Sequence[str], rename: Mapping[str, str], source: str) -> li
     return names
 
 
-def labels(values: pd.Series) -> pd.Series:
+def labels(values: pd.Series, role: str = "") -> pd.Series:
     """A column as text without outer spaces, ``""`` where a cell is missing or says so.
 
-    A categorical column stays one.
+    What says so depends on the role (:data:`GAPS`). A categorical column stays one.
 
     Examples
     --------
@@ -174,7 +179,7 @@ def labels(values: pd.Series) -> pd.Series:
         whole = isinstance(cell, float) and cell.is_integer()
         plain = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
         said = str(int(cell) if whole else plain).strip()  # type: ignore[call-overload]
-        return "" if said in MISSING else said
+        return "" if said in GAPS.get(role, MISSING) else said
 
     codes, found = pd.factorize(values)
     number, unique = pd.factorize(np.array([*map(text, found), ""], object))

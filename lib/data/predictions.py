@@ -72,7 +72,7 @@ def validate(
         if checked[name].dtype != values.dtype:  # of ten million rows no copy is made
             checked[name] = values
     for name in {*LABELS, "sequence", *more} & {*present} - {*NUMERIC}:
-        checked[name] = cells.labels(checked[name])
+        checked[name] = cells.labels(checked[name], name)
     if "group" in checked:
         cells.no_missing(checked["group"], "every row needs a group", source)
     if ids:
@@ -100,7 +100,7 @@ def read(
     table = reading.read_table(path, [*REQUIRED, *more], rename=rename, how=cells.renaming, **roles)
     many = len(table) > reading.MANY_ROWS and "id" not in table
     note = f"Of more than {reading.MANY_ROWS:,} rows ids and sequences were not looked at."
-    with reading.placed(path, rename):
+    with reading.placed(Path(path), [*REQUIRED, *more], rename):
         return validate(table, str(path), not many, more), [note] if many else []
 
 

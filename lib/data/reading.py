@@ -8,6 +8,7 @@ that names file, line, column and value as they stand in the file.
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -20,15 +21,16 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
-from lib.data.cells import CellError, renamed, require_columns
+from lib.data.cells import MISSING, CellError, renamed, require_columns
 from lib.data.files import refuse_size, regular, unpacked
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 LONGEST_ROW = 1 << 24  # bytes
-MANY_LINES = 1000  # among which the header is looked for
+MANY_LINES = 10_000  # among which the header is looked for
+UNNAMED = "unnamed"  # what a first column without a name is called: row names, an index
+csv.field_size_limit(LONGEST_ROW)
 Names = Collection[str]  # of columns
-_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
-_GROUPED = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}([t][0-9]{3})+)([d][0-9]+)?$"
+_NUMBER = r"^\s*[+-]?([0-9]+|[1-9][0-9]{0,2}([t][0-9]{3})+)([d][0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
 # A line, or several where a cell that begins with a quotation mark holds their ends.
 _LINE = re.compile(rb'[\r\n]*((?:(?<![^\t,;|\r\n])(?:"[^"]*")++|"|[^"\r\n]+)*+)')
@@ -49,6 +51,8 @@ def _unpacked(path: Path) -> bytes:
     content = unpacked(path.read_bytes(), path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
         raise ValueError(f"{path} is UTF-16 or no text; save it as CSV in UTF-8, plain or gzipped")
+    if re.match(rb"\s*(\{|\[\s*\{)", content):
+        raise ValueError(f"{path} is JSON; save it as CSV or Parquet")
     try:
         if not content.isascii():
             content.decode("utf-8")
@@ -76,7 +80,7 @@ def _header(line: str, wanted: Names, path: Path, separators: Names) -> tuple[st
             f"{path} has one column only when split at each of {', '.join(SEPARATORS.values())}; "
             f"its header is {line[:80]!r}. Save it with one of these"
         )
-    return best, names[best]
+    return best, [names[best][0] or UNNAMED, *names[best][1:]]
 
 
 def _open_text(path: Path, wanted: Names) -> _Text:
@@ -87,7 +91,8 @@ def _open_text(path: Path, wanted: Names) -> _Text:
     content, separators, found = _unpacked(path), [*SEPARATORS], []
     for match in islice(_LINE.finditer(content), MANY_LINES):
         line = re.sub(r"\s*[\r\n]\s*", " ", match[1].decode())
-        shown = {*wanted} & {*map(str.strip, re.split(f"[{''.join(SEPARATORS)}]", line))}
+        cells = re.split(f"[{''.join(SEPARATORS)}]", line)
+        shown = {*wanted} & {cell.strip().strip('"') for cell in cells}
         if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and match.end() < len(content):
             separators = [mark[1]]
         elif line.strip():
@@ -102,28 +107,36 @@ def _open_text(path: Path, wanted: Names) -> _Text:
     return _Text(memoryview(content)[start:], place, own, *_header(line, wanted, path, separators))
 
 
-def _line(text: _Text, row: int) -> tuple[int, list[str]]:
-    """The line in the file that a row begins in, and its cells."""
-    rows = csv.reader(io.StringIO(str(text.content, "utf-8"), ""), delimiter=text.separator)
-    place, before = -1, 0
-    for cells in rows:
-        if cells and place == row:
-            return text.line + before, cells
-        place, before = place + bool(cells), rows.line_num
-    raise ValueError(f"there is no row {row}")
+def _rows(text: _Text, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Of the header and each row the line in the file that it begins in, and its cells."""
+    content, before = io.StringIO(str(text.content, "utf-8"), ""), 0
+    rows = csv.reader(content, delimiter=text.separator, strict=True)
+    try:
+        for cells in rows:
+            if cells:
+                yield text.line + before, cells
+            before = rows.line_num
+    except csv.Error:
+        raise ValueError(
+            f"{path} line {text.line + before}: a quotation mark here is not closed, or more text "
+            "follows it; inside a cell write it twice"
+        ) from None
 
 
 @contextmanager
-def placed(path: Path | str, rename: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Say of a bad cell of a file in which line it stands, under which name and as what."""
+def placed(path: Path, columns: Names, rename: Mapping[str, str] = {}) -> Iterator[None]:
+    """Say of a bad cell in which line of a file it stands, under which name and as what.
+
+    The file was read for ``columns``.
+    """
     try:
         yield
     except CellError as error:
-        theirs = {ours: name for name, ours in (rename or {}).items()}
+        theirs = {ours: name for name, ours in rename.items()}
         name, said = theirs.get(error.column, error.column), str(error).removeprefix(f"{path}: ")
-        with suppress(ValueError, csv.Error):
-            text = _open_text(Path(path), [name])
-            line, cells = _line(text, error.row)
+        with suppress(ValueError, StopIteration):
+            text = _open_text(path, [theirs.get(column, column) for column in columns])
+            line, cells = next(islice(_rows(text, path), error.row + 1, None))
             said = error.words(f"row {error.row} (line {line})", cells[text.header.index(name)])
         own = "" if name == error.column else f" ({error.column!r} is {name!r} in the file)"
         raise ValueError(f"{path}: {said}{own}") from None
@@ -150,21 +163,34 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
     )
 
 
-def _with_points(cells: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
-    """Thousands marks out, where a cell has decimals too; decimal commas, where sure, as points."""
-    commas, points = (compute.match_substring(cells, mark) for mark in ",.")
-    if compute.any(compute.and_(commas, points)).as_py():
-        for thousand, decimal in (",.", ".,"):
-            number = _GROUPED.replace("t", thousand).replace("d", decimal)
-            if compute.all(compute.match_substring_regex(cells, number)).as_py():
-                plain = compute.replace_substring(cells, thousand, "")
-                return compute.replace_substring(plain, decimal, ".")
-    if not compute.any(commas).as_py() or compute.any(points).as_py():
+def _decimals(cells: pa.ChunkedArray) -> set[str]:
+    """The marks of decimals by which every cell is a number, with the other one for thousands."""
+    given = cells.filter(compute.invert(compute.is_in(cells, pa.array([*MISSING]))))
+    numbers = ((d, _NUMBER.replace("t", t).replace("d", d)) for t, d in (",.", ".,"))
+    return {d for d, n in numbers if compute.all(compute.match_substring_regex(given, n)).as_py()}
+
+
+def _pointed(cells: pa.ChunkedArray, free: bool, sure: set[str], where: str) -> pa.ChunkedArray:
+    """Thousands marks out; decimal commas, where sure (or so in other columns), as points.
+
+    The comma is ``free`` where another sign separates cells.
+    """
+    found, (commas, points) = _decimals(cells), (compute.match_substring(cells, m) for m in ",.")
+    if len(found) == 2 and len(sure) == 1:
+        found, doubtful = sure, cells.filter(points if sure == {","} else commas)
+        if len(doubtful):
+            raise ValueError(
+                f"{where} holds {doubtful[0].as_py()!r}: thousands, or decimals? Other columns "
+                f"have decimals after {''.join(sure)!r}; write no marks for thousands"
+            )
+    elif len(found) != 1 and not compute.any(points).as_py():
+        # A cell may be no number at all: then it is this one that an error should name.
+        found = {","} if not found or (free and compute.all(commas).as_py()) else found
+    if len(found) != 1:
         return cells
-    thousands = compute.match_substring_regex(cells.filter(commas), _THOUSANDS)
-    if (separator != ";" or len(thousands) < len(cells)) and compute.all(thousands).as_py():
-        return cells
-    return compute.replace_substring(cells, ",", ".")
+    (decimal,) = found
+    plain = compute.replace_substring(cells, ",.".replace(decimal, ""), "")
+    return compute.replace_substring(plain, decimal, ".")
 
 
 def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Names) -> pd.DataFrame:
@@ -178,26 +204,29 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
             table = _parse(text, types, ragged)
         except pa.ArrowInvalid:  # as text, so that the cell which is no number can be named
             table = _parse(text, [pa.string()] * len(names), ragged := [])
-            for place in (place for place, name in enumerate(names) if name in floats):
-                cells = _with_points(table[place], text.separator)
+            places = [place for place, name in enumerate(names) if name in floats]
+            found = [_decimals(table[place]) for place in places]
+            sure = set().union(*(marks for marks in found if len(marks) == 1))
+            for place in places:
+                where = f"{path}: column {text.header[place]!r}"
+                cells = _pointed(table[place], text.separator == ";", sure, where)
                 table = table.set_column(place, str(place), cells)
     except pa.ArrowException as error:
         if not ragged:
             raise ValueError(f"{path} cannot be read as a table: {error}") from None
         row, where = ragged[0], f"row {(place := ragged[0].number - 1 - text.height)}"
-        with suppress(csv.Error):
-            where += f" (line {_line(text, place)[0]})"
+        with suppress(StopIteration):
+            where += f" (line {next(islice(_rows(text, path), place + 1, None))[0]})"
         raise ValueError(
             f"{path} {where} has {row.actual_columns} cells, the header has "
             f"{len(names)}: {row.text[:60]!r}; check the separator ({SEPARATORS[text.separator]}), "
             "and whether rows have names that the header lacks"
         ) from None
-    frame = table.rename_columns(names).to_pandas()
-    several = len(frame) and re.search(r"[\r\n]", str(frame.iat[-1, -1]))
-    end = bytes(text.content).rstrip() if several else b'""'
-    if end.count(b'"') % 2 or not end.endswith(b'"'):
-        raise ValueError(f"{path} row {len(frame) - 1} holds a quotation mark that is not closed")
-    return frame
+    texts = (cells for cells in table if pa.types.is_string(cells.type))
+    breaks = (compute.match_substring_regex(cells, "[\r\n]") for cells in texts)
+    if any(compute.any(found).as_py() for found in breaks):  # or a mark that is not closed
+        deque(_rows(text, path), 0)
+    return table.rename_columns(names).to_pandas()
 
 
 def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.ChunkedArray:
@@ -293,8 +322,8 @@ def read_table(
     path, rename = regular(path, "give the path of a CSV, TSV or Parquet table"), rename or {}
     with path.open("rb") as file:
         mark = file.read(4)
-    if mark.startswith((b"PK\x03\x04", b'{"', b"[{")):
-        raise ValueError(f"{path} is JSON, a spreadsheet or zip archive; save it as CSV or Parquet")
+    if mark == b"PK\x03\x04":
+        raise ValueError(f"{path} is a spreadsheet or zip archive; save it as CSV or Parquet")
     if mark == b"PAR1":
         frame = _read_parquet(path, rename, texts, floats, lean)
     else:

@@ -29,7 +29,7 @@ distinct sequences (of 10 or more)                    ``keep_shared_ends``
 ... of over 90 %                                      refused as an adapter: ``trim_prefix``,
                                                       ``trim_suffix`` or ``keep_shared_ends``
 ``trim_prefix`` or ``trim_suffix`` absent from a row  refused
-group label that is empty, NA, NaN, null or none      refused
+group label that is empty, NA, null, none, ``.``, -    refused
 ====================================================  ==============================================
 
 Group labels and other columns are text to carry along, never to interpret.
@@ -130,8 +130,8 @@ def _encode(sequences: list[str], column: str) -> Codes:
     usual = Counter(map(len, sequences)).most_common(1)[0][0]
     for row, sequence in enumerate(sequences):
         if len(sequence) != usual:
-            said = f"has {len(sequence)} nt, most rows have {usual}; trim, or pad with N, to one"
-            raise CellError(column, row, f"{said} length")
+            said = f"is {sequence[:40]!r}, of {len(sequence)} nt; most rows have {usual}"
+            raise CellError(column, row, f"{said}: trim, or pad with N, to one length")
     try:
         codes = encode(sequences)
     except ValueError as error:
@@ -147,7 +147,7 @@ def _encode(sequences: list[str], column: str) -> Codes:
 
 def _given_groups(values: pd.Series, same: IndexArray, repairs: dict[str, int]) -> IndexArray:
     """Groups by label, joined where they share a sequence; ``same`` numbers the sequences."""
-    texts = labels(values.reset_index(drop=True))
+    texts = labels(values.reset_index(drop=True), "group")
     no_missing(texts, "every row needs a group")
     found, group = np.unique(texts.to_numpy(str), return_inverse=True)
     joined = linked(group, len(found) + same, len(found) + len(same))[group]
@@ -264,5 +264,5 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     texts = {name for name, role in named.items() if role in ("sequence_column", "group_column")}
     roles: Any = {"texts": texts, "floats": {*named} - texts}
     frame = read_table(path, named, how=lambda name: remedy(named[name], "yours"), **roles)
-    with placed(path):
+    with placed(path, named):
         return dataset_from_frame(frame, name=path.name.split(".")[0], **options)

@@ -108,7 +108,7 @@ def _deciles(values: pd.Series) -> "pd.Categorical[Any]":
 
 
 def gc_of(sequences: pd.Series) -> FloatArray:
-    """GC content of each text, of its letters A, C, G and T; NaN where it has none.
+    """GC content of each text, of its letters A, C, G and T; not finite where it is no DNA.
 
     Examples
     --------
@@ -116,9 +116,9 @@ def gc_of(sequences: pd.Series) -> FloatArray:
     [0.667, 0.0]
     """
     upper = sequences.astype(str).str.upper()
-    known = upper.str.count("[ACGTU]").to_numpy(np.float64)
+    known = upper.str.count("[ACGTU]").where(upper.str.fullmatch(r"[ACGTURYSWKMBDHVNX.*\s-]+"), 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return upper.str.count("[CG]").to_numpy(np.float64) / known
+        return upper.str.count("[CG]").to_numpy(np.float64) / known.to_numpy(np.float64)
 
 
 def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
@@ -128,7 +128,7 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
             table["gc"] = gc
         else:
             row = int(np.argmin(np.isfinite(gc)))
-            notes.append(f"The sequence in row {row} holds no A, C, G or T, so there is no GC.")
+            notes.append(f"The sequence in row {row} is no DNA, so there is no GC.")
     if "gc" not in table:
         notes.append("A column gc, or sequence, would add what depends on GC content.")
 

@@ -188,7 +188,7 @@ def run(config: Config, store: Store) -> Tables:
     if config.source == "predictions":
         path = Path(str(config.predictions))
         table, notes = predictions.read(path, rename=config.rename, more=config.by)
-        with placed(path, config.rename):
+        with placed(path, [*predictions.REQUIRED, *config.by], config.rename or {}):
             forecasts = [prepare(table, path.name.split(".")[0], config.by, notes)]
         marks = {forecasts[0].data: f"{len(table)} rows"}
     else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lib.arrays import FloatArray, as_forecast
 from lib.metrics.columns import scale_of
 from lib.metrics.evaluate import measure, over_folds, with_ends
-from lib.metrics.resampling import Resampling, ends, fold_variance, spread
+from lib.metrics.resampling import Resampling, ends, fold_variance
 from lib.study.units import cores
 
 # Of which contrasts are made: errors and widths as ratios, the others as differences.
@@ -128,10 +128,6 @@ def rows_of(measured: Sequence[Measured], between: pd.Series) -> pd.DataFrame:
     return rows[np.isfinite(rows["value"])].drop(columns=["groups", "members"])
 
 
-def _variance(values: FloatArray, folds: int) -> FloatArray:
-    return fold_variance(values, folds) if folds else spread(values[:, 1:])
-
-
 def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -> pd.DataFrame:
     """Each contrasted metric of one forecast over, or less, that of another of the same data.
 
@@ -146,9 +142,9 @@ def contrast(left: Measured, right: Measured, between: pd.Series, **keys: Any) -
         )
     value = one[:, 0] - other[:, 0]
     if left.folds == right.folds:
-        variance, df = _variance(one - other, left.folds), min(left.df, right.df)
+        variance, df = fold_variance(one - other, left.folds), min(left.df, right.df)
     else:  # a leaky split shares no fold with what it is held against
-        variance = _variance(one, left.folds) + _variance(other, right.folds)
+        variance = fold_variance(one, left.folds) + fold_variance(other, right.folds)
         df = max(left.df, right.df)
     extra = np.array([between.get((left.keys["data"], metric), 0.0) for metric in CONTRASTED])
     variance = variance + sum(extra / side.members for side in (left, right) if side.members)

@@ -20,15 +20,7 @@ from lib import arrays
 from lib.arrays import FloatArray, IntArray, as_count, as_forecast, ranks, stable_order
 from lib.metrics import calibration, columns
 from lib.metrics.columns import Climatology, Columns, Metric, Triple, Values, mean_metrics, needed
-from lib.metrics.resampling import (
-    Resampling,
-    ends,
-    fold_variance,
-    percentiles,
-    resampling,
-    spread,
-    totals,
-)
+from lib.metrics.resampling import Resampling, ends, fold_variance, percentiles, resampling, totals
 from lib.metrics.selective import areas, ranking_values, rankings
 
 MIN_BIN = 10  # smaller bins are dropped: no aggregate of fewer elements is published
@@ -188,7 +180,7 @@ def with_ends(
         return rows.assign(value=values[:, 0], **none)
     if not plan.folds:
         groups = np.asarray(rows.get("groups", plan.effective))
-        drawn = [*percentiles(values[:, 1:], level), spread(values[:, 1:])]
+        drawn = [*percentiles(values[:, 1:], level), fold_variance(values, 0)]
         # One group resampled is itself, and a share of 0 or 1 is so in every draw.
         lower, upper, variance = np.where(groups <= 1, np.nan, drawn)
         rows = rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)

@@ -157,9 +157,12 @@ def spread(resampled: FloatArray) -> FloatArray:
 def fold_variance(values: FloatArray, folds: int) -> FloatArray:
     """Variance ``(K,)`` of statistics of pooled out-of-fold forecasts, refits apart.
 
-    ``values`` ``(K, 1 + folds + draws)`` are under :meth:`Resampling.weights`. Source of the
-    pseudo-values: Tukey 1958; that of a mean of folds is theirs over the number of folds.
+    ``values`` ``(K, 1 + folds + draws)`` are under :meth:`Resampling.weights`; without folds it is
+    that of the draws. Source of the pseudo-values: Tukey 1958; that of a mean of folds is theirs
+    over the number of folds.
     """
+    if not folds:
+        return spread(values[:, 1:])
     _, left, drawn = np.split(values, [1, 1 + folds], axis=1)
     return np.fmax(spread(drawn), (folds - 1) * np.var(left, axis=1))
 

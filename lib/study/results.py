@@ -239,7 +239,7 @@ class Published(NamedTuple):
     experiment: str
     current: bool  # its source is that of the run
     modules: tuple[str, ...]  # that differ or are gone; none where the run did not record them
-    altered: tuple[str, ...]  # files, relative to the repository, that are not those of the run
+    altered: tuple[str, ...]  # its files, relative to the repository, that are not those of the run
 
 
 def changed(recorded: Mapping[str, str], present: Mapping[str, str]) -> tuple[str, ...]:
@@ -264,18 +264,8 @@ def record_files(root: Path, experiment: str) -> None:
     write_entry(root / "results", experiment, entry | {"files": file_hashes(root, experiment)})
 
 
-def altered_files(root: Path) -> dict[str, tuple[str, ...]]:
-    """Published files that are not those of their run, by experiment; runs without hashes pass."""
-    return {
-        experiment: changed(entry["files"], file_hashes(root, experiment))
-        for experiment, entry in read_manifest(root / "results").items()
-        if "files" in entry
-    }
-
-
 def published_runs(root: Path) -> list[Published]:
     """The state of every published run below ``root``, by name."""
-    altered = altered_files(root)
     states = []
     for experiment, entry in sorted(read_manifest(root / "results").items()):
         recorded = entry.get("sources", {})
@@ -284,6 +274,7 @@ def published_runs(root: Path) -> list[Published]:
         found = {name: source_file(name, name.partition(".")[0]) for name in recorded}
         present = {name: file_hash(path)[:DIGITS] for name, path in found.items() if path}
         modules = changed(recorded, present)
-        current = bool(recorded) and not modules
-        states.append(Published(experiment, current, modules, altered.get(experiment, ())))
+        files = entry.get("files")
+        altered = changed(files, file_hashes(root, experiment)) if files else ()
+        states.append(Published(experiment, bool(recorded) and not modules, modules, altered))
     return states

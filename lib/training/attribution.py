@@ -3,11 +3,10 @@
 In: a fitted network without side features and codes ``(n, L)``. Out: scores ``(n, L)`` in the unit
 of the activity, or the effect of every single-letter change ``(n, 4, L)``; all of the forecast that
 users see, averaged over strands where the network averages. And what such scores are worth: area
-under the precision–recall curve against known sites, agreement between networks.
+under the precision–recall curve against known sites.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -157,24 +156,3 @@ def auprc_sites(scores: FloatArray, sites: BoolArray, masked: BoolArray) -> tupl
         )
     area = average_precision_score(label, np.abs(scores[~masked]))
     return float(area), float(label.mean())
-
-
-def agreement(scores: Sequence[FloatArray]) -> FloatArray:
-    """Mean correlation over positions between the scores of each two networks, ``(n,)``.
-
-    Scores are ``(n, L)`` of at least two networks; fewer are a ``ValueError``. In [-1, 1]; 1 where
-    all put the same weight on the same positions. NaN for an element whose scores do not vary.
-
-    Examples
-    --------
-    >>> one = np.array([[0.0, 1.0, 2.0]])
-    >>> agreement([one, 2 * one, -one]).round(3).tolist()  # (1 - 1 - 1) / 3
-    [-0.333]
-    """
-    if len(scores) < 2:
-        raise ValueError(f"{len(scores)} network; agreement needs at least two")
-    centred = [values - values.mean(axis=1, keepdims=True) for values in scores]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        units = [c / np.linalg.norm(c, axis=1, keepdims=True) for c in centred]
-        pairs = [(one * other).sum(axis=1) for one, other in combinations(units, 2)]
-    return np.asarray(np.mean(pairs, axis=0))

@@ -47,10 +47,15 @@ test_refused = refused(
     (b"sequence activity\nACGT 1\n", "one column only"),
     (b"sequence,activity\nACGT,1\nACGT\n", "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'"),
     (b'"a\n\nb",sequence,activity\nx,ACGT,1\n\nACGT\n', "row 1 .line 6. has 1 cells"),
-    (b"sequence,activity\n%b,1\nACGT\n" % (b"A" * 200_000), "row 1 has 1 cells"),
+    (b"sequence,activity\n%b,1\nACGT\n" % (b"A" * 200_000), "row 1 .line 3. has 1 cells"),
     (b"sequence,activity\n\nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
-    (b'sequence,activity\n"ACGT,1\n', "row 0 .line 2. has 1 cells"),
-    (b'sequence,activity\nAC,1\nACGT,"1\nCC,2\n', "row 1 holds a quotation mark that is not"),
+    (b'sequence,activity\n"ACGT,1\n', "line 2: a quotation mark here is not closed"),
+    (b'sequence,activity\nAC,1\nACGT,"1\nCC,2\n', "line 3: a quotation mark here is not closed"),
+    (b'sequence,activity,note\nA,1,"5 end\nC,2,x\nG,3,"3 end\n', "line 2: .*or more text follows"),
+    (b"sequence;activity;y\nA;1.234;0,5\nC;987;1.002,5\n", "'activity' holds '1.234': thousands"),
+    (b"sequence;activity;y\nA;1,234;0.5\nC;5,678;1.5\n", "'activity' holds '1,234': thousands"),
+    (gzip.compress(b'[\n {"sequence": 1}]'), "is JSON; save it"),
+    (b",activity\nACGT,1\n", "no column 'sequence'. Its columns: 'unnamed', 'activity'"),
     (b"sequence,activity\nAC\xffGT,1\n", "byte 0xff in line 2"),
     (PLAIN.encode("utf-16"), "UTF-16"),
     (PLAIN.encode("utf-16-le"), "UTF-16"),
@@ -62,7 +67,9 @@ test_refused = refused(
     (b"Sequence,activty,x\nA,1,2\n", r"'sequence' \(did you mean 'Sequence'\?\), 'activity' \("),
     (b"sequence,activity,note,note\nA,1,2,2\n", "names the column 'note' twice"),
     (b"a,b\nACGT,1\n", "no column 'sequence', 'activity'. Its columns: 'a', 'b'"),
-    act=lambda write_text, content: read_table(write_text(content), ["sequence", "activity"]),
+    act=lambda write_text, content: read_table(
+        write_text(content), ["sequence", "activity"], floats=["activity", "y"]
+    ),
     fixture="write_text",
     always=r"table\.csv",
 )
@@ -77,7 +84,7 @@ def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
     assert frame.to_dict("list") == {"id": ["a", "b"], "y": ["1", "x"]}
     with (
         pytest.raises(ValueError, match=f"line {before.count(chr(10)) + 4}\\) is 'x', not"),
-        placed(path),
+        placed(path, ["y"]),
     ):
         numbers(frame["y"], "y")
 
@@ -91,7 +98,7 @@ def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
         (["1,234", "5,678"], "\t", None),  # these may be thousands
         (["1,234", "567"], ";", None),
         (["1,5", "2.5"], ";", None),
-        (["1,234,567"], ";", None),
+        (["1,234,567"], ";", [1234567.0]),
         (["1.234.567,5", "-2"], ";", [1234567.5, -2.0]),
         (["1,234.5", "0.25"], "\t", [1234.5, 0.25]),
         (["1.234,5", "0.500"], ";", None),
@@ -103,7 +110,10 @@ def test_decimal_commas_are_read_where_they_can_mean_nothing_else(
     path = write_text("\n".join(f"{cell}{separator}{n}" for n, cell in enumerate(["x", *cells])))
     frame = read_table(path, ["x"], floats=["x"])
     if values is None:
-        with pytest.raises(ValueError, match=rf"line 2\) is '{cells[0]}', not a"), placed(path):
+        with (
+            pytest.raises(ValueError, match=rf"line 2\) is '{cells[0]}', not a"),
+            placed(path, ["x"]),
+        ):
             numbers(frame["x"], "x")
     else:
         assert numbers(frame["x"], "x").tolist() == values and len(frame) == len(cells)
@@ -189,3 +199,19 @@ test_a_number_against_the_rule_is_refused = refused(
     act=lambda cell, rule: numbers(pd.Series([1.0, cell]), "x", rule, "mine"),
     always="mine: column 'x' row 1 is",
 )
+
+
+def test_what_says_that_a_cell_is_missing_depends_on_its_role():
+    cells = pd.Series(["none", "-", ".", "NA", "x"])
+    assert labels(cells).tolist() == ["", "-", ".", "", "x"]  # a strand
+    assert labels(cells, "group").tolist() == ["", "", "", "", "x"]
+    assert labels(cells, "condition").tolist() == ["none", "-", ".", "", "x"]
+
+
+def test_a_header_below_a_title_may_be_quoted_and_a_bad_cell_is_found_below_a_legend(write_text):
+    path = write_text('Table 3, all\n"id","y"\n"a",1\n')
+    assert read_table(path, ["id", "y"]).to_dict("list") == {"id": ["a"], "y": ["1"]}
+    path = write_text("y,measured\nid,y\na,1\nb,x\n")
+    frame = read_table(path, ["id", "y"])
+    with pytest.raises(ValueError, match=r"row 1 \(line 4\) is 'x'"), placed(path, ["id", "y"]):
+        numbers(frame["y"], "y")

@@ -114,14 +114,19 @@ def repository(tmp_path):
     return tmp_path
 
 
+def altered(root):
+    (found,) = (run.altered for run in results.published_runs(root) if run.experiment == EXPERIMENT)
+    return found
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_an_altered_file_is_named(repository, name):
     results.record_files(repository, EXPERIMENT)
-    assert results.altered_files(repository) == {EXPERIMENT: ()}
+    assert altered(repository) == ()
     (repository / name).write_text("a\n3\n", "utf-8")
-    assert results.altered_files(repository) == {EXPERIMENT: (name,)}
+    assert altered(repository) == (name,)
     (repository / name).unlink()
-    assert results.altered_files(repository) == {EXPERIMENT: (name,)}
+    assert altered(repository) == (name,)
 
 
 def test_command_says_what_is_stale_or_gone_and_fails_on_an_edit(repository, monkeypatch, capsys):
@@ -141,6 +146,6 @@ def test_command_says_what_is_stale_or_gone_and_fails_on_an_edit(repository, mon
 
 def test_published_files_are_those_of_their_runs(root):
     """Editing a published table or page by hand turns this red until ``make publish``."""
-    altered = results.altered_files(root)
-    assert altered, "no run recorded its files; make publish does"
-    assert {name: files for name, files in altered.items() if files} == {}
+    runs = results.published_runs(root)
+    assert runs
+    assert {run.experiment: run.altered for run in runs if run.altered} == {}

@@ -1,4 +1,4 @@
-"""Attribution: a linear network has scores in closed form; curves and agreement by hand."""
+"""Attribution: a linear network has scores in closed form; curves by hand."""
 
 import sys
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from lib.sequences import encode, one_hot, reverse_complement
 from lib.training import attribution
-from lib.training.attribution import SCORERS, agreement, auprc_sites
+from lib.training.attribution import SCORERS, auprc_sites
 from lib.training.config import FitConfig
 from lib.training.fitted import FittedModel, predict
 
@@ -93,12 +93,3 @@ def test_area_by_hand_needs_sites_and_other_positions_and_leaves_masked_ones_out
     for sites, said in ((np.ones((1, 2), bool), "2 of 2"), (np.zeros((1, 2), bool), "0 of 2")):
         with pytest.raises(ValueError, match=f"{said} positions that count are sites"):
             auprc_sites(np.ones((1, 2)), sites, np.zeros((1, 2), bool))
-
-
-def test_agreement_is_within_an_element():
-    one = np.random.default_rng(4).standard_normal((5, 30))
-    assert agreement([one, 3 * one + 1]) == pytest.approx(np.ones(5))
-    assert agreement([one, -one]) == pytest.approx(-np.ones(5))
-    assert np.isnan(agreement([np.ones((1, 4)), one[:1, :4]])[0])
-    with pytest.raises(ValueError, match="1 network"):
-        agreement([one])
