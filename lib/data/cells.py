@@ -170,6 +170,10 @@ def labels(values: pd.Series, role: str = "") -> pd.Series:
     ['007', '', '', '7']
     >>> labels(pd.Series([7, None], dtype="Int64")).tolist()
     ['7', '']
+    >>> labels(pd.Series(["none", "-"]), "group").tolist()
+    ['', '']
+    >>> labels(pd.Series(["none", "-"]), "condition").tolist()
+    ['none', '-']
     """
     if values.dtype.kind in "iu":  # of which there may be millions
         plain = pa.array(values).cast("str").fill_null("")

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.study.results import read_manifest
-
 EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
 BUILD = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
 
@@ -19,12 +17,6 @@ def listed(root):
     contents = yaml.safe_load((root / "book" / "_toc.yml").read_text("utf-8"))
     chapters = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
     return [contents["root"], *chapters]
-
-
-def fresh(name):
-    """Whether a page is of this round: chapters of the first keep their look until they run."""
-    root = Path(__file__).resolve().parents[2]
-    return "dtype" in read_manifest(root / "results").get(name.partition("_")[2], {"dtype": ""})
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 
 from lib.study.report import convert
 
-from .conftest import EXTENSIONS, fresh, listed
+from .conftest import EXTENSIONS, listed
 from .test_extensions import SUPPLEMENT, render
 
 pytestmark = pytest.mark.browser
@@ -203,12 +203,11 @@ def test_page_loads_alone_fits_any_screen_and_is_accessible(browser, site, name)
             wait(lambda: browser.execute_script(SIDEWAYS) <= 0, what)
             browser.execute_script("document.documentElement.dataset.theme = arguments[0]", mode)
             assert violations(browser) == [], (mode, width)
-            if fresh(name):
-                if width == 1400 and name.startswith("experiments/"):
-                    assert browser.execute_script(TALL) <= MOST_TALL, name
-                browser.execute_script(OPENED)  # a chart is fitted again once it is seen
-                wait(lambda: browser.execute_script(FITS) == [], f"{name}: charts do not fit")
-                browser.execute_script(FOLDED)
+            if width == 1400 and name.startswith("experiments/"):
+                assert browser.execute_script(TALL) <= MOST_TALL, name
+            browser.execute_script(OPENED)  # a chart is fitted again once it is seen
+            wait(lambda: browser.execute_script(FITS) == [], f"{name}: charts do not fit")
+            browser.execute_script(FOLDED)
 
 
 def test_axe_sees_what_is_wrong(browser, tmp_path):

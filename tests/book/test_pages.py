@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from .conftest import fresh, listed
+from .conftest import listed
 
 LARGEST_PAGE = 1_000_000
 LARGEST_SITE = 20_000_000
@@ -123,7 +123,7 @@ def test_words_are_readers_words_and_numbers_are_numbers(pages, root, site):
         # Parameters of an interface, fits as they were recorded and lines of code keep their names.
         assert not found or name.startswith(("api/", "methods", "trust")), f"{name}: {found}"
         wrong = re.findall(r"(?<!np\.)\bnan\b|[-\N{MINUS SIGN}]0\.0+\b(?!\.)", pages[name].words)
-        assert wrong == [] or not fresh(name), name
+        assert wrong == [], name
         assert "quick" in site.parts or "not in this run" not in pages[name].words, name
 
 

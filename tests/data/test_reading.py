@@ -201,13 +201,6 @@ test_a_number_against_the_rule_is_refused = refused(
 )
 
 
-def test_what_says_that_a_cell_is_missing_depends_on_its_role():
-    cells = pd.Series(["none", "-", ".", "NA", "x"])
-    assert labels(cells).tolist() == ["", "-", ".", "", "x"]  # a strand
-    assert labels(cells, "group").tolist() == ["", "", "", "", "x"]
-    assert labels(cells, "condition").tolist() == ["none", "-", ".", "", "x"]
-
-
 def test_a_header_below_a_title_may_be_quoted_and_a_bad_cell_is_found_below_a_legend(write_text):
     path = write_text('Table 3, all\n"id","y"\n"a",1\n')
     assert read_table(path, ["id", "y"]).to_dict("list") == {"id": ["a"], "y": ["1"]}

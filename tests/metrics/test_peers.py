@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression
 
 from lib.metrics.columns import metric
 from lib.metrics.evaluate import all_metrics
@@ -45,19 +44,6 @@ def test_uncertainty_toolbox_scores_and_calibration():
         }
         ours = all_metrics(*forecast)
         assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=1e-8)
-
-
-def test_mapie_split_conformal():
-    mapie = peer("mapie.regression")
-    fitted = LinearRegression(fit_intercept=False).fit([[1.0]], [1.0])  # predicts its input
-    for rng, mean, _, target in cases(4, least=30):
-        level = float(rng.choice([0.5, 0.8, 0.9]))
-        new = rng.normal(size=7)
-        model = mapie.SplitConformalRegressor(fitted, confidence_level=level, prefit=True)
-        model.conformalize(mean[:, None], target)
-        _, theirs = model.predict_interval(new[:, None])
-        ours = recalibration.split_cp((mean, target), new, level)
-        np.testing.assert_allclose(np.column_stack(ours), theirs[:, :, 0], atol=1e-8)
 
 
 def test_crepes_normalised_and_mondrian():

@@ -15,7 +15,7 @@ from lib.experiments.assays import fitting
 from lib.report import main
 from lib.study import report, results
 from lib.study.config import ExperimentConfig, Seeds, Tables
-from lib.study.units import Placement, Unit, run_units
+from lib.study.units import DIGITS, Placement, Unit, run_units, source_hash
 from lib.study.verify import EQUAL, NEITHER, WITHIN, read_published, verdict
 from lib.training.config import FitConfig
 
@@ -123,3 +123,19 @@ def test_a_score_may_lie_three_standard_deviations_apart(key, near, far):
 def test_nothing_is_published_of_a_folder_without_units(tmp_path):
     results.write_entry(tmp_path, "old", {"config": {}})
     assert read_published(tmp_path).empty
+
+
+def test_what_is_published_is_one_run_of_one_source(root):
+    """Each fit was computed for one of the notebooks that share it, and is the same in all."""
+    entries, now = results.read_manifest(root / "results"), source_hash("lib.training.fit")
+    fits = {}
+    for name, entry in entries.items():
+        if "fits" in entry:
+            units = pd.read_csv(root / "results" / name / "units.csv")
+            fits[name] = units[units["function"] == FITS].set_index("key")["content"]
+            assert len(fits[name]) == entry["fits"] == entry["fits_computed"] + entry["fits_shared"]
+            assert (entry["dtype"], entry["fit_source"]) == ("float32", now[:DIGITS]), name
+    every = pd.concat(fits.values())
+    assert (every.groupby(level=0).nunique() == 1).all()
+    assert every.index.nunique() == sum(entries[name]["fits_computed"] for name in fits)
+    assert [run.experiment for run in results.published_runs(root) if not run.current] == []
