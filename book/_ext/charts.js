@@ -45,11 +45,17 @@
     made.config = made.config || {};
     made.config.axisY = Object.assign({}, axis, made.config.axisY);
     made.config.axisX = Object.assign({ labelOverlap: true, labelSeparation: 6 }, made.config.axisX);
-    const legend = made.config.legend || {};
-    made.config.legend = Object.assign({}, legend, {
-      columns: Math.max(1, Math.floor(room / entries(spec))),
+    const beside = room < NARROW && made.facet ? 0.6 * room : room; // a legend starts at a panel
+    made.config.legend = Object.assign({}, made.config.legend, {
+      columns: Math.max(1, Math.floor(beside / entries(spec))),
     });
-    if (room < NARROW && (made.facet || made.concat)) made.columns = 1;
+    if (room < NARROW) {
+      if (made.facet || made.concat) made.columns = 1;
+      // Words longer than a panel stick out to the left, where labels stand, and not to the right.
+      Object.assign(made.config.axisX, { titleAnchor: "end" });
+      made.config.header = Object.assign({}, made.config.header, { labelAnchor: "end" });
+      if (!made.facet) made.config.legend.layout = { top: { anchor: "end", bounds: "full" } };
+    }
     return made;
   }
 

@@ -28,11 +28,11 @@ PUBLISHED = "Published answer, not of this run, which is too small for one of it
 SHIFTS = "assay_and_program_shifts"
 GENOTYPES = {
     "WT": "wild type",
-    "Rhet": "CRX R90W, one copy",
-    "Ehet": "CRX E168d2, one copy",
-    "Rhom": "CRX R90W, both copies",
-    "CrxKO": "no CRX",
-    "Ehom": "CRX E168d2, both copies",
+    "Rhet": "R90W × 1 (Rhet)",
+    "Ehet": "E168d2 × 1 (Ehet)",
+    "Rhom": "R90W × 2 (Rhom)",
+    "CrxKO": "no CRX (CrxKO)",
+    "Ehom": "E168d2 × 2 (Ehom)",
 }
 Said = tuple[str, str]  # a finding in a few words, and the sentence with its number
 
@@ -167,11 +167,12 @@ def picture(folder: Path) -> Figure:
         order=[*GENOTYPES.values()],
         reference=0.9,
         caption="Networks trained on wild-type retina forecast the same sequences in retinas whose "
-        "transcription factor CRX is mutated. The dashed line is what their intervals promise. "
-        "Points far to its left are intervals that no longer hold. For the second point forecasts "
-        "and intervals were rescaled to the mean and spread of that retina, which takes labels: "
-        "a repair, and no proof that only the scale had changed. The simulated twin is what the "
-        "simulator had predicted for a shift of that size. Bars are 95 % intervals.",
+        "transcription factor CRX is mutated, in one or both copies (× 1, × 2) or gone. The "
+        "dashed line is what their intervals promise. Points far to its left are intervals that "
+        "no longer hold. For the second point forecasts and intervals were rescaled to the mean "
+        "and spread of that retina, which takes labels: a repair, and no proof that only the "
+        "scale had changed. The simulated twin is what the simulator had predicted "
+        "for a shift of that size. Bars are 95 % intervals.",
     )
 
 
