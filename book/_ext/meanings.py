@@ -45,12 +45,16 @@ MEANINGS = {
         "supported": "Features made from motifs lower the error under each of five genomic shifts.",
         "contradicted": "Under at least one of five genomic shifts, features made from motifs "
         "lower the error by less than counts, or not at all.",
+        "none": "With 8,000 elements to train on, there is no genomic shift of five under which "
+        "features made from motifs surely lower the error by as much as counts.",
     },
     "C8": {
         "supported": "Features help under genomic shifts, and under strong noise by less than half "
         "as much.",
         "gain under genomic shifts": "There is no gain under genomic shifts that noise could take "
         "away.",
+        "none": "There is no sure gain under genomic shifts that noise could take away, and no "
+        "sign that features help less under noise.",
         "contradicted": "Features protect more under noise than the claim allows, not less.",
     },
     "C9": {
@@ -58,12 +62,16 @@ MEANINGS = {
         "of training, on both assays.",
         "contradicted": "On at least one assay, telling a network the GC content gains less than "
         "counts, or nothing.",
+        "undecided": "If telling a network the GC content lowers its error, then by so little that "
+        "the intervals cross the margin.",
     },
     "C10": {
         "supported": "The half that a network is surest of has clearly less squared error, in "
         "simulation and on both assays.",
         "contradicted": "On at least one data set the half that a network is surest of has hardly "
         "less squared error than all.",
+        "undecided": "On at least one data set it cannot be told whether the half that a network "
+        "is surest of has as much less squared error as counts.",
     },
     "C11": {
         "supported": "Under a shift of GC content, too, a threshold fixed before it keeps elements "
@@ -90,8 +98,10 @@ def meaning(row: dict[str, str]) -> str:
     if row["reading"] == "strict" or "verdict" not in row:
         return ""
     if row["verdict"] == "undecided":
-        return CLOSE
+        return known.get("undecided", CLOSE)
     if row["verdict"] == "contradicted":
+        if row["parts_passed"] == "0" and "none" in known:
+            return known["none"]
         for name, sentence in known.items():
             if row["part"].startswith(name):
                 return sentence

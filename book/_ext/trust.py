@@ -326,14 +326,14 @@ def cost(root: Path) -> tuple[pd.DataFrame, str]:
         entry = manifest.get(page.stem.partition("_")[2], {})
         took.append(entry["seconds"] / 3600 if entry.get("dtype") else float("nan"))
     shown = planned.assign(took=took, notebook=planned["notebook"].astype(int))
-    total = planned["planned"].sum()
+    total, spent = planned["planned"].sum(), shown["took"].sum()
     for name in ("planned", "took"):
         shown[name] = shown[name].map("{:.1f}".format).replace("nan", "")
     caption = (
         "The full profile in hours of one core: estimated beforehand on a processor with AVX2 "
         f"({total:.1f} in all), and what the published run took on the processor of the table "
-        "above. Fits count once in each chapter that uses them; their time stands where they were "
-        "trained."
+        f"above ({spent:.1f} in all). Fits count once in each chapter that uses them; their time "
+        "stands where they were trained."
     )
     return shown, caption
 

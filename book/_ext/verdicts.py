@@ -297,7 +297,7 @@ class VerdictsDirective(ClaimsDirective):
         judged = [row | {"how": notes.get((*which(row), row["part"]), "")} for row in judged]
         rows = sorted([*judged, *waiting], key=claim_order)
         if not self.arguments:
-            return [self.overview(rows, parts), *self.counts(judged)]
+            return [self.overview(rows, parts), *self.counts(judged, waiting)]
         own = [row for row in rows if row["id"] == self.arguments[0]]
         if not own:
             raise LookupError(f"0 rows of results/claims.csv are of {self.arguments[0]}")
@@ -330,18 +330,20 @@ class VerdictsDirective(ClaimsDirective):
             cells[1] += [*text(f"; {READINGS[reading]}: "), *in_turn(others)] if others else []
         if "reason" in row:
             return cells + [text(NONE) for _ in range(3)]
+        starts = [part for part in of_reading(starts, row["reading"]) if part["effect"]]
+        counted = [part for part in starts if part["secondary"] != "True"]
         at = ""
-        for part in starts:
-            if part["reading"] == row["reading"] and part["effect"] and part["secondary"] != "True":
-                said = worded(part["part"])
-                at += f" {said[0].upper()}{said[1:]}: {show_effect(part)}."
+        for part in counted or starts:
+            said = worded(part["part"])
+            at += f" {said[0].upper()}{said[1:]}: {show_effect(part)}"
+            at += "." if counted else " (carries no weight)."
         cells.append([*text(f"{meaning(row)}{at} "), *self.link(row["evidence"])])
         values = f" {show_quantity(row)}{show_effect(row)}, {show_count(row)}; margin "
         values += f"{row['margin']}; at half / at twice the margin: {show_others(row)}"
         cells.append([drawing(row), *text(values)])
         return [*cells, text(f"{row['parts_passed']} of {row['parts']}")]
 
-    def counts(self, judged: list[Row]) -> list[nodes.Node]:
+    def counts(self, judged: list[Row], waiting: list[Row]) -> list[nodes.Node]:
         """How many verdicts are what, those by construction apart, and the false ones to expect."""
         said = []
         for reading, name in READINGS.items():
@@ -350,6 +352,8 @@ class VerdictsDirective(ClaimsDirective):
             counts = Counter(row["verdict"] for row in own if row["by_construction"] != "true")
             words = [f"{count} {word}" for word, count in sorted(counts.items())]
             words += [f"{built} by construction, counted apart"] if built else []
+            held = Counter(verdict_word(row).astext() for row in of_reading(waiting, reading))
+            words += [f"{count} {word}" for word, count in sorted(held.items())]
             said += [f"{name.capitalize()}: {', '.join(words)}."] if own else []
         number = sum(row["reading"] != "first" for row in judged)
         if number:
@@ -364,22 +368,22 @@ class VerdictsDirective(ClaimsDirective):
         name = READINGS[row["reading"]].capitalize()
         start = f"{name}, {row['variant']}" if row["variant"] else name
         head = [nodes.strong(text=f"{start}."), *text(f" “{row['statement']}.” ")]
+        table = self.contrasts(parts)
+        counts = Counter(part["verdict"] for part in parts if part["secondary"] != "True")
+        words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+        secondary = len(parts) - sum(counts.values())
+        words += f"; {secondary} secondary" if secondary else ""
+        fold = folded(f"{len(parts)} contrasts, {start}: {words}", table) if parts else []
         if "reason" in row:
-            return [nodes.paragraph("", "", *head, verdict_word(row), *text(f": {why(row)}."))]
+            said = nodes.paragraph("", "", *head, verdict_word(row), *text(f": {why(row)}."))
+            return [said, *fold]
         depends = "rule-dependent" if leads and rule_dependent(own) else ""
         figures = f"{show_effect(row)}, {show_count(row)}, margin {row['margin']}"
         passed = f" {row['parts_passed']} of {row['parts']} parts passed; decided by: "
         decided = f".{passed}{worded(row['part'])}: {show_quantity(row)}{figures}. Evidence: "
         ending = [*text(decided), *self.link(row["evidence"]), nodes.Text(".")]
         said = nodes.paragraph("", "", *head, *show_verdict(row, row["note"], depends), *ending)
-        table = self.contrasts(parts)
-        if leads and len(parts) <= MOST_OPEN:
-            return [said, table]
-        counts = Counter(part["verdict"] for part in parts if part["secondary"] != "True")
-        words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-        secondary = len(parts) - sum(counts.values())
-        words += f"; {secondary} secondary" if secondary else ""
-        return [said, *folded(f"{len(parts)} contrasts, {start}: {words}", table)]
+        return [said, table] if leads and len(parts) <= MOST_OPEN else [said, *fold]
 
     def contrasts(self, parts: list[Row]) -> nodes.table:
         """A claim's contrasts, those that carry no weight marked."""

@@ -10,6 +10,7 @@ apart; text takes the page's colour, light or dark.
 import base64
 import html
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,15 +26,16 @@ from lib.study.results import without_formulas
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, GREY = PALETTE
 # A thing has one colour on all pages; what is not listed takes the next that is free.
-COLOURS = {
-    **dict.fromkeys(("network", "CNN", "one network", "inside", "predicted std"), BLUE),
-    **dict.fromkeys(("shifted", "measured", "trained below"), VERMILION),
-    **dict.fromkeys(("transformer", "matched", "rescaled", "order by the errors"), GREEN),
-    **dict.fromkeys(("frozen oracle", "order by the true std"), PINK),
-    **dict.fromkeys(("BiLSTM", "leading forecaster", "trained above"), ORANGE),
-    **dict.fromkeys(("simulated", "simulated twin", "sealed forecast", "ensemble"), SKY),
-    **dict.fromkeys(("baseline", "none", "placebo", "random order", "in distribution"), GREY),
+_THINGS = {
+    BLUE: "network|CNN|one network|inside|predicted std|GC|offset and gain from control elements",
+    VERMILION: "shifted|measured|trained below|effect rewiring|effect rewiring, d=0.5",
+    GREEN: "transformer|matched|rescaled|order by the errors|cell type|motif density",
+    PINK: "frozen oracle|order by the true std|GC distance|noise|best offset and gain",
+    ORANGE: "BiLSTM|leading forecaster|trained above|epistemic std|batch",
+    SKY: "simulated twin|sealed forecast|ensemble|depth|mean far from average",
+    GREY: "baseline|none|training mean|placebo|random order|in distribution|PWM perturbation",
 }
+COLOURS = {thing: colour for colour, things in _THINGS.items() for thing in things.split("|")}
 MOST_OPEN = 20  # rows of a table that stand unfolded
 
 Spec = dict[str, Any]  # of Vega-Lite, or a part of one
@@ -44,17 +46,17 @@ _DASHED: Any = {"strokeDash": [5, 4], "color": GREY}
 _TEXT = "currentColor"
 # Of a drawing that is shown as an image: words for scripts, and a third decimal of pixels.
 _UNSEEN = re.compile(r' ((aria-\w+|class|role)="[^"]*"|opacity="1")|(?<=\.\d\d)\d+(?=[,)"A-Z])')
-_WORDS = {"labelColor": _TEXT, "titleColor": _TEXT}
+_MINUS = re.compile(r"^-(?=\d)|(?<=[ (\[])-(?=\d)")  # of a number, not of a word
+_WORDS = {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12, "titleFontSize": 12}
 _LINES = {"tickColor": GREY, "domainColor": GREY, "gridColor": GREY, "gridOpacity": 0.25}
-_SIZES = {"labelFontSize": 12, "titleFontSize": 12}
 _CONFIG: Spec = {
     "background": None,
     "aria": False,  # the element around the chart carries the label
     "font": "sans-serif",
     "view": {"stroke": None},
-    "axis": _WORDS | _LINES | _SIZES | {"titleFontWeight": "normal"},
+    "axis": _WORDS | _LINES | {"titleFontWeight": "normal"},
     # More than three columns would run off a narrow page.
-    "legend": _WORDS | {"labelFontSize": 12, "labelLimit": 0, "orient": "top", "columns": 3},
+    "legend": _WORDS | {"labelLimit": 0, "orient": "top", "columns": 3},
     "header": _WORDS | {"labelFontSize": 13},
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
@@ -117,8 +119,8 @@ class Table:
     def _repr_html_(self) -> str:
         if self.data.empty:
             return ""
-        look: Any = {"border": 0, "na_rep": "", "justify": "left", "float_format": _plain_number}
-        body = self.data.to_html(index=False, escape=True, **look)
+        look: Any = {"border": 0, "na_rep": "", "justify": "left"}
+        body = self.data.map(_shown).to_html(index=False, escape=True, **look)
         if len(self.data) > MOST_OPEN:
             summary = f"Show all {len(self.data)} rows"
             body = f'<details class="folded"><summary>{summary}</summary>{body}</details>'
@@ -136,9 +138,13 @@ def linked(kind: str, content: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content.encode()).decode()}"
 
 
-def _plain_number(value: float) -> str:
-    """Three significant digits, whole numbers in full."""
-    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+def _shown(cell: Any) -> Any:
+    """A cell as it is read: three significant digits, whole numbers in full, a true minus."""
+    if pd.api.types.is_float(cell) or pd.api.types.is_integer(cell):
+        number = float(cell)
+        whole = number.is_integer() or abs(number) >= 1000
+        cell = "" if math.isnan(number) else f"{number:,.0f}" if whole else f"{number:.3g}"
+    return _MINUS.sub("\N{MINUS SIGN}", cell) if isinstance(cell, str) else cell
 
 
 def _table(rows: pd.DataFrame, show: str) -> pd.DataFrame:
@@ -173,9 +179,8 @@ def _colour(column: str, table: pd.DataFrame) -> "alt.Color":
 
 
 def _dashed(table: pd.DataFrame, reference: float | str | None, axis: str) -> list[Any]:
-    rule = alt.Chart(table).mark_rule(**_DASHED)
-    place = f"{reference}:Q" if isinstance(reference, str) else alt.datum(reference)
-    return [] if reference is None else [rule.encode(**{axis: place})]
+    at = {axis: f"{reference}:Q" if isinstance(reference, str) else alt.datum(reference)}
+    return [] if reference is None else [alt.Chart(table).mark_rule(**_DASHED).encode(**at)]
 
 
 def _figure(

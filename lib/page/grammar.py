@@ -253,7 +253,7 @@ class _Said:
         if digits.endswith("%"):
             percent = 100 * self.row[["value", "lower", "upper"]].astype(float)
             text = interval(percent.clip(0, 100) if digits == "%" else percent, 0)
-            return text.replace(" ", " % ", 1) if " " in text else f"{text} %"
+            return re.sub("(?= )|$", "\N{NO-BREAK SPACE}%", text, count=1)
         return interval(self.row, int(digits) if digits else None)
 
     def __getattr__(self, name: str) -> Any:  # {hidden.n:.0f}

@@ -81,8 +81,8 @@ def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str
             top = axis.get_ylim()[1]
             for start, end, name in marked:
                 axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
-                axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=6)
-            axis.set_title(title, fontsize=8, loc="left")
+                axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=9)
+            axis.set_title(title, fontsize=10, loc="left")
             axis.set(xticks=[])
         canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.

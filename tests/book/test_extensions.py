@@ -156,7 +156,7 @@ def test_verdicts_of_all_claims_in_order(tmp_path):
     assert tenth[4] == "0 of 1"
     assert "**supported** (tilt)" in tilt[1]
     assert "*not run* (tail): no time" in tail[1]
-    assert "As stated: 2 supported. Strict: 1 by construction, counted apart." in joined(page)
+    assert "As stated: 2 supported, 1 not run. Strict: 1 by construction, counted" in joined(page)
     # 3 times .025
     assert "Of the 3 verdicts as stated and strict, at most 0.1 false calls" in joined(page)
     assert "results/" not in warnings
@@ -242,6 +242,10 @@ LADDER = (
     "genotype,Ehom,raw,picp_90,{raw},0.5,0.95,100\n"
     "genotype,Ehom,matched_moments,picp_90,0.88,0.8,1.02,100\n"
 )
+MEAN = (
+    "data,split,shift,condition,model,uncertainty,metric,by,value,lower,upper,n\n"
+    "retina_genotypes,shifted,genotype,Ehom,mean,single,picp_90,,0.64,0.6,0.7,100\n"
+)
 TWINS = (
     "shift,condition,metric,axis,forecast,lower,upper\n"
     "genotype,Ehom,coverage_drop,signal,0.3,-0.2,0.4\n"
@@ -260,6 +264,7 @@ RANKING = (
 
 def answer(raw="0.55", ratio="0.9,0.85,0.95", over="1,0.9,1.1"):
     return {
+        "assay_and_program_shifts.csv": MEAN,
         "assay_and_program_shifts/ladder.csv": LADDER.format(raw=raw),
         "assay_and_program_shifts/twins.csv": TWINS,
         "structural_priors/effects.csv": PRIORS.format(ratio=ratio),
@@ -299,10 +304,9 @@ def test_the_picture_and_the_strip(tmp_path):
     assert "As stated: **2 supported, 0 contradicted, 0 undecided, 1 not run" in said
     assert "strict: **0 supported, 1 contradicted, 0 undecided, 1 of these by construction" in said
     figure = load("findings").picture(tmp_path / "results")
-    assert figure.data["forecast"].tolist() == [
-        *("measured", "measured", "rescaled", "simulated twin")
-    ]
-    assert figure.data["coverage"].tolist() == [0.91, 0.55, 0.88, 0.61]
+    names = ["measured", "measured", "rescaled", "simulated twin", "training mean"]
+    assert figure.data["forecast"].tolist() == names
+    assert figure.data["coverage"].tolist() == [0.91, 0.55, 0.88, 0.61, 0.64]
     assert figure.data[["lower", "upper"]].to_numpy().max() <= 1
     assert '"datum": 0.9' in json.dumps(figure.spec)
 

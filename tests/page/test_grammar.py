@@ -100,9 +100,9 @@ def test_lists_are_english():
 
 def test_shares_in_per_cent_end_at_0_and_100_and_changes_do_not():
     row = pd.Series({"value": 0.816, "lower": 0.7, "upper": 1.04})
-    assert page.say("{r:%}, {r:+%}", r=row) == "82 % (70 to 100), 82 % (70 to 104)"
+    assert page.say("{r:%}, {r:+%}", r=row) == "82\xa0% (70 to 100), 82\xa0% (70 to 104)"
     row = pd.Series({"value": -0.001, "lower": np.nan, "upper": np.nan})
-    assert page.say("{r:%} or {r}", r=row) == "0 % or 0.00"
+    assert page.say("{r:%} or {r}", r=row) == "0\xa0% or 0.00"
 
 
 @pytest.mark.parametrize(("ends", "word"), [((0.5, 0.9), "a"), ((0.9, 1.1), "b"), ((1.1, 2), "c")])
