@@ -197,11 +197,9 @@ def test_readings_of_one_claim_with_their_contrasts(tmp_path):
     text = "```{verdicts} C1\n```\n\n```{verdicts} C2\n```"
     page, _ = build(tmp_path, text, more=VERDICTS)
     said = joined(page)
-    assert (
-        "**As stated.** “It is accurate.” **supported** (rule-dependent). 1 of 1 parts passed; "
-        "decided by: ratio (cnn): ratio of errors: 1.500 (1.400 to 1.600), n = 5, margin > 1.25. "
-        "Evidence: Evidence in full."
-    ) in said
+    words = "“It is accurate.” **supported** (rule-dependent). 1 of 1 parts passed; decided by: "
+    words += "ratio (cnn): ratio of errors: 1.500 (1.400 to 1.600), n = 5, margin > 1.25. Evidence"
+    assert f"**As stated.** {words}: Evidence in full." in said
     assert "**Strict.** “It is more accurate.” **smaller than claimed** (by construction)" in said
     assert "**First rule.** “It stays so.” *not judged yet*: no contrast set yet." in said
     assert said.index("As stated") < said.index("Strict") < said.index("First rule")
@@ -283,10 +281,7 @@ def front(folder, text, **values):
 def test_findings_choose_their_words_by_the_values(tmp_path):
     text = "```{findings}\n```"
     said, _ = front(tmp_path / "one", text)
-    assert (
-        "reads the same sequences, 55 % do. Rescaling to the mean and spread there brings most"
-        in said
-    )
+    assert "same sequences, 55 % do. Rescaling to the mean and spread there brings most" in said
     assert "helps in simulation.**" in said and "10.0 % lower." in said
     assert "surer half is 60 % of that of all; choosing by the predicted activity alone" in said
     assert "alone leaves as little" in said

@@ -1,5 +1,6 @@
 """The built book as files: all pages, nothing foreign, no dead link, sizes."""
 
+import json
 import re
 from urllib.parse import unquote, urlsplit
 
@@ -91,6 +92,15 @@ def test_vega_is_loaded_by_pages_with_charts_alone(pages):
     assert "experiments/02_mpra_gc_ood" in with_charts
 
 
+def test_a_thing_has_one_colour_on_all_pages(pages):
+    scales = r'"domain": ?(\[[^]]*\]), ?"range": ?(\[[^]]*\])'
+    found = {scale for page in pages.values() for scale in re.findall(scales, page.text)}
+    pairs = [zip(*map(json.loads, scale), strict=True) for scale in found if '"#' in scale[1]]
+    pairs = {pair for scale in pairs for pair in scale}
+    things = [thing for thing, _ in pairs if isinstance(thing, str)]  # not a heat map's numbers
+    assert len(things) > 40 and len(things) == len(set(things))
+
+
 def test_links_and_anchors_resolve(site, pages):
     for name, page in pages.items():
         folder = (site / name).parent
@@ -159,6 +169,5 @@ def test_quick_pages_say_so_and_give_no_verdict(site, pages):
     for name in ("index", "methods", "experiments/02_mpra_gc_ood"):
         banner = re.search(r"bd-header-announcement.*?</div>", pages[name].text, re.S)
         assert (banner is not None and note in banner[0]) == quick
-    if "quick" in site.parts:
-        for page in pages.values():
-            assert 'class="verdict ' not in page.text
+    if quick:
+        assert not any('class="verdict ' in page.text for page in pages.values())

@@ -68,8 +68,10 @@ def test_dots_stand_in_the_order_asked_for(order):
 
 
 def test_table_cells_are_text():
-    page = Table(pd.DataFrame({"a": ["<b>x</b>"], "v": [0.123456]}), "A & B")._repr_html_()
+    row = {"a": ["<b>x</b>"], "v": [0.123456], "n": [30_000], "low": [-0.25], "t": ["-1 (-2 to 3)"]}
+    page = Table(pd.DataFrame(row), "A & B")._repr_html_()
     assert "&lt;b&gt;x" in page and "0.123" in page and "<figcaption>A &amp; B</figcaption>" in page
+    assert all(f"<td>{cell}</td>" in page for cell in ("30,000", "−0.25", "−1 (−2 to 3)"))
 
 
 @pytest.mark.parametrize(("rows", "folded"), [(20, False), (21, True)])

@@ -83,11 +83,11 @@ def reach(part, factor=1.0):
     return tuple(null + factor * (end - null) for end in ends)
 
 
-def verdict_of(folder, claim, factor=1.0):
+def verdict_of(folder, claim, factor=1.0, placebo=False):
     """``(verdict, parts passed, parts, by construction, each part's name and numbers)``."""
     first, counted = claim["reading"] == "first", []
     for part in claim["parts"]:
-        if part.get("secondary") or part.get("placebo"):
+        if part.get("secondary") or part.get("placebo", False) != placebo:
             continue
         table, given = part.get("table", claim.get("table")), part.get("each", {})
         for cells in itertools.product(*given.values()):
@@ -102,7 +102,7 @@ def verdict_of(folder, claim, factor=1.0):
                 limits = (row["value"],) * 2 if row["value"] else (row["upper"], row["lower"])
                 limits = tuple(map(float, limits))
             counted.append((name, row, frozen, limits, part))
-    p = [0.0 if first else p_value(row, *limits) for _, row, _, limits, _ in counted]
+    p = [0.0 if first or placebo else p_value(row, *limits) for _, row, _, limits, _ in counted]
     order = sorted(range(len(p)), key=p.__getitem__)
     adjusted, most = dict.fromkeys(order, 0.0), 0.0
     for rank, place in enumerate(order):
@@ -151,6 +151,9 @@ def test_every_published_verdict_follows_from_its_tables(root, ledger):
     assert sorted(map(key, rows + waiting)) == sorted(entries)
     for row in rows:
         agrees(folder, entries[key(row)], row)
+    for row in rows + waiting:
+        moved = verdict_of(folder, entries[key(row)], placebo=True)[0] == "contradicted"
+        assert moved == row.get("reason", "").startswith("withheld")
 
 
 def test_the_first_round_s_verdicts_are_kept(root):
