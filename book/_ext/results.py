@@ -53,8 +53,8 @@ def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
 
 
 def show(row: Row) -> str:
-    """The value with its interval, as pages write it."""
-    return interval(pd.Series({name: float(row[name] or "nan") for name in ENDS}))
+    """The value with its interval if the table has one, as pages write it."""
+    return interval(pd.Series({name: float(row.get(name) or "nan") for name in ENDS}))
 
 
 class TableRole(SphinxRole):
