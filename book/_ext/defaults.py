@@ -1,4 +1,4 @@
-"""Sphinx extension: the simulator's defaults as tables, read from the code that uses them.
+"""Sphinx extension: defaults of the simulator and of training, read from the code that uses them.
 
 In: :data:`ROWS`, which say where in ``lib`` a default stands, what it means, in which unit, and
 where it comes from. Out: the directive ``defaults``, whose argument names one of the tables, and
@@ -20,6 +20,8 @@ from results import make_table, text
 WTC11 = "WTC11, measured"
 RETINA = "retina libraries, measured"
 OURS = "ours"
+TRIALS = "trials above"
+TRAINING = "/training.config:"
 
 
 class Row(NamedTuple):
@@ -109,6 +111,19 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row("", "error share of the variance, at the end of the dial", "", OURS,
             "shifts:NOISE_LIMIT"),
     ),
+    "training": (
+        Row("", "most passes over the training part", "", OURS, TRAINING + "FitConfig.epochs"),
+        Row("", "passes without a better validation loss that end it", "", OURS,
+            TRAINING + "FitConfig.patience"),
+        Row("", "elements in a step", "", OURS, TRAINING + "FitConfig.batch_size"),
+        Row("", "highest learning rate, CNN", "", TRIALS, TRAINING + "FitConfig.learning_rate"),
+        Row("", "the same, BiLSTM", "", TRIALS, TRAINING + "LEARNING_RATES.bilstm"),
+        Row("", "the same, transformer", "", TRIALS, TRAINING + "LEARNING_RATES.transformer"),
+        Row("", "weight decay", "", OURS, TRAINING + "FitConfig.weight_decay"),
+        Row(r"\beta", "exponent of the loss", "", "Seitzer et al.", TRAINING + "FitConfig.beta"),
+        Row("", "least standard deviation", "s.d. of the training target", OURS,
+            TRAINING + "FitConfig.std_floor"),
+    ),
 }  # fmt: skip
 
 
@@ -120,6 +135,8 @@ def value(at: str) -> Any:
     found = getattr(import_module(f"{package}.{module.removeprefix('/')}"), name)
     if not key:
         return found
+    if hasattr(found, "model_fields"):  # of pydantic
+        return found.model_fields[key].default
     if is_dataclass(found):
         return next(f.default for f in fields(found) if f.name == key and f.default is not MISSING)
     return found[key]
