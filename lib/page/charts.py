@@ -56,7 +56,7 @@ _CONFIG: Spec = {
     "view": {"stroke": None},
     "axis": _WORDS | _LINES | {"titleFontWeight": "normal"},
     # More than three columns would run off a narrow page.
-    "legend": _WORDS | {"labelLimit": 0, "orient": "top", "columns": 3},
+    "legend": _WORDS | {"labelLimit": 0, "titleLimit": 0, "orient": "top", "columns": 3},
     "header": _WORDS | {"labelFontSize": 13},
     "title": {"color": _TEXT, "anchor": "start", "fontSize": 13},
     "range": {"category": list(PALETTE)},
