@@ -100,7 +100,7 @@ WORKS: Mapping[str, Work] = {
     "sort": Work("ranking random numbers (numpy), one core", TO_TEN_MILLION, _numbers, np.argsort),
     "train_epoch": Work(
         "one epoch of the reference CNN, one core",
-        TO_A_MILLION,
+        (10_000, 100_000, 300_000, 1_000_000),
         training.data,
         partial(training.engine, "reference_cnn"),
     ),

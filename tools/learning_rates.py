@@ -62,16 +62,16 @@ def record(store: Store) -> pd.DataFrame:
     """A row per trial: validation NLL (in SDs of training targets) and r at the kept epoch."""
     made = trials()
     fits = run_fits([trial.unit for trial in made], store, HERE)
-    rows = [
+    return pd.DataFrame(
         {"data": trial.data, "model": trial.model, "learning_rate": trial.rate}
         | {"in_use": trial.rate == tuned(trial.model).learning_rate}
         | validated(fit)
         for trial, fit in zip(made, fits, strict=True)
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 if __name__ == "__main__":
     target = repository_root() / "book" / "tuning_rates.csv"
-    write_atomic(target, to_csv(record(default_store())))
+    made = record(default_store()).rename(columns=lambda name: name.replace("_", " "))
+    write_atomic(target, to_csv(made))
     print(f"wrote {target}")

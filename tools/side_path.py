@@ -63,9 +63,8 @@ def trials(world: int, **more: Any) -> Iterator[Trial]:
     """Every fit of a world; without features the rates alone can be tried."""
     for rate in RATES:
         yield Trial(Arm(world, MAIN_MODEL, SIZE), "", 0.0, rate, **more)
-    for prior, entry, dropout in product(TOLD, ENTRIES, DROPOUTS):
-        arm = Arm(world, MAIN_MODEL, SIZE, prior=prior)
-        yield Trial(arm, entry, dropout, RATES[0], **more)
+    for prior, *way in product(TOLD, ENTRIES, DROPOUTS):
+        yield Trial(Arm(world, MAIN_MODEL, SIZE, prior=prior), *way, RATES[0], **more)
 
 
 def record(made: Sequence[Trial], store: Store, where: Placement = HERE) -> pd.DataFrame:
@@ -90,7 +89,8 @@ def main(worlds: Sequence[int]) -> None:
     for world in worlds:
         tables.append(record(list(trials(world)), store))
         table = pd.concat(tables, ignore_index=True)
-        write_atomic(target, to_csv(table.assign(chosen=chosen(table))))
+        told = table.assign(chosen=chosen(table))
+        write_atomic(target, to_csv(told.rename(columns=lambda name: name.replace("_", " "))))
     print(f"wrote {target}")
 
 

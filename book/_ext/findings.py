@@ -151,9 +151,10 @@ def picture(folder: Path) -> Figure:
     ends = {"value": "forecast", "lower": "upper", "upper": "lower"}
     twin = pd.DataFrame({end: base - twins[column] for end, column in ends.items()}).dropna()
     twin = twin.reset_index().assign(forecast="simulated twin")
-    mean = pick(table(folder, SHIFTS), model="mean", uncertainty="single", metric="picp_90")
     mean = pick(
-        mean, data="retina_genotypes", split=["test", "shifted"], by="", shift=["", "genotype"]
+        table(folder, SHIFTS),
+        **{"data": "retina_genotypes", "model": "mean", "uncertainty": "single", "by": ""},
+        **{"metric": "picp_90", "split": ["test", "shifted"], "shift": ["", "genotype"]},
     )
     mean = mean.replace({"condition": {"": "WT"}}).assign(forecast="training mean")
     mean = pick(mean, condition=list(GENOTYPES))
