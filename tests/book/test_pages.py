@@ -95,8 +95,7 @@ def test_vega_is_loaded_by_pages_with_charts_alone(pages):
 def test_a_thing_has_one_colour_on_all_pages(pages):
     scales = r'"domain": ?(\[[^]]*\]), ?"range": ?(\[[^]]*\])'
     found = {scale for page in pages.values() for scale in re.findall(scales, page.text)}
-    pairs = [zip(*map(json.loads, scale), strict=True) for scale in found if '"#' in scale[1]]
-    pairs = {pair for scale in pairs for pair in scale}
+    pairs = {p for s in found if '"#' in s[1] for p in zip(*map(json.loads, s), strict=True)}
     things = [thing for thing, _ in pairs if isinstance(thing, str)]  # not a heat map's numbers
     assert len(things) > 40 and len(things) == len(set(things))
 

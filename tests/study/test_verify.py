@@ -127,6 +127,7 @@ def test_nothing_is_published_of_a_folder_without_units(tmp_path):
 
 def test_what_is_published_is_one_run_of_one_source(root):
     """Each fit was computed for one of the notebooks that share it, and is the same in all."""
+    assert [run.experiment for run in results.published_runs(root) if not run.current] == []
     entries, now = results.read_manifest(root / "results"), source_hash("lib.training.fit")
     fits = {}
     for name, entry in entries.items():
