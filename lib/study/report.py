@@ -120,9 +120,10 @@ def clean_executed(path: Path) -> str:
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     said = []
+    # What was injected differs between a run and a page drawn again; the page shows the settings.
+    given = "injected-parameters"
+    notebook.cells = [c for c in notebook.cells if given not in c.metadata.get("tags", [])]
     for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"] = ["injected-parameters", "remove-cell"]
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
