@@ -1,15 +1,19 @@
 """Sphinx extension: the leaderboard of an assay, made of the cards of the book's forecasters.
 
-In: rows of notebook 02's group arm and of notebook 04's ranking, in ``results/``. Out: the
-directive ``leaderboard``, with an assay's name as its argument: a line per forecaster, best CRPS
-first, and the cards, folded; and ``rules``, from when on a light is what.
+In: rows of notebook 02's group arm and of notebook 04's ranking, in ``results/``; with the option
+``plain`` those of notebook 05. Out: the directive ``leaderboard``, with an assay's name as its
+argument: a line per forecaster, best CRPS first, and the cards, folded; and ``rules``, from when on
+a light is what.
 """
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 from docutils import nodes
+from docutils.parsers.rst import directives
 from findings import AnswerDirective, table
 from front import output
 from sphinx.application import Sphinx
@@ -21,6 +25,7 @@ from lib.page.grammar import interval, one, pick
 # Of a forecaster with several kinds of std that which it is best used with.
 KINDS = ("ensemble", "single", "constant_sigma")
 HEADS = ("forecaster", "CRPS", "r")
+PLAIN = {"CRPS": "crps_gaussian", "r": "pearson_r", "RMSE": "rmse"}
 # These have one std for all elements too.
 BASELINES = ("mean", "gc_ridge", "kmer_ridge", "memoriser")
 # What others are asked to compare with, and what chooses it.
@@ -33,9 +38,11 @@ CONSTANT = card.Light(
 )
 
 
-def forecasters(rows: pd.DataFrame) -> list[tuple[str, dict[str, str], pd.DataFrame]]:
+def forecasters(
+    rows: pd.DataFrame, condition: str = ""
+) -> list[tuple[str, dict[str, str], pd.DataFrame]]:
     """Name, keys and rows of every forecaster in distribution, the best CRPS first."""
-    rows = pick(rows, split="test", shift="", condition="", by="", seed=pd.isna)
+    rows = pick(rows, split="test", shift="", condition=condition, by="", seed=pd.isna)
     found = []
     for (model, prior), own in rows.groupby(["model", "prior"], sort=False):
         kind = next((kind for kind in KINDS if (own["uncertainty"] == kind).any()), None)
@@ -74,25 +81,43 @@ def board(rows: pd.DataFrame, ranking: pd.DataFrame) -> str:
         cells += [light.lamp(light.short) for light in lights.values()]
         lines.append("".join(f"<td>{cell}</td>" for cell in cells))
         cards.append(card.card(word, lights).data)
-    if not lines:
-        raise LookupError("no forecaster of this assay is in the published tables")
-    heads = "".join(f"<th>{head}</th>" for head in (*HEADS, *lights))
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
     return (
-        f'<table class="leaderboard"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+        f"{_lines((*HEADS, *lights) if lines else (), lines)}"
         f'<details class="folded"><summary>The {len(cards)} cards</summary>{"".join(cards)}'
         "</details>"
     )
 
 
+def plain_board(rows: pd.DataFrame, condition: str) -> str:
+    """That of an assay of which neither R² nor a ranking is published: no cards."""
+    lines = []
+    for word, _, own in forecasters(rows, condition):
+        cells = [html.escape(word), *(_cell(own, metric) for metric in PLAIN.values())]
+        light = card.calibrated(own)
+        lines.append("".join(f"<td>{cell}</td>" for cell in (*cells, light.lamp(light.short))))
+    return _lines((HEADS[0], *PLAIN, "Calibrated?"), lines)
+
+
+def _lines(heads: Sequence[str], lines: Sequence[str]) -> str:
+    if not lines:
+        raise LookupError("no forecaster of this assay is in the published tables")
+    head = "".join(f"<th>{head}</th>" for head in heads)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table class="leaderboard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
 class LeaderboardDirective(AnswerDirective):
-    """The directive ``leaderboard``."""
+    """The directive ``leaderboard``; ``plain`` names the condition of an assay of notebook 05."""
 
     required_arguments = 1
+    option_spec: ClassVar = {"plain": directives.unchanged}
 
     def content_nodes(self, folder: Path) -> list[nodes.Node]:
         """Everyone's card on one assay."""
         data = self.arguments[0]
+        if "plain" in self.options:
+            rows = pick(table(folder, "assay_and_program_shifts"), data=data)
+            return [output(plain_board(rows, self.options["plain"]))]
         ranking = table(folder, "selective_prediction/effects")
         ranking = pick(ranking, data=data, shift="none", target="measured")
         return [output(board(pick(table(folder, "mpra_gc_ood"), data=data), ranking))]

@@ -61,7 +61,8 @@ def _accurate(rows: pd.DataFrame) -> Light:
     return Light(answer, f"R² {interval(r2)}", f"{said}.", "" if answer == "yes" else remedy)
 
 
-def _calibrated(rows: pd.DataFrame) -> Light:
+def calibrated(rows: pd.DataFrame) -> Light:
+    """Whether intervals hold what they promise."""
     held, z = (one(rows, metric=name, value=math.isfinite) for name in ("picp_90", "zms"))
     if held is None or z is None:
         return Light("not known", "", "No interval was given.")
@@ -99,7 +100,7 @@ def _sure(rows: pd.DataFrame, ranking: pd.DataFrame) -> Light:
 
 def lights(rows: pd.DataFrame, ranking: pd.DataFrame) -> dict[str, Light]:
     """The three lights of a forecaster, by question."""
-    found = _accurate(rows), _calibrated(rows), _sure(rows, ranking)
+    found = _accurate(rows), calibrated(rows), _sure(rows, ranking)
     return dict(zip(("Accurate?", "Calibrated?", "Sure where it is right?"), found, strict=True))
 
 

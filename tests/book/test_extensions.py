@@ -427,11 +427,9 @@ def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best():
             ("motif_kernel", "none", "single", None, 0.3), ("motif_kernel", "none",
              "std_scaling", None, 0.2), ("memoriser", "none", "single", None, 0.8)]  # fmt: skip
     rows = pd.DataFrame([(*row[:4], "crps_gaussian", row[4]) for row in made], columns=keys)
-    empty = {"split": "test", "shift": "", "condition": "", "by": "", "lower": np.nan}
+    rows = rows.assign(split="test", shift="", condition="", by="", lower=np.nan, upper=np.nan)
     ranking = pd.DataFrame(columns=["model", "uncertainty", "effect", "score", "value"])
-    page = BeautifulSoup(
-        load("leaderboard").board(rows.assign(**empty, upper=np.nan), ranking), "html.parser"
-    )
+    page = BeautifulSoup(load("leaderboard").board(rows, ranking), "html.parser")
     lines = [[cell.get_text() for cell in line.find_all("td")] for line in page.select("tr")[1:]]
     assert [(line[0], line[1]) for line in lines] == [
         *(("motif kernel", "0.300"), ("network with motif scores", "0.400")),
@@ -439,3 +437,5 @@ def test_a_leaderboard_ranks_by_crps_and_takes_each_forecaster_at_its_best():
     ]
     assert [line[-1].strip() for line in lines] == [*["not known"] * 3, "no one std for all"]
     assert page.details.summary.get_text() == "The 4 cards"
+    plain = BeautifulSoup(load("leaderboard").plain_board(rows, ""), "html.parser")
+    assert [line.td.get_text() for line in plain.select("tr")[1:]] == [line[0] for line in lines]
