@@ -14,16 +14,15 @@ import pandas as pd
 from docutils import nodes
 from front import output
 from sphinx.application import Sphinx
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from verdicts import READINGS, of_reading, verdict_word
 
 from lib.page.charts import Figure
-from lib.page.grammar import dots, one, ordered, pick, prefer
+from lib.page.grammar import dots, one, ordered, pick
 from lib.study.config import repository_root
-from results import read_table
+from lib.study.results import read_csv
+from results import LOGGER, read_table
 
-LOGGER = logging.getLogger(__name__)
 PUBLISHED = "Published answer, not of this run, which is too small for one of its own."
 SHIFTS = "assay_and_program_shifts"
 GENOTYPES = {
@@ -42,9 +41,7 @@ def table(folder: Path, name: str) -> pd.DataFrame:
     path = folder / f"{name}.csv"
     if not path.is_file():
         raise LookupError(f"results/{name}.csv does not exist; make publish writes it")
-    rows = pd.read_csv(path, low_memory=False)
-    texts = rows.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in rows.dtypes]]
-    return rows.fillna(dict.fromkeys(texts, ""))
+    return read_csv(path)
 
 
 def only(rows: pd.DataFrame, what: str, **keys: object) -> pd.Series:
@@ -83,12 +80,14 @@ def told(folder: Path) -> Said:
     """What features made from motifs do to a network's error in simulation."""
     rows = pick(
         table(folder, "structural_priors/effects"),
-        **{"effect": "rmse_f_ratio", "data": "simulation", "split": "test", "shift": ""},
-        **{"prior": "motif_decoy", "against": "none"},
+        effect="rmse_f_ratio",
+        data="simulation",
+        split="test",
+        shift="",
+        model="cnn",
+        prior="motif_decoy",
+        against="none",
     )
-    rows = prefer(rows, ["data"], model=["cnn", "reference_cnn"])
-    if "entry" in rows:
-        rows = pick(rows, entry=["", "late", "narrow"])
     sizes = rows.sort_values("n_train", ascending=False)
     row = only(sizes, "gain by features made from motifs")
     few = sizes.iloc[-1]["upper"] < 1
@@ -110,7 +109,10 @@ def selected(folder: Path) -> Said:
     """What is left of the squared error where the less certain half is set aside."""
     rows = pick(
         table(folder, "selective_prediction/effects"),
-        **{"data": "wtc11", "shift": "none", "target": "measured", "model": "cnn"},
+        data="wtc11",
+        shift="none",
+        target="measured",
+        model="cnn",
     )
     half = only(rows, "risk of a kept half", effect="risk_ratio_50", score="std")
     trivial = pick(rows, effect="risk_over_trivial").sort_values("value", ascending=False)
@@ -260,10 +262,7 @@ class StripDirective(AnswerDirective):
 
     def content_nodes(self, folder: Path) -> list[nodes.Node]:
         """As stated, and strict."""
-        judged, waiting = (
-            read_table(path := folder / name, path.stat().st_mtime)
-            for name in ("claims.csv", "claims/not_judged.csv")
-        )
+        judged, waiting = map(read_table, (folder / "claims.csv", folder / "claims/not_judged.csv"))
         said: list[nodes.Node] = []
         for reading in ("stated", "strict"):
             own, late = (of_reading(rows, reading) for rows in (judged, waiting))

@@ -6,26 +6,25 @@ off (the quick report, whose tables may hold less) says "not in this run" where 
 A strict build also warns of every published file that was altered after its run.
 """
 
+from abc import abstractmethod
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from lib.study.results import Published, published_runs, read_manifest
-from results import make_table, minutes, page_link, text
+from results import LOGGER, make_table, minutes, page_link, text
 
-LOGGER = logging.getLogger(__name__)
 MOST_NAMED = 6  # modules of a stale page
 
 
 class TablesDirective(SphinxDirective):
     """What the directives share: where the tables lie, and what to do when they lack something."""
 
+    @abstractmethod
     def content_nodes(self, folder: Path) -> list[nodes.Node]:
         """What the directive becomes, from the tables of ``folder``."""
-        raise TypeError(f"{type(self).__name__} defines no content_nodes(folder)")
 
     def run(self) -> list[nodes.Node]:
         """The content, or a note that this run's tables do not hold it."""

@@ -17,7 +17,6 @@ What is said of verdicts stands in the extension ``verdicts``.
 
 import csv
 import html
-import json
 import shlex
 from functools import cache
 from pathlib import Path
@@ -31,18 +30,23 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
 from lib.page.grammar import interval
+from lib.statistics.claims import USUALLY_EMPTY
+from lib.study.results import read_manifest
 
 LOGGER = logging.getLogger(__name__)
 Row = dict[str, str]
 ENDS = ("value", "lower", "upper")
-USUALLY_EMPTY = ("seed", "split_seed", "replicate", "by")
 
 
 @cache
-def read_table(path: Path, changed: float) -> list[Row]:
-    """Rows of one table; ``changed`` is the file's modification time and keeps the cache honest."""
+def _read(path: Path, changed: float) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_table(path: Path) -> list[Row]:
+    """Rows of one table, read again where the file was changed."""
+    return _read(path, path.stat().st_mtime)
 
 
 def find_rows(rows: list[Row], wanted: Row) -> list[Row]:
@@ -82,7 +86,7 @@ class ResultRole(TableRole):
         self.env.note_dependency(str(path))
         rows = []
         if path.is_file():
-            rows = find_rows(read_table(path, path.stat().st_mtime), wanted)
+            rows = find_rows(read_table(path), wanted)
         if len(rows) == 1:
             return [nodes.inline(text=show(rows[0]), classes=["result"])], []
         query = " ".join(filters)
@@ -107,9 +111,8 @@ class MinutesRole(TableRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Replace the experiment's name by minutes."""
-        path = self.folder() / "manifest.json"
-        self.env.note_dependency(str(path))
-        manifest = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        self.env.note_dependency(str(self.folder() / "manifest.json"))
+        manifest = read_manifest(self.folder())
         if self.text in manifest:
             return [nodes.inline(text=show_duration(manifest[self.text]))], []
         return self.absent(f"results/manifest.json has no entry {self.text}")

@@ -208,7 +208,7 @@ def tables(env, names: tuple[str, ...]) -> list[list[Row]]:
         env.note_dependency(str(path))
         if not path.is_file():
             raise LookupError(f"results/{name} does not exist; make claims writes it")
-        found.append(read_table(path, path.stat().st_mtime))
+        found.append(read_table(path))
     return found
 
 

@@ -154,7 +154,7 @@ def network_forecasts(
 
 
 def audit(forecasts: Sequence[Audited], draws: int, workers: int | None = 1) -> Tables:
-    """Every table of the audit, with an empty ``entry``."""
+    """Every table of an audit of prepared parts."""
     jobs = [(one, draws) for one in forecasts]
     workers = 1 if len(jobs) == 1 else workers  # one table is not copied to another process
     scores = side_by_side(measures.scores, jobs, workers)

@@ -21,9 +21,9 @@ ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage 
 RULES = (
     f"Accurate: yes if at least {100 * ACCURATE:.0f} % of the variance is explained, no if perhaps "
     f"none is. Calibrated: yes if coverage is within {NEAR:.2f} of what is promised, no if it is "
-    f"clearly off by more than {FAR:.2f}. Sure where it is right: yes if the half with the smaller "
-    "std has less error than all, and less than any rule leaves that knows nothing of uncertainty; "
-    "in part if only the former holds."
+    f"off by more than {FAR:.2f}, and not by chance. Sure where it is right: yes if the half with "
+    "the smaller std has less error than all, and less than any rule leaves that knows nothing of "
+    "uncertainty; in part if only the former holds."
 )
 
 

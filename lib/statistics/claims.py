@@ -36,7 +36,7 @@ VERDICTS = {"verdict": 1.0, "verdict_half": 0.5, "verdict_double": 2.0}  # at wh
 P_VALUES = [f"p_{name}" for name in VERDICTS]
 POWER = 0.8  # with which an effect would have been told
 COUNTS = ("splits", "folds", "worlds", "n")  # what an interval counts, in this order
-FEWEST = 10  # worlds or folds that a part must rest on, but in the first round
+FEWEST = 10  # worlds or folds that a part must rest on, except by the first rule
 FEW = f"not run: a part that counts rests on fewer than {FEWEST} worlds or folds"
 ABSENT = "no such row in the published table"
 FEWEST_GROUPS = 100  # that a threshold must keep
@@ -326,8 +326,8 @@ def judge(folder: Path, claims: Sequence[Claim]) -> Verdicts:
     by construction where the frozen oracle reaches the verdict of every part that makes it.
 
     Claims without parts, with a table that is not published, with a part that counts and was not
-    run (or has no row) or with a placebo that shows an effect are in ``not_judged``. But in the
-    first round a part that rests on fewer than :data:`FEWEST` worlds or folds does not count, and
+    run (or has no row) or with a placebo that shows an effect are in ``not_judged``. Except by the
+    first rule a part that rests on fewer than :data:`FEWEST` worlds or folds does not count, and
     without it nothing is supported; one of fewer than :data:`FEWEST_GROUPS` groups is undecided. A
     part that matches several rows, and a table not of a full run, are a ValueError.
     """
