@@ -14,10 +14,8 @@ def main() -> int:
     """Say the state of every published run."""
     runs = published_runs(Path.cwd())
     for run in runs:
-        said = "present source"
-        if not run.current:
-            said = f"an earlier source of {', '.join(run.modules) or 'modules it did not record'}"
-        print(f"{run.experiment}: {said}")
+        earlier = f"an earlier source of {', '.join(run.modules) or 'modules it did not record'}"
+        print(f"{run.experiment}: {'present source' if run.current else earlier}")
         for name in run.altered:
             print(f"  altered since its run: {name}; make publish writes it anew")
     return int(any(run.altered for run in runs))

@@ -127,7 +127,10 @@ class GetSourceDirective(SphinxDirective):
         if address := self.config.repository_address:
             command = f"git clone {address}\ncd {address.rstrip('/').split('/')[-1]}"
             return [nodes.literal_block(command, command, language="sh")]
-        said = "Unpack the archive of the source that you were given, and go to its folder."
+        said = (
+            "This site does not know the address of its source. Ask whoever gave you the site for "
+            "the archive, unpack it and go to its folder."
+        )
         return [nodes.paragraph(text=said)]
 
 

@@ -330,12 +330,13 @@ def cost(root: Path) -> tuple[pd.DataFrame, str]:
     for name in ("planned", "took"):
         shown[name] = shown[name].map("{:.1f}".format).replace("nan", "")
     caption = (
-        "The full profile in hours of one core: estimated beforehand on a processor with AVX2 "
+        "The full profile in hours of one core: planned beforehand for a processor with AVX2 "
         f"({total:.1f} in all), and what the published run took on the processor of the table "
         f"above ({spent:.1f} in all). Fits count once in each chapter that uses them; their time "
-        "stands where they were trained."
+        "stands where they were trained. The plan's number of fits is not that of "
+        "the table above, since some were left out or shared later."
     )
-    return shown, caption
+    return shown.rename(columns={"fits": "fits planned", "planned": "hours planned"}), caption
 
 
 def read_table(root: Path, name: str) -> pd.DataFrame:
@@ -413,11 +414,14 @@ def verified(root: Path) -> tuple[pd.DataFrame, str]:
 def twin(root: Path) -> tuple[pd.DataFrame, str]:
     """Notebook 02 in bfloat16, its rows in distribution, beside what was published in float32."""
     published = pd.read_csv(root / "results" / "mpra_gc_ood.csv", keep_default_na=False)
-    keys = ["data", "model", "uncertainty", "metric"]
-    inside = published["split"].eq("test") & (published[["condition", "by"]] == "").all(axis=1)
+    keys = ["data", "model", "prior", "uncertainty", "metric"]
+    whole = ["shift", "condition", "by", "seed"]  # empty
+    inside = published["split"].eq("test") & (published[whole] == "").all(axis=1)
     kept = published[inside & published["metric"].isin(TWIN_METRICS)]
     both = kept.merge(read_table(root, "twin")[[*keys, "value"]], on=keys, suffixes=("", "_twin"))
-    both = both[both["uncertainty"].eq("ensemble") | both["model"].eq("leading")]
+    both["model"] = both["model"].mask(both["prior"] == "motif_jaspar", "motif_network")
+    alone = both["model"].isin(["leading", "joint", "motif_network"])
+    both = both[both["uncertainty"].eq("ensemble") | alone]
     shown = both[["data", "model"]].apply(lambda column: column.map(DATA | MODELS))
     shown["repaired"] = both["uncertainty"].eq("std_scaling").map({True: "yes", False: ""})
     shown["metric"] = both["metric"].map(METRICS)
@@ -464,11 +468,9 @@ def in_short(root: Path) -> str:
     if not len(with_it) == len(without) == len(names):
         raise ValueError("benchmarks/results.json lacks training or prediction; make bench adds it")
     small, own, predicted = with_it
-    said = [
-        line
-        for made in (compared(root, lambda _: True), limits(root))
-        for line in made[0]["outcome"]
-    ]
+    made = compared(root, lambda _: True), limits(root), ci(root)
+    said = [line for table, _ in made for line in table["outcome"]]
+    said += [cell.partition(", ")[2] for cell in growth(root)[0].filter(like="exponent").stack()]
     reached = said.count("reached")
     missed = sum(outcome.startswith("missed") for outcome in said)
     return (

@@ -17,7 +17,8 @@ from lib.page.grammar import interval, one, pick
 
 COLOURS = {"yes": GREEN, "in part": ORANGE, "no": VERMILION, "not known": GREY}
 MANY = 100_000  # elements
-ACCURATE, NEAR, FAR = 0.5, 0.03, 0.1  # share of the variance; how far coverage may be off
+# Share of the variance, how far coverage may be off, rows that a light needs.
+ACCURATE, NEAR, FAR, FEWEST = 0.5, 0.03, 0.1, 10
 RULES = (
     f"Accurate: yes if at least {100 * ACCURATE:.0f} % of the variance is explained, no if perhaps "
     f"none is. Calibrated: yes if coverage is within {NEAR:.2f} of what is promised, no if it is "
@@ -101,6 +102,8 @@ def _sure(rows: pd.DataFrame, ranking: pd.DataFrame) -> Light:
 def lights(rows: pd.DataFrame, ranking: pd.DataFrame) -> dict[str, Light]:
     """The three lights of a forecaster, by question."""
     found = _accurate(rows), calibrated(rows), _sure(rows, ranking)
+    if rows["n"].max() < FEWEST:
+        found = (Light("not known", "", f"Fewer than {FEWEST} rows cannot tell."),) * 3
     return dict(zip(("Accurate?", "Calibrated?", "Sure where it is right?"), found, strict=True))
 
 

@@ -27,13 +27,13 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, GREY = PALETTE
 # A thing has one colour on all pages; what is not listed takes the next that is free.
 _THINGS = {
-    BLUE: "network|CNN|one network|inside|predicted std|GC|offset and gain from control elements",
+    BLUE: "network|CNN|one network|inside|predicted std|GC",
     VERMILION: "shifted|measured|trained below|effect rewiring|effect rewiring, d=0.5",
-    GREEN: "transformer|matched|rescaled|order by the errors|cell type|motif density",
-    PINK: "frozen oracle|order by the true std|GC distance|noise|best offset and gain",
+    GREEN: "transformer|matched|rescaled|order by the errors|cell type|motif density|noise",
+    PINK: "frozen oracle|placebo|order by the true std|GC distance|best offset and gain",
     ORANGE: "BiLSTM|leading forecaster|trained above|epistemic std|batch",
-    SKY: "simulated twin|sealed forecast|ensemble|depth|mean far from average",
-    GREY: "baseline|none|training mean|placebo|random order|in distribution|PWM perturbation",
+    SKY: "simulated twin|sealed forecast|ensemble|depth|mean far from average|from controls",
+    GREY: "baseline|none|training mean|random order|in distribution|PWM perturbation",
 }
 COLOURS = {thing: colour for colour, things in _THINGS.items() for thing in things.split("|")}
 MOST_OPEN = 20  # rows of a table that stand unfolded

@@ -72,17 +72,17 @@ def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str
         return ""
     file = io.StringIO()
     with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=(10, 1.3 * len(panels)), layout="constrained")
-        axes = canvas.subplots(len(panels), squeeze=False).ravel()
+        canvas = Canvas(figsize=(6.5, 1.2 * len(panels)), layout="constrained")
+        axes = canvas.subplots(len(panels), squeeze=False, sharey=True).ravel()
         for axis, (title, scores, marked) in zip(axes, panels, strict=True):
             if np.any(scores):  # logomaker has no height for letters that are all 0
                 table = pd.DataFrame(scores, columns=list("ACGT"))
                 logomaker.Logo(table, ax=axis, color_scheme=_COLOURS, show_spines=False)
-            top = axis.get_ylim()[1]
+            below = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "top"}
             for start, end, name in marked:
                 axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
-                axis.text((start + end - 1) / 2, top, name, ha="center", va="top", fontsize=9)
-            axis.set_title(title, fontsize=10, loc="left")
+                axis.text((start + end - 1) / 2, 0, name, fontsize=9, **below)
+            axis.set_title(title, fontsize=9, loc="left")
             axis.set(xticks=[])
         canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.

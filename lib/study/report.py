@@ -159,8 +159,7 @@ def run_notebooks(
 def stage_book(root: Path, executed: Path, target: Path, note: str) -> None:
     """Copy the book's sources to ``target``, with executed notebooks and a note on every page."""
     shutil.rmtree(target, ignore_errors=True)
-    ignore = shutil.ignore_patterns("_build", "__pycache__")
-    shutil.copytree(root / "book", target, ignore=ignore)
+    shutil.copytree(root / "book", target, ignore=shutil.ignore_patterns("_build", "__pycache__"))
     shutil.copytree(executed, target / "experiments", dirs_exist_ok=True)
     for page in (target / "api").glob("*.md"):  # docstrings take a third of the time of the rest
         title = page.read_text("utf-8").splitlines()[0]
@@ -286,6 +285,8 @@ def standalone(body: str, title: str) -> str:
     soup = BeautifulSoup(body, "html.parser")
     for element in soup.select("script, .chart-live"):
         element.decompose()
+    for link in soup.select("a[href$='.md']"):  # to a page of the book
+        link.unwrap()
     for figure in soup.select("figure"):
         figure["tabindex"] = "0"  # a wide one scrolls, by keys too
     style = (Path(__file__).parents[1] / "page" / "audit.css").read_text("utf-8")

@@ -186,9 +186,8 @@ def write(
             path.unlink()
     for name, table in tables.items():
         write_atomic(folder / experiment / f"{name}.csv", to_csv(table))
-    stamped = dict(entry) | {"versions": versions(), "machine": machine()}
-    stamped |= {"date": date.today().isoformat()}
-    write_entry(folder, experiment, stamped)
+    stamped = {**entry, "versions": versions(), "machine": machine()}
+    write_entry(folder, experiment, stamped | {"date": date.today().isoformat()})
 
 
 def write_entry(folder: Path, experiment: str, entry: Mapping[str, Any]) -> None:

@@ -139,8 +139,8 @@ def test_what_was_computed_again_is_counted_by_outcome_and_a_twin_has_readers_na
     (top / "results" / "trust" / "verify.csv").write_text(text, "utf-8")
     (line,) = trust.verified(top)[0].to_dict("records")
     assert [*line.values()] == ["A", "mpra gc ood", "fit", 1, 1, 1]
-    head = "data,split,model,condition,by,uncertainty,metric,value,lower,upper\n"
-    text = "wtc11,test,cnn,,,ensemble,picp_90,{},.4,.6\n".format
+    head = "data,split,model,prior,shift,condition,by,seed,uncertainty,metric,value,lower,upper\n"
+    text = "wtc11,test,cnn,none,,,,,ensemble,picp_90,{},.4,.6\n".format
     (top / "results" / "mpra_gc_ood.csv").write_text(head + text(0.5), "utf-8")
     (top / "results" / "trust" / "twin.csv").write_text(head + text(0.25), "utf-8")
     shown = trust.twin(top)[0].iloc[0].tolist()
