@@ -70,10 +70,10 @@ def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str
     """
     if not panels:
         return ""
-    file = io.StringIO()
+    every, file = np.concatenate([scores for _, scores, _ in panels]), io.StringIO()
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(6.5, 1.2 * len(panels)), layout="constrained")
-        axes = canvas.subplots(len(panels), squeeze=False, sharey=True).ravel()
+        axes = canvas.subplots(len(panels), squeeze=False).ravel()
         for axis, (title, scores, marked) in zip(axes, panels, strict=True):
             if np.any(scores):  # logomaker has no height for letters that are all 0
                 table = pd.DataFrame(scores, columns=list("ACGT"))
@@ -83,7 +83,7 @@ def score_logos(panels: Sequence[tuple[str, FloatArray, Sequence[Span]]]) -> str
                 axis.axvspan(start - 0.5, end - 0.5, color="#DDDDDD", zorder=-2, linewidth=0)
                 axis.text((start + end - 1) / 2, 0, name, fontsize=9, **below)
             axis.set_title(title, fontsize=9, loc="left")
-            axis.set(xticks=[])
+            axis.set(xticks=[], ylim=(every.min(), every.max() or 1))  # alike in all panels
         canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     # Outlines to a tenth of a point: less than anybody sees, and half the file.
     return re.sub(
