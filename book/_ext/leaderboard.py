@@ -34,7 +34,7 @@ CONSTANT = card.Light(
     "no",
     "one std for all",
     "Its std is the same for every element, so it cannot say where it is right.",
-    "Ranking: none follows from one std for all.",
+    "Ranking: not possible, its std is the same for every element.",
 )
 
 

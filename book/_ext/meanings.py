@@ -53,8 +53,8 @@ MEANINGS = {
         "as much.",
         "gain under genomic shifts": "There is no gain under genomic shifts that noise could take "
         "away.",
-        "none": "There is no sure gain under genomic shifts that noise could take away, and no "
-        "sign that features help less under noise.",
+        "none": "There is no sure gain under genomic shifts that noise could take away, and where "
+        "noise dominates features help no less: the opposite of what is claimed.",
         "contradicted": "Features protect more under noise than the claim allows, not less.",
     },
     "C9": {

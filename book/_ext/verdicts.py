@@ -42,7 +42,14 @@ READINGS = {"stated": "as stated", "strict": "strict", "first": "first rule"}
 FAVOURS = {"for": "for the abstract", "against": "against the abstract", "neutral": "neutral"}
 FALSE_CALL = 0.025  # how often a verdict is wrong, at most
 NONE = "\N{EN DASH}"
-LABELS = names.DATA | names.SHIFTS | names.MEASURED_SHIFTS | names.SCORES | names.METRICS
+LABELS = (
+    names.NETWORKS
+    | names.DATA
+    | names.SHIFTS
+    | names.MEASURED_SHIFTS
+    | names.SCORES
+    | names.METRICS
+)
 LABELS |= {"motif_unrelated": "unrelated motifs", "gc_high": "GC-rich", "gc_low": "GC-poor"}
 LABELS |= {"crossing_rmse_ratio": "RMSE", "crossing_zms": "mean squared z"}
 LABELS |= {"crossing_coverage_drop": "coverage"}
@@ -59,7 +66,15 @@ def claim_order(row: Row) -> tuple[str, int, int]:
 def worded(name: str) -> str:
     """A contrast's name with what readers call the data, shifts and scores in it."""
     given = {"wtc11", *(key for key in LABELS if "_" in key)}
-    return re.sub(r"\w+", lambda word: LABELS[word[0]] if word[0] in given else word[0], name)
+    before, bracket, values = name.partition(" (")  # which of several: identifiers and numbers
+    said = re.sub(r"\w+", lambda word: LABELS[word[0]] if word[0] in given else word[0], before)
+    values = re.sub(r"\b\d+\.0\b", lambda number: f"{float(number[0]):,.0f}", values)
+    return said + bracket + re.sub(r"\w+", lambda word: LABELS.get(word[0], word[0]), values)
+
+
+def margin(row: Row) -> str:
+    """With a true minus."""
+    return row["margin"].replace("-", "\N{MINUS SIGN}")
 
 
 def which(row: Row) -> tuple[str, ...]:
@@ -155,7 +170,7 @@ def drawing(row: Row) -> nodes.raw:
         for x in bounds
         if abs(x) != float("inf")
     )
-    said = html.escape(f"interval {show_effect(row)} against the margin {row['margin']}")
+    said = html.escape(f"interval {show_effect(row)} against the margin {margin(row)}")
     return nodes.raw(
         "",
         f'<svg class="margin" role="img" aria-label="{said}" viewBox="0 0 150 24" width="150">'
@@ -339,7 +354,7 @@ class VerdictsDirective(ClaimsDirective):
             at += "." if counted else " (carries no weight)."
         cells.append([*text(f"{meaning(row)}{at} "), *self.link(row["evidence"])])
         values = f" {show_quantity(row)}{show_effect(row)}, {show_count(row)}; margin "
-        values += f"{row['margin']}; at half / at twice the margin: {show_others(row)}"
+        values += f"{margin(row)}; at half / at twice the margin: {show_others(row)}"
         cells.append([drawing(row), *text(values)])
         return [*cells, text(f"{row['parts_passed']} of {row['parts']}")]
 
@@ -373,12 +388,13 @@ class VerdictsDirective(ClaimsDirective):
         words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
         secondary = len(parts) - sum(counts.values())
         words += f"; {secondary} secondary" if secondary else ""
-        fold = folded(f"{len(parts)} contrasts, {start}: {words}", table) if parts else []
+        many = f"{len(parts)} contrast{'s' if len(parts) > 1 else ''}"
+        fold = folded(f"{many}, {start}: {words}", table) if parts else []
         if "reason" in row:
             said = nodes.paragraph("", "", *head, verdict_word(row), *text(f": {why(row)}."))
             return [said, *fold]
         depends = "rule-dependent" if leads and rule_dependent(own) else ""
-        figures = f"{show_effect(row)}, {show_count(row)}, margin {row['margin']}"
+        figures = f"{show_effect(row)}, {show_count(row)}, margin {margin(row)}"
         passed = f" {row['parts_passed']} of {row['parts']} parts passed; decided by: "
         decided = f".{passed}{worded(row['part'])}: {show_quantity(row)}{figures}. Evidence: "
         ending = [*text(decided), *self.link(row["evidence"]), nodes.Text(".")]
@@ -400,7 +416,7 @@ class VerdictsDirective(ClaimsDirective):
                 lines.append([first, text(NONE), text(NONE), verdict, text(NONE), text(NONE)])
                 continue
             level = f"{100 * float(row['level']):.0f} %, {show_count(row)}"
-            cells = [first, text(f"{show_effect(row)}, {level}"), text(row["margin"]), verdict]
+            cells = [first, text(f"{show_effect(row)}, {level}"), text(margin(row)), verdict]
             lines.append(
                 [
                     *cells,

@@ -56,7 +56,8 @@ def _accurate(rows: pd.DataFrame) -> Light:
     if r2 is None:
         return Light("not known", "", "There is nothing to explain: targets do not vary.")
     answer = "yes" if r2["value"] >= ACCURATE else "in part" if _ends(r2)[0] > 0 else "no"
-    said = f"The forecast explains {interval(r2)} of the variance (R²)"
+    fits, fails = "explains {} of the variance (R²)", "errs more than the mean would (R² {})"
+    said = "The forecast " + (fails if r2["value"] < 0 else fits).format(interval(r2))
     said += "" if r is None else f"; it correlates with the targets at r = {interval(r)}"
     remedy = "Accuracy: ask what noise allows, then compare with motif kernels on the same folds."
     return Light(answer, f"R² {interval(r2)}", f"{said}.", "" if answer == "yes" else remedy)
@@ -117,6 +118,5 @@ def card(title: str, found: dict[str, Light]) -> HTML:
         f"<li>{html.escape(each.remedy)}</li>" for each in found.values() if each.remedy
     )
     after = f"<p><strong>What to do next</strong></p><ul>{steps}</ul>" if steps else ""
-    look = "border:1px solid #7f7f7f88;border-radius:.5rem;padding:.75rem 1rem;margin:1rem 0"
     head = f"<p><strong>{html.escape(title)}</strong></p>"
-    return HTML(f'<div class="lights" style="{look}">{head}<dl>{terms}</dl>{after}</div>')
+    return HTML(f'<div class="lights">{head}<dl>{terms}</dl>{after}</div>')

@@ -198,14 +198,14 @@ def test_readings_of_one_claim_with_their_contrasts(tmp_path):
     page, _ = build(tmp_path, text, more=VERDICTS)
     said = joined(page)
     words = "“It is accurate.” **supported** (rule-dependent). 1 of 1 parts passed; decided by: "
-    words += "ratio (cnn): ratio of errors: 1.500 (1.400 to 1.600), n = 5, margin > 1.25. Evidence"
+    words += "ratio (CNN): ratio of errors: 1.500 (1.400 to 1.600), n = 5, margin > 1.25. Evidence"
     assert f"**As stated.** {words}: Evidence in full." in said
     assert "**Strict.** “It is more accurate.” **smaller than claimed** (by construction)" in said
     assert "**First rule.** “It stays so.” *not judged yet*: no contrast set yet." in said
     assert said.index("As stated") < said.index("Strict") < said.index("First rule")
     _, ratio, twin, gone, *_ = cells(page)
     source = 'ratio of errors: "e.csv"'
-    assert ratio[:3] == [f"ratio (cnn) {source}", "1.500 (1.400 to 1.600), 95 %, n = 5", "> 1.25"]
+    assert ratio[:3] == [f"ratio (CNN) {source}", "1.500 (1.400 to 1.600), 95 %, n = 5", "> 1.25"]
     assert twin == [
         *(f"twin, secondary {source}", "0.900 (0.840 to 0.940), 90 %, n = 7", "0.85 to 0.95"),
         *("**undecided**", "undecided / supported", "– / 0.8 to 1"),
