@@ -37,7 +37,6 @@ from lib.page.charts import GREEN, GREY
 from lib.page.grammar import interval
 from results import LOGGER, Row, TableRole, folded, make_table, page_link, read_table, text
 
-MOST_OPEN = 9  # contrasts of a claim that stand unfolded
 READINGS = {"stated": "as stated", "strict": "strict", "first": "first rule"}
 FAVOURS = {"for": "for the abstract", "against": "against the abstract", "neutral": "neutral"}
 FALSE_CALL = 0.025  # how often a verdict is wrong, at most
@@ -383,13 +382,12 @@ class VerdictsDirective(ClaimsDirective):
         name = READINGS[row["reading"]].capitalize()
         start = f"{name}, {row['variant']}" if row["variant"] else name
         head = [nodes.strong(text=f"{start}."), *text(f" “{row['statement']}.” ")]
-        table = self.contrasts(parts)
         counts = Counter(part["verdict"] for part in parts if part["secondary"] != "True")
         words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
         secondary = len(parts) - sum(counts.values())
         words += f"; {secondary} secondary" if secondary else ""
         many = f"{len(parts)} contrast{'s' if len(parts) > 1 else ''}"
-        fold = folded(f"{many}, {start}: {words}", table) if parts else []
+        fold = folded(f"{many}, {start}: {words}", self.contrasts(parts)) if parts else []
         if "reason" in row:
             said = nodes.paragraph("", "", *head, verdict_word(row), *text(f": {why(row)}."))
             return [said, *fold]
@@ -399,7 +397,7 @@ class VerdictsDirective(ClaimsDirective):
         decided = f".{passed}{worded(row['part'])}: {show_quantity(row)}{figures}. Evidence: "
         ending = [*text(decided), *self.link(row["evidence"]), nodes.Text(".")]
         said = nodes.paragraph("", "", *head, *show_verdict(row, row["note"], depends), *ending)
-        return [said, table] if leads and len(parts) <= MOST_OPEN else [said, *fold]
+        return [said, *fold]
 
     def contrasts(self, parts: list[Row]) -> nodes.table:
         """A claim's contrasts, those that carry no weight marked."""
