@@ -18,13 +18,13 @@ from lib.data.predictions import harmless
 
 MOST_LABELS = 30  # parts, and labels of a covariate
 # Roles of split labels, by how they begin: whatever else stands there is judged.
-CALIBRATION = re.compile(r"(cal|calib|calibration|conformal)(?![a-z])")
-SEEN = re.compile(r"(train|training|trn|learn|val|valid|validation|dev|development)(?![a-z])")
+CALIBRATION = re.compile(r"(cal|calib|calibrat(e|ion)|conformal)(?![a-z])")
+SEEN = re.compile(r"(trn?|train\w*|fit\w*|learn|seen|in.?sample|tun\w*|va(l\w*)?|dev\w*)(?![a-z])")
 TEST = ("", "test", "testing", "testset", "holdout", "heldout", "eval", "evaluation")
 MOVED = ("shifted", "ood", "outofdistribution")
 FLAG_WORDS = ("true false", "t f", "yes no", "y n", "1 0", "1.0 0.0")
 FLAGS = tuple(dict(zip(pair.split(), ("shifted", ""), strict=True)) for pair in FLAG_WORDS)
-UNSHIFTED = ("id", "iid", "indistribution", "noshift", "unshifted", "notshifted", "nodrift")
+UNSHIFTED = "id iid in no indistribution indomain noshift unshifted notshifted nodrift".split()
 
 
 class AuditedPart(NamedTuple):

@@ -124,11 +124,10 @@ def gc_of(sequences: pd.Series) -> FloatArray:
 def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
     if "gc" not in table and "sequence" in table:
         gc = gc_of(table["sequence"])
-        if np.isfinite(gc).all():
+        if (dna := np.isfinite(gc)).all():
             table["gc"] = gc
         else:
-            row = int(np.argmin(np.isfinite(gc)))
-            notes.append(f"The sequence in row {row} is no DNA, so there is no GC.")
+            notes.append(f"The sequence in row {np.argmin(dna)} is no DNA, so there is no GC.")
     if "gc" not in table:
         notes.append("A column gc, or sequence, would add what depends on GC content.")
 
@@ -154,7 +153,9 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
         texts = table["sequence"].str.upper().str.translate(LETTERS)
         length = texts.str.len()
         try:
-            if length.min() >= LINK_LENGTH and length.max() * len(table) <= LINKED_LETTERS:
+            if length.min() < LINK_LENGTH:
+                raise ValueError(f"row {length.argmin()} has fewer than {LINK_LENGTH} nt")
+            if length.max() * len(table) <= LINKED_LETTERS:
                 codes = encode([*texts.str.ljust(length.max(), "N")])
                 found = leak_groups(codes, LINK_LENGTH, families=True)
         except ValueError as error:
@@ -256,7 +257,7 @@ def prepare(
     ``by`` are columns that coverage is asked by. A ``ValueError`` says that a group or fold is
     missing, labels are too many, or nothing is left to judge.
     """
-    table, said = table.copy(deep=False), list(notes)
+    own, table, said = table, table.copy(deep=False), list(notes)
     parts, calibration = deal(table, said)
     judged = np.concatenate([part.rows for part in parts])
     said += _ask_units(table, judged)
@@ -273,6 +274,6 @@ def prepare(
         )
     if not any(part.keys["shift"] for part in parts):
         said.append("A column shift, its cells empty in distribution, would add shifted parts.")
-    parts_of_std = {"std_aleatoric", "std_epistemic"} <= set(table)
-    given = harmless(data), table, tuple(parts), calibration, covariates(table, by), tuple(said)
-    return Audited(*given, uncertainty="ensemble" if parts_of_std else "single", plan=plan)
+    kind = "ensemble" if {"std_aleatoric", "std_epistemic"} <= set(table) else "single"
+    given = harmless(data), table, tuple(parts), calibration, covariates(table, by, own)
+    return Audited(*given, tuple(said), uncertainty=kind, plan=plan)

@@ -64,19 +64,20 @@ def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
 
 
 def test_split_labels_go_by_their_role_whatever_their_case():
-    for label in ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "chr7", None):
-        found = prepare(table(split=[label] * 20 + ["Train_set"] * 10 + ["CALIB"] * 10), "mine")
+    test = ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "chr7", None)
+    train = ("Train_set", "validate", "VAL", "trainval", "tuning", "in-sample", "Dev", "fitted")
+    for label, seen in zip(test, train, strict=True):
+        found = prepare(table(split=[label] * 20 + [seen] * 10 + ["CALIB"] * 10), "mine")
         assert sizes(found) == {"in distribution": 20}
         assert found.calibration.tolist() == list(range(30, 40))
-        noted = any("are judged as test" in note for note in found.notes)
-        assert noted == (label in ("fold0", "chr7"))
+        assert (label in ("fold0", "chr7")) == any("judged as test" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(
     ("labels", "names"),
     [
         (["id", "ood"], ["in distribution", "ood"]),
-        (["In distribution", "heat"], ["in distribution", "heat"]),
+        (["In-domain", "heat"], ["in distribution", "heat"]),
         (["no_shift", "none"], ["in distribution"]),
         ([False, True], ["in distribution", "shifted"]),
         ([0, 1], ["in distribution", "shifted"]),
@@ -140,8 +141,8 @@ def test_gc_and_groups_come_from_sequences():
 
 def test_covariates_of_one_s_own():
     kind = ["=x", "y"] * 20
-    given = table(kind=kind, size=np.arange(40.0), shift=["a\nb"] * 10 + ["a b"] * 30)
-    found = prepare(given, "mine", ("kind", "size"))
+    given = table(kind=kind, group=kind, size=np.arange(40.0), shift=["a\nb"] * 10 + ["a b"] * 30)
+    found = prepare(given, "mine", ("kind", "size", "group"))
     assert [*sizes(found).values()] == [40]  # labels that look alike are one part
-    assert list(found.by["kind"].categories) == ["=x", "y"]
+    assert list(found.by["kind"].categories) == ["=x", "y"] == [*found.by["group"].categories]
     assert np.bincount(found.by["size"].codes).tolist() == [4] * 10  # 40 numbers: deciles
