@@ -24,7 +24,7 @@ TEST = ("", "test", "testing", "testset", "holdout", "heldout", "eval", "evaluat
 MOVED = ("shifted", "ood", "outofdistribution")
 FLAG_WORDS = ("true false", "t f", "yes no", "y n", "1 0", "1.0 0.0")
 FLAGS = tuple(dict(zip(pair.split(), ("shifted", ""), strict=True)) for pair in FLAG_WORDS)
-UNSHIFTED = "id iid in no indistribution indomain noshift unshifted notshifted nodrift".split()
+UNSHIFTED = re.compile(r"i?id|in|no|in(distribution|domain)|(no|un|not)shift(ed)?|nodrift")
 
 
 class AuditedPart(NamedTuple):
@@ -84,7 +84,7 @@ def _shifts(table: pd.DataFrame, notes: list[str]) -> tuple[IndexArray, list[str
                 "or name the shift if 0 is one"
             )
         plain = {label: re.sub(r"[^a-z]", "", label.lower()) for label in found}
-        names = {label: "" if word in UNSHIFTED else label for label, word in plain.items()}
+        names = {label: "" if UNSHIFTED.fullmatch(word) else label for label, word in plain.items()}
     if home := [label for label, name in names.items() if label and not name]:
         notes.append(f"Rows whose shift is {' or '.join(home)} count as in distribution.")
     unique = list(dict.fromkeys(["", *names.values()]))
