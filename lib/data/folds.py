@@ -55,9 +55,8 @@ def group_folds(group: IndexArray, seed: int, count: int = FOLDS) -> Folds:
     labels, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
     if (share := sizes.max() / len(group)) > LARGEST:
         raise ValueError(
-            f"leak group {labels[sizes.argmax()]} holds {share:.0%} of the {len(group)} elements "
-            f"(limit {LARGEST:.0%}); "
-            "trim adapters and constant flanks, or give a group column"
+            f"the largest leak group holds {share:.0%} of the {len(group)} elements (limit "
+            f"{LARGEST:.0%}); trim adapters and constant flanks, or give a column of smaller groups"
         )
     rng = np.random.default_rng([seed, *b"folds"])
     order = np.lexsort([rng.random(len(labels)), -sizes])

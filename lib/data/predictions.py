@@ -33,13 +33,13 @@ LONGEST_LABEL = 60
 
 
 def _check_ids(table: pd.DataFrame, source: str) -> None:
-    key = ["id", *(name for name in ("fold", "split", "shift") if name in table)]
+    key = ["id", *(name for name in ("fold", "split", "shift", "condition") if name in table)]
     cells.no_missing(table["id"], "every row needs one", source)
     if (twice := table.duplicated(key).to_numpy()).any():
         row = int(np.argmax(twice))
         said = (
             f"is {{cell}} again, and {twice.sum()} rows in all repeat an id; one row per id "
-            "(within each fold, split and shift) is needed"
+            "(within each fold, split, shift and condition) is needed"
         )
         raise cells.CellError("id", row, said, table["id"].iloc[row], source)
 

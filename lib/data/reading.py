@@ -68,10 +68,7 @@ def _unpacked(path: Path) -> bytes:
 def _header(line: str, wanted: Names, path: Path, separators: Names) -> tuple[str, list[str]]:
     """The separator that shows most wanted columns, then most columns; and their names."""
     try:
-        names = {
-            separator: [name.strip() for name in next(csv.reader([line], delimiter=separator))]
-            for separator in separators
-        }
+        names = {s: [n.strip() for n in next(csv.reader([line], delimiter=s))] for s in separators}
     except csv.Error as error:
         raise ValueError(f"{path} has no header: {error}") from None
     best = max(names, key=lambda found: (len({*wanted} & {*names[found]}), len(names[found])))
@@ -163,9 +160,12 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
     )
 
 
-def _decimals(cells: pa.ChunkedArray) -> set[str]:
+def _given(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    return cells.filter(compute.invert(compute.is_in(cells, pa.array([*MISSING]))))
+
+
+def _decimals(given: pa.ChunkedArray) -> set[str]:
     """The marks of decimals by which every cell is a number, with the other one for thousands."""
-    given = cells.filter(compute.invert(compute.is_in(cells, pa.array([*MISSING]))))
     numbers = ((d, _NUMBER.replace("t", t).replace("d", d)) for t, d in (",.", ".,"))
     return {d for d, n in numbers if compute.all(compute.match_substring_regex(given, n)).as_py()}
 
@@ -175,17 +175,19 @@ def _pointed(cells: pa.ChunkedArray, free: bool, sure: set[str], where: str) -> 
 
     The comma is ``free`` where another sign separates cells.
     """
-    found, (commas, points) = _decimals(cells), (compute.match_substring(cells, m) for m in ",.")
-    if len(found) == 2 and len(sure) == 1:
-        found, doubtful = sure, cells.filter(points if sure == {","} else commas)
-        if len(doubtful):
+    given = _given(cells)
+    found, (commas, points) = _decimals(given), (compute.match_substring(given, m) for m in ",.")
+    if len(found) == 2:  # whole numbers, or such as 1.250
+        pointed = sure == {","} or (not sure and not compute.any(commas).as_py())
+        doubtful = given.filter(points if pointed else commas)
+        if len(doubtful) and (sure or not (free or pointed) or len(doubtful) < len(given)):
             raise ValueError(
-                f"{where} holds {doubtful[0].as_py()!r}: thousands, or decimals? Other columns "
-                f"have decimals after {''.join(sure)!r}; write no marks for thousands"
+                f"{where} holds {doubtful[0].as_py()!r}: thousands, or decimals? Write no marks "
+                "for thousands, and decimals after the same mark in every cell"
             )
-    elif len(found) != 1 and not compute.any(points).as_py():
-        # A cell may be no number at all: then it is this one that an error should name.
-        found = {","} if not found or (free and compute.all(commas).as_py()) else found
+        found = sure or {"." if pointed else ","}
+    elif not found and not compute.any(points).as_py():
+        found = {","}  # a cell is no number at all: it is this one that an error should name
     if len(found) != 1:
         return cells
     (decimal,) = found
@@ -200,12 +202,14 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
     ragged: list[Any] = []
     try:
         try:
+            if text.separator == ";":  # where points may stand for thousands
+                raise pa.ArrowInvalid("")
             types = [pa.float64() if name in floats else pa.string() for name in names]
             table = _parse(text, types, ragged)
         except pa.ArrowInvalid:  # as text, so that the cell which is no number can be named
             table = _parse(text, [pa.string()] * len(names), ragged := [])
             places = [place for place, name in enumerate(names) if name in floats]
-            found = [_decimals(table[place]) for place in places]
+            found = [_decimals(_given(table[place])) for place in places]
             sure = set().union(*(marks for marks in found if len(marks) == 1))
             for place in places:
                 where = f"{path}: column {text.header[place]!r}"
@@ -249,7 +253,8 @@ def _read_parquet(
     try:
         with path.open("rb") as source, parquet.ParquetFile(source) as file:
             header = file.schema_arrow.names
-            ours = dict(zip(header, renamed(header, rename, str(path)), strict=True))
+            plain = [name.strip() for name in header]  # as in text
+            ours = dict(zip(header, renamed(plain, rename, str(path)), strict=True))
             groups = range(file.metadata.num_row_groups)
             refuse_size(sum(file.metadata.row_group(i).total_byte_size for i in groups), path)
 
@@ -263,10 +268,9 @@ def _read_parquet(
                 ]
                 table = pa.table(cells, [ours[name] for name in table.column_names])
                 # What pandas writes beside the data is left out: damaged, it breaks pandas itself.
-                found: pd.DataFrame = table.to_pandas(
-                    ignore_metadata=True, strings_to_categorical=many
+                return pd.DataFrame(
+                    table.to_pandas(ignore_metadata=True, strings_to_categorical=many)
                 )
-                return found
 
             many = bool(lean) and file.metadata.num_rows > MANY_ROWS
             if not many:

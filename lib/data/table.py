@@ -77,10 +77,10 @@ def _clean(values: pd.Series, column: str, repairs: dict[str, int]) -> list[str]
 
 def _trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> list[str]:
     """Cut a known adapter off both ends of every sequence; one without it is refused."""
+    prefix, suffix = (end.upper().replace("U", "T") for end in (prefix, suffix))
     for row, sequence in enumerate(sequences):
         if not (sequence.startswith(prefix) and sequence.endswith(suffix)):
-            said = f"is {{cell}}, without its adapters {prefix!r} and {suffix!r}"
-            raise CellError(column, row, said, sequence)
+            raise CellError(column, row, f"is {{cell}}, without {prefix!r} … {suffix!r}", sequence)
         if len(sequence) <= len(prefix) + len(suffix):
             raise CellError(column, row, f"has {len(sequence)} nt, no more than its adapters")
     return _cut(sequences, prefix, suffix)

@@ -114,9 +114,7 @@ def card(title: str, found: dict[str, Light]) -> HTML:
         f'<dt style="font-weight:600">{question}</dt><dd>{light.lamp(light.sentence)}</dd>'
         for question, light in found.items()
     )
-    steps = "".join(
-        f"<li>{html.escape(each.remedy)}</li>" for each in found.values() if each.remedy
-    )
-    after = f"<p><strong>What to do next</strong></p><ul>{steps}</ul>" if steps else ""
+    steps = [html.escape(light.remedy) for light in found.values() if light.remedy]
+    after = f"<p><strong>What to do next</strong></p><ul><li>{'</li><li>'.join(steps)}</li></ul>"
     head = f"<p><strong>{html.escape(title)}</strong></p>"
-    return HTML(f'<div class="lights">{head}<dl>{terms}</dl>{after}</div>')
+    return HTML(f'<div class="lights">{head}<dl>{terms}</dl>{after if steps else ""}</div>')

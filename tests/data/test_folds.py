@@ -55,7 +55,7 @@ def test_seeds_deal_anew_and_fewer_groups_make_fewer_folds():
 
 
 test_what_cannot_be_tested_is_refused = refused(
-    ([30, 70], "leak group 1 holds 70% of the 100 elements"),
+    ([30, 70], "largest leak group holds 70% of the 100 elements"),
     ([300, 150, *[1] * 450], "holds 33%"),
     ([10] * 6 + [1] * 400, "6 large families hold 13%"),
     ([1, 1], "2 leak groups|holds 50%"),
