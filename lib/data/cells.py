@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # it takes a second to import, and commands wait for what is 
 LARGEST = 1e30  # of values whose squares of squares are still to be numbers
 MISSING = frozenset(
     ("", *("NA", "na", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan"))
-) | {"NULL", "Null", "null", "NONE", "None", "none"}
+) | {"NULL", "Null", "null", "NONE", "None", "none", "missing", r"\N"}  # of Julia, of SQL
 # In some columns more says so, in others less: + and - are conditions, and strands.
 _DOTS = frozenset((".", "-", "--", "N.A.", "n.a.", "#NUM!", "#VALUE!", "#REF!"))
 GAPS = dict.fromkeys(("group", "fold", "split", "shift", "pair"), MISSING | _DOTS)
@@ -129,7 +129,7 @@ def require_columns(
     """
     present = Counter(map(str, frame.columns))
     if twice := [column for column in columns if present[column] > 1]:
-        raise ValueError(f"{source}: the header names the column {twice[0]!r} twice")
+        raise ValueError(f"{source}: the header names the column {twice[0]!r} twice; keep one")
     lowered = {name.lower(): name for name in present}
     missing = [column for column in columns if column not in present]
     said = []
@@ -139,7 +139,8 @@ def require_columns(
     if said:
         raise ValueError(
             f"{source} has no column {', '.join(said)}. Its columns: "
-            f"{', '.join(map(repr, [*present][:20]))}. Rename them, or pass the names they have"
+            f"{', '.join(map(repr, [*present][:20]))}. Rename them (above a row of "
+            "cells write a header), or pass the names they have"
             + (f": {how(missing[0])}" if how else "")
         )
 

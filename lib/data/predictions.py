@@ -3,7 +3,7 @@
 Columns: ``id, target, mean, std`` (the last three in one unit), and optionally ``std_aleatoric,
 std_epistemic, group, fold, gc, sequence, split, shift``; further ones pass through as they stand.
 ``fold`` names the model of a cross-validation that made a forecast, and did not train on it. Read
-from CSV, TSV (also gzipped) or Parquet. ``id`` is unique within each ``fold, split`` and ``shift``.
+from CSV, TSV (also gzipped) or Parquet. ``id`` is unique within ``fold, split, shift, condition``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,10 +37,8 @@ def _check_ids(table: pd.DataFrame, source: str) -> None:
     cells.no_missing(table["id"], "every row needs one", source)
     if (twice := table.duplicated(key).to_numpy()).any():
         row = int(np.argmax(twice))
-        said = (
-            f"is {{cell}} again, and {twice.sum()} rows in all repeat an id; one row per id "
-            "(within each fold, split, shift and condition) is needed"
-        )
+        said = f"is {{cell}} again, and {twice.sum()} rows in all repeat an id; one row per id "
+        said += "(within each fold, split, shift and condition) is needed"
         raise cells.CellError("id", row, said, table["id"].iloc[row], source)
 
 

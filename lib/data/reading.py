@@ -30,7 +30,7 @@ MANY_LINES = 10_000  # among which the header is looked for
 UNNAMED = "unnamed"  # what a first column without a name is called: row names, an index
 csv.field_size_limit(LONGEST_ROW)
 Names = Collection[str]  # of columns
-_NUMBER = r"^\s*[+-]?([0-9]+|[1-9][0-9]{0,2}([t][0-9]{3})+)([d][0-9]+)?([eE][+-]?[0-9]+)?\s*$"
+_NUMBER = r"(?i)^\s*[+-]?([1-9]\d{0,2}([T]\d{3})+([D]\d+)?|\d*[D]?\d+(e[+-]?\d+)?)\s*$"  # of RE2
 MANY_ROWS = 1_000_000  # of a Parquet file of more only the columns asked for are read
 # A line, or several where a cell that begins with a quotation mark holds their ends.
 _LINE = re.compile(rb'[\r\n]*((?:(?<![^\t,;|\r\n])(?:"[^"]*")++|"|[^"\r\n]+)*+)')
@@ -110,7 +110,7 @@ def _rows(text: _Text, path: Path) -> Iterator[tuple[int, list[str]]]:
     rows = csv.reader(content, delimiter=text.separator, strict=True)
     try:
         for cells in rows:
-            if cells:
+            if "".join(cells).strip() or len(cells) == len(text.header):
                 yield text.line + before, cells
             before = rows.line_num
     except csv.Error:
@@ -145,7 +145,7 @@ def _parse(text: _Text, types: Sequence[pa.DataType], ragged: list[Any]) -> pa.T
 
     def refuse(row: Any) -> str:
         ragged.append(row)
-        return "error"
+        return "error" if row.text.strip() else "skip"  # a line of spaces
 
     return arrow_csv.read_csv(
         pa.BufferReader(pa.py_buffer(text.content)),
@@ -166,7 +166,7 @@ def _given(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _decimals(given: pa.ChunkedArray) -> set[str]:
     """The marks of decimals by which every cell is a number, with the other one for thousands."""
-    numbers = ((d, _NUMBER.replace("t", t).replace("d", d)) for t, d in (",.", ".,"))
+    numbers = ((d, _NUMBER.replace("T", t).replace("D", d)) for t, d in (",.", ".,"))
     return {d for d, n in numbers if compute.all(compute.match_substring_regex(given, n)).as_py()}
 
 
@@ -180,7 +180,7 @@ def _pointed(cells: pa.ChunkedArray, free: bool, sure: set[str], where: str) -> 
     if len(found) == 2:  # whole numbers, or such as 1.250
         pointed = sure == {","} or (not sure and not compute.any(commas).as_py())
         doubtful = given.filter(points if pointed else commas)
-        if len(doubtful) and (sure or not (free or pointed) or len(doubtful) < len(given)):
+        if len(doubtful) and (sure or (len(doubtful) < len(given) if free else not pointed)):
             raise ValueError(
                 f"{where} holds {doubtful[0].as_py()!r}: thousands, or decimals? Write no marks "
                 "for thousands, and decimals after the same mark in every cell"
@@ -216,9 +216,9 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
                 cells = _pointed(table[place], text.separator == ";", sure, where)
                 table = table.set_column(place, str(place), cells)
     except pa.ArrowException as error:
-        if not ragged:
+        if not ragged or not ragged[-1].text.strip():
             raise ValueError(f"{path} cannot be read as a table: {error}") from None
-        row, where = ragged[0], f"row {(place := ragged[0].number - 1 - text.height)}"
+        row, where = ragged[-1], f"row {(place := ragged[-1].number - len(ragged) - text.height)}"
         with suppress(StopIteration):
             where += f" (line {next(islice(_rows(text, path), place + 1, None))[0]})"
         raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.arrays import FloatArray, IndexArray
-from lib.data.cells import labels, no_missing
+from lib.data.cells import labels, no_missing, numbers
 from lib.data.leakage import leak_groups, linked
 from lib.data.predictions import harmless
 from lib.data.table import LINK_LENGTH
@@ -133,7 +133,9 @@ def _add_gc(table: pd.DataFrame, notes: list[str]) -> None:
 
 
 def _join_pairs(table: pd.DataFrame) -> None:
-    """Rows of one pair are one group, as are groups that a pair joins."""
+    """Rows of one pair are one group, as are groups that a pair joins; an id repeated is a pair."""
+    if {*table} >= {"id", "condition"} and "pair" not in table and not table["id"].is_unique:
+        table["pair"] = table["id"]
     if "pair" in table:
         own = (table["pair"] != "").to_numpy()
         pair, group = pd.factorize(table["pair"])[0], table["group"].to_numpy(np.int64)
@@ -232,10 +234,9 @@ def _ask_units(table: pd.DataFrame, judged: IndexArray) -> list[str]:
 def _own_covariate(values: pd.Series) -> pd.Categorical:
     """A column of the table as bins: its labels, or deciles of many numbers."""
     no_missing(labels(values), "every row needs one")
-    measures = pd.to_numeric(values, errors="coerce")
-    if values.nunique() > MOST_LABELS and np.isfinite(measures).all():
-        return _deciles(measures)
-    return few_labels(values, ", or numbers, would do", sort=True)
+    if values.nunique() > MOST_LABELS and pd.to_numeric(values, "coerce").notna().mean() > 0.5:
+        return _deciles(pd.Series(numbers(values, str(values.name))))
+    return few_labels(values, ", or numbers with points, would do", sort=True)
 
 
 def covariates(

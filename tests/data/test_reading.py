@@ -24,7 +24,7 @@ def test_separator_that_shows_the_named_columns_wins(write_text):
 @pytest.mark.parametrize(
     "content",
     [
-        PLAIN.replace("1\n", "1\n\n\n"),
+        PLAIN.replace("1\n", "1\n\n \n"),
         "\n" + PLAIN,
         PLAIN.replace("\n", "\r"),
         PLAIN.rstrip("\n"),
@@ -49,7 +49,7 @@ test_refused = refused(
     (b"sequence,activity\nACGT,1\nACGT\n", "row 1 .line 3. has 1 cells, the header has 2: 'ACGT'"),
     (b'"a\n\nb",sequence,activity\nx,ACGT,1\n\nACGT\n', "row 1 .line 6. has 1 cells"),
     (b"sequence,activity\n%b,1\nACGT\n" % (b"A" * 200_000), "row 1 .line 3. has 1 cells"),
-    (b"sequence,activity\n\nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
+    (b"sequence,activity\n  \nACGT,1,5\n", r"row 0 .line 3. has 3 cells, .*separator \(comma\)"),
     (b'sequence,activity\n"ACGT,1\n', "line 2: a quotation mark here is not closed"),
     (b'sequence,activity\nAC,1\nACGT,"1\nCC,2\n', "line 3: a quotation mark here is not closed"),
     (b'sequence,activity,note\nA,1,"5 end\nC,2,x\nG,3,"3 end\n', "line 2: .*or more text follows"),
@@ -105,6 +105,8 @@ def test_lines_before_the_header_are_skipped_and_counted(write_text, before):
         (["1.234,5", "0.500"], ";", None),
         (["1.250", "830"], ";", None),  # so Excel writes thousands where it writes ;
         (["1.250", "0.830"], ";", [1.25, 0.83]),
+        (["1.250", "2", ".5"], ";", [1.25, 2.0, 0.5]),
+        (["1.234e-05", "0"], ";", [1.234e-05, 0.0]),  # what has a power of ten has no thousands
     ],
 )
 def test_decimal_commas_are_read_where_they_can_mean_nothing_else(

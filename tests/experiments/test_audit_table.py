@@ -38,6 +38,7 @@ test_bad_labels_give_one_error = refused(
     ({"group": ["a"] * 39 + ["NA"]}, "'group' row 39 is ''; every row needs a group"),
     ({"fold": [0, 1, 2] * 13 + [None]}, "'fold' row 39 is ''; every row needs one"),
     ({"kind": [f"k{i}" for i in range(40)]}, "kind has 40 labels"),
+    ({"kind": [*map(str, range(39)), "1,000"]}, "'kind' row 39 is '1,000', not a finite number"),
     ({"split": [True, False] * 20}, "split holds only True and False, which does not say"),
     ({"split": ["0"] * 40}, "split holds only 0, which"),
     ({"shift": [0, 1, 2, 3] * 10}, "shift holds 0 beside other labels"),
@@ -64,13 +65,13 @@ def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
 
 
 def test_split_labels_go_by_their_role_whatever_their_case():
-    test = ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "chr7", None)
-    train = ("Train_set", "validate", "VAL", "trainval", "tuning", "in-sample", "Dev", "fitted")
+    test = ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "fitness", r"\N")
+    train = ("Train_set", "validate", "ValSet", "trainval", "tuning", "in-sample", "Dev", "fitted")
     for label, seen in zip(test, train, strict=True):
         found = prepare(table(split=[label] * 20 + [seen] * 10 + ["CALIB"] * 10), "mine")
         assert sizes(found) == {"in distribution": 20}
         assert found.calibration.tolist() == list(range(30, 40))
-        assert (label in ("fold0", "chr7")) == any("judged as test" in n for n in found.notes)
+        assert (label in ("fold0", "fitness")) == any("judged as test" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,8 @@ def test_rows_of_one_pair_are_one_group():
     group = [f"g{i // 4}" for i in range(40)]  # of two pairs each, the last of four rows alone
     group[3] = "apart"  # but its pair joins it again
     assert prepare(table(pair=pair, group=group), "mine").table["group"].nunique() == 10
+    own = {"id": [f"e{i // 2}" for i in range(40)], "condition": ["a", "b"] * 20}
+    assert prepare(table(**own), "mine").table["group"].nunique() == 20
 
 
 @pytest.mark.parametrize(
