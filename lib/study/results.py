@@ -48,7 +48,6 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:e[+-]?\d+)?[\w.% ,=]*"
 _QUANTITY = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?", re.ASCII)
 
 Frames = Mapping[str, pd.DataFrame]  # by name
-NEWER = "not recorded"  # a parameter that the tables' own run did not know
 
 
 class Found(NamedTuple):
@@ -106,7 +105,8 @@ def read_found(folder: Path, experiment: ModuleType, config: ExperimentConfig) -
     # Tables that follow from others are made anew: an earlier run may have lacked them.
     if derive := getattr(experiment, "derive", None):
         tables |= derive(rows, tables)
-    known = dict.fromkeys(config.parameters, NEWER) | entry["config"]
+    # What the tables' own run did not know yet.
+    known = dict.fromkeys(config.parameters, "not recorded") | entry["config"]
     return Found(rows, tables, SimpleNamespace(**known), entry)
 
 

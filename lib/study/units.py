@@ -32,6 +32,7 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from lib.data.dataset import Result as Result
@@ -352,6 +353,8 @@ def provenance(store: Store) -> dict[str, Any]:
     }
 
 
+# More threads of linear algebra add up in another order: one, however many workers there are.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
     if unit.key != key:
         raise RuntimeError(
