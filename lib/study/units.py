@@ -353,14 +353,11 @@ def provenance(store: Store) -> dict[str, Any]:
     }
 
 
-# More threads of linear algebra add up in another order: one, however many workers there are.
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@threadpool_limits.wrap(limits=1, user_api="blas")  # more threads add up in another order
 def _compute(key: str, unit: Unit, store: Store) -> tuple[str, Result]:
     if unit.key != key:
-        raise RuntimeError(
-            "this worker's lib is not the client's: install the same source on both, then run "
-            "again; finished units stay"
-        )
+        said = "this worker's lib is not the client's: install the same source on both, then run"
+        raise RuntimeError(f"{said} again; finished units stay")
     start = time.process_time()  # a run that waits or is stopped meanwhile costs no more
     result = unit.function(unit.config, **unit.data)
     stamp = {
