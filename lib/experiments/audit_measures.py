@@ -208,9 +208,7 @@ def _conditions(one: Audited) -> dict[str, pd.DataFrame]:
     twice = frame[frame.duplicated(["pair", "condition"])]
     if len(twice):
         pair, condition = twice[["pair", "condition"]].iloc[0]
-        raise ValueError(
-            f"pair {pair!r} stands twice under condition {condition!r}; one row for each would do"
-        )
+        raise ValueError(f"pair {pair!r} stands twice under condition {condition!r}; drop one row")
     return {harmless(c): frame[frame["condition"] == c].set_index("pair") for c in labels}
 
 

@@ -19,12 +19,13 @@ from lib.data.predictions import harmless
 MOST_LABELS = 30  # parts, and labels of a covariate
 # Roles of split labels, by how they begin: whatever else stands there is judged.
 CALIBRATION = re.compile(r"(cal|calib|calibrat(e|ion)|conformal)(?![a-z])")
-SEEN = re.compile(r"(trn?|train\w*|fit\w*|learn|seen|in.?sample|tun\w*|va(l\w*)?|dev\w*)(?![a-z])")
+_SEEN = r"trn?|train\w*|fit(ted)?|learn(ed)?|seen|in.?sample|tun(ed?|ing)|val?|valid\w*|dev(el\w*)?"
+SEEN = re.compile(rf"({_SEEN})(set)?(?![a-z])")
 TEST = ("", "test", "testing", "testset", "holdout", "heldout", "eval", "evaluation")
 MOVED = ("shifted", "ood", "outofdistribution")
 FLAG_WORDS = ("true false", "t f", "yes no", "y n", "1 0", "1.0 0.0")
 FLAGS = tuple(dict(zip(pair.split(), ("shifted", ""), strict=True)) for pair in FLAG_WORDS)
-UNSHIFTED = re.compile(r"i?id|in|no|in(distribution|domain)|(no|un|not)shift(ed)?|nodrift")
+UNSHIFTED = re.compile(r"i?id|in|no|in(dist(ribution)?|domain)|(no|un|not)shift(ed)?|nodrift")
 
 
 class AuditedPart(NamedTuple):
@@ -83,7 +84,7 @@ def _shifts(table: pd.DataFrame, notes: list[str]) -> tuple[IndexArray, list[str
                 "shift holds 0 beside other labels: leave the cells of rows in distribution empty, "
                 "or name the shift if 0 is one"
             )
-        plain = {label: re.sub(r"[^a-z]", "", label.lower()) for label in found}
+        plain = {label: re.sub(r"[\W_]", "", label.lower()) for label in found}
         names = {label: "" if UNSHIFTED.fullmatch(word) else label for label, word in plain.items()}
     if home := [label for label, name in names.items() if label and not name]:
         notes.append(f"Rows whose shift is {' or '.join(home)} count as in distribution.")
