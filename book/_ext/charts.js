@@ -5,6 +5,7 @@
   const NARROW = 560; // px of a column, below which panels stand under each other
   const LEAST = 150; // px of a panel, or one more stands in the next row
   const CELL = 32; // px of a heat map's cell, alike
+  const DIGITS = 28; // px of a cell that its number needs
 
   function rows(spec) {
     const named = spec.data && spec.data.name && (spec.datasets || {})[spec.data.name];
@@ -65,6 +66,8 @@
       if (panel.width && typeof panel.width === "object") {
         const more = lack / side / cells(panel, spec.datasets || {});
         panel.width = { step: Math.max(20, panel.width.step + more) };
+        const fits = panel.width.step >= DIGITS; // or numbers run into each other
+        if (!fits) panel.layer = (panel.layer || []).filter((one) => one.mark.type !== "text");
       } else {
         panel.width = Math.max(60, Math.round((panel.width || 300) + lack / side));
       }

@@ -65,7 +65,7 @@ def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
 
 
 def test_split_labels_go_by_their_role_whatever_their_case():
-    test = ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "fitness", r"\N")
+    test = ("Test", "TEST", "holdout", "Hold-out", "eval", "fold0", "fitness", None)
     train = ("Train_set", "validate", "ValSet", "trainval", "tuning", "in-sample", "Dev", "fitted")
     for label, seen in zip(test, train, strict=True):
         found = prepare(table(split=[label] * 20 + [seen] * 10 + ["CALIB"] * 10), "mine")
