@@ -7,6 +7,7 @@ table, column, row and value, and the remedy in the words of the command that wa
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -183,7 +184,8 @@ def labels(values: pd.Series, role: str = "") -> pd.Series:
     def text(cell: object) -> str:
         whole = isinstance(cell, float) and cell.is_integer()
         plain = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
-        said = str(int(cell) if whole else plain).strip()  # type: ignore[call-overload]
+        said = str(int(cell) if whole else plain)  # type: ignore[call-overload]
+        said = unicodedata.normalize("NFC", said).strip()  # é is one letter, or e with an accent
         return "" if said in GAPS.get(role, MISSING) else said
 
     codes, found = pd.factorize(values)
@@ -235,6 +237,6 @@ def numbers(
     found = _as_floats(values)
     if not (good := RULES[rule](found)).all():
         row = int(np.argmin(good))
-        said = f"is {{cell}}, not a {rule}; mend or remove the row, or change the unit"
+        said = f"is {{cell}}, not a {rule}; write it like -1250.5, drop the row, or change the unit"
         raise CellError(column, row, said, values.tolist()[row], source)
     return found
