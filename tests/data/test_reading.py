@@ -188,7 +188,7 @@ def test_numbers_in_text_are_read_exactly():
 )
 def test_what_is_no_finite_number_is_refused(cell, kind):
     if kind is object or isinstance(cell, str):
-        with pytest.raises(ValueError, match=f"row 1 is {cell!r}, not a finite number; mend"):
+        with pytest.raises(ValueError, match=f"row 1 is {cell!r}, not a finite number; write"):
             numbers(pd.Series(["1", cell], dtype=kind), "x")
 
 
