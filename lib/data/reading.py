@@ -83,7 +83,7 @@ def _header(line: str, wanted: Names, path: Path, separators: Names) -> tuple[st
 def _open_text(path: Path, wanted: Names) -> _Text:
     """A text table from its header on, which titles, comments or Excel's ``sep=;`` may precede.
 
-    The header is the first line with all wanted columns; else the first that is no comment.
+    The header is the line with most wanted columns; of equals the first that is no comment.
     """
     content, separators, found = _unpacked(path), [*SEPARATORS], []
     for match in islice(_LINE.finditer(content), MANY_LINES):
@@ -93,7 +93,7 @@ def _open_text(path: Path, wanted: Names) -> _Text:
         if (mark := re.fullmatch(r'"?sep=([\t,;|])"?', line)) and match.end() < len(content):
             separators = [mark[1]]
         elif line.strip():
-            found.append((shown == {*wanted}, bool(shown) or line[0] != "#", match, line))
+            found.append((len(shown), (line[0] != "#", len(cells) > 1), match, line))
             if shown == {*wanted}:
                 break
     if not found:
@@ -180,7 +180,8 @@ def _pointed(cells: pa.ChunkedArray, free: bool, sure: set[str], where: str) -> 
     if len(found) == 2:  # whole numbers, or such as 1.250
         pointed = sure == {","} or (not sure and not compute.any(commas).as_py())
         doubtful = given.filter(points if pointed else commas)
-        if len(doubtful) and (sure or (len(doubtful) < len(given) if free else not pointed)):
+        odd = pointed or len(doubtful) < len(given) if free else not pointed
+        if len(doubtful) and (sure or odd):
             raise ValueError(
                 f"{where} holds {doubtful[0].as_py()!r}: thousands, or decimals? Write no marks "
                 "for thousands, and decimals after the same mark in every cell"
@@ -224,10 +225,10 @@ def _read_text(path: Path, rename: Mapping[str, str], wanted: Names, floats: Nam
         raise ValueError(
             f"{path} {where} has {row.actual_columns} cells, the header has "
             f"{len(names)}: {row.text[:60]!r}; check the separator ({SEPARATORS[text.separator]}), "
-            "and whether rows have names that the header lacks"
+            "whether rows have names that the header lacks, and whether each line is a row"
         ) from None
     texts = (cells for cells in table if pa.types.is_string(cells.type))
-    breaks = (compute.match_substring_regex(cells, "[\r\n]") for cells in texts)
+    breaks = (compute.match_substring_regex(cells, '[\r\n"]') for cells in texts)
     if any(compute.any(found).as_py() for found in breaks):  # or a mark that is not closed
         deque(_rows(text, path), 0)
     return table.rename_columns(names).to_pandas()
@@ -243,7 +244,7 @@ def _plain(cells: pa.ChunkedArray, text: bool, number: bool, where: str) -> pa.C
         if number and pa.types.is_decimal(cells.type):
             return cells.cast(pa.string()).cast(pa.float64())  # rounded as text is, to the last bit
         return cells
-    except pa.ArrowNotImplementedError:
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise ValueError(f"{where} holds {cells.type}; text or numbers would do") from None
 
 
@@ -262,15 +263,14 @@ def _read_parquet(
                 table = file.read(columns)
                 table.validate(full=True)  # or text that is not UTF-8 fails where it is looked at
                 cells = [
-                    _plain(table[name], own in texts, own in floats, f"{path}: column {name!r}")
-                    for name in table.column_names
+                    _plain(column, own in texts, own in floats, f"{path}: column {name!r}")
+                    for name, column in zip(table.column_names, table.columns, strict=True)
                     for own in [ours[name]]
                 ]
                 table = pa.table(cells, [ours[name] for name in table.column_names])
                 # What pandas writes beside the data is left out: damaged, it breaks pandas itself.
-                return pd.DataFrame(
-                    table.to_pandas(ignore_metadata=True, strings_to_categorical=many)
-                )
+                own = {"ignore_metadata": True, "date_as_object": False}
+                return pd.DataFrame(table.to_pandas(**own, strings_to_categorical=many))
 
             many = bool(lean) and file.metadata.num_rows > MANY_ROWS
             if not many:

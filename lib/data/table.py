@@ -83,14 +83,15 @@ def _trim_ends(sequences: list[str], prefix: str, suffix: str, column: str) -> l
             raise CellError(column, row, f"is {{cell}}, without {prefix!r} … {suffix!r}", sequence)
         if len(sequence) <= len(prefix) + len(suffix):
             raise CellError(column, row, f"has {len(sequence)} nt, no more than its adapters")
-    return _cut(sequences, prefix, suffix)
+    return cut(sequences, prefix, suffix)
 
 
-def _cut(sequences: list[str], prefix: str, suffix: str) -> list[str]:
+def cut(sequences: list[str], prefix: str, suffix: str) -> list[str]:
+    """Without as many letters at either end, whatever they are."""
     return [sequence[len(prefix) : len(sequence) - len(suffix)] for sequence in sequences]
 
 
-def _shared_ends(sequences: list[str], share: float) -> tuple[str, str]:
+def shared_ends(sequences: list[str], share: float) -> tuple[str, str]:
     """The longest start and end common to more of the distinct sequences, of 10 nt or more."""
     distinct, found = sorted(set(sequences)), ["", ""]
     if len(distinct) < DISTINCT_NEEDED:
@@ -106,15 +107,15 @@ def _shared_ends(sequences: list[str], share: float) -> tuple[str, str]:
 
 def _without_shared_ends(sequences: list[str], column: str, repairs: dict[str, int]) -> list[str]:
     """Cut ends that nearly all share off every sequence; those that most share are refused."""
-    prefix, suffix = _shared_ends(sequences, TRIMMED_SHARE)
+    prefix, suffix = shared_ends(sequences, TRIMMED_SHARE)
     for end, word in ((prefix, "start"), (suffix, "end")):
         if end:
             has = str.startswith if word == "start" else str.endswith
             repairs[f"shared {word} {end} trimmed"] = sum(has(text, end) for text in sequences)
             if others := len(sequences) - repairs[f"shared {word} {end} trimmed"]:
                 repairs[f"shared {word}: another of {len(end)} nt cut off"] = others
-    sequences = _cut(sequences, prefix, suffix)
-    start, stop = _shared_ends(sequences, ADAPTER_SHARE)
+    sequences = cut(sequences, prefix, suffix)
+    start, stop = shared_ends(sequences, ADAPTER_SHARE)
     if start or stop:
         ends = {"trim_prefix": start, "trim_suffix": stop}
         trim = " and ".join(remedy(parameter, end) for parameter, end in ends.items() if end)

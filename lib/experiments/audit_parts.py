@@ -17,10 +17,10 @@ from lib.data.cells import labels
 from lib.data.predictions import harmless
 
 MOST_LABELS = 30  # parts, and labels of a covariate
-# Roles of split labels, by how they begin: whatever else stands there is judged.
+# Roles of split labels, by their first word or last: whatever else stands there is judged.
 CALIBRATION = re.compile(r"(cal|calib|calibrat(e|ion)|conformal)(?![a-z])")
-_SEEN = r"trn?|train\w*|fit(ted)?|learn(ed)?|seen|in.?sample|tun(ed?|ing)|val?|valid\w*|dev(el\w*)?"
-SEEN = re.compile(rf"({_SEEN})(set)?(?![a-z])")
+_SEEN = r"trn?|train\w*|fit(ted)?|learn(ed)?|seen|in.?sample|tun(ed?|ing)|val?(id(at(e|ion))?)?|dev"
+SEEN = re.compile(rf"(?!not|never|cross)(.*[\W_](?=[^\W_]*$))?({_SEEN})(set)?(?![a-z])")
 TEST = ("", "test", "testing", "testset", "holdout", "heldout", "eval", "evaluation")
 MOVED = ("shifted", "ood", "outofdistribution")
 FLAG_WORDS = ("true false", "t f", "yes no", "y n", "1 0", "1.0 0.0")
@@ -95,7 +95,7 @@ def _shifts(table: pd.DataFrame, notes: list[str]) -> tuple[IndexArray, list[str
 def deal(table: pd.DataFrame, notes: list[str]) -> tuple[list[AuditedPart], IndexArray]:
     """Parts to judge, in distribution first, and the rows to repair from."""
     (split, splits), (shift, shifts) = _numbered(table, "split"), _shifts(table, notes)
-    if _flagged(splits):
+    if _flagged(splits) or re.fullmatch(r"[\d.]+", "".join(splits)):
         raise ValueError(
             f"split holds only {' and '.join(splits[1:])}, which does not say what the model saw; "
             "call rows of training train and the others test, or drop the column"

@@ -15,7 +15,7 @@ from lib.arrays import FloatArray, IndexArray
 from lib.data.cells import labels, no_missing, numbers
 from lib.data.leakage import leak_groups, linked
 from lib.data.predictions import harmless
-from lib.data.table import LINK_LENGTH
+from lib.data.table import ADAPTER_SHARE, LINK_LENGTH, cut, shared_ends
 from lib.experiments.audit_parts import MOST_LABELS, AuditedPart, deal, few_labels
 from lib.experiments.repairs import triple
 from lib.metrics.columns import Triple
@@ -152,13 +152,13 @@ def _add_groups(table: pd.DataFrame, notes: list[str]) -> None:
         return
     found = None
     if "sequence" in table:
-        texts = table["sequence"].str.upper().str.translate(LETTERS)
-        length = texts.str.len()
+        texts = [*table["sequence"].str.upper().str.translate(LETTERS)]
+        length = pd.Series(texts := cut(texts, *shared_ends(texts, ADAPTER_SHARE))).str.len()
         try:
             if length.min() < LINK_LENGTH:
                 raise ValueError(f"row {length.argmin()} has fewer than {LINK_LENGTH} nt")
             if length.max() * len(table) <= LINKED_LETTERS:
-                codes = encode([*texts.str.ljust(length.max(), "N")])
+                codes = encode([text.ljust(length.max(), "N") for text in texts])
                 found = leak_groups(codes, LINK_LENGTH, families=True)
         except ValueError as error:
             notes.append(f"No groups could be made from the sequences: {error}.")
