@@ -63,16 +63,7 @@ def test_folds_that_keep_no_relatives_together_are_not_used(columns, said):
 
 def test_split_labels_go_by_their_role_whatever_their_case():
     test = ("Test", "HOLDOUT", "Hold-out", "developmental", "cross_val", "fold0", "fitness", None)
-    train = (
-        "Train_set",
-        "validate",
-        "ValSet",
-        "K562_train",
-        "tuning",
-        "in-sample",
-        "Dev",
-        "fitted",
-    )
+    train = ("Trainset", "validate", "ValSet", "x_train", "tuning", "in-sample", "Dev", "fitted")
     for label, seen in zip(test, train, strict=True):
         found = prepare(table(split=[label] * 20 + [seen] * 10 + ["CALIB"] * 10), "mine")
         assert sizes(found) == {"in distribution": 20} and [*found.calibration] == [*range(30, 40)]
