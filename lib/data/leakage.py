@@ -195,14 +195,14 @@ def leak_groups(
     >>> bool(groups[0] == groups[2]), bool(groups[0] == groups[1])
     (True, False)
     """
-    n = len(codes)
     parent = sequence_ids(codes) if parents is None else _compact(parents)
+    n = int(parent.max(initial=-1)) + 1  # of parents
     words, owner, kind = _carriers(codes, k, parent)
     left = np.flatnonzero(kind == LINKS)
     group = linked(owner[left - 1], owner[left], n)
     if families:
         one = np.zeros(n, np.int64)
-        one[parent] = np.arange(n)  # the last row of each parent
+        one[parent] = np.arange(len(parent))  # the last row of each parent
         left = np.flatnonzero(kind == COMMON)
         part = np.uint64(len(left) // FAMILY_PAIRS + 1)
         left = left[(words[left] * MIX >> np.uint64(40)) % part == 0]

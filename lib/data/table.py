@@ -256,7 +256,7 @@ def load_table(path: Path | str, **options: Any) -> SequenceDataset:
     Its name is the file's up to the first dot; ``options`` are parameters of
     :func:`dataset_from_frame`.
 
-    A ``ValueError``: As the table at the head of this module says.
+    A ``ValueError`` as the table at the head of this module says.
     """
     path = Path(path)
     options = {"sequence_column": "sequence", "activity_column": "activity"} | options

@@ -84,7 +84,7 @@ class Audited:
 
     @property
     def home(self) -> pd.DataFrame:
-        """Rows in distribution: those to repair from, if there are."""
+        """Rows that distances and skill are from: those to repair from, else the first part's."""
         rows = self.calibration if len(self.calibration) else self.parts[0].rows
         return self.take(rows, "target", "gc")
 

@@ -34,7 +34,7 @@ _RANKED = ("spearman_r", "unc_error_spearman")
 
 
 def quantile_bins(values: ArrayLike, bins: int = DECILES) -> IntArray:
-    """Bin numbers 0 to ``bins - 1`` by the quantiles of ``values``, ``(n,)``.
+    """Bin numbers 0 to ``bins - 1`` by the quantiles of ``values`` ``(n,)``, one at least.
 
     Equal values share a bin, so bins of a covariate with ties differ in size and some may be empty.
     """
@@ -186,7 +186,7 @@ def with_ends(
         rows = rows.assign(value=values[:, 0], lower=lower, upper=upper, variance=variance)
         sure = rows["value"].isin([0.0, 1.0]) & (rows["metric"].map(columns.scale_of) == "logit")
         exact = over_folds(rows.assign(df=groups - 1, groups=groups), level)
-        return rows.where(~sure, exact[rows.columns])
+        return rows.assign(**{end: exact[end].where(sure, rows[end]) for end in ("lower", "upper")})
     rows = rows.assign(value=values[:, 0], variance=fold_variance(values, plan.folds))
     if "df" in rows:
         return over_folds(rows, level)

@@ -100,14 +100,14 @@ def resampling(
     no longer grows with them: with 2,000 sets the standard error is itself good to 1.6 %. With the
     ``fold`` (n,) that tested each row, sets lie in one fold each.
 
-    Groups in several folds, a missing label and fewer than 3 folds are a ``ValueError``.
+    Groups in several folds, a missing label, and fewer than 3 folds or over ``most`` are refused.
     """
     groups = group_codes(group)
     if fold is None:
         return Resampling(*_merged(groups, most, rng))
     folds = group_codes(as_labels("fold", fold, len(groups.codes)))
-    if folds.n_groups < 3:
-        raise ValueError(f"{folds.n_groups} folds; an interval over folds needs 3")
+    if not 3 <= folds.n_groups <= most:
+        raise ValueError(f"{folds.n_groups} folds; an interval over folds needs 3 to {most}")
     pairs = pd.DataFrame({"group": groups.codes, "fold": folds.codes}).drop_duplicates()
     if len(pairs) > groups.n_groups:
         twice = int(pairs["group"].value_counts().index[0])
@@ -190,6 +190,6 @@ def ends(
     if scale == "logit":
         seen = df + 1 if groups is None else np.asarray(groups)
         reached = ((1 - level) / 2) ** (1 / np.where(df > 0, seen, np.nan))
-        lower = np.where(value == 1, reached, np.where(value == 0, 0.0, lower))
-        upper = np.where(value == 0, 1 - reached, np.where(value == 1, 1.0, upper))
+        lower = np.where(value == 1, reached, np.where(value == 0, 0 * reached, lower))
+        upper = np.where(value == 0, 1 - reached, np.where(value == 1, reached / reached, upper))
     return lower, upper

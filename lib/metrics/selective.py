@@ -7,7 +7,7 @@ keeps none, inf keeps all). Elements that share a score are kept or rejected in 
 every value is the expectation over it: their losses are replaced by the mean of the tie. A constant
 score is therefore exactly the random order. ``n = 0`` gives NaN; bad input is a ``ValueError``.
 
-Areas, all of squared errors in their unit unless said; ``n = 0`` gives NaN:
+Areas, all of squared errors in their unit unless said:
 
 * ``aurc``: mean over k of the mean of the first k losses, lower is better; a random order has the
   mean loss. Mixes accuracy with ranking and weights the most certain few heavily (Traub 2024;

@@ -33,7 +33,7 @@ def combined(mean: FloatArray, std: FloatArray, weight: FloatArray) -> Combined:
 
 def weights(mean: FloatArray, target: FloatArray) -> FloatArray:
     """Weights ``(m,)`` of at least 0 that sum to one, of least squared error (Breiman 1996)."""
-    size = _STIFF * np.sqrt(len(target)) * target.std()
+    size = _STIFF * np.sqrt(len(target)) * (target.std() or 1.0)
     design = np.vstack([mean.T, np.full(len(mean), size)])
     found = nnls(design, np.append(target, size))[0]
     return np.asarray(found / found.sum())

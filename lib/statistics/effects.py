@@ -206,9 +206,9 @@ def symmetric_scale(
 def shortfall_p(interval: Estimate, df: float, margin: Margin, direction: Direction) -> float:
     """One-sided p-value of falling short of a margin, from a 95 % interval of Student's t.
 
-    The hypothesis is that the effect reaches the margin, or lies in the range of both. The scale is
-    that on which the interval is symmetric. NaN where it is on none, as exact intervals and those
-    of order statistics are, or where ``df`` is NaN.
+    The hypothesis is that the effect reaches the margin; of ``within``, whose ``margin`` is both
+    ends, that it lies between. The scale is that on which the interval is symmetric. NaN where it
+    is on none, as exact intervals and those of order statistics are, or where ``df`` is NaN.
     """
     scale, skew = symmetric_scale(*interval)
     if not (skew <= SKEWED and df > 0):
@@ -251,8 +251,8 @@ def effect(name: str, values: pd.Series, *, log: bool = False, **keys: Any) -> d
     """Mean over replicates with its 95 and 90 % intervals and sign-flip p; empty without values.
 
     ``values`` has one value per replicate, NaN where there is none; logarithms with ``log``, which
-    come out as ratios. Of a metric, known by ``name``, shares and the like stay in range. The row
-    holds ``effect``, the keys, :data:`ENDS`, ``n``, ``df`` and ``p``.
+    come out as ratios. Of a metric, known by ``name``, shares and the like stay in range (of none
+    but correlations of 1 there are no ends). Columns: ``effect``, keys, :data:`ENDS`, n, df, p.
     """
     known = values.dropna()
     if known.empty:
@@ -305,6 +305,6 @@ def over_replicates(
     size = found["size"].to_numpy()
     # A share that is 0 or 1 in every replicate is so in their mean.
     told = made[["value"]].assign(metric=made.get("metric", ""), groups=np.inf)
-    told = told.assign(df=np.maximum(size - 1, 1), variance=found["spread"].to_numpy() ** 2 / size)
+    told = told.assign(df=size - 1, variance=found["spread"].to_numpy() ** 2 / size)
     told = over_folds(told)
     return made.assign(**told[["lower", "upper"]], **{count: size})

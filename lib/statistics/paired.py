@@ -90,7 +90,7 @@ def paired_assay(
     n = len(a)
     b = as_vector("activity_b", activity_b, n)
     error_a, error_b = as_nonnegative("std_a", std_a, n), as_nonnegative("std_b", std_b, n)
-    mask = np.zeros(n, bool) if anchors is None else as_labels("anchors", anchors, n)
+    mask = np.zeros(n, bool) if anchors is None else as_labels("anchors", anchors, n).astype(bool)
     numbering = arrays.group_codes(as_labels("groups", groups, n))
     own, n_groups = ~mask, len(np.unique(numbering.codes[~mask]))
     if own.sum() < FEWEST or n_groups < FEWEST:
@@ -303,7 +303,7 @@ def forecast_ladder(
     Raises
     ------
     ValueError
-        Values not finite, a std that is not above 0.
+        Values not finite, a std that is not above 0. Another length is an IndexError.
     """
     own = ~assay.anchors
     centre = as_vector("mean", np.asarray(mean)[own])

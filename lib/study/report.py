@@ -275,7 +275,7 @@ def publish_tables(source: Path, target: Path, experiment: str) -> None:
 
 def slug(name: str) -> str:
     """A name as a folder's: letters, digits, hyphens and underscores."""
-    return re.sub(r"[^A-Za-z0-9-]+", "_", Path(name).name.split(".")[0]).strip("_") or "audit"
+    return re.sub(r"(\.(csv|tsv|parquet|gz))+$|[^\w-]+", "_", Path(name).name).strip("_") or "audit"
 
 
 def standalone(body: str, title: str) -> str:

@@ -165,7 +165,7 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
 
     def as_cell(text: str) -> str:
         one = text.replace("\r\n", "\n").replace("\r", "\n")
-        return f"'{one}" if is_formula(one) else one
+        return f"'{one}" if is_formula(one.lstrip("'")) else one
 
     return _change_texts(table, as_cell)
 
@@ -213,7 +213,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     texts = [c for c in table if c in TEXTS or not is_numeric_dtype(table[c])]
     return _change_texts(
         table.assign(**cells[texts].astype(object)),
-        lambda text: text[1:] if text.startswith("'") and is_formula(text[1:]) else text,
+        lambda text: text[1:] if text.startswith("'") and is_formula(text.lstrip("'")) else text,
     )
 
 
