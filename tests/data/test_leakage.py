@@ -36,8 +36,7 @@ def test_words_of_more_than_twenty_parents_and_unknown_letters_link_nothing():
     codes = np.full((3, 30), 4, np.uint8)
     codes[1:] = random_codes(2, length=30)
     assert len(set(leak_groups(codes))) == 3
-    codes = random_codes(2)
-    codes[1] = codes[0]
+    codes = np.repeat(random_codes(1), 2, axis=0)
     codes[1, ::10] = 4
     assert len(set(leak_groups(codes))) == 2
 
@@ -71,11 +70,16 @@ def test_mutants_of_twenty_parents_are_twenty_groups(each, length, rate):
 
 @pytest.mark.parametrize("step", [1, 5])
 def test_tiles_of_a_region_are_one_group(step):
-    regions = random_codes(3, 1200)
-    codes = np.concatenate(
-        [each[i : i + 200][None] for each in regions for i in range(0, 1000, step)]
-    )
-    assert same(leak_groups(codes, families=True), np.repeat(np.arange(3), 1000 // step))
+    tiles = [each[i : i + 200] for each in random_codes(3, 1200) for i in range(0, 1000, step)]
+    assert same(leak_groups(np.stack(tiles), families=True), np.repeat([0, 1, 2], 1000 // step))
+
+
+def test_an_unrelated_row_that_stands_twice_joins_no_families():
+    first, other = random_codes(1, 120), random_codes(40, 120, 1)
+    second = np.where(np.arange(120) % 16, first, (first + 1) % 4).astype(np.uint8)
+    codes = np.concatenate([first, second]).repeat(30, axis=0)
+    codes[np.arange(60), np.arange(1, 241, 4) % 120] ^= 1
+    assert len(set(leak_groups(np.concatenate([codes, other, other[-1:]]), families=True))) == 42
 
 
 def test_a_common_part_makes_no_family():

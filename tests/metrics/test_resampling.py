@@ -46,8 +46,7 @@ def test_pseudo_values_give_the_t_interval_of_a_mean_and_intervals_stay_in_range
     assert (lower[0], upper[0]) == pytest.approx((y.mean() - half, y.mean() + half))
     for scale, value in (("logit", 0.98), ("fisher", 0.97), ("log", 0.05)):
         lower, upper = ends(value, 0.05**2, 9, scale)
-        least = -1 if scale == "fisher" else 0
-        assert least < lower < value < upper < (np.inf if scale == "log" else 1)
+        assert -(scale == "fisher") < lower < value < upper < (np.inf if scale == "log" else 1)
     lower, upper = ends([0, 1], [0, 0], 19, "logit")
     exact = 0.025 ** (1 / 20)  # Clopper and Pearson
     assert [*lower, *upper] == pytest.approx([0, exact, 1 - exact, 1])
@@ -55,7 +54,7 @@ def test_pseudo_values_give_the_t_interval_of_a_mean_and_intervals_stay_in_range
 
 @pytest.mark.parametrize("scale", ["plain", "log", "logit"])
 def test_one_group_alone_has_no_interval(scale):
-    assert np.isnan(ends([0.5, 1.0], [0.1, 0.1], 0, scale)).sum() >= 3
+    assert np.isnan(ends([0.5, 1.0], [0.1, 0.1], 0, scale)).all()
 
 
 def test_weights_are_multinomial():

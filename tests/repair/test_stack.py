@@ -26,6 +26,7 @@ def test_weights_are_those_of_inverse_variances_and_scores_those_of_the_metrics(
     target, error = rng.normal(size=(2, N))
     found = weights(np.stack([target + 0.3 * error, target + 0.9 * error]), target)
     assert found == pytest.approx([1, 0], abs=1e-6)
+    assert weights(np.stack([error, -error]), np.zeros(N)).sum() == pytest.approx(1)
     mean, std, target = forecasts(0.5)
     scaled = std[0] * np.sqrt(np.mean(((target - mean[0]) / std[0]) ** 2))
     expected = metric("crps_gaussian", mean[0], target, scaled)

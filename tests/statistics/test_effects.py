@@ -152,7 +152,7 @@ def test_intervals_are_student_s_and_a_single_replicate_has_none():
     expected = ttest_1samp(VALUES, 0).confidence_interval(0.95)
     assert found[["lower", "upper"]].iloc[0].tolist() == pytest.approx(list(expected))
     assert found[["worlds", "n"]].iloc[0].tolist() == [4, 7]
-    single = effects.over_replicates(rows(VALUES[:1]), ["metric"], count="folds")
+    single = effects.over_replicates(rows([1.0], "picp_90"), ["metric"], count="folds")
     assert np.isnan(single["lower"].iloc[0]) and single["folds"].iloc[0] == 1
     shares = effects.over_replicates(rows([0.99, 0.9, 1.0], "picp_90"), ["metric"])
     v, error = np.mean([0.99, 0.9, 1.0]), np.std([0.99, 0.9, 1.0], ddof=1) / 3**0.5

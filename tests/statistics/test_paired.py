@@ -69,7 +69,7 @@ def test_known_noise_is_taken_out_and_overstated_noise_shows():
 def test_anchors_are_no_part_of_the_elements_and_a_group_is_resampled_whole():
     anchors = np.arange(2 * N) >= N
     a, b = np.concatenate([X, X]), np.concatenate([2 * X + 3 + U, X + 3])
-    both = pair(a, b, anchors=anchors)
+    both = pair(a, b, anchors=anchors.astype(int))
     found, without = parts_of(both), parts_of(pair(X, 2 * X + 3 + U))
     assert (found["n"] == N).all()
     assert found["value"].to_numpy() == pytest.approx(without["value"].to_numpy())

@@ -27,11 +27,11 @@ def test_columns_stand_in_the_contract_s_order_and_equal_keys_are_refused():
 
 
 def test_write_and_read_back_and_experiments_that_end_together_enter_the_manifest(tmp_path):
-    shape = pd.DataFrame({"name": ["<b>"], "x": [1e-9]})
+    shape = pd.DataFrame({"name": ["<b>", "'=b"], "x": [1e-9, 1]})
     results.write(tmp_path, "e", rows(), {"curve": shape}, {"config": {"a": 1}})
     results.write(tmp_path, "other", rows(), {}, {"config": {}})
     assert results.read_csv(tmp_path / "e.csv")["value"].tolist() == [0.33333, 2.0]
-    assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n"
+    assert (tmp_path / "e" / "curve.csv").read_text() == "name,x\n<b>,1e-09\n''=b,1\n"
     results.write(tmp_path, "e", rows(), {"shape": shape}, {})
     assert [path.name for path in (tmp_path / "e").iterdir()] == ["shape.csv"]  # of this run alone
     manifest = json.loads((tmp_path / "manifest.json").read_text())
