@@ -24,8 +24,7 @@ def test_weights_are_the_sample_it_without_each_fold_then_draws_of_whole_groups(
     assert plan.take([4, 0]).codes.tolist() == [plan.codes[4], plan.codes[0]]
     fold = np.arange(900) % 10
     plan = resampling(np.arange(900), RNG(0), fold, most=100)
-    assert plan.n_sets == 100 and plan.folds == 10
-    assert (plan.fold[plan.codes] == fold).all()
+    assert plan.n_sets == 100 and plan.folds == 10 and (plan.fold[plan.codes] == fold).all()
     assert set(np.bincount(plan.codes)) == {9}
 
 
